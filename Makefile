@@ -1,0 +1,41 @@
+# Everything goes through here, locally and in CI alike.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup sweep test check lint types coverage bench clean
+
+setup: $(STAMP)  ## make .venv with everything pinned in constraints.txt
+
+# torch first and by exact version: the plain index name may resolve to a much larger CUDA build.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+sweep: setup  ## the main job on this machine
+	$(BIN)/python -m evalkit.testing.demo reports/demo
+
+test: setup  ## lint, types and all tests that this machine can run
+	$(MAKE) --no-print-directory check
+
+check: lint types
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+coverage: setup
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered
+
+bench: setup  ## timings and memory, never part of the tests
+	$(BIN)/python -m pytest tests/benchmarks -q -p no:xdist --benchmark-only --benchmark-disable-gc
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage

@@ -1,0 +1,1 @@
+"""One family a file: what it needs, and one call into the metric mathematics."""

@@ -1,0 +1,1 @@
+"""Metric mathematics: arrays in, numbers out. No files, no models, no frameworks."""

@@ -1,0 +1,1 @@
+"""Small shipped weights, each with its card."""

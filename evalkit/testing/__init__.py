@@ -1,0 +1,1 @@
+"""Media and contracts for tests, ours and those of plug-ins."""
