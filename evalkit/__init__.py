@@ -11,7 +11,7 @@ __all__ = ["Report", "__version__", "evaluate"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module attribute can be anything
+def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: ``import evalkit`` stays instant."""
     if name in {"Report", "evaluate"}:
         from evalkit import runner  # noqa: PLC0415 - that is the point

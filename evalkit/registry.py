@@ -25,7 +25,7 @@ def names(group: str) -> list[str]:
     return sorted(_by_name(group))
 
 
-def load(group: str, name: str) -> Any:  # noqa: ANN401 - what a plug-in is depends on its group
+def load(group: str, name: str) -> Any:
     """Import one plug-in.
 
     Raises
