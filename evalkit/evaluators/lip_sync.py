@@ -96,6 +96,9 @@ class LipSync:
             return
         face, speech = tracks["face"], tracks["speech"]
         curves = self.compare(face, speech)
+        if not curves.mouth_moves:
+            yield from (Measurement.absent(metric, Reason.NO_MOUTH_MOTION) for metric in self.metrics)
+            return
         yield from _error(ERROR, curves.delivered, curves)
         yield from _offsets(curves, face.coverage)
         yield _silence(curves)
@@ -215,10 +218,9 @@ def _coverage(scores: lip_sync.WindowScores, n_rows: int) -> float:
 
 def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
     found = curves.offset
-    if found is None or not curves.mouth_moves:
-        reason = Reason.NO_MOUTH_MOTION if found is not None else Reason.TOO_SHORT
+    if found is None:
         for metric in (RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE):
-            yield Measurement.absent(metric, reason)
+            yield Measurement.absent(metric, Reason.TOO_SHORT)
         return
     yield from _error(RESIDUAL_ERROR, curves.aligned, curves)
     yield Measurement(

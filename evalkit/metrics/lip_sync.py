@@ -66,6 +66,8 @@ SPEAKER_SPREAD_MS = 15.0
 """Standard deviation, between speakers in sync, of the offset found: natural mouths lead or lag by this."""
 DRIFT_WINDOW_S = 3.0
 FEWEST_DRIFT_WINDOWS = 5
+DRIFT_RANGE_S = 0.4
+"""The offset of a part of the clip is looked for this near the whole clip's."""
 STILL_LIPS = 0.004
 """Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
 
@@ -360,7 +362,7 @@ def _drift(
         return None, None
     cut = n_windows * per_window
     pooled = sums[:, :cut].reshape(3, n_windows, per_window, lags.size).sum(axis=2)
-    near = np.abs(lags / GRID_HZ - offset_s) <= 0.2
+    near = np.abs(lags / GRID_HZ - offset_s) <= DRIFT_RANGE_S
     offsets_s = _peak(_correlation(pooled)[:, near], lags[near])
     middles_s = times_s[:cut].reshape(n_windows, per_window).mean(axis=1)
     slope, _, low, high = stats.theilslopes(offsets_s, middles_s, alpha=0.95)
