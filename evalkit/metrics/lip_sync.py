@@ -309,7 +309,7 @@ def estimate_offset(
         terms[1, rows] = (keep * a * a).sum(axis=1)
         terms[2, rows] = (keep * b * b).sum(axis=1)
         sums[:, :, index] = np.add.reduceat(terms, starts, axis=1)
-    used = np.flatnonzero(sums[1].min(axis=1) > 0)
+    used = np.flatnonzero(sums[1].max(axis=1) > 0)
     if used.size == 0:
         return None
     sums = sums[:, used]
