@@ -14,7 +14,7 @@ import av.error
 import numpy as np
 
 from evalkit.media.probe import open_container, origin_s
-from evalkit.types import AudioChunk, FrameChunk
+from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ class Reader:
     frames : bool
         Whether frames are wanted; the picture is not decoded otherwise.
     sound_rates_hz : sequence of int
-        Sample rates in which the sound is wanted; not decoded when empty.
+        Sample rates in which the sound is wanted in mono, or `AS_RECORDED_HZ`; not decoded when empty.
     chunk_frames : int
         Most frames in a chunk. No value may depend on it.
 
@@ -297,14 +297,21 @@ class _Resampled:
     """The sound in one rate, cut into chunks of `SOUND_CHUNK_S`."""
 
     def __init__(self, rate_hz: int) -> None:
+        self._as_recorded = rate_hz == AS_RECORDED_HZ
         self._rate_hz = rate_hz
-        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        self._resampler = (
+            av.AudioResampler(format="fltp")
+            if self._as_recorded
+            else av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        )
         self._parts: list[NDArray[np.float32]] = []
         self._n_waiting = 0
         self._n_given = 0
         self.start_s = 0.0
 
     def push(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        if self._as_recorded:
+            self._rate_hz = frame.sample_rate
         self._gather(self._resampler.resample(frame))
         if self._n_waiting >= SOUND_CHUNK_S * self._rate_hz:
             yield self._chunk()
@@ -317,7 +324,8 @@ class _Resampled:
 
     def _gather(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            samples = np.nan_to_num(frame.to_ndarray()[0])
+            planes = np.nan_to_num(frame.to_ndarray())
+            samples = planes.T if self._as_recorded else planes[0]
             self._parts.append(samples)
             self._n_waiting += samples.shape[0]
 
