@@ -18,7 +18,7 @@ AV_DURATION_GAP_MS = Metric(
     "technical.av_duration_gap_ms",
     "ms",
     "zero",
-    "end of the picture minus end of the sound, as decoded; positive = the picture runs on after the sound",
+    "duration of the picture minus duration of the sound, as decoded; positive = the picture is longer",
 )
 BLACK_RATIO = Metric(
     "technical.black_ratio", "1", "lower", "share of time in which the picture is black", (0, 1)
@@ -34,7 +34,7 @@ FLICKER = Metric(
     "technical.flicker",
     "%",
     "lower",
-    "swing of the picture's brightness, faster than 4 Hz, of full scale",
+    "how far the brightness goes and comes back within a quarter second, of full scale",
     (0, 100),
 )
 SHARPNESS = Metric(
@@ -116,8 +116,8 @@ def _gap(picture: Track | None, sound: Track | None) -> Measurement:
         return Measurement.absent(AV_DURATION_GAP_MS, Reason.NO_AUDIO)
     if len(picture) < 2:
         return Measurement.absent(AV_DURATION_GAP_MS, Reason.TOO_FEW_FRAMES)
-    picture_end_s = picture.times_s[-1] + technical.frame_durations_s(picture.times_s)[-1]
-    gap_ms = 1000 * float(picture_end_s - sound.facts["end_s"])
+    picture_s = technical.frame_durations_s(picture.times_s).sum()
+    gap_ms = 1000 * float(picture_s - sound.facts["duration_s"])
     return Measurement(AV_DURATION_GAP_MS, gap_ms, n=len(picture), coverage=1.0)
 
 

@@ -19,7 +19,7 @@ STILL_CHANGE = 3.0
 FREEZE_S = 0.5
 """A picture that stands still for less is not frozen: repeats of rate conversion last at most 0.1 s."""
 FLICKER_WINDOW_S = 0.25
-"""Changes of brightness that swing back within this time are flicker: faster than about 4 Hz."""
+"""A change of brightness that is taken back within this time is flicker: 4 Hz and faster."""
 STEPS_PER_BLOCK = 4
 """Steps of 100 ms in a gating block of BS.1770."""
 
@@ -151,11 +151,12 @@ def freeze_ratio(change: FloatArray, times_s: FloatArray) -> float:
 
 
 def flicker_percent(luma_mean: FloatArray, times_s: FloatArray) -> float:
-    """Return how far the brightness of the picture swings from frame to frame.
+    """Return how far the brightness of the picture goes and comes back within a quarter second.
 
-    The mean distance of each frame's mean luma from the median of the quarter second around it, in percent of full
-    scale. A cut, a fade or a slow change of light leaves the median behind it unmoved and counts nothing; a
-    picture that jumps between two brightnesses counts the distance between them.
+    In every window of `FLICKER_WINDOW_S`: the largest rise or the largest fall of the mean luma, whichever is
+    smaller, in percent of full scale; the mean over all windows. A cut, a fade or any change in one direction goes
+    and does not come back, and counts nothing; a picture that jumps between two brightnesses counts the distance
+    between them, at any frame rate and any frequency above 4 Hz.
 
     Parameters
     ----------
@@ -172,7 +173,7 @@ def flicker_percent(luma_mean: FloatArray, times_s: FloatArray) -> float:
     Raises
     ------
     ValueError
-        If no frame has a whole window around it with at least three frames in it.
+        If no whole window holds at least three frames.
 
     Examples
     --------
@@ -182,17 +183,18 @@ def flicker_percent(luma_mean: FloatArray, times_s: FloatArray) -> float:
     >>> flicker_percent(np.where(times_s < 1, 20.0, 200.0), times_s)  # a cut
     0.0
     """
-    half_s = FLICKER_WINDOW_S / 2 + 1e-6
-    first = np.searchsorted(times_s, times_s - half_s)
-    after = np.searchsorted(times_s, times_s + half_s, side="right")
-    inside = (times_s - half_s >= times_s[0] - 2e-6) & (times_s + half_s <= times_s[-1] + 2e-6)
-    inside &= after - first >= 3
-    if not inside.any():
+    ends_s = times_s + FLICKER_WINDOW_S + 1e-6
+    after = np.searchsorted(times_s, ends_s, side="right")
+    swings = []
+    for first in range(times_s.shape[0]):
+        window = luma_mean[first : after[first]]
+        if ends_s[first] <= times_s[-1] + 2e-6 and window.shape[0] >= 3:
+            rise = (window - np.minimum.accumulate(window)).max()
+            fall = (np.maximum.accumulate(window) - window).max()
+            swings.append(min(rise, fall))
+    if not swings:
         raise ValueError("no window of a quarter second holds three frames")
-    distances = [
-        abs(luma_mean[i] - np.median(luma_mean[first[i] : after[i]])) for i in np.flatnonzero(inside)
-    ]
-    return float(np.mean(distances) / 255 * 100)
+    return float(np.mean(swings) / 255 * 100)
 
 
 def integrated_loudness_lufs(step_power: FloatArray) -> float | None:

@@ -37,8 +37,8 @@ class LoudnessTracker:
     n_samples
         Samples in the step, of all channels together. Only the last step can be short.
 
-    The facts carry ``sample_rate_hz``, ``n_channels``, ``n_whole_steps`` and ``end_s``, the time at which the last
-    sample ends; without sound they are all 0.
+    The facts carry ``sample_rate_hz``, ``n_channels``, ``n_whole_steps`` and ``duration_s``, from the first sample to
+    the end of the last; without sound they are all 0.
     """
 
     name = "loudness"
@@ -82,7 +82,7 @@ class LoudnessTracker:
                 "sample_rate_hz": self._rate_hz,
                 "n_channels": self._weights.shape[0] if self._rate_hz else 0,
                 "n_whole_steps": n_whole_steps,
-                "end_s": self._start_s + self._n_samples / self._rate_hz if self._rate_hz else 0.0,
+                "duration_s": self._n_samples / self._rate_hz if self._rate_hz else 0.0,
             }
         )
 
