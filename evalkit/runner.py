@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from evalkit.evaluators.base import Evaluator
     from evalkit.tracks.base import FrameTracker, SoundTracker
-    from evalkit.types import ClipFacts, Track
+    from evalkit.types import AudioChunk, ClipFacts, Track
 
     Progress = Callable[[float, float | None], None]
     """Called now and then with the seconds of the clip done, and of the whole clip where known."""
@@ -309,6 +309,15 @@ def _pass(
                     progress(float(chunk.times_s[-1]), length_s or None)
             waiting.clear()
 
+        def hear(chunk: AudioChunk) -> None:
+            for name, tracker in sound_trackers.items():
+                if tracker.rate_hz == chunk.asked_rate_hz and name not in failed:
+                    try:
+                        tracker.update(chunk)
+                    except Exception:
+                        log.exception("%s: track %r failed", facts.path, name)
+                        failed.add(name)
+
         for chunk in reader:
             if isinstance(chunk, FrameChunk):
                 settle()
@@ -319,15 +328,13 @@ def _pass(
                 }
                 waiting.append((chunk, futures))
             else:
-                for tracker in sound_trackers.values():
-                    if tracker.rate_hz == chunk.rate_hz:
-                        tracker.update(chunk)
+                hear(chunk)
                 if progress is not None and not frame_trackers:
                     progress(chunk.start_s, length_s or None)
         settle()
     notes = tuple(reader.decoded.notes)
     made = {name: tracker.finish() for name, tracker in frame_trackers.items() if name not in failed}
-    made |= {name: tracker.finish() for name, tracker in sound_trackers.items()}
+    made |= {name: tracker.finish() for name, tracker in sound_trackers.items() if name not in failed}
     made = {name: replace(track, facts={**track.facts, "notes": notes}) for name, track in made.items()}
     return made, list(notes)
 
