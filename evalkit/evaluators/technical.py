@@ -64,7 +64,11 @@ LOUDNESS_LUFS = Metric(
     "integrated gated loudness, EBU R 128; broadcasters ask for -23",
 )
 CLIPPING_RATIO = Metric(
-    "technical.clipping_ratio", "1", "lower", "share of sound samples at or beyond full scale", (0, 1)
+    "technical.clipping_ratio",
+    "1",
+    "lower",
+    "share of sound samples within 0.5 dB of full scale or beyond",
+    (0, 1),
 )
 FACE_COVERAGE = Metric(
     "technical.face_coverage", "1", "higher", "share of frames in which a face is found", (0, 1)

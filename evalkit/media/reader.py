@@ -28,6 +28,8 @@ CHUNK_BYTES = 24 * 2**20
 CHUNK_FRAMES = 32
 LONGEST_SIDE_PX = 1920
 """Larger pictures are scaled down to this for the trackers; `ClipFacts` keeps the true size."""
+CUT_TOLERANCE_S = 0.5
+"""A file that ends this much before its announced end, and by 2 % of its length, is cut off."""
 GAP_TOLERANCE_S = 0.02
 """Sound timestamps may wander by this much before silence is put in, or samples are dropped."""
 LONGEST_GAP_S = 600.0
@@ -165,6 +167,26 @@ class Reader:
                     f"only {decoded.n_frames} of {announced} announced frames could be decoded: "
                     f"the file is cut off or damaged"
                 )
+                return
+        self._compare_ends()
+
+    def _compare_ends(self) -> None:
+        """Compare the end of what was decoded with the announced one, where all streams were read.
+
+        Some containers announce a length for the whole file only, which is that of its longer stream.
+        """
+        video, audio = self._facts.video, self._facts.audio
+        if (video and not self._frames) or (audio and not self._rates) or self._facts.audio_path is not None:
+            return
+        announced_s = max(
+            (stream.start_s + (stream.announced_duration_s or 0.0) for stream in (video, audio) if stream),
+            default=0.0,
+        )
+        end_s = max(self.decoded.picture_end_s or 0.0, self.decoded.sound_end_s or 0.0)
+        if end_s < announced_s - max(CUT_TOLERANCE_S, 0.02 * announced_s):
+            self.decoded.notes.append(
+                f"ends at {end_s:.1f} s instead of the announced {announced_s:.1f} s: the file is cut off or damaged"
+            )
 
 
 class _Picture:

@@ -38,6 +38,7 @@ class _Container:
     """Whether each frame carries an own time, so that intervals may vary."""
     rates_fps: tuple[Fraction, ...] | None = None
     """Frame rates it can carry; ``None`` for any."""
+    holds_late_sound: bool = True
     holds_rotation: bool = False
     holds_pixel_aspect: bool = False
 
@@ -50,7 +51,9 @@ _MPEG_FPS = tuple(
 _CONTAINERS = {
     ".mp4": _Container("libx264", "aac", holds_rotation=True, holds_pixel_aspect=True),
     ".mov": _Container("libx264", "aac", holds_rotation=True, holds_pixel_aspect=True),
-    ".avi": _Container("mpeg4", "libmp3lame", _MPEG_RATES_HZ, holds_times=False, holds_pixel_aspect=True),
+    ".avi": _Container(
+        "mpeg4", "pcm_s16le", holds_times=False, holds_late_sound=False, holds_pixel_aspect=True
+    ),
     ".mpg": _Container("mpeg1video", "mp2", _MPEG_RATES_HZ, holds_times=False, rates_fps=_MPEG_FPS),
     ".webm": _Container("libvpx", "libopus", (8_000, 12_000, 16_000, 24_000, 48_000), holds_rotation=True),
     ".wav": _Container("", "pcm_s16le"),
@@ -89,7 +92,7 @@ def write_clip(
     rate_hz
         Samples a second.
     sound_start_s
-        Time of the first sample; the file holds nothing before it.
+        Time of the first sample; the file holds nothing before it. Not for ``.avi``.
     rotation_deg
         Rotation metadata, a multiple of 90: a player turns the picture by this much counterclockwise.
     pixel_aspect
@@ -119,6 +122,7 @@ def write_clip(
     for wrong, fault in (
         (times_s is not None and not kind.holds_times, "holds frames at a constant rate only"),
         (kind.rates_fps is not None and rate not in kind.rates_fps, f"cannot hold {rate} frames a second"),
+        (sound_start_s and not kind.holds_late_sound, "cannot hold a sound that starts late"),
         (rotation_deg and not kind.holds_rotation, "cannot hold a rotation"),
         (pixel_aspect != 1 and not kind.holds_pixel_aspect, "cannot hold a pixel aspect"),
         (
@@ -198,7 +202,7 @@ class _SoundWriter:
         self._layout = {1: "mono", 2: "stereo", 6: "5.1"}[self._samples.shape[1]]
         self._stream = container.add_stream(codec, rate=rate_hz, layout=self._layout)
         self._stream.codec_context.time_base = Fraction(1, rate_hz)
-        if codec in {"aac", "libmp3lame", "mp2", "libopus"}:
+        if codec in {"aac", "mp2", "libopus"}:
             self._stream.bit_rate = 96_000 * self._samples.shape[1]
         self._container = container
         self._rate_hz = rate_hz

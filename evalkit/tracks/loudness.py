@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 STEPS_HZ = 10
 """Steps a second: a gating block of BS.1770 is four steps long and begins at every step."""
-FULL_SCALE = 32767 / 32768
-"""The largest sample that 16-bit sound can hold."""
+CLIPPING_LEVEL = 10 ** (-0.5 / 20)
+"""Samples from half a decibel below full scale on count as clipped: lossy coding leaves ripples on flat tops, and a
+stricter limit misses nine in ten of them after AAC, while unclipped speech spends 0.01 % of its time there."""
 _SURROUND_WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 """BS.1770-4, table 3: L, R, C, (LFE,) Ls, Rs. Every channel counts alike in all other layouts."""
 
@@ -33,7 +34,7 @@ class LoudnessTracker:
     peak
         Largest absolute sample of any channel, 1 at full scale; decoded lossy sound can go beyond.
     n_clipped
-        Samples at or beyond `FULL_SCALE`, of all channels together.
+        Samples at or beyond `CLIPPING_LEVEL`, of all channels together.
     n_samples
         Samples in the step, of all channels together. Only the last step can be short.
 
@@ -110,7 +111,7 @@ class LoudnessTracker:
         row = (
             np.mean(weighted**2, axis=0) @ self._weights,
             magnitude.max(),
-            np.count_nonzero(magnitude >= FULL_SCALE),
+            np.count_nonzero(magnitude >= CLIPPING_LEVEL),
             samples.size,
         )
         time_s = self._start_s + self._boundary(self._n_steps) / self._rate_hz

@@ -130,9 +130,9 @@ def test_steps_lie_100_ms_apart_from_the_first_sample_on_and_the_last_may_be_sho
 
 def test_peaks_and_clipped_samples_of_any_channel_are_found() -> None:
     sound = np.zeros((48_000, 2))
-    sound[10_000:10_007, 1] = [1.0, 1.2, -1.0, 32767 / 32768, -32768 / 32768, 0.9999, 0.5]
+    sound[10_000:10_007, 1] = [1.0, 1.2, -1.0, 0.945, -0.945, 0.944, 0.5]
     track = follow(sound)
-    assert track["n_clipped"].sum() == 5  # 0.9999 and 0.5 are below full scale
+    assert track["n_clipped"].sum() == 5  # 0.9441 is half a decibel below full scale
     assert track["peak"].max() == pytest.approx(1.2)
     assert np.argmax(track["n_clipped"]) == 2  # the step from 0.2 s
 
