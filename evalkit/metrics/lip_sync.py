@@ -66,6 +66,8 @@ SPEAKER_SPREAD_MS = 15.0
 """Standard deviation, between speakers in sync, of the offset found: natural mouths lead or lag by this."""
 DRIFT_WINDOW_S = 3.0
 FEWEST_DRIFT_WINDOWS = 5
+DRIFT_RANGE_S = 0.4
+"""The offset of a part of the clip is looked for this near the whole clip's."""
 STILL_LIPS = 0.004
 """Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
 
@@ -113,7 +115,7 @@ class ArticulatoryPredictor:
     Parameters
     ----------
     networks : sequence of mapping of str to float32 arrays
-        Weights by name, as written by training/lip_sync/train.py: ``in.weight`` (channels, 13, 5), ``half.weight``
+        Weights by name, as written by training/lip_sync/train.py: ``stem.weight`` (channels, 13, 5), ``down.weight``
         (channels, channels, 4), ``blocks.K.weight`` (channels, channels, 5) with dilation 2^K, ``out.weight``
         (6, channels, 1), each with its ``bias``.
     """
@@ -145,13 +147,37 @@ class ArticulatoryPredictor:
         return out / len(self.networks)
 
 
+def predict_lips(
+    predictor: ArticulatoryPredictor, times_s: FloatArray, mfcc: FloatArray, level_db: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Predict the lips that belong to a sound.
+
+    Parameters
+    ----------
+    predictor : ArticulatoryPredictor
+    times_s : FloatArray, shape (n,)
+        Of the rows, 10 ms apart.
+    mfcc : FloatArray, shape (n, 13)
+    level_db : FloatArray, shape (n,)
+        Must hold speech.
+
+    Returns
+    -------
+    times_s : FloatArray, shape (n // 2,)
+    lips : FloatArray, shape (n // 2, 6)
+    """
+    even = times_s.shape[0] // 2 * 2
+    cepstrum = normalise_cepstrum(mfcc[:even], detect_speech(level_db[:even]))
+    return times_s[:even].reshape(-1, 2).mean(axis=1), predictor(cepstrum)
+
+
 _SEGMENT = 1500  # rows predicted at once: memory does not grow with the clip
 _HALO = 40  # rows of context that reach the middle of a segment
 
 
 def _run(network: Mapping[str, NDArray[np.float32]], cepstrum: NDArray[np.float32]) -> NDArray[np.float32]:
-    hidden = _silu(_convolve(cepstrum, network, "in", padding=2))
-    hidden = _silu(_convolve(hidden, network, "half", padding=1, stride=2))
+    hidden = _silu(_convolve(cepstrum, network, "stem", padding=2))
+    hidden = _silu(_convolve(hidden, network, "down", padding=1, stride=2))
     n_blocks = sum(name.startswith("blocks.") and name.endswith(".bias") for name in network)
     for block in range(n_blocks):
         dilation = 2**block
@@ -336,7 +362,7 @@ def _drift(
         return None, None
     cut = n_windows * per_window
     pooled = sums[:, :cut].reshape(3, n_windows, per_window, lags.size).sum(axis=2)
-    near = np.abs(lags / GRID_HZ - offset_s) <= 0.2
+    near = np.abs(lags / GRID_HZ - offset_s) <= DRIFT_RANGE_S
     offsets_s = _peak(_correlation(pooled)[:, near], lags[near])
     middles_s = times_s[:cut].reshape(n_windows, per_window).mean(axis=1)
     slope, _, low, high = stats.theilslopes(offsets_s, middles_s, alpha=0.95)
