@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from evalkit.evaluators.base import Evaluator
     from evalkit.tracks.base import FrameTracker, SoundTracker
-    from evalkit.types import ClipFacts, Track
+    from evalkit.types import AudioChunk, ClipFacts, Track
 
     Progress = Callable[[float, float | None], None]
     """Called now and then with the seconds of the clip done, and of the whole clip where known."""
@@ -287,23 +287,33 @@ def _pass(
     )
     streams = [stream for stream in (facts.video, facts.audio) if stream is not None]
     length_s = max((stream.announced_duration_s or 0.0 for stream in streams), default=0.0) or None
+    listening = dict(sound_trackers)
     with _Crew(facts.path, frame_trackers, watch_frames) as crew:
         for chunk in reader:
             if isinstance(chunk, FrameChunk):
                 crew.take(chunk)
             else:
-                for tracker in sound_trackers.values():
-                    if tracker.rate_hz == chunk.rate_hz:
-                        tracker.update(chunk)
+                _hear(chunk, listening, facts.path)
             if progress is not None:
                 progress(
                     float(chunk.times_s[0] if isinstance(chunk, FrameChunk) else chunk.start_s), length_s
                 )
         made = crew.finish()
-    made |= {name: tracker.finish() for name, tracker in sound_trackers.items()}
+    made |= {name: tracker.finish() for name, tracker in listening.items()}
     notes = tuple(reader.decoded.notes)
     made = {name: replace(track, facts={**track.facts, "notes": notes}) for name, track in made.items()}
     return made, list(notes)
+
+
+def _hear(chunk: AudioChunk, trackers: dict[str, SoundTracker], path: str) -> None:
+    """Give sound to the trackers that asked for it so; one that raises leaves, the others go on."""
+    for name, tracker in list(trackers.items()):
+        if tracker.rate_hz == chunk.asked_rate_hz:
+            try:
+                tracker.update(chunk)
+            except Exception:
+                log.exception("%s: track %r failed", path, name)
+                del trackers[name]
 
 
 class _Crew:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 FRAME_TRACKERS = {
     "face": "evalkit.tracks.face:FaceTracker",
+    "picture": "evalkit.tracks.picture:PictureTracker",
 }
 SOUND_TRACKERS = {
+    "loudness": "evalkit.tracks.loudness:LoudnessTracker",
     "speech": "evalkit.tracks.speech:SpeechTracker",
 }
 
