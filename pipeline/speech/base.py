@@ -63,6 +63,10 @@ class SpeechEngine(Protocol):
         """Return the codes of all languages it speaks, sorted."""
         ...
 
+    def check(self, text: str, language: str, voice: str | None = None) -> None:
+        """Raise `RequestError` where `speak` would, as far as can be told without speaking."""
+        ...
+
     def speak(self, text: str, language: str, voice: str | None = None) -> Speech:
         """Say something.
 
