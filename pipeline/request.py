@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
@@ -49,6 +51,32 @@ class PlainData(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data, every field included."""
         return self.model_dump(mode="json")
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any], noun: str) -> Self:
+        """Read plain values as they would come through JSON, with errors that people can read.
+
+        Parameters
+        ----------
+        values : mapping
+            Names to plain values or paths.
+        noun : str
+            What a value is called in the errors.
+
+        Raises
+        ------
+        RequestError
+            One line a mistake; the description of the field says what is allowed.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(dict(values), default=os.fspath))
+        except ValidationError as error:
+            lines = [
+                _explain(cls, item["loc"], item["msg"], item.get("input"), noun) for item in error.errors()
+            ]
+            raise RequestError("\n".join(lines)) from None
+        except TypeError as error:
+            raise RequestError(f"a {noun} is no plain value: {error}") from None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -209,24 +237,19 @@ def build_request(parameters: Mapping[str, Any]) -> GenerationRequest:
     Parameters
     ----------
     parameters : mapping
-        Names of `GenerationRequest` to values.
+        Names of `GenerationRequest` to plain values or paths.
 
     Raises
     ------
     RequestError
         If a name is unknown or a value not allowed.
     """
-    try:
-        return GenerationRequest(**parameters)
-    except ValidationError as error:
-        lines = [
-            _explain(GenerationRequest, item["loc"], item["msg"], item.get("input"))
-            for item in error.errors()
-        ]
-        raise RequestError("\n".join(lines)) from None
+    return GenerationRequest.read(parameters, "parameter")
 
 
-def _explain(model: type[BaseModel], location: tuple[int | str, ...], message: str, value: Any) -> str:
+def _explain(
+    model: type[BaseModel], location: tuple[int | str, ...], message: str, value: Any, noun: str
+) -> str:
     name = str(location[0]) if location else ""
     if not name:
         return message.removeprefix("Value error, ")
@@ -234,8 +257,25 @@ def _explain(model: type[BaseModel], location: tuple[int | str, ...], message: s
     if field is None:
         near = difflib.get_close_matches(name, model.model_fields, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"there is no parameter {name!r}{hint} (there are: {', '.join(model.model_fields)})"
-    return f"{name} is {value!r}; allowed: {field.description}"
+        return f"there is no {noun} {name!r}{hint} (there are: {', '.join(model.model_fields)})"
+    where = ".".join(map(str, location))
+    if message.startswith("Field required"):
+        return f"{where} is missing; it is {field.description}"
+    return f"{where} is {value!r}; allowed: {field.description}"
+
+
+def check_files(request: GenerationRequest) -> None:
+    """Refuse a request whose ``image`` or ``brand_mark`` is not there.
+
+    Raises
+    ------
+    RequestError
+        Naming the file.
+    """
+    for name in ("image", "brand_mark"):
+        path = getattr(request, name)
+        if path is not None and not Path(path).is_file():
+            raise RequestError(f"{name} {path!r}: there is no such file")
 
 
 class Event(PlainData):

@@ -45,17 +45,24 @@ class VideoFacts:
     audio_duration_s: float | None
 
 
-def measure_video(path: str | Path) -> VideoFacts:
+def measure_video(path: str | Path, *, sound_expected: bool = False) -> VideoFacts:
     """Measure a video file from what it holds, not from what its header announces.
 
     Every packet is read, and a frame at either end is decoded: a file that was cut off is found out in the time it
     takes to read it.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+    sound_expected : bool
+        Whether a file without sound is an error.
+
     Raises
     ------
     GenerationError
-        ``no_output`` if there is no file or nothing in it; ``bad_output`` if it is no video, holds no frames, or was
-        cut off.
+        ``no_output`` if there is no file or nothing in it; ``bad_output`` if it is no video, holds no frames, was cut
+        off, or lacks its sound.
     """
     import av  # noqa: PLC0415 - costs 0.1 s that a dry run need not pay
 
@@ -64,11 +71,14 @@ def measure_video(path: str | Path) -> VideoFacts:
         raise GenerationError(f"{path} was not written, or nothing was written into it", "no_output")
     try:
         with av.open(str(path)) as container:
-            return _measure(container)
+            facts = _measure(container)
     except _DefectError as defect:
         raise GenerationError(f"{path}: {defect}", "bad_output") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise GenerationError(f"{path} is not a whole video: {error}", "bad_output") from error
+    if sound_expected and not facts.audio_duration_s:
+        raise GenerationError(f"{path}: the file has no sound, and sound was asked for", "bad_output")
+    return facts
 
 
 class _DefectError(Exception):
