@@ -1,7 +1,8 @@
 """The two ways in which a generator says no.
 
-They derive from builtin exceptions so that whoever drives a generator through the entry point, without
-importing this package, can tell them apart: `ValueError` before anything ran, `RuntimeError` after.
+They derive from builtin exceptions and carry a ``kind``, so that whoever drives a generator through the entry point,
+without importing this package, can tell them apart, from each other and from faults in a program: `ValueError` before
+anything ran, `RuntimeError` after.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 class RequestError(ValueError):
     """A request that cannot be carried out as it stands: raised before anything is run or written."""
+
+    kind = "refused"
 
 
 class GenerationError(RuntimeError):

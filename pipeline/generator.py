@@ -1,9 +1,9 @@
 """What a generator is. Found through the entry-point group ``evalkit.generators``.
 
-The entry point is a callable (the class itself, as a rule) that takes the driver's own settings by keyword and
-does nothing costly: weights are read in `Generator.load`. Whoever drives a generator needs no import of this
+The entry point is a callable (the class itself, as a rule) that takes the driver's own settings by keyword, refuses
+wrong ones with a `RequestError` and does nothing costly: weights are read in `Generator.load`. Whoever drives a generator needs no import of this
 package: requests are built by the generator from plain parameters, results and events have ``to_dict``, and errors
-are `ValueError` (refused before it started) or `RuntimeError` (started and failed; ``error.kind`` says how).
+are `ValueError` (refused before it started) or `RuntimeError` (started and failed), with a ``kind`` that says how.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class Timeline:
         self._on_event = on_event
         self._events: list[Event] = []
 
-    def mark(self, name: str, **detail: JsonValue) -> Event:
+    def mark(self, name: str, /, **detail: JsonValue) -> Event:
         """Note that something has just happened."""
         event = Event(name=name, time_s=time.monotonic() - self._start_s, detail=detail)
         self._events.append(event)

@@ -43,6 +43,9 @@ SAVED = "saved"
 """The video is under its final name."""
 
 
+EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
 class PlainData(BaseModel):
     """Frozen data with strict types that goes through JSON and comes back equal; unknown names are errors."""
 
@@ -74,7 +77,7 @@ class PlainData(BaseModel):
             lines = [
                 _explain(cls, item["loc"], item["msg"], item.get("input"), noun) for item in error.errors()
             ]
-            raise RequestError("\n".join(lines)) from None
+            raise RequestError("\n".join(dict.fromkeys(lines))) from None
         except TypeError as error:
             raise RequestError(f"a {noun} is no plain value: {error}") from None
 
@@ -124,29 +127,33 @@ class GenerationRequest(PlainData):
     """
 
     size: str = Field(
-        "384*256", description='"W*H" in pixels, both even and from 64 to 4096, as in "384*256"'
+        default="384*256", description='"W*H" in pixels, both even and from 64 to 4096, as in "384*256"'
     )
-    num_clip: int | None = Field(None, ge=1, description="a whole number from 1, or nothing: all the sound")
+    num_clip: int | None = Field(
+        default=None, ge=1, description="a whole number from 1, or nothing: all the sound"
+    )
     infer_frames: int = Field(
-        48, ge=1, le=1000, description="a whole number of frames a clip, from 1 to 1000"
+        default=48, ge=1, le=1000, description="a whole number of frames a clip, from 1 to 1000"
     )
-    fps: float = Field(25.0, ge=1, le=120, description="frames a second, from 1 to 120")
-    sample_steps: int = Field(4, ge=1, le=1000, description="a whole number from 1 to 1000")
-    sample_guide_scale: float = Field(0.0, ge=0, le=100, description="a number from 0 (no guidance) to 100")
+    fps: float = Field(default=25.0, ge=1, le=120, description="frames a second, from 1 to 120")
+    sample_steps: int = Field(default=4, ge=1, le=1000, description="a whole number from 1 to 1000")
+    sample_guide_scale: float = Field(
+        default=0.0, ge=0, le=100, description="a number from 0 (no guidance) to 100"
+    )
     enable_online_decode: bool = Field(default=False, description="true or false")
     offload_model: bool = Field(default=False, description="true or false")
-    prompt: str = Field("", description="text")
-    image: str | None = Field(None, min_length=1, description="path of a picture")
-    audio: str | None = Field(None, min_length=1, description="path of a sound file")
-    text: str | None = Field(None, description="words to speak, at least one")
+    prompt: str = Field(default="", description="text")
+    image: str | None = Field(default=None, min_length=1, description="path of a picture")
+    audio: str | None = Field(default=None, min_length=1, description="path of a sound file")
+    text: str | None = Field(default=None, description="words to speak, at least one")
     language: str = Field(
-        "en",
+        default="en",
         pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$",
         description='a language code as in "en", "cmn", "pt-br"',
     )
-    voice: str | None = Field(None, min_length=1, description="name of a voice of the speech engine")
-    base_seed: int = Field(420, ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")
-    brand_mark: str | None = Field(None, min_length=1, description="path of a picture")
+    voice: str | None = Field(default=None, min_length=1, description="name of a voice of the speech engine")
+    base_seed: int = Field(default=420, ge=0, le=2**32 - 1, description="a whole number from 0 to 4294967295")
+    brand_mark: str | None = Field(default=None, min_length=1, description="path of a picture")
     options: dict[str, JsonValue] = Field(default_factory=dict, description="names to plain values")
 
     @field_validator("size")
@@ -250,15 +257,15 @@ def build_request(parameters: Mapping[str, Any]) -> GenerationRequest:
 def _explain(
     model: type[BaseModel], location: tuple[int | str, ...], message: str, value: Any, noun: str
 ) -> str:
-    name = str(location[0]) if location else ""
-    if not name:
+    if not location:
         return message.removeprefix("Value error, ")
+    name = str(location[0])
     field = model.model_fields.get(name)
     if field is None:
         near = difflib.get_close_matches(name, model.model_fields, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         return f"there is no {noun} {name!r}{hint} (there are: {', '.join(model.model_fields)})"
-    where = ".".join(map(str, location))
+    where = name if len(location) == 1 else f"{name} (at {location[1]})"
     if message.startswith("Field required"):
         return f"{where} is missing; it is {field.description}"
     return f"{where} is {value!r}; allowed: {field.description}"
@@ -291,7 +298,7 @@ class Event(PlainData):
         Plain values that belong to it.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    name: EventName
     time_s: Annotated[float, Field(ge=0)]
     detail: dict[str, JsonValue] = Field(default_factory=dict)
 

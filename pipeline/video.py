@@ -127,11 +127,12 @@ def _measure(container: Any) -> VideoFacts:
 def _length(spans: list[tuple[int, int]]) -> float:
     """Return the time from the first start to the end of the last, in ticks; 0 for none.
 
-    Where no durations are stored, the last piece lasts as long as the mean one.
+    What lies before 0, an encoder's run-up, is never played and does not count. Where no durations are stored, the
+    last piece lasts as long as the mean one.
     """
     if not spans:
         return 0
-    first, last = min(spans)[0], max(spans)[0]
+    first, last = max(min(spans)[0], 0), max(spans)[0]
     if any(duration for _, duration in spans) or len(spans) == 1:
         return max(start + duration for start, duration in spans) - first
     return (last - first) * len(spans) / (len(spans) - 1)
