@@ -37,7 +37,7 @@ def iterate_sound(path: str | Path, rate_hz: int) -> Iterator[NDArray[np.float32
     Parameters
     ----------
     path : path
-        Anything FFmpeg reads; its channels are mixed to one.
+        Anything FFmpeg reads; the mean of its channels is taken.
     rate_hz : int
         Sample rate wanted; resampled to it.
 
@@ -62,14 +62,14 @@ def iterate_sound(path: str | Path, rate_hz: int) -> Iterator[NDArray[np.float32
                 raise RequestError(f"audio {str(path)!r}: the file has no sound")
             if container.duration is not None:
                 _refuse_long(path, container.duration / av.time_base)
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
+            resampler = av.AudioResampler(format="fltp", rate=rate_hz)
             for frame in container.decode(container.streams.audio[0]):
                 for piece in resampler.resample(frame):
                     n_samples += piece.samples
                     _refuse_long(path, n_samples / rate_hz)
-                    yield piece.to_ndarray()[0]
+                    yield piece.to_ndarray().mean(axis=0)
             for piece in resampler.resample(None):
-                yield piece.to_ndarray()[0]
+                yield piece.to_ndarray().mean(axis=0)
     except (av.error.FFmpegError, OSError) as error:
         raise RequestError(f"audio {str(path)!r} cannot be read as sound: {error}") from error
 
