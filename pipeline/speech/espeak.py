@@ -240,7 +240,7 @@ def _spans(
 
     Its marks stand where a sound is first heard. The silence before that, when it is inside a word or a short pause
     of its own, is the closure of the sound to come. A nameless mark with sound after it, or the mark of another
-    language, goes on with the sound before.
+    language, goes on with the sound before; a named one with no sound after it was said together with that.
     """
     marks: list[tuple[str, int]] = [("", 0)]
     ends = [start for _, start in events[1:]] + [samples.size]
@@ -248,6 +248,9 @@ def _spans(
         if symbol.startswith("(") or (not symbol and samples[start:end].any()):
             continue
         before, last = marks[-1]
+        if symbol and before and not samples[start:end].any():
+            marks[-1] = (before + symbol, last)
+            continue
         if symbol and before:
             loud = np.flatnonzero(samples[last:start])
             start = last + int(loud[-1]) + 1 if loud.size else start  # noqa: PLW2901 - that is the correction
