@@ -231,8 +231,8 @@ class Command(Generator):
         return self._used - set(GenerationRequest.model_fields) - {"width", "height", OUT}
 
     def _speaks(self, request: GenerationRequest) -> bool:
-        """Return whether a sound file is needed: the program takes one, or the request brings one."""
-        return request.audio is not None or "audio" in self._used
+        """Return whether there is a sound file: one given, or one made of text for a program that takes it."""
+        return request.audio is not None or (request.text is not None and "audio" in self._used)
 
     def _check(self, request: GenerationRequest) -> None:
         check_files(request)

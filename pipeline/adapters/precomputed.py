@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, JsonValue, ValidationError, model_validator
 
 from pipeline.errors import RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
@@ -94,16 +94,15 @@ class Precomputed(Generator):
     def describe(self) -> Description:
         """Say where the videos are and which parameters tell them apart."""
         stated = sorted({name for made in self._made for name in made.stated})
+        options: dict[str, JsonValue] = {
+            name.removeprefix(_OPTION_PREFIX): {} for name in stated if name.startswith(_OPTION_PREFIX)
+        }
         return Description(
             name=self.name,
             version=self.version,
             summary=f"{len(self._made)} finished videos of {self._place}; nothing is rendered or timed",
             parameters={name: "picks the video" for name in stated if not name.startswith(_OPTION_PREFIX)},
-            options={
-                "properties": {
-                    n.removeprefix(_OPTION_PREFIX): {} for n in stated if n.startswith(_OPTION_PREFIX)
-                }
-            },
+            options={"type": "object", "properties": options} if options else {},
             settings=PrecomputedSettings.model_json_schema(),
         )
 
@@ -215,14 +214,20 @@ def _read_table(table: Path) -> Iterator[_Made]:
             raise RequestError(f"table {str(table)!r} has no column 'video'; it has: {', '.join(columns)}")
         try:
             for row in rows:
-                yield _Made(table.parent / row.pop("video"), _read_row(row, f"{table} line {rows.line_num}"))
+                where = f"{table} line {rows.line_num}"
+                if "" in row or None in row.values():
+                    raise RequestError(
+                        f"{where} has {'more' if '' in row else 'fewer'} cells than the table has columns"
+                    )
+                video = row.pop("video")
+                if not video:
+                    raise RequestError(f"{where} names no video")
+                yield _Made(table.parent / video, _read_row(row, where))
         except (csv.Error, UnicodeDecodeError) as error:
             raise RequestError(f"table {str(table)!r} cannot be read: {error}") from error
 
 
 def _read_row(row: Mapping[str, str], where: str) -> dict[str, Any]:
-    if "" in row:
-        raise RequestError(f"{where} has more cells than the table has columns")
     cells = {name: cell for name, cell in row.items() if cell}
     options = {name: cells.pop(name) for name in list(cells) if name.startswith(_OPTION_PREFIX)}
     try:
