@@ -10,6 +10,7 @@ import json
 import math
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -26,7 +27,7 @@ from pydantic import (
 from pipeline.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _SIZE = re.compile(r"([1-9][0-9]*)\*([1-9][0-9]*)")
 _SIDE_LIMITS_PX = (64, 4096)
@@ -72,14 +73,17 @@ class PlainData(BaseModel):
             One line a mistake; the description of the field says what is allowed.
         """
         try:
-            return cls.model_validate_json(json.dumps(dict(values), default=os.fspath))
-        except ValidationError as error:
-            lines = [
-                _explain(cls, item["loc"], item["msg"], item.get("input"), noun) for item in error.errors()
-            ]
-            raise RequestError("\n".join(dict.fromkeys(lines))) from None
+            text = json.dumps(dict(values), default=os.fspath)
         except TypeError as error:
             raise RequestError(f"a {noun} is no plain value: {error}") from None
+        with _explaining(cls, noun):
+            return cls.model_validate_json(text)
+
+    @classmethod
+    def read_texts(cls, texts: Mapping[str, str], noun: str) -> Self:
+        """Read values written as text, as in the cells of a table; otherwise as `read`."""
+        with _explaining(cls, noun):
+            return cls.model_validate_strings(texts)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -252,6 +256,18 @@ def build_request(parameters: Mapping[str, Any]) -> GenerationRequest:
         If a name is unknown or a value not allowed.
     """
     return GenerationRequest.read(parameters, "parameter")
+
+
+@contextmanager
+def _explaining(model: type[BaseModel], noun: str) -> Iterator[None]:
+    """Turn pydantic's errors into ours."""
+    try:
+        yield
+    except ValidationError as error:
+        lines = [
+            _explain(model, item["loc"], item["msg"], item.get("input"), noun) for item in error.errors()
+        ]
+        raise RequestError("\n".join(dict.fromkeys(lines))) from None
 
 
 def _explain(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from pipeline.errors import RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
@@ -231,10 +231,9 @@ def _read_row(row: Mapping[str, str], where: str) -> dict[str, Any]:
     cells = {name: cell for name, cell in row.items() if cell}
     options = {name: cells.pop(name) for name in list(cells) if name.startswith(_OPTION_PREFIX)}
     try:
-        read = GenerationRequest.model_validate_strings(cells).to_dict()
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise RequestError(f"{where}: {'; '.join(faults)}") from None
+        read = GenerationRequest.read_texts(cells, "parameter").to_dict()
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from None
     return {name: read[name] for name in cells} | {
         name: _json_or_text(cell) for name, cell in options.items()
     }

@@ -129,8 +129,14 @@ def test_a_video_that_is_broken_replaces_nothing(shelf: Path, tmp_path: Path) ->
         ("", "has no column 'video'"),
         ("size,sample_steps\n384*256,4\n", "has no column 'video'; it has: size, sample_steps"),
         ("video,size\n", "there are no videos in it"),
-        ("video,sampel_steps\na.mp4,4\n", r"table\.csv line 2: sampel_steps"),
-        ("video,sample_steps\na.mp4,4\nb.mp4,many\n", r"table\.csv line 3: sample_steps"),
+        (
+            "video,sampel_steps\na.mp4,4\n",
+            r"table\.csv line 2: there is no parameter 'sampel_steps'; did you mean 'sample_steps'",
+        ),
+        (
+            "video,sample_steps\na.mp4,4\nb.mp4,many\n",
+            r"table\.csv line 3: sample_steps is 'many'; allowed: a whole number",
+        ),
         ("video,sample_steps\na.mp4,0\n", "line 2: sample_steps"),
         ("video,size\na.mp4,384*256,9\n", "line 2 has more cells"),
         ("video,size\n,384*256\n", "line 2 names no video"),
