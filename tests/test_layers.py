@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -12,10 +13,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# From the bottom up; a room may import rooms of lower rows only, and the bottom row itself.
+# From the bottom up: a room may import rooms of its own row and below, and never in a circle.
 ROWS = (
     {"types", "errors"},
-    {"media", "metrics", "registry", "config"},
+    {"media", "metrics", "registry", "config", "isolation"},
     {"tracks", "runs", "stats"},
     {"evaluators", "sweeps", "profiling"},
     {"runner", "decisions", "reports"},
@@ -69,20 +70,33 @@ def test_the_pipeline_imports_nothing_of_evalkit(path: Path) -> None:
     assert [name for name in imports_of(path) if name.split(".")[0] == "evalkit"] == []
 
 
+def rooms_used_by(path: Path) -> set[str]:
+    names = {name.split(".")[1] for name in imports_of(path) if name.startswith("evalkit.")}
+    known = ROW_OF.keys() | FOR_TESTS
+    return (names & known) - {room_of(path)}
+
+
 @pytest.mark.parametrize("path", sources("evalkit"), ids=label)
 def test_a_room_imports_only_downward(path: Path) -> None:
     room = room_of(path)
     if room in FRONT_DOOR | FOR_TESTS:
         return
-    used = {name.split(".")[1] for name in imports_of(path) if name.startswith("evalkit.")} - {room}
-    rooms = {
-        name for name in used if (ROOT / "evalkit" / name).exists() or (ROOT / f"evalkit/{name}.py").exists()
-    }
     row = ROW_OF.get(room, 0)
-    upward = sorted(
-        name for name in rooms if ROW_OF.get(name, row if name in FOR_TESTS else 0) >= max(row, 1)
-    )
+    upward = sorted(used for used in rooms_used_by(path) if ROW_OF.get(used, len(ROWS)) > row)
     assert upward == [], f"{room} is in row {row}"
+
+
+def test_rooms_import_each_other_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {room: set() for room in ROW_OF}
+    for path in sources("evalkit"):
+        if room_of(path) in graph:
+            graph[room_of(path)] |= rooms_used_by(path) - FOR_TESTS
+    assert set(TopologicalSorter(graph).static_order()) == set(graph)  # raises CycleError on a circle
+
+
+@pytest.mark.parametrize("path", sources("evalkit/metrics"), ids=label)
+def test_metrics_import_only_plain_data(path: Path) -> None:
+    assert rooms_used_by(path) <= {"types", "errors"}
 
 
 def test_every_room_has_a_place() -> None:

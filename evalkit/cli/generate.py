@@ -113,7 +113,6 @@ def generate(
     Exit status: 0 made; 1 started and failed; 2 refused before it started.
     """
     given = {key: value for key, value in parameters.items() if value is not None}
-    note_path = out_path.with_name(out_path.name + ".json")
     try:
         generator = registry.load(registry.GENERATORS, name)(**{**settings, **changes})
         request = generator.request(**given)
@@ -131,7 +130,7 @@ def generate(
             raise
         failure = _Refused if isinstance(error, ValueError) else click.ClickException
         raise failure(str(error)) from error
-    note_path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    Path(f"{out_path}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
     click.echo(_summarise(result))
     click.echo(str(out_path))
 

@@ -1,1 +1,6 @@
 """The one place that opens video and sound."""
+
+from evalkit.media.probe import probe
+from evalkit.media.reader import Decoded, Reader
+
+__all__ = ["Decoded", "Reader", "probe"]

@@ -1,0 +1,329 @@
+"""One pass over a clip: frames in chunks with true timestamps, and mono sound, from one decode.
+
+Memory is a few chunks, however long the clip. Damage in the middle is stepped over and counted; what was
+decoded is compared with what the container announced, because a cut-off file can end without an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+import numpy as np
+
+from evalkit.media.probe import open_container, origin_s
+from evalkit.types import AudioChunk, FrameChunk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from evalkit.types import ClipFacts
+
+CHUNK_BYTES = 24 * 2**20
+"""Upper bound of the pixels in one chunk of frames."""
+CHUNK_FRAMES = 32
+LONGEST_SIDE_PX = 1920
+"""Larger pictures are scaled down to this for the trackers; `ClipFacts` keeps the true size."""
+GAP_TOLERANCE_S = 0.02
+"""Sound timestamps may wander by this much before silence is put in, or samples are dropped."""
+LONGEST_GAP_S = 600.0
+"""A jump beyond this is taken for a broken timestamp, not for silence."""
+SOUND_CHUNK_S = 2.0
+
+
+@dataclass
+class Decoded:
+    """What a pass really found in the file.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames decoded.
+    first_frame_s, last_frame_s, picture_end_s : float or None
+        Times of the first and last frame, and of the last frame's end.
+    sound_start_s, sound_end_s : float or None
+        Times of the first sample and of the end of the last.
+    n_damaged : int
+        Packets or frames that could not be decoded or placed in time.
+    notes : list of str
+        One line for people each.
+    """
+
+    n_frames: int = 0
+    first_frame_s: float | None = None
+    last_frame_s: float | None = None
+    picture_end_s: float | None = None
+    sound_start_s: float | None = None
+    sound_end_s: float | None = None
+    n_damaged: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class Reader:
+    """Reads a probed clip once.
+
+    Parameters
+    ----------
+    facts : ClipFacts
+        From `evalkit.media.probe.probe`.
+    frames : bool
+        Whether frames are wanted; the picture is not decoded otherwise.
+    sound_rates_hz : sequence of int
+        Sample rates in which the sound is wanted; not decoded when empty.
+    chunk_frames : int
+        Most frames in a chunk. No value may depend on it.
+
+    Attributes
+    ----------
+    decoded : Decoded
+        Complete when the iteration has ended.
+    """
+
+    def __init__(
+        self,
+        facts: ClipFacts,
+        *,
+        frames: bool = True,
+        sound_rates_hz: Sequence[int] = (),
+        chunk_frames: int = CHUNK_FRAMES,
+    ) -> None:
+        self._facts = facts
+        self._frames = frames and facts.video is not None
+        self._rates = tuple(sound_rates_hz) if facts.audio is not None else ()
+        self._chunk_frames = chunk_frames
+        self.decoded = Decoded()
+
+    def __iter__(self) -> Iterator[FrameChunk | AudioChunk]:
+        separate = self._facts.audio_path is not None
+        if self._frames or (self._rates and not separate):
+            yield from self._pass(
+                self._facts.path, frames=self._frames, sound=bool(self._rates) and not separate
+            )
+        if self._rates and separate:
+            assert self._facts.audio_path is not None  # noqa: S101 - narrows the type
+            yield from self._pass(self._facts.audio_path, frames=False, sound=True)
+        self._compare_with_announced()
+
+    def _pass(self, path: str, *, frames: bool, sound: bool) -> Iterator[FrameChunk | AudioChunk]:
+        with open_container(path) as container:
+            zero_s = origin_s(container)
+            # AVI holds no presentation times: with B-frames, only the decoding times run forward.
+            clock = "dts" if container.format.name == "avi" else "pts"
+            picture = (
+                _Picture(self._facts, zero_s, clock, self._chunk_frames, self.decoded) if frames else None
+            )
+            voice = _Sound(self._rates, zero_s, self.decoded) if sound else None
+            streams: list[av.VideoStream | av.AudioStream] = []
+            if picture is not None:
+                video = container.streams.video[0]
+                video.thread_type = "AUTO"
+                streams.append(video)
+            if voice is not None:
+                streams.append(container.streams.audio[0])
+            for frame in self._decode(container, streams):
+                if isinstance(frame, av.VideoFrame) and picture is not None:
+                    yield from picture.take(frame)
+                elif isinstance(frame, av.AudioFrame) and voice is not None:
+                    yield from voice.take(frame)
+            if picture is not None:
+                yield from picture.finish()
+            if voice is not None:
+                yield from voice.finish()
+
+    def _decode(
+        self, container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream]
+    ) -> Iterator[av.VideoFrame | av.AudioFrame]:
+        """Give every frame that can be decoded, in the order of the file."""
+        packets = container.demux(streams)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (av.error.FFmpegError, OSError) as error:
+                self.decoded.notes.append(f"reading stopped early: {error}")
+                return
+            try:
+                frames = packet.decode()
+            except (av.error.FFmpegError, ValueError):
+                self.decoded.n_damaged += 1
+                continue
+            yield from frames
+
+    def _compare_with_announced(self) -> None:
+        decoded, video = self.decoded, self._facts.video
+        if decoded.n_damaged:
+            decoded.notes.append(f"{decoded.n_damaged} damaged packets or frames were stepped over")
+        if self._frames and video is not None:
+            announced = video.n_announced_frames
+            if announced and decoded.n_frames < announced - max(2, 0.01 * announced):
+                decoded.notes.append(
+                    f"only {decoded.n_frames} of {announced} announced frames could be decoded: "
+                    f"the file is cut off or damaged"
+                )
+
+
+class _Picture:
+    """Gathers frames into chunks."""
+
+    def __init__(
+        self, facts: ClipFacts, zero_s: float, clock: str, chunk_frames: int, decoded: Decoded
+    ) -> None:
+        assert facts.video is not None  # noqa: S101 - narrows the type
+        self._decoded = decoded
+        self._zero_s = zero_s
+        self._clock = clock
+        scale = min(1.0, LONGEST_SIDE_PX / max(facts.video.width, facts.video.height))
+        self._size = max(1, round(facts.video.width * scale)), max(1, round(facts.video.height * scale))
+        n_bytes = self._size[0] * self._size[1] * 3
+        self._chunk_frames = max(1, min(chunk_frames, CHUNK_BYTES // n_bytes))
+        self._interval_s = 1.0 / (facts.video.announced_fps or 25.0)
+        self._times: list[float] = []
+        self._frames: list[NDArray[np.uint8]] = []
+
+    def take(self, frame: av.VideoFrame) -> Iterator[FrameChunk]:
+        decoded = self._decoded
+        last_s = decoded.last_frame_s
+        ticks = getattr(frame, self._clock)
+        if ticks is not None and frame.time_base is not None:
+            time_s = float(ticks * frame.time_base) - self._zero_s
+        else:
+            time_s = 0.0 if last_s is None else last_s + self._interval_s
+        if last_s is not None and time_s <= last_s:
+            decoded.n_damaged += 1  # two pictures at one moment, or time running backwards
+            return
+        try:
+            pixels = self._upright(frame)
+        except (av.error.FFmpegError, ValueError, MemoryError):
+            decoded.n_damaged += 1
+            return
+        if decoded.first_frame_s is None:
+            decoded.first_frame_s = time_s
+        decoded.last_frame_s = time_s
+        length_s = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        decoded.picture_end_s = time_s + (length_s if 0 < length_s < 1 else self._interval_s)
+        decoded.n_frames += 1
+        self._times.append(time_s)
+        self._frames.append(pixels)
+        if len(self._frames) >= self._chunk_frames:
+            yield from self.finish()
+
+    def finish(self) -> Iterator[FrameChunk]:
+        if self._frames:
+            first = self._decoded.n_frames - len(self._frames)
+            chunk = FrameChunk(first, np.array(self._times), self._frames)
+            self._times, self._frames = [], []
+            yield chunk
+
+    def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        width, height = self._size
+        turns = (int(frame.rotation) // 90) % 4
+        if turns % 2:
+            width, height = height, width
+        pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+class _Sound:
+    """Turns sound frames into contiguous mono samples in every wanted rate."""
+
+    def __init__(self, rates_hz: Sequence[int], zero_s: float, decoded: Decoded) -> None:
+        self._decoded = decoded
+        self._zero_s = zero_s
+        self._outputs = [_Resampled(rate) for rate in rates_hz]
+        self._n_taken = 0
+        self._rate_hz = 0
+
+    def take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        decoded = self._decoded
+        if not frame.samples or not frame.sample_rate:
+            return
+        time_s = None if frame.pts is None or frame.time is None else float(frame.time) - self._zero_s
+        if decoded.sound_start_s is None:
+            decoded.sound_start_s = time_s if time_s is not None else 0.0
+            self._rate_hz = frame.sample_rate
+            for output in self._outputs:
+                output.start_s = decoded.sound_start_s
+        elif frame.sample_rate != self._rate_hz:
+            decoded.n_damaged += 1
+            return
+        now_s = decoded.sound_start_s + self._n_taken / self._rate_hz
+        gap_s = 0.0 if time_s is None else time_s - now_s
+        if gap_s > LONGEST_GAP_S:
+            decoded.n_damaged += 1
+            gap_s = 0.0
+        if gap_s > GAP_TOLERANCE_S:
+            yield from self._silence(frame, round(gap_s * self._rate_hz))
+        elif gap_s < -max(GAP_TOLERANCE_S, 0.75 * frame.samples / self._rate_hz):
+            decoded.n_damaged += 1  # sound that was already heard
+            return
+        yield from self._push(frame)
+
+    def finish(self) -> Iterator[AudioChunk]:
+        for output in self._outputs:
+            yield from output.flush()
+
+    def _silence(self, like: av.AudioFrame, n_samples: int) -> Iterator[AudioChunk]:
+        while n_samples > 0:
+            n = min(n_samples, self._rate_hz)
+            planes = like.layout.nb_channels if like.format.is_planar else 1
+            shape = (planes, n if like.format.is_planar else n * like.layout.nb_channels)
+            dtype = like.to_ndarray().dtype
+            middle = 128 if dtype == np.uint8 else 0
+            blank = av.AudioFrame.from_ndarray(
+                np.full(shape, middle, dtype), format=like.format.name, layout=like.layout.name
+            )
+            blank.sample_rate = self._rate_hz
+            yield from self._push(blank)
+            n_samples -= n
+
+    def _push(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        frame.pts = None  # placed in time by the count of samples
+        try:
+            for output in self._outputs:
+                yield from output.push(frame)
+        except (av.error.FFmpegError, ValueError):
+            self._decoded.n_damaged += 1
+        self._n_taken += frame.samples
+        assert self._decoded.sound_start_s is not None  # noqa: S101 - narrows the type
+        self._decoded.sound_end_s = self._decoded.sound_start_s + self._n_taken / self._rate_hz
+
+
+class _Resampled:
+    """The sound in one rate, cut into chunks of `SOUND_CHUNK_S`."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._rate_hz = rate_hz
+        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        self._parts: list[NDArray[np.float32]] = []
+        self._n_waiting = 0
+        self._n_given = 0
+        self.start_s = 0.0
+
+    def push(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        self._gather(self._resampler.resample(frame))
+        if self._n_waiting >= SOUND_CHUNK_S * self._rate_hz:
+            yield self._chunk()
+
+    def flush(self) -> Iterator[AudioChunk]:
+        if self._n_given or self._n_waiting:
+            self._gather(self._resampler.resample(None))
+        if self._n_waiting:
+            yield self._chunk()
+
+    def _gather(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            samples = np.nan_to_num(frame.to_ndarray()[0])
+            self._parts.append(samples)
+            self._n_waiting += samples.shape[0]
+
+    def _chunk(self) -> AudioChunk:
+        samples = np.concatenate(self._parts)
+        chunk = AudioChunk(self.start_s + self._n_given / self._rate_hz, self._rate_hz, samples)
+        self._n_given += samples.shape[0]
+        self._parts, self._n_waiting = [], 0
+        return chunk

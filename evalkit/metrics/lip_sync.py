@@ -1,0 +1,484 @@
+"""Lip synchronisation: does the mouth say what is heard.
+
+A small network predicts, from the sound, the lip trajectory that a speaker would show; the observed lips are
+compared with it.
+
+Conventions
+-----------
+- Lip trajectories have shape ``(n, 6)``: inner-lip gap, mouth width, jaw drop, upper and lower lip height,
+  protrusion, sampled at `GRID_HZ` on a uniform grid that starts at the clip's time zero.
+- A positive offset means that **the audio leads**: the mouth moves later than the sound (the sign of BT.1359).
+
+Metrics
+-------
+- *rank error*: the chance that somebody else's words fit these lips better, by dynamic time warping.
+- *offset*: where the correlation of predicted and observed lips peaks, below the frame interval.
+- *drift*: slope of the offset over the clip.
+- *silent motion*: lip motion where nobody speaks, relative to speech.
+
+References
+----------
+- ITU-R BT.1359-1, "Relative timing of sound and vision for broadcasting".
+- ATSC IS-191, "Relative timing of sound and vision for broadcast operations".
+- H. Sakoe, S. Chiba, "Dynamic programming algorithm optimization for spoken word recognition", IEEE TASSP 26, 1978.
+- E. Keogh, M. Pazzani, "Derivative dynamic time warping", SDM 2001 (the slope beside the value).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import signal, special, stats
+
+from evalkit.types import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from evalkit.types import BoolArray, FloatArray
+
+GRID_HZ = 50
+"""Rate of the lip trajectories."""
+DTW_HZ = 25
+"""Rate at which they are warped."""
+WINDOW_S = 3.0
+WINDOW_HOP_S = 1.0
+SHORTEST_WINDOW_S = 1.6
+DTW_WINDOW = 2
+"""dtaidistance's window counts the diagonal: 2 is a Sakoe–Chiba band of one frame, ±40 ms."""
+BAND_HZ = (0.5, 9.0)
+"""Speech moves the lips in this band; below it is posture, above it the landmarker's noise."""
+WEIGHTS = np.array([1.0, 0.6, 1.0, 0.6, 1.0, 0.5])
+"""Trust in each lip signal, by how well training speakers' signals are predicted."""
+SLOPE_WEIGHT = 0.7
+"""Weight of the slopes (a frame at 25 Hz) beside the values in the warped sequences."""
+LONGEST_OFFSET_S = 0.8
+SPEECH_RANGE_DB = 35.0
+"""Sound within this range of the clip's loud passages counts as speech."""
+SPEECH_FLOOR_DB = -65.0
+BLOCK_S = 0.5
+N_BOOTSTRAP = 400
+SPEAKER_SPREAD_MS = 26.0
+"""Root-mean-square offset found in clips that are presumably in sync: natural mouths lead or lag the sound, and
+recordings differ from the laboratory ones that set the zero. Figures in evalkit/models/lip_sync/card.md."""
+DRIFT_WINDOW_S = 3.0
+FEWEST_DRIFT_WINDOWS = 5
+DRIFT_RANGE_S = 0.4
+"""The offset of a part of the clip is looked for this near the whole clip's."""
+STILL_LIPS = 0.004
+"""Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
+
+
+# --- from sound to lips ----------------------------------------------------------------------------------------------
+
+
+def detect_speech(level_db: FloatArray) -> BoolArray:
+    """Say where there is sound as loud as speech.
+
+    Parameters
+    ----------
+    level_db : FloatArray, shape (n,)
+        Level in dB relative to full scale.
+
+    Returns
+    -------
+    BoolArray, shape (n,)
+        All false for silence.
+    """
+    if level_db.size == 0:
+        return np.zeros(0, dtype=bool)
+    threshold = max(float(np.percentile(level_db, 95)) - SPEECH_RANGE_DB, SPEECH_FLOOR_DB)
+    return level_db > threshold
+
+
+def normalise_cepstrum(mfcc: FloatArray, speech: BoolArray) -> NDArray[np.float32]:
+    """Take out voice and microphone: zero mean and unit variance of every coefficient over the speech.
+
+    Parameters
+    ----------
+    mfcc : FloatArray, shape (n, 13)
+    speech : BoolArray, shape (n,)
+        Must hold at least one true value.
+    """
+    spoken = mfcc[speech]
+    normal = (mfcc - spoken.mean(axis=0)) / (spoken.std(axis=0) + 1e-6)
+    return np.asarray(np.clip(normal, -4.0, 4.0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class ArticulatoryPredictor:
+    """From normalised cepstra at 100 Hz to lips at 50 Hz: the mean of a few small convolutional networks.
+
+    Parameters
+    ----------
+    networks : sequence of mapping of str to float32 arrays
+        Weights by name, as written by training/lip_sync/train.py: ``stem.weight`` (channels, 13, 5), ``down.weight``
+        (channels, channels, 4), ``blocks.K.weight`` (channels, channels, 5) with dilation 2^K, ``out.weight``
+        (6, channels, 1), each with its ``bias``.
+    """
+
+    networks: Sequence[Mapping[str, NDArray[np.float32]]]
+
+    def __call__(self, cepstrum: NDArray[np.float32]) -> FloatArray:
+        """Predict the lips.
+
+        Parameters
+        ----------
+        cepstrum : float32 array, shape (n, 13)
+            At 100 Hz.
+
+        Returns
+        -------
+        FloatArray, shape (n // 2, 6)
+            At 50 Hz, in standard deviations of the training speakers; row k stands between the rows 2 k and
+            2 k + 1 of the input.
+        """
+        n_out = cepstrum.shape[0] // 2
+        out = np.zeros((n_out, WEIGHTS.size))
+        for start in range(0, n_out, _SEGMENT):
+            low, high = max(0, start - _HALO), min(n_out, start + _SEGMENT + _HALO)
+            piece = cepstrum[2 * low : 2 * high]
+            stop = min(n_out, start + _SEGMENT)
+            for network in self.networks:
+                out[start:stop] += _run(network, piece)[start - low : stop - low]
+        return out / len(self.networks)
+
+
+def predict_lips(
+    predictor: ArticulatoryPredictor, times_s: FloatArray, mfcc: FloatArray, level_db: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Predict the lips that belong to a sound.
+
+    Parameters
+    ----------
+    predictor : ArticulatoryPredictor
+    times_s : FloatArray, shape (n,)
+        Of the rows, 10 ms apart.
+    mfcc : FloatArray, shape (n, 13)
+    level_db : FloatArray, shape (n,)
+        Must hold speech.
+
+    Returns
+    -------
+    times_s : FloatArray, shape (n // 2,)
+    lips : FloatArray, shape (n // 2, 6)
+    """
+    even = times_s.shape[0] // 2 * 2
+    cepstrum = normalise_cepstrum(mfcc[:even], detect_speech(level_db[:even]))
+    return times_s[:even].reshape(-1, 2).mean(axis=1), predictor(cepstrum)
+
+
+_SEGMENT = 1500  # rows predicted at once: memory does not grow with the clip
+_HALO = 40  # rows of context that reach the middle of a segment
+
+
+def _run(network: Mapping[str, NDArray[np.float32]], cepstrum: NDArray[np.float32]) -> NDArray[np.float32]:
+    hidden = _silu(_convolve(cepstrum, network, "stem", padding=2))
+    hidden = _silu(_convolve(hidden, network, "down", padding=1, stride=2))
+    n_blocks = sum(name.startswith("blocks.") and name.endswith(".bias") for name in network)
+    for block in range(n_blocks):
+        dilation = 2**block
+        hidden = hidden + _silu(
+            _convolve(hidden, network, f"blocks.{block}", padding=2 * dilation, dilation=dilation)
+        )
+    return _convolve(hidden, network, "out")
+
+
+def _convolve(
+    x: NDArray[np.float32],
+    network: Mapping[str, NDArray[np.float32]],
+    name: str,
+    *,
+    padding: int = 0,
+    stride: int = 1,
+    dilation: int = 1,
+) -> NDArray[np.float32]:
+    """Convolve in time; `x` has shape (n, channels)."""
+    weight, bias = network[f"{name}.weight"], network[f"{name}.bias"]
+    width = weight.shape[2]
+    padded = np.pad(x, ((padding, padding), (0, 0)))
+    n_out = (padded.shape[0] - dilation * (width - 1) - 1) // stride + 1
+    total = np.broadcast_to(bias, (n_out, bias.shape[0])).astype(np.float32)
+    for tap in range(width):
+        total = total + padded[tap * dilation :: stride][:n_out] @ weight[:, :, tap].T
+    return total
+
+
+def _silu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(x * special.expit(x), dtype=np.float32)
+
+
+# --- on one grid -----------------------------------------------------------------------------------------------------
+
+
+def on_grid(times_s: FloatArray, values: FloatArray, end_s: float) -> FloatArray:
+    """Interpolate linearly onto the uniform grid 0, 1/50 s … below `end_s`; constant outside the observations.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,), n ≥ 1, increasing
+    values : FloatArray, shape (n, k)
+    """
+    grid = np.arange(int(end_s * GRID_HZ)) / GRID_HZ
+    return np.stack([np.interp(grid, times_s, column) for column in values.T], axis=1)
+
+
+def keep_speech_band(lips: FloatArray) -> FloatArray:
+    """Pass `BAND_HZ` without delay. Needs at least `SHORTEST_WINDOW_S` of trajectory."""
+    sections = signal.butter(2, BAND_HZ, "bandpass", fs=GRID_HZ, output="sos")
+    return np.asarray(signal.sosfiltfilt(sections, lips, axis=0))
+
+
+def shift(lips: FloatArray, by_s: float) -> FloatArray:
+    """Delay a trajectory on the grid by `by_s` seconds (may be negative); constant at the ends."""
+    rows = np.arange(lips.shape[0], dtype=np.float64)
+    return np.stack([np.interp(rows - by_s * GRID_HZ, rows, column) for column in lips.T], axis=1)
+
+
+# --- offset ----------------------------------------------------------------------------------------------------------
+
+
+class OffsetEstimate(NamedTuple):
+    """Where sound and lips fit best.
+
+    Parameters
+    ----------
+    offset_s : float
+        Positive when the audio leads.
+    interval_s : Interval
+        95 %, from a bootstrap over blocks of half a second, widened by the spread between speakers.
+    confidence : float
+        Peak minus median of the correlation by offset, from 0 to about 1.
+    offsets_s, correlation : FloatArray, shape (n_offsets,)
+        The curve itself.
+    drift_s_per_s : float or None
+        Slope of the offset; ``None`` when the clip is too short.
+    drift_interval : Interval or None
+        95 %, in s/s.
+    n_blocks : int
+        Blocks of half a second that could be used.
+    """
+
+    offset_s: float
+    interval_s: Interval
+    confidence: float
+    offsets_s: FloatArray
+    correlation: FloatArray
+    drift_s_per_s: float | None
+    drift_interval: Interval | None
+    n_blocks: int
+
+
+def estimate_offset(
+    predicted: FloatArray, observed: FloatArray, usable: BoolArray, *, seed: int = 0
+) -> OffsetEstimate | None:
+    """Find the constant offset between predicted and observed lips.
+
+    Parameters
+    ----------
+    predicted, observed : FloatArray, shape (n, 6)
+        On the grid, in the speech band.
+    usable : BoolArray, shape (n,)
+        Where the lips were observed.
+
+    Returns
+    -------
+    OffsetEstimate or None
+        ``None`` when less than one block is usable at every offset.
+    """
+    n = observed.shape[0]
+    longest = min(int(LONGEST_OFFSET_S * GRID_HZ), n // 3)
+    lags = np.arange(-longest, longest + 1)
+    block = int(BLOCK_S * GRID_HZ)
+    n_blocks = -(-n // block)
+    sums = np.zeros((3, n_blocks, lags.size))  # products, energy of the observed, energy of the predicted
+    spread_o = observed[usable].std(axis=0) + 1e-9 if usable.any() else np.ones(WEIGHTS.size)
+    x = observed / spread_o
+    y = predicted / (predicted.std(axis=0) + 1e-9)
+    starts = np.arange(0, n, block)
+    for index, lag in enumerate(lags):
+        rows = np.arange(max(0, lag), min(n, n + lag))  # rows of the observed that have a partner
+        a, b = x[rows], y[rows - lag]
+        keep = usable[rows][:, None] * WEIGHTS
+        terms = np.zeros((3, n))
+        terms[0, rows] = (keep * a * b).sum(axis=1)
+        terms[1, rows] = (keep * a * a).sum(axis=1)
+        terms[2, rows] = (keep * b * b).sum(axis=1)
+        sums[:, :, index] = np.add.reduceat(terms, starts, axis=1)
+    used = np.flatnonzero(sums[1].min(axis=1) > 0)
+    if used.size == 0:
+        return None
+    sums = sums[:, used]
+    curve = _correlation(sums.sum(axis=1))
+    best_s = float(_peak(curve[None], lags)[0])
+
+    random = np.random.default_rng(seed)
+    counts = random.multinomial(used.size, np.full(used.size, 1 / used.size), size=N_BOOTSTRAP)
+    resampled = _correlation(np.einsum("rb,kbl->krl", counts, sums))
+    low_s, high_s = np.percentile(_peak(resampled, lags), [2.5, 97.5])
+    speaker_s = 1.96 * SPEAKER_SPREAD_MS / 1000
+    interval = Interval(
+        best_s - float(np.hypot(max(0.0, best_s - low_s), speaker_s)),
+        best_s + float(np.hypot(max(0.0, high_s - best_s), speaker_s)),
+    )
+    slope, slope_interval = _drift(sums, (starts[used] + block / 2) / GRID_HZ, lags, best_s)
+    return OffsetEstimate(
+        best_s,
+        interval,
+        float(curve.max() - np.median(curve)),
+        lags / GRID_HZ,
+        curve,
+        slope,
+        slope_interval,
+        int(used.size),
+    )
+
+
+def _correlation(sums: FloatArray) -> FloatArray:
+    """Pool sums of shape (3, …, n_lags) into correlations of shape (…, n_lags)."""
+    return np.asarray(sums[0] / np.sqrt(sums[1] * sums[2] + 1e-12))
+
+
+def _peak(curves: FloatArray, lags: NDArray[np.int64]) -> FloatArray:
+    """Return the place of each curve's peak in seconds, refined by a parabola through three points."""
+    rows = np.arange(curves.shape[0])
+    at = np.clip(curves.argmax(axis=1), 1, lags.size - 2)
+    before, here, after = curves[rows, at - 1], curves[rows, at], curves[rows, at + 1]
+    bend = before - 2 * here + after
+    step = np.where(bend < 0, 0.5 * (before - after) / np.where(bend < 0, bend, 1.0), 0.0)
+    return np.asarray((lags[at] + np.clip(step, -1.0, 1.0)) / GRID_HZ)
+
+
+def _drift(
+    sums: FloatArray, times_s: FloatArray, lags: NDArray[np.int64], offset_s: float
+) -> tuple[float | None, Interval | None]:
+    """Fit a Theil–Sen line through the offsets of windows of a few blocks, looked for near the whole clip's."""
+    per_window = int(DRIFT_WINDOW_S / BLOCK_S)
+    n_windows = sums.shape[1] // per_window
+    if n_windows < FEWEST_DRIFT_WINDOWS:
+        return None, None
+    cut = n_windows * per_window
+    pooled = sums[:, :cut].reshape(3, n_windows, per_window, lags.size).sum(axis=2)
+    near = np.abs(lags / GRID_HZ - offset_s) <= DRIFT_RANGE_S
+    offsets_s = _peak(_correlation(pooled)[:, near], lags[near])
+    middles_s = times_s[:cut].reshape(n_windows, per_window).mean(axis=1)
+    slope, _, low, high = stats.theilslopes(offsets_s, middles_s, alpha=0.95)
+    return float(slope), Interval(float(low), float(high))
+
+
+# --- rank of the DTW distance ----------------------------------------------------------------------------------------
+
+
+class WindowScores(NamedTuple):
+    """The windows of a clip that could be scored.
+
+    Parameters
+    ----------
+    starts_s : FloatArray, shape (n_windows,)
+    ranks : FloatArray, shape (n_windows,)
+        Share of the bank that fits the lips better than their own sound, ties counted half; from 0 to 1.
+    distances : FloatArray, shape (n_windows,)
+        DTW distance to their own sound, a root mean square in standard deviations.
+    """
+
+    starts_s: FloatArray
+    ranks: FloatArray
+    distances: FloatArray
+
+
+def score_windows(
+    predicted: FloatArray, observed: FloatArray, usable: BoolArray, speech: BoolArray, bank: FloatArray
+) -> WindowScores:
+    """Rank the lips' own sound among other pieces of speech, window by window.
+
+    Parameters
+    ----------
+    predicted, observed : FloatArray, shape (n, 6)
+        On the grid, in the speech band.
+    usable, speech : BoolArray, shape (n,)
+        Where the lips were observed, where somebody speaks. A window counts with at least 80 % and 40 % of these.
+    bank : FloatArray, shape (n_bank, 75, 6)
+        Predicted lips of other people's speech, `WINDOW_S` long, at `DTW_HZ`.
+    """
+    from dtaidistance import dtw_ndim  # noqa: PLC0415 - compiled, and only needed here
+
+    step = GRID_HZ // DTW_HZ
+    starts, ranks, distances = [], [], []
+    others: dict[int, FloatArray] = {}
+    for first, stop in _windows(observed.shape[0]):
+        if usable[first:stop].mean() < 0.8 or speech[first:stop].mean() < 0.4:
+            continue
+        lips = _describe_window(observed[first:stop:step])
+        length = lips.shape[0]
+        if length not in others:
+            others[length] = np.stack([_describe_window(piece[:length]) for piece in bank])
+        own = dtw_ndim.distance_fast(lips, _describe_window(predicted[first:stop:step]), window=DTW_WINDOW)
+        rivals = np.array(
+            [dtw_ndim.distance_fast(lips, other, window=DTW_WINDOW) for other in others[length]]
+        )
+        starts.append(first / GRID_HZ)
+        ranks.append(float((rivals < own).mean() + 0.5 * (rivals == own).mean()))
+        distances.append(own / np.sqrt(length * (WEIGHTS**2).sum()))
+    return WindowScores(np.array(starts), np.array(ranks), np.array(distances))
+
+
+def _windows(n_rows: int) -> list[tuple[int, int]]:
+    """Return first and last-plus-one row of each window; one shorter window where the clip is shorter."""
+    length, hop = int(WINDOW_S * GRID_HZ), int(WINDOW_HOP_S * GRID_HZ)
+    if n_rows < length:
+        return [(0, n_rows)] if n_rows >= SHORTEST_WINDOW_S * GRID_HZ else []
+    return [(first, first + length) for first in range(0, n_rows - length + 1, hop)]
+
+
+def _describe_window(lips: FloatArray) -> FloatArray:
+    """Standardise each signal within the window, weight it, and put its slope beside it."""
+    centred = lips - lips.mean(axis=0)
+    normal = centred / (centred.std(axis=0) + 1e-6) * WEIGHTS
+    return np.ascontiguousarray(np.hstack([normal, SLOPE_WEIGHT * np.gradient(normal, axis=0)]))
+
+
+def bootstrap_mean(values: FloatArray, *, seed: int = 0) -> Interval | None:
+    """Return the 95 % interval of a mean; ``None`` for fewer than three values."""
+    if values.size < 3:
+        return None
+    random = np.random.default_rng(seed)
+    means = values[random.integers(0, values.size, size=(N_BOOTSTRAP, values.size))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return Interval(float(low), float(high))
+
+
+# --- silence ---------------------------------------------------------------------------------------------------------
+
+
+def silent_motion(
+    lips: FloatArray, usable: BoolArray, speech: BoolArray, *, margin_s: float = 0.3
+) -> float | None:
+    """Compare the lips' speed where nobody speaks with that during speech.
+
+    Parameters
+    ----------
+    lips : FloatArray, shape (n, 6)
+        Observed, on the grid, in the speech band.
+    usable, speech : BoolArray, shape (n,)
+    margin_s : float
+        Around speech, lips may move: breath, onset, release.
+
+    Returns
+    -------
+    float or None
+        Ratio of root-mean-square lip-gap speeds, 0 = still; ``None`` with less than half a second of either, or
+        when the lips do not move in speech.
+    """
+    speed = np.abs(np.gradient(lips[:, 0]) * GRID_HZ)
+    margin = int(margin_s * GRID_HZ)
+    near_speech = np.convolve(speech, np.ones(2 * margin + 1), mode="same") > 0
+    quiet, spoken = usable & ~near_speech, usable & speech
+    fewest = GRID_HZ // 2
+    if quiet.sum() < fewest or spoken.sum() < fewest:
+        return None
+    in_speech = float(np.sqrt((speed[spoken] ** 2).mean()))
+    return float(np.sqrt((speed[quiet] ** 2).mean())) / in_speech if in_speech > 0 else None
