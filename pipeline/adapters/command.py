@@ -207,7 +207,8 @@ class Command(Generator):
             sound = None
             if self._speaks(request):
                 sound = prepare_sound(request, part.parent)
-                timeline.mark(SPEECH, duration_s=sound.duration_s)
+                counted = {"n_clips": request.n_clips(sound.duration_s)} if "num_clip" in self._used else {}
+                timeline.mark(SPEECH, duration_s=sound.duration_s, **counted)
             program = self._program(request, sound, part.absolute())
             facts = self._run(
                 program, part, timeline, sound_expected=sound is not None or request.text is not None

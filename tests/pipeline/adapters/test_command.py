@@ -125,6 +125,7 @@ def test_every_parameter_reaches_the_program(
         "cards of 4",
     ]
     assert result.request.options == {"gpus": 4}
+    assert result.events[0].detail == {"duration_s": 2.0, "n_clips": 2}
 
 
 def test_text_is_spoken_for_programs_that_take_sound(program: Program, video: Path, out: Path) -> None:
