@@ -42,6 +42,7 @@ class Reason(StrEnum):
     TOO_FEW_FRAMES = "too_few_frames"
     LOW_FRAME_RATE = "low_frame_rate"
     NO_MOUTH_MOTION = "no_mouth_motion"
+    NO_MOTION = "no_motion"
     EVALUATOR_FAILED = "evaluator_failed"
 
     @property
@@ -61,6 +62,7 @@ _REASON_TEXTS = {
     Reason.TOO_FEW_FRAMES: "too few frames to measure",
     Reason.LOW_FRAME_RATE: "too few frames a second to measure",
     Reason.NO_MOUTH_MOTION: "the mouth does not move",
+    Reason.NO_MOTION: "the body does not move",
     Reason.EVALUATOR_FAILED: "the evaluator failed; see the log",
 }
 
