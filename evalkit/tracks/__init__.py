@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FRAME_TRACKERS = {
     "face": "evalkit.tracks.face:FaceTracker",
+    "pose": "evalkit.tracks.pose:PoseTracker",
 }
 SOUND_TRACKERS = {
     "speech": "evalkit.tracks.speech:SpeechTracker",
