@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import evalkit
 from evalkit import registry
-from evalkit.errors import ClipError, EvalkitError, UsageError
+from evalkit.errors import ClipError, UsageError
 from evalkit.media import Reader, probe
 from evalkit.tracks import FRAME_TRACKERS, SOUND_TRACKERS, make_frame_tracker, make_sound_tracker
 from evalkit.tracks.cache import TrackCache, content_hash
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from evalkit.evaluators.base import Evaluator
     from evalkit.tracks.base import FrameTracker, SoundTracker
-    from evalkit.types import ClipFacts, Track
+    from evalkit.types import AudioChunk, ClipFacts, Track
 
     Progress = Callable[[float, float | None], None]
     """Called now and then with the seconds of the clip done, and of the whole clip where known."""
@@ -213,11 +213,10 @@ def measure(
 def _evaluate(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track]) -> list[Measurement]:
     """Run one evaluator; whatever it raises becomes the reason of its metrics."""
     own = {name: tracks[name] for name in evaluator.tracks if name in tracks}
+    has_stream = {name: (facts.video if name in FRAME_TRACKERS else facts.audio) for name in evaluator.tracks}
+    if any(stream is not None and name not in own for name, stream in has_stream.items()):
+        return [Measurement.absent(metric, Reason.EVALUATOR_FAILED) for metric in evaluator.metrics]
     try:
-        for name in evaluator.tracks:
-            stream = facts.video if name in FRAME_TRACKERS else facts.audio
-            if stream is not None and name not in own:
-                raise EvalkitError(f"its track {name!r} failed")
         found = {measurement.metric.name: measurement for measurement in evaluator.evaluate(facts, own)}
         return [found[metric.name] for metric in evaluator.metrics]
     except Exception:
@@ -280,56 +279,85 @@ def _pass(
     progress: Progress | None,
     watch_frames: FrameWatcher | None,
 ) -> tuple[dict[str, Track], list[str]]:
-    """Decode once; the trackers work beside each other while the next chunk is decoded."""
+    """Decode once; the frame trackers work beside each other while the next chunk is decoded."""
     reader = Reader(
         facts,
         frames=bool(frame_trackers),
         sound_rates_hz=sorted({tracker.rate_hz for tracker in sound_trackers.values()}),
     )
-    length_s = max(
-        (stream.announced_duration_s or 0.0 for stream in (facts.video, facts.audio) if stream), default=0.0
-    )
-    with ThreadPoolExecutor(max_workers=max(1, len(frame_trackers))) as threads:
-        waiting: list[tuple[FrameChunk, dict[str, Any]]] = []
-
-        failed: set[str] = set()
-
-        def settle() -> None:
-            for chunk, futures in waiting:
-                points = {}
-                for name, future in futures.items():
-                    try:
-                        points[name] = future.result()
-                    except Exception:
-                        log.exception("%s: track %r failed", facts.path, name)
-                        failed.add(name)
-                if watch_frames is not None:
-                    watch_frames(chunk, points)
-                if progress is not None:
-                    progress(float(chunk.times_s[-1]), length_s or None)
-            waiting.clear()
-
+    streams = [stream for stream in (facts.video, facts.audio) if stream is not None]
+    length_s = max((stream.announced_duration_s or 0.0 for stream in streams), default=0.0) or None
+    listening = dict(sound_trackers)
+    with _Crew(facts.path, frame_trackers, watch_frames) as crew:
         for chunk in reader:
             if isinstance(chunk, FrameChunk):
-                settle()
-                futures = {
-                    name: threads.submit(tracker.update, chunk)
-                    for name, tracker in frame_trackers.items()
-                    if name not in failed
-                }
-                waiting.append((chunk, futures))
+                crew.take(chunk)
             else:
-                for tracker in sound_trackers.values():
-                    if tracker.rate_hz == chunk.rate_hz:
-                        tracker.update(chunk)
-                if progress is not None and not frame_trackers:
-                    progress(chunk.start_s, length_s or None)
-        settle()
+                _hear(chunk, listening, facts.path)
+            if progress is not None:
+                progress(
+                    float(chunk.times_s[0] if isinstance(chunk, FrameChunk) else chunk.start_s), length_s
+                )
+        made = crew.finish()
+    made |= {name: tracker.finish() for name, tracker in listening.items()}
     notes = tuple(reader.decoded.notes)
-    made = {name: tracker.finish() for name, tracker in frame_trackers.items() if name not in failed}
-    made |= {name: tracker.finish() for name, tracker in sound_trackers.items()}
     made = {name: replace(track, facts={**track.facts, "notes": notes}) for name, track in made.items()}
     return made, list(notes)
+
+
+def _hear(chunk: AudioChunk, trackers: dict[str, SoundTracker], path: str) -> None:
+    """Give sound to the trackers that asked for it so; one that raises leaves, the others go on."""
+    for name, tracker in list(trackers.items()):
+        if tracker.rate_hz == chunk.asked_rate_hz:
+            try:
+                tracker.update(chunk)
+            except Exception:
+                log.exception("%s: track %r failed", path, name)
+                del trackers[name]
+
+
+class _Crew:
+    """The frame trackers at work, one thread each; a tracker that raises leaves, the others go on."""
+
+    def __init__(
+        self, path: str, trackers: Mapping[str, FrameTracker], watch_frames: FrameWatcher | None
+    ) -> None:
+        self._path = path
+        self._trackers = dict(trackers)
+        self._watch_frames = watch_frames
+        self._threads = ThreadPoolExecutor(max_workers=max(1, len(trackers)))
+        self._chunk: FrameChunk | None = None
+        self._futures: dict[str, Future[Any]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def take(self, chunk: FrameChunk) -> None:
+        self._settle()
+        self._chunk = chunk
+        self._futures = {
+            name: self._threads.submit(tracker.update, chunk) for name, tracker in self._trackers.items()
+        }
+
+    def finish(self) -> dict[str, Track]:
+        self._settle()
+        return {name: tracker.finish() for name, tracker in self._trackers.items()}
+
+    def _settle(self) -> None:
+        """Wait for the chunk in work; at most one chunk is in work while another is decoded."""
+        points = {}
+        for name, future in self._futures.items():
+            try:
+                points[name] = future.result()
+            except Exception:
+                log.exception("%s: track %r failed", self._path, name)
+                del self._trackers[name]
+        if self._chunk is not None and self._watch_frames is not None:
+            self._watch_frames(self._chunk, points)
+        self._chunk, self._futures = None, {}
 
 
 def _versions(evaluators: Sequence[Evaluator]) -> dict[str, str]:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
     BoolArray = NDArray[np.bool_]
 
+AS_RECORDED_HZ = 0
+"""Asked for as a sample rate: the file's own rate, and every channel instead of mono."""
+
 Better = Literal["lower", "higher", "zero", "band"]
 """Which way a metric is better; ``band`` means neither end is good."""
 
@@ -42,6 +45,7 @@ class Reason(StrEnum):
     TOO_FEW_FRAMES = "too_few_frames"
     LOW_FRAME_RATE = "low_frame_rate"
     NO_MOUTH_MOTION = "no_mouth_motion"
+    BLANK_PICTURE = "blank_picture"
     NO_MOTION = "no_motion"
     EVALUATOR_FAILED = "evaluator_failed"
 
@@ -62,6 +66,7 @@ _REASON_TEXTS = {
     Reason.TOO_FEW_FRAMES: "too few frames to measure",
     Reason.LOW_FRAME_RATE: "too few frames a second to measure",
     Reason.NO_MOUTH_MOTION: "the mouth does not move",
+    Reason.BLANK_PICTURE: "nothing is to be seen in the picture",
     Reason.NO_MOTION: "the body does not move",
     Reason.EVALUATOR_FAILED: "the evaluator failed; see the log",
 }
@@ -210,7 +215,7 @@ class FrameChunk:
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Some consecutive samples of mono sound.
+    """Some consecutive samples of sound.
 
     Parameters
     ----------
@@ -218,13 +223,18 @@ class AudioChunk:
         Time of the first sample.
     rate_hz : int
         Samples a second.
-    samples : float32 array, shape (n,)
-        In [-1, 1].
+    samples : float32 array, shape (n,), or (n, n_channels) where asked for as recorded
+        In [-1, 1]; decoded lossy sound can go beyond.
     """
 
     start_s: float
     rate_hz: int
     samples: NDArray[np.float32]
+
+    @property
+    def asked_rate_hz(self) -> int:
+        """The rate that was asked for: `AS_RECORDED_HZ` or `rate_hz`."""
+        return AS_RECORDED_HZ if self.samples.ndim == 2 else self.rate_hz
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import av.error
 import numpy as np
 
 from evalkit.media.probe import open_container, origin_s
-from evalkit.types import AudioChunk, FrameChunk
+from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +28,8 @@ CHUNK_BYTES = 24 * 2**20
 CHUNK_FRAMES = 32
 LONGEST_SIDE_PX = 1920
 """Larger pictures are scaled down to this for the trackers; `ClipFacts` keeps the true size."""
+CUT_TOLERANCE_S = 0.5
+"""A file that ends this much before its announced end, and by 2 % of its length, is cut off."""
 GAP_TOLERANCE_S = 0.02
 """Sound timestamps may wander by this much before silence is put in, or samples are dropped."""
 LONGEST_GAP_S = 600.0
@@ -73,7 +75,7 @@ class Reader:
     frames : bool
         Whether frames are wanted; the picture is not decoded otherwise.
     sound_rates_hz : sequence of int
-        Sample rates in which the sound is wanted; not decoded when empty.
+        Sample rates in which the sound is wanted in mono, or `AS_RECORDED_HZ`; not decoded when empty.
     chunk_frames : int
         Most frames in a chunk. No value may depend on it.
 
@@ -165,6 +167,26 @@ class Reader:
                     f"only {decoded.n_frames} of {announced} announced frames could be decoded: "
                     f"the file is cut off or damaged"
                 )
+                return
+        self._compare_ends()
+
+    def _compare_ends(self) -> None:
+        """Compare the end of what was decoded with the announced one, where all streams were read.
+
+        Some containers announce a length for the whole file only, which is that of its longer stream.
+        """
+        video, audio = self._facts.video, self._facts.audio
+        if (video and not self._frames) or (audio and not self._rates) or self._facts.audio_path is not None:
+            return
+        announced_s = max(
+            (stream.start_s + (stream.announced_duration_s or 0.0) for stream in (video, audio) if stream),
+            default=0.0,
+        )
+        end_s = max(self.decoded.picture_end_s or 0.0, self.decoded.sound_end_s or 0.0)
+        if end_s < announced_s - max(CUT_TOLERANCE_S, 0.02 * announced_s):
+            self.decoded.notes.append(
+                f"ends at {end_s:.1f} s instead of the announced {announced_s:.1f} s: the file is cut off or damaged"
+            )
 
 
 class _Picture:
@@ -297,14 +319,21 @@ class _Resampled:
     """The sound in one rate, cut into chunks of `SOUND_CHUNK_S`."""
 
     def __init__(self, rate_hz: int) -> None:
+        self._as_recorded = rate_hz == AS_RECORDED_HZ
         self._rate_hz = rate_hz
-        self._resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        self._resampler = (
+            av.AudioResampler(format="fltp")
+            if self._as_recorded
+            else av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+        )
         self._parts: list[NDArray[np.float32]] = []
         self._n_waiting = 0
         self._n_given = 0
         self.start_s = 0.0
 
     def push(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
+        if self._as_recorded:
+            self._rate_hz = frame.sample_rate
         self._gather(self._resampler.resample(frame))
         if self._n_waiting >= SOUND_CHUNK_S * self._rate_hz:
             yield self._chunk()
@@ -317,7 +346,8 @@ class _Resampled:
 
     def _gather(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            samples = np.nan_to_num(frame.to_ndarray()[0])
+            planes = np.nan_to_num(frame.to_ndarray())
+            samples = planes.T if self._as_recorded else planes[0]
             self._parts.append(samples)
             self._n_waiting += samples.shape[0]
 

@@ -60,12 +60,15 @@ LONGEST_OFFSET_S = 0.8
 SPEECH_RANGE_DB = 35.0
 """Sound within this range of the clip's loud passages counts as speech."""
 SPEECH_FLOOR_DB = -65.0
-BLOCK_S = 1.0
+BLOCK_S = 0.5
 N_BOOTSTRAP = 400
-SPEAKER_SPREAD_MS = 15.0
-"""Standard deviation, between speakers in sync, of the offset found: natural mouths lead or lag by this."""
+SPEAKER_SPREAD_MS = 26.0
+"""Root-mean-square offset found in clips that are presumably in sync: natural mouths lead or lag the sound, and
+recordings differ from the laboratory ones that set the zero. Figures in evalkit/models/lip_sync/card.md."""
 DRIFT_WINDOW_S = 3.0
 FEWEST_DRIFT_WINDOWS = 5
+DRIFT_RANGE_S = 0.4
+"""The offset of a part of the clip is looked for this near the whole clip's."""
 STILL_LIPS = 0.004
 """Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
 
@@ -113,7 +116,7 @@ class ArticulatoryPredictor:
     Parameters
     ----------
     networks : sequence of mapping of str to float32 arrays
-        Weights by name, as written by training/lip_sync/train.py: ``in.weight`` (channels, 13, 5), ``half.weight``
+        Weights by name, as written by training/lip_sync/train.py: ``stem.weight`` (channels, 13, 5), ``down.weight``
         (channels, channels, 4), ``blocks.K.weight`` (channels, channels, 5) with dilation 2^K, ``out.weight``
         (6, channels, 1), each with its ``bias``.
     """
@@ -145,13 +148,37 @@ class ArticulatoryPredictor:
         return out / len(self.networks)
 
 
+def predict_lips(
+    predictor: ArticulatoryPredictor, times_s: FloatArray, mfcc: FloatArray, level_db: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Predict the lips that belong to a sound.
+
+    Parameters
+    ----------
+    predictor : ArticulatoryPredictor
+    times_s : FloatArray, shape (n,)
+        Of the rows, 10 ms apart.
+    mfcc : FloatArray, shape (n, 13)
+    level_db : FloatArray, shape (n,)
+        Must hold speech.
+
+    Returns
+    -------
+    times_s : FloatArray, shape (n // 2,)
+    lips : FloatArray, shape (n // 2, 6)
+    """
+    even = times_s.shape[0] // 2 * 2
+    cepstrum = normalise_cepstrum(mfcc[:even], detect_speech(level_db[:even]))
+    return times_s[:even].reshape(-1, 2).mean(axis=1), predictor(cepstrum)
+
+
 _SEGMENT = 1500  # rows predicted at once: memory does not grow with the clip
 _HALO = 40  # rows of context that reach the middle of a segment
 
 
 def _run(network: Mapping[str, NDArray[np.float32]], cepstrum: NDArray[np.float32]) -> NDArray[np.float32]:
-    hidden = _silu(_convolve(cepstrum, network, "in", padding=2))
-    hidden = _silu(_convolve(hidden, network, "half", padding=1, stride=2))
+    hidden = _silu(_convolve(cepstrum, network, "stem", padding=2))
+    hidden = _silu(_convolve(hidden, network, "down", padding=1, stride=2))
     n_blocks = sum(name.startswith("blocks.") and name.endswith(".bias") for name in network)
     for block in range(n_blocks):
         dilation = 2**block
@@ -223,7 +250,7 @@ class OffsetEstimate(NamedTuple):
     offset_s : float
         Positive when the audio leads.
     interval_s : Interval
-        95 %, from a bootstrap over blocks of one second, widened by the spread between speakers.
+        95 %, from a bootstrap over blocks of half a second, widened by the spread between speakers.
     confidence : float
         Peak minus median of the correlation by offset, from 0 to about 1.
     offsets_s, correlation : FloatArray, shape (n_offsets,)
@@ -233,7 +260,7 @@ class OffsetEstimate(NamedTuple):
     drift_interval : Interval or None
         95 %, in s/s.
     n_blocks : int
-        Blocks of one second that could be used.
+        Blocks of half a second that could be used.
     """
 
     offset_s: float
@@ -282,7 +309,7 @@ def estimate_offset(
         terms[1, rows] = (keep * a * a).sum(axis=1)
         terms[2, rows] = (keep * b * b).sum(axis=1)
         sums[:, :, index] = np.add.reduceat(terms, starts, axis=1)
-    used = np.flatnonzero(sums[1].min(axis=1) > 0)
+    used = np.flatnonzero(sums[1].max(axis=1) > 0)
     if used.size == 0:
         return None
     sums = sums[:, used]
@@ -336,7 +363,7 @@ def _drift(
         return None, None
     cut = n_windows * per_window
     pooled = sums[:, :cut].reshape(3, n_windows, per_window, lags.size).sum(axis=2)
-    near = np.abs(lags / GRID_HZ - offset_s) <= 0.2
+    near = np.abs(lags / GRID_HZ - offset_s) <= DRIFT_RANGE_S
     offsets_s = _peak(_correlation(pooled)[:, near], lags[near])
     middles_s = times_s[:cut].reshape(n_windows, per_window).mean(axis=1)
     slope, _, low, high = stats.theilslopes(offsets_s, middles_s, alpha=0.95)

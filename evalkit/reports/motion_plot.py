@@ -8,13 +8,13 @@ import numpy as np
 
 from evalkit.evaluators.motion import joint_angles
 from evalkit.metrics.motion import MAX_GAP_S
+from evalkit.reports.style import BLUE, GREY, dress, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from evalkit.types import FloatArray, Track
 
-_BLUE = "#0072B2"  # Okabe-Ito
 _N_COLUMNS = 2
 _LEAST_SPAN_DEG = 10.0
 
@@ -33,30 +33,30 @@ def draw_joint_angles(pose: Track, face: Track) -> Figure:
         One panel a joint that was seen; a line is open where the joint was not seen for longer than can be bridged.
         A single panel that says so when no joint was seen.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - heavy, and only needed for pictures
-
     curves = {}
     for name, (angles_deg, usable) in joint_angles(pose, face).items():
         times_s, angles = pose.times_s[usable], np.unwrap(angles_deg[usable], period=360.0)
         curves[name] = _open_gaps(times_s, angles - angles.mean())
     n_rows = max(1, -(-len(curves) // _N_COLUMNS))
-    figure = Figure(figsize=(10, 0.7 + 1.1 * n_rows), layout="constrained")
+    figure = new_figure(10, 0.7 + 1.2 * n_rows)
     axes = figure.subplots(n_rows, _N_COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     half_deg = max([_LEAST_SPAN_DEG / 2, *(1.05 * float(np.nanmax(np.abs(a))) for _, a in curves.values())])
     for index, axis in enumerate(axes):
-        axis.spines[["top", "right"]].set_visible(False)
         if index >= len(curves):
             axis.set_visible(False)
             continue
         name = list(curves)[index]
         times_s, angles = curves[name]
-        axis.axhline(0.0, color="#999999", linewidth=0.6)
-        axis.plot(times_s, angles, color=_BLUE, linewidth=1.2)
+        axis.axhline(0.0, color=GREY, linewidth=0.6)
+        axis.plot(times_s, angles, color=BLUE, linewidth=1.2)
         axis.set_ylim(-half_deg, half_deg)
-        axis.set_title(f"{name.replace('_', ' ')}, ±{np.nanstd(angles):.3g}°", loc="left", fontsize=9)
-    for axis in axes[max(0, len(curves) - _N_COLUMNS) : len(curves)]:
-        axis.set_xlabel("time (s)")
-        axis.tick_params(labelbottom=True)
+        is_lowest = index >= len(curves) - _N_COLUMNS
+        axis.tick_params(labelbottom=is_lowest)
+        dress(
+            axis,
+            title=f"{name.replace('_', ' ')}, ±{np.nanstd(angles):.3g}°",
+            x="time (s)" if is_lowest else "",
+        )
     figure.supylabel("angle about its mean (degrees)", fontsize=9)
     if curves:
         widest = max(curves, key=lambda name: float(np.nanstd(curves[name][1])))

@@ -33,12 +33,12 @@ class FrameTracker(Protocol):
 
 
 class SoundTracker(Protocol):
-    """Makes a track from mono sound. Values must not depend on how the sound is cut into chunks."""
+    """Makes a track from sound. Values must not depend on how the sound is cut into chunks."""
 
     name: str
     version: int
     rate_hz: int
-    """The sample rate it wants, resampled for it."""
+    """The sample rate it wants mono sound in, resampled for it; or `evalkit.types.AS_RECORDED_HZ`."""
 
     def update(self, chunk: AudioChunk) -> None:
         """Take the next samples."""

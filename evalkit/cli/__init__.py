@@ -1,0 +1,38 @@
+"""The command line: one thin function a command, imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+import evalkit
+
+_COMMANDS = {
+    "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
+    "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Names and one-line helps are known without importing any command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(evalkit.__version__)
+def main() -> None:
+    """Measure talking avatars: good enough to release, which configuration, which of two."""

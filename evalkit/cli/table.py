@@ -1,0 +1,110 @@
+"""Results as tables for a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evalkit.runner import ClipResult
+    from evalkit.types import Measurement
+
+_FEW = 3
+_ARROWS = {"lower": "↓", "higher": "↑", "zero": "→0", "band": "~"}
+
+
+def show(results: Sequence[ClipResult]) -> None:
+    """Print what was measured: every metric of a few clips, or one row a clip for many."""
+    console = Console(highlight=False)
+    measured = [result for result in results if result.error is None]
+    if len(measured) <= _FEW:
+        for result in measured:
+            console.print(_clip_table(result))
+            for absence in _absences(result):
+                console.print(f"  [dim]not measured,[/] {absence}")
+            for note in result.notes:
+                console.print(f"  [yellow]note:[/] {note}", soft_wrap=True)
+    else:
+        console.print(_overview(measured))
+    for result in results:
+        if result.error is not None:
+            console.print(f"[red]✗[/] {result.error}", soft_wrap=True)
+
+
+def three_digits(value: float) -> str:
+    """Write a number with three significant digits, without an exponent.
+
+    >>> three_digits(0.01234), three_digits(-123.4), three_digits(12345.6), three_digits(0.0)
+    ('0.0123', '-123', '12346', '0')
+    """
+    if value == 0:
+        return "0"
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    text = f"{value:.3g}"
+    return f"{value:.6f}".rstrip("0") if "e" in text else text
+
+
+def _clip_table(result: ClipResult) -> Table:
+    table = Table(title=result.clip, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("metric (↓ ↑ →: better)", no_wrap=True)
+    table.add_column("value", justify="right", no_wrap=True)
+    table.add_column("unit", no_wrap=True)
+    table.add_column("95 %", justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("seen", justify="right", no_wrap=True)
+    for measurement in result.measurements:
+        if measurement.value is None:
+            continue
+        metric, interval = measurement.metric, measurement.interval
+        table.add_row(
+            f"{metric.name} {_ARROWS[metric.better]}",
+            three_digits(measurement.value),
+            "" if metric.unit == "1" else metric.unit,
+            f"{three_digits(interval.low)} … {three_digits(interval.high)}" if interval else "",
+            str(measurement.n) if measurement.n else "",
+            "" if measurement.coverage is None else f"{100 * measurement.coverage:.0f} %",
+        )
+    return table
+
+
+def _absences(result: ClipResult) -> list[str]:
+    """Say what could not be measured, one line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for measurement in result.measurements:
+        if measurement.reason is not None:
+            by_reason.setdefault(measurement.reason.text, []).append(measurement.metric.name)
+    return [f"{reason}: {', '.join(names)}" for reason, names in by_reason.items()]
+
+
+def _overview(results: Sequence[ClipResult]) -> Table:
+    """Give one row a clip, with the first metric of each family."""
+    columns: dict[str, str] = {}
+    for result in results:
+        for measurement in result.measurements:
+            family = measurement.metric.name.partition(".")[0]
+            columns.setdefault(family, measurement.metric.name)
+    if "lip_sync" in columns:
+        columns = {"lip_sync": columns.pop("lip_sync"), "offset": "lip_sync.offset_ms", **columns}
+    table = Table(box=None, pad_edge=False)
+    table.add_column("clip", overflow="ellipsis", no_wrap=True, max_width=26)
+    for name in columns.values():
+        table.add_column(name.replace(".", ".\n"), justify="right")
+    for result in results:
+        cells = []
+        for name in columns.values():
+            found = next((m for m in result.measurements if m.metric.name == name), None)
+            cells.append("" if found is None else _cell(found))
+        table.add_row(Path(result.clip).name, *cells)
+    return table
+
+
+def _cell(measurement: Measurement) -> str:
+    if measurement.value is not None:
+        return three_digits(measurement.value)
+    return f"[dim]{measurement.reason}[/]"

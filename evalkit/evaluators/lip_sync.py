@@ -1,0 +1,268 @@
+"""The evaluator ``lip_sync``: whether the mouth says what is heard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from evalkit.metrics import lip_sync
+from evalkit.tracks.face import LIP_COLUMNS
+from evalkit.tracks.speech import MFCC_COLUMNS
+from evalkit.types import Interval, Measurement, Metric, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from evalkit.types import BoolArray, ClipFacts, FloatArray, Track
+
+ERROR = Metric(
+    "lip_sync.error", "1", "lower", "chance that other words fit the lips better, as delivered", (0.0, 1.0)
+)
+RESIDUAL_ERROR = Metric(
+    "lip_sync.residual_error", "1", "lower", "the same with the constant offset taken out", (0.0, 1.0)
+)
+OFFSET = Metric("lip_sync.offset_ms", "ms", "zero", "positive: the audio leads")
+DRIFT = Metric("lip_sync.drift_ms_per_min", "ms/min", "zero", "slope of the offset over the clip")
+DTW_DISTANCE = Metric(
+    "lip_sync.dtw_distance", "1", "lower", "warped distance of the lips to their own sound", (0.0, None)
+)
+CONFIDENCE = Metric(
+    "lip_sync.confidence", "1", "higher", "peak minus median of the correlation by offset", (0.0, 2.0)
+)
+SILENT_MOTION = Metric(
+    "lip_sync.silent_motion", "1", "lower", "lip speed where nobody speaks, relative to speech", (0.0, None)
+)
+
+LOWEST_FRAME_RATE_HZ = 12.0
+LOWEST_FACE_COVERAGE = 0.3
+LEAST_SPEECH_S = 0.8
+SILENCE_DB = -90.0
+
+
+class Curves(NamedTuple):
+    """Everything behind the numbers of one clip, for statistics and pictures.
+
+    Parameters
+    ----------
+    observed, predicted : FloatArray, shape (n, 6)
+        Lips on the grid, in the speech band; predicted not shifted.
+    usable, speech : BoolArray, shape (n,)
+    offset : OffsetEstimate or None
+        Its zero is that of the laboratory recordings.
+    delivered, aligned : WindowScores
+        Windows as delivered, and with the constant offset taken out.
+    mouth_moves : bool
+        Whether the lips move more than the landmarks' noise.
+    """
+
+    observed: FloatArray
+    predicted: FloatArray
+    usable: BoolArray
+    speech: BoolArray
+    offset: lip_sync.OffsetEstimate | None
+    delivered: lip_sync.WindowScores
+    aligned: lip_sync.WindowScores
+    mouth_moves: bool
+
+
+class LipSync:
+    """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`)."""
+
+    name = "lip_sync"
+    version = 1
+    metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
+    tracks = ("face", "speech")
+
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """Name and hash of the shipped weights."""
+        return {"lip_sync/predictor.npz": self._model.sha256}
+
+    @cached_property
+    def _model(self) -> _Model:
+        return _Model.load()
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Measure one clip; `n` counts windows for the errors and half-second blocks for the offset."""
+        del facts
+        reason = _reason_against(tracks)
+        if reason is not None:
+            yield from (Measurement.absent(metric, reason) for metric in self.metrics)
+            return
+        face, speech = tracks["face"], tracks["speech"]
+        curves = self.compare(face, speech)
+        if not curves.mouth_moves:
+            yield from (Measurement.absent(metric, Reason.NO_MOUTH_MOTION) for metric in self.metrics)
+            return
+        yield from _error(ERROR, curves.delivered, curves)
+        yield from _offsets(curves, face.coverage)
+        yield _silence(curves)
+
+    def compare(self, face: Track, speech: Track) -> Curves:
+        """Compare lips and sound of a clip that has both.
+
+        Parameters
+        ----------
+        face, speech : Track
+            The face must be seen, and somebody must speak, at least once.
+        """
+        end_s = float(min(_end_s(face), _end_s(speech)))
+        sound_times_s, sound_lips = lip_sync.predict_lips(
+            self._model.predictor, speech.times_s, speech.select(*MFCC_COLUMNS), speech["level_db"]
+        )
+        # The calibrated zero: with it, laboratory recordings have no offset on average.
+        predicted = lip_sync.on_grid(sound_times_s + self._model.zero_s, sound_lips, end_s)
+        seen = face.valid
+        lips = lip_sync.on_grid(face.times_s[seen], face.select(*LIP_COLUMNS)[seen], end_s)
+        usable = _near(face.times_s[seen], lips.shape[0])
+        spoken = lip_sync.detect_speech(speech["level_db"])
+        is_speech = lip_sync.on_grid(speech.times_s, spoken[:, None].astype(float), end_s)[:, 0] > 0.5
+        predicted, observed = lip_sync.keep_speech_band(predicted), lip_sync.keep_speech_band(lips)
+        offset = lip_sync.estimate_offset(predicted, observed, usable)
+        delivered = lip_sync.score_windows(predicted, observed, usable, is_speech, self._model.bank)
+        aligned = delivered
+        if offset is not None:
+            moved = lip_sync.shift(predicted, offset.offset_s)
+            aligned = lip_sync.score_windows(moved, observed, usable, is_speech, self._model.bank)
+        mouth_moves = bool(usable.any()) and float(observed[usable, 0].std()) > lip_sync.STILL_LIPS
+        return Curves(observed, predicted, usable, is_speech, offset, delivered, aligned, mouth_moves)
+
+
+class _Model(NamedTuple):
+    predictor: lip_sync.ArticulatoryPredictor
+    bank: FloatArray
+    zero_s: float
+    sha256: str
+
+    @classmethod
+    def load(cls) -> _Model:
+        source = files("evalkit.models") / "lip_sync" / "predictor.npz"
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            head = json.loads(str(stored["head"]))
+            networks = [
+                {
+                    name.partition("/")[2]: stored[name].astype(np.float32)
+                    for name in stored.files
+                    if name.startswith(f"{number}/")
+                }
+                for number in range(head["n_networks"])
+            ]
+            bank = stored["bank"].astype(np.float64)
+        sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+        return cls(lip_sync.ArticulatoryPredictor(networks), bank, head["zero_s"], sha256)
+
+
+def _reason_against(tracks: Mapping[str, Track]) -> Reason | None:
+    """Say why a clip cannot be measured at all, if it cannot."""
+    if "face" not in tracks:
+        return Reason.NO_VIDEO
+    if "speech" not in tracks or not len(tracks["speech"]):
+        return Reason.NO_AUDIO
+    face, speech = tracks["face"], tracks["speech"]
+    level_db = speech["level_db"]
+    checks = (
+        (level_db.max() < SILENCE_DB, Reason.SILENT_AUDIO),
+        (len(face) < 2, Reason.TOO_FEW_FRAMES),
+        (face.coverage < LOWEST_FACE_COVERAGE, Reason.NO_FACE),
+        (min(_end_s(face), _end_s(speech)) < lip_sync.SHORTEST_WINDOW_S, Reason.TOO_SHORT),
+        (lip_sync.detect_speech(level_db).sum() < LEAST_SPEECH_S * 100, Reason.NO_SPEECH),
+    )
+    for wrong, reason in checks:
+        if wrong:
+            return reason
+    frame_rate_hz = 1 / float(np.median(np.diff(face.times_s)))
+    return Reason.LOW_FRAME_RATE if frame_rate_hz < LOWEST_FRAME_RATE_HZ else None
+
+
+def _end_s(track: Track) -> float:
+    return float(track.times_s[-1]) if len(track) else 0.0
+
+
+def _near(times_s: FloatArray, n_rows: int, within_s: float = 0.12) -> BoolArray:
+    """Say which rows of the grid have an observation near enough to interpolate from."""
+    grid = np.arange(n_rows) / lip_sync.GRID_HZ
+    after = np.searchsorted(times_s, grid).clip(0, times_s.size - 1)
+    before = (after - 1).clip(0)
+    nearest_s = np.minimum(np.abs(times_s[after] - grid), np.abs(times_s[before] - grid))
+    return np.asarray(nearest_s <= within_s)
+
+
+def _error(metric: Metric, scores: lip_sync.WindowScores, curves: Curves) -> Iterator[Measurement]:
+    if scores.ranks.size == 0:
+        usable = bool((curves.usable & curves.speech).sum() >= lip_sync.GRID_HZ * LEAST_SPEECH_S)
+        yield Measurement.absent(metric, Reason.TOO_SHORT if usable else Reason.NO_SPEECH)
+        return
+    yield Measurement(
+        metric,
+        float(scores.ranks.mean()),
+        n=scores.ranks.size,
+        coverage=_coverage(scores, curves.observed.shape[0]),
+        interval=lip_sync.bootstrap_mean(scores.ranks),
+        samples=(("window_start_s", scores.starts_s), ("rank", scores.ranks)),
+    )
+
+
+def _coverage(scores: lip_sync.WindowScores, n_rows: int) -> float:
+    """Share of the grid that lies in a scored window."""
+    covered = np.zeros(n_rows, dtype=bool)
+    for start_s in scores.starts_s:
+        first = round(start_s * lip_sync.GRID_HZ)
+        covered[first : first + int(lip_sync.WINDOW_S * lip_sync.GRID_HZ)] = True
+    return float(covered.mean())
+
+
+def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
+    found = curves.offset
+    if found is None:
+        for metric in (RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE):
+            yield Measurement.absent(metric, Reason.TOO_SHORT)
+        return
+    yield from _error(RESIDUAL_ERROR, curves.aligned, curves)
+    yield Measurement(
+        OFFSET,
+        1e3 * found.offset_s,
+        n=found.n_blocks,
+        coverage=coverage,
+        interval=_scaled(found.interval_s, 1e3),
+    )
+    if found.drift_s_per_s is None or found.drift_interval is None:
+        yield Measurement.absent(DRIFT, Reason.TOO_SHORT)
+    else:
+        yield Measurement(
+            DRIFT,
+            6e4 * found.drift_s_per_s,
+            n=found.n_blocks,
+            coverage=coverage,
+            interval=_scaled(found.drift_interval, 6e4),
+        )
+    scores = curves.aligned
+    if scores.distances.size:
+        yield Measurement(
+            DTW_DISTANCE,
+            float(scores.distances.mean()),
+            n=scores.distances.size,
+            coverage=_coverage(scores, curves.observed.shape[0]),
+            interval=lip_sync.bootstrap_mean(scores.distances),
+            samples=(("window_start_s", scores.starts_s), ("distance", scores.distances)),
+        )
+    else:
+        yield Measurement.absent(DTW_DISTANCE, Reason.NO_SPEECH)
+    yield Measurement(CONFIDENCE, found.confidence, n=found.n_blocks, coverage=coverage)
+
+
+def _silence(curves: Curves) -> Measurement:
+    ratio = lip_sync.silent_motion(curves.observed, curves.usable, curves.speech)
+    if ratio is None:
+        return Measurement.absent(SILENT_MOTION, Reason.TOO_SHORT)
+    return Measurement(
+        SILENT_MOTION, ratio, n=int((~curves.speech).sum()), coverage=float(curves.usable.mean())
+    )
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    return Interval(interval.low * factor, interval.high * factor)

@@ -1,0 +1,185 @@
+"""Would a broadcaster accept the file? Thin: tracks in, one call a metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalkit.metrics import technical
+from evalkit.types import Measurement, Metric, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from evalkit.types import ClipFacts, Track
+
+AV_DURATION_GAP_MS = Metric(
+    "technical.av_duration_gap_ms",
+    "ms",
+    "zero",
+    "duration of the picture minus duration of the sound, as decoded; positive = the picture is longer",
+)
+BLACK_RATIO = Metric(
+    "technical.black_ratio", "1", "lower", "share of time in which the picture is black", (0, 1)
+)
+FREEZE_RATIO = Metric(
+    "technical.freeze_ratio",
+    "1",
+    "lower",
+    "share of time in which the whole picture stands still for half a second or longer",
+    (0, 1),
+)
+FLICKER = Metric(
+    "technical.flicker",
+    "%",
+    "lower",
+    "how far the brightness goes and comes back within a quarter second, of full scale",
+    (0, 100),
+)
+SHARPNESS = Metric(
+    "technical.sharpness",
+    "1",
+    "higher",
+    "one minus perceptual blur, seen at a size of 512 pixels; median",
+    (0, 1),
+)
+FPS = Metric(
+    "technical.fps",
+    "1/s",
+    "band",
+    "frames a second, from their timestamps; the mean where it varies",
+    (0, None),
+)
+WIDTH = Metric(
+    "technical.width", "px", "band", "width of the decoded picture, upright, in square pixels", (1, None)
+)
+HEIGHT = Metric(
+    "technical.height", "px", "band", "height of the decoded picture, upright, in square pixels", (1, None)
+)
+LOUDNESS_LUFS = Metric(
+    "technical.loudness_lufs",
+    "LUFS",
+    "band",
+    "integrated gated loudness, EBU R 128; broadcasters ask for -23",
+)
+CLIPPING_RATIO = Metric(
+    "technical.clipping_ratio",
+    "1",
+    "lower",
+    "share of sound samples within 0.5 dB of full scale or beyond",
+    (0, 1),
+)
+FACE_COVERAGE = Metric(
+    "technical.face_coverage", "1", "higher", "share of frames in which a face is found", (0, 1)
+)
+
+_OVER_TIME = (BLACK_RATIO, FREEZE_RATIO, FLICKER, SHARPNESS, FPS)
+
+
+class Technical:
+    """Measures the file itself, from what is decoded and never from what is announced.
+
+    ``n`` counts frames, for the loudness its gating blocks, for clipping samples. A picture of one frame has no
+    rate and no durations: what depends on them is absent with ``too_few_frames``.
+    """
+
+    name = "technical"
+    version = 1
+    metrics = (
+        AV_DURATION_GAP_MS,
+        BLACK_RATIO,
+        FREEZE_RATIO,
+        FLICKER,
+        SHARPNESS,
+        FPS,
+        WIDTH,
+        HEIGHT,
+        LOUDNESS_LUFS,
+        CLIPPING_RATIO,
+        FACE_COVERAGE,
+    )
+    tracks = ("picture", "loudness", "face")
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Measure one clip."""
+        picture, sound, face = (tracks.get(name) for name in self.tracks)
+        yield _gap(picture, sound)
+        yield from _picture(facts, picture)
+        yield from _sound(sound)
+        if face is None or not len(face):
+            yield Measurement.absent(FACE_COVERAGE, Reason.NO_VIDEO)
+        else:
+            yield Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0)
+
+
+def _gap(picture: Track | None, sound: Track | None) -> Measurement:
+    if picture is None:
+        return Measurement.absent(AV_DURATION_GAP_MS, Reason.NO_VIDEO)
+    if sound is None or not len(sound):
+        return Measurement.absent(AV_DURATION_GAP_MS, Reason.NO_AUDIO)
+    if len(picture) < 2:
+        return Measurement.absent(AV_DURATION_GAP_MS, Reason.TOO_FEW_FRAMES)
+    picture_s = technical.frame_durations_s(picture.times_s).sum()
+    gap_ms = 1000 * float(picture_s - sound.facts["duration_s"])
+    return Measurement(AV_DURATION_GAP_MS, gap_ms, n=len(picture), coverage=1.0)
+
+
+def _picture(facts: ClipFacts, picture: Track | None) -> Iterator[Measurement]:
+    if facts.video is None or picture is None or not len(picture):
+        for metric in (*_OVER_TIME, WIDTH, HEIGHT):
+            yield Measurement.absent(metric, Reason.NO_VIDEO)
+        return
+    n = len(picture)
+    yield Measurement(WIDTH, float(facts.video.width), n=n, coverage=1.0)
+    yield Measurement(HEIGHT, float(facts.video.height), n=n, coverage=1.0)
+    if n < 2:
+        for metric in _OVER_TIME:
+            yield Measurement.absent(metric, Reason.TOO_FEW_FRAMES)
+        return
+    times_s = picture.times_s
+    durations_s = technical.frame_durations_s(times_s)
+    for metric, value in (
+        (FPS, technical.mean_frame_rate_hz(times_s)),
+        (BLACK_RATIO, technical.black_ratio(picture["black_share"], durations_s)),
+        (FREEZE_RATIO, technical.freeze_ratio(picture["change"], times_s)),
+    ):
+        yield Measurement(metric, value, n=n, coverage=1.0)
+    yield _flicker(picture)
+    yield _sharpness(picture)
+
+
+def _flicker(picture: Track) -> Measurement:
+    times_s = picture.times_s
+    if times_s[-1] - times_s[0] < technical.FLICKER_WINDOW_S:
+        return Measurement.absent(FLICKER, Reason.TOO_SHORT)
+    try:
+        value = technical.flicker_percent(picture["luma_mean"], times_s)
+    except ValueError:
+        return Measurement.absent(FLICKER, Reason.LOW_FRAME_RATE)
+    return Measurement(FLICKER, value, n=len(picture), coverage=1.0)
+
+
+def _sharpness(picture: Track) -> Measurement:
+    seen = picture["sharpness"]
+    seen = seen[np.isfinite(seen) & (picture["black_share"] < technical.BLACK_SHARE)]
+    if not seen.size:
+        return Measurement.absent(SHARPNESS, Reason.BLANK_PICTURE, coverage=0.0)
+    return Measurement(SHARPNESS, float(np.median(seen)), n=seen.size, coverage=seen.size / len(picture))
+
+
+def _sound(sound: Track | None) -> Iterator[Measurement]:
+    if sound is None or not len(sound):
+        yield Measurement.absent(LOUDNESS_LUFS, Reason.NO_AUDIO)
+        yield Measurement.absent(CLIPPING_RATIO, Reason.NO_AUDIO)
+        return
+    n_blocks = sound.facts["n_whole_steps"] - technical.STEPS_PER_BLOCK + 1
+    loudness_lufs = technical.integrated_loudness_lufs(sound["power"][: sound.facts["n_whole_steps"]])
+    if loudness_lufs is not None:
+        yield Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0)
+    else:
+        yield Measurement.absent(LOUDNESS_LUFS, Reason.TOO_SHORT if n_blocks < 1 else Reason.SILENT_AUDIO)
+    n_samples = sound["n_samples"].sum()
+    yield Measurement(
+        CLIPPING_RATIO, float(sound["n_clipped"].sum() / n_samples), n=int(n_samples), coverage=1.0
+    )

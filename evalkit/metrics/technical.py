@@ -1,0 +1,232 @@
+"""Would a broadcaster accept the file? Black, frozen and flickering pictures, loudness: arrays in, numbers out.
+
+Shares are shares of *time*: a frame counts for as long as it is shown, so a variable frame rate distorts nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from evalkit.types import FloatArray
+
+BLACK_SHARE = 0.98
+"""A frame is black when at least this share of its pixels is (``pic_th`` of ffmpeg's ``blackdetect``)."""
+STILL_CHANGE = 3.0
+"""A frame stands still while no block of it has moved by more than this, in levels of 255."""
+FREEZE_S = 0.5
+"""A picture that stands still for less is not frozen: repeats of rate conversion last at most 0.1 s."""
+FLICKER_WINDOW_S = 0.25
+"""A change of brightness that is taken back within this time is flicker: 4 Hz and faster."""
+STEPS_PER_BLOCK = 4
+"""Steps of 100 ms in a gating block of BS.1770."""
+
+
+def frame_durations_s(times_s: FloatArray) -> FloatArray:
+    """Return how long each frame is shown: until the next one; the last for as long as most others.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,)
+        Presentation times, increasing; n ≥ 2.
+
+    Returns
+    -------
+    FloatArray, shape (n,)
+        In seconds.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two frames: nothing tells how long a single one is shown.
+
+    Examples
+    --------
+    >>> frame_durations_s(np.array([0.0, 0.5, 1.0, 3.0])).tolist()
+    [0.5, 0.5, 2.0, 0.5]
+    """
+    if times_s.shape[0] < 2:
+        raise ValueError(f"{times_s.shape[0]} frames have no durations; two are needed")
+    intervals = np.diff(times_s)
+    return np.append(intervals, np.median(intervals))
+
+
+def mean_frame_rate_hz(times_s: FloatArray) -> float:
+    """Return frames a second: the number of intervals over the time they take together.
+
+    With a variable frame rate this is the mean rate, and dropped frames lower it.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,)
+        Presentation times, increasing; n ≥ 2, else a `ValueError`.
+
+    Examples
+    --------
+    >>> mean_frame_rate_hz(np.array([0.0, 0.02, 0.10]))
+    20.0
+    """
+    if times_s.shape[0] < 2:
+        raise ValueError(f"{times_s.shape[0]} frames have no rate; two are needed")
+    return float((times_s.shape[0] - 1) / (times_s[-1] - times_s[0]))
+
+
+def black_ratio(black_share: FloatArray, durations_s: FloatArray) -> float:
+    """Return the share of time in which the picture is black.
+
+    A frame is black when at least `BLACK_SHARE` of its pixels are, as in ffmpeg's ``blackdetect``; unlike there, a
+    single black frame counts.
+
+    Parameters
+    ----------
+    black_share : FloatArray, shape (n,)
+        Share of black pixels in each frame, 0 to 1.
+    durations_s : FloatArray, shape (n,)
+        How long each frame is shown.
+
+    Returns
+    -------
+    float
+        0 to 1; lower is better.
+
+    Examples
+    --------
+    >>> black_ratio(np.array([0.0, 0.97, 0.98, 1.0]), np.array([1.0, 1.0, 1.0, 1.0]))
+    0.5
+    """
+    return float(durations_s[black_share >= BLACK_SHARE].sum() / durations_s.sum())
+
+
+def frozen_spans_s(change: FloatArray, times_s: FloatArray, least_s: float = FREEZE_S) -> FloatArray:
+    """Return when the picture stands still.
+
+    A span begins with the frame that is then held and ends with the next frame that differs from it by more than
+    `STILL_CHANGE`, as in ffmpeg's ``freezedetect``; a single frame shown for long is a span as well.
+
+    Parameters
+    ----------
+    change : FloatArray, shape (n,)
+        Column ``change`` of the picture track; NaN where nothing precedes the frame, which counts as a move.
+    times_s : FloatArray, shape (n,)
+        Presentation times; n ≥ 2, else a `ValueError`.
+    least_s : float
+        Shorter spans are left out.
+
+    Returns
+    -------
+    FloatArray, shape (n_spans, 2)
+        Start and end of each span, in seconds.
+
+    Examples
+    --------
+    >>> frozen_spans_s(np.array([np.nan, 9.0, 0.0, 0.0, 9.0]), np.array([0.0, 0.3, 0.6, 0.9, 1.2])).tolist()
+    [[0.3, 1.2]]
+    """
+    end_s = times_s[-1] + frame_durations_s(times_s)[-1]
+    moves = ~(change <= STILL_CHANGE)
+    moves[0] = True
+    starts = times_s[moves]
+    spans = np.stack([starts, np.append(starts[1:], end_s)], axis=1)
+    long_enough: FloatArray = spans[spans[:, 1] - spans[:, 0] >= least_s - 1e-6]
+    return long_enough
+
+
+def freeze_ratio(change: FloatArray, times_s: FloatArray) -> float:
+    """Return the share of time in which the picture stands still for at least `FREEZE_S` without a break.
+
+    Parameters
+    ----------
+    change, times_s : FloatArray, shape (n,)
+        As for `frozen_spans_s`.
+
+    Returns
+    -------
+    float
+        0 to 1; lower is better.
+    """
+    spans = frozen_spans_s(change, times_s)
+    return float((spans[:, 1] - spans[:, 0]).sum() / frame_durations_s(times_s).sum())
+
+
+def flicker_percent(luma_mean: FloatArray, times_s: FloatArray) -> float:
+    """Return how far the brightness of the picture goes and comes back within a quarter second.
+
+    In every window of `FLICKER_WINDOW_S`: the largest rise or the largest fall of the mean luma, whichever is
+    smaller, in percent of full scale; the mean over all windows. A cut, a fade or any change in one direction goes
+    and does not come back, and counts nothing; a picture that jumps between two brightnesses counts the distance
+    between them, at any frame rate and any frequency above 4 Hz.
+
+    Parameters
+    ----------
+    luma_mean : FloatArray, shape (n,)
+        Mean luma of each frame, 0 to 255, gamma-encoded: equal steps look about equally large.
+    times_s : FloatArray, shape (n,)
+        Presentation times, increasing.
+
+    Returns
+    -------
+    float
+        0 to 100; lower is better.
+
+    Raises
+    ------
+    ValueError
+        If no whole window holds at least three frames.
+
+    Examples
+    --------
+    >>> times_s = np.arange(50) / 25
+    >>> round(flicker_percent(100 + 2.55 * (np.arange(50) % 2), times_s), 9)
+    1.0
+    >>> flicker_percent(np.where(times_s < 1, 20.0, 200.0), times_s)  # a cut
+    0.0
+    """
+    ends_s = times_s + FLICKER_WINDOW_S + 1e-6
+    after = np.searchsorted(times_s, ends_s, side="right")
+    swings = []
+    for first in range(times_s.shape[0]):
+        window = luma_mean[first : after[first]]
+        if ends_s[first] <= times_s[-1] + 2e-6 and window.shape[0] >= 3:
+            rise = (window - np.minimum.accumulate(window)).max()
+            fall = (np.maximum.accumulate(window) - window).max()
+            swings.append(min(rise, fall))
+    if not swings:
+        raise ValueError("no window of a quarter second holds three frames")
+    return float(np.mean(swings) / 255 * 100)
+
+
+def integrated_loudness_lufs(step_power: FloatArray) -> float | None:
+    """Return the gated loudness of a whole programme (ITU-R BS.1770-4, EBU R 128).
+
+    Blocks of 400 ms begin every 100 ms. Blocks at or below -70 LUFS are left out, then those 10 LU or more below the
+    mean of the rest; the loudness of the mean power of what remains is the result.
+
+    Parameters
+    ----------
+    step_power : FloatArray, shape (n,)
+        K-weighted power in consecutive steps of 100 ms, channels summed; 1 is full scale.
+
+    Returns
+    -------
+    float or None
+        In LUFS; ``None`` when no block is louder than -70 LUFS (silence) or n < 4.
+
+    Examples
+    --------
+    >>> round(integrated_loudness_lufs(np.full(30, 10 ** (-2.3 + 0.0691))), 9)
+    -23.0
+    """
+    if step_power.shape[0] < STEPS_PER_BLOCK:
+        return None
+    blocks = np.lib.stride_tricks.sliding_window_view(step_power, STEPS_PER_BLOCK).mean(axis=1)
+    heard = blocks[blocks > _power(-70.0)]
+    if not heard.size:
+        return None
+    kept = heard[heard > heard.mean() / 10]
+    return float(-0.691 + 10 * np.log10(kept.mean()))
+
+
+def _power(loudness_lufs: float) -> float:
+    return float(10 ** ((loudness_lufs + 0.691) / 10))

@@ -1,0 +1,169 @@
+"""Mathematics of the technical metrics: hand-worked arrays and properties."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evalkit.metrics import technical
+
+NAN = float("nan")
+
+
+def test_the_examples_in_the_documentation_are_true() -> None:
+    tried = doctest.testmod(technical)
+    assert tried.attempted >= 7
+    assert tried.failed == 0
+
+
+def test_the_last_frame_lasts_as_long_as_most() -> None:
+    times_s = np.array([0.0, 0.04, 0.08, 0.20])
+    np.testing.assert_allclose(technical.frame_durations_s(times_s), [0.04, 0.04, 0.12, 0.04])
+
+
+@pytest.mark.parametrize("n_frames", [0, 1])
+def test_durations_need_two_frames(n_frames: int) -> None:
+    with pytest.raises(ValueError, match=f"{n_frames} frames have no durations"):
+        technical.frame_durations_s(np.zeros(n_frames))
+
+
+@pytest.mark.parametrize("n_frames", [0, 1])
+def test_a_rate_needs_two_frames(n_frames: int) -> None:
+    with pytest.raises(ValueError, match=f"{n_frames} frames have no rate"):
+        technical.mean_frame_rate_hz(np.zeros(n_frames))
+
+
+def test_dropped_frames_lower_the_rate() -> None:
+    times_s = np.delete(np.arange(101) / 25, range(30, 40))
+    # 90 intervals in 4 s
+    assert technical.mean_frame_rate_hz(times_s) == pytest.approx(22.5)
+
+
+def test_black_frames_count_for_as_long_as_they_are_shown() -> None:
+    # black for 0.1 + 0.7 of 2 s
+    durations_s = np.array([0.1, 0.2, 0.7, 1.0])
+    assert technical.black_ratio(np.array([1.0, 0.5, 0.99, 0.0]), durations_s) == pytest.approx(0.4)
+
+
+def test_a_frozen_span_runs_from_the_held_frame_to_the_next_move() -> None:
+    times_s = np.arange(100) / 25
+    change = np.full(100, 20.0)
+    change[0] = NAN
+    change[26:51] = 0.0  # frame 25 is held until frame 51 is shown
+    np.testing.assert_allclose(technical.frozen_spans_s(change, times_s), [[1.0, 2.04]])
+    assert technical.freeze_ratio(change, times_s) == pytest.approx(1.04 / 4)
+
+
+def test_a_freeze_to_the_end_counts_the_last_frame() -> None:
+    times_s = np.arange(50) / 25
+    change = np.where(np.arange(50) < 25, 20.0, 0.0)
+    # frame 24, shown at 0.96 s, is held to 2 s
+    assert technical.freeze_ratio(change, times_s) == pytest.approx(1.04 / 2)
+
+
+def test_a_still_picture_is_frozen_throughout() -> None:
+    change = np.zeros(50)
+    change[0] = NAN
+    assert technical.freeze_ratio(change, np.arange(50) / 25) == pytest.approx(1.0)
+
+
+def test_one_frame_shown_for_long_is_a_freeze() -> None:
+    times_s = np.array([0.0, 0.04, 0.08, 1.08, 1.12, 1.16])
+    # the frame at 0.08 s stays for 1 s of 1.2 s
+    assert technical.freeze_ratio(np.full(6, 20.0), times_s) == pytest.approx(1 / 1.2)
+
+
+@pytest.mark.parametrize(("source_fps", "fps"), [(25, 30), (25, 60), (16, 60), (12, 60)])
+def test_repeats_of_rate_conversion_are_no_freeze(source_fps: int, fps: int) -> None:
+    source_frame = np.arange(3 * fps) * source_fps // fps
+    change = np.where(np.diff(source_frame, prepend=-1) > 0, 20.0, 0.0)
+    assert technical.freeze_ratio(change, np.arange(3 * fps) / fps) == 0.0
+
+
+@given(st.lists(st.floats(0, 20), min_size=2, max_size=60), st.integers(0, 59))
+def test_more_motion_is_never_more_freeze(changes: list[float], at: int) -> None:
+    change = np.array(changes)
+    times_s = np.arange(len(changes)) / 10
+    before = technical.freeze_ratio(change, times_s)
+    change[at % len(changes)] = 100.0
+    assert 0 <= technical.freeze_ratio(change, times_s) <= before + 1e-12
+    assert before <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("fps", [8, 10, 16, 25, 30, 50, 60])
+def test_flicker_is_the_swing_between_two_brightnesses(fps: int) -> None:
+    times_s = np.arange(4 * fps) / fps
+    luma = 120 + 5.1 * (np.arange(4 * fps) % 2)
+    assert technical.flicker_percent(luma, times_s) == pytest.approx(2.0)  # 5.1 of 255
+
+
+def test_flicker_at_half_the_frame_rate_is_seen() -> None:
+    times_s = np.arange(200) / 50
+    luma = 120 + 5.1 * (np.arange(200) // 2 % 2)
+    assert technical.flicker_percent(luma, times_s) == pytest.approx(2.0)
+
+
+def test_a_single_flash_counts_where_it_comes_and_goes() -> None:
+    times_s = np.arange(106) / 25
+    luma = np.full(106, 100.0)
+    luma[50] += 51.0
+    # 20 % inside 5 (as second to sixth frame of seven) of the 99 windows that begin at 0 to 3.92 s
+    assert technical.flicker_percent(luma, times_s) == pytest.approx(20 * 5 / 99)
+
+
+@pytest.mark.parametrize(
+    "luma",
+    [
+        pytest.param(np.where(np.arange(100) < 50, 20.0, 220.0), id="cut"),
+        pytest.param(np.linspace(0, 255, 100), id="fade"),
+        pytest.param(np.full(100, 90.0), id="still"),
+    ],
+)
+def test_cuts_and_fades_are_no_flicker(luma: np.ndarray) -> None:
+    assert technical.flicker_percent(luma, np.arange(100) / 25) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_slow_changes_of_light_are_hardly_flicker() -> None:
+    times_s = np.arange(250) / 25
+    luma = 120 + 25.5 * np.sin(2 * np.pi * 0.5 * times_s)  # a swing of 20 % within two seconds
+    assert technical.flicker_percent(luma, times_s) < 0.2
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 3.0))
+def test_flicker_grows_with_the_swing(seed: int, factor: float) -> None:
+    random = np.random.default_rng(seed)
+    luma = random.uniform(-20, 20, 60)
+    times_s = np.cumsum(random.uniform(0.02, 0.06, 60))
+    once = technical.flicker_percent(100 + luma, times_s)
+    assert technical.flicker_percent(100 + factor * luma, times_s) == pytest.approx(factor * once)
+
+
+@pytest.mark.parametrize("times_s", [np.arange(4) / 25, np.arange(40) / 4])
+def test_flicker_needs_three_frames_in_a_window(times_s: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="no window of a quarter second holds three frames"):
+        technical.flicker_percent(np.zeros(len(times_s)), times_s)
+
+
+def test_loudness_of_a_constant_is_its_own() -> None:
+    power = np.full(40, 10 ** ((-30 + 0.691) / 10))
+    assert technical.integrated_loudness_lufs(power) == pytest.approx(-30.0)
+
+
+def test_pauses_are_gated_out() -> None:
+    loud, quiet = 10 ** ((-20 + 0.691) / 10), 10 ** ((-50 + 0.691) / 10)
+    # Three blocks hold both (3/4, 2/4 and 1/4 loud): they lie 1.2, 3 and 6 LU down, inside the gate; the blocks of
+    # the pause lie 30 LU down, outside. 97 loud blocks: mean = (97 + 1.5) / 100 of the loud power.
+    power = np.concatenate([np.full(100, loud), np.full(100, quiet)])
+    expected = -20 + 10 * np.log10((97 + 1.5 * (1 + 1e-3)) / 100)
+    assert technical.integrated_loudness_lufs(power) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "power", [np.zeros(50), np.full(50, 10 ** ((-70.1 + 0.691) / 10)), np.ones(3), np.zeros(0)]
+)
+def test_silence_and_too_little_sound_have_no_loudness(power: np.ndarray) -> None:
+    assert technical.integrated_loudness_lufs(power) is None

@@ -1,0 +1,58 @@
+"""One bad task must never cost the batch."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from evalkit.isolation import Failure, run_isolated
+from evalkit.testing.tasks import obey
+
+
+def _run(*tasks: dict[str, object], stall_limit_s: float = 60.0, n_workers: int = 1) -> list[object]:
+    results = dict(run_isolated(obey, tasks, n_workers=n_workers, stall_limit_s=stall_limit_s))
+    return [results[index] for index in range(len(tasks))]
+
+
+def test_results_come_back_by_index() -> None:
+    assert _run(*({"do": "return", "value": k * k} for k in range(5)), n_workers=2) == [0, 1, 4, 9, 16]
+
+
+def test_an_exception_is_a_failure_with_its_words_and_traceback() -> None:
+    failed, fine = _run({"do": "raise", "value": "no luck"}, {"do": "return", "value": 7})
+    assert isinstance(failed, Failure)
+    assert (failed.code, failed.text) == ("raised", "ValueError: no luck")
+    assert "obey" in failed.log
+    assert fine == 7
+
+
+@pytest.mark.parametrize(
+    ("task", "cause"), [({"do": "exit", "value": 3}, "exit code 3"), ({"do": "kill"}, "SIGSEGV")]
+)
+def test_a_crash_costs_one_task(task: dict[str, object], cause: str) -> None:
+    failed, fine = _run(task, {"do": "return", "value": 7})
+    assert isinstance(failed, Failure)
+    assert failed.code == "crashed"
+    assert cause in failed.text
+    assert fine == 7
+
+
+def test_a_hang_is_ended_with_its_children() -> None:
+    children = []
+    outcomes = run_isolated(
+        obey,
+        [{"do": "hang"}, {"do": "return", "value": 7}],
+        n_workers=1,
+        stall_limit_s=1.5,
+        on_progress=lambda _, said: children.append(said) if said != "begun" else None,
+    )
+    failed, fine = (result for _, result in outcomes)
+    assert isinstance(failed, Failure)
+    assert failed.code == "stalled"
+    assert fine == 7
+    assert len(children) == 1
+    assert not psutil.pid_exists(children[0]) or psutil.Process(children[0]).status() == "zombie"
+
+
+def test_no_tasks_no_workers() -> None:
+    assert _run() == []
