@@ -10,6 +10,7 @@ import evalkit
 
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
+    "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
     "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
 }
 

@@ -25,6 +25,8 @@ def show(results: Sequence[ClipResult]) -> None:
     if len(measured) <= _FEW:
         for result in measured:
             console.print(_clip_table(result))
+            for absence in _absences(result):
+                console.print(f"  [dim]not measured,[/] {absence}")
             for note in result.notes:
                 console.print(f"  [yellow]note:[/] {note}", soft_wrap=True)
     else:
@@ -50,22 +52,18 @@ def three_digits(value: float) -> str:
 
 def _clip_table(result: ClipResult) -> Table:
     table = Table(title=result.clip, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("metric", no_wrap=True)
+    table.add_column("metric (↓ ↑ →: better)", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
-    table.add_column("n", justify="right")
-    table.add_column("seen", justify="right")
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("seen", justify="right", no_wrap=True)
     for measurement in result.measurements:
-        metric = measurement.metric
-        name = f"{metric.name} {_ARROWS[metric.better]}"
         if measurement.value is None:
-            assert measurement.reason is not None  # noqa: S101 - narrows the type
-            table.add_row(name, "–", f"[dim]{measurement.reason.text}[/]")
             continue
-        interval = measurement.interval
+        metric, interval = measurement.metric, measurement.interval
         table.add_row(
-            name,
+            f"{metric.name} {_ARROWS[metric.better]}",
             three_digits(measurement.value),
             "" if metric.unit == "1" else metric.unit,
             f"{three_digits(interval.low)} … {three_digits(interval.high)}" if interval else "",
@@ -73,6 +71,15 @@ def _clip_table(result: ClipResult) -> Table:
             "" if measurement.coverage is None else f"{100 * measurement.coverage:.0f} %",
         )
     return table
+
+
+def _absences(result: ClipResult) -> list[str]:
+    """Say what could not be measured, one line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for measurement in result.measurements:
+        if measurement.reason is not None:
+            by_reason.setdefault(measurement.reason.text, []).append(measurement.metric.name)
+    return [f"{reason}: {', '.join(names)}" for reason, names in by_reason.items()]
 
 
 def _overview(results: Sequence[ClipResult]) -> Table:

@@ -88,7 +88,7 @@ class LipSync:
         return _Model.load()
 
     def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
-        """Measure one clip; `n` counts windows for the errors and one-second blocks for the offset."""
+        """Measure one clip; `n` counts windows for the errors and half-second blocks for the offset."""
         del facts
         reason = _reason_against(tracks)
         if reason is not None:

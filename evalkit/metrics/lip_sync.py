@@ -60,10 +60,11 @@ LONGEST_OFFSET_S = 0.8
 SPEECH_RANGE_DB = 35.0
 """Sound within this range of the clip's loud passages counts as speech."""
 SPEECH_FLOOR_DB = -65.0
-BLOCK_S = 1.0
+BLOCK_S = 0.5
 N_BOOTSTRAP = 400
-SPEAKER_SPREAD_MS = 15.0
-"""Standard deviation, between speakers in sync, of the offset found: natural mouths lead or lag by this."""
+SPEAKER_SPREAD_MS = 26.0
+"""Root-mean-square offset found in clips that are presumably in sync: natural mouths lead or lag the sound, and
+recordings differ from the laboratory ones that set the zero. Figures in evalkit/models/lip_sync/card.md."""
 DRIFT_WINDOW_S = 3.0
 FEWEST_DRIFT_WINDOWS = 5
 DRIFT_RANGE_S = 0.4
@@ -249,7 +250,7 @@ class OffsetEstimate(NamedTuple):
     offset_s : float
         Positive when the audio leads.
     interval_s : Interval
-        95 %, from a bootstrap over blocks of one second, widened by the spread between speakers.
+        95 %, from a bootstrap over blocks of half a second, widened by the spread between speakers.
     confidence : float
         Peak minus median of the correlation by offset, from 0 to about 1.
     offsets_s, correlation : FloatArray, shape (n_offsets,)
@@ -259,7 +260,7 @@ class OffsetEstimate(NamedTuple):
     drift_interval : Interval or None
         95 %, in s/s.
     n_blocks : int
-        Blocks of one second that could be used.
+        Blocks of half a second that could be used.
     """
 
     offset_s: float
@@ -308,7 +309,7 @@ def estimate_offset(
         terms[1, rows] = (keep * a * a).sum(axis=1)
         terms[2, rows] = (keep * b * b).sum(axis=1)
         sums[:, :, index] = np.add.reduceat(terms, starts, axis=1)
-    used = np.flatnonzero(sums[1].min(axis=1) > 0)
+    used = np.flatnonzero(sums[1].max(axis=1) > 0)
     if used.size == 0:
         return None
     sums = sums[:, used]

@@ -77,12 +77,12 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
     axes.axvspan(-125, 45, color=GREEN, alpha=0.10, linewidth=0)
     axes.text(
         -40,
-        1.0,
+        0.02,
         "not noticed (BT.1359)",
         color=GREEN,
         fontsize=8,
         ha="center",
-        va="top",
+        va="bottom",
         transform=axes.get_xaxis_transform(),
     )
     axes.axvspan(
@@ -91,7 +91,7 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
     axes.plot(offsets_ms, found.correlation, color=BLUE, linewidth=1.5)
     axes.axvline(1000 * found.offset_s, color=BLUE, linewidth=1)
     offset_ms = 1000 * found.offset_s
-    who = "the audio leads by" if offset_ms > 0 else "the audio lags by"
+    who = "The audio leads by" if offset_ms > 0 else "The audio lags by"
     dress(
         axes,
         title=f"{who} {abs(offset_ms):.0f} ms [{1000 * found.interval_s.low:.0f}, {1000 * found.interval_s.high:.0f}]",
@@ -118,9 +118,9 @@ def _draw_error(axes: Axes, curves: Curves) -> None:
     label_at_end(axes, right, 0.5, "chance", GREY)
     dress(
         axes,
-        title=f"error {scores.ranks.mean():.2f} as delivered, {curves.aligned.ranks.mean():.2f} without the offset"
+        title=f"Error {scores.ranks.mean():.2f} as delivered, {curves.aligned.ranks.mean():.2f} without the offset"
         if curves.aligned.ranks.size
-        else f"error {scores.ranks.mean():.2f} as delivered",
+        else f"Error {scores.ranks.mean():.2f} as delivered",
         x="time (s), 3 s windows",
         y="chance that other words fit better",
     )

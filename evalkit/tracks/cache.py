@@ -49,7 +49,8 @@ class TrackCache:
     def load(self, content: str, name: str, version: int) -> Track | None:
         """Return a stored track, or None where there is none that can be read."""
         try:
-            with np.load(self._path(content, name, version), allow_pickle=False) as stored:
+            path = self._path(content, name, version)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 head = json.loads(str(stored["head"]))
                 return Track(
                     name,

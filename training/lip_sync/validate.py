@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,9 @@ from evalkit.evaluators.lip_sync import LipSync
 from evalkit.media import probe
 from evalkit.runner import make_tracks
 from evalkit.tracks.cache import TrackCache
-from evalkit.types import Measurement, Track
+
+if TYPE_CHECKING:
+    from evalkit.types import Measurement, Track
 
 SHIFTS_MS = (-240, -200, -120, -80, -40, 40, 80, 120, 200, 240)
 DISTORTIONS = {

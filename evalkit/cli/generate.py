@@ -1,0 +1,188 @@
+"""``evalkit generate``: one talking video from one generator.
+
+Generators are known here only through their entry points, see `evalkit.registry`: parameters go in as plain values,
+results come out as plain data; an error with a ``kind`` means refused (`ValueError`) or started and failed
+(`RuntimeError`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalkit import registry
+from evalkit.errors import EvalkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from click import Context, Parameter
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Refused(click.ClickException):
+    """A request that cannot be carried out, told without a lesson on usage."""
+
+    exit_code = 2
+
+
+def _read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` pairs; a value is YAML, so numbers are numbers."""
+    import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
+
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.BadParameter(f"the value of {pair!r} is no YAML: {error}") from error
+    return values
+
+
+def _read_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
+    import yaml  # noqa: PLC0415 - as above
+
+    if path is None:
+        return {}
+    try:
+        settings = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise click.BadParameter(f"{path} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise click.BadParameter(f"{path} is no mapping of setting names to values")
+    return settings
+
+
+@click.command(context_settings={"show_default": False})
+@click.option("--generator", "name", required=True, help="Which one, as in 'evalkit list'.")
+@click.option("--out", "out_path", type=_FILE, required=True, help="The video to write.")
+@click.option("--text", help="Words to speak.")
+@click.option("--audio", help="Sound file to speak, instead of --text.")
+@click.option("--language", help="Language of the text: en, cmn, de …")
+@click.option("--voice", help="Voice for the text.")
+@click.option("--image", help="Portrait.")
+@click.option("--prompt", help="Person, action, surroundings, visual style.")
+@click.option("--brand_mark", help="Picture of a brand mark for the scene.")
+@click.option("--size", help='Picture size in pixels, "W*H".')
+@click.option("--fps", type=float, help="Frames a second.")
+@click.option("--num_clip", type=int, help="Clips to make at most.")
+@click.option("--infer_frames", type=int, help="Frames a clip.")
+@click.option("--sample_steps", type=int, help="Steps of the diffusion solver.")
+@click.option("--sample_guide_scale", type=float, help="Classifier-free guidance; 0 for none.")
+@click.option("--base_seed", type=int, help="The same seed gives the same video, where the generator can.")
+@click.option(
+    "--enable_online_decode",
+    is_flag=True,
+    default=None,
+    help="Write each clip as it is made, in level memory.",
+)
+@click.option("--offload_model", is_flag=True, default=None, help="Keep only the working part on the GPU.")
+@click.option(
+    "--option", "options", multiple=True, callback=_read_pairs, help="NAME=VALUE for this generator only."
+)
+@click.option("--settings", type=_FILE, callback=_read_settings, help="YAML file that sets the generator up.")
+@click.option(
+    "--set", "changes", multiple=True, callback=_read_pairs, help="NAME=VALUE, one of those settings."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the video if it is there.")
+@click.option("--dry-run", is_flag=True, help="Check everything and print what would be run.")
+def generate(
+    *,
+    name: str,
+    out_path: Path,
+    settings: dict[str, Any],
+    changes: dict[str, Any],
+    overwrite: bool,
+    dry_run: bool,
+    **parameters: Any,
+) -> None:
+    """Make one talking video from a portrait and words or speech.
+
+    Beside the video OUT, OUT.json says how it was made and what came out, measured from the file.
+
+    Exit status: 0 made; 1 started and failed; 2 refused before it started.
+    """
+    given = {key: value for key, value in parameters.items() if value is not None}
+    try:
+        generator = registry.load(registry.GENERATORS, name)(**{**settings, **changes})
+        request = generator.request(**given)
+        _check_out(out_path, overwrite=overwrite)
+        generator.check(request)
+        if dry_run:
+            click.echo(generator.dry_run(request, out_path).text())
+            return
+        with _progress() as on_event, generator:
+            result = generator.generate(request, out_path, on_event).to_dict()
+    except EvalkitError as error:
+        raise _Refused(str(error)) from error
+    except (ValueError, RuntimeError) as error:
+        if not hasattr(error, "kind"):  # no answer to a request but a fault in the program
+            raise
+        failure = _Refused if isinstance(error, ValueError) else click.ClickException
+        raise failure(str(error)) from error
+    Path(f"{out_path}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    click.echo(_summarise(result))
+    click.echo(str(out_path))
+
+
+def _check_out(out_path: Path, *, overwrite: bool) -> None:
+    folder = out_path.absolute().parent
+    if not folder.is_dir():
+        raise _Refused(f"--out {str(out_path)!r}: there is no folder {folder}; make it first")
+    if not os.access(folder, os.W_OK):
+        raise _Refused(f"--out {str(out_path)!r}: nothing may be written into {folder}")
+    if out_path.is_dir():
+        raise _Refused(f"--out {str(out_path)!r} is a folder; name a file in it")
+    if out_path.exists() and not overwrite:
+        raise _Refused(f"--out {str(out_path)!r} is there already; name another or give --overwrite")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Any], None]]:
+    """Show events as they come: a bar by clip on a terminal, else a line each."""
+    if not sys.stderr.isatty():
+        yield lambda event: click.echo(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
+        return
+    from rich.console import Console  # noqa: PLC0415 - 0.1 s, for terminals only
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("starting", total=None)
+
+        def show(event: Any) -> None:
+            if event.detail.get("n_clips"):
+                progress.update(task, total=event.detail["n_clips"])
+            progress.update(task, description=_word(event), advance=event.name == "clip")
+
+        yield show
+
+
+def _word(event: Any) -> str:
+    """Say an event in a few words."""
+    if event.name == "clip":
+        of = f" of {event.detail['n_clips']}" if event.detail.get("n_clips") else ""
+        return f"clip {event.detail['index'] + 1}{of}"
+    words = str(event.name).replace("_", " ")
+    return f"{words} (only at the end)" if event.detail.get("at_end") else words
+
+
+def _summarise(result: dict[str, Any]) -> str:
+    times_s = {event["name"]: event["time_s"] for event in reversed(result["events"])}
+    clips = f" in {result['n_clips']} clips" if result["n_clips"] else ""
+    made = (
+        f"{result['width']}*{result['height']}, {result['fps']:.3g} fps, {result['duration_s']:.2f} s{clips}"
+    )
+    if "first_frame" not in times_s:
+        return made
+    return f"{made}; first frame after {times_s['first_frame']:.2f} s, all after {times_s['saved']:.2f} s"

@@ -1,0 +1,1 @@
+"""Generators that live elsewhere, or whose videos are already made."""

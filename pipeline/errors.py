@@ -1,0 +1,34 @@
+"""The two ways in which a generator says no.
+
+They derive from builtin exceptions and carry a ``kind``, so that whoever drives a generator through the entry point,
+without importing this package, can tell them apart, from each other and from faults in a program: `ValueError` before
+anything ran, `RuntimeError` after.
+"""
+
+from __future__ import annotations
+
+
+class RequestError(ValueError):
+    """A request that cannot be carried out as it stands: raised before anything is run or written."""
+
+    kind = "refused"
+
+
+class GenerationError(RuntimeError):
+    """A generation that was started and gave no video.
+
+    Parameters
+    ----------
+    message : str
+        What happened, for people.
+    kind : str
+        Stable code for data: ``crashed``, ``timed_out``, ``no_output``, ``bad_output``, ``out_of_memory`` or a
+        driver's own.
+    """
+
+    def __init__(self, message: str, kind: str = "crashed") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[GenerationError], tuple[str, str]]:
+        return GenerationError, (str(self), self.kind)
