@@ -36,16 +36,16 @@ def peak_mib(path: Path, cache: Path) -> tuple[int, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_half_an_hour_takes_hardly_more_memory_than_a_minute(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.timeout(3600)
+def test_half_an_hour_takes_hardly_more_memory_than_a_minute(tmp_path: Path) -> None:
     loop = list(moving_pattern(4, width=64, height=48))
     peaks = []
     for minutes in (1, 30):
         frames = itertools.islice(itertools.cycle(loop), minutes * 60 * 25)
         sound = np.tile(tone(60, rate_hz=16_000).astype(np.float32), minutes)
-        path = write_clip(tmp_path / f"{minutes}{suffix}", frames, sound=sound, rate_hz=16_000)
+        path = write_clip(tmp_path / f"{minutes}.mp4", frames, sound=sound, rate_hz=16_000)
         n_frames, peak = peak_mib(path, tmp_path / "cache")
         assert n_frames == minutes * 60 * 25
         peaks.append(peak)
     assert peaks[1] - peaks[0] < 150, peaks
-    print(f"{suffix}: {peaks[0]:.0f} MiB for a minute, {peaks[1]:.0f} MiB for half an hour")  # noqa: T201 - with -rP
+    print(f"{peaks[0]:.0f} MiB for a minute, {peaks[1]:.0f} MiB for half an hour")  # noqa: T201 - with -rP
