@@ -27,6 +27,7 @@ MIN_LEVELS = 6
 reaches p = 0.05, and intervals from resampling them are known to be too narrow."""
 N_RESAMPLES = 5000
 _CELLS_AT_ONCE = 4_000_000
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def estimate_mean(
     mean = float(values.mean())
     if n < MIN_VALUES:
         return Estimate(mean, None, n, f"{n} of the {MIN_VALUES} values an interval needs")
-    if np.ptp(values) == 0.0:
+    if np.ptp(values) <= _ROUNDING * np.abs(values).max():
         return Estimate(mean, Interval(mean, mean), n)
     codes = [code_levels(factor) for factor in random_factors(factors or {}).values()]
     n_units = min((int(code.max()) + 1 for code in codes), default=n)
@@ -111,7 +112,7 @@ def random_factors(factors: Mapping[str, Sequence[Hashable]]) -> dict[str, Seque
 
 
 def code_levels(levels: Sequence[Hashable]) -> Codes:
-    """Number levels in their order of appearance, from 0.
+    """Give levels numbers, from 0, in their order of appearance.
 
     >>> code_levels(["ann", "bo", "ann"]).tolist()
     [0, 1, 0]
@@ -150,7 +151,9 @@ def percentile_interval(
     ----------
     Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13.
     """
-    return _quantiles(_means(values, n_resamples, seed), np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
+    return _quantiles(
+        _means(values, n_resamples, seed), np.array([(1 - confidence) / 2, (1 + confidence) / 2])
+    )
 
 
 def bca_interval(
@@ -170,11 +173,12 @@ def bca_interval(
     Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 14.3.
     """
     means = _means(values, n_resamples, seed)
-    mean, n = values.mean(), values.size
-    share_below = (np.count_nonzero(means < mean) + np.count_nonzero(means == mean) / 2) / n_resamples
+    mean = values.mean()
+    tied = np.abs(means - mean) <= _ROUNDING * np.abs(values).max()
+    share_below = (np.count_nonzero(~tied & (means < mean)) + np.count_nonzero(tied) / 2) / n_resamples
     bias = ndtri(share_below)
-    jackknife = (values.sum() - values) / (n - 1)
-    pull = jackknife.mean() - jackknife
+    pull = values - mean  # what the jackknife gives for a mean, but for a factor
+    pull /= np.abs(pull).max()
     acceleration = (pull**3).sum() / (6 * (pull**2).sum() ** 1.5)
     z = bias + ndtri(np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
     return _quantiles(means, ndtr(bias + z / (1 - acceleration * z)))
@@ -240,7 +244,9 @@ def _means(values: FloatArray, n_resamples: int, seed: int) -> FloatArray:
     rng = np.random.default_rng(seed)
     n_at_once = max(1, _CELLS_AT_ONCE // values.size)
     means = [
-        values[rng.integers(values.size, size=(min(n_at_once, n_resamples - start), values.size))].mean(axis=1)
+        values[rng.integers(values.size, size=(min(n_at_once, n_resamples - start), values.size))].mean(
+            axis=1
+        )
         for start in range(0, n_resamples, n_at_once)
     ]
     return np.concatenate(means)

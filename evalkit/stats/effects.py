@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from evalkit.stats.bootstrap import Estimate, estimate_mean, finite
 
@@ -82,32 +81,24 @@ def main_effects(
         If two trials agree in everything: which of them to pair is not known.
     """
     values = finite(values)
-    names = list(parameters)
-    settings = list(zip(*parameters.values(), strict=True)) if names else []
-    known: dict[Hashable, int] = {}
+    settings = list(zip(*parameters.values(), strict=True)) if parameters else []
+    known: dict[tuple[tuple[Hashable, ...], Hashable], int] = {}
     for index, key in enumerate(zip(settings, items, strict=True)):
         if key in known:
-            raise ValueError(f"two trials have the same parameters and input: {dict(zip(names, key[0], strict=True))}, {key[1]}")
+            raise ValueError(
+                f"two trials have the same parameters {dict(zip(parameters, key[0], strict=True))} and input {key[1]!r}"
+            )
         known[key] = index
     effects = []
-    for place, name in enumerate(names):
-        levels = ordered_levels(parameters[name])
-        for before, after in zip(levels, levels[1:], strict=False):
-            pairs, n_single = [], 0
-            for (setting, item), index in known.items():
-                if setting[place] not in {before, after}:
-                    continue
-                other = after if setting[place] == before else before
-                partner = known.get(((*setting[:place], other, *setting[place + 1 :]), item))
-                if partner is None:
-                    n_single += 1
-                elif setting[place] == before:
-                    pairs.append((index, partner))
-            first, second = np.array(pairs, dtype=np.intp).reshape(-1, 2).T
-            shared = {factor: [column[index] for index in first] for factor, column in (factors or {}).items()}
+    for place, name in enumerate(parameters):
+        for before, after in pairwise(ordered_levels(parameters[name])):
+            first, second, n_unpaired = _pairs(known, place, before, after)
+            shared = {
+                factor: [levels[index] for index in first] for factor, levels in (factors or {}).items()
+            }
             change = estimate_mean(values[second] - values[first], shared, seed=seed)
-            mean_before = float(values[first].mean()) if pairs else None
-            effects.append(Effect(name, before, after, change, mean_before, n_single))
+            mean_before = float(values[first].mean()) if first else None
+            effects.append(Effect(name, before, after, change, mean_before, n_unpaired))
     return effects
 
 
@@ -122,3 +113,21 @@ def ordered_levels(levels: Sequence[Hashable]) -> list[Hashable]:
         return sorted(once)  # type: ignore[type-var]
     except TypeError:
         return once
+
+
+def _pairs(
+    known: Mapping[tuple[tuple[Hashable, ...], Hashable], int], place: int, before: Hashable, after: Hashable
+) -> tuple[list[int], list[int], int]:
+    """Return the trials at one level, their partners at the other, and how many have none."""
+    first, second, n_unpaired = [], [], 0
+    for (setting, item), index in known.items():
+        if setting[place] not in {before, after}:
+            continue
+        other = after if setting[place] == before else before
+        partner = known.get(((*setting[:place], other, *setting[place + 1 :]), item))
+        if partner is None:
+            n_unpaired += 1
+        elif setting[place] == before:
+            first.append(index)
+            second.append(partner)
+    return first, second, n_unpaired

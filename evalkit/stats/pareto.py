@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from evalkit.stats.bootstrap import finite
 
 if TYPE_CHECKING:
@@ -28,6 +26,7 @@ def pareto_front(costs: FloatArray) -> BoolArray:
 
     Examples
     --------
+    >>> import numpy as np
     >>> pareto_front(np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [3.0, 2.0]])).tolist()
     [True, True, True, False]
     """

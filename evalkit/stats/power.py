@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, exp, inf, lgamma, log, sqrt
+from math import ceil, exp, inf, lgamma, log2, sqrt
 from typing import TYPE_CHECKING
 
 from scipy.special import ndtri
@@ -114,7 +114,7 @@ def fewest_pairs(alpha: float) -> int:
     >>> fewest_pairs(0.05), fewest_pairs(0.05 / 20)
     (6, 10)
     """
-    return ceil(1 - log(alpha, 2))
+    return ceil(1 - log2(alpha))
 
 
 def _power(ratio: float, n: int, alpha: float) -> float:
@@ -125,4 +125,3 @@ def _power(ratio: float, n: int, alpha: float) -> float:
         return 1.0
     critical = t.ppf(1 - alpha / 2, n - 1)
     return float(nct.sf(critical, n - 1, ratio * sqrt(n)))
-

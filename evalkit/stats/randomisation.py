@@ -153,7 +153,9 @@ def _random_patterns(n: int, seed: int) -> FloatArray:
     return patterns
 
 
-def _statistic(signs: FloatArray, differences: FloatArray, units: Codes, codes: Sequence[Codes]) -> FloatArray:
+def _statistic(
+    signs: FloatArray, differences: FloatArray, units: Codes, codes: Sequence[Codes]
+) -> FloatArray:
     """Return how far each pattern moves the sum from zero; in clustered standard errors for two factors."""
     if len(codes) < 2:  # the squares of the flipped sums do not change: dividing by them would change nothing
         sums = np.bincount(units, weights=differences)
@@ -165,7 +167,9 @@ def _statistic(signs: FloatArray, differences: FloatArray, units: Codes, codes: 
     variance = by_first + by_second - _squared_sums(flipped, cells)
     variance = np.where(variance > 0, variance, np.maximum(by_first, by_second))
     total = np.abs(flipped.sum(axis=1))
-    studentised: FloatArray = np.divide(total, np.sqrt(variance), out=np.zeros_like(total), where=variance > 0)
+    studentised: FloatArray = np.divide(
+        total, np.sqrt(variance), out=np.zeros_like(total), where=variance > 0
+    )
     return studentised
 
 
