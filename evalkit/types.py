@@ -46,6 +46,7 @@ class Reason(StrEnum):
     LOW_FRAME_RATE = "low_frame_rate"
     NO_MOUTH_MOTION = "no_mouth_motion"
     BLANK_PICTURE = "blank_picture"
+    NO_MOTION = "no_motion"
     EVALUATOR_FAILED = "evaluator_failed"
 
     @property
@@ -66,6 +67,7 @@ _REASON_TEXTS = {
     Reason.LOW_FRAME_RATE: "too few frames a second to measure",
     Reason.NO_MOUTH_MOTION: "the mouth does not move",
     Reason.BLANK_PICTURE: "nothing is to be seen in the picture",
+    Reason.NO_MOTION: "the body does not move",
     Reason.EVALUATOR_FAILED: "the evaluator failed; see the log",
 }
 
