@@ -11,6 +11,7 @@ import evalkit
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
+    "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
     "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
 }
 
