@@ -56,7 +56,11 @@ AMOUNT = Metric(
     "motion.amount_deg_s", "deg/s", "band", "mean angular speed of the joints below 6 Hz", (0.0, None)
 )
 FREEZE_RATIO = Metric(
-    "motion.freeze_ratio", "1", "lower", "share of time in which the picture stands still", (0.0, 1.0)
+    "motion.freeze_ratio",
+    "1",
+    "lower",
+    "share of time in which the picture stands still, single repeated frames included",
+    (0.0, 1.0),
 )
 VISIBLE_JOINTS = Metric(
     "motion.visible_joints", "1", "higher", "share of the joints of a body that are seen", (0.0, 1.0)
@@ -298,10 +302,12 @@ def _measurement(metric: Metric, sums: WindowSums, coverage: float, otherwise: R
 
 
 def _freeze(track: Track) -> Measurement:
-    """Over the moments at which there was a body."""
-    times_s = track.times_s
+    """Over the frames with a body."""
     changes = np.where(track.valid, track["change"], np.inf)
-    still_s, total_s = still_time_s(times_s, find_repeats(changes, still_change=STILL_CHANGE))
+    repeats = find_repeats(changes, still_change=STILL_CHANGE)
+    still_s, total_s = still_time_s(track.times_s, repeats, track.valid)
+    if total_s == 0.0:
+        return Measurement.absent(FREEZE_RATIO, Reason.NO_BODY, coverage=0.0)
     return Measurement(FREEZE_RATIO, still_s / total_s, n=len(track), coverage=track.coverage)
 
 

@@ -314,7 +314,7 @@ def find_repeats(changes: FloatArray, *, still_change: float) -> BoolArray:
     return np.asarray((changes < still_change) | dip)
 
 
-def still_time_s(times_s: FloatArray, repeats: BoolArray) -> tuple[float, float]:
+def still_time_s(times_s: FloatArray, repeats: BoolArray, observed: BoolArray) -> tuple[float, float]:
     """Return for how long the picture stood still, and for how long it was looked at.
 
     A repeated picture stands still for the interval before it. An interval longer than one and a half frames is a
@@ -327,17 +327,19 @@ def still_time_s(times_s: FloatArray, repeats: BoolArray) -> tuple[float, float]
         Increasing.
     repeats : BoolArray, shape (n,)
         From `find_repeats`.
+    observed : BoolArray, shape (n,)
+        Frames that count; the interval before any other is not looked at.
 
     Returns
     -------
     still_s, total_s : float
-        In seconds; the second is positive.
+        In seconds; both 0 when nothing was observed.
     """
     intervals = np.diff(times_s)
     frame_s = 1.0 / frame_rate_hz(times_s)
     beyond = np.where(intervals > 1.5 * frame_s, intervals - frame_s, 0.0)
     still = np.where(repeats[1:], intervals, beyond)
-    return float(still.sum()), float(intervals.sum())
+    return float(still[observed[1:]].sum()), float(intervals[observed[1:]].sum())
 
 
 @dataclass(frozen=True, slots=True)

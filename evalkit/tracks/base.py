@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -14,6 +16,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evalkit.types import AudioChunk, FrameChunk
+
+
+_IMPORTING = Lock()
+
+
+def load_library(name: str) -> Any:
+    """Import a heavy module when it is first used, one thread at a time.
+
+    Trackers work in threads beside each other, and a library whose parts import each other in circles (mediapipe's
+    do) deadlocks or comes half-made when two threads begin with it at once.
+    """
+    with _IMPORTING:
+        return import_module(name)
 
 
 class FrameTracker(Protocol):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import Rows, load_library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,6 +140,6 @@ class PoseTracker:
 
 
 def _open_model() -> Any:
-    from mediapipe.python.solutions.pose import Pose  # noqa: PLC0415 - takes seconds to import
-
-    return Pose(static_image_mode=False, model_complexity=1, smooth_landmarks=False)
+    return load_library("mediapipe.python.solutions.pose").Pose(
+        static_image_mode=False, model_complexity=1, smooth_landmarks=False
+    )

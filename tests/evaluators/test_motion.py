@@ -151,6 +151,7 @@ def test_a_face_alone_has_scores():
     found = measure(nobody, face_track(times_s, pitch_deg=5.0 * np.sin(2 * np.pi * 0.4 * times_s)))
     assert found["amount_deg_s"].value == pytest.approx(4 * 5 * 0.4 / 3, rel=0.03)
     assert found["visible_joints"].value == 0.0
+    assert found["freeze_ratio"].reason == Reason.NO_BODY
 
 
 def test_a_frozen_head_does_not_tremble():

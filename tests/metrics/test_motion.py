@@ -200,8 +200,8 @@ def test_a_slow_scene_is_no_repeat():
 def test_leaving_out_and_repeating_frames_is_the_same_freeze():
     times_s = np.arange(100) / 25.0
     frozen = (np.arange(100) >= 40) & (np.arange(100) < 60)
-    repeated = motion.still_time_s(times_s, frozen)
-    left_out = motion.still_time_s(times_s[~frozen], np.zeros(80, dtype=bool))
+    repeated = motion.still_time_s(times_s, frozen, np.ones(100, dtype=bool))
+    left_out = motion.still_time_s(times_s[~frozen], np.zeros(80, dtype=bool), np.ones(80, dtype=bool))
     assert repeated == pytest.approx((20 / 25.0, 99 / 25.0))
     assert left_out == pytest.approx(repeated)
 
@@ -210,8 +210,15 @@ def test_leaving_out_and_repeating_frames_is_the_same_freeze():
 def test_more_dropped_frames_freeze_more(shares: list[float], seed: int):
     times_s = np.arange(100) / 25.0
     luck = np.random.default_rng(seed).random(100)
-    less, more = (motion.still_time_s(times_s, luck < share)[0] for share in shares)
+    less, more = (motion.still_time_s(times_s, luck < share, luck >= 0)[0] for share in shares)
     assert less <= more
+
+
+def test_unobserved_time_neither_stands_still_nor_moves():
+    times_s = np.arange(100) / 25.0
+    repeats, observed = np.arange(100) >= 50, np.arange(100) < 75
+    assert motion.still_time_s(times_s, repeats, observed) == pytest.approx((25 / 25.0, 74 / 25.0))
+    assert motion.still_time_s(times_s, repeats, np.zeros(100, dtype=bool)) == (0.0, 0.0)
 
 
 @given(
