@@ -148,6 +148,7 @@ class Stages:
             return _failure(MEASURE, result.error.code, result.error.text)
         if evidence is not None:
             evidence.write(result)
+            (evidence.folder / "result.json").unlink()  # the trial says it
             evidence.folder.rename(folder / "evidence")
             evidence.folder.parent.rmdir()
         return _quality(result)
