@@ -189,7 +189,7 @@ def name_of(item: Portrait | Speech) -> str:
     return item.name or (Path(item.path).stem if item.path is not None else str(getattr(item, "text", "")))
 
 
-def canonical_json(value: JsonValue) -> str:
+def canonical_json(value: Any) -> str:
     """Write plain data in the one way that counts for hashes.
 
     >>> canonical_json({"b": 1, "a": [True, "ü"]})
@@ -198,7 +198,7 @@ def canonical_json(value: JsonValue) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def hash_of(value: JsonValue) -> str:
+def hash_of(value: Any) -> str:
     """Return the SHA-256 of plain data, in hexadecimal."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 

@@ -11,6 +11,7 @@ import os
 import time
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -154,14 +155,14 @@ class Processes:
         for place, job in list(self._jobs.items()):
             worker = self._workers[place]
             outcome = worker.listen(
-                lambda value, job=job, worker=worker: self._hear(job, worker, value),
+                partial(self._hear, job, worker),
                 time_limit_s=self._limits.time_s,
                 stall_limit_s=self._limits.stall_s if job.task["stage"] == "measure" else None,
             )
             if outcome is not None:
                 del self._jobs[place]
                 text = outcome.log if isinstance(outcome, Failure) else worker.log()
-                self._news.append(Finished(job, outcome, text))  # type: ignore[arg-type] - what `work` returns
+                self._news.append(Finished(job, outcome, text))  # type: ignore[arg-type]  # what `work` returns
         news, self._news = self._news, []
         return news
 
@@ -190,18 +191,23 @@ class InProcess:
         del limits
         self._work = work
         self._waiting: list[Job] = []
+        self._announced: Job | None = None
 
     def submit(self, job: Job) -> None:
         """Put the job in line."""
         self._waiting.append(job)
 
     def wait(self, timeout_s: float) -> list[Message]:
-        """Do the next job in line."""
+        """Announce the next job in line, then do it."""
         if not self._waiting:
             time.sleep(timeout_s)
             return []
-        job = self._waiting.pop(0)
-        news: list[Message] = [Started(job, os.getpid())]
+        job = self._waiting[0]
+        if job is not self._announced:
+            self._announced = job
+            return [Started(job, os.getpid())]
+        del self._waiting[0]
+        news: list[Message] = []
         try:
             outcome: dict[str, Any] | Failure = self._work(
                 job.task, lambda value: news.append(Told(job, value))

@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.errors import EvalkitError
+from evalkit.profiling.out_of_memory import is_out_of_memory
+from evalkit.profiling.torch_watch import TorchWatch
+from evalkit.runs.measured import store_measurements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +57,6 @@ class Stages:
     warm_up: bool
     evidence: bool
     _loaded: Any = field(default=None, init=False, repr=False)
-    _load_s: float = field(default=0.0, init=False, repr=False)
     _measuring: list[Evaluator] | None = field(default=None, init=False, repr=False)
 
     def __call__(self, task: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -70,8 +72,8 @@ class Stages:
         Returns
         -------
         dict
-            ``{"failure": {"stage", "code", "text"}}``, or what the stage gives: ``generation`` and ``load_s``;
-            ``quality`` and ``samples``.
+            ``{"failure": {"stage", "code", "text"}}``, or what the stage gives: ``generation``; ``quality`` and
+            ``samples``. After generating also ``torch``, what torch said of it.
         """
         folder = Path(task["folder"])
         try:
@@ -91,16 +93,18 @@ class Stages:
 
     def _generate(self, request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
         stage = "load"
+        watch = TorchWatch()
         try:
             if self._loaded is None:
                 self._load(request, folder)
             stage = GENERATE
             report({"begun": time.monotonic()})
-            result = self._loaded.generate(
-                self._loaded.request(**request),
-                folder / VIDEO,
-                lambda event: report({"event": event.to_dict()}),
-            ).to_dict()
+            with watch:
+                result = self._loaded.generate(
+                    self._loaded.request(**request),
+                    folder / VIDEO,
+                    lambda event: report({"event": event.to_dict()}),
+                ).to_dict()
         except EvalkitError as error:
             return _failure(stage, "refused", str(error))
         except (ValueError, RuntimeError, MemoryError) as error:
@@ -109,17 +113,19 @@ class Stages:
                 raise
             if code == OUT_OF_MEMORY:
                 self.close()
-            return _failure(stage, code, str(error) or type(error).__name__)
-        return {"generation": {**result, "video": VIDEO}, "load_s": self._load_s}
+            outcome = _failure(stage, code, str(error) or type(error).__name__)
+        else:
+            outcome = {"generation": {**result, "video": VIDEO}}
+        return {**outcome, "torch": watch.use.to_dict() if watch.use is not None else None}
 
     def _load(self, request: dict[str, Any], folder: Path) -> None:
-        start_s = time.monotonic()
         factory = registry.load(registry.GENERATORS, self.generator["name"])
         generator = factory(**self.generator["settings"])
+        start_s = time.monotonic()
         generator.load()
-        self._load_s = time.monotonic() - start_s
+        loading_s = time.monotonic() - start_s
         self._loaded = generator
-        if self.warm_up and self._load_s > _WARM_UP_WORTH_S:
+        if self.warm_up and loading_s > _WARM_UP_WORTH_S:
             video = folder / f"warm_up-{VIDEO}"
             generator.generate(generator.request(**{**request, "num_clip": 1}), video, None)
             video.unlink()
@@ -142,9 +148,10 @@ class Stages:
             return _failure(MEASURE, result.error.code, result.error.text)
         if evidence is not None:
             evidence.write(result)
+            (evidence.folder / "result.json").unlink()  # the trial says it
             evidence.folder.rename(folder / "evidence")
             evidence.folder.parent.rmdir()
-        return {"quality": _quality(result), "samples": _samples(result)}
+        return _quality(result)
 
 
 def _failure(stage: str, code: str, text: str) -> dict[str, Any]:
@@ -153,28 +160,14 @@ def _failure(stage: str, code: str, text: str) -> dict[str, Any]:
 
 def _code_of(error: Exception) -> str | None:
     """Return the code of an answer that means no; None for a fault in a program."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return OUT_OF_MEMORY
     kind = getattr(error, "kind", None)
-    return kind if isinstance(kind, str) else None
+    if isinstance(kind, str):
+        return kind
+    return OUT_OF_MEMORY if is_out_of_memory(f"{type(error).__name__}: {error}") else None
 
 
 def _quality(result: ClipResult) -> dict[str, Any]:
-    """Return what `ClipResult.as_json` says, less what the trial says already."""
-    plain = result.as_json()
-    return {name: plain[name] for name in ("metrics", "absent", "notes", "versions", "weights")}
-
-
-def _samples(result: ClipResult) -> dict[str, dict[str, Any]]:
-    return {
-        measurement.metric.name: {name: _numbers(values.tolist()) for name, values in measurement.samples}
-        for measurement in result.measurements
-        if measurement.samples
-    }
-
-
-def _numbers(values: Any) -> Any:
-    """Return nested lists with None for what is no number, as JSON has none for it."""
-    if isinstance(values, list):
-        return [_numbers(value) for value in values]
-    return values if values == values and abs(values) != float("inf") else None  # noqa: PLR0124 - false for NaN
+    measured, samples = store_measurements(
+        result.measurements, notes=result.notes, versions=result.versions, weights=result.weights
+    )
+    return {"quality": measured.to_dict(), "samples": samples}
