@@ -13,6 +13,7 @@ _COMMANDS = {
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
+    "report": ("evalkit.cli.report:report", "Write the report of a sweep again."),
     "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
 }
 
