@@ -70,7 +70,7 @@ def build_page(tables: RunTables, answer: Answer, n_undrawn: int) -> dict[str, A
         "coverage": [{"verdict": verdict, "text": text} for verdict, text in describe_coverage(tables)],
         "failures": _failures(tables),
         "absences": absences,
-        "absences_title": f"{count(len(absences), 'metric')} could not be measured in every trial",
+        "absences_title": f"{count(len(absences), 'metric')} could not be measured in every trial that did not fail",
         "configurations": _configurations(tables, answer),
         "fronts": _fronts(tables),
         "effects": [_effect(tables, name) for name in tables.levels if tables.effects[name]],
@@ -181,7 +181,8 @@ def _cell(
     return {
         "value": value,
         "text": "" if value is None else f"{three_digits(value)}{unit_suffix(unit)}",
-        "more": f"{bracket(interval)} n = {n}{of}".strip(),
+        "interval": bracket(interval),
+        "n": f"n = {n}{of}",
         "why": why or "not measured",
         "symbol": "",
         "word": "",
@@ -211,12 +212,13 @@ def _failures(tables: RunTables) -> list[dict[str, Any]]:
 
 
 def _absences(tables: RunTables) -> list[dict[str, Any]]:
+    """List the metrics that are missing in trials that did not fail; those that failed are told of above."""
     found = []
     n_attempted = len(tables.trials)
     for metric in tables.metrics:
         reasons = tables.absences_of(metric)
         n_missing = sum(reasons.values())
-        if n_missing:
+        if any(row.failure is None and metric not in row.values for row in tables.table.rows):
             why = "; ".join(f"{reason} ({n})" for reason, n in reasons.items())
             found.append(
                 {"metric": metric, "n": n_attempted - n_missing, "attempted": n_attempted, "why": why}
@@ -333,7 +335,7 @@ def _effect_row(tables: RunTables, step: str, name: str, effect: Effect) -> dict
     cell = _cell(change.value, metric.unit, change.interval, change.n, why=change.reason or "")
     if change.value is not None:
         cell["text"] = f"{signed(change.value)}{unit_suffix(metric.unit)}"
-        cell["more"] = bracket(change.interval) or f"no interval: {change.reason}"
+        cell |= {"interval": bracket(change.interval) or f"no interval: {change.reason}", "n": ""}
     return {
         "step": step,
         "metric": f"size of {name}" if metric.better == "zero" else name,
@@ -465,7 +467,9 @@ def _trial_verdict(trial: Trial, missed: Sequence[str], *, judged: bool) -> Verd
 def _value_cell(trial: Trial, name: str, rule: Rule | None) -> dict[str, Any]:
     value = trial.metrics.get(name)
     if value is None:
-        why = reason_text(trial.failure.code if trial.failure else trial.absent.get(name, "not measured"))
+        why = reason_text(
+            trial.failure.code.replace("_", " ") if trial.failure else trial.absent.get(name, "not measured")
+        )
         return _cell(None, "1", None, 0, why=why)
     cell = _cell(value.value, "1", value.ci95, value.n)
     if rule is not None and overshoot(rule, value.value) > 0:

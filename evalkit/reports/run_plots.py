@@ -236,9 +236,10 @@ def _draw_errors(axes: Axes, cost: Any, quality: Any, colour: str) -> None:
 def _name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Name the points of the front; of a long one those spread over it."""
     chosen = np.unique(np.linspace(0, len(points) - 1, min(_N_LABELS, len(points))).round().astype(int))
-    for index in chosen if points else ():
+    for place, index in enumerate(chosen if points else ()):
         x, y, words = points[index]
-        axes.annotate(words, (x, y), xytext=(6, 6), textcoords="offset points", fontsize=8, color=INK)
+        beside = (6, 6) if place % 2 == 0 else (6, -13)
+        axes.annotate(words, (x, y), xytext=beside, textcoords="offset points", fontsize=8, color=INK)
 
 
 def _draw_limit(tables: RunTables, axes: Axes, metric: str) -> None:

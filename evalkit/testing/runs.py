@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,19 +25,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from evalkit.types import Better
+
 SIZES = ("384*256", "688*368", "704*384")
 STEPS = (2, 3, 4)
 PORTRAITS = ("anna", "bo")
 SPEECH = ("welcome", "numbers")
 
-_QUALITY = {
-    "lip_sync.error": MetricFacts("1", "lower", "chance that other words fit the lips better, as delivered"),
-    "lip_sync.offset_ms": MetricFacts("ms", "zero", "positive: the audio leads"),
-    "motion.amount_deg_s": MetricFacts("deg/s", "band", "mean angular speed of the joints below 6 Hz"),
-    "motion.sparc": MetricFacts("1", "zero", "smoothness of movement: spectral arc length of speed"),
-    "expression.blink_per_min": MetricFacts("1/min", "band", "blinks a minute"),
-    "technical.face_coverage": MetricFacts("1", "higher", "share of frames in which a face is found"),
+# Name: unit, better, typical value, spread. What depends on the parameters is worked out in `_trial`.
+_QUALITY: dict[str, tuple[str, Better, float, float]] = {
+    "lip_sync.error": ("1", "lower", 0.2, 0.015),
+    "lip_sync.residual_error": ("1", "lower", 0.15, 0.01),
+    "lip_sync.offset_ms": ("ms", "zero", 15.0, 12.0),
+    "lip_sync.drift_ms_per_min": ("ms/min", "zero", 5.0, 20.0),
+    "lip_sync.confidence": ("1", "higher", 0.6, 0.05),
+    "lip_sync.silent_motion": ("1", "lower", 0.2, 0.05),
+    "motion.joint_angle_std_deg": ("deg", "band", 6.0, 1.0),
+    "motion.sparc": ("1", "zero", -3.4, 0.2),
+    "motion.ldlj": ("1", "zero", -7.0, 0.5),
+    "motion.jitter_ratio": ("1", "lower", 0.1, 0.02),
+    "motion.amount_deg_s": ("deg/s", "band", 9.0, 1.5),
+    "motion.freeze_ratio": ("1", "lower", 0.02, 0.005),
+    "expression.smile_mean": ("1", "band", 0.1, 0.03),
+    "expression.head_motion_deg": ("deg", "band", 4.0, 1.0),
+    "expression.blink_per_min": ("1/min", "band", 15.0, 3.0),
+    "technical.sharpness": ("1", "higher", 0.6, 0.03),
+    "technical.flicker": ("%", "lower", 0.4, 0.1),
+    "technical.loudness_lufs": ("LUFS", "band", -21.0, 0.5),
+    "technical.fps": ("1/s", "band", 25.0, 0.0),
+    "technical.face_coverage": ("1", "higher", 1.0, 0.0),
 }
+_TOO_SHORT = "expression.blink_per_min"
 
 
 def write_run(
@@ -70,14 +88,15 @@ def write_run(
     """
     plan = list(itertools.product(sizes, steps, portraits, speech, seeds))
     ids = [hash_of(list(key))[:16] for key in plan]
-    profile = {m.name: MetricFacts(m.unit, m.better, m.meaning) for m in PROFILE_METRICS}
+    metrics = {name: MetricFacts(unit, better, name) for name, (unit, better, _, _) in _QUALITY.items()}
+    metrics |= {m.name: MetricFacts(m.unit, m.better, m.meaning) for m in PROFILE_METRICS}
     facts = RunFacts(
         created_at="2026-11-22T01:00:00+00:00",
         config={"generator": {"name": "made up"}, "grid": {"size": list(sizes), "sample_steps": list(steps)}},
         config_hash="0" * 64,
         generator={"name": "made up", "version": "1", "settings": {}},
         evaluators={"lip_sync": 1, "motion": 1, "expression": 1, "technical": 1},
-        metrics={**_QUALITY, **profile},
+        metrics=metrics,
         swept=[name for name, values in (("size", sizes), ("sample_steps", steps)) if len(values) > 1],
         policy=policy,
         planned=ids,
@@ -116,14 +135,13 @@ def _trial(
     noise = np.random.default_rng(int(trial_id, 16))
     width, height = (int(side) for side in size.split("*"))
     work = width * height / 1e5
-    error = 0.05 + 0.6 * 2.0**-steps + 0.03 / work + float(noise.normal(0, 0.015))
     quality = {
-        "lip_sync.error": (max(0.0, error), 12),
-        "lip_sync.offset_ms": (float(noise.normal(15, 12)), 12),
-        "motion.amount_deg_s": (float(noise.normal(9, 1.5)), 4),
-        "motion.sparc": (float(noise.normal(-3.4, 0.2)), 4),
-        "technical.face_coverage": (1.0, 125),
+        name: (float(noise.normal(typical, spread)), 12 if name.startswith("lip_sync") else 4)
+        for name, (_, _, typical, spread) in _QUALITY.items()
+        if name != _TOO_SHORT
     }
+    error = 0.05 + 0.6 * 2.0**-steps + 0.03 / work + float(noise.normal(0, 0.015))
+    quality["lip_sync.error"] = (max(0.0, error), 12)
     total_s = (1.5 + 2.0 * steps * work) * float(noise.normal(1, 0.02))
     cost = {
         "profile.load_s": (float(noise.normal(4, 0.1)), 1),
@@ -142,7 +160,7 @@ def _trial(
         seed=seed,
         status="failed" if failed else "ok",
         failure=failure if failed else None,
-        quality=None if failed else _measured(quality, {"expression.blink_per_min": "too_short"}),
+        quality=None if failed else _measured(quality, {_TOO_SHORT: "too_short"}),
         profile=_measured({} if failed else cost, absent),
         generation=None if failed else {"fps": 25.0, "width": width, "height": height, "duration_s": 5.0},
         events=[{"name": "loaded", "time_s": 0.5, "detail": {}}],
@@ -154,7 +172,7 @@ def _trial(
 
 
 def _measured(values: dict[str, tuple[float, int]], absent: dict[str, str]) -> Measured:
-    units: dict[str, Any] = {name: facts.unit for name, facts in _QUALITY.items()}
+    units = {name: facts[0] for name, facts in _QUALITY.items()}
     units |= {metric.name: metric.unit for metric in PROFILE_METRICS}
     metrics = {
         name: Value(
