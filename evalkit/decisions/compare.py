@@ -343,11 +343,11 @@ def _find(one: MetricComparison, p_holm: float | None, alpha: float) -> MetricCo
         reasons = ", ".join(f"{reason}: {count}" for reason, count in one.absent.items())
         return replace(one, text=f"no pair has it on both sides ({reasons or 'no pair'})")
     if one.finding is Finding.NOT_JUDGED:
-        return replace(one, text=f"moved by {_signed(one.moved, one.metric)}; no band says what is good")
+        return replace(one, text=f"moved by {signed(one.moved, one.metric)}; no band says what is good")
     if one.p is None:
         return replace(one, finding=Finding.NO_DIFFERENCE, text=f"equal in every one of {n} pairs")
     sign = 1 if one.metric.better == "higher" else -1
-    words = _signed(one.difference, one.metric)
+    words = signed(one.difference, one.metric)
     if one.metric.better in {"zero", "band"}:
         words += f" away from {'0' if one.metric.better == 'zero' else 'its band'}"
     margin = one.margin
@@ -466,8 +466,8 @@ def _reach(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _signed(estimate: Estimate, metric: Metric) -> str:
-    """Write a change with sign, unit and interval."""
+def signed(estimate: Estimate, metric: Metric) -> str:
+    """Write a change with its sign, unit and interval, for people."""
     if estimate.value is None:
         return "unknown"
     unit = "" if metric.unit == "1" else f" {metric.unit}"

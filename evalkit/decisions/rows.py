@@ -103,6 +103,8 @@ class Table:
         UsageError
             If a parameter or its value does not occur; the message names those that do.
         """
+        if not wanted:
+            return self
         rows = self.rows
         for name, value in wanted.items():
             known = list(dict.fromkeys(row.params[name] for row in self.rows if name in row.params))
@@ -116,8 +118,7 @@ class Table:
             rows = tuple(row for row in rows if row.params.get(name) == value)
         if not rows:
             raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
-        title = f"{self.title}, {describe(wanted)}" if wanted else self.title
-        return replace(self, title=title, rows=rows)
+        return replace(self, title=f"{self.title}, {describe(wanted)}", rows=rows)
 
     def configurations(self) -> list[dict[str, Hashable]]:
         """Return each combination of swept parameters that occurs, in order of appearance."""
