@@ -292,18 +292,23 @@ def _compare_metric(
     after = np.array([second.values[metric.name] for _, second in scored])
     factors = shared_factors([first for first, _ in scored])
     judged = _judged_values(metric, policy)
-    moved = estimate_mean(after - before, factors, seed=seed)
-    difference = moved
+    moved = difference = estimate_mean(after - before, factors, seed=seed)
     p = size = None
-    if judged is not None:
+    finding = Finding.NOT_ENOUGH
+    if not scored:
+        finding = Finding.NOT_COMPARED
+    elif judged is None:
+        finding = Finding.NOT_JUDGED
+    else:
         change = judged(after) - judged(before)
-        difference = estimate_mean(change, factors, seed=seed)
+        if (change != after - before).any():
+            difference = estimate_mean(change, factors, seed=seed)
         size = effect_size(change)
         if change.any():  # where all pairs are equal there is nothing to flip, and nothing to correct for
             p = sign_flip_test(change, factors, seed=seed).p
     return MetricComparison(
         metric=metric,
-        finding=Finding.NOT_COMPARED if not scored else Finding.NOT_JUDGED,
+        finding=finding,
         text="",
         mean_a=float(before.mean()) if scored else None,
         mean_b=float(after.mean()) if scored else None,
