@@ -101,6 +101,6 @@ class Rows:
             self.columns,
             np.array(self._times, dtype=np.float64),
             np.concatenate([empty, *self._blocks])[:n],
-            np.frombuffer(bytes(self._valid), dtype=bool),
+            np.frombuffer(self._valid, dtype=bool).copy(),
             facts or {},
         )
