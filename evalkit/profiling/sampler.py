@@ -132,10 +132,10 @@ class Sampler:
             self._tree = open_process_tree(int(line.removeprefix("watch ")))
             self._pss_peak_kib = 0.0
         self._oom_due_s = 0.0
-        alive = self._look()
+        alive = self._look(closely=True)
         return time.monotonic() + self._interval_s if alive else None
 
-    def _look(self) -> bool:
+    def _look(self, *, closely: bool = False) -> bool:
         """Look once; return whether there is anybody left to look at."""
         if self._tree is None:
             return False
@@ -146,7 +146,7 @@ class Sampler:
         if n_alive > 1 and _NEW_PEAK * self._pss_peak_kib < rss_kib < _PSS_LIMIT_KIB:
             look.update(self._read_pss(self._tree, rss_kib))
         if self._gpus.described:
-            readings = self._gpus.read(self._tree.pids())
+            readings = self._gpus.read(self._tree.pids(), closely=closely)
             look["gpus"] = [astuple(reading) for reading in readings]
             if self._gpus.text:
                 look["gpu_text"], self._gpus.text = self._gpus.text, ""

@@ -47,7 +47,9 @@ say(before_s, began_s, held_s, time.monotonic())
 GRANDCHILD = f"in_child({f'in_child({TAKES_500_MIB!r})'!r})"
 
 
-@pytest.mark.parametrize("kind", [pytest.param(ProcfsTree, marks=linux), PsutilTree], ids=["procfs", "psutil"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(ProcfsTree, marks=linux), PsutilTree], ids=["procfs", "psutil"]
+)
 def test_500_mib_in_a_grandchild_are_seen_within_2_percent(
     kind: type[ProcfsTree | PsutilTree], start: Start
 ) -> None:
@@ -124,7 +126,9 @@ def test_a_peak_of_100_ms_is_caught(start: Start) -> None:
     after_s = freed_s - held_s + 0.1
     assert profile.rss_mib.peak is not None
     assert profile.rss_mib.peak_time_s is not None
-    assert profile.rss_mib.peak - level(profile.rss_mib, after_s, after_s + 0.3) == pytest.approx(64, rel=0.03)
+    assert profile.rss_mib.peak - level(profile.rss_mib, after_s, after_s + 0.3) == pytest.approx(
+        64, rel=0.03
+    )
     assert profile.rss_mib.peak_time_s < after_s
 
 
@@ -157,12 +161,14 @@ def test_shared_memory_is_said_to_be_shared(start: Start) -> None:
 
 
 def test_the_peak_survives_an_exception() -> None:
-    block = bytearray()
-    with pytest.raises(MemoryError, match="as if"), Profiler(os.getpid()) as profiler:
+    def work() -> None:
         time.sleep(0.1)
-        block = bytearray(b"x" * (80 << 20))
-        raise MemoryError("as if")
-    del block
+        block = bytearray(b"x") * (80 << 20)
+        time.sleep(0.1)
+        raise MemoryError(f"as if {len(block)} bytes were too many")
+
+    with pytest.raises(MemoryError, match="as if"), Profiler(os.getpid()) as profiler:
+        work()
     profile = profiler.profile
     assert profile.rss_mib.peak is not None
     assert profile.rss_mib.peak - profile.rss_mib.values[0] > 78
