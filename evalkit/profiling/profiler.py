@@ -147,6 +147,7 @@ class Profiler:
             process.stdin.write(line.encode() + b"\n")
             ready, _, _ = select.select([process.stdout], [], [], limit_s)
             if ready and os.read(process.stdout.fileno(), 64):
+                self._error = ""
                 return True
             if not ready:
                 self._error = f"the sampler did not answer within {limit_s:.0f} s"

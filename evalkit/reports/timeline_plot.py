@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from evalkit.profiling.profile import GpuUse, Profile
 
 _N_DRAWN = 1500
-_WIDTH = 0.0105
+_WIDTH = 0.0085
 _WORDS = {"loaded": "models loaded", "speech": "speech there"}
 _FIRST_NAMED = {"first_frame": 0, "saved": 1, "loaded": 2}
 
@@ -128,7 +128,7 @@ def _name_events(axes: Axes, events: Sequence[Event]) -> None:
     for event in sorted(events, key=lambda event: _FIRST_NAMED.get(event["name"], len(_FIRST_NAMED))):
         place = (event["time_s"] - left) / (right - left)
         word = _word(event)
-        width = _WIDTH * (len(word) + 2)
+        width = _WIDTH * (len(word) + 1)
         ends = place > 1 - width
         begin = place - width if ends else place
         if any(begin < other_end and other < begin + width for other, other_end in taken):
