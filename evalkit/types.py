@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NO_AUDIO = "no_audio"
     SILENT_AUDIO = "silent_audio"
     NO_SPEECH = "no_speech"
+    NO_SILENCE = "no_silence"
     NO_FACE = "no_face"
     NO_BODY = "no_body"
     TOO_SHORT = "too_short"
@@ -46,6 +47,7 @@ class Reason(StrEnum):
     LOW_FRAME_RATE = "low_frame_rate"
     NO_MOUTH_MOTION = "no_mouth_motion"
     BLANK_PICTURE = "blank_picture"
+    NO_MOTION = "no_motion"
     EVALUATOR_FAILED = "evaluator_failed"
     NO_GPU = "no_gpu"
     GPU_UNREADABLE = "gpu_unreadable"
@@ -67,6 +69,7 @@ _REASON_TEXTS = {
     Reason.NO_AUDIO: "the file has no sound",
     Reason.SILENT_AUDIO: "the sound is digital silence",
     Reason.NO_SPEECH: "nobody speaks",
+    Reason.NO_SILENCE: "nobody is silent for long enough",
     Reason.NO_FACE: "no face was found in enough frames",
     Reason.NO_BODY: "no body was found in enough frames",
     Reason.TOO_SHORT: "too short to measure",
@@ -74,6 +77,7 @@ _REASON_TEXTS = {
     Reason.LOW_FRAME_RATE: "too few frames a second to measure",
     Reason.NO_MOUTH_MOTION: "the mouth does not move",
     Reason.BLANK_PICTURE: "nothing is to be seen in the picture",
+    Reason.NO_MOTION: "the body does not move",
     Reason.EVALUATOR_FAILED: "the evaluator failed; see the log",
     Reason.NO_GPU: "there is no NVIDIA GPU",
     Reason.GPU_UNREADABLE: "the GPU driver does not tell",

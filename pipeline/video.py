@@ -30,7 +30,7 @@ class VideoFacts:
     fps : float
         ``n_frames / duration_s``.
     n_frames : int
-        Frames stored.
+        Frames that a player shows.
     duration_s : float
         From the first frame to the end of the last, seconds.
     audio_duration_s : float or None
@@ -90,17 +90,12 @@ def _measure(container: Any) -> VideoFacts:
         raise _DefectError("the file has no picture")
     picture = container.streams.video[0]
     sound = container.streams.audio[0] if container.streams.audio else None
-    spans: dict[int, list[tuple[int, int]]] = {
-        stream.index: [] for stream in (picture, sound) if stream is not None
-    }
-    for packet in container.demux([container.streams[index] for index in spans]):
-        if packet.pts is not None:
-            spans[packet.stream.index].append((packet.pts, packet.duration or 0))
+    spans, n_stored = _read_spans(container, picture, sound)
     starts = sorted(start for start, _ in spans[picture.index])
     if not starts:
         raise _DefectError("the file holds no frames")
-    if picture.frames > len(starts):
-        raise _DefectError(f"cut off: {len(starts)} of the {picture.frames} frames it announces are there")
+    if picture.frames > n_stored:
+        raise _DefectError(f"cut off: {n_stored} of the {picture.frames} frames it announces are there")
     duration_s = float(_length(spans[picture.index]) * picture.time_base)
     if duration_s <= 0:
         raise _DefectError(f"the file holds {len(starts)} frame(s) and no duration")
@@ -122,6 +117,22 @@ def _measure(container: Any) -> VideoFacts:
         duration_s=duration_s,
         audio_duration_s=sound_s,
     )
+
+
+def _read_spans(container: Any, picture: Any, sound: Any) -> tuple[dict[int, list[tuple[int, int]]], int]:
+    """Return start and duration of each packet that a player shows, a stream, and the pictures stored in all.
+
+    An edit list may cut away some of those that are stored.
+    """
+    streams = [stream for stream in (picture, sound) if stream is not None]
+    spans: dict[int, list[tuple[int, int]]] = {stream.index: [] for stream in streams}
+    n_stored = 0
+    for packet in container.demux(streams):
+        if packet.pts is not None:
+            n_stored += packet.stream.index == picture.index
+            if not packet.is_discard:
+                spans[packet.stream.index].append((packet.pts, packet.duration or 0))
+    return spans, n_stored
 
 
 def _length(spans: list[tuple[int, int]]) -> float:

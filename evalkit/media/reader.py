@@ -13,7 +13,7 @@ import av
 import av.error
 import numpy as np
 
-from evalkit.media.probe import open_container, origin_s
+from evalkit.media.probe import open_container, origin_s, picture_stream
 from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ CUT_TOLERANCE_S = 0.5
 """A file that ends this much before its announced end, and by 2 % of its length, is cut off."""
 GAP_TOLERANCE_S = 0.02
 """Sound timestamps may wander by this much before silence is put in, or samples are dropped."""
-LONGEST_GAP_S = 600.0
+LONGEST_GAP_S = 60.0
 """A jump beyond this is taken for a broken timestamp, not for silence."""
 SOUND_CHUNK_S = 2.0
 
@@ -121,7 +121,8 @@ class Reader:
             voice = _Sound(self._rates, zero_s, self.decoded) if sound else None
             streams: list[av.VideoStream | av.AudioStream] = []
             if picture is not None:
-                video = container.streams.video[0]
+                video = picture_stream(container)
+                assert video is not None  # noqa: S101 - the probe found it
                 video.thread_type = "AUTO"
                 streams.append(video)
             if voice is not None:
@@ -204,20 +205,37 @@ class _Picture:
         n_bytes = self._size[0] * self._size[1] * 3
         self._chunk_frames = max(1, min(chunk_frames, CHUNK_BYTES // n_bytes))
         self._interval_s = 1.0 / (facts.video.announced_fps or 25.0)
+        self._held: tuple[float, av.VideoFrame] | None = None
         self._times: list[float] = []
         self._frames: list[NDArray[np.uint8]] = []
 
     def take(self, frame: av.VideoFrame) -> Iterator[FrameChunk]:
-        decoded = self._decoded
-        last_s = decoded.last_frame_s
+        """Hold one frame back: a time thrown far ahead shows only when the next frame lies before it."""
+        time_s = self._time_s(frame)
+        if self._held is not None:
+            if time_s > self._held[0]:
+                yield from self._keep(*self._held)
+            else:
+                self._decoded.n_damaged += 1  # two pictures at one moment, or a broken time
+                last_s = self._decoded.last_frame_s
+                if last_s is not None and time_s <= last_s:
+                    return
+        self._held = time_s, frame
+
+    def finish(self) -> Iterator[FrameChunk]:
+        if self._held is not None:
+            yield from self._keep(*self._held)
+            self._held = None
+        yield from self._give()
+
+    def _time_s(self, frame: av.VideoFrame) -> float:
         ticks = getattr(frame, self._clock)
         if ticks is not None and frame.time_base is not None:
-            time_s = float(ticks * frame.time_base) - self._zero_s
-        else:
-            time_s = 0.0 if last_s is None else last_s + self._interval_s
-        if last_s is not None and time_s <= last_s:
-            decoded.n_damaged += 1  # two pictures at one moment, or time running backwards
-            return
+            return float(ticks * frame.time_base) - self._zero_s
+        return 0.0 if self._held is None else self._held[0] + self._interval_s
+
+    def _keep(self, time_s: float, frame: av.VideoFrame) -> Iterator[FrameChunk]:
+        decoded = self._decoded
         try:
             pixels = self._upright(frame)
         except (av.error.FFmpegError, ValueError, MemoryError):
@@ -232,9 +250,9 @@ class _Picture:
         self._times.append(time_s)
         self._frames.append(pixels)
         if len(self._frames) >= self._chunk_frames:
-            yield from self.finish()
+            yield from self._give()
 
-    def finish(self) -> Iterator[FrameChunk]:
+    def _give(self) -> Iterator[FrameChunk]:
         if self._frames:
             first = self._decoded.n_frames - len(self._frames)
             chunk = FrameChunk(first, np.array(self._times), self._frames)
@@ -259,6 +277,9 @@ class _Sound:
         self._outputs = [_Resampled(rate) for rate in rates_hz]
         self._n_taken = 0
         self._rate_hz = 0
+        self._kind: tuple[str, str, int] | None = None
+        self._other_kind: tuple[str, str, int] | None = None
+        self._converter: av.AudioResampler | None = None
 
     def take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
         decoded = self._decoded
@@ -270,8 +291,9 @@ class _Sound:
             self._rate_hz = frame.sample_rate
             for output in self._outputs:
                 output.start_s = decoded.sound_start_s
-        elif frame.sample_rate != self._rate_hz:
-            decoded.n_damaged += 1
+        pieces = self._like_first(frame)
+        n_samples = sum(piece.samples for piece in pieces)
+        if not n_samples:
             return
         now_s = decoded.sound_start_s + self._n_taken / self._rate_hz
         gap_s = 0.0 if time_s is None else time_s - now_s
@@ -279,11 +301,30 @@ class _Sound:
             decoded.n_damaged += 1
             gap_s = 0.0
         if gap_s > GAP_TOLERANCE_S:
-            yield from self._silence(frame, round(gap_s * self._rate_hz))
-        elif gap_s < -max(GAP_TOLERANCE_S, 0.75 * frame.samples / self._rate_hz):
+            yield from self._silence(pieces[0], round(gap_s * self._rate_hz))
+        elif gap_s < -max(GAP_TOLERANCE_S, 0.75 * n_samples / self._rate_hz):
             decoded.n_damaged += 1  # sound that was already heard
             return
-        yield from self._push(frame)
+        for piece in pieces:
+            yield from self._push(piece)
+
+    def _like_first(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
+        """Return the frame in the format, the channels and the rate that the sound began with."""
+        kind = frame.format.name, frame.layout.name, frame.sample_rate
+        if self._kind is None:
+            self._kind = kind
+        if kind == self._kind:
+            return [frame]
+        try:
+            if self._converter is None or kind != self._other_kind:
+                self._other_kind = kind
+                self._converter = av.AudioResampler(*self._kind)
+            frame.pts = None
+            pieces: list[av.AudioFrame] = self._converter.resample(frame)
+        except (av.error.FFmpegError, ValueError):
+            self._decoded.n_damaged += 1
+            return []
+        return pieces
 
     def finish(self) -> Iterator[AudioChunk]:
         for output in self._outputs:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 FRAME_TRACKERS = {
     "face": "evalkit.tracks.face:FaceTracker",
     "picture": "evalkit.tracks.picture:PictureTracker",
+    "pose": "evalkit.tracks.pose:PoseTracker",
 }
 SOUND_TRACKERS = {
     "loudness": "evalkit.tracks.loudness:LoudnessTracker",

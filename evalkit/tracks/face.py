@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import Rows, load_library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -328,15 +328,13 @@ class _Models:
 
     def _mesh(self, which: str) -> Any:
         if which not in self._open:
-            from mediapipe.python.solutions import face_mesh  # noqa: PLC0415 - heavy
-
+            face_mesh = load_library("mediapipe.python.solutions.face_mesh")
             self._open[which] = face_mesh.FaceMesh(refine_landmarks=True)
         return self._open[which]
 
     def _detector(self) -> Any:
         if "detector" not in self._open:
-            from mediapipe.python.solutions import face_detection  # noqa: PLC0415 - heavy
-
+            face_detection = load_library("mediapipe.python.solutions.face_detection")
             self._open["detector"] = face_detection.FaceDetection(model_selection=1)
         return self._open["detector"]
 

@@ -1,7 +1,7 @@
 """espeak-ng behind the speech protocol: some 130 languages, no download, 22 050 Hz, phoneme times.
 
 The voices are read from the data folder that the ``espeakng_loader`` wheel brings; the C library itself runs in a
-process of its own for each text (30 ms), see `pipeline.speech.espeak_worker`.
+process of its own for each text (some tens of milliseconds), see `pipeline.speech.espeak_worker`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 CONTAINERS = (".mp4", ".mov", ".avi", ".mpg", ".webm")
@@ -197,25 +199,24 @@ def test_late_sound_stays_late(tmp_path: Path, suffix: str) -> None:
 
 def test_a_hole_in_the_sound_is_silence(tmp_path: Path) -> None:
     whole = write_clip(tmp_path / "whole.mp4", flashes([0.4, 2.0], 2.4, 25), sound=clicks([0.4, 2.0], 2.4))
-    path = without_packets(whole, tmp_path / "hole.mp4", from_s=0.8, to_s=1.5)
-    seen = read(path)
+
+    def outside_the_hole(packet: av.Packet) -> bool:
+        return packet.stream.type == "video" or not 0.8 <= float(packet.pts * packet.time_base) < 1.5
+
+    seen = read(changed_packets(whole, tmp_path / "hole.mp4", outside_the_hole))
     assert len(onsets_s(seen)) == 2
     np.testing.assert_allclose(onsets_s(seen), flashes_s(seen), atol=0.004)
 
 
-def without_packets(source: Path, target: Path, *, from_s: float, to_s: float) -> Path:
-    """Copy a clip, leaving out the sound packets of a span."""
-    import av
-
+def changed_packets(source: Path, target: Path, change: Callable[[av.Packet], bool]) -> Path:
+    """Copy a clip packet by packet, changing packets on the way and keeping those for which `change` is true."""
     with av.open(str(source)) as reading, av.open(str(target), "w") as writing:
         streams = {stream.index: writing.add_stream_from_template(stream) for stream in reading.streams}
         for packet in reading.demux():
-            if packet.dts is None:
-                continue
-            if packet.stream.type == "audio" and from_s <= float(packet.pts * packet.time_base) < to_s:
-                continue
-            packet.stream = streams[packet.stream.index]
-            writing.mux(packet)
+            stream = streams[packet.stream.index]
+            if packet.dts is not None and change(packet):
+                packet.stream = stream
+                writing.mux(packet)
     return target
 
 
@@ -285,3 +286,36 @@ def test_a_large_picture_is_scaled_down_for_the_trackers_alone(tmp_path: Path) -
     assert facts is not None
     assert (facts.width, facts.height) == (2560, 1440)
     assert read(path).frames[0].shape == (1080, 1920, 3)
+
+
+def test_one_frame_with_a_broken_time_does_not_cost_the_others(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", moving_pattern(3), sound=tone(3))
+    seen_packets = itertools.count()
+
+    def throw_far(packet: av.Packet) -> bool:
+        if packet.stream.type == "video" and next(seen_packets) == 30:
+            packet.pts += round(5000 / packet.time_base)
+        return True
+
+    seen = read(changed_packets(whole, tmp_path / "broken.mp4", throw_far))
+    assert len(seen.frames) == 74
+    assert seen.times_s[-1] == pytest.approx(2.96, abs=0.01)
+    assert seen.decoded.n_damaged == 1
+    assert any("damaged" in note for note in seen.decoded.notes)
+
+
+def test_sound_that_changes_its_channels_goes_on(tmp_path: Path) -> None:
+    mono = clicks([0.5, 1.5], 2)
+    stereo = np.stack([mono, mono], axis=1)
+    joined = tmp_path / "joined.aac"
+    with joined.open("wb") as file:
+        for name, sound in (("mono", mono), ("stereo", stereo)):
+            part = write_clip(tmp_path / f"{name}.m4a", sound=sound)
+            raw = changed_packets(part, tmp_path / f"{name}.aac", lambda _: True)
+            file.write(raw.read_bytes())
+    seen = read(joined)
+    found = onsets_s(seen)
+    assert len(found) == 4
+    np.testing.assert_allclose(np.diff(found), [1.0, 1.0, 1.0], atol=0.1)  # raw AAC keeps its priming
+    reader = Reader(probe(str(joined)), sound_rates_hz=(AS_RECORDED_HZ,))
+    assert {chunk.samples.shape[1] for chunk in reader if isinstance(chunk, AudioChunk)} == {1}

@@ -133,3 +133,22 @@ def test_a_failure_changes_nothing(before: bytes | None, tmp_path: Path) -> None
 def test_nothing_written_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(GenerationError, match="no video was written for"), new_video(tmp_path / "out.mp4"):
         pass
+
+
+@pytest.mark.media
+@pytest.mark.parametrize(
+    "name",
+    [
+        "talking_real/moore-animateanyone_talkinghead_2.mp4",  # its edit list cuts away a frame
+        "talking_real/video-retalking_face_1.mp4",  # frames at uneven intervals
+        "talking_real/video-retalking_face_2.mp4",
+    ],
+)
+def test_as_many_frames_are_counted_as_a_player_shows(name: str, media_folder: Path) -> None:
+    import av
+
+    with av.open(str(media_folder / name)) as container:
+        times_s = [frame.time for frame in container.decode(video=0)]
+    facts = measure_video(media_folder / name)
+    assert facts.n_frames == len(times_s)
+    assert facts.duration_s == pytest.approx(times_s[-1] - times_s[0], abs=2.5 / facts.fps)

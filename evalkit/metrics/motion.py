@@ -1,0 +1,398 @@
+"""How much a body moves, how smoothly, whether it trembles and whether it stands still.
+
+Amount and smoothness are separate numbers: a smoothness score alone rewards a frozen picture.
+
+Every quantity is made from joint angles in the plane of the picture, so that neither the resolution of a clip nor
+where or how large the person stands in it plays a part. Angles are put on a uniform time axis by their true
+timestamps (`on_grid`): a missing frame never closes up the time axis, and a gap is bridged only when it is short.
+
+Two bands divide the frequencies. Below `MOVEMENT_HZ` is movement: voluntary movement of people has next to no power
+above. From there to `TREMBLE_HZ` is tremble. Both are the same at every frame rate, so that a clip of 16 frames a
+second can be compared with one of 60; where the frame rate is too low for a band, its metrics are absent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.signal import butter, sosfiltfilt
+
+if TYPE_CHECKING:
+    from evalkit.types import BoolArray, FloatArray
+
+MOVEMENT_HZ = 6.0
+"""Upper end of movement, and lower end of tremble."""
+TREMBLE_HZ = 10.0
+"""Upper end of what is looked at: four fifths of what 25 frames a second can show."""
+GRID_HZ = 50.0
+"""Rate of the common time axis on which movement is measured, whatever the frame rate."""
+MAX_GAP_S = 0.2
+"""Longest time between two observations that is bridged by interpolation."""
+MIN_RUN_S = 0.5
+"""Shortest stretch without a gap that can be filtered."""
+
+_MIN_INTERVAL = 0.25
+_FORESHORTENED = 0.25
+_DIP = 0.2
+_DIP_CEILING = 10.0
+
+
+def spectral_arc_length(
+    speed: FloatArray,
+    rate_hz: float,
+    *,
+    cutoff_hz: float = 10.0,
+    amplitude_threshold: float = 0.05,
+    pad_level: int = 4,
+) -> float:
+    """Return the spectral arc length (SPARC) of a speed profile.
+
+    Parameters
+    ----------
+    speed : FloatArray, shape (n,), n >= 2
+        Speed over time, in any unit; not all zero.
+    rate_hz : float
+        Samples a second.
+    cutoff_hz : float
+        Highest frequency looked at. Must not exceed half of `rate_hz`.
+    amplitude_threshold : float
+        The spectrum ends where it last reaches this share of its largest amplitude.
+    pad_level : int
+        Zero padding to ``2 ** pad_level`` times the next power of two.
+
+    Returns
+    -------
+    float
+        Negative; nearer 0 is smoother. Does not change with the scale of `speed`.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two samples, a speed that is zero throughout, or a cut-off above half the rate.
+
+    References
+    ----------
+    Balasubramanian et al., On the analysis of movement smoothness, J. NeuroEng. Rehabil. 12:112, 2015.
+    """
+    if speed.size < 2 or not np.any(speed):
+        raise ValueError("the spectral arc length needs at least two samples that are not all zero")
+    if cutoff_hz > rate_hz / 2:
+        raise ValueError(f"a cut-off of {cutoff_hz} Hz is above half the rate of {rate_hz} Hz")
+    n_fft = 2 ** (int(np.ceil(np.log2(speed.size))) + pad_level)
+    amplitude = np.abs(np.fft.rfft(speed, n_fft))
+    frequency = np.arange(amplitude.size) * rate_hz / n_fft
+    amplitude = (amplitude / amplitude.max())[frequency <= cutoff_hz]
+    strong = np.flatnonzero(amplitude >= amplitude_threshold)
+    amplitude = amplitude[strong[0] : strong[-1] + 1]
+    if amplitude.size < 2:
+        return 0.0
+    step = 1.0 / (amplitude.size - 1)
+    return -float(np.hypot(step, np.diff(amplitude)).sum())
+
+
+def dimensionless_jerk(speed: FloatArray, rate_hz: float) -> float:
+    """Return the dimensionless jerk of a speed profile.
+
+    Parameters
+    ----------
+    speed : FloatArray, shape (n,), n >= 3
+        Speed over time, in any unit; not all zero.
+    rate_hz : float
+        Samples a second.
+
+    Returns
+    -------
+    float
+        Negative or zero; nearer 0 is smoother. Does not change with the scale of `speed`.
+
+    Raises
+    ------
+    ValueError
+        With fewer than three samples or a speed that is zero throughout.
+
+    References
+    ----------
+    Hogan & Sternad, Sensitivity of smoothness measures to movement duration, amplitude, and arrests,
+    J. Mot. Behav. 41, 2009; in the form of Balasubramanian et al. 2015.
+    """
+    if speed.size < 3 or not np.any(speed):
+        raise ValueError("the dimensionless jerk needs at least three samples that are not all zero")
+    jerk = np.diff(speed, 2) * rate_hz**2
+    duration_s = speed.size / rate_hz
+    return -float(np.sum(jerk**2) / rate_hz * duration_s**3 / np.abs(speed).max() ** 2)
+
+
+def log_dimensionless_jerk(speed: FloatArray, rate_hz: float) -> float:
+    """Return the log dimensionless jerk (LDLJ): ``-log(abs(dimensionless_jerk))``; nearer 0 is smoother.
+
+    Raises
+    ------
+    ValueError
+        As `dimensionless_jerk`; and for a speed without any jerk (a straight line), whose logarithm does not exist.
+    """
+    jerk = dimensionless_jerk(speed, rate_hz)
+    if jerk == 0.0:
+        raise ValueError("the speed is a straight line: it has no jerk, and no logarithm of it")
+    return -float(np.log(-jerk))
+
+
+def angles_between_deg(first: FloatArray, second: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Return the signed angle from one direction to another in the plane of the picture.
+
+    Parameters
+    ----------
+    first, second : FloatArray, shape (n, 2)
+        Directions in pixels, x to the right and y down. NaN where not observed.
+
+    Returns
+    -------
+    angles_deg : FloatArray, shape (n,)
+        In (-180, 180], from `first` to `second`, positive clockwise as seen.
+    usable : BoolArray, shape (n,)
+        False where not observed, and where a direction is shorter than a quarter of its usual (median) length: a
+        limb that points at the camera has no angle in the plane of the picture.
+    """
+    cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    dot = (first * second).sum(axis=1)
+    usable = np.isfinite(cross)
+    for direction in (first, second):
+        length = np.hypot(direction[:, 0], direction[:, 1])
+        if usable.any():
+            usable &= np.nan_to_num(length) > _FORESHORTENED * np.median(length[np.isfinite(length)])
+    return np.degrees(np.arctan2(cross, dot)), usable
+
+
+def frame_rate_hz(times_s: FloatArray) -> float:
+    """Return how many frames a second there are where frames follow each other regularly.
+
+    The mean over the intervals within half of the median: holes of a variable frame rate do not count.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,), n >= 2
+        Increasing.
+
+    Raises
+    ------
+    ValueError
+        With fewer than two times.
+    """
+    if times_s.size < 2:
+        raise ValueError("a frame rate needs at least two frames")
+    intervals = np.diff(times_s)
+    median = np.median(intervals)
+    return float(1.0 / intervals[np.abs(intervals - median) <= 0.5 * median].mean())
+
+
+def on_grid(
+    times_s: FloatArray,
+    angles_deg: FloatArray,
+    usable: BoolArray,
+    grid_s: FloatArray,
+    *,
+    max_gap_s: float = MAX_GAP_S,
+    min_run_s: float = MIN_RUN_S,
+) -> FloatArray:
+    """Put angles on a uniform time axis by their true times.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,)
+        Times of observation, increasing.
+    angles_deg : FloatArray, shape (n,)
+        Unwrapped here: a turn through 180 degrees makes no jump.
+    usable : BoolArray, shape (n,)
+        Which observations count.
+    grid_s : FloatArray, shape (m,)
+        Where the angles are wanted.
+    max_gap_s, min_run_s : float
+        A gap longer than the first stays open; what is left between two of those and is shorter than the second
+        is not used.
+
+    Returns
+    -------
+    FloatArray, shape (m,)
+        Cubic interpolation; NaN where there is no observation. All NaN when nothing is usable.
+    """
+    result = np.full(grid_s.size, np.nan)
+    times_s, angles_deg = times_s[usable], angles_deg[usable]
+    if times_s.size < 2:
+        return result
+    breaks = np.flatnonzero(np.diff(times_s) > max_gap_s) + 1
+    for time, angle in zip(np.split(times_s, breaks), np.split(angles_deg, breaks), strict=True):
+        if time.size < 4 or time[-1] - time[0] < min_run_s:
+            continue
+        # Frames shown for an instant only make a spline swing.
+        interval = np.diff(time, prepend=-np.inf)
+        kept = interval >= _MIN_INTERVAL * np.median(interval[1:])
+        inside = (grid_s >= time[0] - 1e-9) & (grid_s <= time[-1] + 1e-9)
+        result[inside] = CubicSpline(time[kept], np.unwrap(angle[kept], period=360.0))(grid_s[inside])
+    return result
+
+
+def angular_speeds_deg_s(angles_deg: FloatArray, rate_hz: float, *, cutoff_hz: float) -> FloatArray:
+    """Return the speed of angles below a frequency.
+
+    Parameters
+    ----------
+    angles_deg : FloatArray, shape (n,)
+        On a uniform time axis; NaN where not observed.
+    rate_hz : float
+        Samples a second.
+    cutoff_hz : float
+        Of a zero-phase Butterworth low-pass filter (order 4, run forward and backward).
+
+    Returns
+    -------
+    FloatArray, shape (n,)
+        Never negative, in degrees a second; NaN where not observed, and in stretches too short to be filtered.
+    """
+    speeds = np.full(angles_deg.size, np.nan)
+    filter_sections = butter(4, cutoff_hz, fs=rate_hz, output="sos")
+    n_padding = 3 * (2 * len(filter_sections) + 1)
+    for start, stop in _stretches(np.isfinite(angles_deg)):
+        if stop - start > n_padding:
+            speeds[start:stop] = np.abs(
+                np.gradient(sosfiltfilt(filter_sections, angles_deg[start:stop]), 1.0 / rate_hz)
+            )
+    return speeds
+
+
+def speed_power(angles_deg: FloatArray, rate_hz: float, low_hz: float, high_hz: float) -> float:
+    """Return the power of the angular speed between two frequencies.
+
+    The power spectrum of the differences from sample to sample (Hann window), freed of the frequency
+    response of a difference, which depends on the frame rate.
+
+    Parameters
+    ----------
+    angles_deg : FloatArray, shape (n,), n >= 4
+        On a uniform time axis, all observed.
+    rate_hz : float
+        Samples a second.
+    low_hz, high_hz : float
+        From the first up to, and without, the second, which is below half the rate. From 0 on, a steady turn counts.
+
+    Returns
+    -------
+    float
+        In (degrees / s)**2.
+    """
+    steps = np.diff(angles_deg) * rate_hz
+    window = np.hanning(steps.size + 1)[:-1]
+    power = 2.0 * np.abs(np.fft.rfft(steps * window)) ** 2 / (steps.size * (window**2).sum())
+    power[0] /= 2.0
+    frequency = np.arange(power.size) * rate_hz / steps.size
+    band = (frequency >= low_hz) & (frequency < high_hz)
+    return float((power[band] / np.sinc(frequency[band] / rate_hz) ** 2).sum())
+
+
+def find_repeats(changes: FloatArray, *, still_change: float) -> BoolArray:
+    """Tell which pictures repeat the one before.
+
+    Parameters
+    ----------
+    changes : FloatArray, shape (n,)
+        Difference of each picture to the one before where they differ most, in grey levels.
+    still_change : float
+        Below this a picture is the same as the one before.
+
+    Returns
+    -------
+    BoolArray, shape (n,)
+        A picture is a repeat when its change is below `still_change`; or, since encoding leaves differences between
+        equal pictures, when it is a dip: below 10 grey levels and less than a fifth of the larger of two neighbours
+        on each side. People do not stop for a single frame.
+    """
+    padded = np.pad(changes, 2, mode="edge")
+    before = np.maximum(padded[:-4], padded[1:-3])
+    after = np.maximum(padded[3:-1], padded[4:])
+    dip = (changes < _DIP_CEILING) & (changes < _DIP * np.minimum(before, after))
+    return np.asarray((changes < still_change) | dip)
+
+
+def still_time_s(times_s: FloatArray, repeats: BoolArray, observed: BoolArray) -> tuple[float, float]:
+    """Return for how long the picture stood still, and for how long it was looked at.
+
+    A repeated picture stands still for the interval before it. An interval longer than one and a half frames is a
+    picture left standing too: all of it beyond one frame. So a freeze counts the same whether the file repeats the
+    picture or leaves it out.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,), n >= 2
+        Increasing.
+    repeats : BoolArray, shape (n,)
+        From `find_repeats`.
+    observed : BoolArray, shape (n,)
+        Frames that count; the interval before any other is not looked at.
+
+    Returns
+    -------
+    still_s, total_s : float
+        In seconds; both 0 when nothing was observed.
+    """
+    intervals = np.diff(times_s)
+    frame_s = 1.0 / frame_rate_hz(times_s)
+    beyond = np.where(intervals > 1.5 * frame_s, intervals - frame_s, 0.0)
+    still = np.where(repeats[1:], intervals, beyond)
+    return float(still[observed[1:]].sum()), float(intervals[observed[1:]].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSums:
+    """One quantity, summed up window by window: its value is the sum of the first over the sum of the second.
+
+    Parameters
+    ----------
+    numerators, denominators : FloatArray, shape (n_windows,)
+        A window in which nothing was measured has a denominator of 0.
+    """
+
+    numerators: FloatArray
+    denominators: FloatArray
+
+    @property
+    def value(self) -> float | None:
+        """The value over all windows; None when nothing was measured."""
+        total = float(self.denominators.sum())
+        return float(self.numerators.sum()) / total if total > 0.0 else None
+
+    @property
+    def n(self) -> int:
+        """Number of windows in which something was measured."""
+        return int(np.count_nonzero(self.denominators))
+
+
+def windows(n_samples: int, rate_hz: float, length_s: float) -> list[slice]:
+    """Cut a time axis into windows of one length that cover all of it.
+
+    Parameters
+    ----------
+    n_samples : int
+        On the time axis.
+    rate_hz : float
+        Samples a second.
+    length_s : float
+        Length of a window.
+
+    Returns
+    -------
+    list of slice
+        As few as will cover everything, evenly spread, so that neighbours overlap a little where the length does
+        not go evenly into the clip; one window of everything when the clip is shorter; none when it is empty.
+    """
+    length = round(length_s * rate_hz)
+    if n_samples <= length:
+        return [slice(0, n_samples)] if n_samples else []
+    starts = np.linspace(0, n_samples - length, -(-n_samples // length)).round().astype(int)
+    return [slice(int(start), int(start) + length) for start in starts]
+
+
+def _stretches(flags: BoolArray) -> list[tuple[int, int]]:
+    """Return start and stop of every stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -1,0 +1,72 @@
+"""A picture of how the joints move: one small panel a joint, over the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalkit.evaluators.motion import joint_angles
+from evalkit.metrics.motion import MAX_GAP_S
+from evalkit.reports.style import BLUE, GREY, dress, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from evalkit.types import FloatArray, Track
+
+_N_COLUMNS = 2
+_LEAST_SPAN_DEG = 10.0
+
+
+def draw_joint_angles(pose: Track, face: Track) -> Figure:
+    """Draw the joint angles over time, each about its own mean, all to the same scale.
+
+    Parameters
+    ----------
+    pose, face : Track
+        Of the same frames.
+
+    Returns
+    -------
+    Figure
+        One panel a joint that was seen; a line is open where the joint was not seen for longer than can be bridged.
+        A single panel that says so when no joint was seen.
+    """
+    curves = {}
+    for name, (angles_deg, usable) in joint_angles(pose, face).items():
+        times_s, angles = pose.times_s[usable], np.unwrap(angles_deg[usable], period=360.0)
+        curves[name] = _open_gaps(times_s, angles - angles.mean())
+    n_rows = max(1, -(-len(curves) // _N_COLUMNS))
+    figure = new_figure(10, 0.7 + 1.2 * n_rows)
+    axes = figure.subplots(n_rows, _N_COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+    half_deg = max([_LEAST_SPAN_DEG / 2, *(1.05 * float(np.nanmax(np.abs(a))) for _, a in curves.values())])
+    for index, axis in enumerate(axes):
+        if index >= len(curves):
+            axis.set_visible(False)
+            continue
+        name = list(curves)[index]
+        times_s, angles = curves[name]
+        axis.axhline(0.0, color=GREY, linewidth=0.6)
+        axis.plot(times_s, angles, color=BLUE, linewidth=1.2)
+        axis.set_ylim(-half_deg, half_deg)
+        is_lowest = index >= len(curves) - _N_COLUMNS
+        axis.tick_params(labelbottom=is_lowest)
+        dress(
+            axis,
+            title=f"{name.replace('_', ' ')}, ±{np.nanstd(angles):.3g}°",
+            x="time (s)" if is_lowest else "",
+        )
+    figure.supylabel("angle about its mean (degrees)", fontsize=9)
+    if curves:
+        widest = max(curves, key=lambda name: float(np.nanstd(curves[name][1])))
+        figure.suptitle(f"The {widest.replace('_', ' ')} moves most", x=0.01, ha="left", weight="bold")
+    else:
+        figure.suptitle("No joint was seen", x=0.01, ha="left", weight="bold")
+    return figure
+
+
+def _open_gaps(times_s: FloatArray, angles: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Put a NaN into every gap, so that no line is drawn over it."""
+    gaps = np.flatnonzero(np.diff(times_s) > MAX_GAP_S) + 1
+    return np.insert(times_s, gaps, times_s[gaps]), np.insert(angles, gaps, np.nan)

@@ -1,0 +1,129 @@
+"""``evalkit evaluate`` as a person runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evalkit.testing.media import write_clip
+from evalkit.testing.talking_face import TalkingFace
+
+
+def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "evalkit", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def grey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    frames = [np.full((64, 64, 3), 90 + k, dtype=np.uint8) for k in range(30)]
+    return write_clip(tmp_path_factory.mktemp("clips") / "grey 灰色.mp4", frames)
+
+
+def test_a_batch_with_bad_files_measures_the_good_ones(
+    tmp_path: Path, grey: Path, talking_face: TalkingFace
+) -> None:
+    (tmp_path / "text.mp4").write_text("these are words")
+    (tmp_path / "empty.mp4").touch()
+    clips = [talking_face.path, tmp_path / "text.mp4", grey, tmp_path / "empty.mp4", tmp_path / "gone.mp4"]
+    done = _run("evaluate", *clips, "--only", "lip_sync,technical", "--out", tmp_path / "out", "--jobs", 2)
+    assert done.returncode == 1, done.stderr
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [Path(entry["clip"]) for entry in results] == clips
+    assert [entry.get("error", {}).get("code") for entry in results] == [
+        None,
+        "not_media",
+        None,
+        "empty_file",
+        "missing_file",
+    ]
+    assert results[0]["metrics"]["lip_sync.error"]["n"] >= 1
+    assert results[2]["absent"]["lip_sync.error"] == "no_audio"
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["error"] for row in rows] == ["", "not_media", "", "empty_file", "missing_file"]
+    assert f"{tmp_path / 'empty.mp4'}: is empty" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.stdout.rstrip().splitlines()[-1].startswith("wrote ")
+
+
+def test_a_clip_that_can_be_measured_exits_with_zero_and_fits_80_columns(grey: Path) -> None:
+    done = _run("evaluate", grey, "--only", "technical")
+    assert done.returncode == 0, done.stderr
+    assert "technical.fps" in done.stdout
+    assert max(map(len, done.stdout.splitlines()[1:])) <= 80
+
+
+def test_evidence_is_pictures(tmp_path: Path, talking_face: TalkingFace) -> None:
+    done = _run("evaluate", talking_face.path, "--evidence", tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    names = {path.name for path in folder.iterdir()}
+    assert {"lip_sync.png", "frames.png", "result.json"} <= names
+    for name in names:
+        if name.endswith(".png"):
+            assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "Missing argument"),
+        (("a.mp4", "--only", "lipsync"), "did you mean 'lip_sync'"),
+        (("a.mp4", "b.mp4", "--audio", "c.wav"), "belongs to a single clip"),
+        (("nothing*.mp4",), "nothing matches"),
+        (("a.mp4", "--jobs", "0"), "--jobs"),
+    ],
+)
+def test_wrong_use_exits_with_two(arguments: tuple[str, ...], message: str) -> None:
+    done = _run("evaluate", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_output_that_cannot_be_written_is_said_before_the_work(tmp_path: Path, grey: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = _run("evaluate", grey, "--out", tmp_path / "file" / "inside")
+    assert done.returncode == 2
+    assert "cannot make the folder" in done.stderr
+
+
+def test_an_empty_folder_is_wrong_use(tmp_path: Path) -> None:
+    done = _run("evaluate", tmp_path)
+    assert done.returncode == 2
+    assert "holds no video" in done.stderr
+
+
+def test_a_folder_is_its_videos(tmp_path: Path, grey: Path) -> None:
+    for name in ("b.mp4", "a.mp4"):
+        (tmp_path / name).write_bytes(grey.read_bytes())
+    (tmp_path / "notes.txt").write_text("not a video")
+    done = _run("evaluate", tmp_path, "--only", "technical", "--json", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    assert [Path(e["clip"]).name for e in json.loads((tmp_path / "r.json").read_text())] == ["a.mp4", "b.mp4"]
+
+
+def test_list_names_every_metric_with_its_unit() -> None:
+    done = _run("list")
+    assert done.returncode == 0
+    assert "lip_sync.offset_ms [ms]: positive: the audio leads; 0 is best" in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from evalkit.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "heavy = {'numpy', 'torch', 'cv2', 'mediapipe', 'pandas', 'matplotlib', 'av', 'scipy'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,178 @@
+"""The lip-sync evaluator on made clips with planted truth, on refusals, and on real clips."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evalkit.evaluators.lip_sync import LipSync
+from evalkit.media import probe
+from evalkit.runner import make_tracks
+from evalkit.testing.talking_face import TalkingFace
+from evalkit.tracks import face, speech
+from evalkit.tracks.cache import TrackCache
+from evalkit.types import ClipFacts, Measurement, Reason, Track
+
+FACTS = ClipFacts("made.mp4", None, None, None)
+
+
+def _tracks(path: Path | str) -> dict[str, Track]:
+    return make_tracks(probe(str(path)), ["face", "speech"], TrackCache())[0]
+
+
+def _measure(tracks: dict[str, Track]) -> dict[str, Measurement]:
+    return {m.metric.name.partition(".")[2]: m for m in LipSync().evaluate(FACTS, tracks)}
+
+
+def _moved(tracks: dict[str, Track], by_s: float) -> dict[str, Track]:
+    """Move the sound later."""
+    sound = tracks["speech"]
+    return tracks | {"speech": replace(sound, times_s=sound.times_s + by_s)}
+
+
+@pytest.fixture(scope="module")
+def spoken(talking_face: TalkingFace) -> dict[str, Track]:
+    return _tracks(talking_face.path)
+
+
+def test_a_mouth_in_step_with_the_sound(spoken: dict[str, Track]) -> None:
+    """The drawn mouth follows loudness, not speech: less than a speaker's, but in step."""
+    found = _measure(spoken)
+    assert found["residual_error"].value is not None
+    assert found["residual_error"].value < 0.25
+    assert found["offset_ms"].value == pytest.approx(0, abs=60)
+    assert found["error"].coverage == pytest.approx(1.0, abs=0.25)
+
+
+def test_a_late_mouth_is_late_by_as_much(spoken: dict[str, Track], late_talking_face: TalkingFace) -> None:
+    """Delayed by 160 ms in the making of the file: the audio leads, positive, by 160 ms more."""
+    early, late = (
+        _measure(tracks)["offset_ms"].value for tracks in (spoken, _tracks(late_talking_face.path))
+    )
+    assert early is not None
+    assert late is not None
+    assert late - early == pytest.approx(160, abs=20)
+
+
+@pytest.mark.parametrize("shift_ms", [-240, -80, 40, 120])
+def test_offset_follows_the_sound(spoken: dict[str, Track], shift_ms: int) -> None:
+    plain = _measure(spoken)["offset_ms"].value
+    moved = _measure(_moved(spoken, shift_ms / 1000))["offset_ms"]
+    assert plain is not None
+    assert moved.value == pytest.approx(plain - shift_ms, abs=10)
+    assert moved.interval is not None
+    assert moved.interval.low < moved.value < moved.interval.high
+
+
+def _sound(level_db: float, seconds: float = 5.0) -> Track:
+    n = int(seconds * 100)
+    values = np.random.default_rng(0).normal(0, 1, (n, 14)).astype(np.float32)
+    values[:, 13] = level_db
+    return Track("speech", speech.COLUMNS, np.arange(n) / 100, values, np.ones(n, dtype=bool))
+
+
+def _face(seconds: float = 5.0, fps: float = 25, seen: float = 1.0, motion: float = 0.05) -> Track:
+    n = max(1, int(seconds * fps))
+    values = np.random.default_rng(1).normal(0, motion, (n, len(face.COLUMNS))).astype(np.float32)
+    return Track("face", face.COLUMNS, np.arange(n) / fps, values, np.arange(n) < seen * n)
+
+
+@pytest.mark.parametrize(
+    ("tracks", "reason"),
+    [
+        ({"speech": _sound(-20)}, Reason.NO_VIDEO),
+        ({"face": _face()}, Reason.NO_AUDIO),
+        ({"face": _face(), "speech": _sound(-120)}, Reason.SILENT_AUDIO),
+        ({"face": _face(), "speech": _sound(-80)}, Reason.NO_SPEECH),
+        ({"face": _face(seen=0.1), "speech": _sound(-20)}, Reason.NO_FACE),
+        ({"face": _face(seconds=0.04), "speech": _sound(-20)}, Reason.TOO_FEW_FRAMES),
+        ({"face": _face(seconds=1), "speech": _sound(-20)}, Reason.TOO_SHORT),
+        ({"face": _face(fps=8), "speech": _sound(-20)}, Reason.LOW_FRAME_RATE),
+        ({"face": _face(motion=0.0005), "speech": _sound(-20)}, Reason.NO_MOUTH_MOTION),
+    ],
+)
+def test_what_cannot_be_measured_has_its_reason(tracks: dict[str, Track], reason: Reason) -> None:
+    found = _measure(tracks)
+    assert {m.reason for m in found.values()} == {reason}
+    assert [m.metric for m in found.values()] == list(LipSync.metrics)
+
+
+def test_a_face_gone_for_a_while_leaves_its_place_in_time_open(spoken: dict[str, Track]) -> None:
+    track = spoken["face"]
+    gone = track.valid & ~((track.times_s > 2.0) & (track.times_s < 2.6))
+    whole, holed = _measure(spoken), _measure(spoken | {"face": replace(track, valid=gone)})
+    assert whole["offset_ms"].value is not None
+    assert holed["offset_ms"].value == pytest.approx(whole["offset_ms"].value, abs=20)
+
+
+def test_weights_are_named_by_their_hash() -> None:
+    (name, digest), *rest = LipSync().weights.items()
+    assert name == "lip_sync/predictor.npz"
+    assert len(digest) == 64
+    assert rest == []
+
+
+# --- on people that training never saw
+
+SYNCED = ("lipnet_", "talking-face_pc-avs_Audio_Source_00015", "talking-face_pc-avs_Audio_Source_681100216")
+# The laboratory's sentences are all built alike, so that one fits the lips of another: strangers are these.
+STRANGERS = (
+    "talking-face_pc-avs",
+    "video-retalking_face_2",
+    "moore-animateanyone_talkinghead_1",
+    "liveportrait_d20",
+)
+
+
+@pytest.fixture(scope="module")
+def real(media_folder: Path) -> dict[str, dict[str, Track]]:
+    paths = [path for path in (media_folder / "talking_real").iterdir() if path.name.startswith(SYNCED)]
+    return {path.name: _tracks(path) for path in sorted(paths)}
+
+
+@pytest.mark.media
+def test_real_speakers_are_in_sync(real: dict[str, dict[str, Track]]) -> None:
+    errors = np.array([_measure(tracks)["error"].value for tracks in real.values()], dtype=float)
+    residual = np.array([_measure(tracks)["residual_error"].value for tracks in real.values()], dtype=float)
+    assert np.median(errors) <= 0.05
+    assert np.median(residual) <= 0.05
+    assert np.percentile(residual, 90) <= 0.15
+    offsets_ms = [
+        _measure(tracks)["offset_ms"].value for name, tracks in real.items() if name.startswith("lipnet")
+    ]
+    assert abs(np.mean(np.array(offsets_ms, dtype=float))) < 10  # the laboratory sets the zero
+
+
+@pytest.mark.media
+def test_real_speakers_moved_are_found_out(real: dict[str, dict[str, Track]]) -> None:
+    follow, moved = [], {80: [], 200: []}
+    for tracks in real.values():
+        plain = _measure(tracks)["offset_ms"].value
+        assert plain is not None
+        for shift_ms in (-240, -120, -40, 40, 120, 240):
+            if len(tracks["face"]) >= 100:
+                value = _measure(_moved(tracks, shift_ms / 1000))["offset_ms"].value
+                follow.append(abs(value - (plain - shift_ms)))
+        for shift_ms, errors in moved.items():
+            for sign in (-1, 1):
+                errors.append(_measure(_moved(tracks, (plain + sign * shift_ms) / 1000))["error"].value)
+    assert np.mean(np.array(follow) <= 20) >= 0.95
+    assert np.median(moved[80]) < 0.2
+    assert np.median(moved[200]) >= 0.6
+    assert np.mean(np.array(moved[200]) >= 0.4) >= 0.75  # on clips of 3 s there is a single window
+
+
+@pytest.mark.media
+def test_somebody_elses_sound_is_chance(media_folder: Path) -> None:
+    folder = media_folder / "talking_real"
+    tracks = [_tracks(path) for path in sorted(folder.iterdir()) if path.name.startswith(STRANGERS)]
+    errors = [
+        _measure({"face": a["face"], "speech": b["speech"]})["error"].value
+        for a in tracks
+        for b in tracks
+        if a is not b
+    ]
+    assert 0.4 <= np.median(np.array(errors, dtype=float)) <= 0.6

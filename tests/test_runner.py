@@ -1,0 +1,186 @@
+"""One pass for all evaluators: sharing, caching, failing alone, and what is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evalkit
+from evalkit import registry, runner
+from evalkit.errors import UsageError
+from evalkit.media import Reader
+from evalkit.testing.media import write_clip
+from evalkit.testing.talking_face import TalkingFace
+from evalkit.types import ClipFacts, Interval, Measurement, Metric, Reason, Track
+
+BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
+
+
+class Brightness:
+    """A whole evaluator."""
+
+    name, version, metrics, tracks = "fake", 3, (BRIGHTNESS,), ("picture",)
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Measure the mean luma."""
+        del facts
+        if "picture" not in tracks:
+            yield Measurement.absent(BRIGHTNESS, Reason.NO_VIDEO)
+        else:
+            luma = tracks["picture"]["luma_mean"]
+            yield Measurement(BRIGHTNESS, float(luma.mean()), n=len(luma), coverage=1.0)
+
+
+class Broken(Brightness):
+    """An evaluator with a fault."""
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Raise."""
+        del facts, tracks
+        raise RuntimeError("out of order")
+
+
+class Forgetful(Brightness):
+    """An evaluator that does not give what it announces."""
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Give nothing."""
+        del facts, tracks
+        yield from ()
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    frames = [np.full((48, 64, 3), 20 * k, dtype=np.uint8) for k in range(10)]
+    return write_clip(tmp_path / "clip.mp4", frames)
+
+
+def test_an_evaluator_that_fails_or_forgets_fails_alone(clip: Path) -> None:
+    result = runner.measure(str(clip), [Broken(), Brightness(), Forgetful()])
+    assert [m.reason for m in result.measurements] == [Reason.EVALUATOR_FAILED, None, Reason.EVALUATOR_FAILED]
+    assert result.measurements[1].n == 10
+
+
+def test_a_tracker_that_fails_fails_who_needs_it(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalkit.tracks.picture import PictureTracker
+
+    def fail(*_: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setenv(
+        "EVALKIT_CACHE_DIR", str(clip.with_name("cache"))
+    )  # other tests look at the same picture
+    monkeypatch.setattr(PictureTracker, "update", fail)
+    result = runner.measure(str(clip), [Brightness()])
+    assert [m.reason for m in result.measurements] == [Reason.EVALUATOR_FAILED]
+
+
+def test_known_tracks_are_not_made_again(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = runner.measure(str(clip), [Brightness()])
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the file was decoded again")
+
+    monkeypatch.setattr(Reader, "__iter__", refuse)
+    again = runner.measure(str(clip), [Brightness()])
+    assert again["fake.brightness"].value == first["fake.brightness"].value
+
+
+def test_another_content_under_the_same_name_is_measured_anew(clip: Path) -> None:
+    dark = runner.measure(str(clip), [Brightness()])["fake.brightness"].value
+    write_clip(clip, [np.full((48, 64, 3), 250, dtype=np.uint8)] * 10)
+    light = runner.measure(str(clip), [Brightness()])["fake.brightness"].value
+    assert dark is not None
+    assert light is not None
+    assert light > dark + 50
+
+
+def test_sound_alone_has_a_reason_for_every_picture_metric(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "sound.wav", sound=np.zeros(16_000), rate_hz=16_000)
+    result = runner.measure(str(clip), [Brightness()])
+    assert [m.reason for m in result.measurements] == [Reason.NO_VIDEO]
+
+
+def test_json_has_values_with_their_facts_and_absences_with_their_reasons() -> None:
+    result = runner.ClipResult(
+        "a.mp4",
+        (
+            Measurement(BRIGHTNESS, 0.5, n=3, coverage=0.25, interval=Interval(0.25, 0.75)),
+            Measurement.absent(Metric("fake.other", "s", "lower", "…"), Reason.NO_FACE),
+        ),
+        versions={"evalkit": "0"},
+    )
+    plain = json.loads(runner.Report((result,)).json())
+    assert plain == [
+        {
+            "clip": "a.mp4",
+            "metrics": {
+                "fake.brightness": {"value": 0.5, "unit": "1", "ci95": [0.25, 0.75], "n": 3, "coverage": 0.25}
+            },
+            "absent": {"fake.other": "no_face"},
+            "notes": [],
+            "versions": {"evalkit": "0"},
+            "weights": {},
+        }
+    ]
+
+
+def test_a_table_has_a_row_a_clip_and_says_why_values_are_missing() -> None:
+    seen = runner.ClipResult("a", (Measurement(BRIGHTNESS, 0.5, n=1),))
+    blind = runner.ClipResult("b", (Measurement.absent(BRIGHTNESS, Reason.NO_VIDEO),))
+    table = runner.Report((seen, blind)).frame()
+    assert table["clip"].tolist() == ["a", "b"]
+    assert table["fake.brightness"].isna().tolist() == [False, True]
+    assert table["fake.brightness.absent"].iloc[1] == "no_video"
+
+
+def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) -> None:
+    report = evalkit.evaluate(str(talking_face.path))
+    (clip,) = report.clips
+    families = {m.metric.name.partition(".")[0] for m in clip.measurements}
+    assert families == set(registry.names(registry.EVALUATORS))
+    assert clip["technical.face_coverage"].value == 1.0
+    assert clip["technical.fps"].value == pytest.approx(25)
+    assert clip.versions["evaluator lip_sync"] == "1"
+    assert set(clip.weights) == {"lip_sync/predictor.npz"}
+
+
+def test_a_file_that_cannot_be_opened_is_a_result(tmp_path: Path) -> None:
+    (clip,) = evalkit.evaluate(str(tmp_path / "gone.mp4"), only=["technical"]).clips
+    assert clip.error is not None
+    assert clip.error.code == "missing_file"
+
+
+def test_a_separate_sound_replaces_the_clips_own(tmp_path: Path, talking_face: TalkingFace) -> None:
+    silence = write_clip(tmp_path / "silence.wav", sound=np.zeros(5 * 16_000), rate_hz=16_000)
+    report = evalkit.evaluate(str(talking_face.path), audio=str(silence), only=["lip_sync"])
+    assert report.clips[0]["lip_sync.error"].reason is Reason.SILENT_AUDIO
+
+
+def test_one_sound_cannot_belong_to_two_clips() -> None:
+    with pytest.raises(UsageError, match="cannot belong to 2 clips"):
+        evalkit.evaluate(["a.mp4", "b.mp4"], audio="c.wav")
+
+
+def test_an_unknown_evaluator_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'lip_sync'"):
+        evalkit.evaluate("a.mp4", only=["lipsync"])
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "message"),
+    [
+        (None, None, "either a value or a reason"),
+        (1.0, Reason.NO_FACE, "either"),
+        (float("nan"), None, "not a number"),
+    ],
+)
+def test_a_measurement_is_a_value_or_a_reason(
+    value: float | None, reason: Reason | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Measurement(BRIGHTNESS, value, reason)
