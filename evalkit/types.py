@@ -49,6 +49,14 @@ class Reason(StrEnum):
     BLANK_PICTURE = "blank_picture"
     NO_MOTION = "no_motion"
     EVALUATOR_FAILED = "evaluator_failed"
+    NO_GPU = "no_gpu"
+    GPU_UNREADABLE = "gpu_unreadable"
+    GPU_NOT_USED = "gpu_not_used"
+    NOT_REPORTED = "not_reported"
+    NOT_FINISHED = "not_finished"
+    TOO_FEW_CLIPS = "too_few_clips"
+    NOTHING_ATTEMPTED = "nothing_attempted"
+    NOT_SAMPLED = "not_sampled"
 
     @property
     def text(self) -> str:
@@ -71,6 +79,14 @@ _REASON_TEXTS = {
     Reason.BLANK_PICTURE: "nothing is to be seen in the picture",
     Reason.NO_MOTION: "the body does not move",
     Reason.EVALUATOR_FAILED: "the evaluator failed; see the log",
+    Reason.NO_GPU: "there is no NVIDIA GPU",
+    Reason.GPU_UNREADABLE: "the GPU driver does not tell",
+    Reason.GPU_NOT_USED: "no memory of any GPU was used",
+    Reason.NOT_REPORTED: "the generator does not report it",
+    Reason.NOT_FINISHED: "the work did not come to its end",
+    Reason.TOO_FEW_CLIPS: "too few clips for this percentile",
+    Reason.NOTHING_ATTEMPTED: "nothing was attempted",
+    Reason.NOT_SAMPLED: "it was over, or the sampler gone, before anybody looked",
 }
 
 

@@ -11,6 +11,7 @@ import evalkit
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
+    "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
     "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
 }
 

@@ -1,0 +1,288 @@
+"""What a video cost: the measurements of the ``profile`` family, from a profile and the generator's events."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evalkit.errors import UsageError
+from evalkit.types import Interval, Measurement, Metric, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from evalkit.profiling.profile import Profile, Series
+    from evalkit.types import FloatArray
+
+    Event = Mapping[str, Any]
+    """``name``, ``time_s`` since the request, and ``detail``: as the events of a generator are written down."""
+
+LOAD = Metric("profile.load_s", "s", "lower", "time to load the models, apart from generation", (0, None))
+TTFF = Metric(
+    "profile.ttff_s", "s", "lower", "from the request until the first frame can be shown", (0, None)
+)
+CLIP_LATENCY = Metric(
+    "profile.clip_latency_s", "s", "lower", "time to make one clip, mean over clips", (0, None)
+)
+CLIP_LATENCY_P = {
+    q: Metric(
+        f"profile.clip_latency_p{q}_s",
+        "s",
+        "lower",
+        f"time within which {q} % of the clips are made",
+        (0, None),
+    )
+    for q in (50, 90, 95)
+}
+TOTAL = Metric("profile.total_s", "s", "lower", "from the request until the video is there", (0, None))
+FPS = Metric("profile.fps", "1/s", "higher", "frames made in a second of work", (0, None))
+RTF = Metric("profile.rtf", "1", "lower", "seconds of work for a second of video", (0, None))
+PEAK_VRAM = Metric(
+    "profile.peak_vram_mib",
+    "MiB",
+    "lower",
+    "highest GPU memory of the process tree, summed over GPUs",
+    (0, None),
+)
+PEAK_RSS = Metric(
+    "profile.peak_rss_mib", "MiB", "lower", "highest resident memory summed over the process tree", (0, None)
+)
+GPU_UTIL = Metric(
+    "profile.gpu_util", "1", "higher", "share of time in which the GPUs in use were at work", (0, 1)
+)
+ENERGY = Metric("profile.energy_j", "J", "lower", "energy taken by the GPUs in use, whole devices", (0, None))
+ERROR_RATE = Metric("profile.error_rate", "1", "lower", "failed of attempted", (0, 1))
+
+TIME_METRICS = (LOAD, TTFF, CLIP_LATENCY, *CLIP_LATENCY_P.values(), TOTAL, FPS, RTF)
+RESOURCE_METRICS = (PEAK_VRAM, PEAK_RSS, GPU_UTIL, ENERGY)
+METRICS = (*TIME_METRICS, *RESOURCE_METRICS, ERROR_RATE)
+
+
+def profile_measurements(
+    profile: Profile, events: Sequence[Event], *, n_frames: int | None, video_s: float | None
+) -> list[Measurement]:
+    """Return every metric of `TIME_METRICS` and `RESOURCE_METRICS`, each with a value or a reason.
+
+    Parameters
+    ----------
+    profile : Profile
+        Of the whole piece of work, loading included if it belonged to it.
+    events : sequence of mapping
+        Of the generator, in the order in which they happened; those up to the end where it failed.
+    n_frames : int or None
+        Frames in the finished video, counted; ``None`` where there is none.
+    video_s : float or None
+        Length of the finished video, seconds; ``None`` where there is none.
+    """
+    return [*measure_times(events, n_frames=n_frames, video_s=video_s), *measure_resources(profile)]
+
+
+def measure_times(
+    events: Sequence[Event], *, n_frames: int | None, video_s: float | None
+) -> list[Measurement]:
+    """Return the metrics of `TIME_METRICS`; parameters as of `profile_measurements`.
+
+    Where the models were loaded within the request, `TTFF` and `TOTAL` include that, as the user waits for it too.
+    """
+    missing = Reason.NOT_REPORTED if _time_of(events, "saved") is not None else Reason.NOT_FINISHED
+    total_s = _time_of(events, "saved")
+    return [
+        _measure(LOAD, _load_s(events), Reason.NOT_REPORTED),
+        _measure(TTFF, _time_of(events, "first_frame"), missing),
+        *_measure_clips(clip_latencies_s(events), missing),
+        _measure(TOTAL, total_s, missing),
+        _measure(FPS, n_frames / total_s if total_s and n_frames else None, _no_ratio(total_s)),
+        _measure(RTF, total_s / video_s if total_s and video_s else None, _no_ratio(total_s)),
+    ]
+
+
+def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
+    """Say what a reader must know of the times."""
+    first = next((event for event in events if event["name"] == "first_frame"), None)
+    if first is not None and first["detail"].get("at_end"):
+        return ("the generator shows its first frame only when the whole video is there",)
+    return ()
+
+
+def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
+    """Return the time each clip took: from the end of the one before, each index once.
+
+    The first counts from the moment when models and speech were there.
+
+    Returns
+    -------
+    FloatArray, shape (n,)
+        Seconds; empty where the generator reports no clips.
+    """
+    ends_s: dict[Any, float] = {}
+    for place, event in enumerate(events):
+        if event["name"] == "clip":
+            ends_s.setdefault(event["detail"].get("index", f"place {place}"), event["time_s"])
+    if not ends_s:
+        return np.empty(0)
+    first_s = min(ends_s.values())
+    ready_s = [event["time_s"] for event in events if event["name"] in {"loaded", "speech"}]
+    start_s = max((time_s for time_s in ready_s if time_s <= first_s), default=0.0)
+    return np.array([after - before for before, after in pairwise([start_s, *sorted(ends_s.values())])])
+
+
+def percentile(samples: FloatArray, q: int) -> float | None:
+    """Return a percentile, linear between ranks; ``None`` unless at least one sample can lie beyond it.
+
+    So the 90th needs 10 samples, the 95th 20 and the 99th 100.
+
+    Parameters
+    ----------
+    samples : FloatArray, shape (n,)
+        In any order.
+    q : int
+        From 1 to 99.
+
+    Examples
+    --------
+    >>> percentile(np.arange(1.0, 12.0), 90)
+    10.0
+    >>> percentile(np.arange(1.0, 12.0), 99) is None
+    True
+    """
+    return float(np.percentile(samples, q)) if samples.size * (100 - q) >= 100 else None
+
+
+def measure_resources(profile: Profile) -> list[Measurement]:
+    """Return the metrics of `RESOURCE_METRICS`.
+
+    Without a GPU, or where none was used, its metrics are absent. What else a reader must know is in
+    `Profile.notes`. Named samples of peak_vram_mib: ``gpu0_mib`` and so on, the peak of each GPU in use;
+    ``allocated_mib`` and ``reserved_mib``, the peaks of torch's allocator by GPU. Of peak_rss_mib: ``pss_mib``, the
+    highest memory read with each shared page counted once.
+    """
+    return [_measure_vram(profile), _measure_rss(profile), _measure_util(profile), _measure_energy(profile)]
+
+
+def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
+    """Return failed over attempted, with Wilson's 95 % interval; absent where nothing was attempted.
+
+    Raises
+    ------
+    UsageError
+        If more failed than were attempted, or a count is negative.
+    """
+    if not 0 <= n_failed <= n_attempted:
+        raise UsageError(f"{n_failed} failed of {n_attempted} attempted: that cannot be")
+    if n_attempted == 0:
+        return Measurement.absent(ERROR_RATE, Reason.NOTHING_ATTEMPTED)
+    from scipy.stats import binomtest  # noqa: PLC0415 - heavy
+
+    interval = binomtest(n_failed, n_attempted).proportion_ci(0.95, method="wilson")
+    return Measurement(
+        ERROR_RATE,
+        n_failed / n_attempted,
+        n=n_attempted,
+        interval=Interval(float(interval.low), float(interval.high)),
+    )
+
+
+def _measure(metric: Metric, value: float | None, reason: Reason) -> Measurement:
+    return Measurement.absent(metric, reason) if value is None else Measurement(metric, value, n=1)
+
+
+def _no_ratio(total_s: float | None) -> Reason:
+    if total_s is None:
+        return Reason.NOT_FINISHED
+    return Reason.NO_VIDEO if total_s else Reason.NOT_REPORTED
+
+
+def _time_of(events: Sequence[Event], name: str) -> float | None:
+    return next((float(event["time_s"]) for event in events if event["name"] == name), None)
+
+
+def _load_s(events: Sequence[Event]) -> float | None:
+    loaded = next((event for event in events if event["name"] == "loaded"), None)
+    if loaded is None:
+        return None
+    return float(loaded["detail"].get("load_s", loaded["time_s"]))
+
+
+def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement]:
+    n = int(samples.size)
+    if not n:
+        yield from (
+            Measurement.absent(metric, missing) for metric in (CLIP_LATENCY, *CLIP_LATENCY_P.values())
+        )
+        return
+    yield Measurement(CLIP_LATENCY, float(samples.mean()), n=n, samples=(("clip_latency_s", samples),))
+    for q, metric in CLIP_LATENCY_P.items():
+        value = percentile(samples, q)
+        yield (
+            Measurement.absent(metric, Reason.TOO_FEW_CLIPS)
+            if value is None
+            else Measurement(metric, value, n=n)
+        )
+
+
+def _gpu_absence(profile: Profile) -> Reason | None:
+    """Say why nothing can be told of GPUs; ``None`` where something can."""
+    if not profile.gpus:
+        return profile.gpu_reason or Reason.NO_GPU
+    if profile.used_gpus:
+        return None
+    unread = all(not len(gpu.memory_mib) for gpu in profile.gpus)
+    return Reason.GPU_UNREADABLE if unread else Reason.GPU_NOT_USED
+
+
+def _measure_vram(profile: Profile) -> Measurement:
+    peak_mib, reason = profile.vram_mib.peak, _gpu_absence(profile)
+    if reason is not None or peak_mib is None:
+        return Measurement.absent(PEAK_VRAM, reason or Reason.GPU_UNREADABLE)
+    samples = [(f"gpu{index}_mib", _peaks(gpu.memory_mib)) for index, gpu in profile.used_gpus]
+    if profile.torch is not None:
+        samples.append(("allocated_mib", np.array(profile.torch.allocated_mib)))
+        samples.append(("reserved_mib", np.array(profile.torch.reserved_mib)))
+    return Measurement(
+        PEAK_VRAM, peak_mib, n=len(profile.vram_mib), coverage=profile.coverage, samples=tuple(samples)
+    )
+
+
+def _measure_rss(profile: Profile) -> Measurement:
+    peak_mib = profile.rss_mib.peak
+    if not peak_mib:
+        return Measurement.absent(PEAK_RSS, Reason.NOT_SAMPLED)
+    samples = (("pss_mib", _peaks(profile.pss_mib)),) if len(profile.pss_mib) else ()
+    return Measurement(PEAK_RSS, peak_mib, n=len(profile.rss_mib), coverage=profile.coverage, samples=samples)
+
+
+def _peaks(series: Series) -> FloatArray:
+    return np.array([series.peak], dtype=np.float64)
+
+
+def _measure_util(profile: Profile) -> Measurement:
+    reason = _gpu_absence(profile)
+    if reason is not None:
+        return Measurement.absent(GPU_UTIL, reason)
+    means = [(f"gpu{index}", gpu.util.values.mean()) for index, gpu in profile.used_gpus if len(gpu.util)]
+    if not means:
+        return Measurement.absent(GPU_UTIL, Reason.GPU_UNREADABLE)
+    return Measurement(
+        GPU_UTIL,
+        float(np.mean([mean for _, mean in means])),
+        n=sum(len(gpu.util) for _, gpu in profile.used_gpus),
+        samples=tuple((name, np.array([mean])) for name, mean in means),
+    )
+
+
+def _measure_energy(profile: Profile) -> Measurement:
+    reason = _gpu_absence(profile)
+    if reason is not None:
+        return Measurement.absent(ENERGY, reason)
+    counters = [gpu.energy_j for _, gpu in profile.used_gpus]
+    if any(len(counter) < 2 for counter in counters):
+        return Measurement.absent(ENERGY, Reason.GPU_UNREADABLE)
+    seen_s = min(float(counter.times_s[-1] - counter.times_s[0]) for counter in counters)
+    return Measurement(
+        ENERGY,
+        float(sum(counter.values[-1] - counter.values[0] for counter in counters)),
+        n=sum(len(counter) for counter in counters),
+        coverage=min(1.0, seen_s / profile.duration_s) if profile.duration_s > 0 else None,
+    )
