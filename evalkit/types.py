@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NO_AUDIO = "no_audio"
     SILENT_AUDIO = "silent_audio"
     NO_SPEECH = "no_speech"
+    NO_SILENCE = "no_silence"
     NO_FACE = "no_face"
     NO_BODY = "no_body"
     TOO_SHORT = "too_short"
@@ -68,6 +69,7 @@ _REASON_TEXTS = {
     Reason.NO_AUDIO: "the file has no sound",
     Reason.SILENT_AUDIO: "the sound is digital silence",
     Reason.NO_SPEECH: "nobody speaks",
+    Reason.NO_SILENCE: "nobody is silent for long enough",
     Reason.NO_FACE: "no face was found in enough frames",
     Reason.NO_BODY: "no body was found in enough frames",
     Reason.TOO_SHORT: "too short to measure",

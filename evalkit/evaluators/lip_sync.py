@@ -258,7 +258,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
 def _silence(curves: Curves) -> Measurement:
     ratio = lip_sync.silent_motion(curves.observed, curves.usable, curves.speech)
     if ratio is None:
-        return Measurement.absent(SILENT_MOTION, Reason.TOO_SHORT)
+        return Measurement.absent(SILENT_MOTION, Reason.NO_SILENCE)
     return Measurement(
         SILENT_MOTION, ratio, n=int((~curves.speech).sum()), coverage=float(curves.usable.mean())
     )

@@ -74,6 +74,11 @@ class Evidence:
 
             curves = LipSync().compare(self._tracks["face"], self._tracks["speech"])
             draw_lip_sync(curves).savefig(self.folder / "lip_sync.png")
+        if "motion.amount_deg_s" in measured:
+            from evalkit.reports.motion_plot import draw_joint_angles  # noqa: PLC0415 - as above
+
+            figure = draw_joint_angles(self._tracks["pose"], self._tracks["face"])
+            figure.savefig(self.folder / "joint_angles.png")
         if self._frames:
             self._write_frames()
 
