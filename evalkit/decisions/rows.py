@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import UsageError
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import MIN_LEVELS
 from evalkit.types import Metric
 
@@ -56,9 +57,15 @@ class Row:
             return self.name
         return self.portrait, self.speech
 
+    def value(self, metric: str) -> float | None:
+        """Return the value of a clip that there is; of an attempt that failed, only that it failed."""
+        if metric == ERROR_RATE.name:
+            return float(self.failure is not None)
+        return None if self.failure is not None else self.values.get(metric)
+
     def why_absent(self, metric: str) -> str:
         """Say why a metric has no value here."""
-        return self.failure or self.absent.get(metric, "not measured")
+        return self.failure or self.absent.get(metric, "not in the run")
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def _row(one: MetricComparison) -> str:
         ("pairs", str(one.difference.n)),
     ]
     tail_cells = "".join(f"<td class='number' data-name='{name}'>{text}</td>" for name, text in tail)
-    name = f"{escape(one.metric.name)} <small>{_ARROWS[one.metric.better]}{escape(unit)}</small>"
+    name = f"{escape(one.metric.name)} {_ARROWS[one.metric.better]}{escape(unit)}"
     coverage = (
         f"scored / attempted: A {one.scored_a} / {one.attempted_a}, B {one.scored_b} / {one.attempted_b}"
         if (one.scored_a, one.scored_b) != (one.attempted_a, one.attempted_b)

@@ -11,7 +11,7 @@ _STYLE = """
 --pass:#3ecf9f;--warn:#f0b840;--fail:#ff8a5c;--accent:#56b4e9}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:64rem;background:var(--paper);color:var(--ink);
-font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+font:1rem/1.5 system-ui,sans-serif;overflow-wrap:break-word}
 h1{font-size:1.75rem;line-height:1.25;margin:0 0 .5rem}
 h2{font-size:1.2rem;margin:2.25rem 0 .5rem}
 p,ul{margin:.35rem 0}
@@ -22,6 +22,9 @@ small,.soft{color:var(--soft);font-size:.875rem}
 table{border-collapse:collapse;width:100%}
 th,td{padding:.55rem .75rem .55rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{font-size:.875rem;font-weight:600;color:var(--soft)}
+th[scope=row]{color:var(--ink);font-size:1rem}
+th small{font-weight:400;display:inline-block;min-width:12rem}
+td[data-name=asked]{min-width:7.5rem}
 .number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 svg{display:block}
 @media(max-width:40rem){thead{position:absolute;left:-999rem}tr{display:block;padding:.75rem 0;

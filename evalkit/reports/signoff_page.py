@@ -25,7 +25,7 @@ def signoff_page(signoff: Signoff) -> str:
     ]
     body = f"""
 <h1><span class="{_CLASSES[signoff.decision]}">{escape(decision)}</span></h1>
-<p>{escape(rest.strip().capitalize())}</p>
+<p>{escape(rest.strip())}</p>
 <p class="soft">{escape(signoff.title)} · {escape(signoff.policy.title)} ·
 {signoff.n_attempted} clips attempted · {signoff.judged_at:%Y-%m-%d %H:%M} UTC</p>
 <h2>Gates</h2>

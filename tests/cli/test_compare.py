@@ -112,7 +112,7 @@ def test_two_folders_of_videos_are_measured(tmp_path: Path, talking_face: Talkin
     shutil.copy(talking_face.path, tmp_path / "a" / "alone.mp4")
     result = run(tmp_path / "a", tmp_path / "b", "--only", "technical", "--jobs", 1)
     assert result.exit_code == 0
-    assert "over 1 pairs" in result.output
+    assert "over 1 pair." in result.output
     assert "without a partner, A: alone" in result.output
     assert "are taken as independent" in result.output
 

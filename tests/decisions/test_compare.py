@@ -209,7 +209,18 @@ def test_coverage_and_reasons_are_counted() -> None:
     assert (found.scored_a, found.attempted_a, found.scored_b, found.attempted_b) == (3, 4, 2, 4)
     assert found.difference.n == 1
     assert found.absent == {"no_face": 2, "generate failed: hang": 1}
+    rate = comparison["profile.error_rate"]
+    assert (rate.mean_a, rate.mean_b, rate.difference.n) == (0.0, 0.25, 4)
     assert comparison.failed_b == ("p3 × s0, seed 1: generate failed: hang",)
+
+
+def test_what_a_failed_attempt_cost_is_not_compared_with_a_finished_one() -> None:
+    a = make_table({"profile.peak_rss_mib": [900.0] * 8})
+    broken = replace(
+        a.rows[0], values={"profile.peak_rss_mib": 22000.0}, failure="generate failed: out_of_memory"
+    )
+    found = compare_tables(a, replace(a, rows=(broken, *a.rows[1:])))["profile.peak_rss_mib"]
+    assert (found.difference.value, found.difference.n, found.scored_b) == (0.0, 7, 7)
 
 
 def test_a_metric_that_no_pair_has_is_not_compared() -> None:

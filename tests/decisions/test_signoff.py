@@ -113,6 +113,9 @@ def test_the_error_rate_is_that_of_the_attempts() -> None:
     assert sign_off(table, policy, KNOWN, now=NOW).decision is Decision.PASS
     (line,) = sign_off(replace(table, rows=(broken, *table.rows[1:])), policy, KNOWN, now=NOW).lines
     assert (line.status, line.value) == (Status.FAIL, 1 / 200)
+    # rule of three: no failure in 200 attempts leaves up to 1.8 % possible (two-sided: 1 - 0.025 ** (1 / 200))
+    interval = sign_off(table, policy, KNOWN, now=NOW).lines[0].interval
+    assert interval == pytest.approx((0.0, 0.01828), abs=1e-5)
     (short,) = sign_off(replace(table, rows=table.rows[:50]), policy, KNOWN, now=NOW).lines
     assert short.evidence == "50 of the 200 needed"
 
@@ -135,7 +138,7 @@ def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
     lines = {line.metric: line for line in verdict.lines}
     assert lines["lip_sync.error"].status is Status.PASS
     for metric in ("rating.mos", "brand.fidelity", "profile.peak_vram_share"):
-        assert lines[metric].evidence == "not measured (not measured: 12 clips)"
+        assert lines[metric].evidence == "not measured (not in the run: 12 clips)"
     assert verdict.answer == "FAIL: 1 of 9 gates are met, 8 are not (7 of them not measured); 1 warning."
 
 
