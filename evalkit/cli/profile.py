@@ -68,8 +68,8 @@ def profile(
 
     from evalkit.cli.table import show  # noqa: PLC0415 - rich and numpy load here, after --help
 
-    code, seen = _run(program, command, interval_ms / 1000)
-    result = _judge(command, code, seen)
+    code, total_s, seen = _run(program, command, interval_ms / 1000)
+    result = _judge(command, code, total_s, seen)
     show([result], stderr=True)
     if json_path is not None:
         _write_json(json_path, command, code, result, seen)
@@ -121,7 +121,7 @@ def _hint(name: str) -> str:
     return f" on the search path; did you mean {near[0]!r}?" if near else " on the search path"
 
 
-def _run(program: str, command: tuple[str, ...], interval_s: float) -> tuple[int, Profile]:
+def _run(program: str, command: tuple[str, ...], interval_s: float) -> tuple[int, float, Profile]:
     from evalkit.profiling.profile import ProfileError  # noqa: PLC0415 - after --help
     from evalkit.profiling.profiler import Profiler  # noqa: PLC0415 - as above
 
@@ -135,7 +135,7 @@ def _run(program: str, command: tuple[str, ...], interval_s: float) -> tuple[int
             with _passing_on(process):
                 profiler.watch(process.pid)
                 code = process.wait()
-            return code, profiler.cut(start_s, time.monotonic())
+            return code, time.monotonic() - start_s, profiler.cut(start_s)
     except ProfileError as error:
         raise click.ClickException(str(error)) from None
 
@@ -158,7 +158,7 @@ def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _judge(command: tuple[str, ...], code: int, seen: Profile) -> ClipResult:
+def _judge(command: tuple[str, ...], code: int, total_s: float, seen: Profile) -> ClipResult:
     """Put the figures together with what a person should know."""
     from evalkit.profiling.costs import TOTAL, measure_resources  # noqa: PLC0415 - after --help
     from evalkit.profiling.out_of_memory import is_out_of_memory  # noqa: PLC0415 - as above
@@ -172,7 +172,7 @@ def _judge(command: tuple[str, ...], code: int, seen: Profile) -> ClipResult:
     n_left = seen.n_processes.values[-1] if len(seen.n_processes) else 0
     if n_left:
         notes.append(f"{n_left:.0f} of its processes go on")
-    measurements = (Measurement(TOTAL, seen.duration_s, n=1), *measure_resources(seen))
+    measurements = (Measurement(TOTAL, total_s, n=1), *measure_resources(seen))
     return ClipResult(" ".join(command), measurements, notes=(*notes, *seen.notes()))
 
 

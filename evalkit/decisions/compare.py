@@ -14,6 +14,7 @@ from scipy.special import stdtrit
 
 from evalkit.decisions.rows import shared_factors
 from evalkit.errors import UsageError
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import MIN_LEVELS, Estimate, estimate_mean
 from evalkit.stats.power import effect_size, fewest_pairs, minimum_detectable_effect, n_pairs_needed
 from evalkit.stats.randomisation import holm, sign_flip_test
@@ -182,19 +183,20 @@ class Comparison:
         if better or worse:
             parts = [f"better in {_names(better)}"] if better else []
             parts += [f"worse in {_names(worse)}"] if worse else []
-            return f"B is {' and '.join(parts)}, over {self.n_pairs} pairs."
+            return f"B is {' and '.join(parts)}, over {_count(self.n_pairs)}."
         if not self.n_pairs:
             return "Nothing can be compared: no clip of A has a partner in B."
         settled = self.found(Finding.NO_DIFFERENCE) + self.found(Finding.NOT_WORSE)
         if not open_ones:
-            n = self.n_pairs
             return (
-                f"No difference between A and B, over {n} pairs." if settled else "Nothing could be compared."
+                f"No difference between A and B, over {_count(self.n_pairs)}."
+                if settled
+                else "Nothing could be compared."
             )
         more = [one.n_more for one in open_ones if one.n_more is not None]
-        need = f"; about {min(more)} more pairs would settle the first of them" if more else ""
+        need = f"; about {min(more)} more would settle the first of them" if more else ""
         return (
-            f"Not enough evidence for a difference in {_names(open_ones)}, over {self.n_pairs} pairs{need}."
+            f"Not enough evidence for a difference in {_names(open_ones)}, over {_count(self.n_pairs)}{need}."
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def compare_tables(
     UsageError
         If two clips on one side are the same input, seed and parameters, or a margin is of an unknown metric.
     """
-    metrics = {**a.metrics, **b.metrics}
+    metrics = {**a.metrics, **b.metrics, ERROR_RATE.name: ERROR_RATE}
     margins = _margins(metrics, policy, margins)
     keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in apart_from]
     rows_a, rows_b = _by_key(a, keys), _by_key(b, keys)
@@ -260,8 +262,8 @@ def compare_tables(
         found.append(
             replace(
                 one,
-                scored_a=sum(metric.name in row.values for row in a.rows),
-                scored_b=sum(metric.name in row.values for row in b.rows),
+                scored_a=sum(row.value(metric.name) is not None for row in a.rows),
+                scored_b=sum(row.value(metric.name) is not None for row in b.rows),
                 attempted_a=len(a.rows),
                 attempted_b=len(b.rows),
             )
@@ -284,26 +286,32 @@ def _compare_metric(
     metric: Metric, pairs: Sequence[tuple[Row, Row]], policy: Policy | None, margin: float | None, seed: int
 ) -> MetricComparison:
     """Compute everything about one metric that does not depend on the others."""
-    scored = [pair for pair in pairs if all(metric.name in row.values for row in pair)]
+    values = [(first, first.value(metric.name), second.value(metric.name)) for first, second in pairs]
+    scored = [(row, one, two) for row, one, two in values if one is not None and two is not None]
     absent = Counter(
-        row.why_absent(metric.name) for pair in pairs for row in pair if metric.name not in row.values
+        row.why_absent(metric.name) for pair in pairs for row in pair if row.value(metric.name) is None
     )
-    before = np.array([first.values[metric.name] for first, _ in scored])
-    after = np.array([second.values[metric.name] for _, second in scored])
-    factors = shared_factors([first for first, _ in scored])
+    before = np.array([one for _, one, _ in scored])
+    after = np.array([two for _, _, two in scored])
+    factors = shared_factors([row for row, _, _ in scored])
     judged = _judged_values(metric, policy)
-    moved = estimate_mean(after - before, factors, seed=seed)
-    difference = moved
+    moved = difference = estimate_mean(after - before, factors, seed=seed)
     p = size = None
-    if judged is not None:
+    finding = Finding.NOT_ENOUGH
+    if not scored:
+        finding = Finding.NOT_COMPARED
+    elif judged is None:
+        finding = Finding.NOT_JUDGED
+    else:
         change = judged(after) - judged(before)
-        difference = estimate_mean(change, factors, seed=seed)
+        if (change != after - before).any():
+            difference = estimate_mean(change, factors, seed=seed)
         size = effect_size(change)
         if change.any():  # where all pairs are equal there is nothing to flip, and nothing to correct for
             p = sign_flip_test(change, factors, seed=seed).p
     return MetricComparison(
         metric=metric,
-        finding=Finding.NOT_COMPARED if not scored else Finding.NOT_JUDGED,
+        finding=finding,
         text="",
         mean_a=float(before.mean()) if scored else None,
         mean_b=float(after.mean()) if scored else None,
@@ -338,16 +346,16 @@ def _decide(found: Sequence[MetricComparison]) -> list[MetricComparison]:
 
 def _find(one: MetricComparison, p_holm: float | None, alpha: float) -> MetricComparison:
     """Say what follows for one metric; `alpha` is what is left for each test."""
-    n, change, interval = one.difference.n, one.difference.value, one.difference.interval
+    change, interval = one.difference.value, one.difference.interval
     if change is None:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in one.absent.items())
         return replace(one, text=f"no pair has it on both sides ({reasons or 'no pair'})")
     if one.finding is Finding.NOT_JUDGED:
-        return replace(one, text=f"moved by {_signed(one.moved, one.metric)}; no band says what is good")
+        return replace(one, text=f"moved by {signed(one.moved, one.metric)}; no band says what is good")
     if one.p is None:
-        return replace(one, finding=Finding.NO_DIFFERENCE, text=f"equal in every one of {n} pairs")
+        return replace(one, finding=Finding.NO_DIFFERENCE, text="equal in every pair")
     sign = 1 if one.metric.better == "higher" else -1
-    words = _signed(one.difference, one.metric)
+    words = signed(one.difference, one.metric)
     if one.metric.better in {"zero", "band"}:
         words += f" away from {'0' if one.metric.better == 'zero' else 'its band'}"
     margin = one.margin
@@ -466,8 +474,8 @@ def _reach(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _signed(estimate: Estimate, metric: Metric) -> str:
-    """Write a change with sign, unit and interval."""
+def signed(estimate: Estimate, metric: Metric) -> str:
+    """Write a change with its sign, unit and interval, for people."""
     if estimate.value is None:
         return "unknown"
     unit = "" if metric.unit == "1" else f" {metric.unit}"
@@ -475,6 +483,10 @@ def _signed(estimate: Estimate, metric: Metric) -> str:
     if estimate.interval is None:
         return words
     return f"{words} [{three_digits(estimate.interval.low)}, {three_digits(estimate.interval.high)}]"
+
+
+def _count(n: int) -> str:
+    return f"{n} pair{'s' * (n != 1)}"
 
 
 def _names(found: Sequence[MetricComparison]) -> str:

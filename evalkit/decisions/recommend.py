@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -124,8 +125,8 @@ class Recommendation:
         The best quality among those that pass, where that is not the chosen one.
     tradeoffs : tuple of Tradeoff
         The chosen beside `other`, one an axis.
-    answer : str
-        In a few sentences.
+    cost : Metric or None
+        What decided between those that pass; None where no cost was measured for all of them.
     """
 
     outcome: Outcome
@@ -136,7 +137,18 @@ class Recommendation:
     axes: tuple[Metric, ...]
     other: Candidate | None
     tradeoffs: tuple[Tradeoff, ...]
-    answer: str
+    cost: Metric | None
+
+    @property
+    def answer(self) -> str:
+        """In a few sentences."""
+        return _say_none(self) if self.chosen is None else _say_chosen(self, self.chosen)
+
+    @property
+    def passing(self) -> list[Candidate]:
+        """Those that meet every hard rule that any could be judged by."""
+        unmeasured = set(self.unmeasured)
+        return [one for one in self.candidates if not one.missed and set(one.absent) <= unmeasured]
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -190,32 +202,34 @@ def recommend(table: Table, policy: Policy, known: Mapping[str, Metric]) -> Reco
     groups = [(params, table.where(params).rows) for params in table.configurations()]
     axes = _measured_axes(policy, known, [rows for _, rows in groups])
     means = [_means([policy.quality, *policy.costs], rows) for _, rows in groups]
-    front = _front(axes, means)
     candidates = tuple(
-        _candidate(params, rows, policy, known, mean, on_front)
-        for (params, rows), mean, on_front in zip(groups, means, front, strict=True)
+        replace(_candidate(params, rows, policy, known, mean), on_front=on_front)
+        for (params, rows), mean, on_front in zip(groups, means, _front(axes, means), strict=True)
     )
     unmeasured = tuple(
         name for name in candidates[0].absent if all(name in candidate.absent for candidate in candidates)
     )
-    passing = [one for one in candidates if not one.missed and set(one.absent) <= set(unmeasured)]
-    if not passing:
+    found = Recommendation(Outcome.NONE, None, None, candidates, unmeasured, axes, None, (), None)
+    if not found.passing or len(unmeasured) == len(candidates[0].lines):
         nearest = min(candidates, key=lambda one: (len(one.missed) + len(one.absent), one.distance))
-        answer = _say_none(nearest, len(candidates), unmeasured)
-        return Recommendation(Outcome.NONE, None, nearest, candidates, unmeasured, axes, None, (), answer)
-    cost = next(
-        (name for name in policy.costs if all(_value(one, name) is not None for one in passing)), None
-    )
+        return replace(found, nearest=nearest)
     quality = known[policy.quality]
-    chosen = min(passing, key=lambda one: (_value(one, cost) or 0.0, _badness(one, quality)))
-    best = min(passing, key=lambda one: _badness(one, quality))
+    best = min(found.passing, key=lambda one: _badness(one, quality))
+    paid = (name for name in policy.costs if all(one.means[name].value is not None for one in found.passing))
+    cost = next((known[name] for name in paid), None)
+    chosen = best
+    if cost is not None:
+        chosen = min(found.passing, key=lambda one: (_badness(one, cost), _badness(one, quality)))
     other = None if best is chosen else best
-    tradeoffs = () if other is None else _tradeoffs(axes, dict(_rows_by(groups)), chosen, other)
-    outcome = Outcome.PROVISIONAL if unmeasured else Outcome.RECOMMENDED
-    answer = _say_chosen(
-        chosen, other, tradeoffs, unmeasured, known.get(cost or ""), len(passing), len(candidates)
+    rows_of = {one.name: rows for one, (_, rows) in zip(candidates, groups, strict=True)}
+    return replace(
+        found,
+        outcome=Outcome.PROVISIONAL if unmeasured else Outcome.RECOMMENDED,
+        chosen=chosen,
+        other=other,
+        tradeoffs=() if other is None else _tradeoffs(axes, rows_of[chosen.name], rows_of[other.name]),
+        cost=cost,
     )
-    return Recommendation(outcome, chosen, None, candidates, unmeasured, axes, other, tradeoffs, answer)
 
 
 def _candidate(
@@ -224,7 +238,6 @@ def _candidate(
     policy: Policy,
     known: Mapping[str, Metric],
     means: Mapping[str, Estimate],
-    on_front: bool,
 ) -> Candidate:
     rules = [_by_value(rule) for rule in policy.rules if rule.kind == "hard"]
     lines = [judge(rule, rows, known[rule.metric].unit, policy.min_coverage) for rule in rules]
@@ -241,7 +254,7 @@ def _candidate(
         missed=tuple(line.metric for line in failed if line.value is not None),
         absent=tuple(line.metric for line in failed if line.value is None),
         distance=max([0.0, *distances]),
-        on_front=on_front,
+        on_front=False,
         n_clips=len(rows),
         n_failed=sum(row.failure is not None for row in rows),
     )
@@ -289,28 +302,14 @@ def _as_cost(metric: Metric, value: float | None) -> float | None:
     return -value if metric.better == "higher" else value
 
 
-def _value(candidate: Candidate, name: str | None) -> float | None:
-    return None if name is None else candidate.means[name].value
+def _badness(candidate: Candidate, metric: Metric) -> float:
+    cost = _as_cost(metric, candidate.means[metric.name].value)
+    return inf if cost is None else cost
 
 
-def _badness(candidate: Candidate, quality: Metric) -> float:
-    cost = _as_cost(quality, _value(candidate, quality.name))
-    return float("inf") if cost is None else cost
-
-
-def _rows_by(
-    groups: Sequence[tuple[Mapping[str, Hashable], Sequence[Row]]],
-) -> list[tuple[str, Sequence[Row]]]:
-    return [(describe(params), rows) for params, rows in groups]
-
-
-def _tradeoffs(
-    axes: Sequence[Metric], rows: Mapping[str, Sequence[Row]], chosen: Candidate, other: Candidate
-) -> tuple[Tradeoff, ...]:
-    partners = {(row.input, row.seed): row for row in rows[other.name]}
-    pairs = [
-        (row, partners[row.input, row.seed]) for row in rows[chosen.name] if (row.input, row.seed) in partners
-    ]
+def _tradeoffs(axes: Sequence[Metric], chosen: Sequence[Row], other: Sequence[Row]) -> tuple[Tradeoff, ...]:
+    partners = {(row.input, row.seed): row for row in other}
+    pairs = [(row, partners[row.input, row.seed]) for row in chosen if (row.input, row.seed) in partners]
     found = []
     for axis in axes:
         scored = [(one, two) for one, two in pairs if axis.name in one.values and axis.name in two.values]
@@ -321,38 +320,37 @@ def _tradeoffs(
     return tuple(found)
 
 
-def _say_chosen(
-    chosen: Candidate,
-    other: Candidate | None,
-    tradeoffs: Sequence[Tradeoff],
-    unmeasured: Sequence[str],
-    cost: Metric | None,
-    n_passing: int,
-    n_candidates: int,
-) -> str:
-    gates = "every gate that was measured" if unmeasured else "every gate"
-    words = f"Use {chosen.name}: "
+def _say_chosen(found: Recommendation, chosen: Candidate) -> str:
+    gates = "every gate that was measured" if found.unmeasured else "every gate"
+    n_passing, n_candidates = len(found.passing), len(found.candidates)
     if n_candidates == 1:
-        words += f"the only configuration, and it passes {gates}"
+        words = f"Use {chosen.name}: the only configuration, and it passes {gates}"
     else:
-        words += f"{n_passing} of {n_candidates} configurations pass {gates}"
-        words += ", and of these it costs least" if cost is not None and n_passing > 1 else ""
-    if cost is not None:
-        value = chosen.means[cost.name].value
-        words += f" ({cost.name} {three_digits(value or 0.0)} {cost.unit})"
+        words = f"Use {chosen.name}: {n_passing} of {n_candidates} configurations pass {gates}"
+        words += ", and of these it costs least" if found.cost is not None and n_passing > 1 else ""
+    if found.cost is not None:
+        value = chosen.means[found.cost.name].value
+        words += f" ({found.cost.name} {three_digits(value or 0.0)} {found.cost.unit})"
     words += "."
-    if other is not None:
-        words += f" Beside {other.name}, the best in quality: {'; '.join(one.text() for one in tradeoffs)}."
-    if unmeasured:
-        words += f" Not measured in any configuration, so not yet to be released: {', '.join(unmeasured)}."
+    if found.other is not None:
+        changes = "; ".join(one.text() for one in found.tradeoffs)
+        words += f" Beside {found.other.name}, the best in quality: {changes}."
+    if found.unmeasured:
+        missing = ", ".join(found.unmeasured)
+        words += f" Not measured in any configuration, so not yet to be released: {missing}."
     return words
 
 
-def _say_none(nearest: Candidate, n_candidates: int, unmeasured: Sequence[str]) -> str:
-    missed = [line for line in nearest.lines if line.metric in nearest.missed]
-    lines = [f"{line.metric} {three_digits(line.value or 0.0)} instead of {line.limit}" for line in missed]
-    lines += [f"{name} not measured" for name in nearest.absent if name not in unmeasured]
-    words = f"None of {n_candidates} configurations passes. Nearest is {nearest.name}: {'; '.join(lines)}."
+def _say_none(found: Recommendation) -> str:
+    nearest, unmeasured = found.nearest, found.unmeasured
+    words = f"None of {len(found.candidates)} configurations passes."
+    if nearest is not None:
+        missed = [line for line in nearest.lines if line.metric in nearest.missed]
+        lines = [
+            f"{line.metric} {three_digits(line.value or 0.0)} instead of {line.limit}" for line in missed
+        ]
+        lines += [f"{name} not measured" for name in nearest.absent if name not in unmeasured]
+        words += f" Nearest is {nearest.name}: {'; '.join(lines)}." if lines else ""
     if unmeasured:
         words += f" Not measured in any configuration: {', '.join(unmeasured)}."
     return words

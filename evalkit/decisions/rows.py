@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import UsageError
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import MIN_LEVELS
 from evalkit.types import Metric
 
@@ -56,9 +57,15 @@ class Row:
             return self.name
         return self.portrait, self.speech
 
+    def value(self, metric: str) -> float | None:
+        """Return the value of a clip that there is; of an attempt that failed, only that it failed."""
+        if metric == ERROR_RATE.name:
+            return float(self.failure is not None)
+        return None if self.failure is not None else self.values.get(metric)
+
     def why_absent(self, metric: str) -> str:
         """Say why a metric has no value here."""
-        return self.failure or self.absent.get(metric, "not measured")
+        return self.failure or self.absent.get(metric, "not in the run")
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ class Table:
         UsageError
             If a parameter or its value does not occur; the message names those that do.
         """
+        if not wanted:
+            return self
         rows = self.rows
         for name, value in wanted.items():
             known = list(dict.fromkeys(row.params[name] for row in self.rows if name in row.params))
@@ -116,8 +125,7 @@ class Table:
             rows = tuple(row for row in rows if row.params.get(name) == value)
         if not rows:
             raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
-        title = f"{self.title}, {describe(wanted)}" if wanted else self.title
-        return replace(self, title=title, rows=rows)
+        return replace(self, title=f"{self.title}, {describe(wanted)}", rows=rows)
 
     def configurations(self) -> list[dict[str, Hashable]]:
         """Return each combination of swept parameters that occurs, in order of appearance."""

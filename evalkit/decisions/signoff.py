@@ -8,19 +8,21 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import binomtest
 
 from evalkit.decisions.policy import RUN_COMPLETE
 from evalkit.decisions.rows import describe, shared_factors
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.types import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalkit.decisions.policy import Policy, Rule, Waiver
     from evalkit.decisions.rows import Row, Table
-    from evalkit.types import Interval, Metric
+    from evalkit.types import Metric
 
 
 class Status(StrEnum):
@@ -254,8 +256,7 @@ def judge(
     if summary is not None:
         estimate = summary
     elif rule.metric == ERROR_RATE.name:
-        failed = np.array([float(row.failure is not None) for row in rows])
-        estimate, n_scored = estimate_mean(failed), n_attempted
+        estimate, n_scored = _error_rate(rows), n_attempted
     elif rule.per == "clip" and scored:
         worst = max((row.values[rule.metric] for row in scored), key=lambda value: overshoot(rule, value))
         estimate = Estimate(worst, None, n_scored)
@@ -281,6 +282,15 @@ def judge(
         evidence="; ".join(faults) or "met",
         why=rule.why,
     )
+
+
+def _error_rate(rows: Sequence[Row]) -> Estimate:
+    """Return the share of attempts that failed, with its exact interval (Clopper & Pearson, 1934)."""
+    if not rows:
+        return Estimate(None, None, 0, "nothing was attempted")
+    n_failed = sum(row.failure is not None for row in rows)
+    interval = binomtest(n_failed, len(rows)).proportion_ci(0.95, method="exact")
+    return Estimate(n_failed / len(rows), Interval(float(interval.low), float(interval.high)), len(rows))
 
 
 def overshoot(rule: Rule, value: float) -> float:

@@ -24,6 +24,8 @@ SHORT_PEAK_S = 0.1
 FULL = 0.95
 """Share of a GPU's memory above which a warning is due."""
 
+_NOTABLE_MIB, _NOTABLE_SHARE = 32, 0.1
+
 
 class ProfileError(EvalkitError):
     """A record of a profile that cannot be read, or a profiler that could not start."""
@@ -270,7 +272,7 @@ class Profile:
         if self.pss_mib.peak is not None and self.pss_mib.peak_time_s is not None:
             at = int(np.searchsorted(self.rss_mib.times_s, self.pss_mib.peak_time_s))
             resident_mib = float(self.rss_mib.values[at])
-            if self.pss_mib.peak < 0.9 * resident_mib:
+            if resident_mib - self.pss_mib.peak > max(_NOTABLE_MIB, _NOTABLE_SHARE * resident_mib):
                 yield (
                     f"the processes share memory: {resident_mib:.0f} MiB resident are "
                     f"{self.pss_mib.peak:.0f} MiB when each shared page counts once"

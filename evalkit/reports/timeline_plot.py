@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from evalkit.profiling.profile import GpuUse, Profile
 
 _N_DRAWN = 1500
-_NEAR_S = 0.02
-_WORDS = {"first_frame": "first frame", "saved": "saved", "loaded": "models loaded", "speech": "speech"}
+_WIDTH = 0.0085
+_WORDS = {"loaded": "models loaded", "speech": "speech there"}
+_FIRST_NAMED = {"first_frame": 0, "saved": 1, "loaded": 2}
 
 
 def draw_timeline(profile: Profile, events: Sequence[Event] = ()) -> Figure:
@@ -121,18 +122,18 @@ def _finding(series: Series, events: Sequence[Event]) -> str:
 
 
 def _name_events(axes: Axes, events: Sequence[Event]) -> None:
-    """Write what happened along the top, as far as there is room."""
+    """Write what happened along the top, as far as there is room; what people ask for first goes first."""
     left, right = axes.get_xlim()
-    free_from = -1.0
-    for event in events:
+    taken: list[tuple[float, float]] = []
+    for event in sorted(events, key=lambda event: _FIRST_NAMED.get(event["name"], len(_FIRST_NAMED))):
         place = (event["time_s"] - left) / (right - left)
         word = _word(event)
-        width = 0.011 * len(word)
+        width = _WIDTH * (len(word) + 1)
         ends = place > 1 - width
         begin = place - width if ends else place
-        if begin < free_from:
+        if any(begin < other_end and other < begin + width for other, other_end in taken):
             continue
-        free_from = begin + width + _NEAR_S
+        taken.append((begin, begin + width))
         axes.text(
             place, 0.99, f"{word} " if ends else f" {word}", fontsize=8, color=GREY, va="top",
             ha="right" if ends else "left", transform=axes.transAxes,
@@ -143,5 +144,5 @@ def _word(event: Event) -> str:
     name = str(event["name"])
     if name == "clip":
         index = event["detail"].get("index")
-        return "clip" if index is None else f"clip {index + 1}"
+        return "clip done" if index is None else f"clip {index + 1} done"
     return _WORDS.get(name, name.replace("_", " "))

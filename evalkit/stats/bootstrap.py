@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 MIN_VALUES = 5
 """With fewer independent values a bootstrap promises more than it can hold, and there is no interval."""
-MIN_LEVELS = 6
-"""Levels a factor needs before a result can be carried over to levels not seen: with fewer, no flip of their signs
-reaches p = 0.05, and intervals from resampling them are known to be too narrow."""
+MIN_LEVELS = 12
+"""Levels a factor needs before a result is carried over to levels not seen. With fewer, flipping their signs cannot
+give a p that survives a correction for forty metrics, and intervals from resampling them are known to be too narrow."""
 N_RESAMPLES = 5000
 _CELLS_AT_ONCE = 4_000_000
 _ROUNDING = 1e-12
@@ -105,7 +105,7 @@ def estimate_mean(
 def random_factors(factors: Mapping[str, Sequence[Hashable]]) -> dict[str, Sequence[Hashable]]:
     """Return the factors with enough levels for an answer about levels not seen.
 
-    >>> list(random_factors({"portrait": "aabbcc", "speech": "uvwxyz"}))
+    >>> list(random_factors({"portrait": "aabbccddeeff", "speech": "mnopqrstuvwx"}))
     ['speech']
     """
     return {name: levels for name, levels in factors.items() if len(set(levels)) >= MIN_LEVELS}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import ceil, exp, inf, lgamma, log2, sqrt
 from typing import TYPE_CHECKING
 
-from scipy.special import ndtri
-from scipy.stats import nct, t
+from scipy.optimize import brentq
+from scipy.special import nctdtr, ndtri, stdtrit
 
 from evalkit.stats.bootstrap import finite
 
@@ -68,13 +68,10 @@ def minimum_detectable_effect(
     """
     if n < 2:
         return None
-    low, high = 0.0, 1.0
-    while _power(high, n, alpha) < power:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _power(middle, n, alpha) < power else (low, middle)
-    return high * spread
+    highest = 1.0
+    while _power(highest, n, alpha) < power:
+        highest *= 2
+    return spread * float(brentq(lambda ratio: _power(ratio, n, alpha) - power, 0.0, highest, xtol=1e-9))
 
 
 def n_pairs_needed(spread: float, effect: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
@@ -123,5 +120,4 @@ def _power(ratio: float, n: int, alpha: float) -> float:
         return 0.0
     if ratio * sqrt(n) > 35:  # certain, and beyond what the noncentral distribution can be computed for
         return 1.0
-    critical = t.ppf(1 - alpha / 2, n - 1)
-    return float(nct.sf(critical, n - 1, ratio * sqrt(n)))
+    return 1 - float(nctdtr(n - 1, ratio * sqrt(n), stdtrit(n - 1, 1 - alpha / 2)))

@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from evalkit.stats.bootstrap import Codes
     from evalkit.types import FloatArray
 
 MAX_EXACT_UNITS = 14
 """Up to here all 2**n patterns of signs are tried; beyond, random ones."""
 N_PATTERNS = 9999
-_CELLS_AT_ONCE = 4_000_000
 _TIE = 1e-9
 
 
@@ -89,10 +87,14 @@ def sign_flip_test(
     codes = [code_levels(levels) for levels in random_factors(factors or {}).values()]
     if len(codes) > 2:
         raise ValueError(f"at most two factors can be tested together, not {len(codes)}")
-    units = codes or [np.arange(differences.size)]
-    return max(
-        (_flip(differences, unit, codes, seed) for unit in units), key=lambda test: (test.p, -test.n_units)
-    )
+    if len(codes) < 2:
+        units = codes[0] if codes else np.arange(differences.size)
+        sums: FloatArray = np.bincount(units, weights=differences).astype(np.float64)
+        return _flip(sums[:, None], seed)
+    table = np.zeros((int(codes[0].max()) + 1, int(codes[1].max()) + 1))
+    np.add.at(table, (codes[0], codes[1]), differences)
+    either = (_flip(table, seed), _flip(table.T, seed))
+    return max(either, key=lambda test: (test.p, -test.n_units))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -125,17 +127,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _flip(differences: FloatArray, units: Codes, codes: Sequence[Codes], seed: int) -> FlipTest:
-    """Flip the signs of whole units."""
-    n_units = int(units.max()) + 1
+def _flip(table: FloatArray, seed: int) -> FlipTest:
+    """Flip the signs of whole rows of a table of sums: units by levels of the other factor, if there is one."""
+    n_units = table.shape[0]
     exact = n_units <= MAX_EXACT_UNITS
     signs = _all_patterns(n_units) if exact else _random_patterns(n_units, seed)
-    observed = _statistic(np.ones((1, n_units)), differences, units, codes)[0]
-    step = max(1, _CELLS_AT_ONCE // differences.size)
-    n_as_far = 0
-    for start in range(0, len(signs), step):
-        flipped = _statistic(signs[start : start + step], differences, units, codes)
-        n_as_far += int(np.count_nonzero(flipped >= observed * (1 - _TIE)))
+    observed = _distances(np.ones((1, n_units)), table)[0]
+    n_as_far = int(np.count_nonzero(_distances(signs, table) >= observed * (1 - _TIE)))
     p = n_as_far / len(signs) if exact else (n_as_far + 1) / (len(signs) + 1)
     return FlipTest(float(p), n_units, exact)
 
@@ -153,29 +151,21 @@ def _random_patterns(n: int, seed: int) -> FloatArray:
     return patterns
 
 
-def _statistic(
-    signs: FloatArray, differences: FloatArray, units: Codes, codes: Sequence[Codes]
-) -> FloatArray:
-    """Return how far each pattern moves the sum from zero; in clustered standard errors for two factors."""
-    if len(codes) < 2:  # the squares of the flipped sums do not change: dividing by them would change nothing
-        sums = np.bincount(units, weights=differences)
-        plain: FloatArray = np.abs(signs @ sums)
-        return plain
-    flipped = signs[:, units] * differences
-    by_first, by_second = (_squared_sums(flipped, code) for code in codes)
-    cells = code_levels(list(zip(codes[0].tolist(), codes[1].tolist(), strict=True)))
-    variance = by_first + by_second - _squared_sums(flipped, cells)
-    variance = np.where(variance > 0, variance, np.maximum(by_first, by_second))
-    total = np.abs(flipped.sum(axis=1))
-    studentised: FloatArray = np.divide(
-        total, np.sqrt(variance), out=np.zeros_like(total), where=variance > 0
+def _distances(signs: FloatArray, table: FloatArray) -> FloatArray:
+    """Return how far each pattern moves the total from zero; in two-way clustered standard errors for two factors.
+
+    The squared sums of units and of cells are the same for every pattern, only those of the other factor change. With
+    one factor nothing changes, and dividing by it would change nothing either.
+    """
+    columns = signs @ table
+    totals: FloatArray = np.abs(columns.sum(axis=1))
+    if table.shape[1] == 1:
+        return totals
+    of_units, of_cells = (table.sum(axis=1) ** 2).sum(), (table**2).sum()
+    of_others = (columns**2).sum(axis=1)
+    variances = of_units + of_others - of_cells
+    variances = np.where(variances > 0, variances, np.maximum(of_units, of_others))
+    distances: FloatArray = np.divide(
+        totals, np.sqrt(variances), out=np.zeros_like(totals), where=variances > 0
     )
-    return studentised
-
-
-def _squared_sums(values: FloatArray, codes: Codes) -> FloatArray:
-    """Return, for each row, the sum over levels of the squared sum of the level."""
-    membership = np.zeros((codes.size, int(codes.max()) + 1))
-    membership[np.arange(codes.size), codes] = 1.0
-    squared: FloatArray = ((values @ membership) ** 2).sum(axis=1)
-    return squared
+    return distances

@@ -54,10 +54,10 @@ def test_interval_of_independent_values_holds_the_truth_as_often_as_it_says(n: i
 
 def test_interval_over_portraits_and_speech_holds_the_truth_where_an_independent_one_does_not() -> None:
     rng = np.random.default_rng(0)
-    portraits, speeches = np.repeat(np.arange(8), 8).tolist(), np.tile(np.arange(8), 8).tolist()
+    portraits, speeches = np.repeat(np.arange(12), 12).tolist(), np.tile(np.arange(12), 12).tolist()
     held = {"clustered": 0, "independent": 0}
     for trial in range(200):
-        values = rng.normal(size=(8, 1)) + rng.normal(size=(1, 8)) + 0.5 * rng.normal(size=(8, 8))
+        values = rng.normal(size=(12, 1)) + rng.normal(size=(1, 12)) + 0.5 * rng.normal(size=(12, 12))
         factors = {"portrait": portraits, "speech": speeches}
         for name, shared in (("clustered", factors), ("independent", None)):
             interval = estimate_mean(values.ravel(), shared, n_resamples=600, seed=trial).interval
@@ -89,7 +89,7 @@ def test_a_factor_with_few_levels_is_taken_as_given() -> None:
     assert list(random_factors({"portrait": few, "speech": enough})) == ["speech"]
     values = np.random.default_rng(2).normal(size=12)
     assert estimate_mean(values, {"portrait": few}) == estimate_mean(values)
-    assert MIN_LEVELS == 6  # 2 ** (1 - 6) is the first below 0.05
+    assert 40 * 2.0 ** (1 - MIN_LEVELS) < 0.05 < 40 * 2.0 ** (3 - MIN_LEVELS)
 
 
 @pytest.mark.parametrize(

@@ -70,15 +70,15 @@ def test_many_equal_differences_are_never_impossible() -> None:
 
 
 def test_differences_of_one_portrait_change_sign_together() -> None:
-    values = np.random.default_rng(1).normal(0.3, 1.0, (7, 4))
-    clustered = sign_flip_test(values.ravel(), {"portrait": np.repeat(np.arange(7), 4).tolist()})
+    values = np.random.default_rng(1).normal(0.3, 1.0, (12, 4))
+    clustered = sign_flip_test(values.ravel(), {"portrait": np.repeat(np.arange(12), 4).tolist()})
     assert clustered.p == sign_flip_test(values.mean(axis=1)).p
-    assert clustered.n_units == 7
+    assert clustered.n_units == 12
 
 
 def test_two_factors_agree_with_a_plain_loop() -> None:
     """The two-way standard error written out, for every pattern of signs of either factor."""
-    values = np.random.default_rng(2).normal(0.3, 1.0, (6, 7))
+    values = np.random.default_rng(2).normal(0.3, 1.0, (12, 13))
 
     def studentised(table: np.ndarray) -> float:
         variance = (table.sum(axis=1) ** 2).sum() + (table.sum(axis=0) ** 2).sum() - (table**2).sum()
@@ -87,21 +87,21 @@ def test_two_factors_agree_with_a_plain_loop() -> None:
         return abs(table.sum()) / np.sqrt(variance)
 
     expected = []
-    for n, axis in ((6, 0), (7, 1)):
+    for n, axis in ((12, 0), (13, 1)):
         patterns = [np.array(signs) for signs in itertools.product([1, -1], repeat=n)]
         stats = [studentised(values * (signs[:, None] if axis == 0 else signs)) for signs in patterns]
         expected.append(np.mean(np.array(stats) >= studentised(values) * (1 - 1e-9)))
     factors = {
-        "portrait": np.repeat(np.arange(6), 7).tolist(),
-        "speech": np.tile(np.arange(7), 6).tolist(),
+        "portrait": np.repeat(np.arange(12), 13).tolist(),
+        "speech": np.tile(np.arange(13), 12).tolist(),
     }
     assert sign_flip_test(values.ravel(), factors).p == pytest.approx(max(expected), abs=1e-12)
 
 
 def test_three_factors_are_refused() -> None:
-    levels = list(range(8))
+    levels = list(range(12))
     with pytest.raises(ValueError, match="at most two factors"):
-        sign_flip_test(np.arange(8.0), {"a": levels, "b": levels, "c": levels})
+        sign_flip_test(np.arange(12.0), {"a": levels, "b": levels, "c": levels})
 
 
 def count_false_alarms(sizes: tuple[int, int], portrait: float, speech: float) -> int:
@@ -126,7 +126,7 @@ def count_false_alarms(sizes: tuple[int, int], portrait: float, speech: float) -
 
 @pytest.mark.parametrize(
     ("sizes", "portrait", "speech"),
-    [((3, 4), 0.0, 0.0), ((12, 1), 0.0, 0.0), ((8, 8), 0.0, 1.0), ((8, 7), 1.0, 1.0)],
+    [((3, 4), 0.0, 0.0), ((12, 1), 0.0, 0.0), ((12, 3), 1.0, 0.0), ((12, 12), 1.0, 1.0)],
 )
 def test_false_alarms_among_200_null_comparisons(
     sizes: tuple[int, int], portrait: float, speech: float
