@@ -71,7 +71,9 @@ def test_a_tracker_that_fails_fails_who_needs_it(clip: Path, monkeypatch: pytest
     def fail(*_: object) -> None:
         raise MemoryError("no room")
 
-    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(clip.with_name("cache")))  # other tests look at the same picture
+    monkeypatch.setenv(
+        "EVALKIT_CACHE_DIR", str(clip.with_name("cache"))
+    )  # other tests look at the same picture
     monkeypatch.setattr(PictureTracker, "update", fail)
     result = runner.measure(str(clip), [Brightness()])
     assert [m.reason for m in result.measurements] == [Reason.EVALUATOR_FAILED]
