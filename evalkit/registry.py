@@ -40,7 +40,8 @@ def load(group: str, name: str) -> Any:
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"no {group} named {name!r}{hint} (there are: {', '.join(sorted(found))})")
+        kind = group.rpartition(".")[2].removesuffix("s")
+        raise UsageError(f"no {kind} is named {name!r}{hint} (there are: {', '.join(sorted(found))})")
     try:
         return found[name].load()
     except Exception as error:

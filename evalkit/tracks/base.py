@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _IMPORTING = Lock()
+_BLOCK_ROWS = 1024
 
 
 def load_library(name: str) -> Any:
@@ -76,23 +78,29 @@ class Rows:
     def __init__(self, name: str, columns: tuple[str, ...]) -> None:
         self.name = name
         self.columns = columns
-        self._times: list[float] = []
-        self._rows: list[NDArray[np.float32]] = []
-        self._empty = np.full(len(columns), np.nan, dtype=np.float32)
+        self._times = array("d")
+        self._valid = bytearray()
+        self._blocks: list[NDArray[np.float32]] = []
 
     def append(self, time_s: float, row: NDArray[np.float32] | None) -> None:
         """Add one moment; ``None`` where nothing was observed."""
+        place = len(self._times) % _BLOCK_ROWS
+        if place == 0:
+            self._blocks.append(np.full((_BLOCK_ROWS, len(self.columns)), np.nan, dtype=np.float32))
+        if row is not None:
+            self._blocks[-1][place] = row
         self._times.append(time_s)
-        self._rows.append(self._empty if row is None else row.astype(np.float32, copy=False))
+        self._valid.append(row is not None)
 
     def track(self, facts: dict[str, object] | None = None) -> Track:
         """Return everything added so far."""
-        values = np.array(self._rows, dtype=np.float32).reshape(len(self._times), len(self.columns))
+        n = len(self._times)
+        empty = np.empty((0, len(self.columns)), dtype=np.float32)
         return Track(
             self.name,
             self.columns,
             np.array(self._times, dtype=np.float64),
-            values,
-            np.array([row is not self._empty for row in self._rows], dtype=bool),
+            np.concatenate([empty, *self._blocks])[:n],
+            np.frombuffer(self._valid, dtype=bool).copy(),
             facts or {},
         )

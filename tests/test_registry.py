@@ -1,0 +1,86 @@
+"""Plug-ins of other distributions: found, used, and told apart when broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evalkit import registry
+from evalkit.errors import UsageError
+from evalkit.testing.media import write_clip
+
+_PLUGIN = """
+from evalkit.types import Measurement, Metric
+
+FRAMES = Metric("counting.frames", "1", "band", "how many frames there are")
+
+
+class Counting:
+    name, version, metrics, tracks = "counting", 7, (FRAMES,), ("picture",)
+
+    def evaluate(self, facts, tracks):
+        yield Measurement(FRAMES, float(len(tracks["picture"])), n=len(tracks["picture"]), coverage=1.0)
+"""
+
+
+def _install(folder: Path, distribution: str, module: str, source: str, entry: str) -> None:
+    """Lay a distribution out as an installer would."""
+    (folder / f"{module}.py").write_text(source)
+    info = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[evalkit.evaluators]\n{entry}\n")
+
+
+def _run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "evalkit", *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+
+
+def test_an_evaluator_of_another_distribution_measures_beside_ours(tmp_path: Path) -> None:
+    _install(tmp_path, "evalkit-counting", "counting", _PLUGIN, "counting = counting:Counting")
+    clip = write_clip(tmp_path / "clip.mp4", [np.full((32, 32, 3), 5 * k, dtype=np.uint8) for k in range(12)])
+    assert "counting (version 7)" in _run(tmp_path, "list").stdout
+    done = _run(tmp_path, "evaluate", clip, "--only", "counting,technical", "--json", tmp_path / "r.json")
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads((tmp_path / "r.json").read_text())
+    assert result["metrics"]["counting.frames"]["value"] == 12
+    assert result["versions"]["evaluator counting"] == "7"
+    assert "technical.fps" in result["metrics"]
+
+
+def test_a_plugin_that_does_not_import_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    _install(tmp_path, "evalkit-broken", "broken", "import a_module_that_is_not_there", "broken = broken:X")
+    done = _run(tmp_path, "evaluate", "clip.mp4", "--only", "broken")
+    assert done.returncode == 2
+    assert (
+        "plug-in 'broken' (broken:X) does not load: No module named 'a_module_that_is_not_there'"
+        in done.stderr
+    )
+
+
+def test_two_plugins_of_one_name_are_refused(tmp_path: Path) -> None:
+    _install(tmp_path, "evalkit-usurper", "usurper", _PLUGIN, "lip_sync = usurper:Counting")
+    done = _run(tmp_path, "evaluate", "clip.mp4", "--only", "lip_sync")
+    assert done.returncode == 2
+    assert "two plug-ins are named 'lip_sync'" in done.stderr
+
+
+def test_listing_names_imports_no_plugin() -> None:
+    program = (
+        "import sys\nfrom evalkit import registry\nregistry.names(registry.EVALUATORS)\n"
+        "sys.exit('evalkit.evaluators.lip_sync' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_an_unknown_name_lists_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"no evaluator is named 'zzz' \(there are: .*lip_sync"):
+        registry.load(registry.EVALUATORS, "zzz")
