@@ -26,6 +26,7 @@ from evalkit.runs.run import (
     TRIAL_FILE,
     TRIALS_FOLDER,
     DamagedFileError,
+    read_file,
     read_trial,
     write_file,
     write_json,
@@ -111,6 +112,7 @@ def open_todo(preparation: Preparation, folder: Path) -> Todo:
         raise UsageError(
             f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
         )
+    _former_facts(folder)
     todo = Todo([], [], [], [])
     for trial in preparation.trials:
         try:
@@ -298,7 +300,7 @@ class _Sweep:
             planned = self._pending.pop(0)
             folder = self._trials_folder / f".{planned.id}.{uuid.uuid4().hex}.part"
             folder.mkdir()
-            lane.making = _Active(planned, folder, datetime.now(UTC).isoformat(timespec="seconds"))
+            lane.making = _Active(planned, folder, _now())
             self._submit(index, lane.making, GENERATE, executor)
 
     def _submit(self, index: int, active: _Active, stage: str, executor: Executor) -> None:
@@ -413,13 +415,10 @@ class _Sweep:
 
     def _facts(self) -> RunFacts:
         preparation = self._preparation
-        try:
-            created_at = Run.open(self._folder).facts.created_at
-        except UsageError:
-            created_at = datetime.now(UTC).isoformat(timespec="seconds")
+        former = _former_facts(self._folder)
         plain = preparation.config.to_dict()
         return RunFacts(
-            created_at=created_at,
+            created_at=former.created_at if former is not None else _now(),
             config=plain,
             config_hash=hash_of(plain),
             generator=preparation.deciders.generator,
@@ -433,6 +432,25 @@ class _Sweep:
             weights={},
             notes=preparation.notes,
         )
+
+
+def _former_facts(folder: Path) -> RunFacts | None:
+    """Read what an earlier call wrote; None where there is nothing, or nothing that can be read: it is written anew.
+
+    Raises
+    ------
+    UsageError
+        If a newer evalkit wrote it.
+    """
+    path = folder / RUN_FILE
+    try:
+        return read_file(path, RunFacts) if path.is_file() else None
+    except DamagedFileError:
+        return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _failure_of(message: Finished, active: _Active) -> TrialFailure | None:
