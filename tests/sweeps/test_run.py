@@ -18,7 +18,8 @@ from evalkit.errors import UsageError
 from evalkit.runs import Run, Trial
 from evalkit.sweeps import run as run_module
 from evalkit.sweeps.prepare import prepare_sweep
-from evalkit.sweeps.run import Progress, SweepError, expected_s, open_todo, run_sweep
+from evalkit.sweeps.run import Progress, SweepError, run_sweep
+from evalkit.sweeps.todo import expected_s, open_todo
 
 Made = Callable[[], list[int]]
 
