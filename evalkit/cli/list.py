@@ -10,9 +10,14 @@ _ARROWS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 
 @click.command("list")
 def list_metrics() -> None:
     """List the installed evaluators and their metrics."""
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
     from evalkit.runner import load_evaluators  # noqa: PLC0415 - numpy and the evaluators load here
 
-    for evaluator in load_evaluators():
+    try:
+        evaluators = load_evaluators()
+    except EvalkitError as error:
+        raise click.ClickException(str(error)) from None
+    for evaluator in evaluators:
         click.echo(f"{evaluator.name} (version {evaluator.version})")
         for metric in evaluator.metrics:
             unit = "" if metric.unit == "1" else f" [{metric.unit}]"

@@ -98,10 +98,9 @@ def origin_s(container: av.container.InputContainer) -> float:
 
 
 def _video_facts(container: av.container.InputContainer, path: str) -> VideoFacts | None:
-    streams = [stream for stream in container.streams.video if not _is_cover_art(stream)]
-    if not streams:
+    stream = picture_stream(container)
+    if stream is None:
         return None
-    stream = streams[0]
     frame = _first_frame(container, stream)
     if frame is None:
         raise ClipError("undecodable_video", path, "has a picture stream of which no frame can be decoded")
@@ -143,8 +142,12 @@ def display_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, in
     return width, height
 
 
-def _is_cover_art(stream: av.VideoStream) -> bool:
-    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+def picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """Return the first picture stream that is no cover art."""
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    return None
 
 
 def _first_frame(

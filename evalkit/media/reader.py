@@ -13,7 +13,7 @@ import av
 import av.error
 import numpy as np
 
-from evalkit.media.probe import open_container, origin_s
+from evalkit.media.probe import open_container, origin_s, picture_stream
 from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ CUT_TOLERANCE_S = 0.5
 """A file that ends this much before its announced end, and by 2 % of its length, is cut off."""
 GAP_TOLERANCE_S = 0.02
 """Sound timestamps may wander by this much before silence is put in, or samples are dropped."""
-LONGEST_GAP_S = 600.0
+LONGEST_GAP_S = 60.0
 """A jump beyond this is taken for a broken timestamp, not for silence."""
 SOUND_CHUNK_S = 2.0
 
@@ -121,7 +121,8 @@ class Reader:
             voice = _Sound(self._rates, zero_s, self.decoded) if sound else None
             streams: list[av.VideoStream | av.AudioStream] = []
             if picture is not None:
-                video = container.streams.video[0]
+                video = picture_stream(container)
+                assert video is not None  # noqa: S101 - the probe found it
                 video.thread_type = "AUTO"
                 streams.append(video)
             if voice is not None:
