@@ -1,0 +1,1 @@
+"""The generator that runs anywhere: motion model, renderer, encoder."""

@@ -1,0 +1,396 @@
+"""The generator that runs anywhere: one portrait, any speech, two processor cores."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import GenerationError, RequestError
+from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.reference import features
+from pipeline.reference.encoder import SOUND_RATE_HZ, VideoWriter, frame_rate, settle
+from pipeline.reference.face import Expression, FaceModel
+from pipeline.reference.motion import N_MOUTH, STYLES, MotionModel, MotionStream, Solver
+from pipeline.reference.renderer import Renderer
+from pipeline.reference.scene import draw_scene, place_mark
+from pipeline.reference.style import read_scene, read_style, wants_brand
+from pipeline.request import (
+    CLIP,
+    FIRST_FRAME,
+    LOADED,
+    SAVED,
+    SPEECH,
+    GenerationRequest,
+    GenerationResult,
+    check_files,
+)
+from pipeline.sound import iterate_sound
+from pipeline.speech.stage import check_sound, prepare_sound
+from pipeline.video import measure_video, new_video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from fractions import Fraction
+
+    from numpy.typing import NDArray
+
+    from pipeline.reference.portrait import Framed
+
+    Picture = NDArray[np.uint8]
+    FloatArray = NDArray[np.float64]
+
+WEIGHTS = Path(__file__).with_name("weights")
+
+_OWN_PORTRAIT = "astronaut"
+_SMILE, _FROWN = 0.5, 0.25  # of a full smile, for a standard deviation of the style up or down
+_BREATHS_PER_S = 0.26
+_BREATH = 0.012  # eye distances
+_PARAMETERS = {
+    "size": "size of the picture; the portrait is cropped, or its background widened, to fit",
+    "num_clip": "clips to make at most",
+    "infer_frames": "frames a clip: motion is made, and with online decoding written, a clip at a time",
+    "fps": "frames a second; motion is made at 25 a second and interpolated",
+    "sample_steps": "Euler steps of the flow from noise to motion",
+    "sample_guide_scale": "how far the motion is driven beyond what sound and style suggest; doubles the evaluations",
+    "enable_online_decode": "frames are drawn and written clip by clip instead of after the motion of all clips",
+    "offload_model": "where there is a GPU, the motion model is on it only while it works",
+    "prompt": "manner (smiling, nodding, lively, calm, serious …), scene behind the person, whether a brand mark shows",
+    "image": "the portrait; scikit-image's astronaut where none is given",
+    "audio": "what is spoken",
+    "text": "what is spoken, by espeak-ng",
+    "language": "of the text",
+    "voice": "for the text",
+    "base_seed": "the same seed gives the same motion",
+    "brand_mark": "placed in the scene where the prompt asks for a brand, mark or logo",
+}
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """All that is fixed for one video."""
+
+    renderer: Renderer
+    stream: MotionStream
+    rate: Fraction
+    n_frames: int
+    infer_frames: int
+    smile: float
+
+    @property
+    def n_clips(self) -> int:
+        return math.ceil(self.n_frames / self.infer_frames)
+
+
+class ReferenceGenerator(Generator):
+    """Portrait and speech to talking video, by a small diffusion model of motion and a mesh renderer.
+
+    Parameters
+    ----------
+    device : str, optional
+        Where the motion model runs, in torch's words; the first GPU where there is one, else the processor.
+    """
+
+    name = "reference"
+    version = "1"
+
+    def __init__(self, *, device: str | None = None) -> None:
+        self._wanted_device = device
+        self._model: MotionModel | None = None
+        self._face: FaceModel | None = None
+        self._weights: dict[str, str] = {}
+        self._load_s: float | None = None
+
+    def describe(self) -> Description:
+        """Say what it is and what it heeds."""
+        return Description(
+            name=self.name,
+            version=self.version,
+            summary="animates a portrait on any computer: motion by flow matching, drawn with the face mesh",
+            parameters=_PARAMETERS,
+            settings={
+                "type": "object",
+                "properties": {"device": {"type": "string", "description": "as torch names it: cpu, cuda:0"}},
+            },
+        )
+
+    def check(self, request: GenerationRequest) -> None:
+        """Check files, the sound, the text and its language, and that the portrait shows one face that can be used."""
+        self._check(request)
+        check_sound(request)
+
+    def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
+        """Say, step by step, what `generate` would do."""
+        self._check(request)
+        duration_s = check_sound(request)
+        clips = "as many as the speech needs"
+        if duration_s is not None:
+            clips = str(request.n_clips(duration_s))
+        scene = read_scene(request.prompt)
+        speech = (
+            f"speak {request.text!r} ({request.language})"
+            if request.text is not None
+            else f"read {request.audio}"
+        )
+        steps = [
+            speech,
+            (
+                f"frame {request.image or _OWN_PORTRAIT} to {request.width} x {request.height}, "
+                + (f"before a drawn scene: {scene}" if scene else "before its own background")
+            ),
+            (
+                f"make {clips} clips of {request.infer_frames} frames at {request.fps:g} a second, "
+                f"{request.sample_steps} steps, guidance {request.sample_guide_scale:g}, seed {request.base_seed}"
+            ),
+            f"write {out_path} "
+            + ("clip by clip" if request.enable_online_decode else "after the last clip"),
+        ]
+        if request.brand_mark is not None:
+            shown = "place" if wants_brand(request.prompt) else "leave out (the prompt does not ask for it)"
+            steps.insert(2, f"{shown} the brand mark {request.brand_mark}")
+        return Plan(steps=tuple(steps))
+
+    def load(self) -> None:
+        """Read the motion model and the face model, and bring the face finder up."""
+        if self._model is not None:
+            return
+        timeline = Timeline()
+        import torch  # noqa: PLC0415 - heavy
+
+        device = self._wanted_device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        try:
+            self._model = MotionModel(WEIGHTS, device)
+        except (RuntimeError, OSError, KeyError) as error:
+            raise GenerationError(
+                f"the motion model cannot be loaded on {device}: {error}", "load_failed"
+            ) from error
+        self._face = _load_face()
+        self._weights = {path.name: _sha256(path) for path in sorted(WEIGHTS.glob("*.npz"))}
+        from pipeline.reference import portrait  # noqa: PLC0415 - heavy
+
+        portrait.warm_up()
+        self._load_s = timeline.mark(LOADED).time_s
+
+    def close(self) -> None:
+        """Forget the models."""
+        self._model = None
+        self._face = None
+
+    def generate(
+        self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
+    ) -> GenerationResult:
+        """Make the video; see `Generator.generate`."""
+        timeline = Timeline(on_event)
+        picture, points = self._check(request)
+        check_sound(request)
+        self.load()
+        if self._model is None or self._face is None or self._load_s is None:
+            raise GenerationError("the generator was closed while it loaded", "crashed")
+        timeline.mark(LOADED, load_s=self._load_s)
+        with _told_failures(), new_video(out_path) as part:
+            sound = prepare_sound(request, part.parent)
+            n_frames = count_frames(request, sound.duration_s)
+            n_clips = math.ceil(n_frames / request.infer_frames)
+            timeline.mark(SPEECH, duration_s=sound.duration_s, n_clips=n_clips)
+            framed = self._frame(request, picture, points)
+            style = read_style(request.prompt)
+            stage = _Stage(
+                renderer=Renderer(framed, self._face, _choose_scene(request, framed)),
+                stream=self._model.stream(
+                    features.log_mel(iterate_sound(sound.path, features.RATE_HZ)),
+                    style,
+                    request.base_seed,
+                    Solver(request.sample_steps, request.sample_guide_scale),
+                    offload=request.offload_model,
+                ),
+                rate=frame_rate(request.fps),
+                n_frames=n_frames,
+                infer_frames=request.infer_frames,
+                smile=_smile(style),
+            )
+            draft = part.with_name("draft.mp4")
+            pieces = iterate_sound(sound.path, SOUND_RATE_HZ)
+            with VideoWriter(draft, request.width, request.height, stage.rate, pieces) as writer:
+                _make_clips(stage, writer, timeline, online=request.enable_online_decode)
+            settle(draft, part)
+            facts = measure_video(part, sound_expected=True)
+        timeline.mark(SAVED)
+        return GenerationResult(
+            generator=self.name,
+            version=self.version,
+            request=request,
+            video=str(out_path),
+            n_clips=n_clips,
+            seed=request.base_seed,
+            events=timeline.events,
+            versions={
+                "python": platform.python_version(),
+                **{name: version_of(name) for name in ("torch", "mediapipe", "av", "numpy")},
+                **sound.versions,
+            },
+            weights=self._weights,
+            **asdict(facts),
+        )
+
+    def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:
+        """Check all but the sound; return the portrait and its face points."""
+        from pipeline.reference.portrait import find_face, read_picture, refuse_profile  # noqa: PLC0415 - heavy
+
+        check_files(request)
+        if request.options:
+            raise RequestError(
+                f"the reference generator has no options; got {', '.join(sorted(request.options))}"
+            )
+        if request.brand_mark is not None:
+            read_picture(Path(request.brand_mark), "brand_mark")
+        picture = _own_portrait() if request.image is None else read_picture(Path(request.image), "image")
+        name = request.image or _OWN_PORTRAIT
+        points = find_face(picture, name)
+        refuse_profile(points, (self._face or _load_face()).mean, name)
+        return picture, points
+
+    def _frame(self, request: GenerationRequest, picture: Picture, points: FloatArray) -> Framed:
+        from pipeline.reference.portrait import frame_portrait  # noqa: PLC0415 - heavy
+
+        mean = (self._face or _load_face()).mean
+        return frame_portrait(picture, points, mean, request.width, request.height)
+
+
+def count_frames(request: GenerationRequest, audio_s: float) -> int:
+    """Count the frames of the video: all clips but for what of the last would run past the sound."""
+    needed = max(1, math.ceil(audio_s * request.fps - 1e-6))
+    return min(needed, request.n_clips(audio_s) * request.infer_frames)
+
+
+@contextmanager
+def _told_failures() -> Iterator[None]:
+    """Tell want of memory, and what the encoder or the disk refuses, as failures of the generation."""
+    import av  # noqa: PLC0415 - heavy
+    import torch  # noqa: PLC0415 - heavy
+
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise GenerationError(f"there is not enough memory: {error}", "out_of_memory") from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise GenerationError(f"the video could not be written: {error}", "crashed") from error
+
+
+def _make_clips(stage: _Stage, writer: VideoWriter, timeline: Timeline, *, online: bool) -> None:
+    """Make the motion clip by clip and draw it: each clip at once, or all after the last."""
+    waiting: list[list[Expression]] = []
+    shown = False
+
+    def draw(clip: list[Expression]) -> None:
+        nonlocal shown
+        for expression in clip:
+            writer.write(stage.renderer.render(expression))
+            if not shown and writer.n_coded:
+                timeline.mark(FIRST_FRAME, at_end=not online)
+                shown = True
+
+    for index, clip in enumerate(_move(stage)):
+        if online:
+            draw(clip)
+        else:
+            waiting.append(clip)
+        timeline.mark(CLIP, index=index, n_clips=stage.n_clips)
+    for clip in waiting:
+        draw(clip)
+    if not shown:  # shorter than what the encoder looks ahead
+        timeline.mark(FIRST_FRAME, at_end=not online)
+
+
+def _move(stage: _Stage) -> Iterator[list[Expression]]:
+    """Yield the expressions of each clip's frames, interpolated from 25 a second to the frame rate."""
+    rate_hz = features.MOTION_RATE_HZ
+    motion = np.zeros((0, 0))
+    first = 0  # number of the first motion frame held
+    for clip in range(stage.n_clips):
+        frames = np.arange(clip * stage.infer_frames, min((clip + 1) * stage.infer_frames, stage.n_frames))
+        times_s = frames / float(stage.rate)
+        end = math.floor(times_s[-1] * rate_hz) + 3
+        new = stage.stream.advance(end)
+        motion = np.concatenate([motion, new]) if len(motion) else new
+        values = interpolate(motion, times_s * rate_hz - first)
+        breath = _BREATH * np.sin(2 * np.pi * _BREATHS_PER_S * times_s)
+        yield [
+            Expression(
+                mouth=v[:N_MOUTH],
+                blink=float(v[N_MOUTH]),
+                brow=float(v[N_MOUTH + 1]),
+                angles_deg=v[N_MOUTH + 2 : N_MOUTH + 5],
+                travel=v[N_MOUTH + 5 : N_MOUTH + 7],
+                zoom=float(v[N_MOUTH + 7]),
+                smile=stage.smile,
+                breath=float(b),
+            )
+            for v, b in zip(values, breath, strict=True)
+        ]
+        keep = min(4, len(motion))
+        first += len(motion) - keep
+        motion = motion[-keep:]
+
+
+def _smile(style: FloatArray) -> float:
+    wanted = float(style[STYLES.index("smile")])
+    return wanted * (_SMILE if wanted > 0 else _FROWN)
+
+
+def interpolate(values: FloatArray, places: FloatArray) -> FloatArray:
+    """Interpolate rows at fractional places by Catmull-Rom cubics; a whole place gives its row.
+
+    Parameters
+    ----------
+    values : FloatArray, shape (n, columns)
+    places : FloatArray, shape (m,)
+        From 0 to n - 1; beyond either end, the row at the end is taken for those that are missing.
+    """
+    low = np.floor(places).astype(int)
+    t = (places - low)[:, None]
+    a, b, c, d = (values[np.clip(low + k, 0, len(values) - 1)] for k in (-1, 0, 1, 2))
+    slope_b, slope_c = (c - a) / 2, (d - b) / 2
+    between: FloatArray = (
+        b
+        + slope_b * t
+        + (3 * (c - b) - 2 * slope_b - slope_c) * t**2
+        + (2 * (b - c) + slope_b + slope_c) * t**3
+    )
+    return between
+
+
+def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:
+    """Draw the scene the prompt asks for, with the brand mark if it asks for that; ``None`` for neither."""
+    from pipeline.reference.portrait import background_plate  # noqa: PLC0415 - heavy
+
+    name = read_scene(request.prompt)
+    scene = None if name is None else draw_scene(name, request.width, request.height)
+    if request.brand_mark is None or not wants_brand(request.prompt):
+        return scene
+    if scene is None:
+        scene = background_plate(framed.picture, framed.matte)
+    return place_mark(scene, Path(request.brand_mark), framed.matte)
+
+
+def _own_portrait() -> Picture:
+    import skimage  # noqa: PLC0415 - heavy
+
+    from pipeline.reference.portrait import read_picture  # noqa: PLC0415 - heavy
+
+    return read_picture(Path(skimage.__file__).parent / "data" / "astronaut.png", "image")
+
+
+def _load_face() -> FaceModel:
+    with np.load(WEIGHTS / "face.npz") as data:
+        return FaceModel(*(data[name].astype(np.float64) for name in ("mean", "mouth", "brow")))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,193 @@
+"""What is seen between open lips: teeth that belong to the upper jaw, a dark cavity, a tongue.
+
+Everything is drawn in millimetres of the person's own mouth and lit by the person's own light.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.reference import topology
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float64]
+    Float32Array = NDArray[np.float32]
+    Picture = NDArray[np.uint8]
+
+MOUTH_WIDTH_MM = 50.0
+_ARCH_RADIUS_MM = 24.0
+_UPPER_TEETH_MM = (8.6, 6.6, 7.6, 7.0, 6.8)  # from the middle outwards
+_LOWER_TEETH_MM = (5.4, 5.9, 6.8, 7.0, 7.0)
+_TOOTH_HEIGHT_MM = (9.5, 7.5)
+_EDGE_BELOW_LIP_MM = 1.2  # how far the upper teeth reach below the line where the lips meet
+_LOWER_TEETH_SEEN_MM = 2.4  # at most, above the lower lip
+_LOWER_LIP = int(np.flatnonzero(topology.INNER_LIPS == 14)[0])  # its middle, among the inner lips
+_PIXELS_PER_MM = 3.0
+_IVORY = np.array([1.0, 0.95, 0.87])
+_FLESH = np.array([0.62, 0.26, 0.25])
+_CAVITY = np.array([0.16, 0.06, 0.06])
+
+
+@dataclass(frozen=True)
+class MouthFrame:
+    """Where the mouth of a portrait is, closed: middle of the lip line, axis to the right, scale."""
+
+    middle: FloatArray
+    right: FloatArray
+    px_per_mm: float
+
+    @property
+    def down(self) -> FloatArray:
+        """Axis from the upper to the lower lip."""
+        return np.array([-self.right[1], self.right[0]])
+
+
+def locate_mouth(points: FloatArray) -> MouthFrame:
+    """Find the mouth among face points whose lips are closed, shape (478, 3)."""
+    left, right = points[topology.LEFT_CORNER, :2], points[topology.RIGHT_CORNER, :2]
+    across = right - left
+    width = float(np.linalg.norm(across))
+    middle = points[topology.UPPER_INNER_LIP[5], :2]
+    return MouthFrame(middle.copy(), across / width, width / MOUTH_WIDTH_MM)
+
+
+class MouthInterior:
+    """Draws the inside of one person's mouth.
+
+    Parameters
+    ----------
+    frame : MouthFrame
+        Of the closed mouth.
+    light : FloatArray, shape (3,)
+        Colour of well-lit skin, 0 to 255: what white would be tinted to is guessed from it.
+    """
+
+    def __init__(self, frame: MouthFrame, light: FloatArray) -> None:
+        self._frame = frame
+        brightness = float(np.clip(light.max() * 0.98, 60, 235))
+        tint = 0.35 * light / light.max() + 0.65
+        self._white = brightness * tint
+        self._upper = _tooth_row(_UPPER_TEETH_MM, _TOOTH_HEIGHT_MM[0], curve=1.6)
+        self._lower = _tooth_row(_LOWER_TEETH_MM, _TOOTH_HEIGHT_MM[1], curve=1.0)[::-1]
+
+    def draw(
+        self, lips: FloatArray, jaw_drop_px: float, origin: tuple[int, int], size: tuple[int, int], scale: int
+    ) -> Float32Array:
+        """Draw the inside as seen through the lips.
+
+        Parameters
+        ----------
+        lips : FloatArray, shape (20, 2)
+            Inner lips around the opening, picture pixels.
+        jaw_drop_px : float
+            How far the lower jaw has come down from closed.
+        origin, size : (int, int)
+            Left and top, width and height of the patch to draw, picture pixels.
+        scale : int
+            Samples a pixel along each side.
+
+        Returns
+        -------
+        float32 array, shape (height * scale, width * scale, 4)
+            RGB from 0 to 255 and coverage from 0 to 1.
+        """
+        import cv2  # noqa: PLC0415 - heavy
+
+        frame = self._frame
+        wide, high = size[0] * scale, size[1] * scale
+        to_patch = np.array(
+            [[scale, 0, (0.5 - origin[0]) * scale - 0.5], [0, scale, (0.5 - origin[1]) * scale - 0.5]]
+        )
+        outline = lips @ to_patch[:, :2].T + to_patch[:, 2]
+        mask = np.zeros((high, wide), np.uint8)
+        cv2.fillPoly(mask, [np.round(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        inside = mask.astype(np.float32) / 255
+        unit = frame.px_per_mm * scale
+
+        depth = cv2.GaussianBlur(inside, (0, 0), max(0.8, 1.6 * unit))
+        picture = np.empty((high, wide, 3), np.float32)
+        picture[:] = self._white * _CAVITY
+        tongue_at = frame.middle + frame.down * (jaw_drop_px + 1.5 * frame.px_per_mm)
+        self._put_tongue(picture, to_patch, tongue_at, unit)
+        lower_lip = (lips[_LOWER_LIP] - frame.middle) @ frame.down / frame.px_per_mm
+        lower_edge = max(jaw_drop_px / frame.px_per_mm + 1.0, lower_lip - _LOWER_TEETH_SEEN_MM)
+        self._put_row(
+            picture, self._lower, to_patch, edge_mm=lower_edge, anchor=0.0, brightness=0.55, unit=unit
+        )
+        self._put_row(
+            picture, self._upper, to_patch, edge_mm=_EDGE_BELOW_LIP_MM, anchor=1.0, brightness=1.0, unit=unit
+        )
+        shade = 0.42 + 0.58 * np.clip((depth - 0.35) / 0.5, 0, 1)
+        # The upper lip throws a shadow on what is right below it.
+        from_above = np.roll(inside, max(1, round(1.3 * unit)), axis=0)
+        shade *= 0.62 + 0.38 * cv2.GaussianBlur(from_above * inside, (0, 0), max(0.8, 0.8 * unit))
+        picture *= shade[..., None]
+        return np.dstack([picture, inside]).astype(np.float32)
+
+    def _put_row(
+        self,
+        picture: Float32Array,
+        row: Float32Array,
+        to_patch: FloatArray,
+        *,
+        edge_mm: float,
+        anchor: float,
+        brightness: float,
+        unit: float,
+    ) -> None:
+        import cv2  # noqa: PLC0415 - heavy
+
+        frame = self._frame
+        height, width = row.shape[:2]
+        step = frame.px_per_mm / _PIXELS_PER_MM
+        start = frame.middle + frame.down * edge_mm * frame.px_per_mm
+        start = start - step * (width / 2 * frame.right + anchor * height * frame.down)
+        axes = np.column_stack([frame.right * step, frame.down * step])
+        matrix = np.column_stack([to_patch[:, :2] @ axes, to_patch[:, :2] @ start + to_patch[:, 2]])
+        flags = cv2.INTER_AREA if unit < _PIXELS_PER_MM else cv2.INTER_LINEAR
+        placed = cv2.warpAffine(row, matrix, picture.shape[1::-1], flags=flags)
+        cover = placed[..., 3:]
+        picture *= 1 - cover
+        picture += placed[..., :3] * self._white.astype(np.float32) * brightness
+
+    def _put_tongue(self, picture: Float32Array, to_patch: FloatArray, at: FloatArray, unit: float) -> None:
+        import cv2  # noqa: PLC0415 - heavy
+
+        centre = to_patch[:, :2] @ at + to_patch[:, 2]
+        cover = np.zeros(picture.shape[:2], np.float32)
+        angle = float(np.degrees(np.arctan2(self._frame.right[1], self._frame.right[0])))
+        axes = (max(1, round(13 * unit)), max(1, round(6.5 * unit)))
+        cv2.ellipse(cover, (round(float(centre[0])), round(float(centre[1]))), axes, angle, 0, 360, 1.0, -1)
+        cover = cv2.GaussianBlur(cover, (0, 0), max(0.8, 1.8 * unit))[..., None]
+        picture *= 1 - cover
+        picture += cover * (self._white * _FLESH * 0.8).astype(np.float32)
+
+
+def _tooth_row(widths_mm: tuple[float, ...], height_mm: float, curve: float) -> Float32Array:
+    """Draw a row of teeth whose cutting edge is at the bottom: premultiplied RGB in [0, 1] and coverage."""
+    n_high, n_wide = round((height_mm + 2) * _PIXELS_PER_MM), round(MOUTH_WIDTH_MM * 1.02 * _PIXELS_PER_MM)
+    x = (np.arange(n_wide) + 0.5 - n_wide / 2) / _PIXELS_PER_MM
+    y = ((np.arange(n_high) + 0.5) / _PIXELS_PER_MM - 2)[:, None]  # mm below the gum line
+    along = (
+        _ARCH_RADIUS_MM * 1.15 * np.arcsin(np.clip(np.abs(x) / (_ARCH_RADIUS_MM * 1.15), 0, 1))
+    )  # on the arch
+    borders = np.concatenate([[0.0], np.cumsum(widths_mm)])
+    which = np.clip(np.searchsorted(borders, along, side="right") - 1, 0, len(widths_mm) - 1)
+    width = np.array(widths_mm)[which]
+    within = np.clip((along - borders[which]) / width, 0, 1)  # 0 at the inner, 1 at the outer side of a tooth
+    bulge = 1 - np.abs(2 * within - 1) ** 3.5
+    shorter = np.array([0.0, 0.7, 0.3, 1.0, 1.6])[which]
+    edge = height_mm - curve * (x / 20) ** 2 - shorter * 0.6 - (1 - bulge) * 0.9
+    cover = np.clip((edge - y) * 1.6, 0, 1) * np.clip((along < borders[-1]) * 1.0, 0, 1)
+    turned = np.cos(np.clip(along / (_ARCH_RADIUS_MM * 1.15), 0, 1.35))
+    light = (0.30 + 0.70 * turned**1.2) * (0.86 + 0.14 * bulge)
+    rounded = 0.94 + 0.06 * np.clip(y / height_mm, 0, 1) - 0.10 * np.clip(y - edge + 0.8, 0, 1)
+    gum = np.clip((1.2 - y) / 2.0, 0, 1)[..., None]
+    colour = _IVORY * (1 - gum) + gum * np.array([0.66, 0.36, 0.36])
+    rows = colour * (light * rounded)[..., None] * cover[..., None]
+    return np.dstack([rows, cover]).astype(np.float32)
