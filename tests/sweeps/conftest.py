@@ -48,7 +48,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, clip: Path) -> dict[str, Any]:
-    """Give plain data of a sweep of that generator, without evaluators."""
+    """Give plain data of a sweep of that generator, in this process, without evaluators."""
     program = tmp_path / "program.py"
     program.write_text(textwrap.dedent(PROGRAM))
     video = tmp_path / "made.mp4"
@@ -58,6 +58,7 @@ def stand_in(tmp_path: Path, clip: Path) -> dict[str, Any]:
         "generator": {"name": "command", "settings": {"argv": argv, "events": {"clip": "^clip"}}},
         "grid": {"sample_steps": [2, 3, 4]},
         "evaluators": [],
+        "execution": {"executor": "in_process"},
     }
 
 

@@ -50,7 +50,11 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
 ) -> None:
     config = tmp_path / "sweep.yaml"
     n_values = max(N_TRIALS, 2 * n_kills)
-    data = {**stand_in, "grid": {"sample_steps": [*range(1, 11), *range(21, 11 + n_values)][:n_values]}}
+    data = {
+        **stand_in,
+        "execution": {},
+        "grid": {"sample_steps": [*range(1, 11), *range(21, 11 + n_values)][:n_values]},
+    }
     config.write_text(yaml.safe_dump(data), "utf-8")
     assert start(config, tmp_path / "undisturbed").wait() == 0
     undisturbed = Run.open(tmp_path / "undisturbed")
@@ -81,6 +85,21 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
         assert video is not None
         assert same is not None
         assert video.read_bytes() == same.read_bytes()
+
+
+def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    config, out = tmp_path / "sweep.yaml", tmp_path / "interrupted"
+    data = {**stand_in, "execution": {}, "grid": {"sample_steps": [2, 12]}}  # the second hangs
+    config.write_text(yaml.safe_dump(data), "utf-8")
+    process = start(config, out)
+    while not list(out.glob("trials/*/trial.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert len(Run.open(out).trials()) == 1
+    assert [path.name for path in (out / "trials").iterdir() if path.name.startswith(".")] == []
+    assert (out / "results.csv").is_file()
 
 
 def wait_until_alone(out: Path) -> None:
