@@ -98,7 +98,6 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
         (13, "out_of_memory", "CUDA out of memory"),
         (14, "bad_output", "ended as if all were well, but"),
         (15, "no_output", "ended as if all were well, but"),
-        (16, "crashed", "SIGKILL"),
     ],
 )
 def test_a_failure_is_a_result_with_its_reason_and_the_rest_goes_on(
@@ -114,6 +113,18 @@ def test_a_failure_is_a_result_with_its_reason_and_the_rest_goes_on(
     assert failed.metrics["profile.peak_rss_mib"].value > 10
     assert failed.absent["profile.total_s"] == "not_finished"
     assert [event["name"] for event in failed.events] == ["clip"]
+    assert found[2].status == "ok"
+    assert left_running(tmp_path) == []
+
+
+def test_a_killed_worker_costs_one_trial_and_leaves_nothing_running(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    found = by_steps(sweep(tmp_path / "run", stand_in, grid={"sample_steps": [16, 2]}, execution={}))
+    assert found[16].failure is not None
+    assert found[16].failure.code == "crashed"
+    assert "SIGKILL" in found[16].failure.text
+    assert found[16].metrics["profile.peak_rss_mib"].value > 10
     assert found[2].status == "ok"
     assert left_running(tmp_path) == []
 
