@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ _FEW = 3
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→0", "band": "~"}
 
 
-def show(results: Sequence[ClipResult]) -> None:
+def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
     """Print what was measured: every metric of a few clips, or one row a clip for many."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, stderr=stderr)
     measured = [result for result in results if result.error is None]
     if len(measured) <= _FEW:
         for result in measured:
@@ -28,7 +29,7 @@ def show(results: Sequence[ClipResult]) -> None:
             for absence in _absences(result):
                 console.print(f"  [dim]not measured,[/] {absence}")
             for note in result.notes:
-                console.print(f"  [yellow]note:[/] {note}", soft_wrap=True)
+                console.print(f"  [yellow]note:[/] {escape(note)}", soft_wrap=True)
     else:
         console.print(_overview(measured))
     for result in results:
@@ -51,7 +52,9 @@ def three_digits(value: float) -> str:
 
 
 def _clip_table(result: ClipResult) -> Table:
-    table = Table(title=result.clip, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=escape(result.clip), title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
     table.add_column("metric (↓ ↑ →: better)", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)

@@ -98,6 +98,14 @@ def measure_times(
     ]
 
 
+def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
+    """Say what a reader must know of the times."""
+    first = next((event for event in events if event["name"] == "first_frame"), None)
+    if first is not None and first["detail"].get("at_end"):
+        return ("the generator shows its first frame only when the whole video is there",)
+    return ()
+
+
 def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
     """Return the time each clip took: from the end of the one before, each index once.
 

@@ -88,20 +88,21 @@ class Gpus:
         )
         self._handles.append(handle)
 
-    def read(self, pids: set[int]) -> list[GpuReading]:
-        """Look at every GPU: memory in use at all of them, the rest at one after the other.
+    def read(self, pids: set[int], *, closely: bool = False) -> list[GpuReading]:
+        """Look at every GPU: its memory each time, the rest, which costs more, only every n-th time with n GPUs.
 
-        The second part costs more; in turns, many GPUs do not slow the watching down.
+        So many GPUs do not slow the watching down, and what is summed over them was read at one moment.
 
         Parameters
         ----------
         pids : set of int
             The watched processes.
+        closely : bool
+            Whether to read everything now.
         """
-        if not self._handles:
-            return []
-        self._turn = (self._turn + 1) % len(self._handles)
-        return [self._look(handle, pids, closely=k == self._turn) for k, handle in enumerate(self._handles)]
+        self._turn = (self._turn + 1) % max(1, len(self._handles))
+        closely = closely or self._turn == 0
+        return [self._look(handle, pids, closely=closely) for handle in self._handles]
 
     def _look(self, handle: Any, pids: set[int], *, closely: bool) -> GpuReading:
         nvml = self._nvml

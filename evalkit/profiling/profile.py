@@ -24,6 +24,8 @@ SHORT_PEAK_S = 0.1
 FULL = 0.95
 """Share of a GPU's memory above which a warning is due."""
 
+_NOTABLE_MIB, _NOTABLE_SHARE = 32, 0.1
+
 
 class ProfileError(EvalkitError):
     """A record of a profile that cannot be read, or a profiler that could not start."""
@@ -177,7 +179,7 @@ class Profile:
         Proportional memory of the tree (such a page counts once), read now and then at new peaks while there are
         several processes; empty where the system does not tell.
     n_processes : Series
-        Processes alive.
+        Processes alive; at the moments of `rss_mib`.
     gpus : tuple of GpuUse
         All GPUs of the machine, used or not.
     gpu_reason : Reason or None
@@ -205,26 +207,26 @@ class Profile:
     torch: TorchUse | None = None
 
     @property
-    def longest_gap_s(self) -> float:
-        """Longest time, seconds, in which nobody looked although there was somebody to look at."""
-        return float(self._gaps_s().max(initial=0.0))
+    def unwatched_s(self) -> FloatArray:
+        """Stretches longer than `SHORT_PEAK_S` in which nobody looked although there was somebody to look at.
+
+        Returns
+        -------
+        FloatArray, shape (n, 2)
+            Begin and end of each.
+        """
+        edges_s = np.concatenate(([0.0], self.rss_mib.times_s, [self.duration_s]))
+        stretches_s: FloatArray = np.stack([edges_s[:-1], edges_s[1:]], axis=1)
+        watched = np.diff(edges_s) <= SHORT_PEAK_S
+        watched[1:] |= self.n_processes.values == 0  # after the last process has ended nothing can be missed
+        return np.compress(~watched, stretches_s, axis=0)
 
     @property
     def coverage(self) -> float:
         """Share of the time, from 0 to 1, in which a peak of `SHORT_PEAK_S` could not have been missed."""
         if self.duration_s <= 0 or not len(self.rss_mib):
             return 0.0
-        gaps_s = self._gaps_s()
-        return float(1.0 - gaps_s[gaps_s > SHORT_PEAK_S].sum() / self.duration_s)
-
-    def _gaps_s(self) -> FloatArray:
-        times_s = np.concatenate(([0.0], self.rss_mib.times_s, [self.duration_s]))
-        gaps_s = np.maximum(np.diff(times_s), 0.0)
-        if len(self.n_processes) == len(
-            self.rss_mib
-        ):  # after the last process has ended nothing can be missed
-            gaps_s[1:][self.n_processes.values == 0] = 0.0
-        return gaps_s
+        return max(0.0, 1.0 - float(np.diff(self.unwatched_s).sum()) / self.duration_s)
 
     @property
     def used_gpus(self) -> tuple[tuple[int, GpuUse], ...]:
@@ -270,7 +272,7 @@ class Profile:
         if self.pss_mib.peak is not None and self.pss_mib.peak_time_s is not None:
             at = int(np.searchsorted(self.rss_mib.times_s, self.pss_mib.peak_time_s))
             resident_mib = float(self.rss_mib.values[at])
-            if self.pss_mib.peak < 0.9 * resident_mib:
+            if resident_mib - self.pss_mib.peak > max(_NOTABLE_MIB, _NOTABLE_SHARE * resident_mib):
                 yield (
                     f"the processes share memory: {resident_mib:.0f} MiB resident are "
                     f"{self.pss_mib.peak:.0f} MiB when each shared page counts once"
@@ -281,7 +283,7 @@ class Profile:
             yield f"warning: {self.sampler_error}; what was seen before is kept"
         elif self.coverage < 1 and len(self.rss_mib):
             yield (
-                f"the sampler was held up for up to {self.longest_gap_s:.2f} s; "
+                f"the sampler was held up for up to {np.diff(self.unwatched_s).max():.2f} s; "
                 f"a shorter peak can have been missed in {100 * (1 - self.coverage):.0f} % of the time"
             )
 

@@ -34,7 +34,7 @@ class Profiler:
     root_pid : int or None
         The process to watch; ``None`` to tell it later with `watch`.
     interval_s : float
-        Time between two looks, seconds. It grows where looking would cost more than 1.5 % of one core.
+        Time between two looks, seconds. It grows up to 50 ms where less would cost more than 1.5 % of one core.
     path : Path or None
         Where the record is kept; `read_profile` reads it even if this process is killed. ``None`` for a file that
         goes away at the end.
@@ -147,6 +147,7 @@ class Profiler:
             process.stdin.write(line.encode() + b"\n")
             ready, _, _ = select.select([process.stdout], [], [], limit_s)
             if ready and os.read(process.stdout.fileno(), 64):
+                self._error = ""
                 return True
             if not ready:
                 self._error = f"the sampler did not answer within {limit_s:.0f} s"

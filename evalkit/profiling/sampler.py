@@ -1,7 +1,7 @@
 """The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S``.
 
-It writes a line of JSON for each look, in one piece, as it happens; whatever is killed afterwards, the lines stay.
-Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``. At the
+It writes a line of JSON for each look, ten times a second: when the program it watches is killed, or the one that
+started it, the lines stay and the last ones follow. Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``. At the
 end of its input it ends. It imports little, so that it is at work soon.
 
 The first line of the file describes the GPUs; the next ones are looks:
@@ -32,10 +32,13 @@ FORMAT = 1
 _STDIN, _STDOUT = 0, 1
 _CPU_SHARE = 0.015
 _BURST_S = 0.015
+_LONGEST_REST_S = 0.05
 _PSS_SHARE = 0.003
 _PSS_LIMIT_KIB = 8 * 1024 * 1024
 _NEW_PEAK = 1.02
 _OOM_INTERVAL_S = 1.0
+_WRITE_INTERVAL_S = 0.1
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Allowance:
@@ -69,7 +72,7 @@ class Sampler:
     path : Path
         Where to; replaced if it is there.
     interval_s : float
-        Time between two looks, seconds; longer where that would cost more than 1.5 % of one core.
+        Time between two looks, seconds; up to 50 ms where less would cost more than 1.5 % of one core.
     """
 
     def __init__(self, path: Path, interval_s: float) -> None:
@@ -82,7 +85,8 @@ class Sampler:
         self._pss_cpu_s = 0.0
         self._oom_kills = count_oom_kills()
         self._oom_due_s = 0.0
-        self._write(
+        self._write_due_s = 0.0
+        self._unwritten: list[dict[str, Any]] = [
             {
                 "format": FORMAT,
                 "t": time.monotonic(),
@@ -92,7 +96,7 @@ class Sampler:
                 "gpu_text": self._gpus.text,
                 "oom_kills": self._oom_kills,
             }
-        )
+        ]
 
     def run(self) -> None:
         """Look until the input ends."""
@@ -104,20 +108,21 @@ class Sampler:
             timeout_s = None if next_s is None else max(0.0, next_s - now_s)
             if select.select([_STDIN], [], [], timeout_s)[0]:
                 told = os.read(_STDIN, 4096)
-                if not told:
-                    return
                 for line in told.decode().splitlines():
                     next_s = self._obey(line)
-                    os.write(_STDOUT, b"\n")
+                self._write()
+                if not told:
+                    return
+                os.write(_STDOUT, b"\n")
                 continue
             alive = self._look()
             before_s, cpu_s = cpu_s, self._cpu_s()
             now_s = time.monotonic()
-            rest_s = allowance.spend(cpu_s - before_s, now_s)
+            rest_s = min(allowance.spend(cpu_s - before_s, now_s), _LONGEST_REST_S)
             due_s = (next_s or now_s) + self._interval_s
-            next_s = (
-                max(due_s if due_s > now_s else now_s + self._interval_s, now_s + rest_s) if alive else None
-            )
+            if due_s <= now_s:  # late: what was missed is not made up for
+                due_s = now_s + self._interval_s
+            next_s = max(due_s, now_s + rest_s) if alive else None
 
     def _obey(self, line: str) -> float | None:
         """Do as told; return when the next look is due, ``None`` for never."""
@@ -127,10 +132,10 @@ class Sampler:
             self._tree = open_process_tree(int(line.removeprefix("watch ")))
             self._pss_peak_kib = 0.0
         self._oom_due_s = 0.0
-        alive = self._look()
+        alive = self._look(closely=True)
         return time.monotonic() + self._interval_s if alive else None
 
-    def _look(self) -> bool:
+    def _look(self, *, closely: bool = False) -> bool:
         """Look once; return whether there is anybody left to look at."""
         if self._tree is None:
             return False
@@ -141,14 +146,16 @@ class Sampler:
         if n_alive > 1 and _NEW_PEAK * self._pss_peak_kib < rss_kib < _PSS_LIMIT_KIB:
             look.update(self._read_pss(self._tree, rss_kib))
         if self._gpus.described:
-            readings = self._gpus.read(self._tree.pids())
+            readings = self._gpus.read(self._tree.pids(), closely=closely)
             look["gpus"] = [astuple(reading) for reading in readings]
             if self._gpus.text:
                 look["gpu_text"], self._gpus.text = self._gpus.text, ""
         if look["t"] > self._oom_due_s:
             self._oom_kills, self._oom_due_s = count_oom_kills(), look["t"] + _OOM_INTERVAL_S
         look["oom_kills"] = self._oom_kills
-        self._write(look)
+        self._unwritten.append(look)
+        if look["t"] > self._write_due_s or not n_alive:
+            self._write()
         return n_alive > 0
 
     def _read_pss(self, tree: ProcessTree, rss_kib: int) -> dict[str, int | None]:
@@ -167,8 +174,11 @@ class Sampler:
         """Return the processor time spent so far, apart from proportional memory with its own allowance."""
         return time.process_time() - self._pss_cpu_s
 
-    def _write(self, line: dict[str, Any]) -> None:
-        os.write(self._file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+    def _write(self) -> None:
+        """Write down what was seen: several looks at once, as each would cost as much as all."""
+        os.write(self._file, "".join(f"{_ENCODE(line)}\n" for line in self._unwritten).encode())
+        self._unwritten.clear()
+        self._write_due_s = time.monotonic() + _WRITE_INTERVAL_S
 
 
 def count_oom_kills() -> int | None:

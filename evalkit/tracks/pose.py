@@ -9,7 +9,8 @@ Three decisions make the numbers comparable:
   reduction picks single pixels, so that the noise of its landmarks would depend on the resolution of the clip.
 - A picture that repeats the last one takes over its landmarks. The model would go on settling for some frames, and
   a freeze would look like movement.
-- A joint outside of the picture is a guess of the model: its visibility is written as 0.
+- A joint outside of the picture, or nearer to its edge than `EDGE` of the shorter side, is a guess of the model from
+  half of what it needs to see, and trembles by degrees: its visibility is written as 0.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ COLUMNS = ("change", *(f"{joint}_{what}" for joint in JOINTS for what in ("x_px"
 STILL_CHANGE = 1.0
 """A `picture_change` below this, in grey levels, is a repeated picture: real pictures of people reach 1.3 and more,
 repeated ones stay below even after a second encoding at ordinary quality."""
+
+EDGE = 0.08
+"""Share of the picture's shorter side."""
 
 _SHORT_SIDE_PX = 256
 _BLOCK_PX = 8
@@ -131,12 +135,19 @@ class PoseTracker:
                 (
                     mark.x * width,
                     mark.y * height,
-                    mark.visibility if 0.0 <= mark.x <= 1.0 and 0.0 <= mark.y <= 1.0 else 0.0,
+                    mark.visibility
+                    if _is_well_inside(mark.x * width, mark.y * height, width, height)
+                    else 0.0,
                 )
                 for mark in marks
             ],
             dtype=np.float32,
         )
+
+
+def _is_well_inside(x_px: float, y_px: float, width: int, height: int) -> bool:
+    edge_px = EDGE * min(width, height)
+    return edge_px <= x_px <= width - edge_px and edge_px <= y_px <= height - edge_px
 
 
 def _open_model() -> Any:

@@ -42,7 +42,10 @@ LIP_PRIOR = 0.3
 """Spread of the prior of the mouth around what the sound alone suggests, in standard deviations of the motion."""
 
 _BROW, _HEAD = slice(N_MOUTH + 1, N_MOUTH + 2), slice(N_MOUTH + 2, N_CHANNELS)
-_LID_STAYS, _LID_SHUTS = 0.25, 0.6
+_LID_STAYS, _LID_SHUTS = 0.25, 0.5
+_AWAKE_S = (3.0, 7.0)  # between these, drawn anew for each blink, eyes that stayed open blink by themselves
+_SHUT = 0.8
+_BLINK = (0.35, 0.9, 1.0, 1.0, 0.75, 0.45, 0.2, 0.05)
 _BLEND = 6  # motion frames that a clip makes beyond its end, faded into the next one
 _CONTEXT = 16  # motion frames heard before and after a clip
 _SMOOTH = (
@@ -212,6 +215,7 @@ class MotionStream:
         self._style = style
         self._seed = seed
         self._solver = solver
+        self._lids = _Lids(seed)
         self._end = 0  # first frame not made yet
         self._recent = np.zeros((0, N_CHANNELS))  # the last frames made
         self._beyond = np.zeros((0, N_CHANNELS))  # what the clip before would have done next
@@ -236,10 +240,34 @@ class MotionStream:
         fade = ((np.arange(n_fade) + 1) / (n_fade + 1))[:, None]
         new[:n_fade] = (1 - fade) * self._beyond[:n_fade] + fade * new[:n_fade]
         n_new = end - self._end
+        self._lids.keep_awake(new[:n_new, N_MOUTH])
         self._beyond = new[n_new:]
         self._recent = np.concatenate([self._recent, new[:n_new]])[-PREFIX:]
         self._end = end
         return new[:n_new]
+
+
+class _Lids:
+    """Sees to it that eyes do not stay open longer than people's do."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng([seed, 1])
+        self._falling: list[float] = []  # what is left of a blink that has begun
+        self._wake()
+
+    def keep_awake(self, lids: FloatArray) -> None:
+        """Put a blink into the next frames, in place, wherever the last one is too long ago."""
+        for i in range(len(lids)):
+            self._left -= 1
+            if self._left <= 0 and not self._falling:
+                self._falling = list(_BLINK)
+            if self._falling:
+                lids[i] = max(lids[i], self._falling.pop(0))
+            if lids[i] > _SHUT:
+                self._wake()
+
+    def _wake(self) -> None:
+        self._left = round(self._random.uniform(*_AWAKE_S) * features.MOTION_RATE_HZ)
 
 
 def _rest(motion: FloatArray, speaking: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from pipeline.reference.motion import STYLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-USUAL = {"smile": 0.0, "nod": 0.0, "energy": 0.4, "articulation": 0.6, "brow": 0.0, "blink": 0.9}
+USUAL = {"smile": 0.0, "nod": 0.0, "energy": 0.4, "articulation": 0.6, "brow": 0.0, "blink": 0.2}
 """Where nothing is asked for: spoken clearly, awake; standard deviations from the mean of the training clips."""
 
 _LIMIT = 2.2

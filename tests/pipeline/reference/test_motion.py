@@ -168,6 +168,20 @@ def test_style_words_change_what_they_name(model: MotionModel, mel: NDArray[np.f
     assert mean_of(blinking, blink=2.0) > mean_of(blinking, blink=-0.5)
 
 
+@pytest.mark.parametrize("clip", [7, 48])
+def test_eyes_never_stay_open_longer_than_peoples_do(
+    clip: int, model: MotionModel, mel: NDArray[np.float32]
+) -> None:
+    quiet = np.tile(mel.min(0), (4000, 1)).astype(np.float32)  # 40 s in which nothing makes anybody blink
+    lids = move(model, quiet, clip=clip, style=styled(blink=-2.0), solver=Solver(1, 0.0))[
+        :, CHANNELS.index("blink")
+    ]
+    shut = np.flatnonzero(lids > 0.8)
+    waits_s = np.diff(np.concatenate([[0], shut, [len(lids)]])) / MOTION_RATE_HZ
+    assert waits_s.max() <= 7.4
+    assert lids.mean() < 0.2
+
+
 def test_lids_are_between_open_and_shut(model: MotionModel, mel: NDArray[np.float32]) -> None:
     lids = move(model, mel, solver=Solver(4, 5.0))[:, CHANNELS.index("blink")]
     assert lids.min() >= 0
