@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
+import uuid
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
@@ -102,6 +103,9 @@ def run_isolated(
             worker.end()
 
 
+_TOKEN_NAME = "EVALKIT_WORKER_TOKEN"  # noqa: S105 - the name of a variable, no secret
+
+
 class Worker:
     """One process, the pipe to it, and a log of what is written there.
 
@@ -118,8 +122,11 @@ class Worker:
         os.close(handle)
         self._log = Path(name)
         self._log_start = 0
+        self._token = uuid.uuid4().hex
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, function, name), daemon=False)
+        self._process = context.Process(
+            target=_serve, args=(theirs, function, name, self._token), daemon=False
+        )
         self._process.start()
         theirs.close()
         self.alive = True
@@ -202,7 +209,7 @@ class Worker:
         return None
 
     def end(self) -> None:
-        """End the process and all its children; once."""
+        """End the process and everything it started; once."""
         if not self.alive:
             return
         self.alive = False
@@ -212,6 +219,8 @@ class Worker:
             self._process.join(timeout=2.0)
         _kill_tree(self.pid)
         self._process.join()
+        if self._process.exitcode != 0:  # children of a process that was killed have another parent by now
+            _kill_marked(self._token)
         self.connection.close()
         self._log.unlink(missing_ok=True)
 
@@ -226,8 +235,19 @@ def _kill_tree(pid: int, *, itself: bool = True) -> None:
                 process.kill()
 
 
-def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
+def _kill_marked(token: str) -> None:
+    """Kill every process that inherited a worker's token."""
+    import psutil  # noqa: PLC0415 - only needed here
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(_TOKEN_NAME) == token:
+                process.kill()
+
+
+def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str, token: str) -> None:
     """Be a worker: take tasks until told to stop. What is written to output and error output goes to the log."""
+    os.environ[_TOKEN_NAME] = token
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with Path(log_name).open("ab") as log:

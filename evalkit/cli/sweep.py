@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from evalkit.config import SweepConfig
     from evalkit.runs import Run, Trial
     from evalkit.sweeps.prepare import Preparation
-    from evalkit.sweeps.run import Progress, Todo
+    from evalkit.sweeps.run import Progress
+    from evalkit.sweeps.todo import Todo
 
 _INTERRUPTED = 130
 
@@ -66,7 +67,8 @@ def sweep(
     """
     from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
     from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
-    from evalkit.sweeps.run import open_todo, run_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.run import run_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
 
     try:
         preparation = prepare_sweep(_read(config, flags))
@@ -178,7 +180,7 @@ def _read_value(name: str, text: str) -> Any:
 
 
 def _print_plan(preparation: Preparation, folder: Path, todo: Todo, *, retry_failed: bool) -> None:
-    from evalkit.sweeps.run import expected_s  # noqa: PLC0415 - after --help
+    from evalkit.sweeps.todo import expected_s  # noqa: PLC0415 - after --help
 
     states = dict.fromkeys((trial.id for trial in todo.done), "done")
     states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")

@@ -112,13 +112,19 @@ class Measured(_Strict):
     weights: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Json]:
-        """Return it as plain data."""
-        return asdict(self)
+        """Return it as plain data, as it comes back from JSON."""
+        plain = asdict(self)
+        for value in plain["metrics"].values():
+            value["ci95"] = None if value["ci95"] is None else list(value["ci95"])
+        return plain
 
     @classmethod
     def from_dict(cls, data: dict[str, Json]) -> Measured:
         """Read what `to_dict` gave."""
-        metrics = {name: Value(**value) for name, value in data["metrics"].items()}
+        metrics = {
+            name: Value(**{**value, "ci95": None if value["ci95"] is None else tuple(value["ci95"])})
+            for name, value in data["metrics"].items()
+        }
         return cls(**{**data, "metrics": metrics})
 
 

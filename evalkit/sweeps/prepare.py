@@ -58,8 +58,9 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
     ConfigError
         If the generator refuses its settings or a parameter.
     UsageError
-        If a generator or an evaluator is unknown.
+        If a generator, an evaluator or an executor is unknown.
     """
+    registry.load(registry.EXECUTORS, config.execution.executor)
     factory = registry.load(registry.GENERATORS, config.generator.name)
     with _refusing(f"generator {config.generator.name!r}"):
         generator = factory(**config.generator.settings)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import time
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.config import hash_of
-from evalkit.errors import EvalkitError, UsageError
+from evalkit.errors import EvalkitError
 from evalkit.isolation import Failure
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.runs import Measured, Run, RunFacts, Trial, TrialFailure
@@ -25,17 +23,18 @@ from evalkit.runs.run import (
     TIMELINE_FILE,
     TRIAL_FILE,
     TRIALS_FOLDER,
-    DamagedFileError,
-    read_trial,
     write_file,
     write_json,
 )
 from evalkit.sweeps.costs import Watch, measure_costs, with_torch
 from evalkit.sweeps.executors import Finished, Job, Limits, Started
+from evalkit.sweeps.machine import describe_machine
 from evalkit.sweeps.stages import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages
+from evalkit.sweeps.todo import former_facts, open_todo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from evalkit.profiling.profile import Profile
     from evalkit.runs.measured import Samples
@@ -50,28 +49,6 @@ _WAIT_S = 0.5
 
 class SweepError(EvalkitError):
     """A sweep that cannot go on. What was done before stays."""
-
-
-@dataclass(frozen=True, slots=True)
-class Todo:
-    """The plan held against a run folder.
-
-    Parameters
-    ----------
-    done, failed, damaged, new : list of PlannedTrial
-        With an ok result; with a failed one; with one that cannot be read; without.
-    """
-
-    done: list[PlannedTrial]
-    failed: list[PlannedTrial]
-    damaged: list[PlannedTrial]
-    new: list[PlannedTrial]
-
-    def to_do(self, *, retry_failed: bool) -> list[PlannedTrial]:
-        """List what a sweep would do now: never what is done, and what failed only on request."""
-        wanted = {trial.id for trial in (*self.new, *self.damaged, *(self.failed if retry_failed else ()))}
-        everything = (*self.done, *self.failed, *self.damaged, *self.new)
-        return [trial for trial in everything if trial.id in wanted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,57 +69,6 @@ class Progress:
     n_over: int
     trial: Trial | None
     at_work: tuple[str, ...]
-
-
-def open_todo(preparation: Preparation, folder: Path) -> Todo:
-    """Hold the plan against a folder; one that is not there holds nothing.
-
-    Raises
-    ------
-    UsageError
-        If the folder is something else than a run, or a newer evalkit wrote it.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; a run is a folder")
-    inside = (
-        [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
-    )
-    if inside and not {RUN_FILE, TRIALS_FOLDER} & set(inside):
-        raise UsageError(
-            f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
-        )
-    todo = Todo([], [], [], [])
-    for trial in preparation.trials:
-        try:
-            found = read_trial(folder / TRIALS_FOLDER / trial.id)
-        except DamagedFileError:
-            todo.damaged.append(trial)
-            continue
-        place = todo.new if found is None else todo.done if found.status == "ok" else todo.failed
-        place.append(trial)
-    return todo
-
-
-def expected_s(preparation: Preparation, folder: Path, to_do: Sequence[PlannedTrial]) -> float | None:
-    """Guess how long the rest takes from the trials that are done; None where none is.
-
-    A trial is expected to take as long as the mean of those with the same parameters, else of all.
-    """
-    spent: dict[str, list[float]] = {}
-    for trial in preparation.trials:
-        try:
-            found = read_trial(folder / TRIALS_FOLDER / trial.id)
-        except DamagedFileError:
-            continue
-        if found is not None and found.status == "ok":
-            spent.setdefault(str(trial.params), []).append(
-                (found.generate_s or 0.0) + (found.measure_s or 0.0)
-            )
-    everything = [seconds for values in spent.values() for seconds in values]
-    if not everything:
-        return None
-    guesses = [spent.get(str(trial.params), everything) for trial in to_do]
-    return sum(sum(values) / len(values) for values in guesses) / preparation.config.execution.workers
 
 
 def run_sweep(
@@ -180,7 +106,7 @@ def run_sweep(
             return _Sweep(preparation, folder, retry_failed, on_progress).run()
     except OSError as error:
         raise SweepError(
-            f"{folder} cannot be written: {error.strerror}; what is done is kept, and the same command goes on "
+            f"{folder} cannot be written: {error.strerror or error}; what is done is kept, and the same command goes on "
             f"when that is mended"
         ) from error
 
@@ -298,7 +224,7 @@ class _Sweep:
             planned = self._pending.pop(0)
             folder = self._trials_folder / f".{planned.id}.{uuid.uuid4().hex}.part"
             folder.mkdir()
-            lane.making = _Active(planned, folder, datetime.now(UTC).isoformat(timespec="seconds"))
+            lane.making = _Active(planned, folder, _now())
             self._submit(index, lane.making, GENERATE, executor)
 
     def _submit(self, index: int, active: _Active, stage: str, executor: Executor) -> None:
@@ -413,13 +339,10 @@ class _Sweep:
 
     def _facts(self) -> RunFacts:
         preparation = self._preparation
-        try:
-            created_at = Run.open(self._folder).facts.created_at
-        except UsageError:
-            created_at = datetime.now(UTC).isoformat(timespec="seconds")
+        former = former_facts(self._folder)
         plain = preparation.config.to_dict()
         return RunFacts(
-            created_at=created_at,
+            created_at=former.created_at if former is not None else _now(),
             config=plain,
             config_hash=hash_of(plain),
             generator=preparation.deciders.generator,
@@ -433,6 +356,10 @@ class _Sweep:
             weights={},
             notes=preparation.notes,
         )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _failure_of(message: Finished, active: _Active) -> TrialFailure | None:
@@ -498,25 +425,3 @@ def _completed(facts: RunFacts, trials: Iterable[Trial]) -> RunFacts:
             versions |= source.get("versions", {})
             weights |= source.get("weights", {})
     return replace(facts, versions=versions, weights=weights)
-
-
-def describe_machine() -> dict[str, Any]:
-    """Return facts of this machine that bear on cost."""
-    import psutil  # noqa: PLC0415 - only needed here
-
-    return {
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "processor": _processor(),
-        "n_cores": psutil.cpu_count(),
-        "memory_mib": round(psutil.virtual_memory().total / 2**20),
-    }
-
-
-def _processor() -> str:
-    facts = Path("/proc/cpuinfo")
-    if facts.is_file():
-        for line in facts.read_text("utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
