@@ -1,4 +1,4 @@
-"""The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S``.
+"""The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S keep|remove``.
 
 It writes a line of JSON for each look, ten times a second: when the program it watches is killed, or the one that
 started it, the lines stay and the last ones follow. Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``. At the
@@ -202,4 +202,7 @@ def count_oom_kills() -> int | None:
 
 
 if __name__ == "__main__":
-    Sampler(Path(sys.argv[1]), float(sys.argv[2])).run()
+    _path, _interval_s, _then = sys.argv[1:]
+    Sampler(Path(_path), float(_interval_s)).run()
+    if _then == "remove":  # here, so that nothing is left when whoever asked was killed
+        Path(_path).unlink(missing_ok=True)
