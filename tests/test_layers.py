@@ -18,8 +18,8 @@ ROWS = (
     {"types", "errors", "words"},
     {"media", "metrics", "registry", "config", "isolation"},
     {"tracks", "runs", "stats"},
-    {"evaluators", "sweeps", "profiling"},
-    {"runner", "decisions", "reports"},
+    {"evaluators", "profiling"},
+    {"runner", "decisions", "reports", "sweeps"},  # a sweep measures clips: it stands on the runner
     {"cli", "rating"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import textwrap
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,7 +175,11 @@ def _judge(command: tuple[str, ...], code: int, total_s: float, seen: Profile) -
     if n_left:
         notes.append(f"{n_left:.0f} of its processes go on")
     measurements = (Measurement(TOTAL, total_s, n=1), *measure_resources(seen))
-    return ClipResult(" ".join(command), measurements, notes=(*notes, *seen.notes()))
+    return ClipResult(_title(command), measurements, notes=(*notes, *seen.notes()))
+
+
+def _title(command: tuple[str, ...]) -> str:
+    return textwrap.shorten(shlex.join(command), 76, placeholder=" …")
 
 
 def _write_json(path: Path, command: tuple[str, ...], code: int, result: ClipResult, seen: Profile) -> None:

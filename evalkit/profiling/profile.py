@@ -176,8 +176,8 @@ class Profile:
     rss_mib : Series
         Resident memory summed over the process tree. A page that k processes share counts k times.
     pss_mib : Series
-        Proportional memory of the tree (such a page counts once), read now and then at new peaks while there are
-        several processes; empty where the system does not tell.
+        Proportional memory of the tree (such a page counts once), read now and then at new peaks that last, while
+        there are several processes; empty where the system does not tell.
     n_processes : Series
         Processes alive; at the moments of `rss_mib`.
     gpus : tuple of GpuUse

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from evalkit.profiling.profile import Profile, ProfileError, read_profile
 
@@ -66,7 +66,7 @@ class Profiler:
         self._keeps = path is not None
         self.path = path if path is not None else Path(tempfile.gettempdir())
         self._process: subprocess.Popen[bytes] | None = None
-        self._errors: Path | None = None
+        self._errors: IO[bytes] | None = None
         self._profile: Profile | None = None
         self._error = ""
         self._start_s: float | None = None
@@ -83,17 +83,17 @@ class Profiler:
             handle, name = tempfile.mkstemp(prefix="evalkit-profile-", suffix=".jsonl")
             os.close(handle)
             self.path = Path(name)
-        handle, name = tempfile.mkstemp(prefix="evalkit-sampler-", suffix=".log")
-        self._errors = Path(name)
-        with os.fdopen(handle, "wb") as errors:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", "evalkit.profiling.sampler", str(self.path), str(self._interval_s)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                bufsize=0,
-                start_new_session=True,  # an interrupt from the keyboard is not meant for it
-            )
+        then = "keep" if self._keeps else "remove"
+        words = [str(self.path), str(self._interval_s), then]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the sampler
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "evalkit.profiling.sampler", *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+            start_new_session=True,  # an interrupt from the keyboard is not meant for it
+        )
         if not self._tell("look", _START_LIMIT_S):
             error = self._error
             self._end()
@@ -156,7 +156,10 @@ class Profiler:
         return False
 
     def _last_words(self) -> str:
-        lines = self._errors.read_text(errors="replace").strip().splitlines() if self._errors else []
+        if self._errors is None:
+            return ""
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f": {lines[-1]}" if lines else ""
 
     def _end(self) -> None:
@@ -170,7 +173,7 @@ class Profiler:
                 process.wait()
             process.stdout.close()
         if self._errors is not None:
-            self._errors.unlink(missing_ok=True)
+            self._errors.close()
         if not self._keeps:
             self.path.unlink(missing_ok=True)
 

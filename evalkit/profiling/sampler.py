@@ -1,4 +1,4 @@
-"""The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S``.
+"""The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S keep|remove``.
 
 It writes a line of JSON for each look, ten times a second: when the program it watches is killed, or the one that
 started it, the lines stay and the last ones follow. Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``. At the
@@ -7,7 +7,7 @@ end of its input it ends. It imports little, so that it is at work soon.
 The first line of the file describes the GPUs; the next ones are looks:
 
 ``t`` seconds on the system's monotonic clock, ``rss_kib`` resident memory of the tree, ``n`` processes alive, ``pss_kib``
-proportional memory (now and then, at new peaks), ``gpus`` (`evalkit.profiling.nvml.GpuReading`, a list each),
+proportional memory (now and then, at new peaks that last), ``gpus`` (`evalkit.profiling.nvml.GpuReading`, a list each),
 ``oom_kills`` processes of the machine that were ended for want of memory since it was started, as of the last second.
 """
 
@@ -36,6 +36,7 @@ _LONGEST_REST_S = 0.05
 _PSS_SHARE = 0.003
 _PSS_LIMIT_KIB = 8 * 1024 * 1024
 _NEW_PEAK = 1.02
+_LASTING_S = 0.1
 _OOM_INTERVAL_S = 1.0
 _WRITE_INTERVAL_S = 0.1
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
@@ -83,6 +84,7 @@ class Sampler:
         self._pss_peak_kib = 0.0
         self._pss_rest_until_s = 0.0
         self._pss_cpu_s = 0.0
+        self._level = (0, 0, 0.0)
         self._oom_kills = count_oom_kills()
         self._oom_due_s = 0.0
         self._write_due_s = 0.0
@@ -143,8 +145,7 @@ class Sampler:
         look: dict[str, Any] = {"t": time.monotonic()}
         rss_kib, n_alive = self._tree.rss_kib()
         look.update(rss_kib=rss_kib, n=n_alive)
-        if n_alive > 1 and _NEW_PEAK * self._pss_peak_kib < rss_kib < _PSS_LIMIT_KIB:
-            look.update(self._read_pss(self._tree, rss_kib))
+        look.update(self._read_pss(self._tree, rss_kib, n_alive))
         if self._gpus.described:
             readings = self._gpus.read(self._tree.pids(), closely=closely)
             look["gpus"] = [astuple(reading) for reading in readings]
@@ -158,15 +159,24 @@ class Sampler:
             self._write()
         return n_alive > 0
 
-    def _read_pss(self, tree: ProcessTree, rss_kib: int) -> dict[str, int | None]:
-        """Read proportional memory, which costs more the more memory there is: at new peaks, and not too often."""
-        if time.monotonic() < self._pss_rest_until_s:
+    def _read_pss(self, tree: ProcessTree, rss_kib: int, n_alive: int) -> dict[str, int | None]:
+        """Read proportional memory where it tells something new. It costs more the more memory there is.
+
+        That is: at a new peak of several processes that has lasted a moment, and not too often.
+        """
+        now_s = time.monotonic()
+        n_before, before_kib, since_s = self._level
+        if n_alive != n_before or abs(rss_kib - before_kib) > (_NEW_PEAK - 1) * before_kib:
+            self._level = (n_alive, rss_kib, now_s)
+            return {}
+        new = _NEW_PEAK * self._pss_peak_kib < rss_kib < _PSS_LIMIT_KIB
+        if n_alive < 2 or not new or now_s < max(since_s + _LASTING_S, self._pss_rest_until_s):
             return {}
         start_s = time.process_time()
         pss_kib = tree.pss_kib()
         cost_s = time.process_time() - start_s
         self._pss_cpu_s += cost_s
-        self._pss_rest_until_s = time.monotonic() + cost_s / _PSS_SHARE
+        self._pss_rest_until_s = now_s + cost_s / _PSS_SHARE
         self._pss_peak_kib = rss_kib
         return {"pss_kib": pss_kib}
 
@@ -192,4 +202,7 @@ def count_oom_kills() -> int | None:
 
 
 if __name__ == "__main__":
-    Sampler(Path(sys.argv[1]), float(sys.argv[2])).run()
+    _path, _interval_s, _then = sys.argv[1:]
+    Sampler(Path(_path), float(_interval_s)).run()
+    if _then == "remove":  # here, so that nothing is left when whoever asked was killed
+        Path(_path).unlink(missing_ok=True)

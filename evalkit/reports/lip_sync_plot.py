@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN_S = 8.0
 PASS_MARK = 0.3
+_LABEL_GAP = 0.45  # standard deviations: two labels do not lie over each other
 
 
 def draw_lip_sync(curves: Curves) -> Figure:
@@ -46,13 +47,18 @@ def _draw_lips(axes: Axes, curves: Curves) -> None:
         first = min(last, max(0, int((worst_s - (SHOWN_S - lip_sync.WINDOW_S) / 2) * lip_sync.GRID_HZ)))
     rows = slice(first, first + int(SHOWN_S * lip_sync.GRID_HZ))
     times_s = np.arange(seen.size)[rows] / lip_sync.GRID_HZ
+    ends: list[float] = []
     for signal, name, colour in ((expected, "expected", ORANGE), (seen, "seen", BLUE)):
         spread = np.nanstd(signal[rows])
         line = signal[rows] / (spread if spread > 0 else 1.0)
         axes.plot(times_s, line, color=colour, linewidth=1.5)
         known = np.flatnonzero(np.isfinite(line))
         if known.size:
-            label_at_end(axes, times_s[known[-1]], line[known[-1]], name, colour)
+            end = float(line[known[-1]])
+            if ends and abs(end - ends[0]) < _LABEL_GAP:
+                end = ends[0] + (_LABEL_GAP if end >= ends[0] else -_LABEL_GAP)
+            ends.append(end)
+            label_at_end(axes, times_s[known[-1]], end, name, colour)
     silent = ~curves.speech[rows]
     low, high = axes.get_ylim()
     axes.fill_between(times_s, low, high, where=silent, color=GREY, alpha=0.12, linewidth=0)
@@ -76,13 +82,13 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
     offsets_ms = 1000 * found.offsets_s
     axes.axvspan(-125, 45, color=GREEN, alpha=0.10, linewidth=0)
     axes.text(
-        -40,
-        0.02,
+        -140,
+        0.98,
         "not noticed (BT.1359)",
         color=GREEN,
         fontsize=8,
-        ha="center",
-        va="bottom",
+        ha="right",
+        va="top",
         transform=axes.get_xaxis_transform(),
     )
     axes.axvspan(

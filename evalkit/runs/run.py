@@ -23,6 +23,7 @@ RUN_FILE = "run.json"
 TRIAL_FILE = "trial.json"
 SAMPLES_FILE = "samples.json"
 VIDEO_FILE = "video.mp4"
+TIMELINE_FILE = "timeline.json"
 LOG_FILE = "log.txt"
 EVIDENCE_FOLDER = "evidence"
 TRIALS_FOLDER = "trials"
@@ -123,6 +124,17 @@ class Run:
             return {}
         samples: dict[str, dict[str, Any]] = read_json(path)["samples"]
         return samples
+
+    def timeline_of(self, trial_id: str) -> dict[str, Any] | None:
+        """Read a trial's timeline of memory and GPUs, the plain data of a profile; None where nobody watched.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file cannot be read.
+        """
+        path = self.folder_of(trial_id) / TIMELINE_FILE
+        return dict(read_json(path)["profile"]) if path.is_file() else None
 
     def frame(self) -> pd.DataFrame:
         """Return one row a finished trial.

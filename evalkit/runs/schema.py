@@ -5,7 +5,7 @@ A change of a field is a new `SCHEMA`; folders of every schema ever written stay
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from evalkit.types import Better  # noqa: TC001 - the files are checked against it when read
@@ -110,6 +110,22 @@ class Measured(_Strict):
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return it as plain data, as it comes back from JSON."""
+        plain = asdict(self)
+        for value in plain["metrics"].values():
+            value["ci95"] = None if value["ci95"] is None else list(value["ci95"])
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Json]) -> Measured:
+        """Read what `to_dict` gave."""
+        metrics = {
+            name: Value(**{**value, "ci95": None if value["ci95"] is None else tuple(value["ci95"])})
+            for name, value in data["metrics"].items()
+        }
+        return cls(**{**data, "metrics": metrics})
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,9 +130,9 @@ class ReferenceGenerator(Generator):
         """Say, step by step, what `generate` would do."""
         self._check(request)
         duration_s = check_sound(request)
-        clips = "as many as the speech needs"
+        clips = "as many clips as the speech needs"
         if duration_s is not None:
-            clips = str(request.n_clips(duration_s))
+            clips = f"{request.n_clips(duration_s)} clips"
         scene = read_scene(request.prompt)
         speech = (
             f"speak {request.text!r} ({request.language})"
@@ -146,7 +146,7 @@ class ReferenceGenerator(Generator):
                 + (f"before a drawn scene: {scene}" if scene else "before its own background")
             ),
             (
-                f"make {clips} clips of {request.infer_frames} frames at {request.fps:g} a second, "
+                f"make {clips} of {request.infer_frames} frames at {request.fps:g} a second, "
                 f"{request.sample_steps} steps, guidance {request.sample_guide_scale:g}, seed {request.base_seed}"
             ),
             f"write {out_path} "

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,41 @@ def test_a_program_that_is_killed_is_a_result_with_its_peak(run: Run, tmp_path: 
     cost = json.loads((tmp_path / "cost.json").read_text("utf-8"))
     assert (cost["exit_code"], cost["signal"]) == (None, "SIGKILL")
     assert cost["metrics"]["profile.peak_rss_mib"]["value"] > 100
+
+
+@pytest.fixture
+def small_room() -> Iterator[Path]:
+    """Give a control group with room for 100 MiB; a program joins by writing its id into the file."""
+    for folder, limit in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
+        room = Path("/sys/fs/cgroup") / folder / f"evalkit-test-{os.getpid()}"
+        try:
+            room.mkdir()
+        except OSError:
+            continue
+        try:
+            (room / limit).write_text(str(100 << 20))
+        except OSError:
+            room.rmdir()
+            continue
+        yield room / "cgroup.procs"
+        room.rmdir()
+        return
+    pytest.skip("no control group with a limit on memory may be made here")
+
+
+def test_a_program_ended_for_want_of_memory_is_told_with_the_peak_it_reached(
+    run: Run, tmp_path: Path, small_room: Path
+) -> None:
+    code = (
+        "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); blocks = []\n"
+        "while True: blocks.append(bytearray(b'x') * (5 << 20)); time.sleep(0.02)"
+    )
+    done = run("--json", "cost.json", "--", sys.executable, "-c", code, small_room)
+    assert done.returncode == 128 + signal.SIGKILL
+    assert "the system ended it for want of memory" in done.stderr
+    cost = json.loads((tmp_path / "cost.json").read_text("utf-8"))
+    assert cost["timeline"]["n_oom_kills"] >= 1
+    assert cost["metrics"]["profile.peak_rss_mib"]["value"] == pytest.approx(105, abs=12)
 
 
 @pytest.mark.parametrize(

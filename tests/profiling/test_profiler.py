@@ -207,6 +207,21 @@ def test_the_peak_survives_a_kill_of_whoever_watches(start: Start, tmp_path: Pat
     assert peak_mib > 125
 
 
+def test_a_kill_of_whoever_watches_leaves_no_private_record(start: Start) -> None:
+    process = start(
+        "from evalkit.profiling.profiler import Profiler\nprofiler = Profiler(os.getpid())\nprofiler.start()\n"
+        "say(profiler._process.pid)\nsay(profiler.path)\ntime.sleep(60)"
+    )
+    sampler = psutil.Process(int(read_floats(process)[0]))
+    assert process.stdout is not None
+    path = Path(process.stdout.readline().strip())
+    assert path.exists()
+    process.kill()
+    process.wait()
+    sampler.wait(20)
+    assert not path.exists()
+
+
 def test_the_death_of_the_sampler_is_reported_and_what_it_saw_is_kept(start: Start) -> None:
     with Profiler() as profiler:
         process = start("block = hold(50)\nsay(0)\ntime.sleep(60)")

@@ -134,7 +134,7 @@ def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda run: shutil.rmtree(run), "there is no such folder"),
+        (shutil.rmtree, "there is no such folder"),
         (lambda run: (run / "run.json").unlink(), r"is no run folder: it has no run\.json"),
         (lambda run: edit(run / "run.json", schema=2), "schema 2, and this evalkit reads up to 1"),
         (lambda run: edit(run / "run.json", planned=3), "planned: Input should be a valid (list|array)"),
