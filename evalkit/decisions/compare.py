@@ -401,7 +401,7 @@ def _about(n: int) -> int:
     >>> _about(9), _about(4321)
     (9, 4400)
     """
-    step = 10 ** max(0, len(str(n)) - 2)
+    step = int(10 ** max(0, len(str(n)) - 2))
     return step * ceil(n / step)
 
 
