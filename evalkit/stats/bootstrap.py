@@ -192,7 +192,7 @@ def clustered_interval(
     n_resamples: int = N_RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """Return the percentile interval of the mean when whole levels of one or more crossed factors are redrawn.
+    """Return the percentile interval of the mean when whole levels of one or two crossed factors are redrawn.
 
     The levels of each factor are redrawn independently, and a value counts as often as all its levels were drawn
     together (the pigeonhole bootstrap). Where the factors do not matter it errs towards too wide.
@@ -200,8 +200,8 @@ def clustered_interval(
     Parameters
     ----------
     values : FloatArray, shape (n,)
-    factors : sequence of integer arrays, shape (n,)
-        Levels from 0, as `code_levels` gives them.
+    factors : sequence of one or two integer arrays, shape (n,)
+        Levels from 0, at least two, as `code_levels` gives them.
     confidence, n_resamples, seed
         As in `estimate_mean`. Redraws in which no value is left, possible in sparse tables, are left out.
 
@@ -210,20 +210,16 @@ def clustered_interval(
     A. B. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007.
     """
     rng = np.random.default_rng(seed)
-    means: list[FloatArray] = []
-    n_left = n_resamples
-    while n_left > 0:
-        n_now = min(n_left, max(1, _CELLS_AT_ONCE // values.size))
-        weights = np.ones((n_now, values.size))
-        for codes in factors:
-            n_levels = int(codes.max()) + 1
-            counts = rng.multinomial(n_levels, np.full(n_levels, 1 / n_levels), size=n_now)
-            weights *= counts[:, codes]
-        totals = weights.sum(axis=1)
-        used = totals > 0
-        means.append((weights[used] @ values) / totals[used])
-        n_left -= n_now
-    return _quantiles(np.concatenate(means), np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
+    first, second = factors[0], factors[1] if len(factors) == 2 else np.zeros_like(factors[0])
+    shape = (int(first.max()) + 1, int(second.max()) + 1)
+    sums, sizes = np.zeros(shape), np.zeros(shape)
+    np.add.at(sums, (first, second), values)
+    np.add.at(sizes, (first, second), 1.0)
+    draws = [_draw_levels(rng, n, n_resamples) for n in shape]
+    totals = ((draws[0] @ sums) * draws[1]).sum(axis=1)
+    counts = ((draws[0] @ sizes) * draws[1]).sum(axis=1)
+    used = counts > 0
+    return _quantiles(totals[used] / counts[used], np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
 
 
 def finite(values: FloatArray) -> FloatArray:
@@ -238,6 +234,12 @@ def finite(values: FloatArray) -> FloatArray:
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ValueError(f"finite values in one row are needed, not {values!r}; leave out what is missing")
     return values
+
+
+def _draw_levels(rng: np.random.Generator, n: int, n_resamples: int) -> FloatArray:
+    """Return how often each of n levels is drawn when n are drawn with replacement, shape (n_resamples, n)."""
+    drawn = rng.integers(n, size=(n_resamples, n)) + n * np.arange(n_resamples)[:, None]
+    return np.bincount(drawn.ravel(), minlength=n * n_resamples).reshape(n_resamples, n).astype(np.float64)
 
 
 def _means(values: FloatArray, n_resamples: int, seed: int) -> FloatArray:
