@@ -111,6 +111,7 @@
     video.controls = false;
     video.preload = "metadata";
     for (const event of ["loadedmetadata", "seeked", "ended", "pause", "play"]) video.addEventListener(event, show);
+    video.addEventListener("loadeddata", () => { if (video.currentTime === 0) video.currentTime = 1e-4; }); // paints the first frame
     video.addEventListener("error", () => { figure.querySelector(".trouble").textContent = "This video cannot be played here."; });
     figure.querySelector("input[type=radio]").addEventListener("change", () => listen(figure));
     const worst = figure.querySelector(".worst");
