@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from evalkit.decisions.facade import compare, signoff
     from evalkit.runner import Report, evaluate
 
-__all__ = ["Report", "__version__", "evaluate"]
+__all__ = ["Report", "__version__", "compare", "evaluate", "signoff"]
 __version__ = "0.1.0"
 
 
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from evalkit import runner  # noqa: PLC0415 - that is the point
 
         return getattr(runner, name)
+    if name in {"compare", "signoff"}:
+        from evalkit.decisions import facade  # noqa: PLC0415 - as above
+
+        return getattr(facade, name)
     raise AttributeError(f"module 'evalkit' has no attribute {name!r}")

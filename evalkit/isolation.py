@@ -12,9 +12,12 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
+import uuid
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +36,7 @@ class Failure:
 
     Parameters
     ----------
-    code : {"raised", "crashed", "stalled"}
+    code : {"raised", "crashed", "stalled", "timed_out"}
     text : str
         One line for people.
     log : str
@@ -75,111 +78,180 @@ def run_isolated(
     result : object or Failure
     """
     waiting = list(reversed(range(len(tasks))))
-    workers = [_Worker(function) for _ in range(min(n_workers, len(tasks)))]
+    workers = [Worker(function) for _ in range(min(n_workers, len(tasks)))]
+    at_work: dict[int, int] = {}
     try:
-        for worker in workers:
-            worker.give(waiting.pop(), tasks)
-        while any(worker.task is not None for worker in workers):
-            wait([worker.connection for worker in workers if worker.task is not None], timeout=0.2)
-            for place, worker in enumerate(workers):
-                index = worker.task
-                if index is None:
-                    continue
-                outcome = worker.listen(stall_limit_s, on_progress)
+        for place, worker in enumerate(workers):
+            at_work[place] = waiting.pop()
+            worker.give(tasks[at_work[place]])
+        while at_work:
+            wait([workers[place].connection for place in at_work], timeout=0.2)
+            for place, index in list(at_work.items()):
+                tell = None if on_progress is None else partial(on_progress, index)
+                outcome = workers[place].listen(tell, stall_limit_s=stall_limit_s)
                 if outcome is None:
                     continue
+                del at_work[place]
                 if waiting:
-                    if isinstance(outcome, Failure) and not worker.alive:
-                        workers[place] = _Worker(function)
-                    workers[place].give(waiting.pop(), tasks)
+                    if not workers[place].alive:
+                        workers[place] = Worker(function)
+                    at_work[place] = waiting.pop()
+                    workers[place].give(tasks[at_work[place]])
                 yield index, outcome
     finally:
         for worker in workers:
             worker.end()
 
 
-class _Worker:
-    """One process and the pipe to it."""
+_TOKEN_NAME = "EVALKIT_WORKER_TOKEN"  # noqa: S105 - the name of a variable, no secret
+
+
+class Worker:
+    """One process, the pipe to it, and a log of what is written there.
+
+    Parameters
+    ----------
+    function : callable
+        As for `run_isolated`. What it keeps between two tasks (a loaded model) stays; it may have a ``close``, called
+        when the worker ends in peace.
+    """
 
     def __init__(self, function: Callable[[Any, Report], Any]) -> None:
         context = multiprocessing.get_context("spawn")
         handle, name = tempfile.mkstemp(prefix="evalkit-worker-", suffix=".log")
         os.close(handle)
         self._log = Path(name)
+        self._log_start = 0
+        self._token = uuid.uuid4().hex
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, function, name), daemon=False)
+        self._process = context.Process(
+            target=_serve, args=(theirs, function, name, self._token), daemon=False
+        )
         self._process.start()
         theirs.close()
-        self.task: int | None = None
         self.alive = True
-        self._last_heard_s = time.monotonic()
+        self._busy = False
+        self._heard_s = self._began_s = time.monotonic()
 
-    def give(self, index: int, tasks: Sequence[Any]) -> None:
-        self.task = index
-        self._last_heard_s = time.monotonic()
-        with contextlib.suppress(OSError):  # a dead worker is noticed by `failure`
-            self.connection.send(tasks[index])
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid or 0
 
-    def listen(self, stall_limit_s: float, on_progress: Callable[[int, Any], None] | None) -> object | None:
-        """Return the result of the task, or its failure, or None while it is at work."""
-        index, gone = self.task, False
+    def give(self, task: Any) -> None:
+        """Send a task."""
+        self._busy = True
+        self._log_start = self._log.stat().st_size
+        self.restart_clock()
+        with contextlib.suppress(OSError):  # a dead worker is noticed by `listen`
+            self.connection.send(task)
+
+    def restart_clock(self) -> None:
+        """Let the limits run from now."""
+        self._heard_s = self._began_s = time.monotonic()
+
+    def listen(
+        self,
+        on_progress: Callable[[Any], None] | None = None,
+        *,
+        stall_limit_s: float | None = None,
+        time_limit_s: float | None = None,
+    ) -> object | None:
+        """Return the result of the task, or its `Failure`, or None while it is at work; never waits.
+
+        Parameters
+        ----------
+        on_progress : callable, optional
+            Called with what the task reported.
+        stall_limit_s : float, optional
+            Longest silence, seconds.
+        time_limit_s : float, optional
+            Longest work, seconds, since `give` or `restart_clock`.
+        """
+        gone = False
         try:
             while self.connection.poll():
                 kind, value = self.connection.recv()
-                self._last_heard_s = time.monotonic()
+                self._heard_s = time.monotonic()
                 if kind == "result":
-                    self.task = None
+                    self._busy = False
                     result: object = value
                     return result
-                if on_progress is not None and index is not None:
-                    on_progress(index, value)
+                if on_progress is not None:
+                    on_progress(value)
         except (EOFError, OSError):
             gone = True
-        failure = self._failure(stall_limit_s, gone=gone)
+        failure = self._failure(stall_limit_s, time_limit_s, gone=gone)
         if failure is not None:
             self.end()
         return failure
 
-    def _failure(self, stall_limit_s: float, *, gone: bool) -> Failure | None:
+    def log(self) -> str:
+        """Return what was written to output and error output since the task was given, the last 20,000 bytes."""
+        with contextlib.suppress(OSError), self._log.open("rb") as file:
+            file.seek(max(self._log_start, self._log.stat().st_size - 20_000))
+            return file.read().decode(errors="replace")
+        return ""
+
+    def _failure(
+        self, stall_limit_s: float | None, time_limit_s: float | None, *, gone: bool
+    ) -> Failure | None:
         if gone:
             self._process.join(timeout=1.0)
             code = self._process.exitcode or 0
             cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            return Failure("crashed", f"the process measuring it crashed ({cause})", self._log_tail())
-        silence_s = time.monotonic() - self._last_heard_s
-        if silence_s > stall_limit_s:
-            return Failure("stalled", f"no progress for {silence_s:.0f} s; given up", self._log_tail())
+            return Failure("crashed", f"the process at work on it crashed ({cause})", self.log())
+        now_s = time.monotonic()
+        if stall_limit_s is not None and now_s - self._heard_s > stall_limit_s:
+            return Failure("stalled", f"no progress for {now_s - self._heard_s:.0f} s; given up", self.log())
+        if time_limit_s is not None and now_s - self._began_s > time_limit_s:
+            return Failure("timed_out", f"not done within {time_limit_s:g} s; given up", self.log())
         return None
 
     def end(self) -> None:
-        """End the process and all its children; once."""
-        import psutil  # noqa: PLC0415 - only needed here
-
+        """End the process and everything it started; once."""
         if not self.alive:
             return
         self.alive = False
-        if self.task is None:  # at rest: let it go in peace
+        if not self._busy:  # at rest: let it go in peace
             with contextlib.suppress(OSError):
                 self.connection.send(None)
             self._process.join(timeout=2.0)
-        self.task = None
-        with contextlib.suppress(psutil.NoSuchProcess):
-            root = psutil.Process(self._process.pid)
-            for process in [*root.children(recursive=True), root]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
+        _kill_tree(self.pid)
         self._process.join()
+        if self._process.exitcode != 0:  # children of a process that was killed have another parent by now
+            _kill_marked(self._token)
         self.connection.close()
         self._log.unlink(missing_ok=True)
 
-    def _log_tail(self) -> str:
-        return self._log.read_text(errors="replace")[-2000:]
+
+def _kill_tree(pid: int, *, itself: bool = True) -> None:
+    import psutil  # noqa: PLC0415 - only needed here
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        for process in [*root.children(recursive=True), *([root] if itself else [])]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
-def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
-    """Be a worker: take tasks until told to stop. What libraries write to the error output goes to the log."""
+def _kill_marked(token: str) -> None:
+    """Kill every process that inherited a worker's token."""
+    import psutil  # noqa: PLC0415 - only needed here
+
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(_TOKEN_NAME) == token:
+                process.kill()
+
+
+def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str, token: str) -> None:
+    """Be a worker: take tasks until told to stop. What is written to output and error output goes to the log."""
+    os.environ[_TOKEN_NAME] = token
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    with Path(log_name).open("w") as log:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    with Path(log_name).open("ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
     with contextlib.suppress(EOFError, OSError):
         while (task := connection.recv()) is not None:
@@ -188,3 +260,15 @@ def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_n
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this task's result
                 result = Failure("raised", f"{type(error).__name__}: {error}", traceback.format_exc())
             connection.send(("result", result))
+    close = getattr(function, "close", None)
+    if close is not None:
+        close()
+
+
+def _die_with_parent() -> None:
+    """Leave no work running for a parent that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        _kill_tree(os.getpid(), itself=False)
+        os._exit(1)

@@ -14,6 +14,7 @@ from evalkit.errors import EvalkitError, UsageError
 
 EVALUATORS = "evalkit.evaluators"
 GENERATORS = "evalkit.generators"
+EXECUTORS = "evalkit.executors"
 
 
 class PluginError(EvalkitError):

@@ -57,6 +57,8 @@ class Reason(StrEnum):
     TOO_FEW_CLIPS = "too_few_clips"
     NOTHING_ATTEMPTED = "nothing_attempted"
     NOT_SAMPLED = "not_sampled"
+    NOT_TIMED = "not_timed"
+    SHARED_DEVICE = "shared_device"
 
     @property
     def text(self) -> str:
@@ -87,6 +89,8 @@ _REASON_TEXTS = {
     Reason.TOO_FEW_CLIPS: "too few clips for this percentile",
     Reason.NOTHING_ATTEMPTED: "nothing was attempted",
     Reason.NOT_SAMPLED: "it was over, or the sampler gone, before anybody looked",
+    Reason.NOT_TIMED: "the video was there already; nothing was made",
+    Reason.SHARED_DEVICE: "other work of the sweep ran on the same device; one worker alone is timed",
 }
 
 

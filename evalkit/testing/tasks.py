@@ -30,3 +30,18 @@ def obey(task: dict[str, Any], report: Callable[[Any], None]) -> Any:
             report(child.pid)
             time.sleep(600)
     return None
+
+
+class Counting:
+    """Work for executors: answers with how many jobs it has done before, or obeys ``do`` as `obey` does."""
+
+    def __init__(self) -> None:
+        self._n_done = 0
+
+    def __call__(self, task: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+        """Do a job."""
+        if task.get("do", "count") != "count":
+            obey(task, report)
+        report({"at": self._n_done})
+        self._n_done += 1
+        return {"n_before": self._n_done - 1, "stage": task["stage"]}

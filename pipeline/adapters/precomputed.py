@@ -141,7 +141,8 @@ class Precomputed(Generator):
 
     def _find(self, request: GenerationRequest) -> Path:
         asked = _flatten(request.to_dict())
-        differences = [(_differences(asked, made, self._base), made) for made in self._made]
+        defaults = _flatten(GenerationRequest().to_dict())
+        differences = [(_differences(asked, made, defaults, self._base), made) for made in self._made]
         fitting = [made.video for lines, made in differences if not lines]
         if len(fitting) > 1:
             raise RequestError(
@@ -160,9 +161,8 @@ class Precomputed(Generator):
         return fitting[0]
 
 
-def _differences(asked: dict[str, Any], made: _Made, base: Path) -> list[str]:
+def _differences(asked: dict[str, Any], made: _Made, defaults: dict[str, Any], base: Path) -> list[str]:
     found = []
-    defaults = _flatten(GenerationRequest().to_dict())
     for name in dict.fromkeys((*asked, *made.stated)):
         value = asked.get(name)
         if name not in made.stated:

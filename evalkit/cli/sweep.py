@@ -1,0 +1,289 @@
+"""``evalkit sweep``: every configuration of a grid on the same inputs, from the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalkit.config import SweepConfig
+    from evalkit.runs import Run, Trial
+    from evalkit.sweeps.prepare import Preparation
+    from evalkit.sweeps.run import Progress
+    from evalkit.sweeps.todo import Todo
+
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=V1,V2…",
+    help="Values of a parameter, instead of the file's; each is YAML, and [a, b] is a list with commas in it.",
+)
+@click.option("--generator", help="Who makes the videos, as in 'evalkit list'.")
+@click.option(
+    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the generator."
+)
+@click.option("--portrait", "portraits", multiple=True, help="Picture of a speaker; may be given again.")
+@click.option("--speech", multiple=True, help="Sound file to speak; may be given again.")
+@click.option("--text", "texts", multiple=True, help="Words to speak; may be given again.")
+@click.option("--seeds", help="Seeds, separated by commas.")
+@click.option("--only", help="Evaluators to run, separated by commas.")
+@click.option("--policy", help="Policy that the report judges by.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
+@click.option("--workers", type=int, help="Videos made at once; more than one are not timed.")
+@click.option("--executor", help="Where the work is done: processes, in_process, or a plug-in's.")
+@click.option("--time-limit", type=float, metavar="S", help="Seconds for each load, video and measurement.")
+@click.option("--retries", type=int, help="Further tries of a trial that fails.")
+@click.option("--retry-failed", is_flag=True, help="Do trials again that failed in an earlier call.")
+@click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and the expected time.")
+@click.pass_context
+def sweep(
+    context: click.Context,
+    /,
+    *,
+    config: Path | None,
+    out: Path | None,
+    retry_failed: bool,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Measure every configuration of a grid on the same inputs, as CONFIG.yaml or flags say.
+
+    Without CONFIG.yaml: the bundled quickstart. The same command again goes on where it was left; what is done is
+    never done again.
+
+    Exit status: 0 all done; 1 some trials failed; 2 wrong use; 130 interrupted.
+    """
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
+    from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.run import run_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
+
+    try:
+        preparation = prepare_sweep(_read(config, flags))
+        folder = out or Path("runs") / (config.stem if config is not None else "quickstart")
+        todo = open_todo(preparation, folder)
+        for note in preparation.notes:
+            click.echo(f"note: {note}", err=True)
+        if dry_run:
+            _print_plan(preparation, folder, todo, retry_failed=retry_failed)
+            return
+        with _progress() as show:
+            run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
+    except EvalkitError as error:
+        click.echo(f"Error: {error}", err=True)
+        context.exit(2)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted; the same command goes on\n{folder}", err=True)
+        context.exit(_INTERRUPTED)
+    context.exit(_print_outcome(run))
+
+
+def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
+    """Put a file, or the quickstart, and the flags together."""
+    from evalkit.config import build_sweep, read_yaml  # noqa: PLC0415 - after --help
+
+    source = path or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
+    data = read_yaml(source)
+    base = source.parent if path is not None else Path()
+    sets = _read_sets(flags["sets"])
+    anchored = build_sweep(data, str(source), base=base).to_dict() if path is not None else data
+    changes: dict[str, Any] = {
+        "generator": {
+            **({"name": flags["generator"]} if flags["generator"] else {}),
+            **({"settings": _read_settings(flags["settings"])} if flags["settings"] else {}),
+        },
+        "inputs": {
+            **({"portraits": list(flags["portraits"])} if flags["portraits"] else {}),
+            **(
+                {"speech": [*flags["speech"], *({"text": text} for text in flags["texts"])]}
+                if flags["speech"] or flags["texts"]
+                else {}
+            ),
+        },
+        "execution": {
+            name: flags[flag]
+            for flag, name in (
+                ("workers", "workers"),
+                ("executor", "executor"),
+                ("time_limit", "time_limit_s"),
+                ("retries", "retries"),
+            )
+            if flags[flag] is not None
+        },
+    }
+    merged = {
+        **anchored,
+        **{group: {**anchored.get(group, {}), **new} for group, new in changes.items() if new},
+    }
+    if flags["generator"] and flags["generator"] != anchored.get("generator", {}).get("name"):
+        merged["generator"] = changes["generator"]
+    merged["parameters"] = {k: v for k, v in anchored.get("parameters", {}).items() if k not in sets}
+    merged["grid"] = {**anchored.get("grid", {}), **sets}
+    if flags["seeds"] is not None:
+        merged["seeds"] = _split("seeds", flags["seeds"])
+    if flags["only"] is not None:
+        merged["evaluators"] = [name.strip() for name in flags["only"].split(",") if name.strip()]
+    if flags["policy"] is not None:
+        merged["policy"] = flags["policy"]
+    return build_sweep(merged, "command line" if path is None else f"{source} and flags")
+
+
+def _read_sets(pairs: tuple[str, ...]) -> dict[str, list[Any]]:
+    sets: dict[str, list[Any]] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE,VALUE…", param_hint="--set")
+        if name in sets:
+            raise click.BadParameter(f"{name} is set twice; give all its values at once", param_hint="--set")
+        sets[name] = _split(name, text)
+    return sets
+
+
+def _read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    settings = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--setting")
+        settings[name] = _read_value(name, text)
+    return settings
+
+
+def _split(name: str, text: str) -> list[Any]:
+    """Read values between commas, or a YAML list."""
+    if text.lstrip().startswith("["):
+        values = _read_value(name, text)
+        return list(values)
+    return [_read_value(name, item) for item in text.split(",") if item.strip()]
+
+
+def _read_value(name: str, text: str) -> Any:
+    import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"the value of {name}, {text!r}, is no YAML: {error}") from None
+
+
+def _print_plan(preparation: Preparation, folder: Path, todo: Todo, *, retry_failed: bool) -> None:
+    from evalkit.sweeps.todo import expected_s  # noqa: PLC0415 - after --help
+
+    states = dict.fromkeys((trial.id for trial in todo.done), "done")
+    states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
+    states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
+    for trial in preparation.trials:
+        click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
+    to_do = todo.to_do(retry_failed=retry_failed)
+    counts = [f"{len(preparation.trials)} trials", f"{len(todo.done)} done"]
+    counts += [f"{len(todo.failed)} failed"] if todo.failed else []
+    counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
+    click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
+    if to_do:
+        rest_s = expected_s(preparation, folder, to_do)
+        click.echo(
+            "expected time: not known until a first trial is done"
+            if rest_s is None
+            else f"expected time: {_duration(rest_s)}"
+        )
+    click.echo(str(folder))
+
+
+def _print_outcome(run: Run) -> int:
+    trials = run.trials()
+    failed = [trial for trial in trials if trial.failure is not None]
+    former = run.former()
+    click.echo(f"{len(trials) - len(failed)} of {len(run.facts.planned)} trials done")
+    if former:
+        click.echo(f"{len(former)} trials of an earlier grid are kept in the folder and in no table")
+    kinds: dict[tuple[str, str], list[Trial]] = {}
+    for trial in failed:
+        if trial.failure is not None:
+            kinds.setdefault((trial.failure.stage, trial.failure.code), []).append(trial)
+    for (stage, code), some in kinds.items():
+        first = some[0].failure
+        said = first.text.splitlines()[0] if first is not None and first.text else ""
+        click.echo(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
+        click.echo(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
+    click.echo(str(run.folder))
+    return 1 if failed else 0
+
+
+def _describe(trial: Any) -> str:
+    words = [f"{name}={value}" for name, value in trial.params.items()]
+    words += [given.name for given in (trial.portrait, trial.speech) if given is not None]
+    words += [f"seed {trial.seed}"] if trial.seed is not None else []
+    return " ".join(words)
+
+
+def _duration(seconds: float) -> str:
+    """Write a time for people.
+
+    >>> _duration(4.2), _duration(75), _duration(7300)
+    ('4 s', '1 min 15 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[Progress], None]]:
+    """Show a bar with the time left on a terminal; a line a trial elsewhere."""
+    if not sys.stderr.isatty():
+        yield _print_trial
+        return
+    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.markup import escape  # noqa: PLC0415 - as above
+    from rich.progress import (  # noqa: PLC0415 - as above
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(progress: Any) -> None:
+            bar.update(
+                task,
+                total=progress.n_to_do,
+                completed=progress.n_over,
+                description=escape(" · ".join(progress.at_work)),
+            )
+            if progress.trial is not None and progress.trial.failure is not None:
+                bar.console.print(f"[red]✗[/] {escape(_say(progress.trial))}", soft_wrap=True)
+
+        yield show
+
+
+def _print_trial(progress: Progress) -> None:
+    if progress.trial is not None:
+        click.echo(f"{progress.n_over}/{progress.n_to_do}  {_say(progress.trial)}", err=True)
+
+
+def _say(trial: Trial) -> str:
+    spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
+    if trial.failure is None:
+        return f"{_describe(trial)}: ok, {spent_s:.1f} s"
+    said = trial.failure.text.splitlines()[0] if trial.failure.text else ""
+    return f"{_describe(trial)}: failed ({trial.failure.stage}: {trial.failure.code}): {said}"

@@ -1,0 +1,380 @@
+"""Configuration: YAML and flags become frozen option groups, and every mistake is a line that names it.
+
+A configuration is plain data. Its hash is that of its canonical JSON: keys sorted, no spaces, nothing left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from evalkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
+
+Group = TypeVar("Group", bound="Options")
+
+FILE_PARAMETERS = ("brand_mark",)
+"""Parameters of the grid that name a file: what counts is its content."""
+
+_TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
+    ("audio", "text"), "inputs.speech"
+)
+
+
+class ConfigError(UsageError):
+    """A configuration that makes no sense."""
+
+
+class Options(BaseModel):
+    """A frozen group of options; unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class GeneratorOptions(Options):
+    """Who makes the videos.
+
+    Attributes
+    ----------
+    name : str
+        As in ``evalkit.generators``.
+    settings : dict
+        The generator's own. Paths in them are relative to where evalkit runs.
+    device : str
+        Where it works. On ``cpu`` nothing is measured while a video is made, so that its timing is undisturbed; with
+        any other, a video is measured while the next one is made.
+    """
+
+    name: str = Field(default="reference", min_length=1, description="name of a generator")
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="setting names to plain values")
+    device: str = Field(default="cpu", min_length=1, description="cpu, or where else it works (cuda)")
+
+
+class Portrait(Options):
+    """A picture of a speaker."""
+
+    path: str = Field(min_length=1, description="path of a picture")
+    name: str = Field(default="", description="what to call it; the file's name unless given")
+
+
+class Speech(Options):
+    """What is said: a sound file or words."""
+
+    path: str | None = Field(default=None, min_length=1, description="path of a sound file")
+    text: str | None = Field(default=None, min_length=1, description="words to speak")
+    language: str | None = Field(default=None, min_length=1, description="language of the words, as in en")
+    voice: str | None = Field(default=None, min_length=1, description="voice for the words")
+    name: str = Field(default="", description="what to call it; the file's name or the words unless given")
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if (self.path is None) == (self.text is None):
+            raise ValueError("give path or text, one of them")
+        if self.path is not None and (self.language is not None or self.voice is not None):
+            raise ValueError("language and voice belong to text, not to a sound file")
+        return self
+
+
+class Inputs(Options):
+    """What is put in front of every configuration."""
+
+    portraits: list[Portrait] = Field(default_factory=list, description="a list of pictures")
+    speech: list[Speech] = Field(default_factory=list, description="a list of sound files or texts")
+
+    @field_validator("portraits", "speech", mode="before")
+    @classmethod
+    def _a_text_is_a_path(cls, items: Any) -> Any:
+        return (
+            [{"path": item} if isinstance(item, str) else item for item in items]
+            if isinstance(items, list)
+            else items
+        )
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        for kind, items in (("portraits", self.portraits), ("speech", self.speech)):
+            called = [name_of(item) for item in items]
+            twice = [name for name in called if called.count(name) > 1]
+            if twice:
+                raise ValueError(
+                    f"two {kind} are called {twice[0]!r}; give each a name of its own with name: …"
+                )
+        return self
+
+
+class Execution(Options):
+    """How the work is done. Nothing of it decides an outcome."""
+
+    executor: str = Field(default="processes", min_length=1, description="name of an executor")
+    workers: int = Field(default=1, ge=1, le=256, description="a whole number of videos made at once, from 1")
+    time_limit_s: float = Field(
+        default=3600.0, gt=0, description="seconds, above 0, for each load, video and measurement"
+    )
+    stall_limit_s: float = Field(
+        default=120.0, gt=0, description="seconds, above 0, that measuring may be silent"
+    )
+    retries: int = Field(
+        default=0, ge=0, le=100, description="a whole number of further tries of a trial that fails"
+    )
+    warm_up: bool = Field(
+        default=True, description="true or false: one clip for nothing after a model was loaded"
+    )
+    evidence: bool = Field(default=True, description="true or false: pictures of what was measured")
+
+
+Values = Annotated[list[JsonValue], Field(min_length=1)]
+
+
+class SweepConfig(Options):
+    """A sweep: one generator, inputs, a grid of parameters, seeds, evaluators, a policy."""
+
+    generator: GeneratorOptions = Field(default_factory=GeneratorOptions, description="a group")
+    inputs: Inputs = Field(default_factory=Inputs, description="a group")
+    parameters: dict[str, JsonValue] = Field(
+        default_factory=dict, description="names to plain values, the same in every trial"
+    )
+    grid: dict[str, Values] = Field(
+        default_factory=dict, description="parameter names to lists of at least one value"
+    )
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] | None = Field(
+        default=None, min_length=1, description="a list of whole numbers from 0"
+    )
+    evaluators: list[str] | None = Field(
+        default=None, description="a list of evaluators; all that are installed unless given"
+    )
+    policy: str | None = Field(default=None, min_length=1, description="name or path of a policy")
+    execution: Execution = Field(default_factory=Execution, description="a group")
+
+    @model_validator(mode="after")
+    def _each_parameter_comes_from_one_place(self) -> Self:
+        for name in (*self.grid, *self.parameters):
+            if name in _TAKEN:
+                raise ValueError(f"{name} is no parameter of the grid: give it under {_TAKEN[name]}")
+        for name in self.grid:
+            if name in self.parameters:
+                raise ValueError(f"{name} is in grid and in parameters; leave one of them out")
+        lists: dict[str, list[Any]] = {**self.grid, "seeds": self.seeds or []}
+        for name, values in lists.items():
+            plain = [canonical_json(value) for value in values]
+            twice = [value for value in plain if plain.count(value) > 1]
+            if twice:
+                raise ValueError(f"{name} has the value {twice[0]} twice")
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, nothing left out."""
+        return self.model_dump(mode="json")
+
+
+def name_of(item: Portrait | Speech) -> str:
+    """Return what an input is called: its name, else its file's, else its words."""
+    return item.name or (Path(item.path).stem if item.path is not None else str(getattr(item, "text", "")))
+
+
+def canonical_json(value: Any) -> str:
+    """Write plain data in the one way that counts for hashes.
+
+    >>> canonical_json({"b": 1, "a": [True, "ü"]})
+    '{"a":[true,"ü"],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_of(value: Any) -> str:
+    """Return the SHA-256 of plain data, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def read_sweep(path: str | Path) -> SweepConfig:
+    """Read a sweep's YAML file. Paths in it are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or makes no sense; a line a mistake.
+    """
+    path = Path(path)
+    return build_sweep(read_yaml(path), str(path), base=path.parent)
+
+
+def build_sweep(data: Mapping[str, Any], where: str, *, base: Path | None = None) -> SweepConfig:
+    """Build a sweep of plain data.
+
+    Parameters
+    ----------
+    data : mapping
+    where : str
+        What to call its place in errors.
+    base : Path, optional
+        Folder that relative paths start from; the current one unless given.
+
+    Raises
+    ------
+    ConfigError
+        A line a mistake.
+    """
+    config = read_group(SweepConfig, data, where)
+    config = _anchored(config, base) if base is not None else config
+    missing = [(name, path) for name, path in _files(config) if not Path(path).is_file()]
+    if missing:
+        raise ConfigError("\n".join(f"{where}: {name}: there is no file {path}" for name, path in missing))
+    return config
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that is a mapping.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, is none, or says a key twice.
+    """
+    try:
+        data = yaml.load(path.read_text("utf-8"), _UniqueKeys)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is no YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} is no mapping of option names to values")
+    return data
+
+
+def read_group(kind: type[Group], data: Mapping[str, Any], where: str) -> Group:
+    """Check plain data against an option group, with errors that people can read.
+
+    Raises
+    ------
+    ConfigError
+        A line a mistake.
+    """
+    try:
+        text = json.dumps(dict(data), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: a value is not plain: {error}") from None
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        lines = (f"{where}: {_explain(kind, detail)}" for detail in error.errors())
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a second key of one name win in silence; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [str(self.construct_object(key, deep=True)) for key, _ in node.value]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{twice[0]!r} is there twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _explain(kind: type[Options], detail: ErrorDetails) -> str:
+    """Say one mistake: where, what is there, what may be."""
+    place = [part for part in detail["loc"] if not str(part).startswith("function-")]
+    where = ".".join(str(part) for part in place)
+    if detail["type"] == "extra_forbidden":
+        known = _names_in(kind, place[:-1])
+        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"there is no option {where!r}{hint} (there are: {', '.join(known)})"
+    if detail["type"] == "value_error":
+        return f"{where + ': ' if where else ''}{detail['msg'].removeprefix('Value error, ')}"
+    if detail["type"] == "missing":
+        return f"{where} is missing"
+    said = _description(kind, place)
+    return f"{where} is {detail['input']!r}; allowed: {said or detail['msg']}"
+
+
+def _groups(kind: type[Options], place: list[int | str]) -> Iterator[tuple[type[Options], int | str]]:
+    """Walk down the groups along a place; give each with the name looked up in it."""
+    group: type[Options] | None = kind
+    for part in place:
+        if group is None or isinstance(part, int):
+            continue
+        yield group, part
+        field = group.model_fields.get(part)
+        group = _group_in(field.annotation) if field is not None else None
+    if group is not None:
+        yield group, ""
+
+
+def _group_in(annotation: Any) -> type[Options] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return annotation
+    inner: Iterable[Any] = getattr(annotation, "__args__", ())
+    return next((group for item in inner if (group := _group_in(item)) is not None), None)
+
+
+def _names_in(kind: type[Options], place: list[int | str]) -> list[str]:
+    group = kind
+    for group, _ in _groups(kind, place):  # noqa: B007 - the last one is wanted
+        pass
+    return list(group.model_fields)
+
+
+def _description(kind: type[Options], place: list[int | str]) -> str | None:
+    said = None
+    for group, name in _groups(kind, place):
+        if str(name) in group.model_fields:
+            said = group.model_fields[str(name)].description
+    return said
+
+
+def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
+    """Name every file that the sweep needs."""
+    for portrait in config.inputs.portraits:
+        yield "inputs.portraits", portrait.path
+    for speech in config.inputs.speech:
+        if speech.path is not None:
+            yield "inputs.speech", speech.path
+    for name in FILE_PARAMETERS:
+        values = config.grid.get(name, [config.parameters.get(name)])
+        yield from ((name, value) for value in values if isinstance(value, str))
+
+
+def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
+    """Return it with every path starting from `base`."""
+
+    def anchor(path: JsonValue) -> Any:
+        return str(base / path) if isinstance(path, str) else path
+
+    inputs = Inputs(
+        portraits=[
+            item.model_copy(update={"path": anchor(item.path), "name": name_of(item)})
+            for item in config.inputs.portraits
+        ],
+        speech=[
+            item.model_copy(update={"path": anchor(item.path), "name": name_of(item)})
+            for item in config.inputs.speech
+        ],
+    )
+    parameters = {
+        name: anchor(value) if name in FILE_PARAMETERS else value for name, value in config.parameters.items()
+    }
+    grid = {
+        name: [anchor(value) for value in values] if name in FILE_PARAMETERS else values
+        for name, values in config.grid.items()
+    }
+    return config.model_copy(update={"inputs": inputs, "parameters": parameters, "grid": grid})

@@ -1,0 +1,50 @@
+"""Measurements as they are stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evalkit.runs.schema import Measured, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from evalkit.types import Measurement
+
+Samples = dict[str, dict[str, Any]]
+"""Metric, then name of the sample, then (nested) lists of numbers; None for what is no number."""
+
+
+def store_measurements(
+    measurements: Iterable[Measurement],
+    *,
+    notes: Sequence[str] = (),
+    versions: Mapping[str, str] | None = None,
+    weights: Mapping[str, str] | None = None,
+) -> tuple[Measured, Samples]:
+    """Split measurements into what goes to ``trial.json`` and the raw samples beside it."""
+    metrics, absent, samples = {}, {}, {}
+    for measurement in measurements:
+        name = measurement.metric.name
+        if measurement.value is None:
+            absent[name] = str(measurement.reason)
+        else:
+            metrics[name] = Value(
+                float(measurement.value),
+                measurement.metric.unit,
+                int(measurement.n),
+                None if measurement.coverage is None else float(measurement.coverage),
+                None
+                if measurement.interval is None
+                else (float(measurement.interval.low), float(measurement.interval.high)),
+            )
+        if measurement.samples:
+            samples[name] = {key: _numbers(values.tolist()) for key, values in measurement.samples}
+    return Measured(metrics, absent, list(notes), dict(versions or {}), dict(weights or {})), samples
+
+
+def _numbers(values: Any) -> Any:
+    """Return nested lists with None for what is no number: JSON has none for it."""
+    if isinstance(values, list):
+        return [_numbers(value) for value in values]
+    return values if abs(values) < float("inf") else None

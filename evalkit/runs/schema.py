@@ -1,0 +1,250 @@
+"""What stands in the files of a run folder, as frozen plain data. The dataclasses *are* the format.
+
+A change of a field is a new `SCHEMA`; folders of every schema ever written stay readable, see `evalkit.runs.run`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
+
+from evalkit.types import Better  # noqa: TC001 - the files are checked against it when read
+
+SCHEMA = 1
+
+Json = Any
+"""A plain value as JSON knows it."""
+
+
+class _Strict:
+    """Unknown fields are errors: a misspelt one in a file edited by hand is not silently dropped."""
+
+    __slots__ = ()
+    __pydantic_config__: ClassVar[Json] = {"extra": "forbid", "allow_inf_nan": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Value(_Strict):
+    """One measured metric.
+
+    Parameters
+    ----------
+    value : float
+        In `unit`.
+    unit : str
+        ``"1"`` for a pure number.
+    n : int
+        Samples behind it.
+    coverage : float or None
+        Share of the clip, 0 to 1, that could be measured.
+    ci95 : tuple of float or None
+        95 % interval, low and high.
+    """
+
+    value: float
+    unit: str
+    n: int = 0
+    coverage: float | None = None
+    ci95: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Input(_Strict):
+    """A portrait or a piece of speech that was given to the generator.
+
+    Parameters
+    ----------
+    name : str
+        What people call it; unique among the portraits, or the speech, of a run. Any text.
+    content : str
+        SHA-256 of the file, or of the text and its language and voice, in hexadecimal.
+    path : str or None
+        The file, as it was named.
+    text : str or None
+        The words, where they are spoken by the generator.
+    """
+
+    name: str
+    content: str
+    path: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailure(_Strict):
+    """Why a trial gave no result.
+
+    Parameters
+    ----------
+    stage : {"load", "generate", "measure"}
+    code : str
+        Stable: ``refused``, ``crashed``, ``raised``, ``stalled``, ``timed_out``, ``out_of_memory``, ``no_output``,
+        ``bad_output`` or a generator's own.
+    text : str
+        For people.
+    """
+
+    stage: Literal["load", "generate", "measure"]
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(_Strict):
+    """Numbers of one source, and why others are missing: the same shape for quality and for cost.
+
+    Parameters
+    ----------
+    metrics : dict of str to Value
+        By full name, ``family.quantity``.
+    absent : dict of str to str
+        Full name to reason code (`evalkit.types.Reason`).
+    notes : list of str
+        What a person should know: a cut-off file, a GPU almost full.
+    versions, weights : dict of str to str
+        Versions of what took part, and SHA-256 of the weights.
+    """
+
+    metrics: dict[str, Value] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Json]:
+        """Return it as plain data, as it comes back from JSON."""
+        plain = asdict(self)
+        for value in plain["metrics"].values():
+            value["ci95"] = None if value["ci95"] is None else list(value["ci95"])
+        return plain
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Json]) -> Measured:
+        """Read what `to_dict` gave."""
+        metrics = {
+            name: Value(**{**value, "ci95": None if value["ci95"] is None else tuple(value["ci95"])})
+            for name, value in data["metrics"].items()
+        }
+        return cls(**{**data, "metrics": metrics})
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(_Strict):
+    """One configuration on one pair of inputs with one seed, and what came of it.
+
+    Parameters
+    ----------
+    id : str
+        Hash of everything that decides the outcome.
+    params : dict
+        Parameters of the request, less inputs and seed; ``options.NAME`` for a generator's own.
+    portrait, speech : Input or None
+        ``None`` where the generator was given none.
+    seed : int or None
+        ``None`` where none was given.
+    status : {"ok", "failed"}
+        ``ok`` when there is a video and it could be opened as media. Single metrics may still be absent.
+    failure : TrialFailure or None
+        Exactly where `status` is ``failed``.
+    quality : Measured or None
+        Of the video; ``None`` where it was not measured.
+    profile : Measured
+        What it cost. A failed trial has a profile too.
+    generation : dict or None
+        The generator's result: request, what came out, events, versions, weights.
+    events : list of dict
+        ``name``, ``time_s``, ``detail`` of everything the generator told, also when it failed later.
+    attempts : list of TrialFailure
+        Earlier tries that failed.
+    started_at : str
+        ISO 8601, UTC.
+    generate_s, measure_s : float or None
+        How long the two stages took, for people who plan; no measurement.
+    """
+
+    id: str
+    params: dict[str, Json]
+    portrait: Input | None
+    speech: Input | None
+    seed: int | None
+    status: Literal["ok", "failed"]
+    failure: TrialFailure | None
+    quality: Measured | None
+    profile: Measured
+    generation: dict[str, Json] | None
+    events: list[dict[str, Json]]
+    attempts: list[TrialFailure]
+    started_at: str
+    generate_s: float | None
+    measure_s: float | None
+
+    @property
+    def metrics(self) -> dict[str, Value]:
+        """Everything measured, quality and cost, by full name."""
+        return {**(self.quality.metrics if self.quality else {}), **self.profile.metrics}
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Everything that could not be measured, by full name, with its reason code."""
+        return {**(self.quality.absent if self.quality else {}), **self.profile.absent}
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of it."""
+        return [*(self.quality.notes if self.quality else []), *self.profile.notes]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFacts(_Strict):
+    """What a metric means, so that a run can be read where its evaluators are not installed."""
+
+    unit: str
+    better: Better
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts(_Strict):
+    """What a run is, beside its trials.
+
+    Parameters
+    ----------
+    created_at : str
+        ISO 8601, UTC.
+    config : dict
+        Resolved configuration: nothing left to defaults.
+    config_hash : str
+        SHA-256 of its canonical JSON.
+    generator : dict
+        ``name``, ``version``, ``settings``.
+    evaluators : dict of str to int
+        Name to version.
+    metrics : dict of str to MetricFacts
+        Every metric that the trials may carry, by full name, in order.
+    swept : list of str
+        Parameters with more than one value in the grid.
+    policy : str or None
+        Name or path of the policy to judge by.
+    planned : list of str
+        Ids of the trials of the present grid, in order.
+    machine : dict
+        Facts of the machine.
+    versions, weights : dict of str to str
+        Of everything that took part in any trial so far.
+    notes : list of str
+        What a person should know of the run as a whole.
+    """
+
+    created_at: str
+    config: dict[str, Json]
+    config_hash: str
+    generator: dict[str, Json]
+    evaluators: dict[str, int]
+    metrics: dict[str, MetricFacts]
+    swept: list[str]
+    policy: str | None
+    planned: list[str]
+    machine: dict[str, Json]
+    versions: dict[str, str]
+    weights: dict[str, str]
+    notes: list[str]

@@ -1,0 +1,29 @@
+"""Facts of the machine that bear on cost."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return system, Python, processor, cores and memory as plain data."""
+    import psutil  # noqa: PLC0415 - only needed here
+
+    return {
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "processor": _processor(),
+        "n_cores": psutil.cpu_count(),
+        "memory_mib": round(psutil.virtual_memory().total / 2**20),
+    }
+
+
+def _processor() -> str:
+    facts = Path("/proc/cpuinfo")
+    if facts.is_file():
+        for line in facts.read_text("utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

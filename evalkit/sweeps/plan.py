@@ -1,0 +1,171 @@
+"""Which trials a sweep consists of. Pure: files are known here by the hashes of their content."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evalkit.config import hash_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from evalkit.runs import Input
+
+ID_FORMAT = 1
+"""Raised when the same trial gets another id."""
+_ID_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedInput:
+    """An input and what a request says of it.
+
+    Parameters
+    ----------
+    input : Input
+    request : dict
+        Parameters of the request: ``image``, or ``audio``, or ``text`` with ``language`` and ``voice``.
+    """
+
+    input: Input
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """A trial before it is done.
+
+    Parameters
+    ----------
+    id : str
+        See `trial_id`.
+    params : dict
+        What was asked beside inputs and seed; ``options.NAME`` for a generator's own.
+    portrait, speech : Input or None
+    seed : int or None
+    request : dict
+        Everything that goes to the generator.
+    """
+
+    id: str
+    params: dict[str, Any]
+    portrait: Input | None
+    speech: Input | None
+    seed: int | None
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Deciders:
+    """What decides the outcome of all trials of a sweep alike.
+
+    Parameters
+    ----------
+    generator : dict
+        ``name``, ``version``, ``settings``.
+    evaluators : mapping of str to int
+        Name to version.
+    contents : mapping of str to str
+        Path to SHA-256 of files that parameters name.
+    """
+
+    generator: dict[str, Any]
+    evaluators: Mapping[str, int]
+    contents: Mapping[str, str]
+
+
+def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """List every combination, the last parameter changing fastest; one empty one for an empty grid.
+
+    >>> expand_grid({"size": ["a", "b"], "steps": [1, 2]})[1]
+    {'size': 'a', 'steps': 2}
+    """
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def plan_trials(
+    params: Sequence[Mapping[str, Any]],
+    portraits: Sequence[PlannedInput],
+    speech: Sequence[PlannedInput],
+    seeds: Sequence[int | None],
+    deciders: Deciders,
+) -> list[PlannedTrial]:
+    """Cross configurations with inputs and seeds.
+
+    Configurations change slowest, so that a sweep that is ended early has whole configurations to compare.
+
+    Parameters
+    ----------
+    params : sequence of mapping
+        Configurations, see `expand_grid`.
+    portraits, speech : sequence of PlannedInput
+        None at all means one trial without.
+    seeds : sequence of int or None
+        None for the generator's own.
+    deciders : Deciders
+    """
+    return list(_cross(params, portraits, speech, seeds, deciders))
+
+
+def _cross(
+    params: Sequence[Mapping[str, Any]],
+    portraits: Sequence[PlannedInput],
+    speech: Sequence[PlannedInput],
+    seeds: Sequence[int | None],
+    deciders: Deciders,
+) -> Iterator[PlannedTrial]:
+    nothing: list[PlannedInput | None] = [None]
+    for given, portrait, said, seed in itertools.product(
+        params, list(portraits) or nothing, list(speech) or nothing, seeds
+    ):
+        request = _nest(given)
+        for planned in (portrait, said):
+            request |= planned.request if planned is not None else {}
+        if seed is not None:
+            request["base_seed"] = seed
+        picture, sound = (planned.input if planned is not None else None for planned in (portrait, said))
+        yield PlannedTrial(
+            trial_id(given, picture, sound, seed, deciders), dict(given), picture, sound, seed, request
+        )
+
+
+def trial_id(
+    params: Mapping[str, Any],
+    portrait: Input | None,
+    speech: Input | None,
+    seed: int | None,
+    deciders: Deciders,
+) -> str:
+    """Return the name of a trial: the first 16 hexadecimal digits of the hash of all that decides its outcome.
+
+    What an input is called or where its file lies does not count, its content does.
+    """
+    return hash_of(
+        {
+            "format": ID_FORMAT,
+            "generator": deciders.generator,
+            "params": {name: _content(value, deciders) for name, value in params.items()},
+            "portrait": portrait.content if portrait is not None else None,
+            "speech": speech.content if speech is not None else None,
+            "seed": seed,
+            "evaluators": dict(deciders.evaluators),
+        }
+    )[:_ID_LENGTH]
+
+
+def _content(value: Any, deciders: Deciders) -> Any:
+    return deciders.contents.get(value, value) if isinstance(value, str) else value
+
+
+def _nest(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Put ``options.NAME`` where a request has them."""
+    request: dict[str, Any] = {}
+    for name, value in params.items():
+        group, dot, own = name.partition(".")
+        if dot:
+            request.setdefault(group, {})[own] = value
+        else:
+            request[name] = value
+    return request

@@ -1,0 +1,106 @@
+"""The plan held against a run folder: what is done, what is left, and how long that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalkit.errors import UsageError
+from evalkit.runs import RunFacts
+from evalkit.runs.run import RUN_FILE, TRIALS_FOLDER, DamagedFileError, read_file, read_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from evalkit.sweeps.plan import PlannedTrial
+    from evalkit.sweeps.prepare import Preparation
+
+
+@dataclass(frozen=True, slots=True)
+class Todo:
+    """The plan held against a run folder.
+
+    Parameters
+    ----------
+    done, failed, damaged, new : list of PlannedTrial
+        With an ok result; with a failed one; with one that cannot be read; without.
+    """
+
+    done: list[PlannedTrial]
+    failed: list[PlannedTrial]
+    damaged: list[PlannedTrial]
+    new: list[PlannedTrial]
+
+    def to_do(self, *, retry_failed: bool) -> list[PlannedTrial]:
+        """List what a sweep would do now: never what is done, and what failed only on request."""
+        wanted = {trial.id for trial in (*self.new, *self.damaged, *(self.failed if retry_failed else ()))}
+        everything = (*self.done, *self.failed, *self.damaged, *self.new)
+        return [trial for trial in everything if trial.id in wanted]
+
+
+def open_todo(preparation: Preparation, folder: Path) -> Todo:
+    """Hold the plan against a folder; one that is not there holds nothing.
+
+    Raises
+    ------
+    UsageError
+        If the folder is something else than a run, or a newer evalkit wrote it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; a run is a folder")
+    inside = (
+        [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
+    )
+    if inside and not {RUN_FILE, TRIALS_FOLDER} & set(inside):
+        raise UsageError(
+            f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
+        )
+    former_facts(folder)
+    todo = Todo([], [], [], [])
+    for trial in preparation.trials:
+        try:
+            found = read_trial(folder / TRIALS_FOLDER / trial.id)
+        except DamagedFileError:
+            todo.damaged.append(trial)
+            continue
+        place = todo.new if found is None else todo.done if found.status == "ok" else todo.failed
+        place.append(trial)
+    return todo
+
+
+def expected_s(preparation: Preparation, folder: Path, to_do: Sequence[PlannedTrial]) -> float | None:
+    """Guess how long the rest takes from the trials that are done; None where none is.
+
+    A trial is expected to take as long as the mean of those with the same parameters, else of all.
+    """
+    spent: dict[str, list[float]] = {}
+    for trial in preparation.trials:
+        try:
+            found = read_trial(folder / TRIALS_FOLDER / trial.id)
+        except DamagedFileError:
+            continue
+        if found is not None and found.status == "ok":
+            spent.setdefault(str(trial.params), []).append(
+                (found.generate_s or 0.0) + (found.measure_s or 0.0)
+            )
+    everything = [seconds for values in spent.values() for seconds in values]
+    if not everything:
+        return None
+    guesses = [spent.get(str(trial.params), everything) for trial in to_do]
+    return sum(sum(values) / len(values) for values in guesses) / preparation.config.execution.workers
+
+
+def former_facts(folder: Path) -> RunFacts | None:
+    """Read what an earlier call wrote; None where there is nothing, or nothing that can be read: it is written anew.
+
+    Raises
+    ------
+    UsageError
+        If a newer evalkit wrote it.
+    """
+    path = folder / RUN_FILE
+    try:
+        return read_file(path, RunFacts) if path.is_file() else None
+    except DamagedFileError:
+        return None

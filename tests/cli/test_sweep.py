@@ -1,0 +1,177 @@
+"""``evalkit sweep`` from outside: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from evalkit.cli import main
+from evalkit.cli.sweep import _read
+from evalkit.runs import Run
+
+COPIES = """
+import shutil, sys
+if sys.argv[2] == "9": sys.exit(3)
+shutil.copyfile("made.mp4", sys.argv[1])
+"""
+NO_FLAGS: dict[str, Any] = {
+    **dict.fromkeys(("sets", "settings", "portraits", "speech", "texts"), ()),
+    **dict.fromkeys(("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries")),
+}
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Give a function that calls the command with a stand-in generator, in a folder of its own."""
+    from evalkit.testing.media import write_clip
+
+    monkeypatch.chdir(tmp_path)
+    write_clip("made.mp4", (np.full((64, 64, 3), 9 * k, np.uint8) for k in range(10)), fps=25)
+    Path("copies.py").write_text(textwrap.dedent(COPIES))
+    argv = [
+        sys.executable,
+        "-S",
+        "-E",
+        "copies.py",
+        "{out}",
+        "{sample_steps}",
+        {"when": "image", "args": ["{image}"]},
+    ]
+    data = {
+        "generator": {"name": "command", "settings": {"argv": argv}},
+        "grid": {"sample_steps": [2, 3]},
+        "evaluators": [],
+        "execution": {"executor": "in_process"},
+    }
+    Path("copies.yaml").write_text(yaml.safe_dump(data), "utf-8")
+    return lambda *words: CliRunner().invoke(main, ["sweep", *words])
+
+
+def test_a_sweep_ends_with_the_path_of_its_run(call: Call) -> None:
+    result = call("copies.yaml")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == ["2 of 2 trials done", "runs/copies"]
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == [
+        "1/2  sample_steps=2",
+        "2/2  sample_steps=3",
+    ]
+    assert len(Run.open("runs/copies").trials()) == 2
+
+
+def test_flags_change_the_grid_and_failures_are_1_and_told(call: Call) -> None:
+    result = call("copies.yaml", "--set", "sample_steps=2,9", "--out", "here")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == ["1 of 2 trials done", "here"]
+    assert re.search(r"1 failed \(generate: crashed\): .* failed with exit status 3", result.stderr)
+    assert re.search(r"see here/trials/\w+/log\.txt; --retry-failed", result.stderr)
+
+
+def test_a_dry_run_says_what_is_done_and_how_long_the_rest_takes(call: Call) -> None:
+    before = call("copies.yaml", "--dry-run")
+    assert before.exit_code == 0
+    assert before.stdout.splitlines()[2:] == [
+        "2 trials, 0 done, 2 to do",
+        "expected time: not known until a first trial is done",
+        "runs/copies",
+    ]
+    assert not Path("runs").exists()
+    call("copies.yaml", "--set", "sample_steps=2,9")
+    lines = call("copies.yaml", "--set", "sample_steps=2,9,4", "--dry-run").stdout.splitlines()
+    assert [re.sub(r"^\w{16}", "ID", line) for line in lines[:3]] == [
+        "ID  done     sample_steps=2",
+        "ID  failed   sample_steps=9",
+        "ID  to do    sample_steps=4",
+    ]
+    assert lines[3] == "3 trials, 1 done, 1 failed, 1 to do"
+    assert re.fullmatch(r"expected time: \d+ s", lines[4])
+
+
+def test_names_are_data(call: Call) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save("<script>alert(1)<script>.png")
+    result = call("copies.yaml", "--portrait", "<script>alert(1)<script>.png", "--set", "sample_steps=2")
+    assert result.exit_code == 0, result.output
+    (trial,) = Run.open("runs/copies").trials()
+    assert trial.portrait is not None
+    assert trial.portrait.name == "<script>alert(1)<script>"
+    assert re.fullmatch(r"[0-9a-f]{16}", trial.id)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gone.yaml"], "gone.yaml cannot be read"),
+        (["copies.yaml", "--set", "sample_steps"], "is not NAME=VALUE"),
+        (["copies.yaml", "--set", "sample_steps="], r"grid.sample_steps is \[\]"),
+        (["copies.yaml", "--set", "sample_step=2"], "did you mean 'sample_steps'"),
+        (["copies.yaml", "--set", "fps=1", "--set", "fps=2"], "fps is set twice"),
+        (["copies.yaml", "--set", "size=a{"], "did you mean|allowed"),
+        (["copies.yaml", "--setting", "argv"], "is not NAME=VALUE"),
+        (["copies.yaml", "--setting", "argv=[a"], "is no YAML"),
+        (["copies.yaml", "--portrait", "gone.png"], "there is no file gone.png"),
+        (["copies.yaml", "--speech", "gone.wav"], "there is no file gone.wav"),
+        (["copies.yaml", "--seeds", "a"], "seeds.0 is 'a'"),
+        (["copies.yaml", "--only", "lipsync"], "did you mean 'lip_sync'"),
+        (["copies.yaml", "--workers", "0"], "execution.workers is 0"),
+        (["copies.yaml", "--out", "copies.py"], "is a file; a run is a folder"),
+        (["copies.yaml", "--generator", "comand"], "did you mean 'command'"),
+    ],
+)
+def test_what_is_refused_is_2_and_writes_nothing(words: list[str], message: str, call: Call) -> None:
+    before = sorted(Path().rglob("*"))
+    result = call(*words)
+    assert result.exit_code == 2, result.output
+    assert re.search(message, result.stderr), result.stderr
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_run_of_a_newer_schema_is_left_alone(call: Call) -> None:
+    call("copies.yaml")
+    path = Path("runs/copies/run.json")
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"schema": 99}), "utf-8")
+    result = call("copies.yaml")
+    assert result.exit_code == 2
+    assert "written by a newer one" in result.stderr
+
+
+def test_a_name_may_stand_for_a_list_or_many_values() -> None:
+    config = _read(
+        None,
+        {
+            **NO_FLAGS,
+            "sets": ("size=384*256,688*368", "prompt=['a, b', c]", "enable_online_decode=true,false"),
+            "texts": ("Hello, you.",),
+            "seeds": "1,2",
+        },
+    )
+    assert config.grid["size"] == ["384*256", "688*368"]
+    assert config.grid["prompt"] == ["a, b", "c"]
+    assert config.grid["enable_online_decode"] == [True, False]
+    assert [item.text for item in config.inputs.speech] == ["Hello, you."]
+    assert config.seeds == [1, 2]
+
+
+def test_the_quickstart_is_large_enough_to_tell_something() -> None:
+    config = _read(None, NO_FLAGS)
+    assert config.generator.name == "reference"
+    assert [len(config.grid[name]) >= 3 for name in ("size", "sample_steps")] == [True, True]
+    assert len(config.inputs.speech) >= 2
+
+
+def test_another_generator_does_not_inherit_settings(call: Call) -> None:
+    result = call("copies.yaml", "--generator", "precomputed", "--dry-run")
+    assert result.exit_code == 2
+    assert "give the setting folder or the setting table" in result.stderr

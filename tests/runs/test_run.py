@@ -1,0 +1,153 @@
+"""The run folder as others find it: old, damaged, newer, none at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from evalkit.errors import UsageError
+from evalkit.runs import Run
+from evalkit.runs.run import DamagedFileError, read_trial, write_file
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+A1, A2, A3, A4 = (f"00000000000000a{k}" for k in range(1, 5))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the run of schema 1 that may be damaged."""
+    return Path(shutil.copytree(GOLDEN / "run_schema_1", tmp_path / "run"))
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), "utf-8")
+
+
+def test_a_run_of_schema_1_still_loads() -> None:
+    run = Run.open(GOLDEN / "run_schema_1")
+    assert run.facts.swept == ["size", "sample_steps"]
+    assert run.facts.metrics["lip_sync.error"].better == "lower"
+    first, second, failed = run.trials()
+    assert (first.id, first.params, first.seed) == (
+        A1,
+        {"size": "384*256", "sample_steps": 2, "fps": 25.0},
+        420,
+    )
+    assert first.portrait is not None
+    assert first.portrait.name == "anna <script>"
+    assert first.metrics["lip_sync.error"].value == 0.25
+    assert first.absent == {"lip_sync.offset_ms": "no_speech", "profile.peak_vram_mib": "no_gpu"}
+    assert first.notes == ["the file is cut off"]
+    assert second.metrics["lip_sync.error"].value == 0.125
+    assert failed.failure is not None
+    assert (failed.status, failed.failure.code, failed.quality) == ("failed", "out_of_memory", None)
+    assert [attempt.code for attempt in failed.attempts] == ["stalled"]
+    assert run.unfinished() == [A4]
+    assert run.damage() == []
+    assert run.former() == []
+    assert run.samples_of(A1) == {"lip_sync.error": {"rank": [0.25, None, 0.25]}}
+    assert run.samples_of(A3) == {}
+    assert run.video_of(A1) is None
+
+
+def test_a_table_has_a_row_a_trial_and_says_why_a_number_is_missing() -> None:
+    table = Run.open(GOLDEN / "run_schema_1").frame()
+    assert table.columns.tolist() == [
+        "trial",
+        "param.size",
+        "param.sample_steps",
+        "param.fps",
+        "portrait",
+        "speech",
+        "seed",
+        "status",
+        "failure",
+        "failure_text",
+        "lip_sync.error",
+        "lip_sync.offset_ms",
+        "lip_sync.offset_ms.absent",
+        "profile.ttff_s",
+        "profile.ttff_s.absent",
+        "profile.peak_vram_mib",
+        "profile.peak_vram_mib.absent",
+    ]
+    assert table["lip_sync.error"].tolist()[:2] == [0.25, 0.125]
+    assert math.isnan(table["lip_sync.error"].iloc[2])
+    assert table["status"].tolist() == ["ok", "ok", "failed"]
+    assert table["profile.ttff_s.absent"].iloc[2] == "generation_failed"
+
+
+def test_tables_can_be_rebuilt(folder: Path) -> None:
+    run = Run.open(folder)
+    csv, parquet = run.write_tables()
+    for table in (pd.read_csv(csv), pd.read_parquet(parquet)):
+        assert table["trial"].tolist() == [A1, A2, A3]
+        assert table["profile.ttff_s"].tolist()[:2] == [1.5, 1.5]
+        assert table["portrait"].tolist() == ["anna <script>"] * 3
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_text("{", "utf-8"), "trial.json cannot be read"),
+        (lambda path: path.write_text("[]", "utf-8"), "it states no schema"),
+        (lambda path: edit(path, schema="1"), "it states no schema"),
+        (lambda path: edit(path, seed="many"), "seed: Input should be a valid integer"),
+        (lambda path: edit(path, sead=1), "sead: .*[Uu]nexpected"),
+        (lambda path: edit(path, id=A2), f"result of trial '{A2}' and lies in folder '{A1}'"),
+        (lambda path: edit(path, status="failed"), "status is 'failed' and failure is None"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "cannot be read"),
+    ],
+)
+def test_a_damaged_trial_is_reported_and_the_others_are_read(folder: Path, damage: Any, message: str) -> None:
+    damage(folder / "trials" / A1 / "trial.json")
+    run = Run.open(folder)
+    assert [trial.id for trial in run.trials()] == [A2, A3]
+    (found,) = run.damage()
+    assert found.trial_id == A1
+    with pytest.raises(DamagedFileError, match=message):
+        read_trial(folder / "trials" / A1)
+    assert run.frame()["trial"].tolist() == [A2, A3]
+
+
+def test_trials_of_an_earlier_grid_are_kept_out_of_the_tables(folder: Path) -> None:
+    edit(folder / "run.json", planned=[A2, A4])
+    run = Run.open(folder)
+    assert [trial.id for trial in run.trials()] == [A2]
+    assert run.former() == [A1, A3]
+
+
+def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
+    trial = Run.open(GOLDEN / "run_schema_1").trials()[2]
+    (tmp_path / A3).mkdir()
+    write_file(tmp_path / A3 / "trial.json", trial)
+    assert read_trial(tmp_path / A3) == trial
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, "there is no such folder"),
+        (lambda run: (run / "run.json").unlink(), r"is no run folder: it has no run\.json"),
+        (lambda run: edit(run / "run.json", schema=2), "schema 2, and this evalkit reads up to 1"),
+        (lambda run: edit(run / "run.json", planned=3), "planned: Input should be a valid (list|array)"),
+        (lambda run: (run / "run.json").write_text("", "utf-8"), "cannot be read"),
+    ],
+)
+def test_what_is_no_readable_run_is_refused(folder: Path, spoil: Any, message: str) -> None:
+    spoil(folder)
+    with pytest.raises(UsageError, match=message):
+        Run.open(folder)
+
+
+def test_a_trial_of_a_newer_schema_is_no_damage_but_refused(folder: Path) -> None:
+    edit(folder / "trials" / A1 / "trial.json", schema=2)
+    with pytest.raises(UsageError, match="written by a newer one"):
+        Run.open(folder).trials()

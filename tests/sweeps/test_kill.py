@@ -1,0 +1,114 @@
+"""kill -9 at any moment: after resuming, every trial is there once and is that of an undisturbed sweep."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import yaml
+
+from evalkit.runs import Measured, Run, Trial
+from evalkit.runs.files import only_writer
+
+N_TRIALS = 8
+
+
+def timeless(trial: Trial) -> Trial:
+    """Return a trial less the times in it and what was sampled."""
+    assert trial.generation is not None
+    generation = {**trial.generation, "events": []}
+    events = [{**event, "time_s": 0.0} for event in trial.events]
+    return replace(
+        trial,
+        profile=Measured(),
+        generation=generation,
+        events=events,
+        started_at="",
+        generate_s=None,
+        measure_s=None,
+    )
+
+
+def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "evalkit", "sweep", str(config), "--out", str(out)]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    ("n_kills", "seed"), [(3, 1), pytest.param(20, 2, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])]
+)
+def test_a_killed_sweep_ends_like_an_undisturbed_one(
+    tmp_path: Path, stand_in: dict[str, Any], n_kills: int, seed: int
+) -> None:
+    config = tmp_path / "sweep.yaml"
+    n_values = max(N_TRIALS, 2 * n_kills)
+    data = {
+        **stand_in,
+        "execution": {},
+        "grid": {"sample_steps": [*range(1, 11), *range(21, 11 + n_values)][:n_values]},
+    }
+    config.write_text(yaml.safe_dump(data), "utf-8")
+    assert start(config, tmp_path / "undisturbed").wait() == 0
+    undisturbed = Run.open(tmp_path / "undisturbed")
+    assert len(undisturbed.trials()) == n_values
+
+    out, chance = tmp_path / "killed", np.random.default_rng(seed)
+    n_killed_at_work = 0
+    for _ in range(n_kills):
+        before = len(list(out.glob("trials/*/trial.json")))
+        process = start(config, out)
+        wanted = before + int(chance.integers(2))
+        while process.poll() is None and len(list(out.glob("trials/*/trial.json"))) < wanted:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.4 if out.exists() else 2.5))
+        process.send_signal(signal.SIGKILL)
+        n_killed_at_work += process.wait() == -signal.SIGKILL
+        for path in out.glob("trials/[!.]*/trial.json"):
+            assert path.stat().st_size > 0
+    assert n_killed_at_work > 0
+    wait_until_alone(out)
+    assert start(config, out).wait() == 0
+    run = Run.open(out)
+    assert run.damage() == []
+    assert [timeless(trial) for trial in run.trials()] == [timeless(trial) for trial in undisturbed.trials()]
+    assert sorted(path.name for path in (out / "trials").iterdir()) == sorted(run.facts.planned)
+    for trial in run.trials():
+        video, same = run.video_of(trial.id), undisturbed.video_of(trial.id)
+        assert video is not None
+        assert same is not None
+        assert video.read_bytes() == same.read_bytes()
+
+
+def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    config, out = tmp_path / "sweep.yaml", tmp_path / "interrupted"
+    data = {**stand_in, "execution": {}, "grid": {"sample_steps": [2, 12]}}  # the second hangs
+    config.write_text(yaml.safe_dump(data), "utf-8")
+    process = start(config, out)
+    while not list(out.glob("trials/*/trial.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert len(Run.open(out).trials()) == 1
+    assert [path.name for path in (out / "trials").iterdir() if path.name.startswith(".")] == []
+    assert (out / "results.csv").is_file()
+
+
+def wait_until_alone(out: Path) -> None:
+    """Wait until the workers of the killed sweep have noticed."""
+    if out.exists():
+        with only_writer(out):  # free at once: the kernel lets go with the process
+            pass
+    needle = out.name + "/trials"
+    while any(
+        needle in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
+    ):
+        time.sleep(0.05)

@@ -1,0 +1,290 @@
+"""A sweep from outside: what is done stays done, what fails is a result, nothing is left behind."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from evalkit.config import ConfigError, build_sweep
+from evalkit.errors import UsageError
+from evalkit.runs import Run, Trial
+from evalkit.sweeps import run as run_module
+from evalkit.sweeps.prepare import prepare_sweep
+from evalkit.sweeps.run import Progress, SweepError, run_sweep
+from evalkit.sweeps.todo import expected_s, open_todo
+
+Made = Callable[[], list[int]]
+
+
+def sweep(folder: Path, data: dict[str, Any], *, retry_failed: bool = False, **changes: Any) -> Run:
+    """Run a sweep of plain data."""
+    preparation = prepare_sweep(build_sweep({**data, **changes}, "test"))
+    return run_sweep(preparation, folder, retry_failed=retry_failed)
+
+
+def by_steps(run: Run) -> dict[int, Trial]:
+    return {trial.params["sample_steps"]: trial for trial in run.trials()}
+
+
+def left_running(tmp_path: Path) -> list[psutil.Process]:
+    """List the stand-in's processes."""
+    program = str(tmp_path / "program.py")
+    return [
+        process for process in psutil.process_iter(["cmdline"]) if program in (process.info["cmdline"] or [])
+    ]
+
+
+def test_a_run_holds_every_trial_with_its_video_and_its_cost(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    run = sweep(tmp_path / "run", stand_in)
+    assert Run.open(tmp_path / "run").facts == run.facts
+    assert [trial.params for trial in run.trials()] == [{"sample_steps": steps} for steps in (2, 3, 4)]
+    assert run.facts.swept == ["sample_steps"]
+    for trial in run.trials():
+        assert (trial.status, trial.failure, trial.attempts) == ("ok", None, [])
+        assert run.video_of(trial.id) is not None
+        assert trial.generation is not None
+        assert (trial.generation["video"], trial.generation["n_frames"]) == ("video.mp4", 25)
+        assert [event["name"] for event in trial.events] == ["clip", "first_frame", "saved"]
+        assert trial.metrics["profile.total_s"].value == trial.events[-1]["time_s"]
+        assert trial.metrics["profile.peak_rss_mib"].value > 10
+        assert trial.metrics["profile.error_rate"].value == 0
+        assert trial.absent["profile.load_s"] == "not_reported"
+        assert "saved" in (run.folder_of(trial.id) / "log.txt").read_text("utf-8")
+        assert run.timeline_of(trial.id) is not None
+    assert set(run.facts.metrics) >= set(run.trials()[0].metrics)
+    assert (run.folder / "results.csv").read_text("utf-8").count("\n") == 4
+    assert (run.folder / "results.parquet").is_file()
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        ".lock",
+        "results.csv",
+        "results.parquet",
+        "run.json",
+        "trials",
+    ]
+    assert not [path for path in (run.folder / "trials").iterdir() if path.name.startswith(".")]
+
+
+def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
+) -> None:
+    first = sweep(tmp_path / "run", stand_in)
+    assert made() == [2, 3, 4]
+    again = sweep(tmp_path / "run", stand_in)
+    assert again.trials() == first.trials()
+    assert again.facts.created_at == first.facts.created_at
+    grown = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [1, 2, 3, 4]})
+    assert made() == [2, 3, 4, 1]
+    assert list(by_steps(grown)) == [1, 2, 3, 4]
+    shrunk = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
+    assert made() == [2, 3, 4, 1]
+    assert list(by_steps(shrunk)) == [3]
+    assert len(shrunk.former()) == 3
+
+
+@pytest.mark.parametrize(
+    ("steps", "code", "text"),
+    [
+        (11, "crashed", "exit status 3"),
+        (13, "out_of_memory", "CUDA out of memory"),
+        (14, "bad_output", "ended as if all were well, but"),
+        (15, "no_output", "ended as if all were well, but"),
+    ],
+)
+def test_a_failure_is_a_result_with_its_reason_and_the_rest_goes_on(
+    tmp_path: Path, stand_in: dict[str, Any], steps: int, code: str, text: str
+) -> None:
+    found = by_steps(sweep(tmp_path / "run", stand_in, grid={"sample_steps": [steps, 2]}, execution={}))
+    failed = found[steps]
+    assert failed.status == "failed"
+    assert failed.failure is not None
+    assert (failed.failure.stage, failed.failure.code) == ("generate", code)
+    assert text in failed.failure.text
+    assert failed.metrics["profile.error_rate"].value == 1
+    assert failed.metrics["profile.peak_rss_mib"].value > 10
+    assert failed.absent["profile.total_s"] == "not_finished"
+    assert [event["name"] for event in failed.events] == ["clip"]
+    assert found[2].status == "ok"
+    assert left_running(tmp_path) == []
+
+
+def test_a_killed_worker_costs_one_trial_and_leaves_nothing_running(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    found = by_steps(sweep(tmp_path / "run", stand_in, grid={"sample_steps": [16, 2]}, execution={}))
+    assert found[16].failure is not None
+    assert found[16].failure.code == "crashed"
+    assert "SIGKILL" in found[16].failure.text
+    assert found[16].metrics["profile.peak_rss_mib"].value > 10
+    assert found[2].status == "ok"
+    assert left_running(tmp_path) == []
+
+
+def test_a_hang_is_ended_with_everything_it_started(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    found = by_steps(
+        sweep(tmp_path / "run", stand_in, grid={"sample_steps": [12, 2]}, execution={"time_limit_s": 3})
+    )
+    assert found[12].failure is not None
+    assert (found[12].failure.code, found[12].failure.text) == ("timed_out", "not done within 3 s; given up")
+    assert found[2].status == "ok"
+    assert left_running(tmp_path) == []
+
+
+def test_a_failed_trial_is_tried_again_only_on_request(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
+) -> None:
+    grid = {"sample_steps": [17, 2]}
+    assert by_steps(sweep(tmp_path / "run", stand_in, grid=grid))[17].status == "failed"
+    assert by_steps(sweep(tmp_path / "run", stand_in, grid=grid))[17].status == "failed"
+    assert made() == [2]
+    retried = by_steps(sweep(tmp_path / "run", stand_in, grid=grid, retry_failed=True))
+    assert retried[17].status == "ok"
+    assert made() == [2, 17]
+
+
+def test_a_retry_is_told(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    execution = {"executor": "in_process", "retries": 1}
+    (trial,) = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [17]}, execution=execution).trials()
+    assert trial.status == "ok"
+    assert [attempt.code for attempt in trial.attempts] == ["crashed"]
+    assert trial.metrics["profile.error_rate"].value == 0.5
+
+
+def test_a_generator_that_dies_every_time_gives_a_run_of_failures(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    run = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [11]})
+    assert [trial.status for trial in run.trials()] == ["failed"]
+    assert run.frame()["failure"].tolist() == ["crashed"]
+
+
+def test_a_damaged_trial_is_done_again(tmp_path: Path, stand_in: dict[str, Any], made: Made) -> None:
+    run = sweep(tmp_path / "run", stand_in)
+    spoilt = run.trials()[1].id
+    (run.folder_of(spoilt) / "trial.json").write_text("{", "utf-8")
+    assert [trial.id for trial in sweep(tmp_path / "run", stand_in).trials()] == run.facts.planned
+    assert made() == [2, 3, 4, 3]
+
+
+def test_what_a_killed_sweep_left_is_cleared(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    left = tmp_path / "run" / "trials" / ".abc.def.part"
+    left.mkdir(parents=True)
+    (left / "video.mp4").write_bytes(b"half")
+    sweep(tmp_path / "run", stand_in)
+    assert not left.exists()
+
+
+def test_workers_beside_each_other_give_the_same_trials_and_no_times(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    one = sweep(tmp_path / "one", stand_in, execution={})
+    two = sweep(tmp_path / "two", stand_in, execution={"workers": 2})
+    assert [trial.id for trial in two.trials()] == [trial.id for trial in one.trials()]
+    assert {trial.absent["profile.total_s"] for trial in two.trials()} == {"shared_device"}
+    assert all(trial.metrics["profile.peak_rss_mib"].value > 10 for trial in two.trials())
+
+
+def test_a_full_disk_stops_the_sweep_and_loses_nothing(
+    tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_file = run_module.write_file
+    written = []
+
+    def filling(path: Path, facts: Any) -> None:
+        if path.name == "trial.json" and len(written) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        written.append(path.name) if path.name == "trial.json" else None
+        write_file(path, facts)
+
+    monkeypatch.setattr(run_module, "write_file", filling)
+    with pytest.raises(SweepError, match="No space left on device; what is done is kept"):
+        sweep(tmp_path / "run", stand_in)
+    assert list(by_steps(Run.open(tmp_path / "run"))) == [2, 3]
+    monkeypatch.undo()
+    assert list(by_steps(sweep(tmp_path / "run", stand_in))) == [2, 3, 4]
+
+
+def test_an_interrupt_ends_cleanly(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    preparation = prepare_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
+
+    def interrupt(progress: Progress) -> None:
+        if progress.n_over == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(preparation, tmp_path / "run", on_progress=interrupt)
+    run = Run.open(tmp_path / "run")
+    assert list(by_steps(run)) == [2]
+    assert len(run.unfinished()) == 2
+    assert (run.folder / "results.csv").read_text("utf-8").count("\n") == 2
+    assert left_running(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: folder.write_text("x"), "is a file; a run is a folder"),
+        (
+            lambda folder: (folder.mkdir(), (folder / "thesis.txt").write_text("x")),
+            r"no run folder and not empty \(thesis.txt is in it\)",
+        ),
+    ],
+)
+def test_what_is_no_run_folder_is_left_alone(
+    tmp_path: Path, stand_in: dict[str, Any], prepare: Callable[[Path], Any], message: str
+) -> None:
+    prepare(tmp_path / "run")
+    with pytest.raises(UsageError, match=message):
+        sweep(tmp_path / "run", stand_in)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grid": {"sample_stepss": [1]}}, "no parameter 'sample_stepss'; did you mean 'sample_steps'"),
+        ({"grid": {"sample_steps": ["many"]}}, "sample_steps is 'many'; allowed: a whole number"),
+        ({"grid": {"sample_steps": [2, "2"]}}, "sample_steps is '2'; allowed"),
+        ({"grid": {"options.colour": [2]}}, "has no parameter 'options.colour'"),
+        ({"generator": {"name": "comand"}}, "did you mean 'command'"),
+        (
+            {"generator": {"name": "command", "settings": {"argvs": []}}},
+            "no setting 'argvs'; did you mean 'argv'",
+        ),
+        ({"evaluators": ["lipsync"]}, "did you mean 'lip_sync'"),
+        ({"grid": {"fps": [25, 25.0], "sample_steps": [2]}}, "two trials would be the same"),
+        ({"execution": {"executor": "processe"}}, "did you mean 'processes'"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_before_anything_is_done(
+    tmp_path: Path, stand_in: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((ConfigError, UsageError), match=message):
+        sweep(tmp_path / "run", stand_in, **changes)
+    assert not (tmp_path / "run" / "trials").exists()
+
+
+def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) -> None:
+    preparation = prepare_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
+    assert preparation.notes == ["fps makes no difference to the generator 'command'"]
+
+
+def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    preparation = prepare_sweep(build_sweep(stand_in, "test"))
+    todo = open_todo(preparation, tmp_path / "run")
+    assert expected_s(preparation, tmp_path / "run", todo.new) is None
+    run = run_sweep(preparation, tmp_path / "run")
+    for trial, seconds in zip(run.trials(), (2.0, 4.0, 9.0), strict=True):
+        path = run.folder_of(trial.id) / "trial.json"
+        path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"generate_s": seconds}), "utf-8")
+    assert expected_s(preparation, run.folder, preparation.trials[1:]) == 13.0
+    shutil.rmtree(run.folder_of(run.trials()[2].id))
+    assert expected_s(preparation, run.folder, preparation.trials[2:]) == 3.0

@@ -1,0 +1,177 @@
+"""The two stages of a trial, on a generator that says what is done with it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit import registry
+from evalkit.sweeps import stages as stages_module
+from evalkit.sweeps.stages import Stages
+
+
+class NoError(RuntimeError):
+    """A generator's no."""
+
+    kind = "tired"
+
+
+@dataclass
+class Plain:
+    """Plain data with ``to_dict``."""
+
+    data: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it."""
+        return self.data
+
+
+@dataclass
+class Generator:
+    """Notes what is done with it; ``fail`` is raised instead of a video."""
+
+    done: list[str] = field(default_factory=list)
+    fail: BaseException | None = None
+
+    def load(self) -> None:
+        """Load."""
+        self.done.append("load")
+
+    def close(self) -> None:
+        """Close."""
+        self.done.append("close")
+
+    def request(self, **parameters: Any) -> Plain:
+        """Return the parameters."""
+        return Plain(parameters)
+
+    def generate(self, request: Plain, out_path: Path, on_event: Callable[[Plain], None] | None) -> Plain:
+        """Write a file and tell one event."""
+        self.done.append(f"generate {request.data}")
+        if self.fail is not None:
+            raise self.fail
+        out_path.write_bytes(b"video")
+        if on_event is not None:
+            on_event(Plain({"name": "saved", "time_s": 1.0, "detail": {}}))
+        return Plain({"video": str(out_path), "n_frames": 1})
+
+
+@pytest.fixture
+def generator(monkeypatch: pytest.MonkeyPatch) -> Generator:
+    """Give the generator that is loaded, whichever name is asked for, and takes its time to load."""
+    made = Generator()
+    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_settings: made)
+    monkeypatch.setattr(stages_module, "_WARM_UP_WORTH_S", -1.0)
+    return made
+
+
+def stages(*, warm_up: bool = False) -> Stages:
+    return Stages({"name": "any", "settings": {}}, [], warm_up=warm_up, evidence=False)
+
+
+def task(folder: Path, **request: Any) -> dict[str, Any]:
+    return {"stage": "generate", "folder": str(folder), "request": request}
+
+
+def test_a_model_is_loaded_once_for_all_trials_and_warmed_up_apart(
+    tmp_path: Path, generator: Generator
+) -> None:
+    work, told = stages(warm_up=True), []
+    for steps in (2, 3):
+        outcome = work(task(tmp_path, sample_steps=steps), told.append)
+        assert outcome == {"generation": {"video": "video.mp4", "n_frames": 1}, "torch": None}
+    work.close()
+    assert generator.done == [
+        "load",
+        "generate {'sample_steps': 2, 'num_clip': 1}",
+        "generate {'sample_steps': 2}",
+        "generate {'sample_steps': 3}",
+        "close",
+    ]
+    assert [next(iter(value)) for value in told] == ["begun", "event", "begun", "event"]
+    assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
+
+
+def test_what_loads_at_once_is_not_warmed_up(
+    tmp_path: Path, generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages_module, "_WARM_UP_WORTH_S", 60.0)
+    stages(warm_up=True)(task(tmp_path, sample_steps=2), lambda _: None)
+    assert generator.done == ["load", "generate {'sample_steps': 2}"]
+
+
+def test_a_no_is_an_answer_and_the_model_stays(tmp_path: Path, generator: Generator) -> None:
+    work = stages()
+    generator.fail = NoError("not today")
+    outcome = work(task(tmp_path), lambda _: None)
+    assert outcome["failure"] == {"stage": "generate", "code": "tired", "text": "not today"}
+    generator.fail = None
+    assert "generation" in work(task(tmp_path), lambda _: None)
+    assert generator.done.count("load") == 1
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")]
+)
+def test_out_of_memory_is_told_and_the_memory_given_back(
+    tmp_path: Path, generator: Generator, error: BaseException
+) -> None:
+    work = stages()
+    generator.fail = error
+    outcome = work(task(tmp_path), lambda _: None)
+    assert outcome["failure"]["code"] == "out_of_memory"
+    assert outcome["failure"]["text"]
+    assert generator.done[-1] == "close"
+    generator.fail = None
+    assert "generation" in work(task(tmp_path), lambda _: None)
+    assert generator.done.count("load") == 2
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path, generator: Generator) -> None:
+    generator.fail = OSError(errno.ENOSPC, "No space left on device")
+    assert stages()(task(tmp_path), lambda _: None)["failure"]["code"] == "disk_full"
+
+
+def test_a_fault_in_a_program_is_no_answer(tmp_path: Path, generator: Generator) -> None:
+    generator.fail = ValueError("a bug")
+    with pytest.raises(ValueError, match="a bug"):
+        stages()(task(tmp_path), lambda _: None)
+
+
+def test_a_failure_to_load_is_told_as_such(tmp_path: Path, generator: Generator) -> None:
+    def refuse() -> None:
+        raise NoError("no weights")
+
+    generator.load = refuse  # type: ignore[method-assign]
+    outcome = stages()(task(tmp_path), lambda _: None)
+    assert outcome["failure"] == {"stage": "load", "code": "tired", "text": "no weights"}
+
+
+def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path) -> None:
+    import json
+    import shutil
+
+    shutil.copyfile(talking_face.path, tmp_path / "video.mp4")
+    work = Stages({}, ["technical", "lip_sync"], warm_up=False, evidence=True)
+    told: list[Any] = []
+    outcome = work({"stage": "measure", "folder": str(tmp_path)}, told.append)
+    assert json.loads(json.dumps(outcome, allow_nan=False)) == outcome
+    assert outcome["quality"]["metrics"]["technical.width"]["value"] == 256
+    assert outcome["quality"]["metrics"]["lip_sync.error"]["value"] < 0.1
+    assert set(outcome["samples"]["lip_sync.error"]) == {"window_start_s", "rank"}
+    assert sorted(path.name for path in (tmp_path / "evidence").iterdir()) == ["frames.png", "lip_sync.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "video.mp4"]
+    assert told
+
+
+def test_what_is_no_video_is_a_failure_to_measure(tmp_path: Path) -> None:
+    (tmp_path / "video.mp4").write_bytes(b"text")
+    work = Stages({}, ["technical"], warm_up=False, evidence=True)
+    outcome = work({"stage": "measure", "folder": str(tmp_path)}, lambda _: None)
+    assert (outcome["failure"]["stage"], outcome["failure"]["code"]) == ("measure", "not_media")

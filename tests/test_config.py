@@ -1,0 +1,105 @@
+"""A configuration that makes sense is frozen plain data; every mistake is a line that names it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalkit.config import ConfigError, build_sweep, canonical_json, hash_of, read_sweep
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"gird": {}}, r"there is no option 'gird'; did you mean 'grid'\?"),
+        ({"generator": {"nam": "x"}}, r"no option 'generator\.nam'; did you mean 'name'\?"),
+        ({"execution": {"worker": 2}}, "did you mean 'workers'"),
+        ({"inputs": {"speech": [{"txt": "a"}]}}, r"'inputs\.speech\.0\.txt'; did you mean 'text'"),
+        ({"generator": {"name": 3}}, "generator.name is 3; allowed: name of a generator"),
+        ({"execution": {"workers": "two"}}, "execution.workers is 'two'; allowed: a whole number"),
+        ({"execution": {"workers": 0}}, "execution.workers is 0; allowed: a whole number .* from 1"),
+        ({"execution": {"time_limit_s": 0}}, "seconds, above 0"),
+        ({"grid": 3}, "grid is 3; allowed: parameter names to lists"),
+        ({"grid": {"size": "a"}}, "grid.size is 'a'; allowed: parameter names to lists"),
+        ({"grid": {"size": []}}, r"grid.size is \[\]; allowed: .* at least one value"),
+        ({"seeds": []}, r"seeds is \[\]"),
+        ({"seeds": [1.5]}, "seeds.0 is 1.5"),
+        ({"seeds": [7, 7]}, "seeds has the value 7 twice"),
+        ({"grid": {"size": ["a", "a"]}}, 'size has the value "a" twice'),
+        ({"grid": {"image": ["a"]}}, r"give it under inputs\.portraits"),
+        ({"parameters": {"base_seed": 1}}, "give it under seeds"),
+        ({"grid": {"fps": [25]}, "parameters": {"fps": 25}}, "fps is in grid and in parameters"),
+        ({"inputs": [1]}, r"inputs is \[1\]; allowed: a group"),
+        ({"inputs": {"speech": [{"text": "a", "path": "b"}]}}, "give path or text, one of them"),
+        ({"inputs": {"speech": [{}]}}, "give path or text, one of them"),
+        ({"inputs": {"speech": [{"path": "a.wav", "voice": "v"}]}}, "language and voice belong to text"),
+        ({"inputs": {"portraits": ["x/a.png", "y/a.png"]}}, "two portraits are called 'a'"),
+        ({"inputs": {"portraits": ["gone.png"]}}, r"inputs\.portraits: there is no file gone\.png"),
+        ({"inputs": {"speech": ["gone.wav"]}}, r"inputs\.speech: there is no file gone\.wav"),
+        ({"grid": {"brand_mark": ["gone.png"]}}, r"brand_mark: there is no file gone\.png"),
+        ({"parameters": {"fps": float("nan")}}, "not plain"),
+        ({"evaluators": "lip_sync"}, "evaluators is 'lip_sync'; allowed: a list"),
+    ],
+)
+def test_a_mistake_is_named_with_what_is_allowed(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_sweep(data, "sweep.yaml")
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_sweep({"gird": {}, "seeds": []}, "sweep.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grid: {size: [a]}\ngrid: {size: [b]}", "'grid' is there twice"),
+        ("grid: [", "is no YAML"),
+        ("- a", "is no mapping"),
+        ("", "is no mapping"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_sweep(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"gone\.yaml cannot be read: No such file"):
+        read_sweep(tmp_path / "gone.yaml")
+
+
+def test_paths_start_from_the_file(tmp_path: Path) -> None:
+    for name in ("anna.png", "mark.png", "hello.wav"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "sweep.yaml").write_text(
+        "inputs: {portraits: [anna.png], speech: [{path: hello.wav, name: '<script>'}]}\n"
+        "grid: {brand_mark: [mark.png]}\n",
+        "utf-8",
+    )
+    config = read_sweep(tmp_path / "sweep.yaml")
+    assert [(item.path, item.name) for item in config.inputs.portraits] == [
+        (str(tmp_path / "anna.png"), "anna")
+    ]
+    assert [item.name for item in config.inputs.speech] == ["<script>"]
+    assert config.grid == {"brand_mark": [str(tmp_path / "mark.png")]}
+
+
+def test_a_configuration_survives_being_plain_data() -> None:
+    config = build_sweep({"grid": {"size": ["384*256"]}, "seeds": [1]}, "x")
+    assert build_sweep(config.to_dict(), "y") == config
+
+
+def test_a_hash_is_that_of_sorted_json_without_spaces() -> None:
+    assert (
+        canonical_json({"b": [1, 2.5, None], "a": {"d": True, "c": "ü"}})
+        == '{"a":{"c":"ü","d":true},"b":[1,2.5,null]}'
+    )
+    assert hash_of({"a": 1}) == hashlib.sha256(b'{"a":1}').hexdigest()
