@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.runner import Report, evaluate
+    from evalkit.sweeps.facade import sweep
 
-__all__ = ["Report", "__version__", "evaluate"]
+__all__ = ["Report", "__version__", "evaluate", "sweep"]
 __version__ = "0.1.0"
 
 
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from evalkit import runner  # noqa: PLC0415 - that is the point
 
         return getattr(runner, name)
+    if name == "sweep":
+        from evalkit.sweeps import facade  # noqa: PLC0415 - as above
+
+        return facade.sweep
     raise AttributeError(f"module 'evalkit' has no attribute {name!r}")
