@@ -137,6 +137,10 @@ class Execution(Options):
     warm_up: bool = Field(
         default=True, description="true or false: one clip for nothing after a model was loaded"
     )
+    careful: bool = Field(
+        default=False,
+        description="true or false: make each video twice, once for its times, once for its memory",
+    )
     evidence: bool = Field(default=True, description="true or false: pictures of what was measured")
 
 

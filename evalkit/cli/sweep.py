@@ -45,6 +45,9 @@ _INTERRUPTED = 130
 @click.option("--executor", help="Where the work is done: processes, in_process, or a plug-in's.")
 @click.option("--time-limit", type=float, metavar="S", help="Seconds for each load, video and measurement.")
 @click.option("--retries", type=int, help="Further tries of a trial that fails.")
+@click.option(
+    "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
+)
 @click.option("--retry-failed", is_flag=True, help="Do trials again that failed in an earlier call.")
 @click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and the expected time.")
 @click.pass_context
@@ -119,6 +122,7 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
                 ("executor", "executor"),
                 ("time_limit", "time_limit_s"),
                 ("retries", "retries"),
+                ("careful", "careful"),
             )
             if flags[flag] is not None
         },

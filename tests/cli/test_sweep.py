@@ -26,7 +26,9 @@ shutil.copyfile("made.mp4", sys.argv[1])
 """
 NO_FLAGS: dict[str, Any] = {
     **dict.fromkeys(("sets", "settings", "portraits", "speech", "texts"), ()),
-    **dict.fromkeys(("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries")),
+    **dict.fromkeys(
+        ("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries", "careful")
+    ),
 }
 
 Call = Callable[..., Result]
