@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up: a room may import rooms of its own row and below, and never in a circle.
 ROWS = (
-    {"types", "errors"},
+    {"types", "errors", "words"},
     {"media", "metrics", "registry", "config", "isolation"},
     {"tracks", "runs", "stats"},
     {"evaluators", "profiling"},

@@ -11,8 +11,11 @@ import evalkit
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
-    "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
+    "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
+    "report": ("evalkit.cli.report:report", "Write the report of a sweep again."),
+    "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
+    "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),
     "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
 }
 

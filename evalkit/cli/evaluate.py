@@ -60,7 +60,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     from evalkit.runner import Report, load_evaluators  # noqa: PLC0415 - as above
 
     try:
-        paths = _expand(clips)
+        paths = expand(clips)
         if audio is not None and len(paths) != 1:
             raise click.UsageError(f"--audio belongs to a single clip, and there are {len(paths)}")
         names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
@@ -68,8 +68,8 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         targets = _targets(out, json_path, csv_path, evidence)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-    tasks = [_Task(path, audio, names, evidence) for path in paths]
-    results = _measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit)
+    tasks = [ClipTask(path, audio, names, evidence) for path in paths]
+    results = measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit)
 
     from evalkit.cli.table import show  # noqa: PLC0415 - rich is heavy
 
@@ -86,7 +86,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
 
 
 @dataclass(frozen=True)
-class _Task:
+class ClipTask:
     """One clip, as plain data for a worker."""
 
     path: str
@@ -95,7 +95,7 @@ class _Task:
     evidence: str | None
 
 
-def run_task(task: _Task, report: Callable[[Any], None]) -> ClipResult:
+def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
     """Measure one clip in a worker process."""
     from evalkit.runner import measure_or_explain  # noqa: PLC0415 - in the worker only
 
@@ -124,7 +124,8 @@ def _evaluators(only: tuple[str, ...] | None) -> list[Evaluator]:
     return load_evaluators(only)
 
 
-def _measure_all(tasks: Sequence[_Task], jobs: int, stall_limit_s: float) -> list[ClipResult]:
+def measure_all(tasks: Sequence[ClipTask], jobs: int, stall_limit_s: float) -> list[ClipResult]:
+    """Measure clips in worker processes, with a bar on a terminal; results in the order of the tasks."""
     from evalkit.errors import ClipError  # noqa: PLC0415 - after --help
     from evalkit.isolation import Failure, run_isolated  # noqa: PLC0415 - as above
     from evalkit.runner import ClipResult  # noqa: PLC0415 - as above
@@ -168,7 +169,7 @@ def _progress(n_clips: int) -> Iterator[tuple[Callable[[int, Any], None], Callab
         yield tell, done
 
 
-def _expand(named: Sequence[str]) -> list[str]:
+def expand(named: Sequence[str]) -> list[str]:
     """Turn folders and patterns into files, in a stable order, each once."""
     paths: list[str] = []
     for name in named:

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from evalkit.words import three_digits
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -29,26 +31,12 @@ def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
             for absence in _absences(result):
                 console.print(f"  [dim]not measured,[/] {absence}")
             for note in result.notes:
-                console.print(f"  [yellow]note:[/] {escape(note)}", soft_wrap=True)
+                console.print(f"  [yellow]note:[/] {escape(note)}")
     else:
         console.print(_overview(measured))
     for result in results:
         if result.error is not None:
             console.print(f"[red]✗[/] {result.error}", soft_wrap=True)
-
-
-def three_digits(value: float) -> str:
-    """Write a number with three significant digits, without an exponent.
-
-    >>> three_digits(0.01234), three_digits(-123.4), three_digits(12345.6), three_digits(0.0)
-    ('0.0123', '-123', '12346', '0')
-    """
-    if value == 0:
-        return "0"
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    text = f"{value:.3g}"
-    return f"{value:.6f}".rstrip("0") if "e" in text else text
 
 
 def _clip_table(result: ClipResult) -> Table:

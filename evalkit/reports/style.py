@@ -13,6 +13,7 @@ BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#6B7280"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 INK = "#1F2933"
+SPINE = "#C7CDD4"
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
@@ -29,7 +30,7 @@ def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
     axes.set_ylabel(y, fontsize=9, color=INK)
     axes.tick_params(labelsize=8, colors=GREY)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#C7CDD4")
+    axes.spines[["left", "bottom"]].set_color(SPINE)
 
 
 def label_at_end(axes: Axes, x: float, y: float, text: str, colour: str) -> None:

@@ -1,0 +1,161 @@
+"""``evalkit compare``: which of two is better."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evalkit.cli.load import as_in, load_table, read_where, write_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evalkit.decisions.compare import Comparison, MetricComparison
+    from evalkit.decisions.rows import Table
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("a", type=click.Path())
+@click.argument("b", type=click.Path(), required=False)
+@click.option("--split", help="NAME=A,B: compare two values of a parameter within one run.")
+@click.option("--where", multiple=True, help="NAME=VALUE: only clips with this parameter, on both sides.")
+@click.option(
+    "--policy",
+    "policy_name",
+    default="customer_service",
+    show_default=True,
+    help="Bundled name or file; gives margins and bands.",
+)
+@click.option("--margin", multiple=True, help="METRIC=SIZE: the smallest difference that matters.")
+@click.option("--only", help="Evaluators to run on folders of videos, separated by commas.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and the random signs.")
+@click.option("--json", "json_path", type=_FILE, help="Write the comparison as JSON.")
+@click.option("--html", "html_path", type=_FILE, help="Write the comparison as a page.")
+@click.pass_context
+def compare(
+    context: click.Context,
+    *,
+    a: str,
+    b: str | None,
+    split: str | None,
+    where: tuple[str, ...],
+    policy_name: str,
+    margin: tuple[str, ...],
+    only: str | None,
+    jobs: int | None,
+    seed: int,
+    json_path: Path | None,
+    html_path: Path | None,
+) -> None:
+    """Compare B with A: two runs, two folders of videos, or one run with --split.
+
+    Clips are paired by input, seed and the parameters that vary on either side; videos by their path in the folder.
+
+    Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
+    """
+    from evalkit.decisions.catalogue import known_metrics  # noqa: PLC0415 - after --help
+    from evalkit.decisions.compare import compare_tables  # noqa: PLC0415 - as above
+    from evalkit.decisions.policy import load_policy  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
+
+    if (b is None) == (split is None):
+        raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
+    try:
+        margins = _read_margins(margin)
+        load = partial(load_table, only=only, jobs=jobs)
+        policy = load_policy(policy_name, known_metrics())
+        tables, apart_from = _tables(load, a, b, split, where)
+        comparison = compare_tables(*tables, policy=policy, margins=margins, apart_from=apart_from, seed=seed)
+    except EvalkitError as error:
+        raise click.UsageError(str(error)) from None
+
+    from evalkit.reports.compare_page import compare_page  # noqa: PLC0415 - as above
+
+    _show(comparison)
+    write_outputs(
+        (
+            json_path,
+            lambda: json.dumps(comparison.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        ),
+        (html_path, lambda: compare_page(comparison)),
+    )
+    context.exit(0 if comparison.n_pairs else 2)
+
+
+def _tables(
+    load: Callable[[str], Table], a: str, b: str | None, split: str | None, where: tuple[str, ...]
+) -> tuple[tuple[Table, Table], tuple[str, ...]]:
+    table = load(a)
+    table = table.where(read_where(where, table))
+    if split is None:
+        other = load(str(b))
+        return (table, other.where(read_where(where, other))), ()
+    name, equals, values = split.partition("=")
+    levels = values.split(",")
+    if not equals or len(levels) != 2 or levels[0] == levels[1]:
+        raise click.UsageError(f"--split {split!r} is not NAME=A,B with two different values")
+    first, second = (table.where({name: as_in(table, name, level)}) for level in levels)
+    return (first, second), (name,)
+
+
+def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
+    margins = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            margins[name] = float(text)
+        except ValueError:
+            raise click.UsageError(f"--margin {pair!r} is not METRIC=NUMBER") from None
+    return margins
+
+
+def _show(comparison: Comparison) -> None:
+    """Print the answer, then the metrics by what was found."""
+    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.markup import escape  # noqa: PLC0415 - as above
+    from rich.table import Table as Grid  # noqa: PLC0415 - as above
+
+    from evalkit.decisions.compare import Finding  # noqa: PLC0415 - as above
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(comparison.answer)}[/]")
+    console.print(f"[dim]A: {escape(comparison.a)}\nB: {escape(comparison.b)}[/]", soft_wrap=True)
+    for finding in Finding:
+        found = comparison.found(finding)
+        if not found:
+            continue
+        console.print(f"\n{finding.symbol} [bold]{finding}[/]")
+        if finding is Finding.NOT_COMPARED:
+            for one in found:
+                console.print(f"  {one.metric.name}: {escape(one.text)}", soft_wrap=True)
+            continue
+        grid = Grid("metric", "B - A [95 %]", box=None, pad_edge=False, header_style="dim")
+        grid.add_column("p", justify="right", no_wrap=True)
+        grid.add_column("pairs", justify="right", no_wrap=True)
+        for one in found:
+            grid.add_row(*_cells(one))
+        console.print(grid)
+    for title, items in (
+        ("without a partner, A", comparison.unpaired_a),
+        ("without a partner, B", comparison.unpaired_b),
+        ("no clip, A", comparison.failed_a),
+        ("no clip, B", comparison.failed_b),
+        ("note", comparison.notes),
+    ):
+        for item in items:
+            console.print(f"[yellow]{title}:[/] {escape(item)}", soft_wrap=True)
+
+
+def _cells(one: MetricComparison) -> tuple[str, str, str, str]:
+    from evalkit.decisions.compare import signed  # noqa: PLC0415 - after --help
+
+    p = "" if one.p_holm is None else "<0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
+    more = "" if one.n_more is None else f" (+{one.n_more})"
+    return one.metric.name, signed(one.difference, one.metric), p, f"{one.difference.n}{more}"

@@ -1,0 +1,120 @@
+"""``evalkit signoff``: whether it is good enough to release."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from evalkit.cli.load import is_run, load_table, read_where, write_outputs
+
+if TYPE_CHECKING:
+    from evalkit.decisions.signoff import Signoff
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--policy", "policy_name", required=True, help="Bundled name (customer_service) or file.")
+@click.option(
+    "--where", multiple=True, help="NAME=VALUE: the configuration to release, where the run has several."
+)
+@click.option("--waivers", "waivers_path", type=_FILE, help="YAML file: metric, name, reason, expires.")
+@click.option("--only", help="Evaluators to run on a folder of videos, separated by commas.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
+@click.option("--json", "json_path", type=_FILE, help="Write the verdict as JSON.")
+@click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
+@click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
+@click.option(
+    "--ledger", "ledger_path", type=_FILE, help="Ledger to append to; RUN/ledger.jsonl for a run folder."
+)
+@click.pass_context
+def signoff(
+    context: click.Context,
+    *,
+    run: str,
+    policy_name: str,
+    where: tuple[str, ...],
+    waivers_path: Path | None,
+    only: str | None,
+    jobs: int | None,
+    json_path: Path | None,
+    junit_path: Path | None,
+    html_path: Path | None,
+    ledger_path: Path | None,
+) -> None:
+    """Judge RUN, a run folder or a folder of videos, by a policy. What is not known does not pass.
+
+    Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
+    """
+    from evalkit.decisions.catalogue import known_metrics  # noqa: PLC0415 - after --help
+    from evalkit.decisions.ledger import append_to_ledger  # noqa: PLC0415 - as above
+    from evalkit.decisions.policy import load_policy, load_waivers  # noqa: PLC0415 - as above
+    from evalkit.decisions.signoff import Decision, sign_off  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
+
+    try:
+        table = load_table(run, only, jobs) if is_run(run) else None
+        known = known_metrics(table.metrics.values() if table is not None else ())
+        policy = load_policy(policy_name, known)
+        waivers = load_waivers(waivers_path, policy) if waivers_path is not None else ()
+        table = table or load_table(run, only, jobs)
+        verdict = sign_off(table.where(read_where(where, table)), policy, known, waivers)
+    except EvalkitError as error:
+        raise click.UsageError(str(error)) from None
+
+    from evalkit.reports.junit import junit_xml  # noqa: PLC0415 - as above
+    from evalkit.reports.signoff_page import signoff_page  # noqa: PLC0415 - as above
+
+    _show(verdict)
+    write_outputs(
+        (
+            json_path,
+            lambda: json.dumps(verdict.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        ),
+        (junit_path, lambda: junit_xml(verdict)),
+        (html_path, lambda: signoff_page(verdict)),
+    )
+    if ledger_path is None and is_run(run):
+        ledger_path = Path(run) / "ledger.jsonl"
+    if ledger_path is not None:
+        try:
+            append_to_ledger(ledger_path, verdict)
+        except EvalkitError as error:
+            raise click.UsageError(str(error)) from None
+        click.echo(f"appended to {ledger_path}")
+    context.exit(1 if verdict.decision is Decision.FAIL else 0)
+
+
+def _show(verdict: Signoff) -> None:
+    """Print the answer, then each rule on two lines that fit a terminal of 80 columns."""
+    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.markup import escape  # noqa: PLC0415 - as above
+    from rich.table import Table as Grid  # noqa: PLC0415 - as above
+
+    from evalkit.decisions.signoff import Status  # noqa: PLC0415 - as above
+    from evalkit.reports.signoff_page import value_text  # noqa: PLC0415 - as above
+
+    colours = {Status.PASS: "green", Status.WARN: "yellow", Status.WAIVED: "yellow", Status.FAIL: "red"}
+    console = Console(highlight=False)
+    console.print(f"[bold]{escape(verdict.answer)}[/]")
+    console.print(
+        f"[dim]{escape(verdict.title)}, by the policy {escape(verdict.policy.name)}[/]", soft_wrap=True
+    )
+    grid = Grid(box=None, pad_edge=False, show_header=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for line in verdict.lines:
+        soft = " (soft)" if line.kind == "soft" else ""
+        numbers = f"{value_text(line)}, asked: {line.limit}, n {line.n} of {line.n_attempted}"
+        detail = "" if line.status is Status.PASS else f"\n[dim]{escape(line.evidence)}[/]"
+        grid.add_row(
+            f"[{colours[line.status]}]{line.status.symbol} {line.status}[/]",
+            f"{line.metric}{soft}: {escape(numbers)}{detail}",
+        )
+    console.print(grid)
+    for waiver in verdict.unused_waivers:
+        console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")

@@ -1,0 +1,1 @@
+"""What follows from the numbers: which of two is better, good enough to release, which configuration."""

@@ -1,0 +1,53 @@
+"""Every metric that can be named in a policy, measured here or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalkit import registry
+from evalkit.profiling.costs import METRICS as PROFILE_METRICS
+from evalkit.types import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_FROM_ELSEWHERE = (
+    Metric(
+        "profile.peak_vram_share",
+        "1",
+        "lower",
+        "highest share of the memory in use, over time and GPUs",
+        (0, 1),
+    ),
+    Metric(
+        "brand.fidelity", "1", "higher", "likeness of the brand mark, calibrated for the scene", (None, None)
+    ),
+    Metric("brand.logo_cosine", "1", "higher", "cosine of the best region to the brand mark, raw", (-1, 1)),
+    Metric("brand.logo_coverage", "1", "higher", "share of key frames in which the mark is found", (0, 1)),
+    Metric(
+        "brand.color_delta_e", "ΔE00", "lower", "distance of the brand colours, 95th percentile", (0, None)
+    ),
+    Metric("brand.prompt_alignment", "1", "higher", "likeness of picture and prompt", (0, 1)),
+    Metric("brand.drift", "1/min", "zero", "slope of the fidelity over the clip"),
+    Metric("speech.word_error_rate", "1", "lower", "words heard wrongly, of those in the script", (0, None)),
+    Metric(
+        "speech.char_error_rate", "1", "lower", "characters heard wrongly, of those in the script", (0, None)
+    ),
+    Metric("rating.mos", "1", "higher", "mean opinion of blind raters, 1 to 5", (1, 5)),
+    Metric("rating.preference", "1", "higher", "strength in blind pairs, Bradley-Terry"),
+)
+"""Not from an evaluator of clips: defined here until something measures them under the same name."""
+
+
+def known_metrics(more: Iterable[Metric] = ()) -> dict[str, Metric]:
+    """Return every metric by its full name: of the installed evaluators, of profiles, ratings and brands, and `more`.
+
+    Raises
+    ------
+    PluginError
+        If an installed evaluator does not load.
+    """
+    metrics = {metric.name: metric for metric in (*_FROM_ELSEWHERE, *PROFILE_METRICS)}
+    for name in registry.names(registry.EVALUATORS):
+        metrics |= {metric.name: metric for metric in registry.load(registry.EVALUATORS, name).metrics}
+    return metrics | {metric.name: metric for metric in more}

@@ -1,0 +1,227 @@
+"""What decisions are made of: one row an attempted clip, from a run folder or from measured videos."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evalkit.errors import UsageError
+from evalkit.profiling.costs import ERROR_RATE
+from evalkit.stats.bootstrap import MIN_LEVELS
+from evalkit.types import Metric
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from evalkit.runner import ClipResult
+    from evalkit.runs import Run
+
+
+@dataclass(frozen=True)
+class Row:
+    """One attempted clip.
+
+    Parameters
+    ----------
+    name : str
+        For people: the trial's inputs, or the file's name.
+    portrait, speech : str or None
+        What identifies their contents; None where unknown or not given.
+    seed : int or None
+        None where none was given.
+    params : mapping
+        Parameters of the configuration; values are hashable.
+    values : mapping of str to float
+        Measured metrics by full name.
+    absent : mapping of str to str
+        Reason code of each metric that could not be measured.
+    failure : str or None
+        Why there is no clip to measure.
+    """
+
+    name: str
+    portrait: str | None = None
+    speech: str | None = None
+    seed: int | None = None
+    params: Mapping[str, Hashable] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def input(self) -> Hashable:
+        """What both sides of a pair share beside the seed."""
+        if self.portrait is None and self.speech is None:
+            return self.name
+        return self.portrait, self.speech
+
+    def value(self, metric: str) -> float | None:
+        """Return the value of a clip that there is; of an attempt that failed, only that it failed."""
+        if metric == ERROR_RATE.name:
+            return float(self.failure is not None)
+        return None if self.failure is not None else self.values.get(metric)
+
+    def why_absent(self, metric: str) -> str:
+        """Say why a metric has no value here."""
+        return self.failure or self.absent.get(metric, "not in the run")
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a run, or of a part of it.
+
+    Parameters
+    ----------
+    title : str
+        For people.
+    rows : tuple of Row
+        Every attempted clip, failed ones included.
+    metrics : mapping of str to Metric
+        By full name, in order.
+    evaluators : mapping of str to int
+        Name to version: values of different versions are not comparable.
+    missing : tuple of str
+        Planned clips without a readable result, one line each.
+    provenance : mapping
+        Hashes of configuration, inputs, weights and environment. JSON-able.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    metrics: Mapping[str, Metric]
+    evaluators: Mapping[str, int] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def swept(self) -> dict[str, list[Hashable]]:
+        """The parameters that take more than one value, with their values in order of appearance."""
+        names = dict.fromkeys(name for row in self.rows for name in row.params)
+        levels = {name: list(dict.fromkeys(row.params.get(name) for row in self.rows)) for name in names}
+        return {name: values for name, values in levels.items() if len(values) > 1}
+
+    def where(self, wanted: Mapping[str, Hashable]) -> Table:
+        """Return the rows with these parameters.
+
+        Raises
+        ------
+        UsageError
+            If a parameter or its value does not occur; the message names those that do.
+        """
+        if not wanted:
+            return self
+        rows = self.rows
+        for name, value in wanted.items():
+            known = list(dict.fromkeys(row.params[name] for row in self.rows if name in row.params))
+            if not known:
+                names = ", ".join(dict.fromkeys(name for row in self.rows for name in row.params)) or "none"
+                raise UsageError(f"{self.title} has no parameter {name!r} (there are: {names})")
+            if value not in known:
+                raise UsageError(
+                    f"{self.title} has no clip with {name}={value!r} (there are: {', '.join(map(str, known))})"
+                )
+            rows = tuple(row for row in rows if row.params.get(name) == value)
+        if not rows:
+            raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
+        return replace(self, title=f"{self.title}, {describe(wanted)}", rows=rows)
+
+    def configurations(self) -> list[dict[str, Hashable]]:
+        """Return each combination of swept parameters that occurs, in order of appearance."""
+        swept = list(self.swept)
+        settings = dict.fromkeys(tuple(row.params.get(name) for name in swept) for row in self.rows)
+        return [dict(zip(swept, setting, strict=True)) for setting in settings]
+
+
+def shared_factors(rows: Sequence[Row]) -> dict[str, list[Hashable]]:
+    """Return what values of these rows share: portraits and speech; the input where neither has enough levels."""
+    factors: dict[str, list[Hashable]] = {}
+    for name, levels in (
+        ("portrait", [row.portrait for row in rows]),
+        ("speech", [row.speech for row in rows]),
+    ):
+        if None not in levels and len(set(levels)) >= MIN_LEVELS:
+            factors[name] = list(levels)
+    if not factors:
+        inputs = [row.input for row in rows]
+        if MIN_LEVELS <= len(set(inputs)) < len(inputs):
+            factors["input"] = inputs
+    return factors
+
+
+def describe(params: Mapping[str, Hashable]) -> str:
+    """Write parameters for people.
+
+    >>> describe({"size": "384*256", "sample_steps": 3})
+    'size 384*256, sample_steps 3'
+    """
+    return ", ".join(f"{name} {value}" for name, value in params.items()) or "one configuration"
+
+
+def rows_of_run(run: Run, title: str | None = None) -> Table:
+    """Return the finished trials of a run folder as rows, ok and failed."""
+    trials = run.trials()
+    rows = []
+    for trial in trials:
+        portrait, speech = trial.portrait, trial.speech
+        parts = [part.name for part in (portrait, speech) if part is not None]
+        rows.append(
+            Row(
+                name=" × ".join(parts) or trial.id,
+                portrait=portrait.content if portrait else None,
+                speech=speech.content if speech else None,
+                seed=trial.seed,
+                params={name: _hashable(value) for name, value in trial.params.items()},
+                values={name: value.value for name, value in trial.metrics.items()},
+                absent=trial.absent,
+                failure=f"{trial.failure.stage} failed: {trial.failure.code}" if trial.failure else None,
+            )
+        )
+    metrics = {
+        name: Metric(name, facts.unit, facts.better, facts.meaning)
+        for name, facts in run.facts.metrics.items()
+    }
+    missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
+    missing += [damage.text for damage in run.damage()]
+    inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
+    provenance = {
+        "config": run.facts.config_hash,
+        "inputs": inputs,
+        "weights": run.facts.weights,
+        "environment": {"versions": run.facts.versions, "machine": run.facts.machine},
+    }
+    return Table(
+        title or str(run.folder), tuple(rows), metrics, run.facts.evaluators, tuple(missing), provenance
+    )
+
+
+def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> Table:
+    """Return measured videos as rows, known by their path in the folder less its suffix."""
+    rows, metrics = [], {}
+    versions: dict[str, str] = {}
+    weights: dict[str, str] = {}
+    for clip in clips:
+        path = Path(clip.clip)
+        name = path.relative_to(folder) if path.is_relative_to(folder) else path
+        values, absent = {}, {}
+        for measurement in clip.measurements:
+            metrics[measurement.metric.name] = measurement.metric
+            if measurement.value is None:
+                absent[measurement.metric.name] = str(measurement.reason)
+            else:
+                values[measurement.metric.name] = measurement.value
+        failure = f"not measured: {clip.error.code}" if clip.error else None
+        rows.append(Row(str(name.with_suffix("")), values=values, absent=absent, failure=failure))
+        versions |= clip.versions
+        weights |= clip.weights
+    prefix = "evaluator "
+    evaluators = {
+        name.removeprefix(prefix): int(version) for name, version in versions.items() if prefix in name
+    }
+    provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
+    return Table(str(folder), tuple(rows), metrics, evaluators, (), provenance)
+
+
+def _hashable(value: Any) -> Hashable:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value

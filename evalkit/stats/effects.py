@@ -1,0 +1,134 @@
+"""What each swept parameter does, everything else being equal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from evalkit.stats.bootstrap import N_RESAMPLES, Estimate, estimate_mean, finite
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from evalkit.types import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The mean change of a value when one parameter goes from one level to another.
+
+    Parameters
+    ----------
+    parameter : str
+    before, after : hashable
+        The two levels.
+    change : Estimate
+        After minus before, over pairs that agree in everything else; n counts pairs.
+    mean_before : float or None
+        Mean over the same pairs; None without any.
+    n_unpaired : int
+        Values at either level whose partner is missing.
+    """
+
+    parameter: str
+    before: Hashable
+    after: Hashable
+    change: Estimate
+    mean_before: float | None
+    n_unpaired: int
+
+    @property
+    def relative_change(self) -> float | None:
+        """The change as a share of the mean before; None where that is 0 or unknown."""
+        if self.change.value is None or not self.mean_before:
+            return None
+        return self.change.value / abs(self.mean_before)
+
+
+def main_effects(
+    values: FloatArray,
+    parameters: Mapping[str, Sequence[Hashable]],
+    items: Sequence[Hashable],
+    factors: Mapping[str, Sequence[Hashable]] | None = None,
+    *,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+) -> list[Effect]:
+    """Return the effect of each step of each parameter, paired over inputs, seeds and the other parameters.
+
+    Parameters
+    ----------
+    values : FloatArray, shape (n,)
+        One a trial.
+    parameters : mapping of str to sequence of length n
+        The level of each swept parameter. Steps go from each level to the next: sorted where they can be, in
+        order of appearance where not.
+    items : sequence of length n
+        What is the same on both sides of a pair: the input and the seed.
+    factors : mapping of str to sequence of length n, optional
+        As in `estimate_mean`: portrait and speech of each trial.
+    n_resamples, seed : int
+        Of the bootstrap, as in `estimate_mean`.
+
+    Returns
+    -------
+    list of Effect
+        None for a parameter with a single level. With no pair an effect has a reason in place of a value.
+
+    Raises
+    ------
+    ValueError
+        If two trials agree in everything: which of them to pair is not known.
+    """
+    values = finite(values)
+    settings = list(zip(*parameters.values(), strict=True)) if parameters else []
+    known: dict[tuple[tuple[Hashable, ...], Hashable], int] = {}
+    for index, key in enumerate(zip(settings, items, strict=True)):
+        if key in known:
+            raise ValueError(
+                f"two trials have the same parameters {dict(zip(parameters, key[0], strict=True))} and input {key[1]!r}"
+            )
+        known[key] = index
+    effects = []
+    for place, name in enumerate(parameters):
+        for before, after in pairwise(ordered_levels(parameters[name])):
+            first, second, n_unpaired = _pairs(known, place, before, after)
+            shared = {
+                factor: [levels[index] for index in first] for factor, levels in (factors or {}).items()
+            }
+            change = estimate_mean(values[second] - values[first], shared, n_resamples=n_resamples, seed=seed)
+            mean_before = float(values[first].mean()) if first else None
+            effects.append(Effect(name, before, after, change, mean_before, n_unpaired))
+    return effects
+
+
+def ordered_levels(levels: Sequence[Hashable]) -> list[Hashable]:
+    """Return each level once, sorted where all can be compared, in order of appearance where not.
+
+    >>> ordered_levels([4, 2, 4]), ordered_levels(["b", 1])
+    ([2, 4], ['b', 1])
+    """
+    once = list(dict.fromkeys(levels))
+    try:
+        return sorted(once)  # type: ignore[type-var]
+    except TypeError:
+        return once
+
+
+def _pairs(
+    known: Mapping[tuple[tuple[Hashable, ...], Hashable], int], place: int, before: Hashable, after: Hashable
+) -> tuple[list[int], list[int], int]:
+    """Return the trials at one level, their partners at the other, and how many have none."""
+    first, second, n_unpaired = [], [], 0
+    for (setting, item), index in known.items():
+        if setting[place] not in {before, after}:
+            continue
+        other = after if setting[place] == before else before
+        partner = known.get(((*setting[:place], other, *setting[place + 1 :]), item))
+        if partner is None:
+            n_unpaired += 1
+        elif setting[place] == before:
+            first.append(index)
+            second.append(partner)
+    return first, second, n_unpaired

@@ -1,0 +1,164 @@
+"""``evalkit signoff`` as a release pipeline uses it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+
+import evalkit
+from evalkit.cli import main
+from evalkit.testing.run_folder import make_trial, write_run
+from evalkit.testing.tables import ERROR, TOTAL
+
+POLICY = """
+name: mine
+title: Mine
+quality: lip_sync.error
+costs: [profile.total_s]
+rules:
+  - {metric: lip_sync.error, at_most: LIMIT, why: a gate}
+  - {metric: profile.total_s, at_most: 1, kind: soft, why: patience}
+"""
+
+WAIVER = "waivers: [{metric: lip_sync.error, name: Ann, reason: pilot, expires: 2999-01-01}]"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["signoff", *map(str, arguments)])
+
+
+def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 8, **more: Any) -> Path:
+    trials = [
+        make_trial(
+            params={"sample_steps": level},
+            portrait=f"ann {index}",
+            speech="<script>",
+            seed=7,
+            values={"lip_sync.error": 0.2 + 0.001 * index, "profile.total_s": 5.0},
+        )
+        for level in steps
+        for index in range(n)
+    ]
+    return write_run(folder, trials, (ERROR, TOTAL), evaluators={"lip_sync": 1}, **more)
+
+
+def policy(folder: Path, limit: float = 0.3) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(POLICY.replace("LIMIT", str(limit)), "utf-8")
+    return path
+
+
+def test_a_pass_is_exit_code_0_and_leaves_a_line_in_the_ledger(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run")
+    result = run(folder, "--policy", policy(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("PASS: 1 of 1 gates are met; 1 warning.")
+    assert result.output.splitlines()[-1] == f"appended to {folder / 'ledger.jsonl'}"
+    entry = json.loads((folder / "ledger.jsonl").read_text("utf-8"))
+    assert entry["decision"] == "PASS"
+    assert all(entry["sha256"].values())
+
+
+def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
+    paths = [tmp_path / "out" / f"found.{kind}" for kind in ("json", "xml", "html")]
+    result = run(
+        write(tmp_path / "run"),
+        *("--policy", policy(tmp_path, 0.1)),
+        *("--json", paths[0], "--junit", paths[1], "--html", paths[2], "--ledger", tmp_path / "all.jsonl"),
+    )
+    assert result.exit_code == 1
+    assert "✗ fail" in result.output
+    assert "the value is beyond the limit" in result.output
+    assert json.loads(paths[0].read_text("utf-8"))["decision"] == "FAIL"
+    assert ET.parse(paths[1]).getroot()[0].get("failures") == "1"  # noqa: S314 - our own
+    assert "FAIL" in paths[2].read_text("utf-8")
+    assert (tmp_path / "all.jsonl").is_file()
+    assert not (tmp_path / "run" / "ledger.jsonl").exists()
+
+
+def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
+    (tmp_path / "waivers.yaml").write_text(WAIVER, "utf-8")
+    arguments = (write(tmp_path / "run"), "--policy", policy(tmp_path, 0.1))
+    result = run(*arguments, "--waivers", tmp_path / "waivers.yaml")
+    assert result.exit_code == 0
+    assert result.output.startswith("PASS WITH WAIVERS: 0 of 1 gates are met, 1 waived by Ann")
+    (tmp_path / "waivers.yaml").write_text(WAIVER.replace("2999", "1999"), "utf-8")
+    assert run(*arguments, "--waivers", tmp_path / "waivers.yaml").exit_code == 1
+
+
+def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "run"), "--policy", "customer_service")
+    assert result.exit_code == 1
+    words = " ".join(result.output.split())
+    assert "rating.mos: not measured, asked: at least 4, n 0 of 8" in words
+    assert "brand.fidelity: not measured" in words
+    assert max(len(line) for line in result.output.splitlines() if "tmp" not in line) <= 80
+
+
+def test_an_unfinished_or_damaged_run_does_not_pass(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", unfinished=["00ff"])
+    trial = next((folder / "trials").iterdir())
+    (trial / "trial.json").write_text("{", "utf-8")
+    result = run(folder, "--policy", policy(tmp_path))
+    assert result.exit_code == 1
+    assert "run.complete" in result.output
+    assert "2 without one: trial 00ff has no result yet;" in " ".join(result.output.split())
+
+
+def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run", steps=(3, 4))
+    assert run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3").exit_code == 0
+    assert evalkit.signoff(folder, str(policy(tmp_path)), where={"sample_steps": 3}).decision == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{sweep}"], "holds 2 configurations"),
+        (["{sweep}", "--where", "sample_steps=9"], "no clip with sample_steps='9'"),
+        (["{bare}"], "nothing to judge, it has no clip"),
+        (["{sweep}/none"], "is not there"),
+        (["{run}", "--waivers", "{sweep}/none.yaml"], "cannot be read"),
+        (["{run}", "--ledger", "{sweep}/run.json/x.jsonl"], "cannot be written"),
+        (["{run}", "--json", "{sweep}/run.json/x.json"], "cannot be written"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    folders = {
+        "run": write(tmp_path / "run"),
+        "sweep": write(tmp_path / "sweep", steps=(3, 4)),
+        "bare": write(tmp_path / "bare", n=0),
+    }
+    result = run(*(one.format(**folders) for one in arguments), "--policy", policy(tmp_path))
+    assert result.exit_code == 2, result.output
+    assert message in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            POLICY.replace("LIMIT", "0.3").replace("lip_sync.error,", "lip_sync.eror,"),
+            "did you mean 'lip_sync.error'",
+        ),
+        (POLICY.replace("LIMIT", "0.3").replace("why: a gate", "wy: a gate"), "did you mean 'why'"),
+        ("nonsense", "a mapping of names to values is needed"),
+    ],
+)
+def test_a_wrong_policy_is_exit_code_2(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text, "utf-8")
+    result = run(write(tmp_path / "run"), "--policy", path)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_a_policy_has_to_be_named(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "run"))
+    assert result.exit_code == 2
+    assert "Missing option '--policy'" in result.output

@@ -1,0 +1,191 @@
+"""Policies and waivers: what is read, and what is refused in words that help."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from evalkit.decisions.catalogue import known_metrics
+from evalkit.decisions.policy import Policy, Rule, bundled_policies, load_policy, load_waivers
+from evalkit.errors import UsageError
+from evalkit.types import Metric
+
+KNOWN = known_metrics()
+
+POLICY = """
+name: mine
+title: Mine
+quality: lip_sync.error
+costs: [profile.total_s]
+rules:
+  - metric: lip_sync.error
+    at_most: 0.3
+    why: a gate
+  - metric: technical.loudness_lufs
+    at_least: -24
+    at_most: -22
+    kind: soft
+    why: EBU R 128
+"""
+
+WAIVERS = """
+waivers:
+  - metric: lip_sync.error
+    name: Ann
+    reason: pilot
+    expires: 2026-03-01
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "file.yaml"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("name", bundled_policies())
+def test_bundled_policies_load(name: str) -> None:
+    assert load_policy(name, KNOWN).name == name
+
+
+def test_customer_service_holds_the_gates() -> None:
+    """The release gates, with their numbers."""
+    policy = load_policy("customer_service", KNOWN)
+    hard = {rule.metric: rule for rule in policy.rules if rule.kind == "hard"}
+    assert hard["lip_sync.error"].at_most == 0.3
+    assert (hard["rating.mos"].at_least, hard["rating.mos"].min_n) == (4.0, 20)
+    assert hard["brand.fidelity"].at_least == 0.85
+    assert {"brand.color_delta_e", "motion.sparc", "motion.amount_deg_s"} <= set(hard)
+    assert (hard["profile.ttff_s"].at_most, hard["profile.ttff_s"].per) == (3.0, "clip")
+    assert (hard["profile.error_rate"].at_most or 1) < 0.005
+    assert hard["profile.peak_vram_share"].at_most == 0.95
+
+
+def test_a_policy_is_read_from_a_file(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY), KNOWN)
+    assert [rule.text() for rule in policy.rules] == ["at most 0.3", "-24 to -22"]
+    assert policy.metrics() == ["lip_sync.error", "technical.loudness_lufs", "profile.total_s"]
+    assert policy.rule_for("profile.total_s") is None
+
+
+def test_the_hash_of_a_policy_is_that_of_what_it_says(tmp_path: Path) -> None:
+    first = load_policy(write(tmp_path, POLICY), KNOWN)
+    same = load_policy(write(tmp_path, "# a remark\n" + POLICY), KNOWN)
+    other = load_policy(write(tmp_path, POLICY.replace("0.3", "0.31")), KNOWN)
+    assert first.content_hash == same.content_hash != other.content_hash
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("at_most: 0.3", "at_mots: 0.3", r"unknown key 'rules\.0\.at_mots'; did you mean 'at_most'"),
+        ("title: Mine", "titel: Mine", r"unknown key 'titel'; did you mean 'title'"),
+        (
+            "at_most: 0.3",
+            "at_most: low",
+            r"rules\.0\.at_most: Input should be a valid number \(it is 'low'\)",
+        ),
+        ("at_most: 0.3", "at_most: .nan", r"rules\.0\.at_most: Input should be a finite number"),
+        ("    at_most: 0.3\n", "", "a rule needs at_most, at_least or both"),
+        ("at_least: -24", "at_least: -20", "nothing lies between at_least and at_most"),
+        ("kind: soft", "kind: weak", r"rules\.1\.kind: Input should be 'hard' or 'soft'"),
+        ("why: a gate", "why: ' '", r"rules\.0\.why: must not be blank"),
+        ("    why: a gate\n", "", r"rules\.0\.why is missing"),
+        (
+            "metric: lip_sync.error",
+            "metric: lip_sync.eror",
+            "unknown metric 'lip_sync.eror'; did you mean 'lip_sync",
+        ),
+        ("quality: lip_sync.error", "quality: beauty", "unknown metric 'beauty'"),
+        (
+            "metric: technical.loudness_lufs",
+            "metric: lip_sync.error\n    dead_band: -1",
+            "dead_band: Input should be",
+        ),
+        ("technical.loudness_lufs", "lip_sync.error\n    min_n: 0", "min_n: Input should be greater"),
+        ("kind: soft", "kind: hard\n    dead_band: 2", "nothing lies between"),
+    ],
+)
+def test_wrong_policies_are_refused(tmp_path: Path, before: str, after: str, message: str) -> None:
+    assert before in POLICY
+    with pytest.raises(UsageError, match=message):
+        load_policy(write(tmp_path, POLICY.replace(before, after)), KNOWN)
+
+
+def test_two_hard_rules_for_one_metric_are_refused(tmp_path: Path) -> None:
+    text = POLICY + "  - {metric: lip_sync.error, at_most: 0.2, why: twice}\n"
+    with pytest.raises(UsageError, match=r"lip_sync\.error has two hard rules"):
+        load_policy(write(tmp_path, text), KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("[1, 2", "is no YAML"), ("- 1", "not list"), ("", "not NoneType"), ("\0", "is no YAML")],
+)
+def test_what_is_no_policy_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_policy(write(tmp_path, text), KNOWN)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'customer_service'"):
+        load_policy("costumer_service", KNOWN)
+
+
+def test_metrics_of_other_evaluators_may_be_named(tmp_path: Path) -> None:
+    known = known_metrics([Metric("teeth.whiteness", "1", "higher", "of the teeth")])
+    policy = load_policy(write(tmp_path, POLICY.replace("technical.loudness_lufs", "teeth.whiteness")), known)
+    assert policy.rules[1].metric == "teeth.whiteness"
+
+
+def test_waivers_are_read_and_expire(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY), KNOWN)
+    (waiver,) = load_waivers(write(tmp_path, WAIVERS), policy)
+    assert (waiver.name, waiver.reason) == ("Ann", "pilot")
+    assert waiver.holds_on(dt.date(2026, 3, 1))
+    assert not waiver.holds_on(dt.date(2026, 3, 2))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("    name: Ann\n", "", r"waivers\.0\.name is missing"),
+        ("    reason: pilot\n", "", r"waivers\.0\.reason is missing"),
+        ("    expires: 2026-03-01\n", "", r"waivers\.0\.expires is missing"),
+        ("name: Ann", "name: ''", r"waivers\.0\.name: must not be blank"),
+        ("expires: 2026-03-01", "expires: soon", r"waivers\.0\.expires: Input should be a valid date"),
+        ("expires:", "expire: 1\n    expires:", "unknown key 'waivers.0.expire'; did you mean 'expires'"),
+        (
+            "lip_sync.error",
+            "lip_sync.eror",
+            "no hard rule for 'lip_sync.eror'; did you mean 'lip_sync.error'",
+        ),
+        ("lip_sync.error", "technical.loudness_lufs", "no hard rule for 'technical.loudness_lufs'"),
+    ],
+)
+def test_wrong_waivers_are_refused(tmp_path: Path, before: str, after: str, message: str) -> None:
+    policy = load_policy(write(tmp_path, POLICY), KNOWN)
+    with pytest.raises(UsageError, match=message):
+        load_waivers(write(tmp_path, WAIVERS.replace(before, after)), policy)
+
+
+def test_two_waivers_of_one_metric_are_refused(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY), KNOWN)
+    twice = WAIVERS + WAIVERS.split("\n", 2)[2]
+    with pytest.raises(UsageError, match=r"two waivers for 'lip_sync\.error'"):
+        load_waivers(write(tmp_path, twice), policy)
+
+
+def test_a_missing_file_of_waivers_is_refused(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY), KNOWN)
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_waivers(tmp_path / "none.yaml", policy)
+
+
+def test_rules_are_frozen() -> None:
+    rule = Rule(metric="lip_sync.error", at_most=0.3, why="a gate")
+    with pytest.raises(ValueError, match="frozen"):
+        rule.at_most = 1.0
+    assert Policy.model_fields["rules"].is_required()

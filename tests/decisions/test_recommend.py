@@ -1,0 +1,156 @@
+"""Which configuration: planted winners, nothing good enough, and what nobody measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evalkit.decisions.catalogue import known_metrics
+from evalkit.decisions.policy import Policy
+from evalkit.decisions.recommend import Outcome, Recommendation, recommend
+from evalkit.decisions.rows import Table
+from evalkit.errors import UsageError
+from evalkit.testing.tables import make_table
+
+KNOWN = known_metrics()
+GATE = {"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}
+
+
+def policy_of(*rules: dict[str, Any]) -> Policy:
+    return Policy.model_validate(
+        {
+            "name": "p",
+            "title": "P",
+            "quality": "lip_sync.error",
+            "costs": ["profile.total_s", "profile.peak_vram_mib", "profile.peak_rss_mib"],
+            "rules": rules,
+        }
+    )
+
+
+def sweep(levels: Sequence[tuple[int, float, float]], n: int = 8) -> Table:
+    """Plant the error and the time of each number of steps; the same inputs everywhere."""
+    spread = np.linspace(-0.01, 0.01, n)
+    parts = [
+        make_table(
+            {
+                "lip_sync.error": error + spread,
+                "profile.total_s": seconds + spread,
+                "profile.peak_rss_mib": np.full(n, 900.0),
+            },
+            params={"sample_steps": steps, "size": "384*256"},
+        )
+        for steps, error, seconds in levels
+    ]
+    return replace(parts[0], rows=tuple(row for part in parts for row in part.rows))
+
+
+def chosen(found: Recommendation) -> Any:
+    return None if found.chosen is None else found.chosen.params
+
+
+def test_the_cheapest_that_is_good_enough_is_recommended() -> None:
+    table = sweep([(2, 0.4, 10.0), (3, 0.25, 15.0), (4, 0.2, 20.0)])
+    found = recommend(table, policy_of(GATE), KNOWN)
+    assert found.outcome is Outcome.RECOMMENDED
+    assert chosen(found) == {"sample_steps": 3}
+    assert found.other is not None
+    assert found.other.params == {"sample_steps": 4}
+    assert [axis.name for axis in found.axes] == [
+        "lip_sync.error",
+        "profile.total_s",
+        "profile.peak_rss_mib",
+    ]
+    assert [one.on_front for one in found.candidates] == [True, True, True]
+    assert found.answer == (
+        "Use sample_steps 3: 2 of 3 configurations pass every gate, and of these it costs least "
+        "(profile.total_s 15 s). Beside sample_steps 4, the best in quality: "
+        "lip_sync.error +0.05 [0.05, 0.05] (+25 %); profile.total_s -5 s [-5, -5] (-25 %); "
+        "profile.peak_rss_mib 0 MiB [0, 0] (+0 %)."
+    )
+
+
+def test_what_is_beaten_everywhere_is_not_on_the_front() -> None:
+    found = recommend(sweep([(2, 0.2, 10.0), (3, 0.25, 15.0)]), policy_of(GATE), KNOWN)
+    assert [one.on_front for one in found.candidates] == [True, False]
+    assert chosen(found) == {"sample_steps": 2}
+    assert (found.other, found.tradeoffs) == (None, ())
+
+
+def test_none_passes_and_the_nearest_is_named() -> None:
+    found = recommend(sweep([(2, 0.6, 10.0), (3, 0.4, 15.0), (4, 0.45, 20.0)]), policy_of(GATE), KNOWN)
+    assert (found.outcome, found.chosen) == (Outcome.NONE, None)
+    assert found.nearest is not None
+    assert found.nearest.params == {"sample_steps": 3}
+    assert found.nearest.distance == pytest.approx(1 / 3)
+    assert found.answer == (
+        "None of 3 configurations passes. Nearest is sample_steps 3: lip_sync.error 0.4 instead of at most 0.3."
+    )
+
+
+def test_fewer_misses_are_nearer_than_smaller_ones() -> None:
+    policy = policy_of(GATE, {"metric": "profile.total_s", "at_most": 12, "why": "patience"})
+    found = recommend(sweep([(2, 0.9, 10.0), (3, 0.31, 12.5)]), policy, KNOWN)
+    assert found.nearest is not None
+    assert found.nearest.params == {"sample_steps": 2}
+
+
+def test_what_nobody_measured_makes_it_provisional_and_is_named() -> None:
+    policy = policy_of(GATE, {"metric": "rating.mos", "at_least": 4.0, "why": "people"})
+    found = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy, KNOWN)
+    assert found.outcome is Outcome.PROVISIONAL
+    assert found.unmeasured == ("rating.mos",)
+    assert "pass every gate that was measured" in found.answer
+    assert found.answer.endswith("Not measured in any configuration, so not yet to be released: rating.mos.")
+
+
+def test_what_one_configuration_lacks_counts_against_it() -> None:
+    table = sweep([(2, 0.2, 10.0), (3, 0.25, 15.0)])
+    rows = tuple(
+        replace(row, values={}, failure="generate failed: out_of_memory")
+        if row.params["sample_steps"] == 2
+        else row
+        for row in table.rows
+    )
+    found = recommend(replace(table, rows=rows), policy_of(GATE), KNOWN)
+    assert chosen(found) == {"sample_steps": 3}
+    assert (found.candidates[0].absent, found.candidates[0].n_failed) == (("lip_sync.error",), 8)
+    assert found.candidates[0].on_front is False
+
+
+def test_with_nothing_measured_nothing_is_recommended() -> None:
+    found = recommend(
+        sweep([(3, 0.25, 15.0)]), policy_of({"metric": "rating.mos", "at_least": 4, "why": "people"}), KNOWN
+    )
+    assert (found.outcome, found.chosen) == (Outcome.NONE, None)
+    assert found.answer == ("None of 1 configurations passes. Not measured in any configuration: rating.mos.")
+
+
+def test_few_clips_do_not_keep_a_sweep_from_choosing() -> None:
+    found = recommend(sweep([(3, 0.25, 15.0)], n=2), policy_of({**GATE, "min_n": 20}), KNOWN)
+    assert found.answer == (
+        "Use one configuration: the only configuration, and it passes every gate (profile.total_s 15 s)."
+    )
+
+
+def test_soft_rules_do_not_decide() -> None:
+    found = recommend(
+        sweep([(3, 0.35, 15.0)]), policy_of({**GATE, "kind": "soft"}, {**GATE, "at_most": 0.5}), KNOWN
+    )
+    assert found.outcome is Outcome.RECOMMENDED
+
+
+def test_no_clip_is_refused() -> None:
+    with pytest.raises(UsageError, match="nothing to recommend"):
+        recommend(Table("empty", (), {}), policy_of(GATE), KNOWN)
+
+
+def test_the_answer_is_plain_data() -> None:
+    plain = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE), KNOWN).as_json()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["chosen"] == {"sample_steps": 3}

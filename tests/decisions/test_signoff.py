@@ -1,0 +1,293 @@
+"""Sign-off: what passes, what fails closed, who may waive, and what is left behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from evalkit.decisions.catalogue import known_metrics
+from evalkit.decisions.ledger import append_to_ledger, broken_links
+from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver, load_policy
+from evalkit.decisions.rows import Table
+from evalkit.decisions.signoff import Decision, Line, Signoff, Status, sign_off
+from evalkit.errors import UsageError
+from evalkit.reports.junit import junit_xml
+from evalkit.reports.signoff_page import signoff_page
+from evalkit.stats.bootstrap import Estimate
+from evalkit.testing.tables import make_table
+
+KNOWN = known_metrics()
+NOW = dt.datetime(2026, 2, 1, 12, 0, tzinfo=dt.UTC)
+GOOD = np.linspace(0.1, 0.2, 12)
+
+
+def policy_of(*rules: dict[str, Any]) -> Policy:
+    filled = [{"why": "a gate", **rule} for rule in rules]
+    return Policy.model_validate(
+        {
+            "name": "p",
+            "title": "P",
+            "quality": "lip_sync.error",
+            "costs": ["profile.total_s"],
+            "rules": filled,
+        }
+    )
+
+
+def judge_one(values: Sequence[float | None] | np.ndarray, **rule: Any) -> Line:
+    policy = policy_of({"metric": "lip_sync.error", **rule})
+    (line,) = sign_off(make_table({"lip_sync.error": list(values)}), policy, KNOWN, now=NOW).lines
+    return line
+
+
+def test_a_run_within_its_limits_passes() -> None:
+    line = judge_one(GOOD, at_most=0.3)
+    assert (line.status, line.evidence) == (Status.PASS, "met")
+    assert line.value == pytest.approx(0.15)
+    assert (line.n, line.n_attempted) == (12, 12)
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "evidence"),
+    [
+        (GOOD + 0.3, {"at_most": 0.3}, "the value is beyond the limit"),
+        (GOOD, {"at_least": 0.16}, "the value is beyond the limit"),
+        (GOOD, {"at_most": 0.155}, "the upper end of the interval is beyond the limit"),
+        (GOOD, {"at_least": 0.145, "at_most": 0.9}, "the lower end of the interval is beyond the limit"),
+        (
+            GOOD,
+            {"at_most": 0.16, "dead_band": 0.02},
+            "closer to the limit than the dead band of 0.02: too close",
+        ),
+        (GOOD, {"at_most": 0.3, "min_n": 13}, "12 of the 13 needed"),
+        (GOOD[:4], {"at_most": 0.3}, "the interval must pass, and there is none: 4 of the 5 values"),
+        (GOOD, {"at_most": 0.199, "per": "clip"}, "missed by 1 of 12 clips: p3 × s2"),
+        ([None] * 6, {"at_most": 0.3}, r"not measured (no_face: 6 clips)"),
+        ([*GOOD[:9], None], {"at_most": 0.3}, "only 9 of 10 clips have a value (no_face: 1 clip)"),
+    ],
+)
+def test_each_way_to_fail(values: Any, rule: dict[str, Any], evidence: str) -> None:
+    line = judge_one(values, **rule)
+    assert line.status is Status.FAIL
+    assert evidence in line.evidence
+
+
+@pytest.mark.parametrize(
+    ("values", "rule"),
+    [
+        (GOOD, {"at_most": 0.155, "judged_by": "value"}),
+        (GOOD[:2], {"at_most": 0.3, "judged_by": "value"}),
+        (GOOD, {"at_most": 0.2, "per": "clip"}),
+        ([*GOOD[:9], None], {"at_most": 0.3, "min_coverage": 0.9}),
+        (GOOD, {"at_most": 0.3, "dead_band": 0.1}),
+        (np.full(8, 0.3), {"at_most": 0.3}),
+    ],
+)
+def test_what_a_rule_allows_passes(values: Any, rule: dict[str, Any]) -> None:
+    assert judge_one(values, **rule).status is Status.PASS
+
+
+def test_a_soft_rule_warns_and_does_not_fail() -> None:
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.1, "kind": "soft"})
+    verdict = sign_off(make_table({"lip_sync.error": GOOD}), policy, KNOWN, now=NOW)
+    assert verdict.lines[0].status is Status.WARN
+    assert verdict.decision is Decision.PASS
+    assert verdict.answer == "PASS: 0 of 0 gates are met; 1 warning."
+
+
+def test_the_error_rate_is_that_of_the_attempts() -> None:
+    table = make_table({"lip_sync.error": np.full(200, 0.1)}, n_portraits=20)
+    broken = replace(table.rows[0], values={}, failure="generate failed: hang")
+    policy = policy_of(
+        {"metric": "profile.error_rate", "at_most": 0.0049, "judged_by": "value", "min_n": 200}
+    )
+    assert sign_off(table, policy, KNOWN, now=NOW).decision is Decision.PASS
+    (line,) = sign_off(replace(table, rows=(broken, *table.rows[1:])), policy, KNOWN, now=NOW).lines
+    assert (line.status, line.value) == (Status.FAIL, 1 / 200)
+    # rule of three: no failure in 200 attempts leaves up to 1.8 % possible (two-sided: 1 - 0.025 ** (1 / 200))
+    interval = sign_off(table, policy, KNOWN, now=NOW).lines[0].interval
+    assert interval == pytest.approx((0.0, 0.01828), abs=1e-5)
+    (short,) = sign_off(replace(table, rows=table.rows[:50]), policy, KNOWN, now=NOW).lines
+    assert short.evidence == "50 of the 200 needed"
+
+
+def test_metrics_of_the_run_as_a_whole_have_their_own_n() -> None:
+    policy = policy_of({"metric": "rating.mos", "at_least": 4.0, "judged_by": "value", "min_n": 20})
+    table = make_table({"lip_sync.error": GOOD})
+    for n, status in ((20, Status.PASS), (19, Status.FAIL)):
+        (line,) = sign_off(
+            table, policy, KNOWN, now=NOW, summaries={"rating.mos": Estimate(4.1, None, n)}
+        ).lines
+        assert (line.status, line.n) == (status, n)
+
+
+def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
+    verdict = sign_off(
+        make_table({"lip_sync.error": GOOD}), load_policy("customer_service", KNOWN), KNOWN, now=NOW
+    )
+    assert verdict.decision is Decision.FAIL
+    lines = {line.metric: line for line in verdict.lines}
+    assert lines["lip_sync.error"].status is Status.PASS
+    for metric in ("rating.mos", "brand.fidelity", "profile.peak_vram_share"):
+        assert lines[metric].evidence == "not measured (not in the run: 12 clips)"
+    assert verdict.answer == "FAIL: 1 of 9 gates are met, 8 are not (7 of them not measured); 1 warning."
+
+
+def test_an_unfinished_run_fails() -> None:
+    table = make_table({"lip_sync.error": GOOD}, missing=("trial ab has no result yet",))
+    verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), KNOWN, now=NOW)
+    assert verdict.decision is Decision.FAIL
+    assert verdict.lines[0].metric == RUN_COMPLETE
+    assert "1 without one: trial ab has no result yet" in verdict.lines[0].evidence
+
+
+def test_nothing_to_judge_is_refused() -> None:
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+    with pytest.raises(UsageError, match="nothing to judge, it has no clip"):
+        sign_off(Table("empty", (), {}), policy, KNOWN)
+
+
+def test_several_configurations_are_refused() -> None:
+    parts = [make_table({"lip_sync.error": GOOD}, params={"steps": steps}) for steps in (3, 4)]
+    table = replace(parts[0], rows=parts[0].rows + parts[1].rows)
+    with pytest.raises(UsageError, match=r"holds 2 configurations .* --where steps=3"):
+        sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), KNOWN)
+
+
+def waiver(metric: str = "lip_sync.error", expires: str = "2026-03-01") -> Waiver:
+    return Waiver(metric=metric, name="Ann", reason="pilot", expires=dt.date.fromisoformat(expires))
+
+
+def waived(*waivers: Waiver, level: float = 0.5) -> Signoff:
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+    return sign_off(make_table({"lip_sync.error": GOOD + level}), policy, KNOWN, waivers, now=NOW)
+
+
+def test_a_waiver_lets_a_miss_pass_and_says_so() -> None:
+    verdict = waived(waiver())
+    assert verdict.decision is Decision.PASS_WITH_WAIVERS
+    assert "waived by Ann until 2026-03-01: pilot" in verdict.lines[0].evidence
+    assert verdict.answer == "PASS WITH WAIVERS: 0 of 1 gates are met, 1 waived by Ann."
+
+
+def test_an_expired_waiver_is_none() -> None:
+    verdict = waived(waiver(expires="2026-01-31"))
+    assert verdict.decision is Decision.FAIL
+    assert "the waiver of Ann expired on 2026-01-31" in verdict.lines[0].evidence
+
+
+def test_a_waiver_holds_through_its_last_day() -> None:
+    assert waived(waiver(expires="2026-02-01")).decision is Decision.PASS_WITH_WAIVERS
+
+
+def test_a_waiver_that_is_not_needed_is_listed() -> None:
+    verdict = waived(waiver(), level=0.0)
+    assert verdict.decision is Decision.PASS
+    assert verdict.unused_waivers == (waiver(),)
+
+
+def hostile() -> Signoff:
+    """Judge a run whose names are written to break out of XML and HTML."""
+    table = make_table({"lip_sync.error": GOOD}, title="<script>alert(1)</script>")
+    rows = tuple(replace(row, name='<b a="&\x00\x1b">') for row in table.rows)
+    policy = policy_of(
+        {"metric": "lip_sync.error", "at_most": 0.15, "per": "clip", "why": "]]> & <x>"},
+        {"metric": "lip_sync.error", "at_most": 0.1, "kind": "soft"},
+        {"metric": "rating.mos", "at_least": 4},
+        {"metric": "technical.sharpness", "at_least": 0.5},
+    )
+    return sign_off(replace(table, rows=rows), policy, KNOWN, [waiver("rating.mos")], now=NOW)
+
+
+def test_junit_is_valid_whatever_the_names() -> None:
+    root = ET.fromstring(junit_xml(hostile()))  # noqa: S314 - our own
+    (suite,) = root
+    assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "1")
+    cases = {case.get("name"): case for case in suite.findall("testcase")}
+    assert len(cases) == 4
+    failure = cases["lip_sync.error at most 0.15 in every clip"].find("failure")
+    assert failure is not None
+    assert '<b a="&\ufffd\ufffd">' in str(failure.get("message"))
+    assert failure.text == "]]> & <x>"
+    assert cases["rating.mos at least 4"].find("skipped") is not None
+    properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert properties["judged"] == "<script>alert(1)</script>"
+
+
+def test_the_page_escapes_names_and_needs_nothing_from_outside() -> None:
+    text = signoff_page(hostile())
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "http" not in text
+    assert text.count("<tr>") == 5
+    assert "FAIL" in text
+
+
+def test_json_is_plain_data_with_evidence() -> None:
+    plain = hostile().as_json()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["decision"] == "FAIL"
+    assert {line["status"] for line in plain["lines"]} == {"fail", "warn", "waived"}
+
+
+def test_the_ledger_is_a_chain_of_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "ledger.jsonl"
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: append_to_ledger(path, waived(waiver())), range(40)))
+    entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert len(entries) == 40
+    assert broken_links(path) == []
+    assert entries[0]["previous"] is None
+    assert entries[0]["decision"] == "PASS WITH WAIVERS"
+    assert entries[0]["waivers"][0]["name"] == "Ann"
+
+
+def test_a_changed_ledger_shows(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for _ in range(4):
+        append_to_ledger(path, waived())
+    lines = path.read_text("utf-8").splitlines()
+    path.write_text("\n".join([lines[0], lines[1].replace("FAIL", "PASS"), *lines[2:]]) + "\n", "utf-8")
+    assert broken_links(path) == [3]
+    path.write_text("\n".join([lines[0], *lines[2:]]) + "\n", "utf-8")
+    assert broken_links(path) == [2]
+
+
+def test_a_half_written_line_costs_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    append_to_ledger(path, waived())
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"decision": "PA')
+    append_to_ledger(path, waived())
+    assert broken_links(path) == [2]
+    assert json.loads(path.read_text("utf-8").splitlines()[2])["decision"] == "FAIL"
+
+
+def test_the_ledger_holds_hashes_of_what_was_judged(tmp_path: Path) -> None:
+    table = make_table(
+        {"lip_sync.error": GOOD},
+        provenance={
+            "config": "c0",
+            "inputs": {"ann": "1"},
+            "weights": {"w": "2"},
+            "environment": {"cpu": "x"},
+        },
+    )
+    verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), KNOWN, now=NOW)
+    hashes = append_to_ledger(tmp_path / "ledger.jsonl", verdict)["sha256"]
+    assert hashes["config"] == "c0"
+    assert all(len(hashes[name]) == 64 for name in ("inputs", "weights", "environment", "lines"))
+
+
+def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        append_to_ledger(tmp_path, waived())
