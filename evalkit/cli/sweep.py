@@ -66,11 +66,11 @@ def sweep(
     Without CONFIG.yaml: the bundled quickstart. The same command again goes on where it was left; what is done is
     never done again.
 
-    Exit status: 0 all done; 1 some trials failed; 2 wrong use; 130 interrupted.
+    Exit status: 0 all done; 1 some trials failed, or nothing more can be written; 2 wrong use; 130 interrupted.
     """
     from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
     from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
-    from evalkit.sweeps.run import run_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.run import SweepError, run_sweep  # noqa: PLC0415 - as above
     from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
 
     try:
@@ -86,7 +86,7 @@ def sweep(
             run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
     except EvalkitError as error:
         click.echo(f"Error: {error}", err=True)
-        context.exit(2)
+        context.exit(1 if isinstance(error, SweepError) else 2)
     except KeyboardInterrupt:
         click.echo(f"interrupted; the same command goes on\n{folder}", err=True)
         context.exit(_INTERRUPTED)

@@ -140,6 +140,26 @@ def test_what_is_refused_is_2_and_writes_nothing(words: list[str], message: str,
     assert sorted(Path().rglob("*")) == before
 
 
+def test_a_full_disk_is_1_and_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import os
+
+    from evalkit.runs import files
+
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().name.startswith(".trial.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    result = call("copies.yaml")
+    assert result.exit_code == 1
+    assert "runs/copies cannot be written: No space left on device; what is done is kept" in result.stderr
+    assert Run.open("runs/copies").unfinished() == Run.open("runs/copies").facts.planned
+
+
 def test_a_run_of_a_newer_schema_is_left_alone(call: Call) -> None:
     call("copies.yaml")
     path = Path("runs/copies/run.json")
