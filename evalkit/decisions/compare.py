@@ -392,7 +392,17 @@ def _pairs_missing(one: MetricComparison, alpha: float) -> int | None:
         needed: int | None = max(fewest_pairs(alpha), ceil((2 * spread / room) ** 2))
     else:
         needed = n_pairs_needed(spread, change, alpha=alpha)
-    return None if needed is None else max(1, needed - n)
+    return None if needed is None else _about(max(1, needed - n))
+
+
+def _about(n: int) -> int:
+    """Round up to two digits: more would promise too much.
+
+    >>> _about(9), _about(4321)
+    (9, 4400)
+    """
+    step = int(10 ** max(0, len(str(n)) - 2))
+    return step * ceil(n / step)
 
 
 def _spread(difference: Estimate) -> float | None:
@@ -469,9 +479,7 @@ def _reach(rows: Sequence[Row]) -> list[str]:
     few = [f"{n} {name if n == 1 else _PLURALS[name]}" for name, n in counts.items() if n < MIN_LEVELS]
     if not few:
         return []
-    return [
-        f"speaks of these {' and '.join(few)} only: with {MIN_LEVELS} or more it would speak of others too"
-    ]
+    return [f"speaks only of the {' and '.join(few)} seen here: with {MIN_LEVELS} or more, of others too"]
 
 
 def signed(estimate: Estimate, metric: Metric) -> str:

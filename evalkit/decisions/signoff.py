@@ -256,7 +256,7 @@ def judge(
     if summary is not None:
         estimate = summary
     elif rule.metric == ERROR_RATE.name:
-        estimate, n_scored = _error_rate(rows), n_attempted
+        estimate, n_scored = measure_failures(rows), n_attempted
     elif rule.per == "clip" and scored:
         worst = max((row.values[rule.metric] for row in scored), key=lambda value: overshoot(rule, value))
         estimate = Estimate(worst, None, n_scored)
@@ -284,7 +284,7 @@ def judge(
     )
 
 
-def _error_rate(rows: Sequence[Row]) -> Estimate:
+def measure_failures(rows: Sequence[Row]) -> Estimate:
     """Return the share of attempts that failed, with its exact interval (Clopper & Pearson, 1934)."""
     if not rows:
         return Estimate(None, None, 0, "nothing was attempted")

@@ -11,6 +11,7 @@ from evalkit.decisions.recommend import Candidate, Outcome, Recommendation, reco
 from evalkit.decisions.signoff import Status
 from evalkit.errors import UsageError
 from evalkit.reports.numbers import count
+from evalkit.stats.bootstrap import MIN_VALUES
 
 if TYPE_CHECKING:
     from evalkit.decisions.signoff import Line
@@ -116,8 +117,25 @@ def answer_run(tables: RunTables, policy: Policy | None, note: str) -> Answer:
     headline, *more = _sentences(found.answer)
     told = found.chosen or found.nearest
     return Answer(
-        _OF_OUTCOME[found.outcome], headline, (*more, *notes), told.name if told else "", policy.title, found
+        _OF_OUTCOME[found.outcome],
+        headline,
+        (*more, *_caution(found), *notes),
+        told.name if told else "",
+        policy.title,
+        found,
     )
+
+
+def _caution(found: Recommendation) -> tuple[str, ...]:
+    """Warn where the clips are too few to tell configurations apart."""
+    told = found.chosen or found.nearest
+    if told is None or len(found.candidates) < 2 or told.n_clips >= MIN_VALUES:
+        return ()
+    words = (
+        f"Only {count(told.n_clips, 'clip')} a configuration: too few for intervals ({MIN_VALUES} are needed), so small "
+        f"differences may be chance. More inputs or seeds make it sure."
+    )
+    return (words,)
 
 
 def verdict_of(candidate: Candidate) -> Verdict:

@@ -16,6 +16,7 @@ from evalkit.reports.run_tables import is_better, plain, reason_text
 from evalkit.reports.style import BLUE
 from evalkit.reports.svg import figure_as_svg
 from evalkit.reports.timelines import TIMELINE_PICTURE
+from evalkit.runs import Input
 from evalkit.runs.run import (
     EVIDENCE_FOLDER,
     LOG_FILE,
@@ -46,7 +47,7 @@ _PICTURES = {
     TIMELINE_PICTURE: "memory and GPUs over time, with what the generator told",
     "frames.png": "frames with the landmarks that were found",
 }
-_NO_SUCH_TRIAL = {"id": "", "caption": "", "fps": _DEFAULT_FPS, "src": "", "worst": None}
+_NO_SUCH_TRIAL = {"id": "", "caption": "", "fps": _DEFAULT_FPS, "src": "", "worst": 0.0}
 
 
 def build_page(tables: RunTables, answer: Answer, n_undrawn: int) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def build_page(tables: RunTables, answer: Answer, n_undrawn: int) -> dict[str, A
         "trials": trials,
         "trials_caption": f"{count(len(trials), 'trial')}. Single clips beside the limits of the policy.",
         "trial_heads": {
-            "params": [*tables.levels, "portrait", "speech", "seed"],
+            "params": [*tables.levels, *_given(tables)],
             "metrics": [head_of(tables.metrics[name]) for name in tables.main],
         },
         "notes": _notes(tables, n_undrawn),
@@ -95,7 +96,9 @@ def describe_coverage(tables: RunTables) -> list[tuple[Verdict, str]]:
     n_ok = sum(trial.status == "ok" for trial in tables.trials)
     lines = [
         (
-            PASS if n_ok == n_tried == n_planned else Verdict("!", "incomplete", "warn"),
+            Verdict("✓", "complete", "pass")
+            if n_ok == n_tried == n_planned
+            else Verdict("!", "incomplete", "warn"),
             f"{n_ok} of {count(n_planned, 'planned trial')} gave a video that was measured.",
         )
     ]
@@ -407,9 +410,7 @@ def _trial(tables: RunTables, trial: Trial, *, is_staged: bool) -> dict[str, Any
         "caption": caption_of(trial, tables),
         "levels": [
             *(plain(_param(trial, name)) for name in tables.levels),
-            trial.portrait.name if trial.portrait else "–",
-            trial.speech.name if trial.speech else "–",
-            plain(trial.seed),
+            *(_name_of(getattr(trial, part)) for part in _given(tables)),
         ],
         "verdict": verdict,
         "note": ", ".join(missed),
@@ -442,6 +443,16 @@ def _trial(tables: RunTables, trial: Trial, *, is_staged: bool) -> dict[str, Any
             if (folder / name).is_file()
         ],
     }
+
+
+def _given(tables: RunTables) -> list[str]:
+    """Name what any trial was given beside its parameters."""
+    parts = ("portrait", "speech", "seed")
+    return [part for part in parts if any(getattr(trial, part) is not None for trial in tables.trials)]
+
+
+def _name_of(given: Input | int | None) -> str:
+    return given.name if isinstance(given, Input) else "–" if given is None else str(given)
 
 
 def _rules(tables: RunTables) -> dict[str, Rule]:

@@ -139,6 +139,8 @@ def draw_front(tables: RunTables, front: Front) -> tuple[Figure, str]:
     axes.margins(x=0.18, y=0.15)
     n_best = sum(front.is_best)
     finding = f"{n_best} of {len(front.places)} configurations are beaten by no other"
+    if n_best == 1:
+        finding = f"{points[0][2] or 'The only configuration'} is beaten by no other"
     dress(axes, title=finding, x=_axis(tables.metrics[front.cost]), y=_axis(tables.metrics[front.quality]))
     return figure, finding
 

@@ -60,7 +60,7 @@ def render_page(page: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - 0.1 s, and only for this
     from markupsafe import Markup  # noqa: PLC0415 - as above
 
-    folder = resources.files("evalkit.reports") / "page"
+    folder = resources.files("evalkit.reports") / "templates"
     css, js = ((folder / name).read_text("utf-8") for name in ("page.css", "run.js"))
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
     policy = (
@@ -68,7 +68,7 @@ def render_page(page: Mapping[str, Any]) -> str:
         f"media-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
     environment = Environment(
-        loader=PackageLoader("evalkit.reports", "page"),
+        loader=PackageLoader("evalkit.reports", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

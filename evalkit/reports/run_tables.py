@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.decisions.rows import Table, describe, rows_of_run, shared_factors
+from evalkit.decisions.signoff import measure_failures
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import Estimate, estimate_mean
 from evalkit.stats.effects import Effect, main_effects, ordered_levels
@@ -258,8 +259,7 @@ def summarise(metric: str, rows: Sequence[Row]) -> Summary:
     Clips of failed trials have no value, but for the error rate, which counts them.
     """
     if metric == ERROR_RATE.name:
-        failed = np.array([float(row.failure is not None) for row in rows])
-        return Summary(estimate_mean(failed, n_resamples=N_RESAMPLES), len(rows), {})
+        return Summary(measure_failures(rows), len(rows), {})
     scored = [row for row in rows if row.failure is None and metric in row.values]
     values = np.array([row.values[metric] for row in scored])
     estimate = estimate_mean(values, shared_factors(scored), n_resamples=N_RESAMPLES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,8 @@ def _trial(
     trial_id: str, size: str, steps: int, inputs: tuple[Input, Input], seed: int, *, failed: bool
 ) -> Trial:
     noise = np.random.default_rng(int(trial_id, 16))
-    width, height = (int(side) for side in size.split("*"))
+    sides = [int(side) for side in re.findall(r"\d+", size)]
+    width, height = sides if len(sides) == 2 else (384, 256)  # a size may be called anything
     work = width * height / 1e5
     quality = {
         name: (float(noise.normal(typical, spread)), 12 if name.startswith("lip_sync") else 4)
@@ -161,7 +163,7 @@ def _trial(
         status="failed" if failed else "ok",
         failure=failure if failed else None,
         quality=None if failed else _measured(quality, {_TOO_SHORT: "too_short"}),
-        profile=_measured({} if failed else cost, absent),
+        profile=_measured({**({} if failed else cost), "profile.error_rate": (float(failed), 1)}, absent),
         generation=None if failed else {"fps": 25.0, "width": width, "height": height, "duration_s": 5.0},
         events=[{"name": "loaded", "time_s": 0.5, "detail": {}}],
         attempts=[],

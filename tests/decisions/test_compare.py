@@ -289,7 +289,7 @@ def test_the_reach_of_the_answer_is_said(rng: np.random.Generator) -> None:
     few = make_table(columns(rng), n_portraits=2)
     many = make_table({"lip_sync.error": rng.random(144)}, n_portraits=12)
     assert compare_tables(few, few).notes == (
-        "speaks of these 2 portraits only: with 12 or more it would speak of others too",
+        "speaks only of the 2 portraits seen here: with 12 or more, of others too",
     )
     assert compare_tables(many, many).notes == ()
 

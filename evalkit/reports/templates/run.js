@@ -33,6 +33,10 @@
     });
   }
 
+  // What is opened shows its first frame.
+  for (const details of $$("details.trial"))
+    details.addEventListener("toggle", () => { const video = details.querySelector("video"); if (video) video.preload = "metadata"; });
+
   // A link to a trial opens it.
   const openTarget = () => {
     const target = location.hash && document.getElementById(location.hash.slice(1));
@@ -113,6 +117,7 @@
     if (worst) worst.addEventListener("click", () => { pause(); seek(Number(worst.dataset.at)); });
     figure.querySelector(".away").addEventListener("click", () => choose(figure.dataset.trial, false));
   };
+  const mark = () => document.getElementById("worst").replaceChildren(...$$(".worst", stage).map((worst) => new Option("", worst.dataset.at)));
   const template = document.getElementById("player");
   const choose = (trial, wanted) => {
     pause();
@@ -134,6 +139,7 @@
     const figures = $$("figure", stage);
     if (figures.length && !figures.some((figure) => !figure.querySelector("video").muted)) listen(figures[0]);
     document.querySelector(".nobody").hidden = figures.length > 0;
+    mark();
     show();
   };
   $$("figure", stage).forEach(dress);
@@ -142,6 +148,7 @@
   addEventListener("change", (event) => {
     if (event.target.matches(".pick")) choose(event.target.value, event.target.checked);
   });
+  mark();
   play.addEventListener("click", toggle);
   slider.addEventListener("input", () => { pause(); seek(Number(slider.value)); });
   controls.querySelector(".back").addEventListener("click", () => step(-1));

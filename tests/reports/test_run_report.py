@@ -1,0 +1,180 @@
+"""The two files of a report: what must be in them, whatever the run is like."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from evalkit.cli import main
+from evalkit.errors import UsageError
+from evalkit.reports.run_markdown import escape
+from evalkit.reports.run_report import write_report
+from evalkit.testing.runs import write_run
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+ADDRESS = re.compile(r"""(?:src|href|poster|data|action)\s*=\s*["']?\s*(?:https?:)?//""", re.IGNORECASE)
+
+
+class Text(HTMLParser):
+    """What a person reads, without styles and scripts; and the tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.tags: list[str] = []
+        self._hidden = ""
+
+    @property
+    def text(self) -> str:
+        """Everything in one line."""
+        return " ".join(" ".join(self.parts).split())
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002, D102 - the parser's
+        self.tags.append(tag)
+        self._hidden = tag if tag in {"style", "script"} else self._hidden
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: D102 - as above
+        self._hidden = "" if tag == self._hidden else self._hidden
+
+    def handle_data(self, data: str) -> None:  # noqa: D102 - as above
+        if not self._hidden:
+            self.parts.append(data)
+
+
+def read(folder: Path) -> Text:
+    parser = Text()
+    parser.feed((folder / "report.html").read_text("utf-8"))
+    return parser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_run(tmp_path_factory.mktemp("report") / "run", failing=(0,), unfinished=(35,))
+    write_report(folder)
+    return folder
+
+
+def test_the_answer_stands_before_everything_else(folder: Path) -> None:
+    text = read(folder).text
+    assert text.index("Recommended, as far as it was measured") < text.index("Use size 384*256, sample_steps")
+    assert text.index("Use size 384*256") < text.index("34 of 36 planned trials") < text.index("Evidence for")
+
+
+def test_failures_and_what_is_missing_are_told(folder: Path) -> None:
+    text = read(folder).text
+    assert "1 of 35 attempted failed (out of memory: 1)." in text
+    assert "CUDA out of memory. Tried to allocate 2 GiB" in text
+    assert "1 planned trial without a result yet." in text
+    assert "there is no NVIDIA GPU" in text
+
+
+def test_markdown_has_the_answer_the_table_and_the_failures(folder: Path) -> None:
+    text = (folder / "report.md").read_text("utf-8")
+    lines = text.splitlines()
+    assert lines[0].startswith("## ! Recommended, as far as it was measured: Use size 384\\*256")
+    table = lines[lines.index("### 9 configurations") + 2 :]
+    n_columns = table[0].count("|")
+    assert [line.count("|") for line in table[:11]] == [n_columns] * 11
+    assert "### 1 trial failed" in lines
+
+
+def test_there_is_no_address_outside_the_run(folder: Path) -> None:
+    html = unescape((folder / "report.html").read_text("utf-8"))
+    assert ADDRESS.findall(html) == []
+    assert "default-src 'none'" in html
+
+
+def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
+    name = """<script>alert("x")</script>' onerror=`1` | **a**"""
+    folder = write_run(tmp_path / "run", sizes=(name, "384*256"), steps=(2,), portraits=(name,))
+    write_report(folder)
+    page = read(folder)
+    assert page.tags.count("script") == 1
+    assert '<script>alert("x")</script>' in page.text
+    markdown = (folder / "report.md").read_text("utf-8")
+    assert "<script" not in markdown.replace("\\<", "")
+
+
+@pytest.mark.parametrize("text", ["a|b", "<b>", "*a*", "_a_", "`a`", "[a](b)", "@a", "#1"])
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    assert re.sub(r"\\(.)", r"\1", escape(text)) == text
+    assert not re.search(r"(?<!\\)[|<*_`\[@#]", escape(text))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sizes": ("384*256",)},
+        {"sizes": ("384*256",), "steps": (2,)},
+        {"sizes": ("384*256",), "steps": (2,), "portraits": ("anna",), "speech": ("welcome",)},
+        {"failing": range(36)},
+        {"policy": None},
+    ],
+    ids=["one swept", "none swept", "one trial", "all failed", "no policy"],
+)
+def test_every_kind_of_run_has_a_report(tmp_path: Path, options: dict[str, object]) -> None:
+    folder = write_run(tmp_path / "run", **options)  # type: ignore[arg-type]
+    write_report(folder)
+    text = read(folder).text
+    assert "nan" not in text.lower().split()
+    assert "Every trial" in text
+    if "failing" in options:
+        assert "36 of 36 attempted failed" in text
+        assert "None passes" in text
+    if "policy" in options:
+        assert "No policy was named: judged by the bundled" in text
+
+
+def test_a_run_without_any_result_says_so(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", unfinished=range(36))
+    write_report(folder)
+    assert "No trial of this run has a result yet." in read(folder).text
+    assert "36 planned trials without a result yet." in read(folder).text
+
+
+def test_a_policy_that_is_gone_judges_nothing(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", policy="gone.yaml")
+    write_report(folder)
+    text = read(folder).text
+    assert "Nothing is recommended" in text
+    assert "'gone.yaml', which cannot be used: no policy 'gone.yaml'" in text
+
+
+def test_a_damaged_trial_is_told_and_the_rest_stays(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    broken = min((folder / "trials").iterdir())
+    (broken / "trial.json").write_text("{", "utf-8")
+    write_report(folder)
+    text = read(folder).text
+    assert "35 of 36 planned trials" in text
+    assert f"{broken.name}/trial.json cannot be read" in text
+
+
+def test_a_run_of_schema_1_has_a_report(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / "run_schema_1", tmp_path / "run"))
+    write_report(folder)
+    text = read(folder).text
+    assert "anna <script>" in text
+    assert "CUDA out of memory" in text
+
+
+def test_the_command_writes_both_files_again(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    result = CliRunner().invoke(main, ["report", str(folder)])
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines()[-1] == f"wrote {folder / 'report.html'}"
+    assert read(folder).text
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is no run folder: it has no run\.json"):
+        write_report(tmp_path)
+    result = CliRunner().invoke(main, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "is no run folder" in result.output
