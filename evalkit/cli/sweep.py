@@ -88,9 +88,10 @@ def sweep(
         click.echo(f"Error: {error}", err=True)
         context.exit(1 if isinstance(error, SweepError) else 2)
     except KeyboardInterrupt:
-        click.echo(f"interrupted; the same command goes on\n{folder}", err=True)
+        click.echo("interrupted; the same command goes on, and evalkit report tells what there is", err=True)
+        click.echo(str(folder))
         context.exit(_INTERRUPTED)
-    context.exit(_print_outcome(run))
+    context.exit(_print_outcome(run) | _write_report(run.folder))
 
 
 def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
@@ -222,8 +223,21 @@ def _print_outcome(run: Run) -> int:
         said = first.text.splitlines()[0] if first is not None and first.text else ""
         click.echo(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
         click.echo(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
-    click.echo(str(run.folder))
     return 1 if failed else 0
+
+
+def _write_report(folder: Path) -> int:
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
+    from evalkit.reports.run_report import HTML_NAME, write_report  # noqa: PLC0415 - as above
+
+    try:
+        write_report(folder)
+    except (EvalkitError, OSError) as error:
+        click.echo(f"Error: the trials are done and the report cannot be written: {error}", err=True)
+        click.echo(str(folder))
+        return 1
+    click.echo(str(folder / HTML_NAME))
+    return 0
 
 
 def _describe(trial: Any) -> str:

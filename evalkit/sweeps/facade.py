@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.config import build_sweep, read_sweep
+from evalkit.reports.run_report import write_report
 from evalkit.sweeps.prepare import prepare_sweep
 from evalkit.sweeps.run import run_sweep
 
@@ -23,7 +24,7 @@ def sweep(
     retry_failed: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Run:
-    """Measure every configuration of a grid on the same inputs.
+    """Measure every configuration of a grid on the same inputs, and write the report.
 
     Parameters
     ----------
@@ -53,4 +54,6 @@ def sweep(
     Worker processes import the main module anew: in a script, call it below ``if __name__ == "__main__":``.
     """
     options = read_sweep(config) if isinstance(config, (str, Path)) else build_sweep(config, "config")
-    return run_sweep(prepare_sweep(options), Path(out), retry_failed=retry_failed, on_progress=on_progress)
+    run = run_sweep(prepare_sweep(options), Path(out), retry_failed=retry_failed, on_progress=on_progress)
+    write_report(run.folder)
+    return run
