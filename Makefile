@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 sweep: setup  ## the main job on this machine
-	$(BIN)/python -m evalkit.testing.demo reports/demo
+	$(BIN)/evalkit sweep --out runs/quickstart
 
 test: setup  ## lint, types and all tests that this machine can run
 	$(MAKE) --no-print-directory check

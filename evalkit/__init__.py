@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.decisions.facade import compare, signoff
     from evalkit.runner import Report, evaluate
+    from evalkit.sweeps.facade import sweep
 
-__all__ = ["Report", "__version__", "compare", "evaluate", "signoff"]
+__all__ = ["Report", "__version__", "compare", "evaluate", "signoff", "sweep"]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Report": "evalkit.runner",
+    "compare": "evalkit.decisions.facade",
+    "evaluate": "evalkit.runner",
+    "signoff": "evalkit.decisions.facade",
+    "sweep": "evalkit.sweeps.facade",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: ``import evalkit`` stays instant."""
-    if name in {"Report", "evaluate"}:
-        from evalkit import runner  # noqa: PLC0415 - that is the point
-
-        return getattr(runner, name)
-    if name in {"compare", "signoff"}:
-        from evalkit.decisions import facade  # noqa: PLC0415 - as above
-
-        return getattr(facade, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'evalkit' has no attribute {name!r}")

@@ -137,6 +137,10 @@ class Execution(Options):
     warm_up: bool = Field(
         default=True, description="true or false: one clip for nothing after a model was loaded"
     )
+    careful: bool = Field(
+        default=False,
+        description="true or false: make each video twice, once for its times, once for its memory",
+    )
     evidence: bool = Field(default=True, description="true or false: pictures of what was measured")
 
 
@@ -377,4 +381,9 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
         name: [anchor(value) for value in values] if name in FILE_PARAMETERS else values
         for name, values in config.grid.items()
     }
-    return config.model_copy(update={"inputs": inputs, "parameters": parameters, "grid": grid})
+    policy = config.policy
+    if policy is not None and (base / policy).is_file():
+        policy = anchor(policy)
+    return config.model_copy(
+        update={"inputs": inputs, "parameters": parameters, "grid": grid, "policy": policy}
+    )

@@ -45,6 +45,9 @@ _INTERRUPTED = 130
 @click.option("--executor", help="Where the work is done: processes, in_process, or a plug-in's.")
 @click.option("--time-limit", type=float, metavar="S", help="Seconds for each load, video and measurement.")
 @click.option("--retries", type=int, help="Further tries of a trial that fails.")
+@click.option(
+    "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
+)
 @click.option("--retry-failed", is_flag=True, help="Do trials again that failed in an earlier call.")
 @click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and the expected time.")
 @click.pass_context
@@ -63,11 +66,11 @@ def sweep(
     Without CONFIG.yaml: the bundled quickstart. The same command again goes on where it was left; what is done is
     never done again.
 
-    Exit status: 0 all done; 1 some trials failed; 2 wrong use; 130 interrupted.
+    Exit status: 0 all done; 1 some trials failed, or nothing more can be written; 2 wrong use; 130 interrupted.
     """
     from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
     from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
-    from evalkit.sweeps.run import run_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.run import SweepError, run_sweep  # noqa: PLC0415 - as above
     from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
 
     try:
@@ -83,11 +86,12 @@ def sweep(
             run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
     except EvalkitError as error:
         click.echo(f"Error: {error}", err=True)
-        context.exit(2)
+        context.exit(1 if isinstance(error, SweepError) else 2)
     except KeyboardInterrupt:
-        click.echo(f"interrupted; the same command goes on\n{folder}", err=True)
+        click.echo("interrupted; the same command goes on, and evalkit report tells what there is", err=True)
+        click.echo(str(folder))
         context.exit(_INTERRUPTED)
-    context.exit(_print_outcome(run))
+    context.exit(_print_outcome(run) | _write_report(run.folder))
 
 
 def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
@@ -119,6 +123,7 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
                 ("executor", "executor"),
                 ("time_limit", "time_limit_s"),
                 ("retries", "retries"),
+                ("careful", "careful"),
             )
             if flags[flag] is not None
         },
@@ -218,8 +223,21 @@ def _print_outcome(run: Run) -> int:
         said = first.text.splitlines()[0] if first is not None and first.text else ""
         click.echo(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
         click.echo(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
-    click.echo(str(run.folder))
     return 1 if failed else 0
+
+
+def _write_report(folder: Path) -> int:
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
+    from evalkit.reports.run_report import HTML_NAME, write_report  # noqa: PLC0415 - as above
+
+    try:
+        write_report(folder)
+    except (EvalkitError, OSError) as error:
+        click.echo(f"Error: the trials are done and the report cannot be written: {error}", err=True)
+        click.echo(str(folder))
+        return 1
+    click.echo(str(folder / HTML_NAME))
+    return 0
 
 
 def _describe(trial: Any) -> str:

@@ -31,7 +31,7 @@ def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
             for absence in _absences(result):
                 console.print(f"  [dim]not measured,[/] {absence}")
             for note in result.notes:
-                console.print(f"  [yellow]note:[/] {escape(note)}", soft_wrap=True)
+                console.print(f"  [yellow]note:[/] {escape(note)}")
     else:
         console.print(_overview(measured))
     for result in results:

@@ -13,13 +13,6 @@ if TYPE_CHECKING:
 
 _FROM_ELSEWHERE = (
     Metric(
-        "profile.peak_vram_share",
-        "1",
-        "lower",
-        "highest share of the memory in use, over time and GPUs",
-        (0, 1),
-    ),
-    Metric(
         "brand.fidelity", "1", "higher", "likeness of the brand mark, calibrated for the scene", (None, None)
     ),
     Metric("brand.logo_cosine", "1", "higher", "cosine of the best region to the brand mark, raw", (-1, 1)),

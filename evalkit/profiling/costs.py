@@ -46,6 +46,13 @@ PEAK_VRAM = Metric(
     "highest GPU memory of the process tree, summed over GPUs",
     (0, None),
 )
+PEAK_VRAM_SHARE = Metric(
+    "profile.peak_vram_share",
+    "1",
+    "lower",
+    "fullest moment of the fullest GPU in use, by anybody, of its memory",
+    (0, 1),
+)
 PEAK_RSS = Metric(
     "profile.peak_rss_mib", "MiB", "lower", "highest resident memory summed over the process tree", (0, None)
 )
@@ -56,7 +63,7 @@ ENERGY = Metric("profile.energy_j", "J", "lower", "energy taken by the GPUs in u
 ERROR_RATE = Metric("profile.error_rate", "1", "lower", "failed of attempted", (0, 1))
 
 TIME_METRICS = (LOAD, TTFF, CLIP_LATENCY, *CLIP_LATENCY_P.values(), TOTAL, FPS, RTF)
-RESOURCE_METRICS = (PEAK_VRAM, PEAK_RSS, GPU_UTIL, ENERGY)
+RESOURCE_METRICS = (PEAK_VRAM, PEAK_VRAM_SHARE, PEAK_RSS, GPU_UTIL, ENERGY)
 METRICS = (*TIME_METRICS, *RESOURCE_METRICS, ERROR_RATE)
 
 
@@ -158,7 +165,13 @@ def measure_resources(profile: Profile) -> list[Measurement]:
     ``allocated_mib`` and ``reserved_mib``, the peaks of torch's allocator by GPU. Of peak_rss_mib: ``pss_mib``, the
     highest memory read with each shared page counted once.
     """
-    return [_measure_vram(profile), _measure_rss(profile), _measure_util(profile), _measure_energy(profile)]
+    return [
+        _measure_vram(profile),
+        _measure_vram_share(profile),
+        _measure_rss(profile),
+        _measure_util(profile),
+        _measure_energy(profile),
+    ]
 
 
 def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
@@ -242,6 +255,25 @@ def _measure_vram(profile: Profile) -> Measurement:
         samples.append(("reserved_mib", np.array(profile.torch.reserved_mib)))
     return Measurement(
         PEAK_VRAM, peak_mib, n=len(profile.vram_mib), coverage=profile.coverage, samples=tuple(samples)
+    )
+
+
+def _measure_vram_share(profile: Profile) -> Measurement:
+    reason = _gpu_absence(profile)
+    shares = [gpu.fullness for _, gpu in profile.used_gpus if gpu.fullness is not None]
+    if reason is not None or not shares:
+        return Measurement.absent(PEAK_VRAM_SHARE, reason or Reason.GPU_UNREADABLE)
+    samples = tuple(
+        (f"gpu{index}", np.array([gpu.fullness]))
+        for index, gpu in profile.used_gpus
+        if gpu.fullness is not None
+    )
+    return Measurement(
+        PEAK_VRAM_SHARE,
+        max(shares),
+        n=max(len(gpu.used_mib) for _, gpu in profile.used_gpus),
+        coverage=profile.coverage,
+        samples=samples,
     )
 
 

@@ -106,6 +106,10 @@ class Profiler:
         self._tell(f"watch {pid}")
         self._start_s = time.monotonic() if self._start_s is None else self._start_s
 
+    def rest(self) -> None:
+        """Look at nothing until `watch` is called again: for a stretch that nothing must disturb."""
+        self._tell("rest")
+
     def cut(self, start_s: float, end_s: float | None = None) -> Profile:
         """Return what was seen in a stretch of time; watching goes on.
 

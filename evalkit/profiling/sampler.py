@@ -1,7 +1,7 @@
 """The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S keep|remove``.
 
 It writes a line of JSON for each look, ten times a second: when the program it watches is killed, or the one that
-started it, the lines stay and the last ones follow. Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``. At the
+started it, the lines stay and the last ones follow. Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``, ``rest``. At the
 end of its input it ends. It imports little, so that it is at work soon.
 
 The first line of the file describes the GPUs; the next ones are looks:
@@ -128,9 +128,10 @@ class Sampler:
 
     def _obey(self, line: str) -> float | None:
         """Do as told; return when the next look is due, ``None`` for never."""
+        if self._tree is not None and line != "look":
+            self._tree.close()
+            self._tree = None
         if line.startswith("watch "):
-            if self._tree is not None:
-                self._tree.close()
             self._tree = open_process_tree(int(line.removeprefix("watch ")))
             self._pss_peak_kib = 0.0
         self._oom_due_s = 0.0

@@ -153,7 +153,8 @@ class Trial(_Strict):
     generation : dict or None
         The generator's result: request, what came out, events, versions, weights.
     events : list of dict
-        ``name``, ``time_s``, ``detail`` of everything the generator told, also when it failed later.
+        ``name``, ``time_s``, ``detail`` of everything the generator told, also when it failed later; in a careful
+        sweep, of the pass that was timed.
     attempts : list of TrialFailure
         Earlier tries that failed.
     started_at : str

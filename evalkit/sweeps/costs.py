@@ -59,6 +59,12 @@ class Watch:
             self._profiler.watch(pid)
         self._pid = pid
 
+    def rest(self) -> None:
+        """Look at nothing until the next `follow`."""
+        if self._profiler is not None:
+            self._profiler.rest()
+        self._pid = None
+
     def cut(self, start_s: float) -> Profile | None:
         """Return what was seen since a moment of ``time.monotonic()``; None where nobody watched."""
         if self._profiler is None or self._pid is None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.config import FILE_PARAMETERS, ConfigError, hash_of, name_of
+from evalkit.decisions.catalogue import known_metrics
+from evalkit.decisions.policy import load_policy
 from evalkit.errors import EvalkitError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runner import load_evaluators
@@ -58,7 +60,7 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
     ConfigError
         If the generator refuses its settings or a parameter.
     UsageError
-        If a generator, an evaluator or an executor is unknown.
+        If a generator, an evaluator or an executor is unknown, or the policy cannot be used.
     """
     registry.load(registry.EXECUTORS, config.execution.executor)
     factory = registry.load(registry.GENERATORS, config.generator.name)
@@ -66,6 +68,8 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
         generator = factory(**config.generator.settings)
     description = generator.describe().to_dict()
     evaluators = load_evaluators(config.evaluators)
+    if config.policy is not None:
+        load_policy(config.policy, known_metrics())
     config = config.model_copy(update={"evaluators": [evaluator.name for evaluator in evaluators]})
     portraits = [_plan_portrait(item) for item in config.inputs.portraits]
     speech = [_plan_speech(item) for item in config.inputs.speech]

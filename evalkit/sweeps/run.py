@@ -124,7 +124,9 @@ class _Active:
     has_begun: bool = False
     profile: Profile | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+    timing: list[dict[str, Any]] = field(default_factory=list)
     generation: dict[str, Any] | None = None
+    timed: bool = False
     quality: dict[str, Any] | None = None
     samples: Samples = field(default_factory=dict)
     attempts: list[TrialFailure] = field(default_factory=list)
@@ -244,7 +246,9 @@ class _Sweep:
         if active is None:
             return
         if isinstance(message, Started):
-            if generating:
+            if generating and self._execution.careful and not active.timed:
+                lane.watch.rest()
+            elif generating:
                 lane.watch.follow(message.pid)
         elif isinstance(message, Finished):
             self._finish_stage(message, lane, active, executor)
@@ -257,7 +261,8 @@ class _Sweep:
         generating = active.stage == GENERATE
         if generating:
             active.profile = lane.watch.cut(active.begun_s)
-        active.spent_s[active.stage] = time.monotonic() - active.stage_began_s
+        spent_s = time.monotonic() - active.stage_began_s
+        active.spent_s[active.stage] = active.spent_s.get(active.stage, 0.0) + spent_s
         failure = _failure_of(message, active)
         active.log += _log_lines(active, message, failure)
         if failure is not None:
@@ -275,8 +280,14 @@ class _Sweep:
             return
         outcome = message.outcome
         assert isinstance(outcome, dict)  # noqa: S101 - for the type checker: a Failure was dealt with above
+        if generating and self._execution.careful and not active.timed:
+            active.timed, active.timing = True, active.events
+            _empty(active.folder, keep=None)
+            self._submit(message.job.lane, active, GENERATE, executor)
+            return
         self._free(lane, active)
         if generating:
+            active.events = active.timing or active.events
             active.profile = with_torch(active.profile, outcome["torch"])
             active.generation = outcome["generation"]
             if self._preparation.config.evaluators:

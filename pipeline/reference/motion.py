@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from pipeline.reference import features
 
@@ -222,6 +221,8 @@ class MotionStream:
 
     def advance(self, end: int) -> FloatArray:
         """Make the motion up to frame ``end`` (not included) and return all new frames, shape (n, channels)."""
+        from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - slow to import
+
         before = self._recent[-PREFIX:]
         first = self._end - len(before)
         stop = end + _BLEND
@@ -280,6 +281,8 @@ def _rest(motion: FloatArray, speaking: FloatArray) -> FloatArray:
 
 def _speaking(heard: Float32Array) -> FloatArray:
     """Return, for every motion frame, how much somebody speaks about then, from 0 to 1."""
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d  # noqa: PLC0415 - slow to import
+
     loud = heard[:, features.N_MEL_COLUMNS - 1 :: features.N_MEL_COLUMNS].max(1)
     active = maximum_filter1d((loud > _QUIET).astype(float), _HOLD)
     return gaussian_filter1d(active, 1.5)
@@ -301,6 +304,8 @@ def prior_noise(rng: np.random.Generator, n: int) -> Float32Array:
 
 def smooth_noise(white: NDArray[np.float64]) -> Float32Array:
     """Smooth white noise over time, keeping unit variance."""
+    from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - slow to import
+
     out = np.empty(white.shape, np.float32)
     for columns, sigma in ((slice(0, N_MOUTH + 2), _SMOOTH[0]), (slice(N_MOUTH + 2, None), _SMOOTH[1])):
         gain = np.sqrt(2 * sigma * np.sqrt(np.pi))

@@ -26,7 +26,9 @@ shutil.copyfile("made.mp4", sys.argv[1])
 """
 NO_FLAGS: dict[str, Any] = {
     **dict.fromkeys(("sets", "settings", "portraits", "speech", "texts"), ()),
-    **dict.fromkeys(("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries")),
+    **dict.fromkeys(
+        ("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries", "careful")
+    ),
 }
 
 Call = Callable[..., Result]
@@ -55,6 +57,10 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
         "evaluators": [],
         "execution": {"executor": "in_process"},
     }
+    Path("odd.yaml").write_text(
+        "name: odd\ntitle: Odd\nquality: lip_sync.error\ncosts: [profile.total_s]\nrules:\n  - {metric: lip_sync.eror, at_most: 1, judged_by: value, why: odd}\n",
+        "utf-8",
+    )
     Path("copies.yaml").write_text(yaml.safe_dump(data), "utf-8")
     return lambda *words: CliRunner().invoke(main, ["sweep", *words])
 
@@ -62,18 +68,20 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
 def test_a_sweep_ends_with_the_path_of_its_run(call: Call) -> None:
     result = call("copies.yaml")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == ["2 of 2 trials done", "runs/copies"]
+    assert result.stdout.splitlines() == ["2 of 2 trials done", "runs/copies/report.html"]
     assert [line.split(":")[0] for line in result.stderr.splitlines()] == [
         "1/2  sample_steps=2",
         "2/2  sample_steps=3",
     ]
     assert len(Run.open("runs/copies").trials()) == 2
+    assert Path("runs/copies/report.html").stat().st_size > 1000
+    assert Path("runs/copies/report.md").is_file()
 
 
 def test_flags_change_the_grid_and_failures_are_1_and_told(call: Call) -> None:
     result = call("copies.yaml", "--set", "sample_steps=2,9", "--out", "here")
     assert result.exit_code == 1
-    assert result.stdout.splitlines() == ["1 of 2 trials done", "here"]
+    assert result.stdout.splitlines() == ["1 of 2 trials done", "here/report.html"]
     assert re.search(r"1 failed \(generate: crashed\): .* failed with exit status 3", result.stderr)
     assert re.search(r"see here/trials/\w+/log\.txt; --retry-failed", result.stderr)
 
@@ -107,6 +115,7 @@ def test_names_are_data(call: Call) -> None:
     (trial,) = Run.open("runs/copies").trials()
     assert trial.portrait is not None
     assert trial.portrait.name == "<script>alert(1)<script>"
+    assert "<script>alert(1)" not in Path("runs/copies/report.html").read_text("utf-8")
     assert re.fullmatch(r"[0-9a-f]{16}", trial.id)
 
 
@@ -125,6 +134,8 @@ def test_names_are_data(call: Call) -> None:
         (["copies.yaml", "--speech", "gone.wav"], "there is no file gone.wav"),
         (["copies.yaml", "--seeds", "a"], "seeds.0 is 'a'"),
         (["copies.yaml", "--only", "lipsync"], "did you mean 'lip_sync'"),
+        (["copies.yaml", "--policy", "customer_servic"], "did you mean 'customer_service'"),
+        (["copies.yaml", "--policy", "odd.yaml"], "unknown metric 'lip_sync.eror'"),
         (["copies.yaml", "--workers", "0"], "execution.workers is 0"),
         (["copies.yaml", "--out", "copies.py"], "is a file; a run is a folder"),
         (["copies.yaml", "--generator", "comand"], "did you mean 'command'"),
@@ -136,6 +147,26 @@ def test_what_is_refused_is_2_and_writes_nothing(words: list[str], message: str,
     assert result.exit_code == 2, result.output
     assert re.search(message, result.stderr), result.stderr
     assert sorted(Path().rglob("*")) == before
+
+
+def test_a_full_disk_is_1_and_told(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+    import os
+
+    from evalkit.runs import files
+
+    fsync = os.fsync
+
+    def full(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().name.startswith(".trial.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(handle)
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    result = call("copies.yaml")
+    assert result.exit_code == 1
+    assert "runs/copies cannot be written: No space left on device; what is done is kept" in result.stderr
+    assert Run.open("runs/copies").unfinished() == Run.open("runs/copies").facts.planned
 
 
 def test_a_run_of_a_newer_schema_is_left_alone(call: Call) -> None:

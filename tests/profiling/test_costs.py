@@ -163,6 +163,22 @@ def test_the_sum_over_gpus_is_taken_moment_by_moment() -> None:
     assert Profile.from_dict(with_torch.to_dict()).torch == with_torch.torch
 
 
+def test_the_fullest_gpu_in_use_counts_by_anybodys_memory() -> None:
+    times_s = np.array([0.0, 0.01])
+
+    def gpu(tree_mib: float, used_mib: float) -> GpuUse:
+        own, everybody = np.array([0.0, tree_mib]), np.array([100.0, used_mib])
+        return GpuUse("fake", 1000, 100, Series(times_s, everybody), Series(times_s, own))
+
+    gpus = (gpu(300, 500), gpu(200, 970), gpu(0, 990))  # the last is somebody else's
+    profile = Profile(0.02, 0.01, rss_mib=series(1, 1), n_processes=series(1, 1), gpus=gpus, gpu_reason=None)
+    share = by_name(profile_measurements(profile, [], n_frames=None, video_s=None))["peak_vram_share"]
+    assert share.value == 0.97
+    assert {name: values.tolist() for name, values in share.samples} == {"gpu0": [0.5], "gpu1": [0.97]}
+    without = by_name(profile_measurements(Profile(0.02, 0.01), [], n_frames=None, video_s=None))
+    assert without["peak_vram_share"].reason is Reason.NO_GPU
+
+
 def test_a_gap_is_neither_hidden_nor_counted_after_the_end() -> None:
     times_s = np.array([0.0, 0.05, 0.45, 0.5])
     seen = Series(times_s, np.array([1.0, 1.0, 1.0, 0.0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -112,6 +112,7 @@ def test_missing_values_are_refused() -> None:
         estimate_mean(np.array([1.0, np.nan]))
 
 
+@settings(deadline=None, max_examples=50)
 @given(arrays(int, st.integers(MIN_VALUES, 30), elements=st.integers(-1000, 1000)), st.floats(-10, 10))
 def test_moving_all_values_moves_the_interval(values: np.ndarray, shift: float) -> None:
     here = estimate_mean(values, n_resamples=200)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -148,6 +148,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_holm_lies_between_no_correction_and_bonferroni(p_values: list[float]) -> None:
     corrected = holm(p_values)
@@ -158,6 +159,7 @@ def test_holm_lies_between_no_correction_and_bonferroni(p_values: list[float]) -
     assert (np.diff(np.array(corrected)[order]) >= 0).all()
 
 
+@settings(deadline=None, max_examples=50)
 @given(arrays(float, st.integers(1, 10), elements=st.floats(-100, 100)), st.integers(-8, 8))
 def test_p_knows_no_unit_and_no_side(differences: np.ndarray, power: int) -> None:
     p = sign_flip_test(differences).p

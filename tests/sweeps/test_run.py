@@ -139,6 +139,19 @@ def test_a_hang_is_ended_with_everything_it_started(tmp_path: Path, stand_in: di
     assert left_running(tmp_path) == []
 
 
+def test_careful_makes_each_video_twice_once_for_its_times_and_once_for_its_memory(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
+) -> None:
+    (trial,) = sweep(
+        tmp_path / "run", stand_in, grid={"sample_steps": [2]}, execution={"careful": True}
+    ).trials()
+    assert made() == [2, 2]
+    assert trial.generation is not None
+    assert trial.events != trial.generation["events"]
+    assert trial.metrics["profile.total_s"].value == trial.events[-1]["time_s"]
+    assert trial.metrics["profile.peak_rss_mib"].value > 10
+
+
 def test_a_failed_trial_is_tried_again_only_on_request(
     tmp_path: Path, stand_in: dict[str, Any], made: Made
 ) -> None:
