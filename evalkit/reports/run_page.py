@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from evalkit.decisions.rows import describe
 from evalkit.decisions.signoff import overshoot
-from evalkit.reports.numbers import ARROWS, bracket, count, percent, signed, unit_suffix
+from evalkit.reports.numbers import ARROW_WORDS, ARROWS, bracket, count, percent, signed, unit_suffix
 from evalkit.reports.run_answer import FAILED, MISS, NONE, OPEN, PASS, Verdict, verdict_of, verdict_of_line
 from evalkit.reports.run_plots import draw_front, draw_heat_map
 from evalkit.reports.run_tables import is_better, plain, reason_text
@@ -20,6 +20,7 @@ from evalkit.runs import Input
 from evalkit.runs.run import (
     EVIDENCE_FOLDER,
     LOG_FILE,
+    RUN_FILE,
     TRIAL_FILE,
     TRIALS_FOLDER,
     VIDEO_FILE,
@@ -85,6 +86,15 @@ def build_page(tables: RunTables, answer: Answer, n_undrawn: int) -> dict[str, A
             "metrics": [head_of(tables.metrics[name]) for name in tables.main],
         },
         "notes": _notes(tables, n_undrawn),
+        "glossary": [
+            {"name": head_of(metric), "meaning": metric.meaning, "better": ARROW_WORDS[metric.better]}
+            for metric in tables.metrics.values()
+        ],
+        "tables": [
+            name
+            for name in ("results.csv", "results.parquet", RUN_FILE)
+            if (tables.run.folder / name).is_file()
+        ],
         "about": _about(tables),
     }
 
@@ -351,7 +361,7 @@ def _effect_row(tables: RunTables, step: str, name: str, effect: Effect) -> dict
 
 
 def _maps(tables: RunTables) -> list[dict[str, Any]]:
-    """Draw every measured metric over every pair of swept parameters."""
+    """Draw the main metrics over every pair of swept parameters, and all others over the first pair."""
     names = list(tables.levels)
     pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(name, None) for name in names]
     more = [name for name in tables.measured if name not in tables.main]
@@ -359,7 +369,7 @@ def _maps(tables: RunTables) -> list[dict[str, Any]]:
         {
             "title": across if down is None else f"{across} × {down}",
             "main": [_map(tables, name, across, down, f"m{index}") for name in tables.main],
-            "more": [_map(tables, name, across, down, f"m{index}") for name in more],
+            "more": [_map(tables, name, across, down, f"m{index}") for name in more] if index == 0 else [],
         }
         for index, (across, down) in enumerate(pairs)
     ]
