@@ -35,13 +35,17 @@ def figure_as_svg(figure: Figure, name: str, words: str, inks: Mapping[str, str]
         Further colours and what of the page stands for them.
     """
     import matplotlib as mpl  # noqa: PLC0415 - heavy
+    from matplotlib.text import Text  # noqa: PLC0415 - as above
 
     figure.patch.set_alpha(0.0)
     for axes in figure.axes:
         axes.patch.set_alpha(0.0)
     text = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    # A name with dollars in it is a name, not a formula: in what is drawn already, and in what is made when drawing.
+    for part in figure.findobj(Text):
+        part.set_parse_math(False)
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "text.parse_math": False}):
         figure.savefig(text, format="svg", metadata=nothing)
     svg = text.getvalue()
     svg = svg[svg.index("<svg ") :]

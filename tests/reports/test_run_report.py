@@ -91,7 +91,7 @@ def test_there_is_no_address_outside_the_run(folder: Path) -> None:
 
 
 def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
-    name = """<script>alert("x")</script>' onerror=`1` | **a**"""
+    name = """$\\frac$ <script>alert("x")</script>' onerror=`1` | **a** \\\\ ]]>"""
     folder = write_run(tmp_path / "run", sizes=(name, "384*256"), steps=(2,), portraits=(name,))
     write_report(folder)
     page = read(folder)

@@ -1,0 +1,99 @@
+"""Pictures of a run: what they find, and that they can stand together on one page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from evalkit.reports.run_plots import draw_front, draw_heat_map
+from evalkit.reports.run_tables import RunTables
+from evalkit.reports.style import INK, dress, new_figure
+from evalkit.reports.svg import figure_as_svg
+from evalkit.runs import Run
+from evalkit.testing.runs import write_run
+
+METRIC = "lip_sync.error"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
+    return RunTables.of(Run.open(write_run(tmp_path_factory.mktemp("plots") / "run")), None)
+
+
+def texts(svg: str) -> list[str]:
+    root = ET.fromstring(svg)  # noqa: S314 - our own drawing
+    return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_a_heat_map_finds_the_best_cell(tables: RunTables) -> None:
+    means = {(trial.params["size"], trial.params["sample_steps"]): [] for trial in tables.trials}  # type: dict[tuple[object, object], list[float]]
+    for trial in tables.trials:
+        means[trial.params["size"], trial.params["sample_steps"]].append(trial.metrics[METRIC].value)
+    (size, steps), values = min(means.items(), key=lambda item: np.mean(item[1]))
+    figure, finding = draw_heat_map(tables, METRIC, "size", "sample_steps")
+    assert finding == f"best {np.mean(values):.3g} at {size}, {steps}"
+    assert texts(figure_as_svg(figure, "a", finding)).count("n = 4") == 9
+
+
+def test_parameters_that_are_not_shown_are_pooled(tables: RunTables) -> None:
+    figure, _ = draw_heat_map(tables, METRIC, "size", None)
+    written = texts(figure_as_svg(figure, "a", "words"))
+    assert [text.rpartition(" n = ")[2] for text in written if " n = " in text] == ["12", "12", "12"]
+    values = [trial.metrics[METRIC].value for trial in tables.trials if trial.params["size"] == "688*368"]
+    assert f"{np.mean(values):.3g}" in written
+
+
+def test_what_is_the_same_everywhere_has_no_best(tables: RunTables) -> None:
+    _, finding = draw_heat_map(tables, "technical.face_coverage", "size", "sample_steps")
+    assert finding == "1 everywhere"
+
+
+def test_where_no_direction_is_better_the_range_is_told(tables: RunTables) -> None:
+    _, finding = draw_heat_map(tables, "motion.amount_deg_s", "size", "sample_steps")
+    assert re.fullmatch(r"from [\d.]+ to [\d.]+ deg/s", finding)
+
+
+def test_what_was_never_measured_says_so(tables: RunTables) -> None:
+    figure, finding = draw_heat_map(tables, "profile.peak_vram_mib", "size", "sample_steps")
+    assert finding == "no value anywhere"
+    assert texts(figure_as_svg(figure, "a", finding)).count("no value") == 9
+
+
+def test_a_front_counts_those_that_nothing_beats(tables: RunTables) -> None:
+    front = tables.fronts[0]
+    _, finding = draw_front(tables, front)
+    assert finding == f"{sum(front.is_best)} of 9 configurations are beaten by no other"
+
+
+def test_pictures_of_one_page_share_no_id(tables: RunTables) -> None:
+    svgs = [
+        figure_as_svg(draw_front(tables, front)[0], f"f{place}", "")
+        for place, front in enumerate(tables.fronts)
+    ]
+    first, second = (set(re.findall(r' id="([^"]+)"', svg)) for svg in svgs)
+    assert first
+    assert first & second == set()
+    for svg in svgs:
+        known = set(re.findall(r' id="([^"]+)"', svg))
+        assert set(re.findall(r'(?:url\(#|href="#)([^")]+)', svg)) <= known
+
+
+def test_inks_come_from_the_page_and_any_text_is_safe() -> None:
+    figure = new_figure(3, 2)
+    dress(figure.subplots(), title="<script>hit()</script>", x="a & b")
+    svg = figure_as_svg(figure, "a", '"><script>')
+    assert INK.lower() not in svg.lower()
+    assert "var(--ink)" in svg
+    assert "<script" not in svg
+    assert "http" not in svg.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert "<script>hit()</script>" in texts(svg)
+
+
+def test_figures_of_many_levels_can_be_drawn(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", sizes=tuple(f"{64 * k}*64" for k in range(1, 13)), steps=(1, 2))
+    figure, _ = draw_heat_map(RunTables.of(Run.open(folder), None), METRIC, "size", "sample_steps")
+    assert not any("n = " in text for text in texts(figure_as_svg(figure, "a", "")))
