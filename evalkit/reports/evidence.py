@@ -107,9 +107,9 @@ class Evidence:
         n_columns = min(4, len(cells))
         cells += [blank] * (-len(cells) % n_columns)
         rows = [np.hstack(cells[start : start + n_columns]) for start in range(0, len(cells), n_columns)]
-        ok, encoded = cv2.imencode(".png", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+        ok, encoded = cv2.imencode(".jpg", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
         if ok:
-            (self.folder / "frames.png").write_bytes(encoded.tobytes())
+            (self.folder / "frames.jpg").write_bytes(encoded.tobytes())
 
 
 def _shrunk(time_s: float, frame: NDArray[np.uint8], points: list[NDArray[np.float32]]) -> _Frame:

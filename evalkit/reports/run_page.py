@@ -46,7 +46,7 @@ _PICTURES = {
     "lip_sync.png": "lips seen and expected, the offset, and the error over time",
     "joint_angles.png": "joint angles over time",
     TIMELINE_PICTURE: "memory and GPUs over time, with what the generator told",
-    "frames.png": "frames with the landmarks that were found",
+    "frames.jpg": "frames with the landmarks that were found",
 }
 _NO_SUCH_TRIAL = {"id": "", "caption": "", "fps": _DEFAULT_FPS, "src": "", "worst": 0.0}
 

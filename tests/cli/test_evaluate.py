@@ -65,7 +65,7 @@ def test_evidence_is_pictures(tmp_path: Path, talking_face: TalkingFace) -> None
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
     names = {path.name for path in folder.iterdir()}
-    assert {"lip_sync.png", "frames.png", "result.json"} <= names
+    assert {"lip_sync.png", "frames.jpg", "result.json"} <= names
     for name in names:
         if name.endswith(".png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG")

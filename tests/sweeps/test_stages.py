@@ -165,7 +165,7 @@ def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path) -> Non
     assert outcome["quality"]["metrics"]["technical.width"]["value"] == 256
     assert outcome["quality"]["metrics"]["lip_sync.error"]["value"] < 0.1
     assert set(outcome["samples"]["lip_sync.error"]) == {"window_start_s", "rank"}
-    assert sorted(path.name for path in (tmp_path / "evidence").iterdir()) == ["frames.png", "lip_sync.png"]
+    assert sorted(path.name for path in (tmp_path / "evidence").iterdir()) == ["frames.jpg", "lip_sync.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "video.mp4"]
     assert told
 
