@@ -64,8 +64,8 @@ _MOUTH_WIDTHS = ((61, 291), (78, 308))
 _CHIN = (152, 148, 377)
 _NEUTRAL_WIDTH = 0.55
 
-# The average head, symmetric, over the synthetic speakers that the lip-sync model is trained on: made by
-# training/lip_sync/template.py.
+# The average head, symmetric, over the synthetic speakers that the lip-sync model is trained on. Frozen, because every
+# lip trajectory is measured against it; training/lip_sync/template.py makes it again within 0.004.
 _AVERAGE_HEAD = {
     168: (0.0, -0.0529, -0.2442),
     6: (0.0, 0.039, -0.2937),
