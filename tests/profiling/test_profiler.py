@@ -179,7 +179,7 @@ def test_the_peak_survives_an_exception() -> None:
 
 def test_the_peak_survives_a_kill_of_the_watched_program(start: Start) -> None:
     with Profiler() as profiler:
-        process = start("block = hold(120)\nsay(0)\ntime.sleep(60)")
+        process = start("block = hold(120)\ntime.sleep(1)\nsay(0)\ntime.sleep(60)")
         profiler.watch(process.pid)
         read_floats(process)
         process.kill()
@@ -194,7 +194,7 @@ def test_the_peak_survives_a_kill_of_whoever_watches(start: Start, tmp_path: Pat
     process = start(
         "from pathlib import Path\nfrom evalkit.profiling.profiler import Profiler\n"
         "profiler = Profiler(os.getpid(), path=Path(sys.argv[1]))\nprofiler.start()\n"
-        "say(profiler._process.pid)\nblock = hold(120)\nsay(0)\ntime.sleep(60)",
+        "say(profiler._process.pid)\nblock = hold(120)\ntime.sleep(1)\nsay(0)\ntime.sleep(60)",
         str(path),
     )
     sampler = psutil.Process(int(read_floats(process)[0]))
