@@ -224,7 +224,7 @@ def test_a_kill_of_whoever_watches_leaves_no_private_record(start: Start) -> Non
 
 def test_the_death_of_the_sampler_is_reported_and_what_it_saw_is_kept(start: Start) -> None:
     with Profiler() as profiler:
-        process = start("block = hold(50)\nsay(0)\ntime.sleep(60)")
+        process = start("block = hold(50)\ntime.sleep(1)\nsay(0)\ntime.sleep(60)")
         profiler.watch(process.pid)
         read_floats(process)
         time.sleep(0.3)
