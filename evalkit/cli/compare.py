@@ -158,4 +158,7 @@ def _cells(one: MetricComparison) -> tuple[str, str, str, str]:
 
     p = "" if one.p_holm is None else "<0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
     more = "" if one.n_more is None else f" (+{one.n_more})"
-    return one.metric.name, signed(one.difference, one.metric), p, f"{one.difference.n}{more}"
+    told = signed(one.difference, one.metric)
+    if one.metric.better == "zero" and one.moved.value is not None:
+        told = f"{signed(one.moved, one.metric)}\nfurther from 0 by {told}"
+    return one.metric.name, told, p, f"{one.difference.n}{more}"
