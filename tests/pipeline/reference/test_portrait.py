@@ -68,7 +68,9 @@ def test_a_profile_is_refused_with_its_angle(face: FaceModel) -> None:
 
 
 def test_a_face_turned_a_little_is_taken(face: FaceModel) -> None:
-    refuse_profile(face.mean @ head_rotation(-30, 5, 5).T, face.mean, "it.png")
+    assert (
+        refuse_profile(face.mean @ head_rotation(-30, 5, 5).T, face.mean, "it.png") is None
+    )  # it raises to refuse
 
 
 def test_a_huge_picture_is_reduced_and_works(astronaut: Picture, tmp_path: Path) -> None:
