@@ -99,7 +99,8 @@ class LipSync:
         if not curves.mouth_moves:
             yield from (Measurement.absent(metric, Reason.NO_MOUTH_MOTION) for metric in self.metrics)
             return
-        yield from _error(ERROR, curves.delivered, curves)
+        delivered = curves.delivered
+        yield _over_windows(ERROR, curves, delivered, delivered.ranks, "rank")
         yield from _offsets(curves, face.coverage)
         yield _silence(curves)
 
@@ -192,18 +193,20 @@ def _near(times_s: FloatArray, n_rows: int, within_s: float = 0.12) -> BoolArray
     return np.asarray(nearest_s <= within_s)
 
 
-def _error(metric: Metric, scores: lip_sync.WindowScores, curves: Curves) -> Iterator[Measurement]:
-    if scores.ranks.size == 0:
+def _over_windows(
+    metric: Metric, curves: Curves, scores: lip_sync.WindowScores, values: FloatArray, name: str
+) -> Measurement:
+    """Average a number over the windows of a clip."""
+    if values.size == 0:
         usable = bool((curves.usable & curves.speech).sum() >= lip_sync.GRID_HZ * LEAST_SPEECH_S)
-        yield Measurement.absent(metric, Reason.TOO_SHORT if usable else Reason.NO_SPEECH)
-        return
-    yield Measurement(
+        return Measurement.absent(metric, Reason.TOO_SHORT if usable else Reason.NO_SPEECH)
+    return Measurement(
         metric,
-        float(scores.ranks.mean()),
-        n=scores.ranks.size,
+        float(values.mean()),
+        n=values.size,
         coverage=_coverage(scores, curves.observed.shape[0]),
-        interval=lip_sync.bootstrap_mean(scores.ranks),
-        samples=(("window_start_s", scores.starts_s), ("rank", scores.ranks)),
+        interval=lip_sync.bootstrap_mean(values),
+        samples=(("window_start_s", scores.starts_s), (name, values)),
     )
 
 
@@ -222,7 +225,8 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
         for metric in (RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE):
             yield Measurement.absent(metric, Reason.TOO_SHORT)
         return
-    yield from _error(RESIDUAL_ERROR, curves.aligned, curves)
+    aligned = curves.aligned
+    yield _over_windows(RESIDUAL_ERROR, curves, aligned, aligned.ranks, "rank")
     yield Measurement(
         OFFSET,
         1e3 * found.offset_s,
@@ -240,18 +244,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
             coverage=coverage,
             interval=_scaled(found.drift_interval, 6e4),
         )
-    scores = curves.aligned
-    if scores.distances.size:
-        yield Measurement(
-            DTW_DISTANCE,
-            float(scores.distances.mean()),
-            n=scores.distances.size,
-            coverage=_coverage(scores, curves.observed.shape[0]),
-            interval=lip_sync.bootstrap_mean(scores.distances),
-            samples=(("window_start_s", scores.starts_s), ("distance", scores.distances)),
-        )
-    else:
-        yield Measurement.absent(DTW_DISTANCE, Reason.NO_SPEECH)
+    yield _over_windows(DTW_DISTANCE, curves, aligned, aligned.distances, "distance")
     yield Measurement(CONFIDENCE, found.confidence, n=found.n_blocks, coverage=coverage)
 
 
