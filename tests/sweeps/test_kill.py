@@ -37,6 +37,11 @@ def timeless(trial: Trial) -> Trial:
     )
 
 
+def finished_trials(out: Path) -> int:
+    """Count the trials under their final names; one under a hidden name is still being written."""
+    return len(list(out.glob("trials/[!.]*/trial.json")))
+
+
 def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "evalkit", "sweep", str(config), "--out", str(out)]
     return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -63,10 +68,10 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
     out, chance = tmp_path / "killed", np.random.default_rng(seed)
     n_killed_at_work = 0
     for _ in range(n_kills):
-        before = len(list(out.glob("trials/*/trial.json")))
+        before = finished_trials(out)
         process = start(config, out)
         wanted = before + int(chance.integers(2))
-        while process.poll() is None and len(list(out.glob("trials/*/trial.json"))) < wanted:
+        while process.poll() is None and finished_trials(out) < wanted:
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.4 if out.exists() else 2.5))
         process.send_signal(signal.SIGKILL)
@@ -92,7 +97,7 @@ def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, 
     data = {**stand_in, "execution": {}, "grid": {"sample_steps": [2, 12]}}  # the second hangs
     config.write_text(yaml.safe_dump(data), "utf-8")
     process = start(config, out)
-    while not list(out.glob("trials/*/trial.json")):
+    while finished_trials(out) == 0:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
