@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from pipeline.adapters.template import OUT, check_heeded, fill, placeholders
+from pipeline.adapters.template import OUT, WORK, check_heeded, fill, fill_words, placeholders
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
 from pipeline.process import Finished, quote, run_program
@@ -32,6 +33,9 @@ from pipeline.video import VideoFacts, measure_video, new_video
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Self
+
+
+IN_WORK = f"{{{WORK}}}"
 
 
 class OptionalArguments(PlainData):
@@ -57,19 +61,29 @@ class CommandSettings(PlainData):
     argv : tuple
         Program and arguments. ``{name}`` stands for a parameter of the request, an option of its ``options``,
         ``{width}``, ``{height}``, or ``{out}``, the file to write. ``{audio}`` is a sound file also when the request
-        has text, which is then spoken by espeak-ng; ``{num_clip}`` is counted from the sound. Paths are absolute.
+        has text, which is then spoken by espeak-ng; ``{num_clip}`` is counted from the sound. Paths are absolute. A
+        list that stands alone in an argument becomes an argument an element.
     events : dict
         Name of an event to a regular expression searched in each line of output. Named groups become its detail;
         ``index`` counts its matches from 0.
     saved_path : str or None
         For a program that chooses its own file name: a regular expression with a group ``path``, searched in each
         line. Instead of ``{out}`` in ``argv``; the file is copied.
+    output : str or None
+        For a program that builds its file name from others: where the file will be, a template. Instead of
+        ``{out}`` and ``saved_path``; the file is copied.
+    copies : dict
+        ``image``, ``audio`` or ``brand_mark`` to a name: the file is copied into ``{work}`` under that name, with its
+        own suffix, and the placeholder is the copy. For programs that take names apart or hand them to a shell.
+    files : dict
+        Name to plain data, its texts templates: written into ``{work}`` as JSON, which is YAML too.
     failures : dict
         Kind of failure to a regular expression; the first that is found in the output tells why no video came.
     time_limit_s : float
         Seconds after which it is ended.
     folder : str or None
-        Working folder.
+        Working folder. ``{work}``, which may stand in any template, is a new one in the system's folder for
+        temporary files, taken away at the end; as the working folder, copies are named relative to it.
     environment : dict
         Variables set for it; templates too.
     version : str
@@ -85,6 +99,11 @@ class CommandSettings(PlainData):
     saved_path: str | None = Field(
         default=None, description="a regular expression with a group (?P<path>...)"
     )
+    output: str | None = Field(default=None, description="a path, a template")
+    copies: dict[Literal["image", "audio", "brand_mark"], str] = Field(
+        default_factory=dict, description="image, audio or brand_mark to a name without a suffix"
+    )
+    files: dict[str, JsonValue] = Field(default_factory=dict, description="names to plain data")
     failures: dict[str, str] = Field(
         default_factory=lambda: {"out_of_memory": r"(?i)out of memory|OutOfMemoryError"},
         description="kinds of failure to regular expressions",
@@ -103,9 +122,10 @@ class CommandSettings(PlainData):
 
     @model_validator(mode="after")
     def _tells_where_the_video_is(self) -> Self:
-        if (OUT in self.placeholders()) == (self.saved_path is not None):
+        ways = (OUT in self.placeholders(), self.saved_path is not None, self.output is not None)
+        if sum(ways) != 1:
             raise ValueError(
-                "argv must say where to write with {out}, or saved_path how to find the file; one of them"
+                "argv must say where to write with {out}, or saved_path or output where the file is; one of them"
             )
         if self.saved_path is not None and "path" not in _compile(self.saved_path).groupindex:
             raise ValueError(f"saved_path is {self.saved_path!r}; it needs a group (?P<path>...)")
@@ -113,21 +133,48 @@ class CommandSettings(PlainData):
 
     def placeholders(self) -> set[str]:
         """Return every name used anywhere."""
-        templates = [*self.environment.values()]
-        names = set()
-        for item in self.argv:
-            if isinstance(item, OptionalArguments):
-                names.add(item.when)
-                templates += item.args
-            else:
-                templates.append(item)
-        return names.union(*map(placeholders, templates))
+        optional = [item for item in self.argv if isinstance(item, OptionalArguments)]
+        names = {item.when for item in optional}
+        return names.union(self.needed(), *(placeholders(text) for item in optional for text in item.args))
+
+    def needed(self) -> set[str]:
+        """Return every name without which nothing can be run."""
+        templates = [item for item in self.argv if isinstance(item, str)]
+        templates += [*self.environment.values(), *_texts_of(self.files)]
+        templates += [self.output] if self.output is not None else []
+        return set[str]().union(*map(placeholders, templates))
 
 
 @dataclass(frozen=True, slots=True)
 class _Program:
+    """What is run, and what has to be in its `work` folder before."""
+
     argv: tuple[str, ...]
     environment: dict[str, str]
+    folder: str | None
+    work: Path
+    copies: dict[str, Path]
+    files: dict[str, JsonValue]
+    output: str | None
+
+    def steps(self) -> Iterator[str]:
+        """Say how the folder is prepared."""
+        if self.copies or self.files:
+            yield f"makes the folder {self.work}, to be taken away at the end"
+        yield from (f"copies {path} to {self.work / name}" for name, path in self.copies.items())
+        yield from (
+            f"writes {json.dumps(data, ensure_ascii=False)} to {self.work / name}"
+            for name, data in self.files.items()
+        )
+
+    def prepare(self) -> None:
+        """Fill the folder."""
+        for name, path in self.copies.items():
+            shutil.copyfile(path, self.work / name)
+        for name, data in self.files.items():
+            place = self.work / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(json.dumps(data, ensure_ascii=False), "utf-8")
 
 
 class Command(Generator):
@@ -170,7 +217,7 @@ class Command(Generator):
         sound = None
         if self._speaks(request):
             sound = SpokenSound(Path("speech.wav"), check_sound(request) or 1.0, (), {})
-        self._program(request, sound, Path("video.mp4"))
+        self._program(request, sound, Path("video.mp4"), Path("work"))
 
     def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
         """Return the command line. Text is spoken into a temporary file, to count the clips, and forgotten."""
@@ -183,11 +230,12 @@ class Command(Generator):
             steps.insert(
                 0, f"speaks the text, {sound.duration_s:.2f} s, into {sound.path.name} beside the video"
             )
-        program = self._program(request, sound, out_path.absolute())
+        work = Path(tempfile.gettempdir()) / f"{out_path.stem}-work"
+        program = self._program(request, sound, out_path.absolute(), work)
         return Plan(
-            steps=tuple(steps),
+            steps=(*steps, *program.steps()),
             argv=program.argv,
-            folder=self._settings.folder,
+            folder=program.folder,
             environment=program.environment,
         )
 
@@ -203,13 +251,14 @@ class Command(Generator):
         """Run the program and verify what it wrote; see `Generator.generate`."""
         timeline = Timeline(on_event)
         self._check(request)
-        with new_video(out_path) as part:
+        with new_video(out_path) as part, tempfile.TemporaryDirectory() as work:
             sound = None
             if self._speaks(request):
                 sound = prepare_sound(request, part.parent)
                 counted = {"n_clips": request.n_clips(sound.duration_s)} if "num_clip" in self._used else {}
                 timeline.mark(SPEECH, duration_s=sound.duration_s, **counted)
-            program = self._program(request, sound, part.absolute())
+            program = self._program(request, sound, part.absolute(), Path(work))
+            program.prepare()
             facts = self._run(
                 program, part, timeline, sound_expected=sound is not None or request.text is not None
             )
@@ -229,7 +278,7 @@ class Command(Generator):
         )
 
     def _own_options(self) -> set[str]:
-        return self._used - set(GenerationRequest.model_fields) - {"width", "height", OUT}
+        return self._used - set(GenerationRequest.model_fields) - {"width", "height", OUT, WORK}
 
     def _speaks(self, request: GenerationRequest) -> bool:
         """Return whether there is a sound file: one given, or one made of text for a program that takes it."""
@@ -238,23 +287,43 @@ class Command(Generator):
     def _check(self, request: GenerationRequest) -> None:
         check_files(request)
         check_heeded(request, self._used)
-        for name in sorted(self._own_options() - request.options.keys()):
+        for name in sorted((self._own_options() & self._settings.needed()) - request.options.keys()):
             raise RequestError(f"the command needs {{{name}}}, which is no parameter: give it in options")
-        folder = Path(self._settings.folder or ".")
-        if not folder.is_dir():
+        folder = self._settings.folder
+        if folder not in {None, IN_WORK} and not Path(str(folder)).is_dir():
             raise RequestError(
                 f"folder {self._settings.folder!r}: there is no such folder to run the command in"
             )
 
-    def _program(self, request: GenerationRequest, sound: SpokenSound | None, out_path: Path) -> _Program:
-        values = _values(request, sound, out_path)
-        environment = {name: fill(text, values) for name, text in self._settings.environment.items()}
-        argv = tuple(_fill_all(self._settings.argv, values))
-        folder = Path(self._settings.folder or ".")
+    def _program(
+        self, request: GenerationRequest, sound: SpokenSound | None, out_path: Path, work: Path
+    ) -> _Program:
+        settings = self._settings
+        in_work = settings.folder == IN_WORK
+        folder = str(work) if in_work else settings.folder
+        values = _values(request, sound, out_path, work)
+        copies = {}
+        for parameter, name in settings.copies.items():
+            given = values.get(parameter)
+            if given is not None:
+                copy = name + Path(str(given)).suffix.lower()
+                copies[copy] = Path(str(given))
+                values[parameter] = copy if in_work else str(work / copy)
+        environment = {name: fill(text, values) for name, text in settings.environment.items()}
+        argv = tuple(_fill_all(settings.argv, values))
         bare = Path(argv[0]).name == argv[0]
-        if shutil.which(argv[0] if bare else folder / argv[0], path=environment.get("PATH")) is None:
+        start = Path(folder or ".")
+        if shutil.which(argv[0] if bare else start / argv[0], path=environment.get("PATH")) is None:
             raise RequestError(f"program {argv[0]!r}: there is no such program, or it may not be run")
-        return _Program(argv, {"PYTHONUNBUFFERED": "1", **environment})
+        return _Program(
+            argv,
+            {"PYTHONUNBUFFERED": "1", **environment},
+            folder,
+            work,
+            copies,
+            {name: _fill_data(data, values) for name, data in settings.files.items()},
+            None if settings.output is None else fill(settings.output, values),
+        )
 
     def _run(self, program: _Program, part: Path, timeline: Timeline, *, sound_expected: bool) -> VideoFacts:
         listener = _Listener(self._settings, timeline)
@@ -262,7 +331,7 @@ class Command(Generator):
             program.argv,
             on_line=listener.hear,
             time_limit_s=self._settings.time_limit_s,
-            folder=self._settings.folder,
+            folder=program.folder,
             environment=program.environment,
         )
         name = program.argv[0]
@@ -271,8 +340,7 @@ class Command(Generator):
                 f"{name!r} {_explain_status(finished)}; {quote(finished.tail)}", listener.failure or "crashed"
             )
         try:
-            if self._settings.saved_path is not None:
-                listener.fetch(Path(self._settings.folder or "."), part)
+            listener.fetch(program, part)
             return measure_video(part, sound_expected=sound_expected)
         except GenerationError as error:
             raise GenerationError(
@@ -305,15 +373,19 @@ class _Listener:
             kinds = self._settings.failures.items()
             self.failure = next((kind for kind, pattern in kinds if re.search(pattern, line)), None)
 
-    def fetch(self, folder: Path, part: Path) -> None:
-        """Copy the file that the program said it saved."""
-        if self._saved is None:
+    def fetch(self, program: _Program, part: Path) -> None:
+        """Copy the file that the program said it saved, or should have saved, unless it wrote the part itself."""
+        if self._settings.saved_path is not None and self._saved is None:
             raise GenerationError(
                 "it never said where it saved the video (saved_path matched no line)", "no_output"
             )
-        saved = folder / self._saved
+        place = self._saved if self._settings.saved_path is not None else program.output
+        if place is None:
+            return
+        saved = Path(program.folder or ".") / place
         if not saved.is_file():
-            raise GenerationError(f"the file it said it saved, {saved}, is not there", "no_output")
+            said = "said it saved" if program.output is None else "should have written"
+            raise GenerationError(f"the file it {said}, {saved}, is not there", "no_output")
         shutil.copyfile(saved, part)
 
 
@@ -324,7 +396,9 @@ def _compile(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
 
-def _values(request: GenerationRequest, sound: SpokenSound | None, out_path: Path) -> dict[str, JsonValue]:
+def _values(
+    request: GenerationRequest, sound: SpokenSound | None, out_path: Path, work: Path
+) -> dict[str, JsonValue]:
     values: dict[str, JsonValue] = {**request.options, **request.to_dict()}
     for name in ("image", "brand_mark"):
         path = getattr(request, name)
@@ -332,15 +406,41 @@ def _values(request: GenerationRequest, sound: SpokenSound | None, out_path: Pat
     if sound is not None:
         values["audio"] = str(sound.path)
         values["num_clip"] = request.n_clips(sound.duration_s)
-    return {**values, "width": request.width, "height": request.height, OUT: str(out_path)}
+    places: dict[str, JsonValue] = {OUT: str(out_path), WORK: str(work)}
+    return {**values, "width": request.width, "height": request.height, **places}
 
 
 def _fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
     for item in items:
         if isinstance(item, str):
-            yield fill(item, values)
-        elif values.get(item.when):
-            yield from (fill(template, values) for template in item.args)
+            yield from fill_words(item, values)
+        elif _is_there(values.get(item.when)):
+            for template in item.args:
+                yield from fill_words(template, values)
+
+
+def _is_there(value: JsonValue) -> bool:
+    """Say whether there is something to give: 0 is."""
+    return bool(value) or (value == 0 and value is not False)
+
+
+def _texts_of(data: JsonValue) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from _texts_of(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _texts_of(value)
+
+
+def _fill_data(data: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
+    if isinstance(data, str):
+        return fill(data, values)
+    if isinstance(data, dict):
+        return {name: _fill_data(value, values) for name, value in data.items()}
+    return [_fill_data(value, values) for value in data] if isinstance(data, list) else data
 
 
 def _explain_status(finished: Finished) -> str:

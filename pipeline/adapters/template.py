@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OUT = "out"
 """Placeholder for the file to write."""
 
+WORK = "work"
+"""Placeholder for a folder of the run's own."""
+
 _SHOWN_BY = {"size": {"width", "height"}, "text": {"audio"}}
 """Parameters that also reach the program through other placeholders."""
 
@@ -59,6 +62,17 @@ def fill(template: str, values: Mapping[str, JsonValue]) -> str:
             f"the command needs {{{missing[0]}}} in {template!r}, and the request has no {missing[0]}"
         )
     return template.format(**{name: _word(values[name]) for name in placeholders(template)})
+
+
+def fill_words(template: str, values: Mapping[str, JsonValue]) -> list[str]:
+    """Put values in place of placeholders; a list that is all of a template gives a word an element.
+
+    >>> fill_words("{pads}", {"pads": [0, 10]}), fill_words("pads={pads}", {"pads": [0, 10]})
+    (['0', '10'], ['pads=[0, 10]'])
+    """
+    names = placeholders(template)
+    value = values.get(names[0]) if names and template == f"{{{names[0]}}}" else None
+    return [_word(item) for item in value] if isinstance(value, list) else [fill(template, values)]
 
 
 def check_heeded(request: GenerationRequest, used: Iterable[str]) -> None:
