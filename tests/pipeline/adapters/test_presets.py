@@ -14,7 +14,7 @@ from pipeline.adapters.presets import MuseTalk, Preset, SadTalker, Wav2Lip
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
 
-STAND_INS = Path(__file__).parent / "stand_ins"
+STAND_INS = Path(__file__).parents[2] / "stand_ins"
 PRESETS: dict[str, tuple[type[Preset], str, list[str]]] = {
     "wav2lip": (Wav2Lip, "inference.py", ["checkpoints/wav2lip_gan.pth"]),
     "sadtalker": (

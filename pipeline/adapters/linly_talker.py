@@ -1,0 +1,521 @@
+"""Linly-Talker as a generator, through the HTTP services that come with it, as they are.
+
+``api/talker_api.py`` (port 8003) makes the picture; ``api/tts_api.py`` (8001) may speak the text, else espeak-ng does;
+``api/llm_api.py`` (8002) may answer a question first. Read from https://github.com/Kedreamix/Linly-Talker at 6342071.
+
+What is done about their traps: one request at a time for all work on this machine, as they write to fixed names; the
+model is changed before anything is timed, and is always the one asked for; a sound that is no WAV is made one, since the
+service names it so whatever it is; an answer is a video only if it can be played, with sound.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from pipeline.adapters.http_service import HttpService
+from pipeline.errors import GenerationError, RequestError
+from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.request import (
+    FIRST_FRAME,
+    LOADED,
+    SAVED,
+    SPEECH,
+    GenerationRequest,
+    GenerationResult,
+    PlainData,
+    build_request,
+    check_files,
+)
+from pipeline.sound import iterate_sound, measure_sound, write_wav
+from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
+from pipeline.video import measure_video, new_video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.adapters.http_service import Note
+
+ANSWER = "answer"
+"""The language model has answered. ``detail``: ``text``."""
+SENT = "sent"
+"""Picture and sound go to the talker."""
+ANSWERED = "answered"
+"""The talker begins to hand out the video."""
+
+_ADDRESS = r"^https?://[A-Za-z0-9.\-\[\]:]+/?$"
+_WAV2LIP_FPS = 25.0
+_NO_ANSWER = "your request has encountered an error"
+_FOR_A_SHELL = str.maketrans({'"': "”", "`": "’"})
+
+
+class LinlySettings(PlainData):
+    """Where the services are and what they shall load.
+
+    Attributes
+    ----------
+    talker : str
+        Address of ``api/talker_api.py``.
+    talker_method : str
+        Model that it loads.
+    tts : str or None
+        Address of ``api/tts_api.py``; None for espeak-ng.
+    tts_method : str
+        Model that it loads.
+    llm : str or None
+        Address of ``api/llm_api.py``; None where no questions are asked.
+    llm_model : str or None
+        Model that it loads; None for what it has.
+    time_limit_s, stall_limit_s : float
+        Seconds for a request, and for silence. While it makes a video, the talker is silent.
+    version : str
+        Of the checkout that the services run from, for the results.
+    """
+
+    talker: str = Field(
+        default="http://127.0.0.1:8003",
+        pattern=_ADDRESS,
+        description="an address as in http://127.0.0.1:8003",
+    )
+    talker_method: Literal["SadTalker", "Wav2Lip", "Wav2Lipv2", "NeRFTalk"] = Field(
+        default="SadTalker",
+        description="SadTalker, Wav2Lip, Wav2Lipv2 or NeRFTalk; its service has no MuseTalk, which the generator "
+        "musetalk runs",
+    )
+    tts: str | None = Field(
+        default=None,
+        pattern=_ADDRESS,
+        description="an address as in http://127.0.0.1:8001, or nothing: espeak-ng",
+    )
+    tts_method: Literal["EdgeTTS", "PaddleTTS", "CosyVoice-SFT模式"] = Field(
+        default="EdgeTTS",
+        description="EdgeTTS, PaddleTTS or CosyVoice-SFT模式; those that clone a voice need a recording of it, for which a "
+        "request has no place",
+    )
+    llm: str | None = Field(
+        default=None, pattern=_ADDRESS, description="an address as in http://127.0.0.1:8002, or nothing"
+    )
+    llm_model: str | None = Field(default=None, min_length=1, description="a name as in Qwen, or nothing")
+    time_limit_s: float = Field(default=3600.0, gt=0, description="seconds, above 0")
+    stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")
+    version: str = Field(default="unknown", description="text")
+
+
+class _Options(PlainData):
+    """What every model understands."""
+
+    question: str | None = Field(
+        default=None, min_length=1, description="words to ask the language model; its answer is spoken"
+    )
+
+
+class _Wav2LipOptions(_Options):
+    """What Wav2Lip understands."""
+
+    batch_size: int = Field(default=4, ge=1, description="a whole number from 1")
+
+
+class _SadTalkerOptions(_Wav2LipOptions):
+    """What SadTalker understands."""
+
+    preprocess_type: Literal["crop", "resize", "full", "extcrop", "extfull"] = Field(
+        default="crop", description="crop, resize, full, extcrop or extfull"
+    )
+    is_still_mode: bool = Field(default=False, description="true or false")
+    enhancer: bool = Field(default=False, description="true or false")
+    size_of_image: Literal[256, 512] = Field(default=256, description="256 or 512")
+    pose_style: int = Field(default=0, ge=0, le=45, description="a whole number from 0 to 45")
+    exp_weight: float = Field(default=1.0, ge=0, description="a number from 0")
+    blink_every: bool = Field(default=True, description="true or false")
+
+
+class _Method(NamedTuple):
+    """A model of the talker: its options, its frame rate where that is its own, and whether it takes a portrait."""
+
+    options: type[_Options]
+    fps: float | None
+    takes_image: bool
+
+
+_METHODS = {
+    "SadTalker": _Method(_SadTalkerOptions, None, takes_image=True),
+    "Wav2Lip": _Method(_Wav2LipOptions, _WAV2LIP_FPS, takes_image=True),
+    "Wav2Lipv2": _Method(_Wav2LipOptions, _WAV2LIP_FPS, takes_image=True),
+    "NeRFTalk": _Method(_Options, _WAV2LIP_FPS, takes_image=False),
+}
+_SADTALKER_FPS = 30.0
+"""Default of the service."""
+
+_VOICES = {
+    "EdgeTTS": {
+        "cmn": "zh-CN-XiaoxiaoNeural",
+        "de": "de-DE-KatjaNeural",
+        "en": "en-US-AriaNeural",
+        "es": "es-ES-ElviraNeural",
+        "fr": "fr-FR-DeniseNeural",
+        "ja": "ja-JP-NanamiNeural",
+        "ko": "ko-KR-SunHiNeural",
+        "yue": "zh-HK-HiuMaanNeural",
+    },
+    "PaddleTTS": {"cmn": "female", "en": "female"},
+    "CosyVoice-SFT模式": {"cmn": "中文女", "en": "英文女", "ja": "日语男", "ko": "韩语女", "yue": "粤语女"},
+}
+"""Method, then language to its first voice."""
+_EDGE_VOICE = re.compile(r"[a-z]{2,3}-[A-Za-z]+(-[A-Za-z]+)*Neural")
+
+_NO_PICTURE = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8ffff3f0005fe02fe"
+    "dccc59e70000000049454e44ae426082"
+)
+"""One white pixel, for the model that must be sent a picture and looks at none."""
+
+
+class LinlyTalker(Generator):
+    """Makes talking videos by a Linly-Talker that runs already.
+
+    Parameters
+    ----------
+    **settings
+        See `LinlySettings`.
+
+    Raises
+    ------
+    RequestError
+        If the settings make no sense.
+    """
+
+    name = "linly_talker"
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = LinlySettings.read(settings, "setting")
+        self.version = self._settings.version
+        self._method = _METHODS[self._settings.talker_method]
+        self._talker = self._service(self._settings.talker)
+        self._tts = self._service(self._settings.tts) if self._settings.tts else None
+        self._llm = self._service(self._settings.llm) if self._settings.llm else None
+        self._load_s: float | None = None
+
+    def describe(self) -> Description:
+        """Say what it is and what it heeds."""
+        speaker = self._settings.tts_method if self._tts is not None else "espeak-ng"
+        parameters = {
+            "audio": "what is spoken",
+            "text": f"what is spoken, by {speaker}",
+            "language": "of the text",
+            "voice": f"for the text, of {speaker}",
+        }
+        if self._method.takes_image:
+            parameters["image"] = "the portrait"
+        if self._method.fps is None:
+            parameters["fps"] = "frames a second, a whole number"
+        return Description(
+            name=self.name,
+            version=self.version,
+            summary=f"{self._settings.talker_method} of the Linly-Talker at {self._settings.talker}",
+            parameters=parameters,
+            options=self._method.options.model_json_schema(),
+            settings=LinlySettings.model_json_schema(),
+        )
+
+    def request(self, **parameters: Any) -> GenerationRequest:
+        """Build a request; the frame rate is the model's own where none is given."""
+        return build_request({"fps": self._method.fps or _SADTALKER_FPS, **parameters})
+
+    def check(self, request: GenerationRequest) -> None:
+        """Check files, sound, text, voice and options; nothing is asked of the services."""
+        self._check(request)
+        if request.audio is not None or (request.text is not None and self._tts is None):
+            check_sound(request)
+
+    def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
+        """Say what would be asked of which service; the talker's request as a command line."""
+        self.check(request)
+        steps = [f"has {self._talker.address} load {self._settings.talker_method}, before the clock starts"]
+        question = request.options.get("question")
+        if self._llm is not None and question is not None:
+            steps.append(f"asks {self._llm.address}: {question}")
+        sound = request.audio
+        if sound is None:
+            speaker = self._tts.address if self._tts is not None else "espeak-ng"
+            sound = str(out_path.with_suffix(".wav").absolute())
+            steps.append(f"has {speaker} speak {request.text or 'the answer'!r} into {sound}")
+        fields = [f"{name}={value}" for name, value in self._fields(request).items()]
+        image = request.image or "one pixel"
+        fields += [f"source_image=@{image};type=image/jpeg", f"driven_audio=@{sound};type=audio/wav"]
+        argv = ["curl", "--fail-with-body", "--output", str(out_path.absolute())]
+        argv += [word for field in fields for word in ("--form", field)]
+        return Plan(steps=tuple(steps), argv=(*argv, f"{self._talker.address}/talker_response/"))
+
+    def load(self) -> None:
+        """Have the services load their models, each while nobody else uses it. A second call does nothing.
+
+        Raises
+        ------
+        GenerationError
+            ``unreachable``, ``wrong_service``, ``busy``, or what the service said.
+        """
+        if self._load_s is not None:
+            return
+        start_s = time.monotonic()
+        try:
+            for service, model, path in self._models():
+                with service.alone(self._settings.time_limit_s) as note:
+                    service.expect(path.replace("change_model", "response"))
+                    service.ask(path, params={"model_name": model})
+                    note.write(path, model)
+        except GenerationError:
+            self.close()
+            raise
+        self._load_s = time.monotonic() - start_s
+
+    def close(self) -> None:
+        """Let the connections go; what the services have loaded stays there."""
+        for service in self._services():
+            service.close()
+        self._load_s = None
+
+    def generate(
+        self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
+    ) -> GenerationResult:
+        """Have the video made; see `Generator.generate`.
+
+        The clock starts when the services are free and have the right models. The first frame is there with the last.
+        """
+        self._check(request)
+        self.load()
+        with ExitStack() as stack:
+            notes: dict[str, Note] = {}
+            for service in self._services():
+                if service.key not in notes:
+                    notes[service.key] = stack.enter_context(service.alone(self._settings.time_limit_s))
+                self._make_ready(service, notes[service.key])
+            timeline = Timeline(on_event)
+            timeline.mark(LOADED, load_s=self._load_s)
+            with new_video(out_path) as part:
+                sound = self._sound(request, part.parent, timeline)
+                timeline.mark(SPEECH, duration_s=sound.duration_s)
+                self._talk(request, sound.path, part, timeline)
+                facts = _measure(part, self._talker.address)
+        timeline.mark(FIRST_FRAME, at_end=True)
+        timeline.mark(SAVED)
+        return GenerationResult(
+            generator=self.name,
+            version=self.version,
+            request=request,
+            video=str(out_path),
+            events=timeline.events,
+            versions=sound.versions,
+            **asdict(facts),
+        )
+
+    def _service(self, address: str) -> HttpService:
+        limits = self._settings
+        return HttpService(address, time_limit_s=limits.time_limit_s, stall_limit_s=limits.stall_limit_s)
+
+    def _services(self) -> list[HttpService]:
+        """List those in use, in an order that is the same everywhere, so that no two wait for each other."""
+        services = [self._talker, self._tts, self._llm]
+        return sorted((service for service in services if service is not None), key=lambda one: one.key)
+
+    def _models(self) -> Iterator[tuple[HttpService, str, str]]:
+        """Give each service, the model that it shall load, and where to say so."""
+        yield self._talker, self._settings.talker_method, "/talker_change_model/"
+        if self._tts is not None:
+            yield self._tts, self._settings.tts_method, "/tts_change_model/"
+        if self._llm is not None and self._settings.llm_model is not None:
+            yield self._llm, self._settings.llm_model, "/llm_change_model/"
+
+    def _make_ready(self, service: HttpService, note: Note) -> None:
+        """Make sure that a service is free and has the right model, which others on this machine may have changed."""
+        paths = {
+            id(self._talker): "/talker_response/",
+            id(self._tts): "/tts_response/",
+            id(self._llm): "/llm_response/",
+        }
+        service.expect(paths[id(service)])
+        for one, model, path in self._models():
+            if one is service and model != note.read().get(path):
+                service.ask(path, params={"model_name": model})
+                note.write(path, model)
+
+    def _check(self, request: GenerationRequest) -> None:
+        check_files(request)
+        options = self._method.options.read(request.options, "option")
+        self._check_heeded(request)
+        self._check_picture(request)
+        self._check_words(request, options)
+        if not request.fps.is_integer():
+            raise RequestError(f"fps is {request.fps:g}, and the service takes whole numbers")
+
+    def _check_heeded(self, request: GenerationRequest) -> None:
+        """Refuse what would make no difference: two different requests must not give the same video."""
+        method = self._settings.talker_method
+        if self._method.fps is not None and request.fps != self._method.fps:
+            raise RequestError(
+                f"fps is {request.fps:g}, and {method} writes {self._method.fps:g} whatever is asked"
+            )
+        heeded = {*self.describe().parameters, "options", "fps"}
+        for name, field in GenerationRequest.model_fields.items():
+            value = getattr(request, name)
+            if name not in heeded and value != field.default:
+                raise RequestError(
+                    f"{name} is {value!r}, but {method} of Linly-Talker has no use for it: every value would give the same video"
+                )
+
+    def _check_picture(self, request: GenerationRequest) -> None:
+        if not self._method.takes_image:
+            return
+        if request.image is None:
+            raise RequestError("linly_talker needs an image: the portrait that shall speak")
+        import av  # noqa: PLC0415 - costs 0.1 s that importing this need not pay
+
+        try:
+            with av.open(request.image) as container:
+                container_name = container.format.name
+                next(container.decode(video=0))
+        except (av.error.FFmpegError, StopIteration, IndexError, OSError) as error:
+            raise RequestError(f"image {request.image!r} cannot be read as a picture: {error}") from None
+        if not container_name.endswith("_pipe") and container_name != "image2":
+            raise RequestError(
+                f"image {request.image!r} is a video ({container_name}), and the service takes pictures"
+            )
+
+    def _check_words(self, request: GenerationRequest, options: _Options) -> None:
+        """Check that there is something to say, and somebody to say it."""
+        given = [request.audio, request.text, options.question]
+        if sum(one is not None for one in given) != 1:
+            raise RequestError(
+                "give audio (a sound file), text (words to speak) or the option question (words to answer), one of them"
+            )
+        if options.question is not None and self._llm is None:
+            raise RequestError("there is a question, and no language model: give the setting llm")
+        if request.audio is None and self._tts is not None:
+            self._speech_fields(request, request.text or "an answer")
+
+    def _fields(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return the talker's form."""
+        options = self._method.options.read(request.options, "option").to_dict()
+        del options["question"]
+        return {**options, "talker_method": self._settings.talker_method, "fps": int(request.fps)}
+
+    def _speech_fields(self, request: GenerationRequest, text: str) -> dict[str, Any]:
+        """Return the speech service's form; refuse a language or a voice that it does not have."""
+        method = self._settings.tts_method
+        voices = _VOICES[method]
+        language = {"zh": "cmn"}.get(request.language.split("-")[0].lower(), request.language.lower())
+        if request.voice is None and language not in voices:
+            raise RequestError(
+                f"language is {request.language!r}, and no voice of {method} is known for it: give voice, or one of "
+                f"{', '.join(voices)}"
+            )
+        voice = request.voice or voices[language]
+        form: dict[str, Any] = {"tts_method": method}
+        if method == "EdgeTTS":
+            if _EDGE_VOICE.fullmatch(voice) is None:
+                raise RequestError(f"voice {voice!r} is no name of an EdgeTTS voice, as in en-US-AriaNeural")
+            text = text.translate(_FOR_A_SHELL)
+            if "$" in text or "\\" in text:
+                raise RequestError(
+                    "the text has a $ or a backslash, and the service hands it to a shell: write it in words"
+                )
+            form |= {"voice": voice, "rate": 0, "volume": 100, "pitch": 0}
+        elif method == "PaddleTTS":
+            if voice not in {"male", "female"}:
+                raise RequestError(f"voice is {voice!r}; allowed for PaddleTTS: male or female")
+            if language not in voices:
+                raise RequestError(f"language is {request.language!r}; allowed for PaddleTTS: cmn or en")
+            form |= {"lang": {"cmn": "zh"}.get(language, language), "male": voice == "male"}
+        else:
+            form |= {"sft_dropdown": voice, "cosyvoice_mode": "预训练音色"}
+        form["text"] = text
+        # The service answers with whatever has this name: with a name of its own, never with a former answer.
+        key = hashlib.sha256(repr(sorted(form.items())).encode()).hexdigest()[:16]
+        return {**form, "save_path": f"answer_{key}.wav"}
+
+    def _sound(self, request: GenerationRequest, folder: Path, timeline: Timeline) -> SpokenSound:
+        """Return the sound to speak, as a WAV file."""
+        text = request.text
+        question = request.options.get("question")
+        if self._llm is not None and question is not None:
+            text = _read_answer(
+                self._llm.ask("/llm_response/", json={"question": question}), self._llm.address
+            )
+            timeline.mark(ANSWER, text=text)
+        if text is None or self._tts is None:
+            spoken = request if text is None else request.model_copy(update={"text": text})
+            sound = prepare_sound(spoken, folder)
+        else:
+            path = folder / "speech.bin"
+            form = self._speech_fields(request, text)
+            self._tts.fetch("/tts_response/", path, on_answer=lambda: None, data=_form(form))
+            try:
+                duration_s = measure_sound(path).duration_s
+            except RequestError as error:
+                raise GenerationError(
+                    f"{self._tts.address} answered with no sound ({error}): {path.read_bytes()[:200]!r}",
+                    "bad_sound",
+                ) from None
+            sound = SpokenSound(path, duration_s, (), {})
+        return _as_wav(sound, folder)
+
+    def _talk(self, request: GenerationRequest, sound: Path, part: Path, timeline: Timeline) -> None:
+        picture = Path(request.image).read_bytes() if request.image is not None else _NO_PICTURE
+        timeline.mark(SENT)
+        with sound.open("rb") as file:
+            self._talker.fetch(
+                "/talker_response/",
+                part,
+                on_answer=lambda: timeline.mark(ANSWERED),
+                data=_form(self._fields(request)),
+                files={
+                    "source_image": ("face.jpg", picture, "image/jpeg"),
+                    "driven_audio": ("speech.wav", file, "audio/wav"),
+                },
+            )
+
+
+def _measure(part: Path, address: str) -> Any:
+    """Measure what the talker answered, whatever it called it."""
+    try:
+        return measure_video(part, sound_expected=True)
+    except GenerationError as error:
+        start = part.read_bytes()[:80] if part.is_file() else b""
+        said = f"; it begins with {start!r}" if start.lstrip()[:1] in {b"<", b"{"} else ""
+        raise GenerationError(
+            f"{address} answered as if all were well, but {error}{said}", error.kind
+        ) from None
+
+
+def _read_answer(answer: dict[str, Any], address: str) -> str:
+    text = answer.get("answer")
+    if not isinstance(text, str) or not any(character.isalnum() for character in text):
+        raise GenerationError(f"{address} gave no answer that can be spoken: {answer!r}", "bad_answer")
+    if _NO_ANSWER in text:
+        raise GenerationError(f"{address} failed and put it so: {text!r}", "bad_answer")
+    return text
+
+
+def _as_wav(sound: SpokenSound, folder: Path) -> SpokenSound:
+    """Return it as it is if it is WAV; else decoded, mono, at its own rate."""
+    import av  # noqa: PLC0415 - as above
+
+    with av.open(str(sound.path)) as container:
+        if container.format.name == "wav":
+            return sound
+        rate_hz = container.streams.audio[0].rate
+    pieces = list(iterate_sound(sound.path, rate_hz))
+    path = folder / "speech.wav"
+    write_wav(path, np.round(np.concatenate(pieces).clip(-1, 1) * 32767).astype(np.int16), rate_hz)
+    return replace(sound, path=path)
+
+
+def _form(fields: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in fields.items()}

@@ -1,0 +1,458 @@
+"""The Linly-Talker driver with a server that stands in for its services."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import numpy as np
+import pytest
+
+from pipeline.adapters.linly_talker import LinlyTalker
+from pipeline.errors import GenerationError, RequestError
+from pipeline.testing import GeneratorContract
+
+if TYPE_CHECKING:
+    from pipeline.request import GenerationResult
+
+STAND_IN = Path(__file__).parents[2] / "stand_ins" / "linly_talker.py"
+
+
+@dataclass
+class Services:
+    """The stand-in: how it shall fail, and what it was asked."""
+
+    address: str
+
+    def fail(self, mode: str) -> None:
+        """Choose how."""
+        httpx2.post(f"{self.address}/stand_in", params={"mode": mode}).raise_for_status()
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All that it tells."""
+        return dict(httpx2.get(f"{self.address}/stand_in").json())
+
+    @property
+    def asked(self) -> list[dict[str, Any]]:
+        """Forms and models, in order."""
+        return list(self.told["asked"])
+
+
+@pytest.fixture
+def services(
+    video: Path, silent_film: Path, mp3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Services]:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / "server"
+    folder.mkdir()
+    argv = [sys.executable, "-S", "-E", str(STAND_IN), *map(str, (video, silent_film, mp3, folder))]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield Services(f"http://127.0.0.1:{process.stdout.readline().strip()}")
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def mp3(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a second of tone as MP3, what EdgeTTS writes whatever the file is called."""
+    import av
+
+    path = tmp_path_factory.mktemp("media") / "speech.mp3"
+    with av.open(str(path), "w", format="mp3") as container:
+        track = container.add_stream("libmp3lame", rate=24000, layout="mono")
+        samples = 0.5 * np.sin(2 * np.pi * 440 * np.arange(24000) / 24000).astype(np.float32)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = 24000, 0
+        container.mux(track.encode(frame))
+        container.mux(track.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a picture."""
+    import cv2
+
+    path = tmp_path_factory.mktemp("media") / "face.png"
+    cv2.imwrite(str(path), np.full((64, 64, 3), 128, np.uint8))
+    return path
+
+
+@pytest.fixture
+def parameters(face: Path, spoken: Path) -> dict[str, Any]:
+    return {"image": str(face), "audio": str(spoken)}
+
+
+Make = Callable[..., "GenerationResult"]
+
+
+@pytest.fixture
+def make(services: Services, parameters: dict[str, Any], tmp_path: Path) -> Make:
+    """Give a function that makes a video by a driver with these settings and changed parameters."""
+
+    def run(settings: dict[str, Any] | None = None, **changes: Any) -> GenerationResult:
+        with LinlyTalker(talker=services.address, **(settings or {})) as generator:
+            return generator.generate(generator.request(**{**parameters, **changes}), tmp_path / "out.mp4")
+
+    return run
+
+
+class TestLinlyTalker(GeneratorContract):
+    """Keeps the contract of all generators."""
+
+    @pytest.fixture
+    def generator(self, services: Services) -> LinlyTalker:
+        """Give the driver."""
+        return LinlyTalker(talker=services.address)
+
+
+def test_the_talker_gets_picture_sound_and_form(make: Make, services: Services) -> None:
+    options = {"size_of_image": 512, "preprocess_type": "full", "is_still_mode": True, "pose_style": 7}
+    result = make(options=options, fps=25)
+    change, talk = services.asked
+    assert change == {"model": "SadTalker"}
+    assert talk == {
+        "batch_size": "4",
+        "preprocess_type": "full",
+        "is_still_mode": "True",
+        "enhancer": "False",
+        "size_of_image": "512",
+        "pose_style": "7",
+        "exp_weight": "1.0",
+        "blink_every": "True",
+        "talker_method": "SadTalker",
+        "fps": "25",
+        "sound_starts": "RIFF",
+    }
+    assert [event.name for event in result.events] == [
+        "loaded",
+        "speech",
+        "sent",
+        "answered",
+        "first_frame",
+        "saved",
+    ]
+    assert result.events[0].detail["load_s"] > 0
+    assert result.events[1].detail == {"duration_s": 2.0}
+    assert result.events[4].detail == {"at_end": True}
+
+
+def test_its_frame_rate_is_the_service_s_own_unless_given(make: Make, services: Services) -> None:
+    make()
+    make({"talker_method": "Wav2Lip"})
+    assert [asked["fps"] for asked in services.asked if "fps" in asked] == ["30", "25"]
+
+
+def test_a_sound_that_is_no_wav_is_made_one(
+    make: Make, services: Services, mp3: Path, tmp_path: Path
+) -> None:
+    misnamed = tmp_path / "called.wav"
+    misnamed.write_bytes(mp3.read_bytes())
+    result = make(audio=str(misnamed))
+    assert services.asked[-1]["sound_starts"] == "RIFF"
+    assert result.request.audio == str(misnamed)
+
+
+def test_text_is_spoken_here_unless_there_is_a_service(make: Make, services: Services) -> None:
+    result = make(audio=None, text="Good morning")
+    assert result.versions == {"espeak-ng": "1.52.0"}
+    assert [asked.get("text") for asked in services.asked] == [None, None]
+
+
+def test_text_by_the_speech_service(make: Make, services: Services) -> None:
+    result = make({"tts": services.address}, audio=None, text='Say "hello"')
+    said = services.asked[-2]
+    assert (said["rate"], said["volume"], said["pitch"]) == ("0", "100", "0")
+    assert (said["voice"], said["tts_method"]) == ("en-US-AriaNeural", "EdgeTTS")
+    assert said["text"] == "Say ”hello”"  # the service puts it between double quotes of a shell
+    assert services.asked[-1]["sound_starts"] == "RIFF"
+    assert 0.9 < result.events[1].detail["duration_s"] < 1.2  # of the tone, less what MP3 adds
+    assert services.told["models"] == {"talker": "SadTalker", "tts": "EdgeTTS", "llm": "直接回复"}
+
+
+def test_the_other_voices(make: Make, services: Services) -> None:
+    make({"tts": services.address, "tts_method": "PaddleTTS"}, audio=None, text="你好", language="cmn")
+    make(
+        {"tts": services.address, "tts_method": "CosyVoice-SFT模式"}, audio=None, text="你好", language="cmn"
+    )
+    said = [asked for asked in services.asked if "text" in asked]
+    assert [(one.get("lang"), one.get("male"), one.get("sft_dropdown")) for one in said] == [
+        ("zh", "False", None),
+        (None, None, "中文女"),
+    ]
+
+
+def test_a_question_is_answered_spoken_and_shown(make: Make, services: Services) -> None:
+    settings = {"llm": services.address, "tts": services.address, "llm_model": "Qwen"}
+    result = make(settings, audio=None, options={"question": "What is new?"})
+    assert services.told["models"]["llm"] == "Qwen"
+    names = [event.name for event in result.events]
+    assert names == ["loaded", "answer", "speech", "sent", "answered", "first_frame", "saved"]
+    assert result.events[1].detail == {"text": 'You said "What is new?"'}
+    assert services.asked[-2]["text"] == "You said ”What is new?”"
+
+
+def test_an_answer_of_the_speech_service_is_never_a_former_one(make: Make, services: Services) -> None:
+    make({"tts": services.address}, audio=None, text="One")
+    services.fail("tts offline")
+    with pytest.raises(GenerationError, match="answered 500: 处理TTS请求失败"):
+        make({"tts": services.address}, audio=None, text="Two")
+
+
+def test_models_are_loaded_once_and_again_when_somebody_changed_them(
+    services: Services, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    with LinlyTalker(talker=services.address) as first:
+        first.load()
+        with LinlyTalker(talker=services.address, talker_method="Wav2Lip") as second:
+            second.generate(second.request(**parameters), tmp_path / "b.mp4")
+        result = first.generate(first.request(**parameters), tmp_path / "a.mp4")
+    models = [asked["model"] for asked in services.asked if "model" in asked]
+    assert models == ["SadTalker", "Wav2Lip", "SadTalker"]
+    assert result.events[0].name == "loaded"
+
+
+def run_together(generators: list[LinlyTalker], parameters: dict[str, Any], folder: Path) -> list[Exception]:
+    errors: list[Exception] = []
+
+    def work(place: int, generator: LinlyTalker) -> None:
+        try:
+            for turn in range(3):
+                generator.generate(generator.request(**parameters), folder / f"{place}-{turn}.mp4")
+        except GenerationError as error:
+            errors.append(error)
+
+    threads = [
+        threading.Thread(target=work, args=(place, generator)) for place, generator in enumerate(generators)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return errors
+
+
+def test_two_at_once_never_meet_in_the_service(
+    services: Services, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    port = services.address.rpartition(":")[2]
+    addresses = [services.address, f"http://localhost:{port}", f"{services.address}/"]
+    generators = [LinlyTalker(talker=address) for address in addresses]
+    assert run_together(generators, parameters, tmp_path) == []
+    assert services.told["n_met"] == 0
+    for generator in generators:
+        generator.close()
+
+
+def test_without_the_lock_they_would_meet(
+    services: Services, parameters: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.adapters.http_service._try_lock", lambda _handle: True)
+    generators = [LinlyTalker(talker=services.address) for _ in range(3)]
+    run_together(generators, parameters, tmp_path)
+    assert services.told["n_met"] > 0
+    for generator in generators:
+        generator.close()
+
+
+def test_another_process_waits_for_its_turn(services: Services, make: Make, tmp_path: Path) -> None:
+    hold = (
+        "import sys, tempfile, time; tempfile.tempdir = sys.argv[2]\n"
+        "from pipeline.adapters.http_service import HttpService\n"
+        "with HttpService(sys.argv[1], time_limit_s=9, stall_limit_s=9).alone(9):\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    argv = [sys.executable, "-c", hold, services.address, str(tmp_path)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(GenerationError, match="in use by other work on this machine for more than"):
+            make({"time_limit_s": 0.5})
+        assert services.asked == []
+        other.kill()  # the lock goes with it
+        other.wait()
+        make()
+
+
+FAILURES = {
+    "500": ("server_error", "talker_response/ answered 500: Video generation failed"),
+    "no face": ("no_face", "No face is detected"),
+    "out of memory": ("out_of_memory", "CUDA out of memory"),
+    "lost": ("server_error", "Video file not found"),
+    "no model": ("out_of_memory", "talker_change_model/ answered 500: Failed to load SadTalker"),
+    "silent": ("bad_output", "as if all were well, but .*no sound, and sound was asked for"),
+    "html": ("bad_output", "as if all were well, but .*it begins with b'<html><title>504 Gateway"),
+    "empty": ("no_output", "nothing was written into it"),
+    "cut off": ("broken_off", "broke off"),
+    "stalls": ("stalled", "was silent for 0.5 s and was given up; it may still be at work"),
+    "hangs": ("stalled", "was silent for 0.5 s"),
+    "other service": ("wrong_service", "is no such service: it offers no /talker_response/"),
+}
+
+
+@pytest.mark.parametrize(("mode", "kind", "message"), [(mode, *rest) for mode, rest in FAILURES.items()])
+def test_every_failure_is_a_clear_error_and_the_old_video_stays(
+    *, mode: str, kind: str, message: str, services: Services, make: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "out.mp4").write_bytes(b"old")
+    before = set(tmp_path.iterdir())
+    services.fail(mode)
+    with pytest.raises(GenerationError, match=f"(?s){message}") as caught:
+        make({"stall_limit_s": 0.5})
+    assert caught.value.kind == kind
+    assert (tmp_path / "out.mp4").read_bytes() == b"old"
+    assert {path for path in tmp_path.iterdir() if path.suffix != ".lock"} == before
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "message"),
+    [
+        ("tts html", "bad_sound", "answered with no sound .*<html>502"),
+        ("tts offline", "server_error", "answered 500: 处理TTS请求失败"),
+        ("llm truncated", "bad_answer", "answered no whole JSON"),
+        ("llm failed", "bad_answer", "failed and put it so"),
+        ("llm empty", "bad_answer", "gave no answer that can be spoken"),
+    ],
+)
+def test_failures_of_the_stages_before(
+    mode: str, kind: str, message: str, services: Services, make: Make
+) -> None:
+    services.fail(mode)
+    settings = {"llm": services.address, "tts": services.address}
+    with pytest.raises(GenerationError, match=f"(?s){message}") as caught:
+        make(settings, audio=None, options={"question": "What is new?"})
+    assert caught.value.kind == kind
+
+
+def test_an_answer_that_drips_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(0, 10**6, 100))
+    monkeypatch.setattr("pipeline.adapters.http_service.time.monotonic", lambda: next(moments))
+    with pytest.raises(GenerationError, match="had not finished its answer after 150 s") as caught:
+        make({"time_limit_s": 150})
+    assert caught.value.kind == "timed_out"
+
+
+def test_a_service_that_is_at_work_for_somebody_else(
+    services: Services, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.adapters.http_service._IDLE_LIMIT_S", 0.3)
+    services.fail("busy")
+    with pytest.raises(GenerationError, match="takes a connection and says nothing for") as caught:
+        make()
+    assert caught.value.kind == "busy"
+
+
+def test_nobody_there(parameters: dict[str, Any], tmp_path: Path) -> None:
+    generator = LinlyTalker(talker="http://127.0.0.1:9")
+    generator.check(generator.request(**parameters))  # which asks nobody
+    with pytest.raises(
+        GenerationError, match=r"nothing answers at http://127.0.0.1:9 .*start the service"
+    ) as caught:
+        generator.generate(generator.request(**parameters), tmp_path / "out.mp4")
+    assert caught.value.kind == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"talker_method": "MuseTalk"},
+            "talker_method is 'MuseTalk'; .*no MuseTalk, which the generator musetalk runs",
+        ),
+        ({"tts_method": "GPT-SoVITS克隆声音"}, "tts_method is .*need a recording"),
+        ({"talker": "127.0.0.1:8003"}, "talker is '127.0.0.1:8003'; allowed: an address as in http://"),
+        ({"stall_limit_s": 0}, "stall_limit_s is 0; allowed: seconds, above 0"),
+        ({"talker_methods": "SadTalker"}, "no setting 'talker_methods'; did you mean 'talker_method'"),
+    ],
+)
+def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        LinlyTalker(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "message"),
+    [
+        ({}, {"sample_steps": 3}, "sample_steps is 3, but SadTalker of Linly-Talker has no use for it"),
+        ({}, {"sample_guide_scale": 2.0}, "sample_guide_scale is 2.0"),
+        ({}, {"size": "512*512"}, "size is '512"),
+        ({}, {"base_seed": 7}, "base_seed is 7"),
+        ({}, {"prompt": "smiling"}, "prompt is 'smiling'"),
+        ({}, {"fps": 29.97}, "takes whole numbers"),
+        ({}, {"options": {"size_of_image": 384}}, "size_of_image is 384; allowed: 256 or 512"),
+        ({}, {"options": {"preprocess_type": "none"}}, "preprocess_type is 'none'; allowed: crop, resize"),
+        ({}, {"image": None}, "needs an image"),
+        ({}, {"audio": None}, "give audio .*, text .* or the option question"),
+        ({}, {"options": {"question": "Why?"}}, "give audio .* one of them"),
+        ({}, {"audio": None, "options": {"question": "Why?"}}, "no language model: give the setting llm"),
+        ({"talker_method": "Wav2Lip"}, {"fps": 30}, "fps is 30, and Wav2Lip writes 25 whatever is asked"),
+        ({"talker_method": "Wav2Lip"}, {"options": {"size_of_image": 256}}, "no option 'size_of_image'"),
+        ({"talker_method": "NeRFTalk"}, {}, "image is .*NeRFTalk of Linly-Talker has no use for it"),
+        (
+            {"tts": "http://127.0.0.1:1"},
+            {"audio": None, "text": "Hej", "language": "sv"},
+            "give voice, or one of",
+        ),
+        (
+            {"tts": "http://127.0.0.1:1"},
+            {"audio": None, "text": "Hi", "voice": "x; rm"},
+            "no name of an EdgeTTS voice",
+        ),
+        ({"tts": "http://127.0.0.1:1"}, {"audio": None, "text": "It costs $HOME"}, "hands it to a shell"),
+        (
+            {"tts": "http://127.0.0.1:1", "tts_method": "PaddleTTS"},
+            {"audio": None, "text": "Hi", "voice": "Anna"},
+            "voice is 'Anna'; allowed for PaddleTTS",
+        ),
+    ],
+)
+def test_what_it_cannot_do_is_refused_before_it_starts(
+    settings: dict[str, Any],
+    changes: dict[str, Any],
+    message: str,
+    parameters: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    generator = LinlyTalker(talker="http://127.0.0.1:9", **settings)
+    request = generator.request(**{**parameters, **changes})
+    with pytest.raises(RequestError, match=message):
+        generator.check(request)
+    with pytest.raises(RequestError, match=message):
+        generator.generate(request, tmp_path / "out.mp4")
+
+
+def test_pictures_are_known_by_their_content(video: Path, spoken: Path, tmp_path: Path) -> None:
+    generator = LinlyTalker()
+    misnamed = tmp_path / "face.png"
+    misnamed.write_bytes(video.read_bytes())
+    with pytest.raises(RequestError, match=r"face.png' is a video \(mov,mp4"):
+        generator.check(generator.request(image=str(misnamed), audio=str(spoken)))
+    misnamed.write_text("<html>not found</html>")
+    with pytest.raises(RequestError, match=r"face.png' cannot be read as a picture"):
+        generator.check(generator.request(image=str(misnamed), audio=str(spoken)))
+
+
+def test_nerf_is_sent_a_picture_that_it_does_not_look_at(make: Make, services: Services) -> None:
+    make({"talker_method": "NeRFTalk"}, image=None)
+    assert services.asked[-1]["talker_method"] == "NeRFTalk"
+
+
+def test_the_plan_pasted_into_a_shell_makes_the_same_video(
+    services: Services, parameters: dict[str, Any], make: Make, video: Path, tmp_path: Path
+) -> None:
+    make()  # the service has its model
+    generator = LinlyTalker(talker=services.address)
+    out = tmp_path / "by hand.mp4"
+    plan = generator.dry_run(generator.request(**parameters), out)
+    assert plan.steps[0].startswith(f"has {services.address} load SadTalker")
+    subprocess.run(["/bin/sh", "-c", f"{plan.text()} --silent"], check=True)
+    assert out.read_bytes() == video.read_bytes()
+    by_hand, by_driver = services.asked[-1], services.asked[-2]
+    assert by_hand == by_driver
