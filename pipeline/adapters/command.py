@@ -249,7 +249,7 @@ class Command(Generator):
     def _program(self, request: GenerationRequest, sound: SpokenSound | None, out_path: Path) -> _Program:
         values = _values(request, sound, out_path)
         environment = {name: fill(text, values) for name, text in self._settings.environment.items()}
-        argv = tuple(_fill_all(self._settings.argv, values))
+        argv = tuple(fill_all(self._settings.argv, values))
         folder = Path(self._settings.folder or ".")
         bare = Path(argv[0]).name == argv[0]
         if shutil.which(argv[0] if bare else folder / argv[0], path=environment.get("PATH")) is None:
@@ -335,7 +335,8 @@ def _values(request: GenerationRequest, sound: SpokenSound | None, out_path: Pat
     return {**values, "width": request.width, "height": request.height, OUT: str(out_path)}
 
 
-def _fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
+def fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Yield the words of a command line, templates filled; optional ones only where their value is there."""
     for item in items:
         if isinstance(item, str):
             yield fill(item, values)
