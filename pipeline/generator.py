@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pydantic import Field, JsonValue
@@ -20,6 +20,8 @@ from pipeline.request import Event, GenerationRequest, GenerationResult, PlainDa
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+    from pipeline.diagnosis import Finding
 
 OnEvent = Callable[[Event], None]
 """Called for each event as it happens, in the thread that makes the video."""
@@ -113,6 +115,17 @@ class Generator(Protocol):
     def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
         """Return exactly what `generate` would run. Checks the request, runs and writes nothing."""
         ...
+
+    def diagnose(self) -> Sequence[Finding]:
+        """Look for what would stop it on this machine; optional, changes nothing and needs nothing loaded.
+
+        Returns
+        -------
+        sequence of Finding
+            What was looked at, also where it is fine (see `pipeline.diagnosis`); empty for a generator with nothing
+            of its own to check.
+        """
+        return ()
 
     def load(self) -> None:
         """Read the models. A second call does nothing."""

@@ -57,6 +57,7 @@ def run_program(
     *,
     on_line: Callable[[str], None] | None = None,
     time_limit_s: float | None = None,
+    stall_limit_s: float | None = None,
     folder: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
     grace_s: float = 5.0,
@@ -73,6 +74,8 @@ def run_program(
         comes in pieces of 8192 characters.
     time_limit_s : float, optional
         Seconds after which it is ended.
+    stall_limit_s : float, optional
+        Seconds without any output after which it is ended.
     folder : path, optional
         Working folder.
     environment : mapping, optional
@@ -85,7 +88,7 @@ def run_program(
     RequestError
         If it cannot be started.
     GenerationError
-        ``timed_out``, or ``left_processes`` if it ended and its children did not within ``grace_s``.
+        ``timed_out``, ``stalled``, or ``left_processes`` if it ended and its children did not within ``grace_s``.
     """
     token = uuid.uuid4().hex
     output, program_end = os.pipe()
@@ -106,11 +109,13 @@ def run_program(
         os.close(program_end)
     lines = _Lines(on_line)
     try:
-        if not _follow(process, output, lines, time_limit_s):
-            raise GenerationError(
-                f"{argv[0]!r} did not end within {time_limit_s:g} s and was ended; {quote(lines.tail)}",
-                "timed_out",
-            )
+        limit = _follow(process, output, lines, time_limit_s, stall_limit_s)
+        if limit is not None:
+            did = {
+                "timed_out": f"did not end within {time_limit_s or 0:g} s",
+                "stalled": f"was silent for {stall_limit_s or 0:g} s",
+            }[limit]
+            raise GenerationError(f"{argv[0]!r} {did} and was ended; {quote(lines.tail)}", limit)
         left = _wait_for(process.pid, token, grace_s)
     finally:
         end_processes(lambda: _members(process.pid, token), grace_s)
@@ -186,26 +191,42 @@ class _Lines:
         return tuple(self._tail)
 
 
-def _follow(process: subprocess.Popen[bytes], output: int, lines: _Lines, time_limit_s: float | None) -> bool:
+def _follow(
+    process: subprocess.Popen[bytes],
+    output: int,
+    lines: _Lines,
+    time_limit_s: float | None,
+    stall_limit_s: float | None,
+) -> str | None:
     """Pass on output until the program itself ends, whoever else still holds its output open.
 
-    Return whether it ended in time.
+    Return the limit that it ran into, ``timed_out`` or ``stalled``; None if it ended before.
     """
     os.set_blocking(output, False)
-    limit = math.inf if time_limit_s is None else time.monotonic() + time_limit_s
+    heard_s = time.monotonic()
+    end_s = math.inf if time_limit_s is None else heard_s + time_limit_s
+    patience_s = math.inf if stall_limit_s is None else stall_limit_s
+    limit = None
     with selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)
         ended = False
-        while not ended and time.monotonic() < limit:
+        while not ended and limit is None:
             ended = process.poll() is not None
             if selector.get_map():
-                if selector.select(0 if ended else _POLL_S) and not _pass_on(output, lines):
-                    selector.unregister(output)
+                if selector.select(0 if ended else _POLL_S):
+                    heard_s = time.monotonic()
+                    if not _pass_on(output, lines):
+                        selector.unregister(output)
             elif not ended:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_POLL_S)
+            now_s = time.monotonic()
+            if not ended and now_s >= end_s:
+                limit = "timed_out"
+            elif not ended and now_s - heard_s >= patience_s:
+                limit = "stalled"
     lines.feed(b"")
-    return ended
+    return limit
 
 
 def _pass_on(output: int, lines: _Lines) -> bool:

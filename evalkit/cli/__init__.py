@@ -11,6 +11,7 @@ import evalkit
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
+    "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator on this machine."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
     "report": ("evalkit.cli.report:report", "Write the report of a sweep again."),

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit import registry
+from evalkit.cli.settings import read_pairs, read_settings
 from evalkit.errors import EvalkitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from click import Context, Parameter
 
 _FILE = click.Path(path_type=Path)
 
@@ -31,36 +30,6 @@ class _Refused(click.ClickException):
     """A request that cannot be carried out, told without a lesson on usage."""
 
     exit_code = 2
-
-
-def _read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` pairs; a value is YAML, so numbers are numbers."""
-    import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
-
-    values = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise click.BadParameter(f"the value of {pair!r} is no YAML: {error}") from error
-    return values
-
-
-def _read_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
-    import yaml  # noqa: PLC0415 - as above
-
-    if path is None:
-        return {}
-    try:
-        settings = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise click.BadParameter(f"{path} cannot be read: {error}") from error
-    if not isinstance(settings, dict):
-        raise click.BadParameter(f"{path} is no mapping of setting names to values")
-    return settings
 
 
 @click.command(context_settings={"show_default": False})
@@ -88,11 +57,11 @@ def _read_settings(_context: Context, _parameter: Parameter, path: Path | None) 
 )
 @click.option("--offload_model", is_flag=True, default=None, help="Keep only the working part on the GPU.")
 @click.option(
-    "--option", "options", multiple=True, callback=_read_pairs, help="NAME=VALUE for this generator only."
+    "--option", "options", multiple=True, callback=read_pairs, help="NAME=VALUE for this generator only."
 )
-@click.option("--settings", type=_FILE, callback=_read_settings, help="YAML file that sets the generator up.")
+@click.option("--settings", type=_FILE, callback=read_settings, help="YAML file that sets the generator up.")
 @click.option(
-    "--set", "changes", multiple=True, callback=_read_pairs, help="NAME=VALUE, one of those settings."
+    "--set", "changes", multiple=True, callback=read_pairs, help="NAME=VALUE, one of those settings."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the video if it is there.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be run.")

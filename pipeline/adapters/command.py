@@ -310,7 +310,7 @@ class Command(Generator):
                 copies[copy] = Path(str(given))
                 values[parameter] = copy if in_work else str(work / copy)
         environment = {name: fill(text, values) for name, text in settings.environment.items()}
-        argv = tuple(_fill_all(settings.argv, values))
+        argv = tuple(fill_all(settings.argv, values))
         bare = Path(argv[0]).name == argv[0]
         start = Path(folder or ".")
         if shutil.which(argv[0] if bare else start / argv[0], path=environment.get("PATH")) is None:
@@ -410,7 +410,8 @@ def _values(
     return {**values, "width": request.width, "height": request.height, **places}
 
 
-def _fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
+def fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Yield the words of a command line, templates filled; optional ones only where their value is there."""
     for item in items:
         if isinstance(item, str):
             yield from fill_words(item, values)

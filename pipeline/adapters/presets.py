@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from pipeline.adapters.command import Command
+from pipeline.diagnosis import is_lfs_pointer
 from pipeline.errors import RequestError
 from pipeline.request import GenerationRequest, PlainData
 
@@ -32,7 +33,6 @@ _FAILURES: dict[str, JsonValue] = {
     "out_of_memory": r"(?i)out of memory|OutOfMemoryError|Image too big to run face detection on GPU",
     "bad_weights": r"invalid load key|PytorchStreamReader failed",
 }
-_LFS_POINTER = b"version https://git-lfs"
 
 
 class PresetSettings(PlainData):
@@ -342,8 +342,7 @@ def _literal(text: str) -> str:
 def _check_weights(setting: str, path: Path) -> None:
     if not path.is_file():
         raise RequestError(f"setting {setting}: there is no file {path}")
-    with path.open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise RequestError(
-                f"{path} is a git-lfs pointer in place of the file: run git lfs pull where it came from"
-            )
+    if is_lfs_pointer(path):
+        raise RequestError(
+            f"{path} is a git-lfs pointer in place of the file: run git lfs pull where it came from"
+        )

@@ -200,3 +200,27 @@ def test_no_file_stays_open(program: Program) -> None:
     with pytest.raises(RequestError):
         run_program(["no-such-program-anywhere"])
     assert psutil.Process().num_fds() == before
+
+
+def test_a_program_that_falls_silent_is_ended_with_its_children(program: Program, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    argv = program(f"""
+        print("first words", flush=True)
+        child = subprocess.Popen({SLEEPER})
+        open({str(pids)!r}, "w").write(str(child.pid))
+        time.sleep(600)
+    """)
+    with pytest.raises(
+        GenerationError, match=r"was silent for 0\.5 s and was ended.*\n  first words"
+    ) as failure:
+        run_program(argv, stall_limit_s=0.5, grace_s=0.2)
+    assert failure.value.kind == "stalled"
+    assert not is_running(read_pid(pids))
+
+
+def test_a_program_that_keeps_talking_does_not_stall(program: Program) -> None:
+    argv = program("""
+        for k in range(30):
+            sys.stdout.write("\\r%d" % k); sys.stdout.flush(); time.sleep(0.1)
+    """)
+    assert run_program(argv, stall_limit_s=2.0).tail[-1] == "29"

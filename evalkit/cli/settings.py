@@ -1,0 +1,43 @@
+"""``NAME=VALUE`` pairs and YAML files that set a generator up, as several commands take them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from click import Context, Parameter
+
+
+def read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` pairs; a value is YAML, so numbers are numbers."""
+    import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
+
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.BadParameter(f"the value of {pair!r} is no YAML: {error}") from error
+    return values
+
+
+def read_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
+    """Read a YAML file of setting names and values."""
+    import yaml  # noqa: PLC0415 - as above
+
+    if path is None:
+        return {}
+    try:
+        settings = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise click.BadParameter(f"{path} cannot be read: {error}") from error
+    if not isinstance(settings, dict):
+        raise click.BadParameter(f"{path} is no mapping of setting names to values")
+    return settings

@@ -1,0 +1,102 @@
+"""What would stop Live Avatar on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.adapters.live_avatar.command import build_environment
+from pipeline.adapters.live_avatar.settings import ENTRY
+from pipeline.devices import check_gpus, check_nccl
+from pipeline.diagnosis import (
+    Finding,
+    check_disk,
+    check_folder,
+    check_port,
+    check_program,
+    check_python,
+    check_weights,
+    warning,
+)
+
+if TYPE_CHECKING:
+    from pipeline.adapters.live_avatar.settings import LiveAvatarSettings
+
+_MODULES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "peft",
+    "safetensors",
+    "decord",
+    "imageio",
+    "tqdm",
+)
+"""What its code imports on the way to a video."""
+
+_NEED = {
+    False: (80e9 / 2**20, "its README: 80 GB a GPU"),
+    True: (48e9 / 2**20, "its README: 48 GB a GPU with fp8"),
+}
+_CACHE = "ckpt/LiveAvatar"
+"""Where its code keeps the weights that it fetches."""
+_VIDEO_MIB = 1024.0
+
+
+def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
+    """Look at all it needs; changes nothing, loads nothing."""
+    repository = Path(settings.repository)
+    need_mib, reason = _NEED[settings.fp8]
+    needed = [settings.training_config, *([ENTRY] if settings.script is None else _scripts(settings))]
+    found = [
+        check_folder(
+            "repository",
+            repository,
+            needed,
+            "clone https://github.com/Alibaba-Quark/LiveAvatar and name its folder in repository",
+        ),
+        check_python(
+            settings.python,
+            _MODULES,
+            repository,
+            "make its environment as its README says (Python 3.10, torch 2.8 with CUDA) and name its Python in python",
+        ),
+        check_weights(
+            "checkpoint",
+            repository / settings.ckpt_dir,
+            "fetch Wan-AI/Wan2.2-S2V-14B and name the folder in ckpt_dir",
+        ),
+        _check_lora(repository, settings.lora_path_dmd),
+        *check_gpus(settings.gpus, need_mib, reason),
+        check_port(settings.port),
+        check_program("ffmpeg", "its code joins picture and sound with it", "install ffmpeg"),
+        check_disk(repository, _VIDEO_MIB, "a long video and its logs"),
+    ]
+    return found if settings.is_single else [*found, *check_nccl(build_environment(settings))]
+
+
+def _scripts(settings: LiveAvatarSettings) -> list[str]:
+    words = [word for word in settings.script or () if isinstance(word, str)]
+    return [word for word in words if word.endswith((".sh", ".py")) and "{" not in word]
+
+
+def _check_lora(repository: Path, named: str) -> Finding:
+    """Check a local file, or whether a name of the hub has been fetched before."""
+    about = "distilled weights"
+    place = repository / named
+    if place.exists() or named.endswith((".safetensors", ".pt")) or named.startswith(("/", ".")):
+        return check_weights(
+            about,
+            place,
+            "fetch liveavatar.safetensors of Quark-Vision/Live-Avatar and name it in lora_path_dmd",
+        )
+    folder = repository / _CACHE / f"models--{named.replace('/', '--')}"
+    fetched = sorted(folder.glob("snapshots/*/*.safetensors"))
+    if fetched:
+        return check_weights(about, fetched[-1], f"remove {folder}, and it is fetched again")
+    return warning(
+        about,
+        f"{named} is no file and not in {repository / _CACHE}: it is fetched from the network at the start",
+        "fetch liveavatar.safetensors and name it in lora_path_dmd, where there is no network",
+    )

@@ -1,0 +1,111 @@
+"""Where Live Avatar put its video, and whether it is the one that was asked for."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from pipeline.errors import GenerationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pipeline.video import VideoFacts
+
+OUTPUT_FOLDER = "output"
+"""In its repository: where its code writes when it is not told where."""
+
+
+class OutputFolder:
+    """The folder of its own outputs, looked at before and after.
+
+    Parameters
+    ----------
+    repository : Path
+        Folder of its repository.
+    """
+
+    def __init__(self, repository: Path) -> None:
+        self._repository = repository
+        self._before = {path: path.stat().st_mtime_ns for path in self._videos()}
+
+    def fetch(self, said: str | None, part: Path) -> Path | None:
+        """Move the video to where it belongs, if it is not there: from where the log said, or the only new one.
+
+        Parameters
+        ----------
+        said : str or None
+            Path in its log, relative to the repository.
+        part : Path
+            Where it belongs.
+
+        Returns
+        -------
+        Path or None
+            Where it was found; None if it is where it belongs.
+
+        Raises
+        ------
+        GenerationError
+            ``no_output`` if there is none, or nobody can tell which it is.
+        """
+        if part.is_file():
+            return None
+        if said is not None and (self._repository / said).is_file():
+            found = self._repository / said
+        else:
+            new = [path for path in self._videos() if self._before.get(path) != path.stat().st_mtime_ns]
+            if not new:
+                where = f", nor {said}, where its log says" if said is not None else ""
+                raise GenerationError(
+                    f"no video was written: not {part}{where}, nor a new one in {self._folder}", "no_output"
+                )
+            if len(new) > 1:
+                names = ", ".join(path.name for path in new)
+                raise GenerationError(
+                    f"{len(new)} videos are new in {self._folder} ({names}); which is it?", "no_output"
+                )
+            found = new[0]
+        shutil.move(found, part)
+        return found
+
+    @property
+    def _folder(self) -> Path:
+        return self._repository / OUTPUT_FOLDER
+
+    def _videos(self) -> Iterable[Path]:
+        return sorted(self._folder.rglob("*.mp4")) if self._folder.is_dir() else []
+
+
+def check_length(facts: VideoFacts, n_expected: int, infer_frames: int) -> None:
+    """Refuse a video that is more than a clip shorter or longer than its code makes it.
+
+    Raises
+    ------
+    GenerationError
+        ``bad_output``.
+    """
+    if abs(facts.n_frames - n_expected) > infer_frames:
+        raise GenerationError(
+            f"the video holds {facts.n_frames} frames where {n_expected} were to come: it is cut off, or another one",
+            "bad_output",
+        )
+
+
+def read_commit(repository: Path) -> str | None:
+    """Return the first digits of the commit of a repository, without asking git; None where it is not told."""
+    git = repository / ".git"
+    try:
+        head = (git / "HEAD").read_text("utf-8").strip()
+        if head.startswith("ref: "):
+            name = head.removeprefix("ref: ")
+            loose = git / name
+            if loose.is_file():
+                head = loose.read_text("utf-8").strip()
+            else:
+                packed = (git / "packed-refs").read_text("utf-8").splitlines()
+                head = next(line.split()[0] for line in packed if line.endswith(f" {name}"))
+    except (OSError, UnicodeDecodeError, StopIteration):
+        return None
+    return head[:10]

@@ -1,0 +1,184 @@
+"""How Live Avatar is set up on a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from pipeline.adapters.command import OptionalArguments
+from pipeline.adapters.template import placeholders
+from pipeline.request import PlainData
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+ENTRY = "minimal_inference/s2v_streaming_interact.py"
+"""The script that makes one video, of one GPU and of several."""
+
+SINGLE_PORT, MULTI_PORT = 29101, 29102
+"""Those of its own scripts."""
+
+_N_DIT_GPUS, _N_MULTI_GPUS = 4, 5
+"""What its code asserts on several GPUs: one for each of four steps, and one that decodes."""
+
+
+class LiveAvatarSettings(PlainData):
+    """Where it is and what it runs on. Relative paths of weights and configuration are relative to ``repository``.
+
+    Attributes
+    ----------
+    repository : str
+        Folder of its repository.
+    python : str
+        Python that has what it needs.
+    gpus : tuple of int
+        As nvidia-smi counts; they become ``CUDA_VISIBLE_DEVICES``. One is its single-GPU mode.
+    num_gpus_dit : int or None
+        GPUs of the diffusion model; ``None`` for 1 of one, and all but the last, which decodes, of several.
+    enable_vae_parallel : bool or None
+        Whether the last GPU only decodes; ``None`` for yes on several.
+    fp8, offload_kv_cache, enable_compile : bool
+        Defaults of the options of the same names.
+    master_port : int or None
+        Port at which its processes find each other; ``None`` for that of its own scripts.
+    ckpt_dir : str
+        Folder of Wan2.2-S2V-14B.
+    lora_path_dmd : str
+        Its ``.safetensors`` file; a name ``owner/repository`` is fetched from the network at the start.
+    training_config : str
+        YAML file of its repository.
+    kv_cache_tokens : int or None
+        Where the constant of the condition cache was raised in its code: to how much.
+    script : tuple or None
+        A script of one's own instead of its entry point: program and arguments, templates as in the ``command`` driver;
+        ``{gpus}``, ``{n_gpus}``, ``{num_gpus_dit}``, ``{master_port}``, ``{ckpt_dir}``, ``{lora_path_dmd}``,
+        ``{training_config}``, ``{fp8}``, ``{offload_kv_cache}`` and ``{out}`` are there too. Without ``{out}`` the
+        video is sought where its code puts it.
+    environment : dict
+        Variables beside those that are always set.
+    time_limit_s : float
+        Seconds after which a video is given up.
+    stall_limit_s : float
+        Seconds without a word after which it is given up. Loading, compiling and the decoding at the end on one GPU
+        are silent.
+    """
+
+    repository: str = Field(min_length=1, description="path of the folder of the Live Avatar repository")
+    python: str = Field(default="python", min_length=1, description="path or name of its Python")
+    gpus: tuple[int, ...] = Field(
+        default=(0,), min_length=1, description="a list of different GPU numbers from 0, as nvidia-smi counts"
+    )
+    num_gpus_dit: int | None = Field(default=None, ge=1, description="a whole number from 1")
+    enable_vae_parallel: bool | None = Field(default=None, description="true or false")
+    fp8: bool = Field(default=True, description="true or false")
+    offload_kv_cache: bool = Field(default=False, description="true or false")
+    enable_compile: bool = Field(default=True, description="true or false")
+    master_port: int | None = Field(default=None, ge=1, le=65535, description="a port from 1 to 65535")
+    ckpt_dir: str = Field(default="ckpt/Wan2.2-S2V-14B/", min_length=1, description="path of a folder")
+    lora_path_dmd: str = Field(
+        default="Quark-Vision/Live-Avatar", min_length=1, description="path of a .safetensors file"
+    )
+    training_config: str = Field(
+        default="liveavatar/configs/s2v_causal_sft.yaml", min_length=1, description="path of a YAML file"
+    )
+    kv_cache_tokens: int | None = Field(default=None, ge=1, description="a whole number of tokens")
+    script: tuple[str | OptionalArguments, ...] | None = Field(
+        default=None, min_length=1, description='a list: program, arguments, {"when": name, "args": [...]}'
+    )
+    environment: dict[str, str] = Field(default_factory=dict, description="variables to texts")
+    time_limit_s: float = Field(default=14400.0, gt=0, description="seconds, above 0")
+    stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")
+
+    @field_validator("gpus")
+    @classmethod
+    def _gpus_are_different(cls, gpus: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(gpus)) < len(gpus) or min(gpus) < 0:
+            raise ValueError("not different GPUs")
+        return gpus
+
+    @model_validator(mode="after")
+    def _its_code_would_start(self) -> Self:
+        self.placeholders()
+        if self.script is not None:
+            return self
+        if len(self.gpus) == 1:
+            if self.num_gpus_dit not in {None, 1} or self.enable_vae_parallel:
+                raise ValueError(
+                    "num_gpus_dit and enable_vae_parallel have no effect on one GPU: leave them out, or give more gpus"
+                )
+        elif len(self.gpus) != _N_MULTI_GPUS or self.n_gpus_dit != _N_DIT_GPUS or not self.decodes_apart:
+            raise ValueError(
+                f"{len(self.gpus)} gpus with num_gpus_dit {self.n_gpus_dit}: its code runs on 1, or on {_N_MULTI_GPUS} "
+                f"with num_gpus_dit {_N_DIT_GPUS} and enable_vae_parallel; a variant of your own goes into script"
+            )
+        return self
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it runs on one GPU."""
+        return len(self.gpus) == 1
+
+    @property
+    def decodes_apart(self) -> bool:
+        """Whether the last GPU only decodes."""
+        return not self.is_single if self.enable_vae_parallel is None else self.enable_vae_parallel
+
+    @property
+    def n_gpus_dit(self) -> int:
+        """GPUs of the diffusion model."""
+        if self.num_gpus_dit is not None:
+            return self.num_gpus_dit
+        return len(self.gpus) - (self.decodes_apart and not self.is_single)
+
+    @property
+    def port(self) -> int:
+        """Port at which its processes find each other."""
+        return self.master_port or (SINGLE_PORT if self.is_single else MULTI_PORT)
+
+    def placeholders(self) -> set[str]:
+        """Return every name used in ``script``."""
+        names = set()
+        for item in self.script or ():
+            if isinstance(item, OptionalArguments):
+                names.add(item.when)
+                names.update(*map(placeholders, item.args))
+            else:
+                names.update(placeholders(item))
+        return names
+
+    def values(self) -> dict[str, JsonValue]:
+        """Return what ``script`` can use of them."""
+        return {
+            "gpus": ",".join(map(str, self.gpus)),
+            "n_gpus": len(self.gpus),
+            "num_gpus_dit": self.n_gpus_dit,
+            "master_port": self.port,
+            "ckpt_dir": self.ckpt_dir,
+            "lora_path_dmd": self.lora_path_dmd,
+            "training_config": self.training_config,
+            "python": self.python,
+        }
+
+
+class LiveAvatarOptions(PlainData):
+    """What a request may set apart from the settings, so that a sweep can vary it.
+
+    Attributes
+    ----------
+    fp8 : bool or None
+        Eight-bit linear layers: less memory, perhaps a lesser picture.
+    offload_kv_cache : bool or None
+        Keep the caches of the steps in the host's memory; one GPU only.
+    enable_compile : bool or None
+        Compile the model; the first video takes longer.
+    """
+
+    fp8: bool | None = Field(default=None, description="true or false")
+    offload_kv_cache: bool | None = Field(default=None, description="true or false")
+    enable_compile: bool | None = Field(default=None, description="true or false")
+
+    def over(self, settings: LiveAvatarSettings) -> LiveAvatarSettings:
+        """Return the settings with these in their place."""
+        given = {name: value for name, value in self.to_dict().items() if value is not None}
+        return settings.model_copy(update=given)

@@ -1,0 +1,143 @@
+"""``evalkit doctor`` from outside: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from evalkit import registry
+from evalkit.cli import main
+from pipeline.diagnosis import Finding
+from pipeline.errors import RequestError
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+def doctor(*words: str) -> Result:
+    return CliRunner().invoke(main, ["doctor", *words])
+
+
+class Ill:
+    """A stand-in generator with troubles."""
+
+    name = "ill"
+    version = "1"
+
+    def __init__(self, **settings: Any) -> None:
+        if settings.get("refuses"):
+            raise RequestError("refuses is True; allowed: false")
+
+    def describe(self) -> Any:
+        """Say what it is."""
+        from pipeline.generator import Description
+
+        return Description(name="ill", version="1", summary="always ill", parameters={})
+
+    def diagnose(self) -> list[Finding]:
+        """Have one of each."""
+        return [
+            Finding(level="fine", about="pulse", found="70"),
+            Finding(level="warning", about="fever", found="38.2", cure="rest"),
+            Finding(level="stop", about="leg", found="broken [/bold] in two", cure="a splint"),
+        ]
+
+
+@pytest.fixture
+def ill(monkeypatch: pytest.MonkeyPatch) -> type[Ill]:
+    monkeypatch.setattr(registry, "load", lambda *_: Ill)
+    return Ill
+
+
+@pytest.mark.usefixtures("ill")
+def test_the_answer_comes_first_and_the_worst_before_the_rest() -> None:
+    result = doctor("--generator", "ill")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0] == "one thing stops ill here, 1 warning"
+    assert lines[1].split() == ["✗", "stop", "leg", "broken", "[/bold]", "in", "two"]
+    assert lines[2].strip() == "→ a splint"
+    assert lines[3].startswith("! warning  fever")
+    assert all(line.startswith("✓ fine") for line in lines[5:] if not line.startswith(" "))
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.usefixtures("ill")
+def test_the_findings_as_data() -> None:
+    result = doctor("--generator", "ill", "--json", "out/findings.json")
+    report = json.loads(Path("out/findings.json").read_text("utf-8"))
+    assert result.stdout.splitlines()[-1] == "wrote out/findings.json"
+    assert (report["generator"], report["stops"]) == ("ill", 1)
+    assert report["findings"][0] == {
+        "level": "stop",
+        "about": "leg",
+        "found": "broken [/bold] in two",
+        "cure": "a splint",
+    }
+    assert all(bool(finding["cure"]) == (finding["level"] != "fine") for finding in report["findings"])
+
+
+@pytest.mark.usefixtures("ill")
+def test_settings_that_are_refused_are_a_finding() -> None:
+    result = doctor("--generator", "ill", "--set", "refuses=true")
+    assert result.exit_code == 1
+    assert "refuses is True; allowed: false" in result.stdout
+    assert "pulse" not in result.stdout
+
+
+def test_a_diagnosis_that_breaks_off_leaves_the_others(
+    ill: type[Ill], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ill, "diagnose", lambda _: 1 / 0)
+    result = doctor("--generator", "ill")
+    assert result.exit_code == 0
+    assert "ZeroDivisionError" in result.stdout
+    assert "this folder" in result.stdout
+
+
+def test_nothing_stops_the_reference_generator_here() -> None:
+    result = doctor("--generator", "reference")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("nothing that was looked at stops reference here")
+
+
+def test_an_unknown_generator_is_wrong_use() -> None:
+    result = doctor("--generator", "referenc")
+    assert result.exit_code == 2
+    assert "did you mean 'reference'?" in result.stderr
+
+
+def test_a_plug_in_that_does_not_load_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise registry.PluginError("plug-in 'x' (x:X) does not load: No module named 'decord'")
+
+    monkeypatch.setattr(registry, "load", fail)
+    result = doctor("--generator", "x")
+    assert result.exit_code == 1
+    assert "No module named 'decord'" in result.stdout
+
+
+def test_a_gpu_that_is_named_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalkit.profiling.nvml import Gpus
+
+    gpus = Gpus()
+    n_gpus = len(gpus.described)
+    gpus.close()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", str(n_gpus + 7))
+    result = doctor("--generator", "reference")
+    assert result.exit_code == 0
+    assert f"no GPU {n_gpus + 7}" in " ".join(result.stdout.split())
+
+
+def test_a_folder_in_which_nothing_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "nothing may be written" in " ".join(doctor("--generator", "reference").stdout.split())
