@@ -145,6 +145,12 @@ class Execution(Options):
         description="true or false: make each video twice, once for its times, once for its memory",
     )
     evidence: bool = Field(default=True, description="true or false: pictures of what was measured")
+    skip_unfit: bool = Field(
+        default=False, description="true or false: leave out, and say so, trials that cannot fit the GPUs"
+    )
+    gpu_memory_gb: float | None = Field(
+        default=None, gt=0, description="GB of 1024 MiB that each GPU has; what the driver says unless given"
+    )
 
 
 Values = Annotated[list[JsonValue], Field(min_length=1)]

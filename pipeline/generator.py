@@ -102,6 +102,14 @@ class Generator(Protocol):
         """Build a request from plain parameters; raise `RequestError` on what is unknown or not allowed."""
         return build_request(parameters)
 
+    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return what is known of the memory and the time of a request before it ran here: `pipeline.figures.Figures`.
+
+        As plain data; empty where nothing is known.
+        """
+        del request
+        return {}
+
     def check(self, request: GenerationRequest) -> None:
         """Check all that can be checked without generating (files, options, length of the sound, sizes).
 

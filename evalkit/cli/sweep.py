@@ -48,6 +48,12 @@ _INTERRUPTED = 130
 @click.option(
     "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
 )
+@click.option(
+    "--skip-unfit", is_flag=True, default=None, help="Leave out trials that cannot fit, see evalkit plan."
+)
+@click.option(
+    "--gpu-memory-gb", type=float, metavar="GB", help="What each GPU has for that, if not as the driver says."
+)
 @click.option("--retry-failed", is_flag=True, help="Do trials again that failed in an earlier call.")
 @click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and the expected time.")
 @click.pass_context
@@ -124,6 +130,8 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
                 ("time_limit", "time_limit_s"),
                 ("retries", "retries"),
                 ("careful", "careful"),
+                ("skip_unfit", "skip_unfit"),
+                ("gpu_memory_gb", "gpu_memory_gb"),
             )
             if flags[flag] is not None
         },
@@ -185,24 +193,29 @@ def _read_value(name: str, text: str) -> Any:
 
 
 def _print_plan(preparation: Preparation, folder: Path, todo: Todo, *, retry_failed: bool) -> None:
-    from evalkit.sweeps.todo import expected_s  # noqa: PLC0415 - after --help
+    from evalkit.sweeps.needs import find_unfit  # noqa: PLC0415 - after --help
+    from evalkit.sweeps.todo import expected_s  # noqa: PLC0415 - as above
 
     states = dict.fromkeys((trial.id for trial in todo.done), "done")
     states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
     states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
+    to_do = todo.to_do(retry_failed=retry_failed)
+    unfit = find_unfit(preparation, folder, to_do)
+    to_do = [trial for trial in to_do if trial.id not in unfit]
+    states |= dict.fromkeys(unfit, "skip")
     for trial in preparation.trials:
         click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
-    to_do = todo.to_do(retry_failed=retry_failed)
     counts = [f"{len(preparation.trials)} trials", f"{len(todo.done)} done"]
     counts += [f"{len(todo.failed)} failed"] if todo.failed else []
     counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
+    counts += [f"{len(unfit)} skipped"] if unfit else []
     click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
     if to_do:
         rest_s = expected_s(preparation, folder, to_do)
         click.echo(
             "expected time: not known until a first trial is done"
             if rest_s is None
-            else f"expected time: {_duration(rest_s)}"
+            else f"expected time: {describe_duration(rest_s)}"
         )
     click.echo(str(folder))
 
@@ -218,6 +231,9 @@ def _print_outcome(run: Run) -> int:
     for trial in failed:
         if trial.failure is not None:
             kinds.setdefault((trial.failure.stage, trial.failure.code), []).append(trial)
+    reasons = list(run.skipped().values())
+    for reason in dict.fromkeys(reasons):
+        click.echo(f"{reasons.count(reason)} skipped, which cannot fit: {reason}", err=True)
     for (stage, code), some in kinds.items():
         first = some[0].failure
         said = first.text.splitlines()[0] if first is not None and first.text else ""
@@ -247,10 +263,10 @@ def _describe(trial: Any) -> str:
     return " ".join(words)
 
 
-def _duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
     """Write a time for people.
 
-    >>> _duration(4.2), _duration(75), _duration(7300)
+    >>> describe_duration(4.2), describe_duration(75), describe_duration(7300)
     ('4 s', '1 min 15 s', '2 h 2 min')
     """
     whole = round(seconds)

@@ -124,6 +124,13 @@ def describe_coverage(tables: RunTables) -> list[tuple[Verdict, str]]:
         lines.append(
             (Verdict("!", "retried", "warn"), f"{count(retried, 'trial')} needed more than one attempt.")
         )
+    reasons_to_skip: dict[str, int] = {}
+    for reason in run.skipped().values():
+        reasons_to_skip[reason] = reasons_to_skip.get(reason, 0) + 1
+    lines += [
+        (Verdict("!", "skipped", "warn"), f"{count(n, 'planned trial')} skipped: {reason}.")
+        for reason, n in reasons_to_skip.items()
+    ]
     n_open = len(run.unfinished())
     if n_open:
         lines.append(

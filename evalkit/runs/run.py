@@ -92,8 +92,12 @@ class Run:
         return self._read()[1]
 
     def unfinished(self) -> list[str]:
-        """List the ids of the present grid that have no result yet."""
-        return [trial_id for trial_id in self.facts.planned if not self._trial_file(trial_id).exists()]
+        """List the ids of the present grid that have no result yet and were not skipped."""
+        return [one for one in self._without_result() if one not in self.facts.skipped]
+
+    def skipped(self) -> dict[str, str]:
+        """Return the ids of the present grid that were skipped, to the reason; none that have a result."""
+        return {one: self.facts.skipped[one] for one in self._without_result() if one in self.facts.skipped}
 
     def former(self) -> list[str]:
         """List the ids that are in the folder but not in the present grid: kept, and in no table."""
@@ -174,6 +178,9 @@ class Run:
         write_atomically(csv, table.to_csv(index=False))
         write_atomically(parquet, table.to_parquet(None, index=False))
         return [csv, parquet]
+
+    def _without_result(self) -> list[str]:
+        return [trial_id for trial_id in self.facts.planned if not self._trial_file(trial_id).exists()]
 
     def _trial_file(self, trial_id: str) -> Path:
         return self.folder_of(trial_id) / TRIAL_FILE

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 
 from evalkit.types import Better  # noqa: TC001 - the files are checked against it when read
 
-SCHEMA = 1
+SCHEMA = 2
+"""1: at first. 2: a run may say which trials were skipped, and why."""
 
 Json = Any
 """A plain value as JSON knows it."""
@@ -234,6 +235,8 @@ class RunFacts(_Strict):
         Of everything that took part in any trial so far.
     notes : list of str
         What a person should know of the run as a whole.
+    skipped : dict of str to str
+        Ids of planned trials that were never attempted, to the reason: they cannot fit.
     """
 
     created_at: str
@@ -249,3 +252,4 @@ class RunFacts(_Strict):
     versions: dict[str, str]
     weights: dict[str, str]
     notes: list[str]
+    skipped: dict[str, str] = field(default_factory=dict)

@@ -29,6 +29,7 @@ from evalkit.runs.run import (
 from evalkit.sweeps.costs import Watch, measure_costs, with_torch
 from evalkit.sweeps.executors import Finished, Job, Limits, Started
 from evalkit.sweeps.machine import describe_machine
+from evalkit.sweeps.needs import find_unfit
 from evalkit.sweeps.stages import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages
 from evalkit.sweeps.todo import former_facts, open_todo
 
@@ -171,7 +172,9 @@ class _Sweep:
         self._execution = preparation.config.execution
         self._on_progress = on_progress
         _clear(self._trials_folder)
-        self._to_do = open_todo(preparation, folder).to_do(retry_failed=retry_failed)
+        to_do = open_todo(preparation, folder).to_do(retry_failed=retry_failed)
+        self._skipped = find_unfit(preparation, folder, to_do)
+        self._to_do = [trial for trial in to_do if trial.id not in self._skipped]
         self._pending = list(self._to_do)
         self._n_over = 0
         self._lanes: list[_Lane] = []
@@ -367,6 +370,7 @@ class _Sweep:
             versions={},
             weights={},
             notes=preparation.notes,
+            skipped=self._skipped,
         )
 
 

@@ -132,7 +132,8 @@ class Stages:
         self._loaded = generator
         if self.warm_up and loading_s > _WARM_UP_WORTH_S:
             video = folder / f"warm_up-{VIDEO}"
-            generator.generate(generator.request(**{**request, "num_clip": 1}), video, None)
+            one_clip = {"num_clip": 1} if "num_clip" in generator.describe().to_dict()["parameters"] else {}
+            generator.generate(generator.request(**{**request, **one_clip}), video, None)
             video.unlink()
 
     def _measure(self, folder: Path, request: dict[str, Any], report: Report) -> dict[str, Any]:

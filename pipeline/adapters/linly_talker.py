@@ -23,6 +23,7 @@ from pydantic import Field
 
 from pipeline.adapters.http_service import HttpService
 from pipeline.errors import GenerationError, RequestError
+from pipeline.figures import MIB_PER_GIB, Figures, account
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
 from pipeline.request import (
     FIRST_FRAME,
@@ -151,6 +152,12 @@ _METHODS = {
     "Wav2Lipv2": _Method(_Wav2LipOptions, _WAV2LIP_FPS, takes_image=True),
     "NeRFTalk": _Method(_Options, _WAV2LIP_FPS, takes_image=False),
 }
+_FAQ = "FAQ 2.3 of Linly-Talker"
+_FIGURES = {
+    "SadTalker": Figures(
+        memory=(account("run", ("all of it, no language model", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, _FAQ)),)
+    ),
+}
 _SADTALKER_FPS = 30.0
 """Default of the service."""
 
@@ -228,6 +235,11 @@ class LinlyTalker(Generator):
     def request(self, **parameters: Any) -> GenerationRequest:
         """Build a request; the frame rate is the model's own where none is given."""
         return build_request({"fps": self._method.fps or _SADTALKER_FPS, **parameters})
+
+    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return the `Figures` that are known of a request, as plain data; where it runs elsewhere, of that machine."""
+        del request
+        return _FIGURES.get(self._settings.talker_method, Figures()).to_dict()
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, text, voice and options; nothing is asked of the services."""

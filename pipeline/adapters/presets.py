@@ -21,6 +21,7 @@ from pydantic import Field, JsonValue
 from pipeline.adapters.command import Command
 from pipeline.diagnosis import is_lfs_pointer
 from pipeline.errors import RequestError
+from pipeline.figures import MIB_PER_GIB, Figures, account
 from pipeline.request import GenerationRequest, PlainData
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Preset(Command):
     flags: ClassVar[dict[str, str]] = {}
     """Option to flag, where that is not ``--option``."""
     summary: ClassVar[str]
+    figures: ClassVar[Figures] = Figures()
     takes_videos: ClassVar[bool] = False
 
     def __init__(self, **settings: Any) -> None:
@@ -105,6 +107,11 @@ class Preset(Command):
                 }
             )
         )
+
+    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return the `Figures` that are known of a request, as plain data."""
+        del request
+        return self.figures.to_dict()
 
     def _command(self) -> dict[str, Any]:
         """Return the settings of `Command`."""
@@ -230,6 +237,9 @@ class SadTalker(Preset):
     options = SadTalkerOptions
     flags: ClassVar[dict[str, str]] = {"size_of_image": "--size"}
     summary = "runs inference.py of SadTalker"
+    figures = Figures(
+        memory=(account("run", ("all of it", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")),)
+    )
     _own: SadTalkerSettings
 
     def _command(self) -> dict[str, Any]:
@@ -289,6 +299,12 @@ class MuseTalk(Preset):
     kind = MuseTalkSettings
     options = MuseTalkOptions
     summary = "runs scripts/inference.py of MuseTalk 1.5"
+    figures = Figures(
+        memory=(
+            account("run", ("all of it", 11 * MIB_PER_GIB, 12 * MIB_PER_GIB, "TMElyralab/MuseTalk #349")),
+            account("run", ("all of it", 11 * MIB_PER_GIB, 11 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")),
+        )
+    )
     takes_videos = True
     _own: MuseTalkSettings
 

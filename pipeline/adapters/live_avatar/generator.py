@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
+from pipeline.adapters.live_avatar.figures import list_figures
 from pipeline.adapters.live_avatar.limits import (
     FPS,
     N_DROPPED_FRAMES,
@@ -97,6 +98,11 @@ class LiveAvatar(Generator):
     def diagnose(self) -> Sequence[Finding]:
         """Look at its repository, Python, weights, GPUs, port and what else it needs."""
         return diagnose(self._settings)
+
+    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
+        """Return the `Figures` that are known of a request, as plain data."""
+        settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
+        return list_figures(request, settings).to_dict()
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, and whether its code can do and heeds what is asked."""

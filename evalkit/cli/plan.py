@@ -1,0 +1,242 @@
+"""``evalkit plan``: what a sweep will need, before it is begun."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalkit.cli.load import write_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from evalkit.sweeps.forecast import Forecast
+    from evalkit.sweeps.needs import Need, Room
+
+_FILE = click.Path(path_type=Path)
+_MARKS = {
+    "fits": ("✓", "green"),
+    "does not fit": ("✗", "red"),
+    "disputed": ("~", "yellow"),
+    "not known": ("?", "dim"),
+}
+
+
+@click.command()
+@click.argument("config", required=False, type=_FILE)
+@click.option(
+    "--runs", multiple=True, type=_FILE, help="Run with finished trials to learn from; may be given again."
+)
+@click.option(
+    "--gpu-memory-gb", type=click.FloatRange(min=0, min_open=True), help="Usable by each GPU, GB of 1024 MiB."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Videos made at once.")
+@click.option("--out", type=_FILE, help="Folder of the run, whose trials count too (default: runs/NAME).")
+@click.option("--json", "json_path", type=_FILE, help="Write everything as JSON.")
+@click.pass_context
+def plan(
+    context: click.Context,
+    *,
+    config: Path | None,
+    runs: tuple[Path, ...],
+    gpu_memory_gb: float | None,
+    workers: int | None,
+    out: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Say for each trial of the sweep in CONFIG.yaml what memory and time it will need, and whether it can fit.
+
+    What finished trials of the same generator needed counts for more than figures that others gave, which are told
+    with their sources. Nothing is made and no model is loaded.
+
+    Exit status: 0 told; 2 wrong use.
+    """
+    from evalkit.config import read_sweep  # noqa: PLC0415 - after --help
+    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
+    from evalkit.runs import Run  # noqa: PLC0415 - as above
+    from evalkit.sweeps.needs import forecast_needs, read_room  # noqa: PLC0415 - as above
+    from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
+    from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
+
+    source = config or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
+    try:
+        preparation = prepare_sweep(read_sweep(source))
+        folder = out or Path("runs") / source.stem
+        done = {trial.id for trial in open_todo(preparation, folder).done}
+        learnt = [Run.open(one) for one in (*runs, *([folder] if done else []))]
+        execution = preparation.config.execution
+        room = read_room(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
+        needs = forecast_needs(preparation, learnt, room)
+    except EvalkitError as error:
+        click.echo(f"Error: {error}", err=True)
+        context.exit(2)
+    n_workers = workers or execution.workers
+    for note in preparation.notes:
+        click.echo(f"note: {note}", err=True)
+    write_outputs(
+        (
+            json_path,
+            lambda: json.dumps(_plain(needs, done, room, n_workers), ensure_ascii=False, indent=2) + "\n",
+        )
+    )
+    _show(needs, done, room)
+    click.echo(_total(needs, done, n_workers))
+
+
+def _show(needs: Sequence[Need], done: set[str], room: Room) -> None:
+    from rich.console import Console  # noqa: PLC0415 - heavy
+    from rich.markup import escape  # noqa: PLC0415 - as above
+
+    from evalkit.sweeps.needs import describe_account  # noqa: PLC0415 - after --help
+
+    console = Console(highlight=False, width=None if Console().is_terminal else 80)
+    console.print(_say_room(room))
+    console.print(_table(needs, done))
+    whys: dict[tuple[str, str], int] = {}
+    for need in needs:
+        whys[need.fit, need.why] = whys.get((need.fit, need.why), 0) + 1
+    for (fit, why), n in whys.items():
+        mark, colour = _MARKS[fit]
+        console.print(f"[{colour}]{mark} {fit}[/] ({n}): {escape(why)}")
+    sources = dict.fromkeys(describe_account(one) for need in needs for one in need.accounts)
+    if sources:
+        console.print("Memory of a GPU as others give it, not measured here:")
+        for line in sources:
+            console.print(f"  {escape(line)}")
+    for line in dict.fromkeys(need.literature.how for need in needs if need.literature is not None):
+        console.print(f"Times marked lit. are of other machines: {escape(line)}")
+
+
+def _table(needs: Sequence[Need], done: set[str]) -> Table:
+    from rich.markup import escape  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("trial", overflow="ellipsis", no_wrap=True, max_width=36)
+    table.add_column(
+        "GB a GPU" if any(need.memory or need.accounts for need in needs) else "GB", justify="right"
+    )
+    table.add_column("fits")
+    table.add_column("time", justify="right")
+    for label, need in zip(_labels(needs), needs, strict=True):
+        mark, colour = _MARKS[need.fit]
+        table.add_row(
+            escape(label),
+            _memory_cell(need),
+            f"[{colour}]{mark} {need.fit}[/]",
+            "done" if need.trial.id in done else _time_cell(need),
+        )
+    return table
+
+
+def _labels(needs: Sequence[Need]) -> list[str]:
+    """Name each trial by what tells it from the others."""
+    facts = [
+        {
+            **{name: f"{name}={value}" for name, value in need.trial.params.items()},
+            "portrait": need.trial.portrait.name if need.trial.portrait else "",
+            "speech": need.trial.speech.name if need.trial.speech else "",
+            "seed": f"seed {need.trial.seed}",
+        }
+        for need in needs
+    ]
+    told = [name for name in facts[0] if len({one[name] for one in facts}) > 1]
+    return [" ".join(one[name] for name in told) or "the one trial" for one in facts]
+
+
+def _memory_cell(need: Need) -> str:
+    own = need.memory or need.rss
+    if own is not None:
+        return _range(own.low, own.value, own.high)
+    if need.accounts:
+        low = min(one.low_mib for one in need.accounts)
+        return f"lit. {_range(low, low, max(one.high_mib for one in need.accounts))}"
+    return "not known"
+
+
+def _range(low: float | None, value: float, high: float | None) -> str:
+    low, high = (value if edge is None else edge for edge in (low, high))
+    first, last = (f"{edge / 1024:.1f}" for edge in (low, high))
+    return first if first == last else f"{first}–{last}"
+
+
+def _time_cell(need: Need) -> str:
+    from evalkit.cli.sweep import describe_duration  # noqa: PLC0415 - as above
+
+    if need.seconds is not None:
+        return describe_duration(need.seconds.value)
+    if need.literature is not None:
+        return f"lit. {describe_duration(need.literature.value)}"
+    return "not known"
+
+
+def _say_room(room: Room) -> str:
+    if room.given:
+        return f"Each GPU is taken to have {room.gpus_mib[0] / 1024:.2f} GB."
+    if not room.gpus_mib:
+        return f"No GPU here; {room.memory_mib / 1024:.1f} GB of memory."
+    free = ", ".join(f"{one / 1024:.2f}" for one in room.gpus_mib)
+    return f"GPUs here, GB free: {free}."
+
+
+def _total(needs: Sequence[Need], done: set[str], n_workers: int) -> str:
+    """Say how much there is to do, in one line."""
+    from evalkit.cli.sweep import describe_duration  # noqa: PLC0415 - as above
+
+    unfit = [need for need in needs if need.is_unfit]
+    left = [need for need in needs if not need.is_unfit and need.trial.id not in done]
+    known = [need.seconds.value for need in left if need.seconds is not None]
+    words = [f"{len(needs)} trials"]
+    words += [f"{len(done)} done"] if done else []
+    words += [f"{len(unfit)} cannot fit"] if unfit else []
+    if not left:
+        return ", ".join(words)
+    if not known:
+        return f"{', '.join(words)}; time of {len(left)} not known"
+    time = describe_duration(sum(known) / n_workers)
+    open_ones = f" and {len(left) - len(known)} not known" if len(known) < len(left) else ""
+    crew = "1 worker" if n_workers == 1 else f"{n_workers} workers"
+    return f"{', '.join(words)}; {len(known)} take {time} with {crew}{open_ones}"
+
+
+def _plain(needs: Sequence[Need], done: set[str], room: Room, n_workers: int) -> dict[str, Any]:
+    known = [
+        need.seconds.value
+        for need in needs
+        if need.seconds is not None and not need.is_unfit and need.trial.id not in done
+    ]
+    return {
+        "room": asdict(room),
+        "workers": n_workers,
+        "total_s": sum(known) / n_workers if known else None,
+        "trials": [
+            {
+                "id": need.trial.id,
+                "params": need.trial.params,
+                "portrait": need.trial.portrait.name if need.trial.portrait else None,
+                "speech": need.trial.speech.name if need.trial.speech else None,
+                "seed": need.trial.seed,
+                "done": need.trial.id in done,
+                "fit": need.fit,
+                "why": need.why,
+                "gpu_mib": _forecast(need.memory),
+                "rss_mib": _forecast(need.rss),
+                "seconds": _forecast(need.seconds),
+                "literature": {
+                    "memory": [asdict(one) for one in need.accounts],
+                    "seconds": _forecast(need.literature),
+                },
+            }
+            for need in needs
+        ],
+    }
+
+
+def _forecast(found: Forecast | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)

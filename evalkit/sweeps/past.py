@@ -1,0 +1,150 @@
+"""The user's own finished trials, as far as they tell what further ones will need."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from evalkit.config import canonical_json
+from evalkit.runs.run import DamagedFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evalkit.runs import Run, Trial
+
+_OF_THE_INPUTS = {"audio", "text", "language", "voice", "image", "base_seed"}
+_OF_THE_WORK = {"size", "sample_steps", "num_clip", "infer_frames", "fps"}
+_SIZE = re.compile(r"(\d+)\*(\d+)")
+_GPU = re.compile(r"gpu\d+_mib")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much there is to do.
+
+    Parameters
+    ----------
+    pixels, steps : float
+        Of a frame; of the solver.
+    n_frames : float or None
+        None where the length of the speech is not known.
+    """
+
+    pixels: float
+    steps: float
+    n_frames: float | None
+
+    @property
+    def amount(self) -> float | None:
+        """Pixels times steps times frames; None where the frames are not known."""
+        return None if self.n_frames is None else self.pixels * self.steps * self.n_frames
+
+
+@dataclass(frozen=True, slots=True)
+class PastTrial:
+    """A trial that gave a video.
+
+    Parameters
+    ----------
+    run : str
+        Where it stands.
+    kind : str
+        All parameters that are neither inputs nor an amount of work, as one text: trials of one kind can be compared.
+    work : Work
+    request : dict
+        What was asked.
+    seconds : float or None
+        Making and measuring.
+    gpu_mib : float or None
+        Peak of the fullest GPU by its own processes; None where none was used.
+    rss_mib : float or None
+        Peak of its processes' memory.
+    speech_s : float or None
+        Length of what was said.
+    speech : str or None
+        What was said, by its content.
+    """
+
+    run: str
+    kind: str
+    work: Work
+    request: dict[str, Any]
+    seconds: float | None
+    gpu_mib: float | None
+    rss_mib: float | None
+    speech_s: float | None
+    speech: str | None
+
+
+def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTrial]:
+    """Read the trials of a generator that gave a video, from any runs.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Trials that are no longer in a run's grid count too.
+    generator : mapping
+        ``name`` and ``settings``: only trials of the same can tell.
+    """
+    found = []
+    for run in runs:
+        former = run.facts.generator
+        if former.get("name") == generator["name"] and former.get("settings") == generator["settings"]:
+            found += [_read(run, trial) for trial in run.trials() if trial.generation is not None]
+    return found
+
+
+def work_of(request: Mapping[str, Any], n_frames: float | None) -> Work:
+    """Return the amount of work of a whole request."""
+    match = _SIZE.fullmatch(str(request.get("size", "")))
+    pixels = float(int(match[1]) * int(match[2])) if match else 1.0
+    return Work(pixels, float(request.get("sample_steps") or 1), n_frames)
+
+
+def kind_of(request: Mapping[str, Any]) -> str:
+    """Return what two requests must share for one to tell of the other.
+
+    >>> kind_of({"size": "64*64", "text": "Hi", "prompt": "calm"})
+    '{"prompt":"calm"}'
+    """
+    rest = {name: request[name] for name in request.keys() - _OF_THE_INPUTS - _OF_THE_WORK}
+    return canonical_json(rest)
+
+
+def count_frames(request: Mapping[str, Any], speech_s: float) -> float:
+    """Return the frames that a request gives: all the speech, or ``num_clip`` clips if those are fewer."""
+    frames = speech_s * float(request.get("fps") or 25.0)
+    clips = request.get("num_clip")
+    return frames if clips is None else min(frames, clips * float(request.get("infer_frames") or 48))
+
+
+def _read(run: Run, trial: Trial) -> PastTrial:
+    made = trial.generation or {}
+    request = {**made.get("request", {}), **({} if "request" in made else trial.params)}
+    spent = [seconds for seconds in (trial.generate_s, trial.measure_s) if seconds is not None]
+    peaks = [value for name, value in _gpu_peaks(run, trial).items() if _GPU.fullmatch(name)]
+    rss = trial.profile.metrics.get("profile.peak_rss_mib")
+    return PastTrial(
+        run=str(run.folder),
+        kind=kind_of(request),
+        work=work_of(request, made.get("n_frames")),
+        request=request,
+        seconds=sum(spent) if spent else None,
+        gpu_mib=max(peaks) if peaks else None,
+        rss_mib=None if rss is None else rss.value,
+        speech_s=made.get("audio_duration_s") or made.get("duration_s"),
+        speech=trial.speech.content if trial.speech is not None else None,
+    )
+
+
+def _gpu_peaks(run: Run, trial: Trial) -> dict[str, float]:
+    """Return the peak of each GPU; of one, the sum over all is that."""
+    if "profile.peak_vram_mib" not in trial.profile.metrics:
+        return {}
+    try:
+        samples = run.samples_of(trial.id).get("profile.peak_vram_mib", {})
+    except DamagedFileError:
+        samples = {}
+    return {name: max(values) for name, values in samples.items() if values}
