@@ -29,6 +29,7 @@ NO_FLAGS: dict[str, Any] = {
     **dict.fromkeys(
         ("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries", "careful")
     ),
+    **dict.fromkeys(("skip_unfit", "gpu_memory_gb")),
 }
 
 Call = Callable[..., Result]

@@ -56,6 +56,20 @@ def test_a_run_of_schema_1_still_loads() -> None:
     assert run.video_of(A1) is None
 
 
+def test_a_run_of_schema_2_still_loads_and_says_what_was_skipped() -> None:
+    run = Run.open(GOLDEN / "run_schema_2")
+    assert [trial.id for trial in run.trials()] == [A1]
+    assert run.skipped() == {A4: "25.65 GB against 22.15 GB a GPU"}
+    assert run.unfinished() == []
+
+
+def test_a_skipped_trial_that_has_a_result_by_now_is_skipped_no_more(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GOLDEN / "run_schema_2", tmp_path / "run"))
+    facts = json.loads((folder / "run.json").read_text("utf-8"))
+    edit(folder / "run.json", skipped={**facts["skipped"], A1: "it was too large"})
+    assert list(Run.open(folder).skipped()) == [A4]
+
+
 def test_a_table_has_a_row_a_trial_and_says_why_a_number_is_missing() -> None:
     table = Run.open(GOLDEN / "run_schema_1").frame()
     assert table.columns.tolist() == [
@@ -136,7 +150,7 @@ def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
     [
         (shutil.rmtree, "there is no such folder"),
         (lambda run: (run / "run.json").unlink(), r"is no run folder: it has no run\.json"),
-        (lambda run: edit(run / "run.json", schema=2), "schema 2, and this evalkit reads up to 1"),
+        (lambda run: edit(run / "run.json", schema=3), "schema 3, and this evalkit reads up to 2"),
         (lambda run: edit(run / "run.json", planned=3), "planned: Input should be a valid (list|array)"),
         (lambda run: (run / "run.json").write_text("", "utf-8"), "cannot be read"),
     ],
@@ -148,6 +162,6 @@ def test_what_is_no_readable_run_is_refused(folder: Path, spoil: Any, message: s
 
 
 def test_a_trial_of_a_newer_schema_is_no_damage_but_refused(folder: Path) -> None:
-    edit(folder / "trials" / A1 / "trial.json", schema=2)
+    edit(folder / "trials" / A1 / "trial.json", schema=3)
     with pytest.raises(UsageError, match="written by a newer one"):
         Run.open(folder).trials()
