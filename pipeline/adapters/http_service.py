@@ -136,8 +136,7 @@ class HttpService:
         GenerationError
             ``busy`` if others hold it for longer than this.
         """
-        name = f"service-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}.lock"
-        handle = _open_shared(Path(tempfile.gettempdir()) / name)
+        handle = _open_shared(self._lock_path)
         try:
             limit = time.monotonic() + wait_limit_s
             while not _try_lock(handle):
@@ -151,11 +150,26 @@ class HttpService:
         finally:
             os.close(handle)
 
+    def read_note(self) -> dict[str, str]:
+        """Return what was last noted of it, without waiting; empty where nobody on this machine has used it."""
+        if not self._lock_path.is_file():
+            return {}
+        handle = _open_shared(self._lock_path)
+        try:
+            return Note(handle).read()
+        finally:
+            os.close(handle)
+
     def close(self) -> None:
         """Let connections go."""
         if self._client is not None:
             self._client.close()
             self._client = None
+
+    @property
+    def _lock_path(self) -> Path:
+        name = f"service-{hashlib.sha256(self.key.encode()).hexdigest()[:16]}.lock"
+        return Path(tempfile.gettempdir()) / name
 
     def _open(self) -> httpx2.Client:
         import httpx2  # noqa: PLC0415 - as above

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.adapters.http_service import HttpService
+from pipeline.diagnosis import Finding, check_program, fine, stop, warning
 from pipeline.errors import GenerationError, RequestError
 from pipeline.figures import MIB_PER_GIB, Figures, account
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
@@ -52,6 +53,7 @@ SENT = "sent"
 ANSWERED = "answered"
 """The talker begins to hand out the video."""
 
+_HERE = ("http://127.", "https://127.", "http://[::1]", "https://[::1]")
 _ADDRESS = r"^https?://[A-Za-z0-9.\-\[\]:]+/?$"
 _WAV2LIP_FPS = 25.0
 _NO_ANSWER = "your request has encountered an error"
@@ -237,9 +239,10 @@ class LinlyTalker(Generator):
         return build_request({"fps": self._method.fps or _SADTALKER_FPS, **parameters})
 
     def estimate(self, request: GenerationRequest) -> dict[str, Any]:
-        """Return the `Figures` that are known of a request, as plain data; where it runs elsewhere, of that machine."""
+        """Return the `Figures` that are known of a request, as plain data; none where it works on another machine."""
         del request
-        return _FIGURES.get(self._settings.talker_method, Figures()).to_dict()
+        known = _FIGURES if self._talker.key.startswith(_HERE) else {}
+        return known.get(self._settings.talker_method, Figures()).to_dict()
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, text, voice and options; nothing is asked of the services."""
@@ -265,6 +268,21 @@ class LinlyTalker(Generator):
         argv = ["curl", "--fail-with-body", "--output", str(out_path.absolute())]
         argv += [word for field in fields for word in ("--form", field)]
         return Plan(steps=tuple(steps), argv=(*argv, f"{self._talker.address}/talker_response/"))
+
+    def diagnose(self) -> list[Finding]:
+        """Look at the services: which answer, which models they have as far as is known, and ffmpeg beside them."""
+        found = []
+        for service, program in self._programs():
+            found.append(_look_at(service, program))
+            service.close()
+        found += [_tell_model(service, model, path) for service, model, path in self._models()]
+        if self._tts is None:
+            found.append(fine("speech", "text is spoken by espeak-ng"))
+        if self._talker.key.startswith(_HERE):
+            found.append(
+                check_program("ffmpeg", "the talker joins picture and sound with it", "install ffmpeg")
+            )
+        return found
 
     def load(self) -> None:
         """Have the services load their models, each while nobody else uses it. A second call does nothing.
@@ -334,8 +352,7 @@ class LinlyTalker(Generator):
 
     def _services(self) -> list[HttpService]:
         """List those in use, in an order that is the same everywhere, so that no two wait for each other."""
-        services = [self._talker, self._tts, self._llm]
-        return sorted((service for service in services if service is not None), key=lambda one: one.key)
+        return sorted((service for service, _ in self._programs()), key=lambda one: one.key)
 
     def _models(self) -> Iterator[tuple[HttpService, str, str]]:
         """Give each service, the model that it shall load, and where to say so."""
@@ -345,14 +362,16 @@ class LinlyTalker(Generator):
         if self._llm is not None and self._settings.llm_model is not None:
             yield self._llm, self._settings.llm_model, "/llm_change_model/"
 
+    def _programs(self) -> Iterator[tuple[HttpService, str]]:
+        """Give each service in use and the program that it is."""
+        for service, program in ((self._talker, "talker"), (self._tts, "tts"), (self._llm, "llm")):
+            if service is not None:
+                yield service, program
+
     def _make_ready(self, service: HttpService, note: Note) -> None:
         """Make sure that a service is free and has the right model, which others on this machine may have changed."""
-        paths = {
-            id(self._talker): "/talker_response/",
-            id(self._tts): "/tts_response/",
-            id(self._llm): "/llm_response/",
-        }
-        service.expect(paths[id(service)])
+        program = next(program for one, program in self._programs() if one is service)
+        service.expect(f"/{program}_response/")
         for one, model, path in self._models():
             if one is service and model != note.read().get(path):
                 service.ask(path, params={"model_name": model})
@@ -492,6 +511,31 @@ class LinlyTalker(Generator):
                     "driven_audio": ("speech.wav", file, "audio/wav"),
                 },
             )
+
+
+def _look_at(service: HttpService, program: str) -> Finding:
+    """Say whether a service answers."""
+    try:
+        service.expect(f"/{program}_response/")
+    except GenerationError as error:
+        if error.kind == "busy":
+            return warning(program, str(error), "wait for it, or start it again")
+        return stop(
+            program,
+            str(error),
+            f"start it in its repository with `python api/{program}_api.py`, or set {program} to where it is",
+        )
+    return fine(program, f"{service.address} answers and offers /{program}_response/")
+
+
+def _tell_model(service: HttpService, model: str, path: str) -> Finding:
+    """Say which model a service has: it does not tell, so what was last asked of it from here."""
+    last = service.read_note().get(path)
+    about = path.strip("/").partition("_")[0] + " model"
+    if last is None:
+        return fine(about, f"nobody here has had it load one; {model} is loaded before the first video")
+    changed = "" if last == model else f"; {model} is loaded before the first video"
+    return fine(about, f"{last} was the last that it was told to load from here{changed}")
 
 
 def _measure(part: Path, address: str) -> Any:

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from pipeline.adapters.command import Command
-from pipeline.diagnosis import is_lfs_pointer
+from pipeline.diagnosis import (
+    Finding,
+    check_folder,
+    check_program,
+    check_python,
+    check_weights,
+)
 from pipeline.errors import RequestError
 from pipeline.figures import MIB_PER_GIB, Figures, account
 from pipeline.request import GenerationRequest, PlainData
@@ -81,6 +87,10 @@ class Preset(Command):
     flags: ClassVar[dict[str, str]] = {}
     """Option to flag, where that is not ``--option``."""
     summary: ClassVar[str]
+    home: ClassVar[str]
+    script: ClassVar[str] = "inference.py"
+    modules: ClassVar[tuple[str, ...]]
+    """What its code imports on the way to a video."""
     figures: ClassVar[Figures] = Figures()
     takes_videos: ClassVar[bool] = False
 
@@ -108,6 +118,29 @@ class Preset(Command):
             )
         )
 
+    def diagnose(self) -> list[Finding]:
+        """Look at its checkout, Python, weights and ffmpeg."""
+        repository = self._in_repository("")
+        return [
+            check_folder(
+                "repository",
+                repository,
+                [self.script],
+                f"clone {self.home} and name its folder in repository",
+            ),
+            check_python(
+                self._own.python,
+                self.modules,
+                repository,
+                "make its environment as its README says and name its Python in python",
+            ),
+            *(
+                check_weights(setting, path, f"fetch it as {self.home} says, and name it in {setting}")
+                for setting, path in self._weights().items()
+            ),
+            check_program("ffmpeg", "it joins picture and sound with it", "install ffmpeg"),
+        ]
+
     def estimate(self, request: GenerationRequest) -> dict[str, Any]:
         """Return the `Figures` that are known of a request, as plain data."""
         del request
@@ -118,7 +151,7 @@ class Preset(Command):
         raise NotImplementedError
 
     def _weights(self) -> dict[str, Path]:
-        """Return the weight files that must be there, by the setting that names them."""
+        """Return the weights that must be there, files or folders, by the setting that names them."""
         raise NotImplementedError
 
     def _check(self, request: GenerationRequest) -> None:
@@ -136,8 +169,10 @@ class Preset(Command):
             )
         if suffix in _VIDEOS and request.fps != GenerationRequest().fps:
             raise RequestError(f"fps is {request.fps:g}, but {self.name} gives a video the frame rate it has")
+        if not self._in_repository(self.script).is_file():
+            raise RequestError(f"setting repository: there is no file {self._in_repository(self.script)}")
         for setting, path in self._weights().items():
-            _check_weights(setting, path)
+            _refuse_bad_weights(setting, path)
 
     def _argv(self, *start: str) -> list[Any]:
         """Return the command line: Python, a start, and what the options add."""
@@ -180,6 +215,8 @@ class Wav2Lip(Preset):
     kind = Wav2LipSettings
     options = Wav2LipOptions
     summary = "runs inference.py of Wav2Lip"
+    home = "https://github.com/Rudrabha/Wav2Lip"
+    modules = ("torch", "cv2", "librosa", "numpy", "scipy", "tqdm")
     takes_videos = True
     _own: Wav2LipSettings
 
@@ -198,10 +235,7 @@ class Wav2Lip(Preset):
         }
 
     def _weights(self) -> dict[str, Path]:
-        return {
-            "repository": self._in_repository("inference.py"),
-            "checkpoint": self._in_repository(self._own.checkpoint),
-        }
+        return {"checkpoint": self._in_repository(self._own.checkpoint)}
 
 
 class SadTalkerSettings(PresetSettings):
@@ -237,6 +271,8 @@ class SadTalker(Preset):
     options = SadTalkerOptions
     flags: ClassVar[dict[str, str]] = {"size_of_image": "--size"}
     summary = "runs inference.py of SadTalker"
+    home = "https://github.com/OpenTalker/SadTalker"
+    modules = ("torch", "torchvision", "cv2", "imageio", "librosa", "pydub", "safetensors", "skimage", "yaml")
     figures = Figures(
         memory=(account("run", ("all of it", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")),)
     )
@@ -256,11 +292,7 @@ class SadTalker(Preset):
         }
 
     def _weights(self) -> dict[str, Path]:
-        folder = self._in_repository(self._own.checkpoints)
-        if not folder.is_dir():
-            raise RequestError(f"setting checkpoints: there is no folder {folder}")
-        found = {str(path): path for path in sorted(folder.glob("*.safetensors"))}
-        return {"repository": self._in_repository("inference.py"), **found}
+        return {"checkpoints": self._in_repository(self._own.checkpoints)}
 
 
 class MuseTalkSettings(PresetSettings):
@@ -299,6 +331,9 @@ class MuseTalk(Preset):
     kind = MuseTalkSettings
     options = MuseTalkOptions
     summary = "runs scripts/inference.py of MuseTalk 1.5"
+    home = "https://github.com/TMElyralab/MuseTalk"
+    script = "scripts/inference.py"
+    modules = ("torch", "cv2", "diffusers", "mmpose", "numpy", "omegaconf", "tqdm", "transformers")
     figures = Figures(
         memory=(
             account("run", ("all of it", 11 * MIB_PER_GIB, 12 * MIB_PER_GIB, "TMElyralab/MuseTalk #349")),
@@ -334,7 +369,6 @@ class MuseTalk(Preset):
 
     def _weights(self) -> dict[str, Path]:
         return {
-            "repository": self._in_repository("scripts/inference.py"),
             "unet_model_path": self._in_repository(self._own.unet_model_path),
             "unet_config": self._in_repository(self._own.unet_config),
         }
@@ -355,10 +389,7 @@ def _literal(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _check_weights(setting: str, path: Path) -> None:
-    if not path.is_file():
-        raise RequestError(f"setting {setting}: there is no file {path}")
-    if is_lfs_pointer(path):
-        raise RequestError(
-            f"{path} is a git-lfs pointer in place of the file: run git lfs pull where it came from"
-        )
+def _refuse_bad_weights(setting: str, path: Path) -> None:
+    found = check_weights(setting, path, f"name it in {setting}")
+    if found.level == "stop":
+        raise RequestError(f"setting {setting}: {found.found}: {found.cure}")

@@ -456,3 +456,42 @@ def test_the_plan_pasted_into_a_shell_makes_the_same_video(
     assert out.read_bytes() == video.read_bytes()
     by_hand, by_driver = services.asked[-1], services.asked[-2]
     assert by_hand == by_driver
+
+
+def test_the_doctor_finds_services_up_and_tells_their_models(services: Services, make: Make) -> None:
+    generator = LinlyTalker(talker=services.address, tts=services.address)
+    before = {finding.about: finding for finding in generator.diagnose()}
+    assert {before[about].level for about in ("talker", "tts", "talker model", "tts model")} == {"fine"}
+    assert before["talker model"].found.startswith("nobody here has had it load one; SadTalker is loaded")
+    make({"talker_method": "Wav2Lip"})
+    after = {finding.about: finding for finding in generator.diagnose()}
+    assert after["talker model"].found.startswith(
+        "Wav2Lip was the last that it was told to load from here; SadTalker"
+    )
+    assert "ffmpeg" in after
+    assert [asked for asked in services.asked if "fps" in asked] == services.asked[
+        1:
+    ]  # it asked for no video
+
+
+def test_the_doctor_finds_what_is_down(services: Services) -> None:
+    services.fail("other service")
+    generator = LinlyTalker(talker="http://127.0.0.1:9", llm=services.address)
+    found = {finding.about: finding for finding in generator.diagnose()}
+    assert (found["talker"].level, found["llm"].level) == ("stop", "stop")
+    assert "nothing answers at http://127.0.0.1:9" in found["talker"].found
+    assert "is no such service: it offers no /llm_response/" in found["llm"].found
+    assert found["talker"].cure == (
+        "start it in its repository with `python api/talker_api.py`, or set talker to where it is"
+    )
+    assert found["speech"].found == "text is spoken by espeak-ng"
+
+
+def test_what_is_known_of_its_memory_carries_its_source() -> None:
+    request = LinlyTalker().request()
+    (account,) = LinlyTalker().estimate(request)["memory"]
+    assert account["parts"][0]["source"] == "FAQ 2.3 of Linly-Talker"
+    assert LinlyTalker(talker_method="NeRFTalk").estimate(request)["memory"] == []
+    assert (
+        LinlyTalker(talker="http://gpu-server:8003").estimate(request)["memory"] == []
+    )  # not of the GPUs here

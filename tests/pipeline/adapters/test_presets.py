@@ -236,24 +236,52 @@ def test_pictures_are_told_by_their_names(
 
 
 @pytest.mark.parametrize(
-    ("name", "file", "setting"),
+    ("name", "file", "setting", "gone"),
     [
-        ("wav2lip", "checkpoints/wav2lip_gan.pth", "checkpoint"),
-        ("musetalk", "models/musetalkV15/unet.pth", "unet_model_path"),
-        ("sadtalker", "inference.py", "repository"),
+        ("wav2lip", "checkpoints/wav2lip_gan.pth", "checkpoint", "is not there"),
+        ("musetalk", "models/musetalkV15/unet.pth", "unet_model_path", "is not there"),
+        ("sadtalker", "checkpoints/SadTalker_V0.0.2_256.safetensors", "checkpoints", "is empty"),
     ],
 )
 def test_missing_files_and_lfs_pointers(
-    name: str, file: str, setting: str, make: Make, parameters: dict[str, Any]
+    *, name: str, file: str, setting: str, gone: str, make: Make, parameters: dict[str, Any]
 ) -> None:
     preset = make(name)
     path = Path(preset._own.repository) / file
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    with pytest.raises(RequestError, match="git-lfs pointer in place of the file: run git lfs pull"):
+    with pytest.raises(
+        RequestError, match=f"setting {setting}: .*a git-lfs pointer is in place of the weights"
+    ):
         preset.check(preset.request(**parameters))
     path.unlink()
-    with pytest.raises(RequestError, match=f"setting {setting}: there is no file"):
+    with pytest.raises(RequestError, match=f"setting {setting}: .* {gone}"):
         preset.check(preset.request(**parameters))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_folder_that_is_no_checkout(name: str, make: Make, parameters: dict[str, Any]) -> None:
+    preset = make(name)
+    (Path(preset._own.repository) / preset.script).unlink()
+    with pytest.raises(RequestError, match=r"setting repository: there is no file .*inference\.py"):
+        preset.check(preset.request(**parameters))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_doctor_finds_what_is_wrong_and_nothing_else(name: str, make: Make, tmp_path: Path) -> None:
+    preset = make(name)
+    well = {finding.about: finding.level for finding in preset.diagnose()}
+    assert {about for about, level in well.items() if level == "stop"} <= {
+        "Python",
+        "ffmpeg",
+    }  # of this machine
+    nowhere = make(name, repository=str(tmp_path / "gone"), python=str(tmp_path / "no-python"))
+    ill = {finding.about: finding for finding in nowhere.diagnose()}
+    assert {about for about, finding in ill.items() if finding.level == "stop"} - {"ffmpeg"} == {
+        "repository",
+        "Python",
+        *nowhere._weights(),
+    }
+    assert ill["repository"].cure.startswith(f"clone {preset.home}")
 
 
 def test_the_plan_says_how_the_folder_is_prepared(
