@@ -34,7 +34,6 @@ from pipeline.request import (
     GenerationRequest,
     GenerationResult,
     PlainData,
-    build_request,
     check_files,
 )
 from pipeline.sound import iterate_sound, measure_sound, write_wav
@@ -46,11 +45,11 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.http_service import Note
 
-ANSWER = "answer"
-"""The language model has answered. ``detail``: ``text``."""
+SPOKEN = "spoken"
+"""The language model has answered. ``detail``: ``text``, what will be spoken."""
 SENT = "sent"
 """Picture and sound go to the talker."""
-ANSWERED = "answered"
+RECEIVED = "received"
 """The talker begins to hand out the video."""
 
 _HERE = ("http://127.", "https://127.", "http://[::1]", "https://[::1]")
@@ -236,7 +235,7 @@ class LinlyTalker(Generator):
 
     def request(self, **parameters: Any) -> GenerationRequest:
         """Build a request; the frame rate is the model's own where none is given."""
-        return build_request({"fps": self._method.fps or _SADTALKER_FPS, **parameters})
+        return super().request(**{"fps": self._method.fps or _SADTALKER_FPS, **parameters})
 
     def estimate(self, request: GenerationRequest) -> dict[str, Any]:
         """Return the `Figures` that are known of a request, as plain data; none where it works on another machine."""
@@ -479,7 +478,7 @@ class LinlyTalker(Generator):
             text = _read_answer(
                 self._llm.ask("/llm_response/", json={"question": question}), self._llm.address
             )
-            timeline.mark(ANSWER, text=text)
+            timeline.mark(SPOKEN, text=text)
         if text is None or self._tts is None:
             spoken = request if text is None else request.model_copy(update={"text": text})
             sound = prepare_sound(spoken, folder)
@@ -504,7 +503,7 @@ class LinlyTalker(Generator):
             self._talker.fetch(
                 "/talker_response/",
                 part,
-                on_answer=lambda: timeline.mark(ANSWERED),
+                on_answer=lambda: timeline.mark(RECEIVED),
                 data=_form(self._fields(request)),
                 files={
                     "source_image": ("face.jpg", picture, "image/jpeg"),

@@ -135,7 +135,7 @@ def test_the_talker_gets_picture_sound_and_form(make: Make, services: Services) 
         "loaded",
         "speech",
         "sent",
-        "answered",
+        "received",
         "first_frame",
         "saved",
     ]
@@ -194,7 +194,7 @@ def test_a_question_is_answered_spoken_and_shown(make: Make, services: Services)
     result = make(settings, audio=None, options={"question": "What is new?"})
     assert services.told["models"]["llm"] == "Qwen"
     names = [event.name for event in result.events]
-    assert names == ["loaded", "answer", "speech", "sent", "answered", "first_frame", "saved"]
+    assert names == ["loaded", "spoken", "speech", "sent", "received", "first_frame", "saved"]
     assert result.events[1].detail == {"text": 'You said "What is new?"'}
     assert services.asked[-2]["text"] == "You said ”What is new?”"
 
