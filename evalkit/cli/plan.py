@@ -12,12 +12,12 @@ import click
 from evalkit.cli.load import write_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rich.table import Table
 
     from evalkit.sweeps.forecast import Forecast
-    from evalkit.sweeps.needs import Need, Room
+    from evalkit.sweeps.needs import Need, Outlook, Room
 
 _FILE = click.Path(path_type=Path)
 _MARKS = {
@@ -72,7 +72,7 @@ def plan(
         learnt = [Run.open(one) for one in (*runs, *([folder] if done else []))]
         execution = preparation.config.execution
         room = read_room(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
-        needs = forecast_needs(preparation, learnt, room)
+        outlook = forecast_needs(preparation, learnt, room)
     except EvalkitError as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
@@ -82,14 +82,14 @@ def plan(
     write_outputs(
         (
             json_path,
-            lambda: json.dumps(_plain(needs, done, room, n_workers), ensure_ascii=False, indent=2) + "\n",
+            lambda: json.dumps(_plain(outlook, done, room, n_workers), ensure_ascii=False, indent=2) + "\n",
         )
     )
-    _show(needs, done, room)
-    click.echo(_total(needs, done, n_workers))
+    _show(outlook.needs, done, room)
+    click.echo(_total(outlook, done, n_workers))
 
 
-def _show(needs: Sequence[Need], done: set[str], room: Room) -> None:
+def _show(needs: Sequence[Need], done: Collection[str], room: Room) -> None:
     from rich.console import Console  # noqa: PLC0415 - heavy
     from rich.markup import escape  # noqa: PLC0415 - as above
 
@@ -113,7 +113,7 @@ def _show(needs: Sequence[Need], done: set[str], room: Room) -> None:
         console.print(f"Times marked lit. are of other machines: {escape(line)}")
 
 
-def _table(needs: Sequence[Need], done: set[str]) -> Table:
+def _table(needs: Sequence[Need], done: Collection[str]) -> Table:
     from rich.markup import escape  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415 - as above
 
@@ -167,12 +167,10 @@ def _range(low: float | None, value: float, high: float | None) -> str:
 
 
 def _time_cell(need: Need) -> str:
-    from evalkit.cli.sweep import describe_duration  # noqa: PLC0415 - as above
-
     if need.seconds is not None:
-        return describe_duration(need.seconds.value)
+        return _say_time(need.seconds.value)
     if need.literature is not None:
-        return f"lit. {describe_duration(need.literature.value)}"
+        return f"lit. {_say_time(need.literature.value)}"
     return "not known"
 
 
@@ -185,36 +183,36 @@ def _say_room(room: Room) -> str:
     return f"GPUs here, GB free: {free}."
 
 
-def _total(needs: Sequence[Need], done: set[str], n_workers: int) -> str:
-    """Say how much there is to do, in one line."""
+def _say_time(seconds: float) -> str:
     from evalkit.cli.sweep import describe_duration  # noqa: PLC0415 - as above
 
-    unfit = [need for need in needs if need.is_unfit]
-    left = [need for need in needs if not need.is_unfit and need.trial.id not in done]
-    known = [need.seconds.value for need in left if need.seconds is not None]
-    words = [f"{len(needs)} trials"]
+    return describe_duration(seconds) if seconds >= 1 else "under 1 s"
+
+
+def _total(outlook: Outlook, done: Collection[str], n_workers: int) -> str:
+    """Say how much there is to do, in one line."""
+    n_unfit = sum(need.is_unfit for need in outlook.needs)
+    left = outlook.left(done)
+    n_known = sum(need.seconds is not None for need in left)
+    words = [f"{len(outlook.needs)} trials"]
     words += [f"{len(done)} done"] if done else []
-    words += [f"{len(unfit)} cannot fit"] if unfit else []
+    words += [f"{n_unfit} cannot fit"] if n_unfit else []
+    total_s = outlook.total_s(done, n_workers)
     if not left:
         return ", ".join(words)
-    if not known:
+    if total_s is None:
         return f"{', '.join(words)}; time of {len(left)} not known"
-    time = describe_duration(sum(known) / n_workers)
-    open_ones = f" and {len(left) - len(known)} not known" if len(known) < len(left) else ""
+    open_ones = f" and {len(left) - n_known} not known" if n_known < len(left) else ""
     crew = "1 worker" if n_workers == 1 else f"{n_workers} workers"
-    return f"{', '.join(words)}; {len(known)} take {time} with {crew}{open_ones}"
+    return f"{', '.join(words)}; {n_known} take {_say_time(total_s)} with {crew}{open_ones}"
 
 
-def _plain(needs: Sequence[Need], done: set[str], room: Room, n_workers: int) -> dict[str, Any]:
-    known = [
-        need.seconds.value
-        for need in needs
-        if need.seconds is not None and not need.is_unfit and need.trial.id not in done
-    ]
+def _plain(outlook: Outlook, done: Collection[str], room: Room, n_workers: int) -> dict[str, Any]:
     return {
         "room": asdict(room),
         "workers": n_workers,
-        "total_s": sum(known) / n_workers if known else None,
+        "start_s": outlook.start_s,
+        "total_s": outlook.total_s(done, n_workers),
         "trials": [
             {
                 "id": need.trial.id,
@@ -233,7 +231,7 @@ def _plain(needs: Sequence[Need], done: set[str], room: Room, n_workers: int) ->
                     "seconds": _forecast(need.literature),
                 },
             }
-            for need in needs
+            for need in outlook.needs
         ],
     }
 

@@ -48,8 +48,9 @@ class Forecast:
 def forecast(points: Sequence[tuple[float, float]], work: float) -> Forecast | None:
     """Say what an amount of work will take.
 
-    From trials of the same amount, their mean. Else from three amounts or more, a straight line by least squares. Else
-    from the nearest amount: between what it took and as much more or less as there is work.
+    From trials of the same amount, their mean. Else from three amounts or more, a straight line by least squares whose
+    start and slope are not below 0. Else from the nearest amount: between what it took and as much more or less as
+    there is work.
 
     Parameters
     ----------
@@ -106,9 +107,13 @@ def _line(
     took: np.ndarray[tuple[int], np.dtype[np.float64]],
     work: float,
 ) -> Forecast:
+    from scipy.optimize import nnls  # noqa: PLC0415 - heavy
+
     n = int(amounts.size)
-    slope, start = np.polyfit(amounts, took, 1)
-    value = max(0.0, float(start + slope * work))
+    scale = float(amounts.mean())
+    (start, slope), _ = nnls(np.column_stack([np.ones(n), amounts / scale]), took)
+    slope /= scale
+    value = float(start + slope * work)
     spread = float(((amounts - amounts.mean()) ** 2).sum())
     scatter = math.sqrt(float(((took - start - slope * amounts) ** 2).sum()) / max(1, n - 2))
     reach = _student(n - 2) * scatter * math.sqrt(1 + 1 / n + (work - float(amounts.mean())) ** 2 / spread)

@@ -14,7 +14,7 @@ from evalkit.sweeps.known import Known, ask_known
 from evalkit.sweeps.past import PastTrial, Work, count_frames, kind_of, read_past, work_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from evalkit.sweeps.known import Account
@@ -89,6 +89,39 @@ class Need:
         return self.fit == "does not fit"
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a sweep will need.
+
+    Parameters
+    ----------
+    needs : list of Need
+        One a trial.
+    start_s : float
+        Seconds that each worker takes to load before its first trial, as own sweeps did; 0 where none tells.
+    """
+
+    needs: list[Need]
+    start_s: float
+
+    def total_s(self, done: Collection[str], n_workers: int) -> float | None:
+        """Return the seconds that all takes which is not done, can fit, and is known; None where nothing is known.
+
+        Parameters
+        ----------
+        done : collection of str
+            Ids of trials that need not be done.
+        n_workers : int
+            Videos made at once.
+        """
+        known = [need.seconds.value for need in self.left(done) if need.seconds is not None]
+        return self.start_s + sum(known) / n_workers if known else None
+
+    def left(self, done: Collection[str]) -> list[Need]:
+        """List what is not done and can fit."""
+        return [need for need in self.needs if not need.is_unfit and need.trial.id not in done]
+
+
 def read_room(gpu_memory_gb: float | None) -> Room:
     """Look how much memory there is; the GPUs have what is told, if something is.
 
@@ -125,13 +158,13 @@ def find_unfit(preparation: Preparation, folder: Path, trials: Sequence[PlannedT
     if not execution.skip_unfit:
         return {}
     runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
-    needs = forecast_needs(preparation, runs, read_room(execution.gpu_memory_gb))
+    outlook = forecast_needs(preparation, runs, read_room(execution.gpu_memory_gb))
     wanted = {trial.id for trial in trials}
-    return {need.trial.id: need.why for need in needs if need.is_unfit and need.trial.id in wanted}
+    return {one.trial.id: one.why for one in outlook.needs if one.is_unfit and one.trial.id in wanted}
 
 
-def forecast_needs(preparation: Preparation, runs: Sequence[Run], room: Room) -> list[Need]:
-    """Say of every trial of a sweep what it will need.
+def forecast_needs(preparation: Preparation, runs: Sequence[Run], room: Room) -> Outlook:
+    """Say of a sweep, and of each of its trials, what it will need.
 
     Parameters
     ----------
@@ -144,7 +177,8 @@ def forecast_needs(preparation: Preparation, runs: Sequence[Run], room: Room) ->
     generator = factory(**preparation.config.generator.settings)
     past = read_past(runs, preparation.deciders.generator)
     lengths = {trial.speech: trial.speech_s for trial in past if trial.speech is not None}
-    return [_forecast(generator, trial, past, lengths, room) for trial in preparation.trials]
+    needs = [_forecast(generator, trial, past, lengths, room) for trial in preparation.trials]
+    return Outlook(needs, max((one.start_s for one in past), default=0.0))
 
 
 def _forecast(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from evalkit.config import canonical_json
@@ -56,7 +57,9 @@ class PastTrial:
     request : dict
         What was asked.
     seconds : float or None
-        Making and measuring.
+        Making and measuring, loading apart where that can be told.
+    start_s : float
+        Seconds it took beyond that because it was the first: models were loaded and warmed up.
     gpu_mib : float or None
         Peak of the fullest GPU by its own processes; None where none was used.
     rss_mib : float or None
@@ -72,6 +75,7 @@ class PastTrial:
     work: Work
     request: dict[str, Any]
     seconds: float | None
+    start_s: float
     gpu_mib: float | None
     rss_mib: float | None
     speech_s: float | None
@@ -92,7 +96,7 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     for run in runs:
         former = run.facts.generator
         if former.get("name") == generator["name"] and former.get("settings") == generator["settings"]:
-            found += [_read(run, trial) for trial in run.trials() if trial.generation is not None]
+            found += _read_all(run)
     return found
 
 
@@ -120,10 +124,26 @@ def count_frames(request: Mapping[str, Any], speech_s: float) -> float:
     return frames if clips is None else min(frames, clips * float(request.get("infer_frames") or 48))
 
 
-def _read(run: Run, trial: Trial) -> PastTrial:
+def _read_all(run: Run) -> list[PastTrial]:
+    """Read the trials of a run; the first of each worker also loaded what the others found loaded."""
+    trials = [trial for trial in run.trials() if trial.generation is not None]
+    in_order = sorted(trials, key=lambda trial: trial.started_at)
+    n_workers = run.facts.config.get("execution", {}).get("workers", 1)
+    first = {trial.id for trial in in_order[:n_workers]} if len(trials) > n_workers else set()
+    others = [trial.measure_s for trial in trials if trial.id not in first and trial.measure_s is not None]
+    measure_s = median(others) if others else None
+    return [_read(run, trial, measure_s if trial.id in first else None, first) for trial in trials]
+
+
+def _read(run: Run, trial: Trial, usual_measure_s: float | None, first: set[str]) -> PastTrial:
     made = trial.generation or {}
     request = {**made.get("request", {}), **({} if "request" in made else trial.params)}
-    spent = [seconds for seconds in (trial.generate_s, trial.measure_s) if seconds is not None]
+    spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
+    seconds = spent_s
+    if trial.id in first:
+        saved_s = [event["time_s"] for event in trial.events if event["name"] == "saved"]
+        making_s = min(saved_s[0], trial.generate_s or 0.0) if saved_s else trial.generate_s or 0.0
+        seconds = making_s + min(trial.measure_s or 0.0, usual_measure_s or 0.0)
     peaks = [value for name, value in _gpu_peaks(run, trial).items() if _GPU.fullmatch(name)]
     rss = trial.profile.metrics.get("profile.peak_rss_mib")
     return PastTrial(
@@ -131,7 +151,8 @@ def _read(run: Run, trial: Trial) -> PastTrial:
         kind=kind_of(request),
         work=work_of(request, made.get("n_frames")),
         request=request,
-        seconds=sum(spent) if spent else None,
+        seconds=seconds if trial.generate_s is not None else None,
+        start_s=spent_s - seconds,
         gpu_mib=max(peaks) if peaks else None,
         rss_mib=None if rss is None else rss.value,
         speech_s=made.get("audio_duration_s") or made.get("duration_s"),

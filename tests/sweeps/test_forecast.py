@@ -36,6 +36,16 @@ def test_a_planted_line_is_found() -> None:
     assert found.how == "a line through 4 trials"
 
 
+def test_noise_never_makes_more_work_quicker() -> None:
+    found = forecast([(1.0, 5.0), (2.0, 4.0), (3.0, 3.0)], 9.0)
+    assert found is not None
+    assert found.value == pytest.approx(4.0)  # no trend: the mean
+    below = forecast([(2.0, 1.0), (3.0, 2.0), (4.0, 3.0)], 1.0)  # a straight line would give 0
+    assert below is not None
+    # through the origin: slope = (2*1 + 3*2 + 4*3) / (4 + 9 + 16)
+    assert below.value == pytest.approx(20 / 29)
+
+
 def test_beyond_what_was_seen_is_said() -> None:
     found = forecast([(amount, 4.0 + 3.0 * amount) for amount in (1.0, 2.0, 4.0)], 40.0)
     assert found is not None
