@@ -189,7 +189,12 @@ def _forecast(
     room: Room,
 ) -> Need:
     request: dict[str, Any] = generator.request(**trial.request).to_dict()
-    known = ask_known(generator, trial.request)
+    try:
+        known = ask_known(generator, trial.request)
+    except ValueError as error:
+        if not hasattr(error, "kind"):  # no refusal but a fault in the program
+            raise
+        return Need(trial, "not known", f"it would be refused: {error}", None, None, (), None, None)
     speech_s = _speech_s(trial, lengths)
     work = work_of(request, None if speech_s is None else count_frames(request, speech_s))
     same = [one for one in past if one.kind == kind_of(request)]

@@ -294,6 +294,20 @@ class SadTalker(Preset):
     def _weights(self) -> dict[str, Path]:
         return {"checkpoints": self._in_repository(self._own.checkpoints)}
 
+    def _check(self, request: GenerationRequest) -> None:
+        super()._check(request)
+        folder = self._in_repository(self._own.checkpoints)
+        size = request.options.get("size_of_image") or 256
+        manner = str(request.options.get("preprocess") or "crop")
+        needed = ["mapping_00109-model.pth.tar" if "full" in manner else "mapping_00229-model.pth.tar"]
+        if any(folder.glob("*.safetensors")):
+            needed.append(f"SadTalker_V0.0.2_{size}.safetensors")
+        missing = [name for name in needed if not (folder / name).is_file()]
+        if missing:
+            raise RequestError(
+                f"size_of_image {size} with preprocess {manner} needs {missing[0]}, which is not in {folder}"
+            )
+
 
 class MuseTalkSettings(PresetSettings):
     """As `PresetSettings`, with the model and its files, relative to the checkout unless absolute."""
@@ -371,6 +385,7 @@ class MuseTalk(Preset):
         return {
             "unet_model_path": self._in_repository(self._own.unet_model_path),
             "unet_config": self._in_repository(self._own.unet_config),
+            "whisper_dir": self._in_repository(self._own.whisper_dir),
         }
 
     def _check(self, request: GenerationRequest) -> None:

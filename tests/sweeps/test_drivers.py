@@ -25,11 +25,22 @@ CHECKOUTS: dict[str, tuple[list[str], dict[str, list[Any]]]] = {
         {"fps": [25.0, 30.0], "options.pads": [[0, 10, 0, 0], [0, 20, 0, 0]]},
     ),
     "sadtalker": (
-        ["inference.py", "checkpoints/a.safetensors", "src/config/a"],
+        [
+            "inference.py",
+            "checkpoints/SadTalker_V0.0.2_256.safetensors",
+            "checkpoints/SadTalker_V0.0.2_512.safetensors",
+            "checkpoints/mapping_00229-model.pth.tar",
+            "src/config/a",
+        ],
         {"options.size_of_image": [256, 512], "options.still": [False, True]},
     ),
     "musetalk": (
-        ["scripts/inference.py", "models/musetalkV15/unet.pth", "models/musetalkV15/musetalk.json"],
+        [
+            "scripts/inference.py",
+            "models/musetalkV15/unet.pth",
+            "models/musetalkV15/musetalk.json",
+            "models/whisper/config.json",
+        ],
         {"options.batch_size": [4, 8], "fps": [25.0, 30.0]},
     ),
 }

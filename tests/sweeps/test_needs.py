@@ -196,6 +196,38 @@ def test_a_generator_that_talks_nonsense(stand_in: dict[str, Any], monkeypatch: 
         needs_of(stand_in, CARD_24)
 
 
+def test_what_would_be_refused_is_told() -> None:
+    (need,) = needs_of(
+        live_avatar(grid={"size": ["704*384"]}, parameters={"options.fp8": "perhaps"}), CARD_80
+    )
+    assert (need.fit, need.why) == (
+        "not known",
+        "it would be refused: fp8 is 'perhaps'; allowed: true or false",
+    )
+
+
+@pytest.mark.parametrize("given", [None, 22.15])
+def test_the_room_is_what_the_driver_says_unless_it_is_given(
+    given: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Driver:
+        described = (
+            {"name": "small", "total_mib": 24564.0, "baseline_mib": 564.0},
+            {"name": "large", "total_mib": 81559.0, "baseline_mib": 559.0},
+        )
+
+        def close(self) -> None:
+            """Let go."""
+
+    monkeypatch.setattr("evalkit.profiling.nvml.Gpus", Driver)
+    room = read_room(given)
+    if given is None:
+        assert (room.gpus_mib, room.given) == ((81000.0, 24000.0), False)  # what others use is not free
+    else:
+        assert (room.gpus_mib, room.given) == ((22.15 * GB,), True)
+    assert room.memory_mib > 100
+
+
 # --- own trials
 
 

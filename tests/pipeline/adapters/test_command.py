@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+import yaml
 
 from pipeline.adapters.command import Command
 from pipeline.errors import GenerationError, RequestError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipeline.request import Event
     from tests.pipeline.conftest import Program
 
@@ -179,6 +179,60 @@ def test_an_old_video_is_replaced_only_by_a_whole_new_one(program: Program, vide
     assert out.read_bytes() == video.read_bytes()
 
 
+def test_a_folder_of_its_own_with_copies_and_files(
+    program: Program, video: Path, spoken: Path, out: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "an odd.name: #1.WAV"
+    odd.write_bytes(spoken.read_bytes())
+    body = (
+        "import shutil\nprint('here', sorted(os.listdir('.')), os.getcwd())\n"
+        "print('file', open('deep/config.yaml').read())\nprint('words', sys.argv[1:])\n"
+        f"os.mkdir('made')\nshutil.copyfile({str(video)!r}, 'made/by 3.mp4')"
+    )
+    command = Command(
+        argv=[*program(body), "{audio}", "{pads}", {"when": "shift", "args": ["--shift", "{shift}"]}],
+        folder="{work}",
+        copies={"audio": "speech"},
+        files={
+            "deep/config.yaml": {"task": {"audio": "{audio}", "steps": [1, "{sample_steps}"], "on": True}}
+        },
+        output="made/by {sample_steps}.mp4",
+        events={
+            "here": r"here (?P<files>\[.*\]) (?P<work>.*)",
+            "file": "file (?P<text>.*)",
+            "words": "words (?P<it>.*)",
+        },
+    )
+    options: dict[str, Any] = {"pads": [0, 20], "shift": 0}
+    result = command.generate(command.request(audio=odd, sample_steps=3, options=options), out)
+    told = {event.name: event.detail for event in result.events}
+    assert told["here"]["files"] == "['deep', 'speech.wav']"
+    assert yaml.safe_load(str(told["file"]["text"])) == {
+        "task": {"audio": "speech.wav", "steps": [1, "3"], "on": True}
+    }
+    assert told["words"]["it"] == "['speech.wav', '0', '20', '--shift', '0']"
+    assert not Path(str(told["here"]["work"])).exists()
+    assert out.read_bytes() == video.read_bytes()
+    steps = command.dry_run(command.request(audio=odd, sample_steps=3, options=options), out).steps
+    assert f"copies {odd} to " in steps[2]
+    assert steps[3].startswith('writes {"task": {"audio": "speech.wav"')
+
+
+def test_copies_keep_their_whole_path_elsewhere(
+    program: Program, video: Path, spoken: Path, out: Path, tmp_path: Path
+) -> None:
+    body = f"import shutil\nprint('got', sys.argv[1:])\nshutil.copyfile({str(video)!r}, sys.argv[2])"
+    command = Command(
+        argv=[*program(body), "{audio}", "{work}/x.mp4"],
+        folder=str(tmp_path),
+        copies={"audio": "speech"},
+        output="{work}/x.mp4",
+        events={"got": r"got \['(?P<audio>.*)', '(?P<place>.*)/x.mp4'\]"},
+    )
+    detail = command.generate(command.request(audio=spoken), out).events[1].detail
+    assert detail["audio"] == f"{detail['place']}/speech.wav"
+
+
 # --- what goes wrong while it runs
 
 BAD_PROGRAMS = {
@@ -306,6 +360,11 @@ def test_a_file_that_was_announced_and_is_not_there(
         ({"argv": ["p"]}, "with {out}, or saved_path"),
         ({"argv": ["p", "{out}"], "saved_path": "(?P<path>.*)"}, "one of them"),
         ({"argv": ["p"], "saved_path": "saved (.*)"}, "needs a group"),
+        ({"argv": ["p", "{out}"], "output": "x.mp4"}, "with {out}, or saved_path or output"),
+        (
+            {"argv": ["p", "{out}"], "copies": {"text": "words"}},
+            "copies .*allowed: image, audio or brand_mark",
+        ),
         ({"argv": ["p", "{out}", "{size"]}, "expected '}'"),
         ({"argv": ["p", "{out}"], "events": {"clip": "("}}, "events .* is|events is"),
         ({"argv": ["p", "{out}"], "events": {"Clip done": "x"}}, "events"),

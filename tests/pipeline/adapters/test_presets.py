@@ -20,12 +20,18 @@ PRESETS: dict[str, tuple[type[Preset], str, list[str]]] = {
     "sadtalker": (
         SadTalker,
         "inference.py",
-        ["checkpoints/SadTalker_V0.0.2_256.safetensors", "src/config/a"],
+        [
+            "checkpoints/SadTalker_V0.0.2_256.safetensors",
+            "checkpoints/SadTalker_V0.0.2_512.safetensors",
+            "checkpoints/mapping_00109-model.pth.tar",
+            "checkpoints/mapping_00229-model.pth.tar",
+            "src/config/a",
+        ],
     ),
     "musetalk": (
         MuseTalk,
         "scripts/inference.py",
-        ["models/musetalkV15/unet.pth", "models/musetalkV15/musetalk.json"],
+        ["models/musetalkV15/unet.pth", "models/musetalkV15/musetalk.json", "models/whisper/config.json"],
     ),
 }
 Make = Callable[..., Preset]
@@ -240,7 +246,7 @@ def test_pictures_are_told_by_their_names(
     [
         ("wav2lip", "checkpoints/wav2lip_gan.pth", "checkpoint", "is not there"),
         ("musetalk", "models/musetalkV15/unet.pth", "unet_model_path", "is not there"),
-        ("sadtalker", "checkpoints/SadTalker_V0.0.2_256.safetensors", "checkpoints", "is empty"),
+        ("musetalk", "models/whisper/config.json", "whisper_dir", "is empty"),
     ],
 )
 def test_missing_files_and_lfs_pointers(
@@ -256,6 +262,25 @@ def test_missing_files_and_lfs_pointers(
     path.unlink()
     with pytest.raises(RequestError, match=f"setting {setting}: .* {gone}"):
         preset.check(preset.request(**parameters))
+
+
+@pytest.mark.parametrize(
+    ("options", "file"),
+    [
+        ({"size_of_image": 512}, "SadTalker_V0.0.2_512.safetensors"),
+        ({"preprocess": "extfull"}, "mapping_00109-model.pth.tar"),
+        ({}, "mapping_00229-model.pth.tar"),
+    ],
+)
+def test_sadtalker_has_weights_for_each_size_and_manner(
+    options: dict[str, Any], file: str, make: Make, parameters: dict[str, Any]
+) -> None:
+    preset = make("sadtalker")
+    request = preset.request(**parameters, options=options)
+    preset.check(request)
+    (Path(preset._own.repository) / "checkpoints" / file).unlink()
+    with pytest.raises(RequestError, match=f"needs {file}, which is not in "):
+        preset.check(request)
 
 
 @pytest.mark.parametrize("name", PRESETS)
