@@ -205,7 +205,10 @@ def _run(
             environment=program.environment,
         )
         if finished.returncode:
-            raise GenerationError(f"Live Avatar ended with status {finished.returncode}; {quote(log.tail)}")
+            cause = f": {log.exception}" if log.exception is not None else ""
+            raise GenerationError(
+                f"Live Avatar ended with status {finished.returncode}{cause}; {quote(log.tail)}"
+            )
         try:
             found = output.fetch(log.saved, part)
             facts = measure_video(part, sound_expected=True)

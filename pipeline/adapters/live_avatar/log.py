@@ -30,6 +30,7 @@ _WORLD = re.compile(r"\bworld_size: (\d+)")
 _SAVED = re.compile(r"(?:Saving generated video to|Merge completed, saved to) (.+?\.mp4)")
 _RANK_BELONGING = re.compile(r"\bGPU (\d+) has a total capacity|\bfailed \(exitcode: \S+\) local_rank: (\d+)")
 _N_TAIL_LINES = 40
+_EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w+(?:Error|Exception)(?:: .*)?)$")
 _BOTTLENECK = "VAE serves as a bottleneck"
 _MARKS = (
     ("Generating video", LOADED),
@@ -119,6 +120,17 @@ class LogReader:
         As asked.
     n_clips : int
         Clips expected.
+
+    Attributes
+    ----------
+    n_clips_done : int
+        Clips denoised so far.
+    n_bottlenecks : int
+        Blocks that waited for the GPU that decodes.
+    saved : str or None
+        Where it says it saved the video.
+    exception : str or None
+        The first exception that is told of: the cause of those after it.
     """
 
     def __init__(
@@ -142,7 +154,9 @@ class LogReader:
         self._n_begun = 0
         self._n_blocks = 0
         self._troubles: dict[str, tuple[int | None, str]] = {}
-        self._tail: deque[str] = deque(maxlen=_N_TAIL_LINES)
+        self._said: deque[str] = deque(maxlen=_N_TAIL_LINES)
+        self._said_by_ranks: deque[str] = deque(maxlen=_N_TAIL_LINES)
+        self.exception: str | None = None
         self.n_clips_done = 0
         self.n_bottlenecks = 0
         self.saved: str | None = None
@@ -163,8 +177,8 @@ class LogReader:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines, without bars."""
-        return tuple(self._tail)
+        """The last lines without bars, of the ranks if they are told apart: what torchrun says afterwards hides theirs."""
+        return tuple(self._said_by_ranks or self._said)
 
     def _hear(self, rank: int | None, words: str) -> None:
         world = _WORLD.search(words)
@@ -174,7 +188,7 @@ class LogReader:
         if bar is not None and int(bar[2]) == self._n_steps:
             self._note_bar(rank, int(bar[1]))
             return
-        self._tail.append(words if rank is None or self._n_ranks == 1 else f"rank {rank}: {words}")
+        self._keep(rank, words)
         for mark, name in _MARKS:
             if mark in words:
                 self._note_mark(rank, name)
@@ -183,6 +197,13 @@ class LogReader:
             self.saved = saved[1]
         self.n_bottlenecks += _BOTTLENECK in words
         self._note_trouble(rank, words)
+
+    def _keep(self, rank: int | None, words: str) -> None:
+        named = words if rank is None or self._n_ranks == 1 else f"rank {rank}: {words}"
+        (self._said if rank is None else self._said_by_ranks).append(named)
+        exception = _EXCEPTION.match(words)
+        if self.exception is None and exception is not None:
+            self.exception = named.strip()
 
     def _note_mark(self, rank: int | None, name: str) -> None:
         teller = self._last_rank if name == DENOISED else 0
