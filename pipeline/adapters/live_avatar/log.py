@@ -199,6 +199,7 @@ class LogReader:
         self._note_trouble(rank, words)
 
     def _keep(self, rank: int | None, words: str) -> None:
+        words = words.removeprefix(" ")
         named = words if rank is None or self._n_ranks == 1 else f"rank {rank}: {words}"
         (self._said if rank is None else self._said_by_ranks).append(named)
         exception = _EXCEPTION.match(words)

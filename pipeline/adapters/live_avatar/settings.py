@@ -64,7 +64,7 @@ class LiveAvatarSettings(PlainData):
         are silent.
     """
 
-    repository: str = Field(min_length=1, description="path of the folder of the Live Avatar repository")
+    repository: str = Field(min_length=1, description="the folder of the Live Avatar repository")
     python: str = Field(default="python", min_length=1, description="path or name of its Python")
     gpus: tuple[int, ...] = Field(
         default=(0,), min_length=1, description="a list of different GPU numbers from 0, as nvidia-smi counts"
