@@ -71,7 +71,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
         *check_gpus(settings.gpus, need_mib, reason),
         check_port(settings.port),
         check_program("ffmpeg", "its code joins picture and sound with it", "install ffmpeg"),
-        check_disk(repository, _VIDEO_MIB, "a long video and its logs"),
+        check_disk(repository, _VIDEO_MIB, "a long video"),
     ]
     return found if settings.is_single else [*found, *check_nccl(build_environment(settings))]
 
