@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"([1-9][0-9]*)\*([1-9][0-9]*)")
 _SIDE_LIMITS_PX = (64, 4096)
 
+BEGAN = "began"
+"""The work on it has begun. ``detail.monotonic_s``: when, on the machine's monotonic clock; the times of all events of
+the request count from there."""
 LOADED = "loaded"
 """The models are in memory. ``detail`` may carry ``load_s`` when that happened before the request."""
 SPEECH = "speech"

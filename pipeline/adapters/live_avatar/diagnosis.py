@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.command import build_environment
-from pipeline.adapters.live_avatar.settings import ENTRY
 from pipeline.devices import check_gpus, check_nccl
 from pipeline.diagnosis import (
     Finding,
@@ -48,7 +47,10 @@ def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
     """Look at all it needs; changes nothing, loads nothing."""
     repository = Path(settings.repository)
     need_mib, reason = _NEED[settings.fp8]
-    needed = [settings.training_config, *([ENTRY] if settings.script is None else _scripts(settings))]
+    needed = [
+        settings.training_config,
+        *([settings.entry] if settings.script is None else _scripts(settings)),
+    ]
     found = [
         check_folder(
             "repository",

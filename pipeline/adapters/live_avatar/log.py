@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.limits import FRAMES_PER_BLOCK
+from pipeline.errors import GenerationError
 from pipeline.request import CLIP, LOADED
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ _N_TAIL_LINES = 40
 _EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w+(?:Error|Exception)(?:: .*)?)$")
 _BOTTLENECK = "VAE serves as a bottleneck"
 _MARKS = (
-    ("Generating video", LOADED),
-    ("complete prepare conditional inputs", PREPARED),
-    ("complete full-sequence generation", DENOISED),
-    ("denoising video done", DENOISED),
+    ("Generating video", LOADED, "first"),
+    ("complete prepare conditional inputs", PREPARED, "first"),
+    ("complete full-sequence generation", DENOISED, "last"),
+    ("denoising video done", DENOISED, "last"),
+    ("Denoising video done for sample", DENOISED, "first"),
 )
+"""What is said, what it means, and which of the ranks that say it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ class LogReader:
         As asked.
     n_clips : int
         Clips expected.
+    is_loaded : bool
+        Whether the model was loaded before.
 
     Attributes
     ----------
@@ -142,6 +147,7 @@ class LogReader:
         infer_frames: int,
         sample_steps: int,
         n_clips: int,
+        is_loaded: bool = False,
     ) -> None:
         self._timeline = timeline
         self._n_ranks = n_ranks
@@ -149,7 +155,7 @@ class LogReader:
         self._blocks_per_clip = max(1, infer_frames // FRAMES_PER_BLOCK)
         self._n_steps = sample_steps
         self._n_clips = n_clips
-        self._seen: set[str] = set()
+        self._seen: set[str] = {LOADED} if is_loaded else set()
         self._open = False
         self._n_begun = 0
         self._n_blocks = 0
@@ -165,6 +171,14 @@ class LogReader:
         """Take a line of output or error output."""
         for rank, words in _by_rank(line):
             self._hear(rank, words)
+
+    def explain(self, error: GenerationError) -> GenerationError:
+        """Return an error with the cause that the log names in front, or as it is."""
+        trouble = self.trouble()
+        if trouble is None:
+            return error
+        kind, text = trouble
+        return GenerationError(f"{text}\n{error}", kind)
 
     def trouble(self) -> tuple[str, str] | None:
         """Return kind and text of the cause of a failure, as far as the log names it."""
@@ -189,9 +203,9 @@ class LogReader:
             self._note_bar(rank, int(bar[1]))
             return
         self._keep(rank, words)
-        for mark, name in _MARKS:
-            if mark in words:
-                self._note_mark(rank, name)
+        for mark, name, teller in _MARKS:
+            if mark in words and rank in {None, self._last_rank if teller == "last" else 0}:
+                self._note_mark(name)
         saved = _SAVED.search(words)
         if saved is not None:
             self.saved = saved[1]
@@ -206,9 +220,8 @@ class LogReader:
         if self.exception is None and exception is not None:
             self.exception = named.strip()
 
-    def _note_mark(self, rank: int | None, name: str) -> None:
-        teller = self._last_rank if name == DENOISED else 0
-        if name in self._seen or rank not in {None, teller}:
+    def _note_mark(self, name: str) -> None:
+        if name in self._seen:
             return
         self._seen.add(name)
         if name == DENOISED and self._n_begun:

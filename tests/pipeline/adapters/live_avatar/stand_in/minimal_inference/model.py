@@ -3,7 +3,7 @@
 The variable ``STAND_IN`` chooses what goes wrong, words apart by commas:
 ``no_file``, ``silent``, ``elsewhere``, ``hidden`` (elsewhere, and nothing said of it), ``two`` (two new videos), ``cut``,
 ``hang``, ``oom:RANK``, ``oom_hang:RANK`` (the others wait for it), ``offline``, ``pointer``, ``crash``, ``leaves`` (a process),
-``bottleneck``, ``other_size``, ``slow``, ``die:SAMPLE`` (of a batch).
+``bottleneck``, ``other_size``, ``slow``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
 """
 
 from __future__ import annotations
@@ -95,6 +95,9 @@ def load(args: argparse.Namespace) -> int:
     return args.num_gpus_dit if args.enable_vae_parallel else 0
 
 
+N_DENOISED = {"videos": 0}
+
+
 def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | None, save_rank: int) -> int:
     """Draw the bars of all blocks; return the frames that come of it."""
     from PIL import Image
@@ -104,7 +107,8 @@ def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | No
     width, height = COMES_OUT[key]
     tokens = 2.5 * (width // 16) * (height // 16)
     say("complete prepare conditional inputs")
-    meet(f"prepared-{image}-{audio}".replace("/", "_"))
+    N_DENOISED["videos"] += 1
+    meet(f"prepared-{N_DENOISED['videos']}")
     limit = 2800 if WORLD_SIZE == 1 else 3000
     if tokens > limit:
         raise RuntimeError(
@@ -125,7 +129,7 @@ def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | No
         sys.stderr.write("\n")
         if "bottleneck" in FAULTS and save_rank == RANK and WORLD_SIZE > 1:
             say("WARNING: VAE serves as a bottleneck!")
-    meet(f"denoised-{image}-{audio}".replace("/", "_"))
+    meet(f"denoised-{N_DENOISED['videos']}")
     if WORLD_SIZE == 1:
         say("complete full-sequence generation")
         if args.offload_model:
