@@ -65,12 +65,18 @@ class Watch:
             self._profiler.rest()
         self._pid = None
 
-    def cut(self, start_s: float) -> Profile | None:
-        """Return what was seen since a moment of ``time.monotonic()``; None where nobody watched."""
+    def cut(self, start_s: float, end_s: float | None = None) -> Profile | None:
+        """Return what was seen between two moments of ``time.monotonic()``; None where nobody watched.
+
+        Parameters
+        ----------
+        start_s, end_s : float or None
+            None for now.
+        """
         if self._profiler is None or self._pid is None:
             return None
         try:
-            return self._profiler.cut(start_s, time.monotonic())
+            return self._profiler.cut(start_s, time.monotonic() if end_s is None else end_s)
         except ProfileError as error:
             self.error, self._profiler = str(error), None
             return None

@@ -3,7 +3,7 @@
 The variable ``STAND_IN`` chooses what goes wrong, words apart by commas:
 ``no_file``, ``silent``, ``elsewhere``, ``hidden`` (elsewhere, and nothing said of it), ``two`` (two new videos), ``cut``,
 ``hang``, ``oom:RANK``, ``oom_hang:RANK`` (the others wait for it), ``offline``, ``pointer``, ``crash``, ``leaves`` (a process),
-``bottleneck``, ``other_size``, ``slow``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
+``bottleneck``, ``other_size``, ``step_s:SECONDS``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 RANK = int(os.environ["RANK"])
 WORLD_SIZE = int(os.environ["WORLD_SIZE"])
 FAULTS = dict(word.partition(":")[::2] for word in os.environ.get("STAND_IN", "").split(",") if word)
-STEP_S = 0.3 if "slow" in FAULTS else 0.004
+STEP_S = float(FAULTS.get("step_s", 0.004))
 
 # Computed with the repository's own formula: portrait and size asked for to what comes out, width and height.
 COMES_OUT = {
@@ -92,6 +92,9 @@ def load(args: argparse.Namespace) -> int:
                 "Hub and we cannot find the requested files in the local cache."
             )
     say("LoRA merged successfully.")
+    if "STAND_IN_LOADS" in os.environ and RANK == 0:
+        with Path(os.environ["STAND_IN_LOADS"]).open("a") as log:
+            log.write("loaded\n")
     return args.num_gpus_dit if args.enable_vae_parallel else 0
 
 
