@@ -72,3 +72,21 @@ def test_a_port_that_somebody_has(
         with live, pytest.raises(GenerationError, match="master_port is taken") as caught:
             live.generate(live.request(image=portrait, audio=spoken, prompt="x"), out)
     assert caught.value.kind == "port_in_use"
+
+
+def test_a_batch(driver: Driver, portrait: Path, spoken: Path, tmp_path: Path) -> None:
+    from tests.pipeline.conftest import tone, write_wav
+
+    short = write_wav(tmp_path / "short.wav", tone(1.0))
+    with driver(n_gpus=5, batch=True, fp8=False, environment=environment(tmp_path)) as live:
+        requests = [live.request(image=portrait, audio=sound, prompt="x") for sound in (spoken, short)]
+        live.expect(requests, tmp_path)
+        results = [live.generate(request, tmp_path / f"{n}.mp4") for n, request in enumerate(requests)]
+    assert [result.n_frames for result in results] == [50, 25]
+    assert [result.n_clips for result in results] == [2, 1]
+    began = [float(str(result.events[0].detail["monotonic_s"])) for result in results]
+    saved_s = results[0].time_of("saved")
+    assert saved_s is not None
+    assert began[0] + saved_s <= began[1]
+    assert not list(tmp_path.glob(".batch-*"))
+    assert left_of(tmp_path) == []
