@@ -211,8 +211,8 @@ class Batch:
         return log.explain(GenerationError(text, kind))
 
     def _end(self, timeline: Timeline) -> None:
-        """Wait until the script itself is over, after its last video."""
-        while self._next_line() is not None:
+        """Wait until the script itself is over, after its last video, whose clock stands still."""
+        while self._lines.get()[1] is not None:
             pass
         self._is_over = True
         if self._error is not None or self._status:

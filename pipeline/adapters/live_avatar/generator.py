@@ -1,4 +1,4 @@
-"""Live Avatar as a generator: one run of its own script for each video."""
+"""Live Avatar as a generator: one run of its own script for each video, or for several that go together."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BOTTLENECK_NOTE = "the GPU that decodes could not keep up with those that denoi
 
 
 class LiveAvatar(Generator):
-    """Runs Live Avatar's own script once for each request, or a script of the user's own.
+    """Runs Live Avatar's own script, or a script of the user's own, once for each request; its batch script for several.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class LiveAvatar(Generator):
             "voice": "of text",
             "base_seed": "its --base_seed; clip k takes the k-th after it",
         }
-        if self._settings.is_single:
+        if self._settings.is_single and not self._settings.batch:
             heeded["enable_online_decode"] = "decodes the first clip early; nothing is written before the end"
         if self._settings.script is not None:
             used = self._settings.placeholders() & set(GenerationRequest.model_fields)

@@ -167,3 +167,21 @@ def test_the_memory_that_it_needs(
     finding = by_subject(driver(fp8=fp8).diagnose())["memory of GPU 0"]
     assert finding.level == ("fine" if fp8 else "stop")
     assert need in finding.found
+
+
+@pytest.mark.parametrize(
+    ("total_mib", "offload", "warned"), [(46068, False, True), (46068, True, False), (81559, False, False)]
+)
+def test_caches_that_take_much_of_a_gpu(
+    total_mib: float, offload: bool, warned: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline import devices
+    from pipeline.adapters.live_avatar import diagnosis
+
+    card = devices.Gpu(0, "Card", total_mib, total_mib)
+    for module in (devices, diagnosis):
+        monkeypatch.setattr(module, "read_gpus", lambda: ((card,), ""))
+    found = by_subject(driver(offload_kv_cache=offload).diagnose())
+    assert ("caches of the steps" in found) == warned
+    # 40 layers x keys and values x 12 latents of 44 x 24 tokens x 40 heads of 128 x 2 bytes
+    assert round(40 * 2 * (12 * 44 * 24) * (40 * 128) * 2 / 2**30, 1) == diagnosis._CACHE_GIB
