@@ -46,6 +46,9 @@ FIRST_FRAME = "first_frame"
 SAVED = "saved"
 """The video is under its final name."""
 
+WARNING = "warning"
+"""Something that a reader of the times or of the picture must know. ``detail.text`` says it."""
+
 
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from evalkit.runs.measured import Samples
 
 _FIRST_FRAME = "first_frame"
+_WARNING = "warning"
+"""Event of a generator with something that a reader of the results must know: ``text``."""
 
 
 class Costs(NamedTuple):
@@ -130,6 +132,7 @@ def measure_costs(
     notes = [] if profile is None else list(profile.notes())
     if any(event["name"] == _FIRST_FRAME and event["detail"].get("at_end") for event in events):
         notes.append("the first frame can be shown only when the whole video is there")
+    notes += [event["detail"]["text"] for event in events if event["name"] == _WARNING]
     rate = measure_error_rate(n_failed, n_attempted)
     return Costs(*store_measurements([*times, *resources, rate], notes=notes))
 

@@ -74,6 +74,7 @@ def test_a_sweep_gives_a_report(tmp_path: Path, config: dict[str, Any]) -> None:
         assert trial.generation is not None
         assert f"{trial.generation['width']}*{trial.generation['height']}" == made
         assert [event["name"] for event in trial.events].count("clip") == 2
+        assert any("picture may lead by up to 120 ms" in note for note in trial.notes)
     refused = [trial.failure for trial in trials.values() if trial.failure is not None]
     assert {failure.code for failure in refused} == {"refused"}
     assert len(refused) == 4
@@ -82,6 +83,7 @@ def test_a_sweep_gives_a_report(tmp_path: Path, config: dict[str, Any]) -> None:
     assert "condition cache holds 2800" in wide.text
     page = (tmp_path / "run" / "report.html").read_text("utf-8")
     assert "688*368" in page
+    assert "picture may lead by up to 120 ms" in page
     assert left_of(tmp_path) == []
 
 
@@ -135,6 +137,16 @@ def test_one_that_fails_costs_one_trial_and_the_others_go_on(tmp_path: Path, con
     assert failure is not None
     assert failure.code == "out_of_memory"
     assert left_of(tmp_path) == []
+
+
+def test_another_try_is_another_run_of_what_is_left(tmp_path: Path, config: dict[str, Any]) -> None:
+    config["generator"]["settings"] |= {"batch": True, "fp8": False}
+    config["generator"]["settings"]["environment"] |= {"STAND_IN": "oom:0,at:2"}
+    config["execution"]["retries"] = 1
+    assert sweep(tmp_path, config) == 0
+    trials = Run.open(tmp_path / "run").trials()
+    assert [len(trial.attempts) for trial in trials] == [0, 1, 1]  # each second video of a run failed once
+    assert n_loads(tmp_path) == 3
 
 
 def test_a_kill_in_the_middle_keeps_what_is_done(tmp_path: Path, config: dict[str, Any]) -> None:

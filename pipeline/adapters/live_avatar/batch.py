@@ -19,13 +19,12 @@ from pipeline.adapters.live_avatar.command import (
     launch,
     model_arguments,
 )
-from pipeline.adapters.live_avatar.log import WARNING
 from pipeline.adapters.live_avatar.output import as_if_well
 from pipeline.adapters.live_avatar.settings import BATCH_ENTRY
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import OnEvent, Timeline
 from pipeline.process import quote, run_program
-from pipeline.request import BEGAN, LOADED, SPEECH
+from pipeline.request import BEGAN, LOADED, SPEECH, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

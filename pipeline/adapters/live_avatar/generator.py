@@ -13,20 +13,20 @@ from pipeline.adapters.live_avatar.batch import Batch, build_batch, go_together,
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
 from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits
-from pipeline.adapters.live_avatar.log import WARNING, LogReader
 from pipeline.adapters.live_avatar.output import read_commit, verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
 from pipeline.adapters.live_avatar.single import make_one
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.request import FIRST_FRAME, SAVED, GenerationRequest, GenerationResult, check_files
+from pipeline.request import FIRST_FRAME, SAVED, WARNING, GenerationRequest, GenerationResult, check_files
 from pipeline.speech.stage import SpokenSound, check_sound
 from pipeline.video import VideoFacts, new_video
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.adapters.live_avatar.log import LogReader
     from pipeline.diagnosis import Finding
 
 _DROPPED_MS = N_DROPPED_FRAMES * 1000 // FPS

@@ -20,9 +20,6 @@ PREPARED = "prepared"
 """Portrait, sound and prompt are encoded."""
 DENOISED = "denoised"
 """All clips are denoised."""
-WARNING = "warning"
-"""Something that a reader of the times or of the picture must know. ``detail``: ``text``."""
-
 _TAG = re.compile(r"\[[A-Za-z_]+(\d+)\]:")
 """Of torchrun's ``--tee`` (``[default3]:``) and of torch's own tracebacks (``[rank3]:``)."""
 _BAR = re.compile(r"^\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[")
@@ -75,8 +72,8 @@ TROUBLES = (
     ),
     Trouble(
         "out_of_memory",
-        "out of the host's memory: the model is loaded once a GPU before it is moved there",
-        r"Cannot allocate memory|DefaultCPUAllocator: can't allocate|Signal 9 \(SIGKILL\) received|failed \(exitcode: -9\)",
+        "out of the host's memory: the model is loaded into it once a GPU before it is moved",
+        r"Cannot allocate memory|DefaultCPUAllocator: can't allocate",
     ),
     Trouble(
         "weights_missing",
@@ -99,6 +96,12 @@ TROUBLES = (
         "nccl",
         "the GPUs cannot talk to each other: `evalkit doctor` looks at the variables",
         r"NCCL error|ncclSystemError|ncclUnhandledCudaError|ncclInternalError|Watchdog caught collective operation timeout",
+    ),
+    Trouble(
+        "killed",
+        "a process was killed from outside (SIGKILL), as by a machine that runs out of memory: the model is loaded into it "
+        "once a GPU",
+        r"Signal 9 \(SIGKILL\) received|failed \(exitcode: -9\)",
     ),
     Trouble("no_output", "its code could not write the picture and went on", r"save_video failed"),
     Trouble(

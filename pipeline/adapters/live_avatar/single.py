@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.command import build_program
-from pipeline.adapters.live_avatar.log import WARNING
 from pipeline.adapters.live_avatar.output import OutputFolder, as_if_well
 from pipeline.errors import GenerationError
 from pipeline.process import quote, run_program
-from pipeline.request import SPEECH
+from pipeline.request import SPEECH, WARNING
 
 if TYPE_CHECKING:
     from pipeline.adapters.live_avatar.log import LogReader

@@ -183,3 +183,17 @@ def test_the_commit_of_the_repository_is_part_of_the_version(repository: Path) -
     (git / "refs" / "heads").mkdir(parents=True)
     (git / "refs" / "heads" / "main").write_text("591f422b9532a045d60b3e56\n")
     assert LiveAvatar(repository=str(repository)).version == "1+591f422b95"
+
+
+def test_notes_are_told_on_the_command_line(
+    driver: Driver, portrait: Path, spoken: Path, tmp_path: Path
+) -> None:
+    live = driver()
+    settings = {**live._settings.to_dict(), "gpus": [0]}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
+    words = ["generate", "--generator", "live_avatar", "--settings", str(tmp_path / "settings.yaml")]
+    words += ["--image", str(portrait), "--audio", str(spoken), "--out", str(tmp_path / "out.mp4")]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    assert "note: its code drops the first 3 frames" in result.stderr
+    assert result.stdout.splitlines()[0].startswith("384*256, 25 fps, 2.00 s in 2 clips")

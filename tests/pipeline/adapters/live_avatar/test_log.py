@@ -133,7 +133,7 @@ def test_where_it_saved() -> None:
         ),
         (
             "E1122 api.py:874] failed (exitcode: -9) local_rank: 4 (pid: 12) of binary",
-            "out_of_memory",
+            "killed",
             "rank 4",
         ),
         ("RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory", "out_of_memory", None),
