@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _MIB = 1024 * 1024
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where the system has it, not a temporary file of ours
+_LITTLE_SHARED_MIB = 1024.0
 _TROUBLE = {
     "NCCL_P2P_DISABLE": ("1", "GPUs talk through the host's memory, which is slower"),
     "NCCL_SHM_DISABLE": ("1", "GPUs of one machine talk through the network, which is slower"),
@@ -105,7 +108,7 @@ def check_gpus(asked: Sequence[int], need_mib: float, reason: str) -> list[Findi
 
 
 def check_nccl(environment: Mapping[str, str]) -> list[Finding]:
-    """Check the variables that NCCL, which carries data between GPUs, would find.
+    """Check what NCCL, which carries data between GPUs, would find: its variables, and shared memory.
 
     Parameters
     ----------
@@ -132,6 +135,13 @@ def check_nccl(environment: Mapping[str, str]) -> list[Finding]:
                 "unset it, or name one of those",
             )
         )
+    if _SHARED_MEMORY.is_dir():
+        size_mib = psutil.disk_usage(str(_SHARED_MEMORY)).total / _MIB
+        if size_mib < _LITTLE_SHARED_MIB:
+            found = f"{size_mib:.0f} MiB, and NCCL passes data between the processes through it"
+            findings.append(
+                warning(str(_SHARED_MEMORY), found, "start the container with --shm-size=8g or --ipc=host")
+            )
     if not findings:
         told = ", ".join(f"{name}={value}" for name, value in sorted(variables.items()))
         findings.append(fine("NCCL variables", told or "none set"))

@@ -24,6 +24,16 @@ _MIB = 1024 * 1024
 _POINTER = b"version https://git-lfs"
 _POINTER_LIMIT = 1024
 _PROBE_LIMIT_S = 60.0
+_LIST_MODULES = """
+import importlib.metadata, importlib.util, sys
+print(".".join(map(str, sys.version_info[:3])))
+for name in sys.argv[1:]:
+    if importlib.util.find_spec(name) is not None:
+        try:
+            print(name, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            print(name, "?")
+"""
 
 
 class Finding(PlainData):
@@ -177,7 +187,9 @@ def check_program(name: str, purpose: str, cure: str) -> Finding:
     return fine(name, f"{place}: {said}")
 
 
-def check_python(python: str, modules: Sequence[str], folder: str | Path | None, cure: str) -> Finding:
+def check_python(
+    python: str, modules: Sequence[str], folder: str | Path | None, cure: str, *, on_gpu: bool = False
+) -> Finding:
     """Check that a Python runs and finds modules, in a process of its own, without importing any of them.
 
     Parameters
@@ -190,21 +202,23 @@ def check_python(python: str, modules: Sequence[str], folder: str | Path | None,
         Where it will run.
     cure : str
         How to get them.
+    on_gpu : bool
+        Whether a torch that was built without CUDA will not do.
     """
     about = "Python"
-    code = (
-        "import importlib.util, sys\n"
-        "print('.'.join(map(str, sys.version_info[:3])))\n"
-        "print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])"
-    )
     folder = folder if folder is not None and Path(folder).is_dir() else None
-    status, said = _ask([python, "-c", code, *modules], folder, n_lines=2)
+    status, said = _ask([python, "-c", _LIST_MODULES, *modules], folder, n_lines=1 + len(modules))
     if status:
         return stop(about, f"{python!r} does not run: {said}", cure)
-    version, _, missing = said.partition("\n")
+    version, *lines = said.splitlines()
+    found = dict(line.split(" ", 1) for line in lines if " " in line)
+    missing = [name for name in modules if name not in found]
     if missing:
-        return stop(about, f"{python!r} ({version}) has no {', no '.join(missing.split())}", cure)
-    return fine(about, f"{python!r} ({version}) has {', '.join(modules)}")
+        return stop(about, f"{python!r} ({version}) has no {', no '.join(missing)}", cure)
+    if on_gpu and found.get("torch", "").endswith("+cpu"):
+        return stop(about, f"{python!r} ({version}) has torch {found['torch']}, which knows no GPU", cure)
+    told = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
+    return fine(about, f"{python!r} ({version}) has {told}")
 
 
 def check_disk(folder: str | Path, need_mib: float, purpose: str) -> Finding:

@@ -139,6 +139,20 @@ class Generator(Protocol):
         """Read the models. A second call does nothing."""
         ...
 
+    def expect(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Be told which requests come next, the first at once; optional, and nobody is bound by it.
+
+        A generator that is quicker with several together may begin with all of them. `generate` then gives each as
+        ever, with its own events; where the work had begun before the request came, the first event is `BEGAN`.
+
+        Parameters
+        ----------
+        requests : sequence of GenerationRequest
+            In the order in which they come.
+        folder : Path
+            A place for what is in the making, under a hidden name that ends in ``.part``; it outlives the requests.
+        """
+
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
     ) -> GenerationResult:
@@ -189,16 +203,19 @@ class Timeline:
     ----------
     on_event : callable, optional
         Told of each event as it happens.
+    clock : callable
+        Gives the time, seconds.
     """
 
-    def __init__(self, on_event: OnEvent | None = None) -> None:
-        self._start_s = time.monotonic()
+    def __init__(self, on_event: OnEvent | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start_s = clock()
         self._on_event = on_event
         self._events: list[Event] = []
 
     def mark(self, name: str, /, **detail: JsonValue) -> Event:
         """Note that something has just happened."""
-        event = Event(name=name, time_s=time.monotonic() - self._start_s, detail=detail)
+        event = Event(name=name, time_s=self._clock() - self._start_s, detail=detail)
         self._events.append(event)
         if self._on_event is not None:
             self._on_event(event)

@@ -26,6 +26,7 @@ import psutil
 from pipeline.errors import GenerationError, RequestError
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -58,6 +59,7 @@ def run_program(
     on_line: Callable[[str], None] | None = None,
     time_limit_s: float | None = None,
     stall_limit_s: float | None = None,
+    stop: threading.Event | None = None,
     folder: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
     grace_s: float = 5.0,
@@ -76,6 +78,8 @@ def run_program(
         Seconds after which it is ended.
     stall_limit_s : float, optional
         Seconds without any output after which it is ended.
+    stop : threading.Event, optional
+        When set, from another thread, it is ended.
     folder : path, optional
         Working folder.
     environment : mapping, optional
@@ -88,7 +92,7 @@ def run_program(
     RequestError
         If it cannot be started.
     GenerationError
-        ``timed_out``, ``stalled``, or ``left_processes`` if it ended and its children did not within ``grace_s``.
+        ``timed_out``, ``stalled``, ``stopped``, or ``left_processes`` if it ended and its children did not within ``grace_s``.
     """
     token = uuid.uuid4().hex
     output, program_end = os.pipe()
@@ -109,11 +113,14 @@ def run_program(
         os.close(program_end)
     lines = _Lines(on_line)
     try:
-        limit = _follow(process, output, lines, time_limit_s, stall_limit_s)
+        limit = _follow(
+            process, output, lines, time_limit_s=time_limit_s, stall_limit_s=stall_limit_s, stop=stop
+        )
         if limit is not None:
             did = {
                 "timed_out": f"did not end within {time_limit_s or 0:g} s",
                 "stalled": f"was silent for {stall_limit_s or 0:g} s",
+                "stopped": "was no longer wanted",
             }[limit]
             raise GenerationError(f"{argv[0]!r} {did} and was ended; {quote(lines.tail)}", limit)
         left = _wait_for(process.pid, token, grace_s)
@@ -195,12 +202,14 @@ def _follow(
     process: subprocess.Popen[bytes],
     output: int,
     lines: _Lines,
+    *,
     time_limit_s: float | None,
     stall_limit_s: float | None,
+    stop: threading.Event | None,
 ) -> str | None:
     """Pass on output until the program itself ends, whoever else still holds its output open.
 
-    Return the limit that it ran into, ``timed_out`` or ``stalled``; None if it ended before.
+    Return why it shall be ended, ``timed_out``, ``stalled`` or ``stopped``; None if it ended before.
     """
     os.set_blocking(output, False)
     heard_s = time.monotonic()
@@ -225,6 +234,8 @@ def _follow(
                 limit = "timed_out"
             elif not ended and now_s - heard_s >= patience_s:
                 limit = "stalled"
+            elif not ended and stop is not None and stop.is_set():
+                limit = "stopped"
     lines.feed(b"")
     return limit
 

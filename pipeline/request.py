@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _SIZE = re.compile(r"([1-9][0-9]*)\*([1-9][0-9]*)")
 _SIDE_LIMITS_PX = (64, 4096)
 
+BEGAN = "began"
+"""The work on it has begun. ``detail.monotonic_s``: when, on the machine's monotonic clock; the times of all events of
+the request count from there."""
 LOADED = "loaded"
 """The models are in memory. ``detail`` may carry ``load_s`` when that happened before the request."""
 SPEECH = "speech"
@@ -42,6 +45,9 @@ FIRST_FRAME = "first_frame"
 """Somebody else could show the first frame now. ``detail.at_end`` is true where that is only at the end."""
 SAVED = "saved"
 """The video is under its final name."""
+
+WARNING = "warning"
+"""Something that a reader of the times or of the picture must know. ``detail.text`` says it."""
 
 
 EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -100,6 +100,9 @@ def generate(
         failure = _Refused if isinstance(error, ValueError) else click.ClickException
         raise failure(str(error)) from error
     Path(f"{out_path}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    for event in result["events"]:
+        if event["name"] == "warning":
+            click.echo(f"note: {event['detail']['text']}", err=True)
     click.echo(_summarise(result))
     click.echo(str(out_path))
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from evalkit.runs.measured import Samples
 
 _FIRST_FRAME = "first_frame"
+_WARNING = "warning"
+"""Event of a generator with something that a reader of the results must know: ``text``."""
 
 
 class Costs(NamedTuple):
@@ -65,12 +67,18 @@ class Watch:
             self._profiler.rest()
         self._pid = None
 
-    def cut(self, start_s: float) -> Profile | None:
-        """Return what was seen since a moment of ``time.monotonic()``; None where nobody watched."""
+    def cut(self, start_s: float, end_s: float | None = None) -> Profile | None:
+        """Return what was seen between two moments of ``time.monotonic()``; None where nobody watched.
+
+        Parameters
+        ----------
+        start_s, end_s : float or None
+            None for now.
+        """
         if self._profiler is None or self._pid is None:
             return None
         try:
-            return self._profiler.cut(start_s, time.monotonic())
+            return self._profiler.cut(start_s, time.monotonic() if end_s is None else end_s)
         except ProfileError as error:
             self.error, self._profiler = str(error), None
             return None
@@ -124,6 +132,7 @@ def measure_costs(
     notes = [] if profile is None else list(profile.notes())
     if any(event["name"] == _FIRST_FRAME and event["detail"].get("at_end") for event in events):
         notes.append("the first frame can be shown only when the whole video is there")
+    notes += [event["detail"]["text"] for event in events if event["name"] == _WARNING]
     rate = measure_error_rate(n_failed, n_attempted)
     return Costs(*store_measurements([*times, *resources, rate], notes=notes))
 

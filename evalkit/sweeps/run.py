@@ -7,6 +7,7 @@ import time
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
@@ -239,9 +240,23 @@ class _Sweep:
         request = (active.generation or {}).get("request", active.planned.request)
         task = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
         if stage == GENERATE:
+            task["next"] = self._coming(active.planned)
             active.events, active.has_begun = [], False
         executor.submit(Job(index, task))
         self._tell(None)
+
+    def _coming(self, planned: PlannedTrial) -> list[dict[str, Any]]:
+        """List the requests that come next and differ in the inputs alone: a generator may make them together.
+
+        None where trials would disturb each other: beside measuring on the same device, beside another lane, or where
+        each is made twice.
+        """
+        if not (self._overlaps and self._is_alone) or self._execution.careful:
+            return []
+        alike = takewhile(
+            lambda other: (other.params, other.seed) == (planned.params, planned.seed), self._pending
+        )
+        return [other.request for other in alike]
 
     def _hear(self, message: Message, executor: Executor) -> None:
         lane = self._lanes[message.job.lane]
@@ -264,7 +279,8 @@ class _Sweep:
     def _finish_stage(self, message: Finished, lane: _Lane, active: _Active, executor: Executor) -> None:
         generating = active.stage == GENERATE
         if generating:
-            active.profile = lane.watch.cut(active.begun_s)
+            ended_s = message.outcome.get("ended_s") if isinstance(message.outcome, dict) else None
+            active.profile = lane.watch.cut(active.begun_s, ended_s)
         spent_s = time.monotonic() - active.stage_began_s
         active.spent_s[active.stage] = active.spent_s.get(active.stage, 0.0) + spent_s
         failure = _failure_of(message, active)

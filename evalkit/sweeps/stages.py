@@ -32,6 +32,8 @@ GENERATE, MEASURE = "generate", "measure"
 DISK_FULL = "disk_full"
 OUT_OF_MEMORY = "out_of_memory"
 VIDEO = "video.mp4"
+_BEGAN = "began"
+"""Event of a generator whose work on a video had begun before it was asked for: ``monotonic_s`` says when."""
 _WARM_UP_WORTH_S = 0.05
 """A generator that loads faster has nothing that could be cold."""
 
@@ -70,7 +72,7 @@ class Stages:
         ----------
         task : dict
             ``stage``; ``folder``, where ``video.mp4`` is or will be; ``request``: for generating what to make, for
-            measuring what was made.
+            measuring what was made; for generating, ``next``: requests that come after it and differ in inputs alone.
         report : callable
             Told ``{"event": …}`` for each event, and ``{"begun": time}`` when loading and warming up are over.
 
@@ -78,13 +80,14 @@ class Stages:
         -------
         dict
             ``{"failure": {"stage", "code", "text"}}``, or what the stage gives: ``generation``; ``quality`` and
-            ``samples``. After generating also ``torch``, what torch said of it.
+            ``samples``. After generating also ``torch``, what torch said of it, and ``ended_s`` where it was over
+            before it was asked for.
         """
         folder = Path(task["folder"])
         try:
             if task["stage"] == MEASURE:
                 return self._measure(folder, task["request"], report)
-            return self._generate(task["request"], folder, report)
+            return self._generate(task, folder, report)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 return _failure(task["stage"], DISK_FULL, str(error))
@@ -96,20 +99,27 @@ class Stages:
         if generator is not None:
             generator.close()
 
-    def _generate(self, request: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
+    def _generate(self, task: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
         stage = "load"
         watch = TorchWatch()
+        began_s: float | None = None
+
+        def tell(event: Any) -> None:
+            nonlocal began_s
+            told = event.to_dict()
+            if told["name"] == _BEGAN:
+                began_s = told["detail"]["monotonic_s"]
+                report({"begun": began_s})
+            report({"event": told})
+
         try:
             if self._loaded is None:
-                self._load(request, folder)
+                self._load(task["request"], folder)
             stage = GENERATE
+            request = self._announce(task, folder)
             report({"begun": time.monotonic()})
             with watch:
-                result = self._loaded.generate(
-                    self._loaded.request(**request),
-                    folder / VIDEO,
-                    lambda event: report({"event": event.to_dict()}),
-                ).to_dict()
+                result = self._loaded.generate(request, folder / VIDEO, tell).to_dict()
         except EvalkitError as error:
             return _failure(stage, "refused", str(error))
         except (ValueError, RuntimeError, MemoryError) as error:
@@ -121,7 +131,18 @@ class Stages:
             outcome = _failure(stage, code, str(error) or type(error).__name__)
         else:
             outcome = {"generation": {**result, "video": VIDEO}}
+            if began_s is not None:
+                outcome["ended_s"] = began_s + result["events"][-1]["time_s"]
         return {**outcome, "torch": watch.use.to_dict() if watch.use is not None else None}
+
+    def _announce(self, task: dict[str, Any], folder: Path) -> Any:
+        """Read the request; tell a generator that wants to know what comes after it."""
+        request = self._loaded.request(**task["request"])
+        expect = getattr(self._loaded, "expect", None)
+        coming = task.get("next", [])
+        if expect is not None and coming:
+            expect([request, *(self._loaded.request(**other) for other in coming)], folder.parent)
+        return request
 
     def _load(self, request: dict[str, Any], folder: Path) -> None:
         factory = registry.load(registry.GENERATORS, self.generator["name"])

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -102,6 +103,18 @@ def test_gpus_that_were_given_to_somebody_else(driver: Driver, monkeypatch: pyte
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if "NCCL_" in name]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr("pipeline.devices._SHARED_MEMORY", Path("gone"))
+
+
+@pytest.mark.usefixtures("no_variables")
+def test_shared_memory_as_a_container_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("pipeline.devices._SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(total=64 * 1024**2))
+    (finding,) = check_nccl({})
+    assert (finding.level, finding.about) == ("warning", str(tmp_path))
+    assert "64 MiB" in finding.found
+    monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(total=8 * 1024**3))
+    assert check_nccl({})[0].level == "fine"
 
 
 @pytest.mark.usefixtures("no_variables")

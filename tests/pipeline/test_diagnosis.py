@@ -159,6 +159,16 @@ def test_a_python_and_its_modules(tmp_path: Path) -> None:
     assert "does not run" in gone.found
 
 
+def test_a_torch_that_knows_no_gpu(tmp_path: Path) -> None:
+    from importlib.metadata import version
+
+    here = version("torch")
+    finding = check_python(sys.executable, ["torch"], tmp_path, "install it with CUDA", on_gpu=True)
+    assert finding.level == ("stop" if here.endswith("+cpu") else "fine")
+    assert here in finding.found
+    assert check_python(sys.executable, ["torch"], tmp_path, "install it").level == "fine"
+
+
 def test_room_on_the_disk(tmp_path: Path) -> None:
     free_mib = shutil.disk_usage(tmp_path).free / 1024**2
     assert check_disk(tmp_path / "not" / "there" / "yet", free_mib / 2, "a video").level == "fine"

@@ -51,10 +51,8 @@ def build_program(
     Raises
     ------
     RequestError
-        If a program or script is not there, or its code would misread a path.
+        If a program or script is not there.
     """
-    if "+" in str(audio):
-        raise RequestError(f"audio {str(audio)!r}: its code takes + for a second speaker's file; rename it")
     environment = build_environment(settings)
     if settings.script is not None:
         values: dict[str, JsonValue] = {

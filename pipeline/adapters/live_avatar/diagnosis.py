@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.command import build_environment
-from pipeline.adapters.live_avatar.settings import ENTRY
-from pipeline.devices import check_gpus, check_nccl
+from pipeline.devices import check_gpus, check_nccl, read_gpus
 from pipeline.diagnosis import (
     Finding,
     check_disk,
@@ -42,13 +41,17 @@ _NEED = {
 _CACHE = "ckpt/LiveAvatar"
 """Where its code keeps the weights that it fetches."""
 _VIDEO_MIB = 1024.0
+_CACHE_GIB = 9.7
 
 
 def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
     """Look at all it needs; changes nothing, loads nothing."""
     repository = Path(settings.repository)
     need_mib, reason = _NEED[settings.fp8]
-    needed = [settings.training_config, *([ENTRY] if settings.script is None else _scripts(settings))]
+    needed = [
+        settings.training_config,
+        *([settings.entry] if settings.script is None else _scripts(settings)),
+    ]
     found = [
         check_folder(
             "repository",
@@ -61,6 +64,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
             _MODULES,
             repository,
             "make its environment as its README says (Python 3.10, torch 2.8 with CUDA) and name its Python in python",
+            on_gpu=True,
         ),
         check_weights(
             "checkpoint",
@@ -69,11 +73,29 @@ def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
         ),
         _check_lora(repository, settings.lora_path_dmd),
         *check_gpus(settings.gpus, need_mib, reason),
+        *_check_caches(settings),
         check_port(settings.port),
         check_program("ffmpeg", "its code joins picture and sound with it", "install ffmpeg"),
-        check_disk(repository, _VIDEO_MIB, "a long video and its logs"),
+        check_disk(repository, _VIDEO_MIB, "a long video"),
     ]
     return found if settings.is_single else [*found, *check_nccl(build_environment(settings))]
+
+
+def _check_caches(settings: LiveAvatarSettings) -> list[Finding]:
+    """Say where the caches of one GPU are much of its memory: that is arithmetic, and nobody measured it."""
+    gpus, _ = read_gpus()
+    if not settings.is_single or settings.offload_kv_cache or settings.gpus[0] >= len(gpus):
+        return []
+    total_mib = gpus[settings.gpus[0]].total_mib
+    if total_mib >= _NEED[False][0]:
+        return []
+    return [
+        warning(
+            "caches of the steps",
+            f"four of {_CACHE_GIB} GiB each at 704*384 (by its code: 40 layers, 12672 tokens), on {total_mib / 1024:.1f} GiB",
+            "set offload_kv_cache, or take a smaller size",
+        )
+    ]
 
 
 def _scripts(settings: LiveAvatarSettings) -> list[str]:

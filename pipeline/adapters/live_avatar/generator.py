@@ -1,37 +1,33 @@
-"""Live Avatar as a generator: one run of its own script for each video."""
+"""Live Avatar as a generator: one run of its own script for each video, or for several that go together."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.adapters.live_avatar.batch import Batch, build_batch, go_together, list_samples
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
 from pipeline.adapters.live_avatar.figures import list_figures
-from pipeline.adapters.live_avatar.limits import (
-    FPS,
-    N_DROPPED_FRAMES,
-    Size,
-    check_limits,
-    count_clips,
-    count_frames,
-)
-from pipeline.adapters.live_avatar.log import WARNING, LogReader
-from pipeline.adapters.live_avatar.output import OutputFolder, check_length, read_commit
-from pipeline.adapters.live_avatar.settings import ENTRY, LiveAvatarOptions, LiveAvatarSettings
+from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits
+from pipeline.adapters.live_avatar.output import read_commit, verify
+from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
+from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
+from pipeline.adapters.live_avatar.single import make_one
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.process import quote, run_program
-from pipeline.request import FIRST_FRAME, SAVED, SPEECH, GenerationRequest, GenerationResult, check_files
-from pipeline.speech.stage import check_sound, prepare_sound
-from pipeline.video import VideoFacts, measure_video, new_video
+from pipeline.request import FIRST_FRAME, SAVED, WARNING, GenerationRequest, GenerationResult, check_files
+from pipeline.speech.stage import SpokenSound, check_sound
+from pipeline.video import VideoFacts, new_video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from pipeline.adapters.live_avatar.log import LogReader
     from pipeline.diagnosis import Finding
 
 _DROPPED_MS = N_DROPPED_FRAMES * 1000 // FPS
@@ -43,7 +39,7 @@ _BOTTLENECK_NOTE = "the GPU that decodes could not keep up with those that denoi
 
 
 class LiveAvatar(Generator):
-    """Runs Live Avatar's own script once for each request, or a script of the user's own.
+    """Runs Live Avatar's own script, or a script of the user's own, once for each request; its batch script for several.
 
     Parameters
     ----------
@@ -63,6 +59,9 @@ class LiveAvatar(Generator):
         self._settings = read.model_copy(update={"repository": str(Path(read.repository).absolute())})
         commit = read_commit(Path(self._settings.repository))
         self.version = "1" if commit is None else f"1+{commit}"
+        self._batch: Batch | None = None
+        self._expected: list[GenerationRequest] = []
+        self._place: Path | None = None
 
     def describe(self) -> Description:
         """Say what reaches it."""
@@ -80,7 +79,7 @@ class LiveAvatar(Generator):
             "voice": "of text",
             "base_seed": "its --base_seed; clip k takes the k-th after it",
         }
-        if self._settings.is_single:
+        if self._settings.is_single and not self._settings.batch:
             heeded["enable_online_decode"] = "decodes the first clip early; nothing is written before the end"
         if self._settings.script is not None:
             used = self._settings.placeholders() & set(GenerationRequest.model_fields)
@@ -106,37 +105,50 @@ class LiveAvatar(Generator):
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, and whether its code can do and heeds what is asked."""
-        settings, _ = self._check(request)
+        settings, size = self._check(request)
         check_sound(request)
-        build_program(settings, request, _sound_path(request), Path("video.mp4").absolute())
+        path = Path("speech.wav" if request.audio is None else request.audio).absolute()
+        check_sound_path(path)
+        _program(
+            Sample(request, settings, SpokenSound(path, 1.0, (), {}), size), Path("video.mp4").absolute()
+        )
 
     def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
         """Return the command line. Text is spoken into a temporary file, to count the clips, and forgotten."""
         settings, size = self._check(request)
         with tempfile.TemporaryDirectory() as folder:
-            sound = prepare_sound(request, Path(folder))
+            sample = prepare_sample(request, settings, size, Path(folder))
+        sound = sample.sound
         steps = [f"writes to a hidden folder beside {out_path} and renames when the video is whole"]
         if request.text is not None:
             sound = replace(sound, path=out_path.with_suffix(".wav").absolute())
+            sample = replace(sample, sound=sound)
             steps.insert(
                 0, f"speaks the text, {sound.duration_s:.2f} s, into {sound.path.name} beside the video"
             )
         if size is not None:
-            n_clips = count_clips(sound.duration_s, request.infer_frames, request.num_clip)
-            n_frames = count_frames(sound.duration_s, request.infer_frames, n_clips)
             steps.append(
-                f"makes {size} with this portrait, {n_frames} frames in {n_clips} clips at {FPS} fps"
+                f"makes {size} with this portrait, {sample.n_frames} frames in {sample.n_clips} clips at {FPS} fps"
             )
-        program = build_program(settings, request, sound.path, out_path.absolute())
+        if settings.batch:
+            steps += ["writes samples.yaml:", *list_samples([sample]).splitlines()]
+        program = _program(sample, out_path.absolute())
         return Plan(
             steps=tuple(steps), argv=program.argv, folder=settings.repository, environment=program.environment
         )
 
     def load(self) -> None:
-        """Do nothing: its script loads the model for each video."""
+        """Do nothing: its script loads the model for each video, or for each batch."""
+
+    def expect(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Make these in one batch when the first of them comes, as far as they differ in the inputs alone."""
+        self._expected, self._place = list(requests), folder
 
     def close(self) -> None:
-        """Do nothing: no process outlives `generate`."""
+        """End a batch that is under way."""
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
 
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
@@ -145,24 +157,13 @@ class LiveAvatar(Generator):
         timeline = Timeline(on_event)
         settings, size = self._check(request)
         with new_video(out_path) as part:
-            sound = prepare_sound(request, part.parent)
-            n_clips = count_clips(sound.duration_s, request.infer_frames, request.num_clip)
-            program = build_program(settings, request, sound.path, part.absolute())
-            timeline.mark(SPEECH, duration_s=sound.duration_s, n_clips=n_clips)
-            log = LogReader(
-                timeline,
-                n_ranks=len(settings.gpus),
-                last_rank=settings.n_gpus_dit - 1,
-                infer_frames=request.infer_frames,
-                sample_steps=request.sample_steps,
-                n_clips=n_clips,
-            )
-            facts = _run(program, settings, log, part, timeline)
-            if size is not None:
-                check_length(
-                    facts, count_frames(sound.duration_s, request.infer_frames, n_clips), request.infer_frames
-                )
-                _note(timeline, size, facts, log)
+            if settings.batch:
+                sample, timeline, log = self._take(request, settings, size, part, on_event)
+            else:
+                sample = prepare_sample(request, settings, size, part.parent)
+                log = make_one(sample, part, timeline)
+            facts = verify(part, sample, log)
+        _note(timeline, sample, facts, log)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -173,9 +174,47 @@ class LiveAvatar(Generator):
             n_clips=log.n_clips_done or None,
             seed=request.base_seed,
             events=timeline.events,
-            versions=sound.versions,
+            versions=sample.sound.versions,
             **asdict(facts),
         )
+
+    def _take(
+        self,
+        request: GenerationRequest,
+        settings: LiveAvatarSettings,
+        size: Size | None,
+        part: Path,
+        on_event: OnEvent | None,
+    ) -> tuple[Sample, Timeline, LogReader]:
+        """Take the video from the batch under way, or begin one with it and what is expected after it."""
+        if self._batch is None or self._batch.expected[:1] != [request]:
+            self.close()
+            self._batch = self._begin_batch(request, settings, size, part.parent.parent)
+        try:
+            return self._batch.take(part, on_event)
+        finally:
+            if not self._batch.expected:
+                self.close()
+
+    def _begin_batch(
+        self, request: GenerationRequest, settings: LiveAvatarSettings, size: Size | None, beside: Path
+    ) -> Batch:
+        is_expected = self._expected[:1] == [request]
+        place = self._place if is_expected and self._place is not None else beside
+        folder = Path(tempfile.mkdtemp(prefix=".batch-", suffix=".part", dir=place)).absolute()
+        try:
+            samples = [prepare_sample(request, settings, size, folder)]
+            for number, other in enumerate(self._expected[1:] if is_expected else [], start=2):
+                if not go_together(request, other):
+                    break
+                spoken = folder / f"speech_{number:04d}"
+                spoken.mkdir()
+                with suppress(RequestError, GenerationError):  # it is told when its own turn comes
+                    samples.append(prepare_sample(other, *self._check(other), spoken))
+            return Batch(samples, folder)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
 
     def _check(self, request: GenerationRequest) -> tuple[LiveAvatarSettings, Size | None]:
         """Check all but the sound; return the settings of this request, and the size that comes out if that is known."""
@@ -187,64 +226,26 @@ class LiveAvatar(Generator):
         if settings.script is not None:
             check_script(request, settings)
             return settings, None
-        if not (repository / ENTRY).is_file():
-            raise RequestError(f"repository {settings.repository!r} has no {ENTRY}: is it Live Avatar's?")
+        if not (repository / settings.entry).is_file():
+            raise RequestError(
+                f"repository {settings.repository!r} has no {settings.entry}: is it Live Avatar's?"
+            )
         return settings, check_limits(request, settings)
 
 
-def _sound_path(request: GenerationRequest) -> Path:
-    return Path(request.audio).absolute() if request.audio is not None else Path("speech.wav").absolute()
+def _program(sample: Sample, out_path: Path) -> Program:
+    if sample.settings.batch:
+        return build_batch([sample], out_path.parent)
+    return build_program(sample.settings, sample.request, sample.sound.path, out_path)
 
 
-def _run(
-    program: Program, settings: LiveAvatarSettings, log: LogReader, part: Path, timeline: Timeline
-) -> VideoFacts:
-    """Run it to its end and fetch what it wrote."""
-    output = OutputFolder(Path(settings.repository))
-    with _explaining(log):
-        finished = run_program(
-            program.argv,
-            on_line=log.hear,
-            time_limit_s=settings.time_limit_s,
-            stall_limit_s=settings.stall_limit_s,
-            folder=settings.repository,
-            environment=program.environment,
-        )
-        if finished.returncode:
-            raise GenerationError(f"Live Avatar ended with status {finished.returncode}; {quote(log.tail)}")
-        try:
-            found = output.fetch(log.saved, part)
-            facts = measure_video(part, sound_expected=True)
-        except GenerationError as error:
-            raise GenerationError(
-                f"Live Avatar ended as if all were well, but {error}; {quote(log.tail)}", error.kind
-            ) from None
-    if found is not None:
-        timeline.mark(
-            WARNING, text=f"it wrote to {found} instead of where it was told; the video was taken from there"
-        )
-    return facts
-
-
-@contextmanager
-def _explaining(log: LogReader) -> Iterator[None]:
-    """Say of a failure what the log names as its cause."""
-    try:
-        yield
-    except GenerationError as error:
-        trouble = log.trouble()
-        if trouble is None:
-            raise
-        kind, text = trouble
-        raise GenerationError(f"{text}\n{error}", kind) from None
-
-
-def _note(timeline: Timeline, size: Size, facts: VideoFacts, log: LogReader) -> None:
+def _note(timeline: Timeline, sample: Sample, facts: VideoFacts, log: LogReader) -> None:
     """Say what a reader of the results must know."""
-    if (facts.width, facts.height) != (size.width, size.height):
-        timeline.mark(
-            WARNING, text=f"it made {facts.width}*{facts.height} where its code was read to make {size}"
-        )
+    if sample.size is None:
+        return
+    came, read = f"{facts.width}*{facts.height}", str(sample.size)
+    if came != read:
+        timeline.mark(WARNING, text=f"it made {came} where its code was read to make {read}")
     if log.n_bottlenecks:
         timeline.mark(WARNING, text=_BOTTLENECK_NOTE, count=log.n_bottlenecks)
     timeline.mark(WARNING, text=_OFFSET_NOTE)

@@ -156,7 +156,7 @@ def check_limits(request: GenerationRequest, settings: LiveAvatarSettings) -> Si
         *_frame_reasons(request, settings),
         *_step_reasons(request, settings),
     ]
-    reasons += _no_effect(request, settings)
+    reasons += [*_no_effect(request, settings), *_batch_reasons(request, settings)]
     if reasons:
         raise RequestError("\n".join(reasons))
     return size
@@ -216,6 +216,13 @@ def _no_effect(request: GenerationRequest, settings: LiveAvatarSettings) -> Iter
         yield "enable_online_decode has no effect on several GPUs: the last one always decodes block by block"
     if not settings.is_single and settings.offload_kv_cache:
         yield "offload_kv_cache has no effect on several GPUs: each keeps the cache of its own step"
+
+
+def _batch_reasons(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterator[str]:
+    if settings.batch and settings.fp8:
+        yield "options.fp8 is true; its batch script has no fp8: set batch to false"
+    if settings.batch and settings.is_single and request.enable_online_decode:
+        yield "enable_online_decode is true; its batch script decodes at the end: set batch to false"
 
 
 def _sides(size: Size) -> tuple[int, int]:

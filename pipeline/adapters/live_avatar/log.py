@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.limits import FRAMES_PER_BLOCK
+from pipeline.errors import GenerationError
 from pipeline.request import CLIP, LOADED
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ PREPARED = "prepared"
 """Portrait, sound and prompt are encoded."""
 DENOISED = "denoised"
 """All clips are denoised."""
-WARNING = "warning"
-"""Something that a reader of the times or of the picture must know. ``detail``: ``text``."""
-
 _TAG = re.compile(r"\[[A-Za-z_]+(\d+)\]:")
 """Of torchrun's ``--tee`` (``[default3]:``) and of torch's own tracebacks (``[rank3]:``)."""
 _BAR = re.compile(r"^\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[")
@@ -30,13 +28,16 @@ _WORLD = re.compile(r"\bworld_size: (\d+)")
 _SAVED = re.compile(r"(?:Saving generated video to|Merge completed, saved to) (.+?\.mp4)")
 _RANK_BELONGING = re.compile(r"\bGPU (\d+) has a total capacity|\bfailed \(exitcode: \S+\) local_rank: (\d+)")
 _N_TAIL_LINES = 40
+_EXCEPTION = re.compile(r"^\s*((?:\w+\.)*\w+(?:Error|Exception)(?:: .*)?)$")
 _BOTTLENECK = "VAE serves as a bottleneck"
 _MARKS = (
-    ("Generating video", LOADED),
-    ("complete prepare conditional inputs", PREPARED),
-    ("complete full-sequence generation", DENOISED),
-    ("denoising video done", DENOISED),
+    ("Generating video", LOADED, "first"),
+    ("complete prepare conditional inputs", PREPARED, "first"),
+    ("complete full-sequence generation", DENOISED, "last"),
+    ("denoising video done", DENOISED, "last"),
+    ("Denoising video done for sample", DENOISED, "first"),
 )
+"""What is said, what it means, and which of the ranks that say it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,8 @@ TROUBLES = (
     ),
     Trouble(
         "out_of_memory",
-        "out of the host's memory: the model is loaded once a GPU before it is moved there",
-        r"Cannot allocate memory|DefaultCPUAllocator: can't allocate|Signal 9 \(SIGKILL\) received|failed \(exitcode: -9\)",
+        "out of the host's memory: the model is loaded into it once a GPU before it is moved",
+        r"Cannot allocate memory|DefaultCPUAllocator: can't allocate",
     ),
     Trouble(
         "weights_missing",
@@ -95,6 +96,12 @@ TROUBLES = (
         "nccl",
         "the GPUs cannot talk to each other: `evalkit doctor` looks at the variables",
         r"NCCL error|ncclSystemError|ncclUnhandledCudaError|ncclInternalError|Watchdog caught collective operation timeout",
+    ),
+    Trouble(
+        "killed",
+        "a process was killed from outside (SIGKILL), as by a machine that runs out of memory: the model is loaded into it "
+        "once a GPU",
+        r"Signal 9 \(SIGKILL\) received|failed \(exitcode: -9\)",
     ),
     Trouble("no_output", "its code could not write the picture and went on", r"save_video failed"),
     Trouble(
@@ -119,6 +126,19 @@ class LogReader:
         As asked.
     n_clips : int
         Clips expected.
+    is_loaded : bool
+        Whether the model was loaded before.
+
+    Attributes
+    ----------
+    n_clips_done : int
+        Clips denoised so far.
+    n_bottlenecks : int
+        Blocks that waited for the GPU that decodes.
+    saved : str or None
+        Where it says it saved the video.
+    exception : str or None
+        The first exception that is told of: the cause of those after it.
     """
 
     def __init__(
@@ -130,6 +150,7 @@ class LogReader:
         infer_frames: int,
         sample_steps: int,
         n_clips: int,
+        is_loaded: bool = False,
     ) -> None:
         self._timeline = timeline
         self._n_ranks = n_ranks
@@ -137,12 +158,14 @@ class LogReader:
         self._blocks_per_clip = max(1, infer_frames // FRAMES_PER_BLOCK)
         self._n_steps = sample_steps
         self._n_clips = n_clips
-        self._seen: set[str] = set()
+        self._seen: set[str] = {LOADED} if is_loaded else set()
         self._open = False
         self._n_begun = 0
         self._n_blocks = 0
         self._troubles: dict[str, tuple[int | None, str]] = {}
-        self._tail: deque[str] = deque(maxlen=_N_TAIL_LINES)
+        self._said: deque[str] = deque(maxlen=_N_TAIL_LINES)
+        self._said_by_ranks: deque[str] = deque(maxlen=_N_TAIL_LINES)
+        self.exception: str | None = None
         self.n_clips_done = 0
         self.n_bottlenecks = 0
         self.saved: str | None = None
@@ -151,6 +174,14 @@ class LogReader:
         """Take a line of output or error output."""
         for rank, words in _by_rank(line):
             self._hear(rank, words)
+
+    def explain(self, error: GenerationError) -> GenerationError:
+        """Return an error with the cause that the log names in front, or as it is."""
+        trouble = self.trouble()
+        if trouble is None:
+            return error
+        kind, text = trouble
+        return GenerationError(f"{text}\n{error}", kind)
 
     def trouble(self) -> tuple[str, str] | None:
         """Return kind and text of the cause of a failure, as far as the log names it."""
@@ -163,8 +194,8 @@ class LogReader:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines, without bars."""
-        return tuple(self._tail)
+        """The last lines without bars, of the ranks if they are told apart: what torchrun says afterwards hides theirs."""
+        return tuple(self._said_by_ranks or self._said)
 
     def _hear(self, rank: int | None, words: str) -> None:
         world = _WORLD.search(words)
@@ -174,19 +205,26 @@ class LogReader:
         if bar is not None and int(bar[2]) == self._n_steps:
             self._note_bar(rank, int(bar[1]))
             return
-        self._tail.append(words if rank is None or self._n_ranks == 1 else f"rank {rank}: {words}")
-        for mark, name in _MARKS:
-            if mark in words:
-                self._note_mark(rank, name)
+        self._keep(rank, words)
+        for mark, name, teller in _MARKS:
+            if mark in words and rank in {None, self._last_rank if teller == "last" else 0}:
+                self._note_mark(name)
         saved = _SAVED.search(words)
         if saved is not None:
             self.saved = saved[1]
         self.n_bottlenecks += _BOTTLENECK in words
         self._note_trouble(rank, words)
 
-    def _note_mark(self, rank: int | None, name: str) -> None:
-        teller = self._last_rank if name == DENOISED else 0
-        if name in self._seen or rank not in {None, teller}:
+    def _keep(self, rank: int | None, words: str) -> None:
+        words = words.removeprefix(" ")
+        named = words if rank is None or self._n_ranks == 1 else f"rank {rank}: {words}"
+        (self._said if rank is None else self._said_by_ranks).append(named)
+        exception = _EXCEPTION.match(words)
+        if self.exception is None and exception is not None:
+            self.exception = named.strip()
+
+    def _note_mark(self, name: str) -> None:
+        if name in self._seen:
             return
         self._seen.add(name)
         if name == DENOISED and self._n_begun:

@@ -6,11 +6,15 @@ import shutil
 from typing import TYPE_CHECKING
 
 from pipeline.errors import GenerationError
+from pipeline.process import quote
+from pipeline.video import measure_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pipeline.adapters.live_avatar.log import LogReader
+    from pipeline.adapters.live_avatar.sample import Sample
     from pipeline.video import VideoFacts
 
 OUTPUT_FOLDER = "output"
@@ -78,17 +82,32 @@ class OutputFolder:
         return sorted(self._folder.rglob("*.mp4")) if self._folder.is_dir() else []
 
 
-def check_length(facts: VideoFacts, n_expected: int, infer_frames: int) -> None:
-    """Refuse a video that is more than a clip shorter or longer than its code makes it.
+def verify(part: Path, sample: Sample, log: LogReader) -> VideoFacts:
+    """Measure the video; refuse one without sound, or more than a clip shorter or longer than its code makes it.
 
     Raises
     ------
     GenerationError
-        ``bad_output``.
+        ``no_output`` or ``bad_output``, or what the log names as the cause.
     """
-    if abs(facts.n_frames - n_expected) > infer_frames:
+    try:
+        facts = measure_video(part, sound_expected=True)
+        _check_length(facts, sample)
+    except GenerationError as error:
+        raise as_if_well(error, log) from None
+    return facts
+
+
+def as_if_well(error: GenerationError, log: LogReader) -> GenerationError:
+    """Return what is wrong with the video of a program that ended without an error, and what its log says of it."""
+    text = f"Live Avatar ended as if all were well, but {error}; {quote(log.tail)}"
+    return log.explain(GenerationError(text, error.kind))
+
+
+def _check_length(facts: VideoFacts, sample: Sample) -> None:
+    if sample.size is not None and abs(facts.n_frames - sample.n_frames) > sample.request.infer_frames:
         raise GenerationError(
-            f"the video holds {facts.n_frames} frames where {n_expected} were to come: it is cut off, or another one",
+            f"the video holds {facts.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
             "bad_output",
         )
 

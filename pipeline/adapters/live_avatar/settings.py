@@ -13,6 +13,8 @@ from pipeline.request import PlainData
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+BATCH_ENTRY = "minimal_inference/batch_eval.py"
+"""The script that makes several and loads the model once."""
 ENTRY = "minimal_inference/s2v_streaming_interact.py"
 """The script that makes one video, of one GPU and of several."""
 
@@ -55,16 +57,19 @@ class LiveAvatarSettings(PlainData):
         ``{gpus}``, ``{n_gpus}``, ``{num_gpus_dit}``, ``{master_port}``, ``{ckpt_dir}``, ``{lora_path_dmd}``,
         ``{training_config}``, ``{fp8}``, ``{offload_kv_cache}`` and ``{out}`` are there too. Without ``{out}`` the
         video is sought where its code puts it.
+    batch : bool
+        Make what is expected next and differs in the inputs alone in one run of its batch script, which loads the model
+        once and has neither fp8 nor online decoding.
     environment : dict
         Variables beside those that are always set.
     time_limit_s : float
-        Seconds after which a video is given up.
+        Seconds after which a video is given up; in a batch, times its videos.
     stall_limit_s : float
         Seconds without a word after which it is given up. Loading, compiling and the decoding at the end on one GPU
         are silent.
     """
 
-    repository: str = Field(min_length=1, description="path of the folder of the Live Avatar repository")
+    repository: str = Field(min_length=1, description="the folder of the Live Avatar repository")
     python: str = Field(default="python", min_length=1, description="path or name of its Python")
     gpus: tuple[int, ...] = Field(
         default=(0,), min_length=1, description="a list of different GPU numbers from 0, as nvidia-smi counts"
@@ -86,6 +91,7 @@ class LiveAvatarSettings(PlainData):
     script: tuple[str | OptionalArguments, ...] | None = Field(
         default=None, min_length=1, description='a list: program, arguments, {"when": name, "args": [...]}'
     )
+    batch: bool = Field(default=False, description="true or false")
     environment: dict[str, str] = Field(default_factory=dict, description="variables to texts")
     time_limit_s: float = Field(default=14400.0, gt=0, description="seconds, above 0")
     stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")
@@ -100,6 +106,10 @@ class LiveAvatarSettings(PlainData):
     @model_validator(mode="after")
     def _its_code_would_start(self) -> Self:
         self.placeholders()
+        if self.batch and (self.fp8 or self.script is not None):
+            raise ValueError(
+                "batch: its batch script has no fp8 and is no script of yours; set fp8 to false and script to nothing"
+            )
         if self.script is not None:
             return self
         if len(self.gpus) == 1:
@@ -113,6 +123,11 @@ class LiveAvatarSettings(PlainData):
                 f"with num_gpus_dit {_N_DIT_GPUS} and enable_vae_parallel; a variant of your own goes into script"
             )
         return self
+
+    @property
+    def entry(self) -> str:
+        """Its script that is run, relative to the repository."""
+        return BATCH_ENTRY if self.batch else ENTRY
 
     @property
     def is_single(self) -> bool:

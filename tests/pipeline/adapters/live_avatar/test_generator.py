@@ -142,11 +142,27 @@ def test_a_video_that_was_put_elsewhere_is_found(
         ("offline", 1, {"lora_path_dmd": "Quark-Vision/Live-Avatar"}, "weights_missing", "give local paths"),
         ("oom:0", 1, {}, "out_of_memory", "rank 0 of 1: out of GPU memory"),
         ("oom:3", 5, {}, "out_of_memory", "rank 3 of 5: out of GPU memory.*22.15 GiB"),
-        ("oom:4", 5, {}, "out_of_memory", "rank 4 of 5: out of GPU memory"),
+        pytest.param(
+            "oom:4", 5, {}, "out_of_memory", "rank 4 of 5: out of GPU memory", marks=pytest.mark.slow
+        ),
         ("oom_hang:2", 5, {"stall_limit_s": 2.0}, "out_of_memory", "rank 2 of 5: .*was silent for 2 s"),
-        ("hang", 1, {"stall_limit_s": 2.0}, "stalled", "was silent for 2 s and was ended"),
+        pytest.param(
+            "hang",
+            1,
+            {"stall_limit_s": 2.0},
+            "stalled",
+            "was silent for 2 s and was ended",
+            marks=pytest.mark.slow,
+        ),
         ("hang", 5, {"stall_limit_s": 2.0}, "stalled", "was silent for 2 s and was ended"),
-        ("hang", 5, {"time_limit_s": 4.0}, "timed_out", "did not end within 4 s and was ended"),
+        pytest.param(
+            "hang",
+            5,
+            {"time_limit_s": 4.0},
+            "timed_out",
+            "did not end within 4 s and was ended",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_failure_is_a_clear_error_and_leaves_nothing(
@@ -180,6 +196,7 @@ def _eight_seconds(folder: Path) -> Path:
     return write_wav(folder / "eight.wav", tone(8.0))
 
 
+@pytest.mark.slow  # waits for five seconds whether it ends by itself
 def test_a_process_that_it_leaves_is_ended(
     driver: Driver, inputs: dict[str, Any], out: Path, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 The variable ``STAND_IN`` chooses what goes wrong, words apart by commas:
 ``no_file``, ``silent``, ``elsewhere``, ``hidden`` (elsewhere, and nothing said of it), ``two`` (two new videos), ``cut``,
 ``hang``, ``oom:RANK``, ``oom_hang:RANK`` (the others wait for it), ``offline``, ``pointer``, ``crash``, ``leaves`` (a process),
-``bottleneck``, ``other_size``, ``slow``, ``die:SAMPLE`` (of a batch).
+``bottleneck``, ``other_size``, ``step_s:SECONDS``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 RANK = int(os.environ["RANK"])
 WORLD_SIZE = int(os.environ["WORLD_SIZE"])
 FAULTS = dict(word.partition(":")[::2] for word in os.environ.get("STAND_IN", "").split(",") if word)
-STEP_S = 0.3 if "slow" in FAULTS else 0.004
+STEP_S = float(FAULTS.get("step_s", 0.004))
 
 # Computed with the repository's own formula: portrait and size asked for to what comes out, width and height.
 COMES_OUT = {
@@ -92,7 +92,13 @@ def load(args: argparse.Namespace) -> int:
                 "Hub and we cannot find the requested files in the local cache."
             )
     say("LoRA merged successfully.")
+    if "STAND_IN_LOADS" in os.environ and RANK == 0:
+        with Path(os.environ["STAND_IN_LOADS"]).open("a") as log:
+            log.write("loaded\n")
     return args.num_gpus_dit if args.enable_vae_parallel else 0
+
+
+N_DENOISED = {"videos": 0}
 
 
 def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | None, save_rank: int) -> int:
@@ -104,7 +110,8 @@ def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | No
     width, height = COMES_OUT[key]
     tokens = 2.5 * (width // 16) * (height // 16)
     say("complete prepare conditional inputs")
-    meet(f"prepared-{image}-{audio}".replace("/", "_"))
+    N_DENOISED["videos"] += 1
+    meet(f"prepared-{N_DENOISED['videos']}")
     limit = 2800 if WORLD_SIZE == 1 else 3000
     if tokens > limit:
         raise RuntimeError(
@@ -125,7 +132,7 @@ def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | No
         sys.stderr.write("\n")
         if "bottleneck" in FAULTS and save_rank == RANK and WORLD_SIZE > 1:
             say("WARNING: VAE serves as a bottleneck!")
-    meet(f"denoised-{image}-{audio}".replace("/", "_"))
+    meet(f"denoised-{N_DENOISED['videos']}")
     if WORLD_SIZE == 1:
         say("complete full-sequence generation")
         if args.offload_model:
