@@ -39,7 +39,7 @@ IN_WORK = f"{{{WORK}}}"
 
 
 class OptionalArguments(PlainData):
-    """Arguments that are there only when a value is: not missing, not false, not empty.
+    """Arguments that are there only when a value is: not missing, not false, not empty; 0 is a value.
 
     Attributes
     ----------

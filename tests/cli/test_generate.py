@@ -22,7 +22,7 @@ from evalkit.cli.generate import generate
 
 MAKES = """
 import av, sys
-if len(sys.argv) > 2: sys.exit(int(sys.argv[2]))
+if len(sys.argv) > 2 and sys.argv[2] != "0": sys.exit(int(sys.argv[2]))
 with av.open(sys.argv[1], "w") as container:
     stream = container.add_stream("mpeg4", rate=25)
     stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
@@ -161,6 +161,7 @@ def test_a_dry_run_prints_what_would_be_run_and_writes_nothing(run: Run) -> None
         sys.executable,
         str(Path("makes.py").absolute()),
         str(Path("x y.mp4").absolute()),
+        "0",
     ]
 
 
