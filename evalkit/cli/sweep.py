@@ -231,7 +231,7 @@ def _print_outcome(run: Run) -> int:
     for trial in failed:
         if trial.failure is not None:
             kinds.setdefault((trial.failure.stage, trial.failure.code), []).append(trial)
-    reasons = list(run.skipped().values())
+    reasons = [one.reason for one in run.skipped().values()]
     for reason in dict.fromkeys(reasons):
         click.echo(f"{reasons.count(reason)} skipped, which cannot fit: {reason}", err=True)
     for (stage, code), some in kinds.items():

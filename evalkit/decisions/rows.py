@@ -183,7 +183,7 @@ def rows_of_run(run: Run, title: str | None = None) -> Table:
         for name, facts in run.facts.metrics.items()
     }
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
-    missing += [f"trial {trial_id} was skipped: {reason}" for trial_id, reason in run.skipped().items()]
+    missing += [f"trial {trial_id} was skipped: {one.reason}" for trial_id, one in run.skipped().items()]
     missing += [damage.text for damage in run.damage()]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {

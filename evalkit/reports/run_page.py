@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from evalkit.decisions.recommend import Candidate
     from evalkit.reports.run_answer import Answer
     from evalkit.reports.run_tables import Configuration, RunTables, Summary
-    from evalkit.runs import Trial, Value
+    from evalkit.runs import Run, Trial, Value
     from evalkit.stats.effects import Effect
     from evalkit.types import Metric
 
@@ -124,13 +124,7 @@ def describe_coverage(tables: RunTables) -> list[tuple[Verdict, str]]:
         lines.append(
             (Verdict("!", "retried", "warn"), f"{count(retried, 'trial')} needed more than one attempt.")
         )
-    reasons_to_skip: dict[str, int] = {}
-    for reason in run.skipped().values():
-        reasons_to_skip[reason] = reasons_to_skip.get(reason, 0) + 1
-    lines += [
-        (Verdict("!", "skipped", "warn"), f"{count(n, 'planned trial')} skipped: {reason}.")
-        for reason, n in reasons_to_skip.items()
-    ]
+    lines += [(Verdict("!", "skipped", "warn"), text) for text in _say_skipped(run)]
     n_open = len(run.unfinished())
     if n_open:
         lines.append(
@@ -215,6 +209,18 @@ def _summary_cell(summary: Summary) -> dict[str, Any]:
     return _cell(
         estimate.value, "1", estimate.interval, estimate.n, summary.n_attempted, why=summary.why_absent
     )
+
+
+def _say_skipped(run: Run) -> list[str]:
+    """Say which trials were never attempted, a sentence a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for one in run.skipped().values():
+        told = {name: value for name, value in one.params.items() if name in run.facts.swept}
+        by_reason.setdefault(one.reason, []).append(describe(told or one.params))
+    return [
+        f"{count(len(names), 'planned trial')} skipped ({'; '.join(dict.fromkeys(names))}): {reason}."
+        for reason, names in by_reason.items()
+    ]
 
 
 def _failures(tables: RunTables) -> list[dict[str, Any]]:

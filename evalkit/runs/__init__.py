@@ -12,7 +12,16 @@ Files are written under another name and renamed when whole, so a reader needs n
 """
 
 from evalkit.runs.run import Damage, Run
-from evalkit.runs.schema import Input, Measured, MetricFacts, RunFacts, Trial, TrialFailure, Value
+from evalkit.runs.schema import (
+    Input,
+    Measured,
+    MetricFacts,
+    RunFacts,
+    SkippedTrial,
+    Trial,
+    TrialFailure,
+    Value,
+)
 
 __all__ = [
     "Damage",
@@ -21,6 +30,7 @@ __all__ = [
     "MetricFacts",
     "Run",
     "RunFacts",
+    "SkippedTrial",
     "Trial",
     "TrialFailure",
     "Value",

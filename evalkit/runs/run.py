@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.runs.files import write_atomically
-from evalkit.runs.schema import SCHEMA, RunFacts, Trial
+from evalkit.runs.schema import SCHEMA, RunFacts, SkippedTrial, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,8 +95,8 @@ class Run:
         """List the ids of the present grid that have no result yet and were not skipped."""
         return [one for one in self._without_result() if one not in self.facts.skipped]
 
-    def skipped(self) -> dict[str, str]:
-        """Return the ids of the present grid that were skipped, to the reason; none that have a result."""
+    def skipped(self) -> dict[str, SkippedTrial]:
+        """Return the trials of the present grid that were skipped, by id; none that have a result."""
         return {one: self.facts.skipped[one] for one in self._without_result() if one in self.facts.skipped}
 
     def former(self) -> list[str]:

@@ -197,6 +197,22 @@ class Trial(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedTrial(_Strict):
+    """A planned trial that was never attempted.
+
+    Parameters
+    ----------
+    params : dict
+        As of a trial.
+    reason : str
+        Why it cannot fit.
+    """
+
+    params: dict[str, Json]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MetricFacts(_Strict):
     """What a metric means, so that a run can be read where its evaluators are not installed."""
 
@@ -235,8 +251,8 @@ class RunFacts(_Strict):
         Of everything that took part in any trial so far.
     notes : list of str
         What a person should know of the run as a whole.
-    skipped : dict of str to str
-        Ids of planned trials that were never attempted, to the reason: they cannot fit.
+    skipped : dict of str to SkippedTrial
+        Planned trials that were never attempted, by id: they cannot fit.
     """
 
     created_at: str
@@ -252,4 +268,4 @@ class RunFacts(_Strict):
     versions: dict[str, str]
     weights: dict[str, str]
     notes: list[str]
-    skipped: dict[str, str] = field(default_factory=dict)
+    skipped: dict[str, SkippedTrial] = field(default_factory=dict)

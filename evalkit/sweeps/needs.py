@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit import registry
 from evalkit.errors import ClipError
-from evalkit.runs import Run
+from evalkit.runs import Run, SkippedTrial
 from evalkit.runs.run import RUN_FILE
 from evalkit.sweeps.forecast import Forecast, forecast
 from evalkit.sweeps.known import Known, ask_known
@@ -143,8 +143,10 @@ def read_room(gpu_memory_gb: float | None) -> Room:
     return Room(tuple(free), memory_mib)
 
 
-def find_unfit(preparation: Preparation, folder: Path, trials: Sequence[PlannedTrial]) -> dict[str, str]:
-    """Return the ids of trials that cannot fit, to the reason; none unless ``execution.skip_unfit`` says so.
+def find_unfit(
+    preparation: Preparation, folder: Path, trials: Sequence[PlannedTrial]
+) -> dict[str, SkippedTrial]:
+    """Return the trials that cannot fit, by id; none unless ``execution.skip_unfit`` says so.
 
     Parameters
     ----------
@@ -160,7 +162,8 @@ def find_unfit(preparation: Preparation, folder: Path, trials: Sequence[PlannedT
     runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
     outlook = forecast_needs(preparation, runs, read_room(execution.gpu_memory_gb))
     wanted = {trial.id for trial in trials}
-    return {one.trial.id: one.why for one in outlook.needs if one.is_unfit and one.trial.id in wanted}
+    unfit = [one for one in outlook.needs if one.is_unfit and one.trial.id in wanted]
+    return {one.trial.id: SkippedTrial(one.trial.params, one.why) for one in unfit}
 
 
 def forecast_needs(preparation: Preparation, runs: Sequence[Run], room: Room) -> Outlook:

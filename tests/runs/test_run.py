@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from evalkit.errors import UsageError
-from evalkit.runs import Run
+from evalkit.runs import Run, SkippedTrial
 from evalkit.runs.run import DamagedFileError, read_trial, write_file
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -59,14 +59,14 @@ def test_a_run_of_schema_1_still_loads() -> None:
 def test_a_run_of_schema_2_still_loads_and_says_what_was_skipped() -> None:
     run = Run.open(GOLDEN / "run_schema_2")
     assert [trial.id for trial in run.trials()] == [A1]
-    assert run.skipped() == {A4: "25.65 GB against 22.15 GB a GPU"}
+    assert run.skipped() == {A4: SkippedTrial({"size": "688*368"}, "25.65 GB against 22.15 GB a GPU")}
     assert run.unfinished() == []
 
 
 def test_a_skipped_trial_that_has_a_result_by_now_is_skipped_no_more(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(GOLDEN / "run_schema_2", tmp_path / "run"))
     facts = json.loads((folder / "run.json").read_text("utf-8"))
-    edit(folder / "run.json", skipped={**facts["skipped"], A1: "it was too large"})
+    edit(folder / "run.json", skipped={**facts["skipped"], A1: {"params": {}, "reason": "it was too large"}})
     assert list(Run.open(folder).skipped()) == [A4]
 
 

@@ -362,13 +362,14 @@ def test_a_sweep_skips_what_cannot_fit_and_says_so(tmp_path: Path, greedy: dict[
     assert made() == [2, 3]
     assert [trial.params["sample_steps"] for trial in run.trials()] == [2, 3]
     assert Run.open(tmp_path / "run").facts == run.facts
-    ((trial_id, reason),) = run.skipped().items()
-    assert trial_id == run.facts.planned[2]
-    assert "shard 21.48 + gather 4.17 = 25.65 GB (a friend), against 22.15 GB a GPU" in reason
+    ((trial_id, skipped),) = run.skipped().items()
+    assert (trial_id, skipped.params) == (run.facts.planned[2], {"sample_steps": 4})
+    assert "shard 21.48 + gather 4.17 = 25.65 GB (a friend), against 22.15 GB a GPU" in skipped.reason
     assert run.unfinished() == []
     write_report(run.folder)
     for name in ("report.html", "report.md"):
-        assert "1 planned trial skipped: load: shard 21.48" in (run.folder / name).read_text("utf-8")
+        report = (run.folder / name).read_text("utf-8").replace("\\_", "_")
+        assert "1 planned trial skipped (sample_steps 4): load: shard 21.48" in report
 
 
 def test_skipped_trials_are_no_failures(tmp_path: Path, greedy: dict[str, Any]) -> None:
