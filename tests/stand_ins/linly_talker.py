@@ -88,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
                 "llm truncated": b'{"answer": "Go',
                 "llm failed": b'{"answer": "Sorry, your request has encountered an error."}',
                 "llm empty": b'{"answer": ""}',
+                "llm dollars": b'{"answer": "It costs $5"}',
             }
             answer = json.dumps({"answer": f'You said "{question}"'}).encode()
             return self.reply(200, "application/json", answers.get(state["mode"], answer))

@@ -16,7 +16,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from pipeline.adapters.linly_talker import LinlyTalker
+from pipeline.adapters.linly_talker.generator import LinlyTalker
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
 
@@ -321,6 +321,7 @@ def test_every_failure_is_a_clear_error_and_the_old_video_stays(
         ("llm truncated", "bad_answer", "answered no whole JSON"),
         ("llm failed", "bad_answer", "failed and put it so"),
         ("llm empty", "bad_answer", "gave no answer that can be spoken"),
+        ("llm dollars", "bad_answer", "cannot be spoken: the text has a \\$ or a backslash"),
     ],
 )
 def test_failures_of_the_stages_before(
@@ -409,6 +410,11 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
             "no name of an EdgeTTS voice",
         ),
         ({"tts": "http://127.0.0.1:1"}, {"audio": None, "text": "It costs $HOME"}, "hands it to a shell"),
+        (
+            {"tts": "http://127.0.0.1:1", "tts_method": "CosyVoice-SFT模式"},
+            {"audio": None, "text": "Hi", "voice": "Anna"},
+            "voice is 'Anna'; allowed for CosyVoice",
+        ),
         (
             {"tts": "http://127.0.0.1:1", "tts_method": "PaddleTTS"},
             {"audio": None, "text": "Hi", "voice": "Anna"},

@@ -10,21 +10,18 @@ service names it so whatever it is; an answer is a video only if it can be playe
 
 from __future__ import annotations
 
-import hashlib
-import re
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-
-import numpy as np
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from pipeline.adapters.http_service import HttpService
+from pipeline.adapters.linly_talker.settings import FIGURES, METHODS, SADTALKER_FPS, LinlySettings, Options
+from pipeline.adapters.linly_talker.speech import as_wav, build_speech_form, read_answer
 from pipeline.diagnosis import Finding, check_program, fine, stop, warning
 from pipeline.errors import GenerationError, RequestError
-from pipeline.figures import MIB_PER_GIB, Figures, account
+from pipeline.figures import Figures
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
 from pipeline.request import (
     FIRST_FRAME,
@@ -33,10 +30,9 @@ from pipeline.request import (
     SPEECH,
     GenerationRequest,
     GenerationResult,
-    PlainData,
     check_files,
 )
-from pipeline.sound import iterate_sound, measure_sound, write_wav
+from pipeline.sound import measure_sound
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import measure_video, new_video
 
@@ -53,132 +49,6 @@ RECEIVED = "received"
 """The talker begins to hand out the video."""
 
 _HERE = ("http://127.", "https://127.", "http://[::1]", "https://[::1]")
-_ADDRESS = r"^https?://[A-Za-z0-9.\-\[\]:]+/?$"
-_WAV2LIP_FPS = 25.0
-_NO_ANSWER = "your request has encountered an error"
-_FOR_A_SHELL = str.maketrans({'"': "”", "`": "’"})
-
-
-class LinlySettings(PlainData):
-    """Where the services are and what they shall load.
-
-    Attributes
-    ----------
-    talker : str
-        Address of ``api/talker_api.py``.
-    talker_method : str
-        Model that it loads.
-    tts : str or None
-        Address of ``api/tts_api.py``; None for espeak-ng.
-    tts_method : str
-        Model that it loads.
-    llm : str or None
-        Address of ``api/llm_api.py``; None where no questions are asked.
-    llm_model : str or None
-        Model that it loads; None for what it has.
-    time_limit_s, stall_limit_s : float
-        Seconds for a request, and for silence. While it makes a video, the talker is silent.
-    version : str
-        Of the checkout that the services run from, for the results.
-    """
-
-    talker: str = Field(
-        default="http://127.0.0.1:8003",
-        pattern=_ADDRESS,
-        description="an address as in http://127.0.0.1:8003",
-    )
-    talker_method: Literal["SadTalker", "Wav2Lip", "Wav2Lipv2", "NeRFTalk"] = Field(
-        default="SadTalker",
-        description="SadTalker, Wav2Lip, Wav2Lipv2 or NeRFTalk; its service has no MuseTalk, which the generator "
-        "musetalk runs",
-    )
-    tts: str | None = Field(
-        default=None,
-        pattern=_ADDRESS,
-        description="an address as in http://127.0.0.1:8001, or nothing: espeak-ng",
-    )
-    tts_method: Literal["EdgeTTS", "PaddleTTS", "CosyVoice-SFT模式"] = Field(
-        default="EdgeTTS",
-        description="EdgeTTS, PaddleTTS or CosyVoice-SFT模式; those that clone a voice need a recording of it, for which a "
-        "request has no place",
-    )
-    llm: str | None = Field(
-        default=None, pattern=_ADDRESS, description="an address as in http://127.0.0.1:8002, or nothing"
-    )
-    llm_model: str | None = Field(default=None, min_length=1, description="a name as in Qwen, or nothing")
-    time_limit_s: float = Field(default=3600.0, gt=0, description="seconds, above 0")
-    stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")
-    version: str = Field(default="unknown", description="text")
-
-
-class _Options(PlainData):
-    """What every model understands."""
-
-    question: str | None = Field(
-        default=None, min_length=1, description="words to ask the language model; its answer is spoken"
-    )
-
-
-class _Wav2LipOptions(_Options):
-    """What Wav2Lip understands."""
-
-    batch_size: int = Field(default=4, ge=1, description="a whole number from 1")
-
-
-class _SadTalkerOptions(_Wav2LipOptions):
-    """What SadTalker understands."""
-
-    preprocess_type: Literal["crop", "resize", "full", "extcrop", "extfull"] = Field(
-        default="crop", description="crop, resize, full, extcrop or extfull"
-    )
-    is_still_mode: bool = Field(default=False, description="true or false")
-    enhancer: bool = Field(default=False, description="true or false")
-    size_of_image: Literal[256, 512] = Field(default=256, description="256 or 512")
-    pose_style: int = Field(default=0, ge=0, le=45, description="a whole number from 0 to 45")
-    exp_weight: float = Field(default=1.0, ge=0, description="a number from 0")
-    blink_every: bool = Field(default=True, description="true or false")
-
-
-class _Method(NamedTuple):
-    """A model of the talker: its options, its frame rate where that is its own, and whether it takes a portrait."""
-
-    options: type[_Options]
-    fps: float | None
-    takes_image: bool
-
-
-_METHODS = {
-    "SadTalker": _Method(_SadTalkerOptions, None, takes_image=True),
-    "Wav2Lip": _Method(_Wav2LipOptions, _WAV2LIP_FPS, takes_image=True),
-    "Wav2Lipv2": _Method(_Wav2LipOptions, _WAV2LIP_FPS, takes_image=True),
-    "NeRFTalk": _Method(_Options, _WAV2LIP_FPS, takes_image=False),
-}
-_FAQ = "FAQ 2.3 of Linly-Talker"
-_FIGURES = {
-    "SadTalker": Figures(
-        memory=(account("run", ("all of it, no language model", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, _FAQ)),)
-    ),
-}
-_SADTALKER_FPS = 30.0
-"""Default of the service."""
-
-_VOICES = {
-    "EdgeTTS": {
-        "cmn": "zh-CN-XiaoxiaoNeural",
-        "de": "de-DE-KatjaNeural",
-        "en": "en-US-AriaNeural",
-        "es": "es-ES-ElviraNeural",
-        "fr": "fr-FR-DeniseNeural",
-        "ja": "ja-JP-NanamiNeural",
-        "ko": "ko-KR-SunHiNeural",
-        "yue": "zh-HK-HiuMaanNeural",
-    },
-    "PaddleTTS": {"cmn": "female", "en": "female"},
-    "CosyVoice-SFT模式": {"cmn": "中文女", "en": "英文女", "ja": "日语男", "ko": "韩语女", "yue": "粤语女"},
-}
-"""Method, then language to its first voice."""
-_EDGE_VOICE = re.compile(r"[a-z]{2,3}-[A-Za-z]+(-[A-Za-z]+)*Neural")
-
 _NO_PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8ffff3f0005fe02fe"
     "dccc59e70000000049454e44ae426082"
@@ -205,7 +75,7 @@ class LinlyTalker(Generator):
     def __init__(self, **settings: Any) -> None:
         self._settings = LinlySettings.read(settings, "setting")
         self.version = self._settings.version
-        self._method = _METHODS[self._settings.talker_method]
+        self._method = METHODS[self._settings.talker_method]
         self._talker = self._service(self._settings.talker)
         self._tts = self._service(self._settings.tts) if self._settings.tts else None
         self._llm = self._service(self._settings.llm) if self._settings.llm else None
@@ -235,12 +105,12 @@ class LinlyTalker(Generator):
 
     def request(self, **parameters: Any) -> GenerationRequest:
         """Build a request; the frame rate is the model's own where none is given."""
-        return super().request(**{"fps": self._method.fps or _SADTALKER_FPS, **parameters})
+        return super().request(**{"fps": self._method.fps or SADTALKER_FPS, **parameters})
 
     def estimate(self, request: GenerationRequest) -> dict[str, Any]:
         """Return the `Figures` that are known of a request, as plain data; none where it works on another machine."""
         del request
-        known = _FIGURES if self._talker.key.startswith(_HERE) else {}
+        known = FIGURES if self._talker.key.startswith(_HERE) else {}
         return known.get(self._settings.talker_method, Figures()).to_dict()
 
     def check(self, request: GenerationRequest) -> None:
@@ -418,7 +288,7 @@ class LinlyTalker(Generator):
                 f"image {request.image!r} is a video ({container_name}), and the service takes pictures"
             )
 
-    def _check_words(self, request: GenerationRequest, options: _Options) -> None:
+    def _check_words(self, request: GenerationRequest, options: Options) -> None:
         """Check that there is something to say, and somebody to say it."""
         given = [request.audio, request.text, options.question]
         if sum(one is not None for one in given) != 1:
@@ -428,7 +298,7 @@ class LinlyTalker(Generator):
         if options.question is not None and self._llm is None:
             raise RequestError("there is a question, and no language model: give the setting llm")
         if request.audio is None and self._tts is not None:
-            self._speech_fields(request, request.text or "an answer")
+            build_speech_form(request, request.text or "an answer", self._settings.tts_method)
 
     def _fields(self, request: GenerationRequest) -> dict[str, Any]:
         """Return the talker's form."""
@@ -436,65 +306,32 @@ class LinlyTalker(Generator):
         del options["question"]
         return {**options, "talker_method": self._settings.talker_method, "fps": int(request.fps)}
 
-    def _speech_fields(self, request: GenerationRequest, text: str) -> dict[str, Any]:
-        """Return the speech service's form; refuse a language or a voice that it does not have."""
-        method = self._settings.tts_method
-        voices = _VOICES[method]
-        language = {"zh": "cmn"}.get(request.language.split("-")[0].lower(), request.language.lower())
-        if request.voice is None and language not in voices:
-            raise RequestError(
-                f"language is {request.language!r}, and no voice of {method} is known for it: give voice, or one of "
-                f"{', '.join(voices)}"
-            )
-        voice = request.voice or voices[language]
-        form: dict[str, Any] = {"tts_method": method}
-        if method == "EdgeTTS":
-            if _EDGE_VOICE.fullmatch(voice) is None:
-                raise RequestError(f"voice {voice!r} is no name of an EdgeTTS voice, as in en-US-AriaNeural")
-            text = text.translate(_FOR_A_SHELL)
-            if "$" in text or "\\" in text:
-                raise RequestError(
-                    "the text has a $ or a backslash, and the service hands it to a shell: write it in words"
-                )
-            form |= {"voice": voice, "rate": 0, "volume": 100, "pitch": 0}
-        elif method == "PaddleTTS":
-            if voice not in {"male", "female"}:
-                raise RequestError(f"voice is {voice!r}; allowed for PaddleTTS: male or female")
-            if language not in voices:
-                raise RequestError(f"language is {request.language!r}; allowed for PaddleTTS: cmn or en")
-            form |= {"lang": {"cmn": "zh"}.get(language, language), "male": voice == "male"}
-        else:
-            form |= {"sft_dropdown": voice, "cosyvoice_mode": "预训练音色"}
-        form["text"] = text
-        # The service answers with whatever has this name: with a name of its own, never with a former answer.
-        key = hashlib.sha256(repr(sorted(form.items())).encode()).hexdigest()[:16]
-        return {**form, "save_path": f"answer_{key}.wav"}
-
     def _sound(self, request: GenerationRequest, folder: Path, timeline: Timeline) -> SpokenSound:
         """Return the sound to speak, as a WAV file."""
-        text = request.text
         question = request.options.get("question")
-        if self._llm is not None and question is not None:
-            text = _read_answer(
-                self._llm.ask("/llm_response/", json={"question": question}), self._llm.address
-            )
-            timeline.mark(SPOKEN, text=text)
-        if text is None or self._tts is None:
-            spoken = request if text is None else request.model_copy(update={"text": text})
-            sound = prepare_sound(spoken, folder)
-        else:
-            path = folder / "speech.bin"
-            form = self._speech_fields(request, text)
-            self._tts.fetch("/tts_response/", path, on_answer=lambda: None, data=_form(form))
-            try:
-                duration_s = measure_sound(path).duration_s
-            except RequestError as error:
-                raise GenerationError(
-                    f"{self._tts.address} answered with no sound ({error}): {path.read_bytes()[:200]!r}",
-                    "bad_sound",
-                ) from None
-            sound = SpokenSound(path, duration_s, (), {})
-        return _as_wav(sound, folder)
+        if self._llm is None or question is None:
+            return as_wav(self._speak(request, folder), folder)
+        text = read_answer(self._llm.ask("/llm_response/", json={"question": question}), self._llm.address)
+        timeline.mark(SPOKEN, text=text)
+        try:
+            return as_wav(self._speak(request.model_copy(update={"text": text}), folder), folder)
+        except RequestError as error:
+            raise GenerationError(f"the answer {text!r} cannot be spoken: {error}", "bad_answer") from None
+
+    def _speak(self, request: GenerationRequest, folder: Path) -> SpokenSound:
+        """Return the sound given, or that of the text, in whatever form it comes."""
+        if request.text is None or self._tts is None:
+            return prepare_sound(request, folder)
+        path = folder / "speech.bin"
+        form = build_speech_form(request, request.text, self._settings.tts_method)
+        self._tts.fetch("/tts_response/", path, on_answer=lambda: None, data=_form(form))
+        try:
+            return SpokenSound(path, measure_sound(path).duration_s, (), {})
+        except RequestError as error:
+            raise GenerationError(
+                f"{self._tts.address} answered with no sound ({error}): {path.read_bytes()[:200]!r}",
+                "bad_sound",
+            ) from None
 
     def _talk(self, request: GenerationRequest, sound: Path, part: Path, timeline: Timeline) -> None:
         picture = Path(request.image).read_bytes() if request.image is not None else _NO_PICTURE
@@ -547,29 +384,6 @@ def _measure(part: Path, address: str) -> Any:
         raise GenerationError(
             f"{address} answered as if all were well, but {error}{said}", error.kind
         ) from None
-
-
-def _read_answer(answer: dict[str, Any], address: str) -> str:
-    text = answer.get("answer")
-    if not isinstance(text, str) or not any(character.isalnum() for character in text):
-        raise GenerationError(f"{address} gave no answer that can be spoken: {answer!r}", "bad_answer")
-    if _NO_ANSWER in text:
-        raise GenerationError(f"{address} failed and put it so: {text!r}", "bad_answer")
-    return text
-
-
-def _as_wav(sound: SpokenSound, folder: Path) -> SpokenSound:
-    """Return it as it is if it is WAV; else decoded, mono, at its own rate."""
-    import av  # noqa: PLC0415 - as above
-
-    with av.open(str(sound.path)) as container:
-        if container.format.name == "wav":
-            return sound
-        rate_hz = container.streams.audio[0].rate
-    pieces = list(iterate_sound(sound.path, rate_hz))
-    path = folder / "speech.wav"
-    write_wav(path, np.round(np.concatenate(pieces).clip(-1, 1) * 32767).astype(np.int16), rate_hz)
-    return replace(sound, path=path)
 
 
 def _form(fields: dict[str, Any]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Linly-Talker through the HTTP services that come with it."""
