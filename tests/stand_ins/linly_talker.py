@@ -1,7 +1,7 @@
 """Stands in for the HTTP services of Linly-Talker: endpoints, forms, fixed names and failures as they have them.
 
-All three services at one port. ``POST /stand_in?mode=…`` chooses how the next answers fail, ``GET /stand_in`` tells what
-was asked and how often two requests met.
+All three services at one port. ``POST /stand_in?mode=…`` chooses how the next answers fail, ``POST /stand_in`` starts
+anew, ``GET /stand_in`` tells what was asked and how often two requests met.
 """
 
 import email.parser
@@ -35,8 +35,21 @@ TALKER_FORM = {
 VIDEO, SILENT, MP3 = (Path(name).read_bytes() for name in sys.argv[1:4])
 FOLDER = Path(sys.argv[4])
 
-state = {"mode": "good", "models": {"talker": None, "tts": None, "llm": "直接回复"}, "asked": [], "n_met": 0}
+state = {}
 at_work = threading.Semaphore(1)
+
+
+def start_anew():
+    models = {"talker": None, "tts": None, "llm": "直接回复"}
+    state.update({"mode": "good", "models": models, "asked": [], "n_met": 0})
+    for path in FOLDER.iterdir():
+        path.unlink()
+
+
+def wait_for_another_mode():
+    mode = state["mode"]
+    while state["mode"] == mode:
+        time.sleep(0.02)
 
 
 class Refusal(Exception):
@@ -53,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/openapi.json":
             if state["mode"] == "busy":
-                time.sleep(60)
+                wait_for_another_mode()
             offered = ["/somebody_else/"] if state["mode"] == "other service" else ENDPOINTS
             return self.reply(
                 200, "application/json", json.dumps({"paths": dict.fromkeys(offered, {})}).encode()
@@ -65,7 +78,10 @@ class Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/stand_in":
-            state["mode"] = query["mode"]
+            if "mode" in query:
+                state["mode"] = query["mode"]
+            else:
+                start_anew()
             return self.reply(200, "application/json", b"{}")
         service, _, what = parts.path.strip("/").partition("_")
         if not at_work.acquire(blocking=False):
@@ -159,7 +175,7 @@ class Handler(BaseHTTPRequestHandler):
         picture.write_bytes(form["source_image"])
         sound.write_bytes(form["driven_audio"])
         if mode == "hangs":
-            time.sleep(60)
+            wait_for_another_mode()
         result = FOLDER / "example_answer.mp4"
         result.write_bytes(SILENT if mode == "silent" else VIDEO)
         time.sleep(0.05)
@@ -177,12 +193,14 @@ class Handler(BaseHTTPRequestHandler):
         if cut or stall:
             self.wfile.write(body[: len(body) // 2])
             self.wfile.flush()
-            time.sleep(60 if stall else 0)
+            if stall:
+                wait_for_another_mode()
             self.close_connection = True
         else:
             self.wfile.write(body)
 
 
+start_anew()
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 server.daemon_threads = True
 print(server.server_address[1], flush=True)

@@ -36,6 +36,10 @@ class Services:
         """Choose how."""
         httpx2.post(f"{self.address}/stand_in", params={"mode": mode}).raise_for_status()
 
+    def start_anew(self) -> None:
+        """Forget everything."""
+        httpx2.post(f"{self.address}/stand_in").raise_for_status()
+
     @property
     def told(self) -> dict[str, Any]:
         """All that it tells."""
@@ -47,18 +51,25 @@ class Services:
         return list(self.told["asked"])
 
 
-@pytest.fixture
-def services(
-    video: Path, silent_film: Path, mp3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def server(
+    video: Path, silent_film: Path, mp3: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Services]:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    folder = tmp_path / "server"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("server")
     argv = [sys.executable, "-S", "-E", str(STAND_IN), *map(str, (video, silent_film, mp3, folder))]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         yield Services(f"http://127.0.0.1:{process.stdout.readline().strip()}")
         process.kill()
+
+
+@pytest.fixture
+def services(server: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
+    """Give the stand-in as if it had just been started, and locks of this test's own."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    server.start_anew()
+    yield server
+    server.start_anew()  # nobody waits any more
 
 
 @pytest.fixture(scope="session")
