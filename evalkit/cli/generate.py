@@ -101,7 +101,7 @@ def generate(
         raise failure(str(error)) from error
     Path(f"{out_path}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for event in result["events"]:
-        if event["name"] == "warning":
+        if event["name"] == "warning" and "text" in event["detail"]:
             click.echo(f"note: {event['detail']['text']}", err=True)
     click.echo(_summarise(result))
     click.echo(str(out_path))

@@ -132,7 +132,11 @@ def measure_costs(
     notes = [] if profile is None else list(profile.notes())
     if any(event["name"] == _FIRST_FRAME and event["detail"].get("at_end") for event in events):
         notes.append("the first frame can be shown only when the whole video is there")
-    notes += [event["detail"]["text"] for event in events if event["name"] == _WARNING]
+    notes += [
+        str(event["detail"]["text"])
+        for event in events
+        if event["name"] == _WARNING and "text" in event["detail"]
+    ]
     rate = measure_error_rate(n_failed, n_attempted)
     return Costs(*store_measurements([*times, *resources, rate], notes=notes))
 

@@ -111,7 +111,7 @@ def test_trials_that_differ_in_inputs_are_made_in_one_run(tmp_path: Path, config
 @pytest.mark.parametrize(
     ("group", "change", "loads"),
     [
-        ("execution", {"careful": True}, 4),  # each is made twice
+        pytest.param("execution", {"careful": True}, 4, marks=pytest.mark.slow),  # each is made twice
         ("generator", {"device": "cpu"}, 2),  # what is measured meanwhile would share the device
     ],
 )
@@ -139,6 +139,7 @@ def test_one_that_fails_costs_one_trial_and_the_others_go_on(tmp_path: Path, con
     assert left_of(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_another_try_is_another_run_of_what_is_left(tmp_path: Path, config: dict[str, Any]) -> None:
     config["generator"]["settings"] |= {"batch": True, "fp8": False}
     config["generator"]["settings"]["environment"] |= {"STAND_IN": "oom:0,at:2"}

@@ -219,3 +219,62 @@ def test_what_was_asked_reaches_the_evaluators(
     work = Stages({}, ["curious"], {"curious": {"colour": "blue"}}, warm_up=False, evidence=False)
     work({"stage": "measure", "folder": str(tmp_path), "request": request_}, lambda _: None)
     assert seen == [("blue", expected)]
+
+
+@dataclass
+class Ahead(Generator):
+    """One that wants to know what comes next and may have begun before."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def expect(self, requests: list[Plain], folder: Path) -> None:
+        """Note what comes."""
+        self.done.append(f"expects {[request.data for request in requests]} in {folder.name}")
+
+    def generate(self, request: Plain, out_path: Path, on_event: Callable[[Plain], None] | None) -> Plain:
+        """Tell the events."""
+        del request
+        out_path.write_bytes(b"video")
+        assert on_event is not None
+        for event in self.events:
+            on_event(Plain(event))
+        return Plain({"events": self.events})
+
+
+BEGAN = {"name": "began", "time_s": 0.0, "detail": {"monotonic_s": 100.0}}
+SAVED = {"name": "saved", "time_s": 7.0, "detail": {}}
+
+
+@pytest.mark.parametrize(
+    ("events", "begun", "ended_s"),
+    [([BEGAN, SAVED], [100.0], 107.0), ([SAVED, BEGAN], [], None), ([SAVED], [], None)],
+    ids=["before it was asked", "a beginning in the middle is none", "when it was asked"],
+)
+def test_work_that_had_begun_before_it_was_asked_for(
+    events: list[dict[str, Any]],
+    begun: list[float],
+    ended_s: float | None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_settings: Ahead(events=events))
+    told: list[Any] = []
+    task = {"stage": "generate", "folder": str(tmp_path), "request": {}}
+    outcome = stages()(task, told.append)
+    assert [value["begun"] for value in told if "begun" in value][1:] == begun
+    assert outcome.get("ended_s") == ended_s
+
+
+@pytest.mark.parametrize(("coming", "expects"), [([{"a": 2}, {"a": 3}], True), ([], False)])
+def test_a_generator_is_told_what_comes_next(
+    coming: list[dict[str, Any]], expects: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    generator = Ahead()
+    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_settings: generator)
+    folder = tmp_path / "trials" / "one"
+    folder.mkdir(parents=True)
+    stages()(
+        {"stage": "generate", "folder": str(folder), "request": {"a": 1}, "next": coming}, lambda _: None
+    )
+    told = ["expects [{'a': 1}, {'a': 2}, {'a': 3}] in trials"] if expects else []
+    assert [one for one in generator.done if one.startswith("expects")] == told

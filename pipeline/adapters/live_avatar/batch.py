@@ -131,9 +131,8 @@ class Batch:
         """
         sample, number = self._samples[self._n_taken], self._n_taken + 1
         self._n_taken = number
-        log = sample.reader(
-            Timeline(), is_loaded=True
-        )  # what is said before its work begins is heard for troubles alone
+        # what is said before its work begins is heard for troubles alone
+        log = sample.reader(Timeline(), is_loaded=True)
         timeline = Timeline()
         while True:
             line = self._next_line()

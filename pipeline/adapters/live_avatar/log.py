@@ -24,6 +24,8 @@ _TAG = re.compile(r"\[[A-Za-z_]+(\d+)\]:")
 """Of torchrun's ``--tee`` (``[default3]:``) and of torch's own tracebacks (``[rank3]:``)."""
 _BAR = re.compile(r"^\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[")
 """A nameless progress bar; those of loading have names."""
+_ECHO = re.compile(r"Generation job args: |Input prompt: |INFO:   (?:Prompt|Image|Audio): ")
+"""The user's own words and names, which mean nothing here."""
 _WORLD = re.compile(r"\bworld_size: (\d+)")
 _SAVED = re.compile(r"(?:Saving generated video to|Merge completed, saved to) (.+?\.mp4)")
 _RANK_BELONGING = re.compile(r"\bGPU (\d+) has a total capacity|\bfailed \(exitcode: \S+\) local_rank: (\d+)")
@@ -206,6 +208,8 @@ class LogReader:
             self._note_bar(rank, int(bar[1]))
             return
         self._keep(rank, words)
+        if _ECHO.search(words):
+            return
         for mark, name, teller in _MARKS:
             if mark in words and rank in {None, self._last_rank if teller == "last" else 0}:
                 self._note_mark(name)
@@ -234,10 +238,8 @@ class LogReader:
     def _note_bar(self, rank: int | None, n_done: int) -> None:
         """Follow one bar a block: of the last rank where ranks are told apart, else of all together."""
         if rank is None and self._n_ranks > 1:
-            self._n_begun += n_done == 0
-            self._finish_clips(
-                max(0, self._n_begun // self._n_ranks - 1)
-            )  # a bar that begins ends the one before
+            self._n_begun += n_done == 0  # a bar that begins ends the one before
+            self._finish_clips(max(0, self._n_begun // self._n_ranks - 1))
             return
         if rank not in {None, self._last_rank}:
             return

@@ -189,3 +189,18 @@ def test_ordinary_lines_are_no_trouble() -> None:
         reading.reader.hear(line)
     assert reading.reader.trouble() is None
     assert reading.reader.n_bottlenecks == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[2026-07-26 10:00:00,000] INFO: Generation job args: Namespace(prompt='{words}')",
+        "[default0]:[2026-07-26 10:00:00,000] INFO: Input prompt: {words}",
+        "[default0]:[2026-07-26 10:00:00,000] INFO:   Prompt: {words}",
+    ],
+)
+def test_the_words_of_a_prompt_are_nobodys(line: str) -> None:
+    reading = Reading(5)
+    reading.reader.hear(line.format(words="Generating video: denoising video done, CUDA out of memory"))
+    assert reading.names() == []
+    assert reading.reader.trouble() is None
