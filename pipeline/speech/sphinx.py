@@ -21,6 +21,11 @@ _RATE_HZ = 16000
 _PIECE_S = 30.0
 _SEARCH_S = 10.0
 _PAUSE_S = 0.2
+_DIGITAL_SILENCE_DB = -85.0
+_DIGITAL_SILENCE_SHARE = 0.01
+"""Of 52 clips, recordings are this quiet for less than 0.7 % of their time, synthetic voices for 4 % and more."""
+_ROOM_TONE_DB = -25.0
+_ROOM_TONE_S = 0.5
 
 
 class _Settings(PlainData):
@@ -30,7 +35,9 @@ class _Settings(PlainData):
 class Pocketsphinx:
     """American English by hidden Markov models and a trigram of general text. It needs nothing and is often wrong.
 
-    Sound longer than 30 s is heard in pieces, cut at the quietest fifth of a second of the last ten.
+    Sound longer than 30 s is heard in pieces, cut at the quietest fifth of a second of the last ten. Under a synthetic
+    voice with digital silence between its words, which its model has never met, lies room tone: of the words of twelve
+    sentences of espeak-ng it then misses a quarter instead of most.
     """
 
     name = "pocketsphinx"
@@ -64,12 +71,27 @@ class Pocketsphinx:
         return Transcript(" ".join(words), samples.size / _RATE_HZ, language, self.name, self.version)
 
     def _hear(self, samples: NDArray[np.float32]) -> list[str]:
-        pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2")
+        pcm = np.clip(np.round(_with_room_tone(samples) * 32767), -32768, 32767).astype("<i2")
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)
         self._decoder.end_utt()
         heard = self._decoder.hyp()
         return heard.hypstr.split() if heard is not None else []
+
+
+def _with_room_tone(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lay noise under sound that holds digital silence, and some before and after it; leave a recording alone."""
+    step = _RATE_HZ // 100
+    steps = samples[: samples.size // step * step].reshape(-1, step).astype(np.float64)
+    level_db = 10 * np.log10(np.var(steps, axis=1) + 1e-14)
+    if not level_db.size or np.mean(level_db < _DIGITAL_SILENCE_DB) < _DIGITAL_SILENCE_SHARE:
+        return samples
+    padded = np.pad(samples, round(_ROOM_TONE_S * _RATE_HZ))
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(padded.size))
+    spectrum /= np.sqrt(np.maximum(1, np.arange(spectrum.size)))  # pink: the same power in every octave
+    noise = np.fft.irfft(spectrum, padded.size)
+    loudness = 10 ** ((np.percentile(level_db, 95) + _ROOM_TONE_DB) / 20)
+    return np.asarray(padded + loudness * noise / noise.std(), dtype=np.float32)
 
 
 def _cut(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
