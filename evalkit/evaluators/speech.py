@@ -18,7 +18,7 @@ from evalkit.metrics.speech import (
 )
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.speech import FRAME_RATE_HZ
-from evalkit.tracks.transcript import TranscriptTracker, track_name
+from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
 from evalkit.types import Measurement, Metric, Reason
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from evalkit.metrics.speech import Alignment
     from evalkit.tracks.transcript import Recogniser
-    from evalkit.types import ClipFacts, Track
+    from evalkit.types import Asked, ClipFacts, Track
 
 WORD_ERROR_RATE = Metric(
     "speech.word_error_rate",
@@ -103,13 +103,13 @@ class Speech:
     def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
         """Measure one clip."""
         reason = self._why_not(facts) or _why_silent(tracks.get("speech"))
-        transcript = next((track for name, track in tracks.items() if name != "speech"), None)
-        found = None if reason else compare(facts, transcript)
-        if found is None:
+        if reason is not None:
             for metric in self.metrics:
-                yield Measurement.absent(metric, reason or Reason.NO_AUDIO)
+                yield Measurement.absent(metric, reason)
             return
-        words, characters = found
+        words, characters = compare(
+            facts.asked, next(tracks[name] for name in tracks if name.startswith(PREFIX))
+        )
         if words is None:
             yield Measurement.absent(WORD_ERROR_RATE, Reason.NO_WORD_SPACES)
         else:
@@ -128,20 +128,19 @@ class Speech:
         return None if self._recogniser.serves(language) else Reason.NO_RECOGNISER
 
 
-def compare(facts: ClipFacts, transcript: Track | None) -> tuple[Alignment | None, Alignment] | None:
-    """Align script and transcript by word and by character.
+def compare(asked: Asked, transcript: Track) -> tuple[Alignment | None, Alignment]:
+    """Align script and transcript by word, where the language has spaces between words, and by character.
 
-    Returns
-    -------
-    tuple of (Alignment or None, Alignment), or None
-        No alignment by word where the language has no spaces; nothing without script, language or transcript.
+    Raises
+    ------
+    ValueError
+        Without a script or its language.
     """
-    text, language = facts.asked.text, facts.asked.language
-    if text is None or language is None or transcript is None:
-        return None
-    script = normalise(text, language)
-    heard = normalise(" ".join(transcript.facts["texts"]), language)
-    words = align_words(script, heard) if is_written_with_spaces(language) else None
+    if asked.text is None or asked.language is None:
+        raise ValueError(f"nothing is known of what should be said: {asked}")
+    script = normalise(asked.text, asked.language)
+    heard = normalise(" ".join(transcript.facts["texts"]), asked.language)
+    words = align_words(script, heard) if is_written_with_spaces(asked.language) else None
     return words, align_characters(script, heard)
 
 

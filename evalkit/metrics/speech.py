@@ -15,12 +15,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Literal, cast
 
 import jiwer
 import numpy as np
 
 if TYPE_CHECKING:
+    import inflect
+
     from evalkit.types import FloatArray
 
 Kind = Literal["equal", "substitute", "delete", "insert"]
@@ -143,6 +146,7 @@ def normalise(text: str, language: str) -> str:
         character if character == "'" or unicodedata.category(character)[0] in "LNM" else " "
         for character in text
     )
+    kept = _strip_lone_marks(kept)
     kept = re.sub(r"(?<!\w)'|'(?!\w)", " ", kept)
     return (" " if is_written_with_spaces(language) else "").join(kept.split())
 
@@ -191,6 +195,15 @@ def sum_blocks(errors: FloatArray, block: int) -> tuple[FloatArray, FloatArray]:
     )
 
 
+def _strip_lone_marks(text: str) -> str:
+    """Take away combining marks that stand on no letter."""
+    kept: list[str] = []
+    for character in text:
+        if unicodedata.combining(character) == 0 or (kept and kept[-1].strip(" '")):
+            kept.append(character)
+    return "".join(kept)
+
+
 def _refuse_empty(script: str) -> None:
     if not script.strip():
         raise ValueError("a script without words has no error rate")
@@ -216,7 +229,12 @@ def _speak_numbers(text: str) -> str:
     text = _THOUSANDS.sub("", text).replace("%", " percent ")
     if not any(map(str.isdecimal, text)):
         return text
+    words = _number_words()
+    return _NUMBER.sub(lambda match: f" {words.number_to_words(match[0], andword='')} ", text)
+
+
+@cache
+def _number_words() -> inflect.engine:
     import inflect  # noqa: PLC0415 - takes a second to import, and few texts have digits
 
-    words = inflect.engine()
-    return _NUMBER.sub(lambda match: f" {words.number_to_words(match[0], andword='')} ", text)
+    return inflect.engine()
