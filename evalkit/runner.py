@@ -361,7 +361,7 @@ def _pass(
                     float(chunk.times_s[0] if isinstance(chunk, FrameChunk) else chunk.start_s), length_s
                 )
         made = crew.finish()
-    made |= {name: tracker.finish() for name, tracker in listening.items()}
+    made |= _finish(listening, facts.path)
     notes = tuple(reader.decoded.notes)
     made = {name: replace(track, facts={**track.facts, "notes": notes}) for name, track in made.items()}
     return made, list(notes)
@@ -376,6 +376,17 @@ def _hear(chunk: AudioChunk, trackers: dict[str, SoundTracker], path: str) -> No
             except Exception:
                 log.exception("%s: track %r failed", path, name)
                 del trackers[name]
+
+
+def _finish(trackers: Mapping[str, FrameTracker | SoundTracker], path: str) -> dict[str, Track]:
+    """Return the tracks of trackers that have seen everything, less those that raise."""
+    tracks = {}
+    for name, tracker in trackers.items():
+        try:
+            tracks[name] = tracker.finish()
+        except Exception:
+            log.exception("%s: track %r failed", path, name)
+    return tracks
 
 
 class _Crew:
@@ -406,7 +417,7 @@ class _Crew:
 
     def finish(self) -> dict[str, Track]:
         self._settle()
-        return {name: tracker.finish() for name, tracker in self._trackers.items()}
+        return _finish(self._trackers, self._path)
 
     def _settle(self) -> None:
         """Wait for the chunk in work; at most one chunk is in work while another is decoded."""

@@ -85,12 +85,8 @@ class Speech:
         except (ValueError, TypeError) as error:
             raise UsageError(f"the recogniser {recogniser!r} refuses its settings: {error}") from None
         made_with = f" {hash_of(self._settings)[:8]}" if self._settings else ""
+        self.weights: Mapping[str, str] = {}
         self.identity = f"{self._recogniser.name} {self._recogniser.version}{made_with}"
-
-    @property
-    def weights(self) -> Mapping[str, str]:
-        """Hashes of the recogniser's models, by name, where it tells them."""
-        return getattr(self._recogniser, "weights", {})
 
     def trackers(self, facts: ClipFacts) -> Mapping[str, Callable[[], TranscriptTracker]]:
         """Return what writes the sound down; nothing where the transcript could not be compared anyway."""
@@ -103,6 +99,7 @@ class Speech:
     def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
         """Measure one clip."""
         reason = self._why_not(facts) or _why_silent(tracks.get("speech"))
+        self.weights = {} if reason else getattr(self._recogniser, "weights", {})
         if reason is not None:
             for metric in self.metrics:
                 yield Measurement.absent(metric, reason)
