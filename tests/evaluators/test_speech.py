@@ -177,3 +177,23 @@ def test_planted_errors_raise_the_rate_by_their_share(voice: Path) -> None:
     assert floor < 0.5  # pocketsphinx on this voice
     share = sum(word == "zebra" for word in planted) / len(words)
     assert raised - floor == pytest.approx(share * (1 - floor), abs=0.15)
+
+
+GRID = {  # command, colour, preposition, letter, digit, adverb, as the names of the files say
+    "bbaf2n": "bin blue at f two now",
+    "brbk7n": "bin red by k seven now",
+    "lbax4n": "lay blue at x four now",
+    "lbbc2a": "lay blue by c two again",
+    "lrwp9a": "lay red with p nine again",
+}
+
+
+@pytest.mark.media
+def test_real_speakers_fit_their_own_words_better_than_those_of_others(media_folder: Path) -> None:
+    own, others = [], []
+    for name in GRID:
+        clip = media_folder / "talking_real" / f"lipnet_{name}.mpg"
+        for said, script in GRID.items():
+            rate = measure(clip, Asked(script, "en"))[CER].value
+            (own if said == name else others).append(rate)
+    assert np.mean(own) < np.mean(others) - 0.1
