@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from evalkit.evaluators.speech import compare
 from evalkit.metrics.speech import is_written_with_spaces
-from evalkit.reports.page import page
+from evalkit.reports.page import answer, page, table
+from evalkit.reports.run_answer import Verdict
 from evalkit.words import three_digits
 
 if TYPE_CHECKING:
@@ -37,17 +38,22 @@ def transcript_page(facts: ClipFacts, transcript: Track) -> str:
         f"<tr><td class='n'>{start_s:.1f} s</td><td>{escape(text) or '<small>nothing</small>'}</td></tr>"
         for start_s, text in zip(transcript.times_s, told["texts"], strict=True)
     )
+    heard_by = (
+        f"Heard by {escape(told['recogniser'])} {escape(told['version'])} as {escape(told['language'])}."
+    )
+    headline = (
+        f"Error rate {three_digits(alignment.error_rate)}: {n_errors} {unit}{'s' * (n_errors != 1)} wrong, left out "
+        f"or added, and {n} in the script"
+    )
     body = f"""
-<h1>{n_errors} {unit}{"s" * (n_errors != 1)} wrong, left out or added; {n} in the script: error rate
-{three_digits(alignment.error_rate)}</h1>
-<p class="small">Heard by {escape(told["recogniser"])} {escape(told["version"])} as {escape(told["language"])}. It makes
-errors of its own: compare clips that the same recogniser heard.</p>
+{answer(Verdict("", "", "neutral"), headline)}
+<p>The recogniser makes errors of its own: compare clips that the same one heard.</p>
 <h2>Script, with what was heard instead</h2>
-<p class="small"><del>struck out</del>: in the script, not heard. <ins>Underlined</ins>: heard, not in the script.</p>
-<p class="marked" lang="{escape(told["language"])}">{marked}</p>
+<p class="small"><del>Struck out</del>: in the script, not heard. <ins>Underlined</ins>: heard, not in the script.</p>
+<p lang="{escape(told["language"])}">{marked}</p>
 <h2>As the recogniser wrote it</h2>
-<div class="wide"><table><thead><tr><th class="n">from</th><th>heard</th></tr></thead><tbody>{heard}</tbody></table></div>"""
-    return page("Script and transcript", body)
+{table("Transcript", "<th class='n'>from</th><th>heard</th>", heard)}"""
+    return page("Script and transcript", heard_by, body)
 
 
 def _marked(piece: Piece, between: str) -> str:
