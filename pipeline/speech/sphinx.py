@@ -28,8 +28,9 @@ _PAUSE_S = 0.2
 _DIGITAL_SILENCE_DB = -85.0
 _DIGITAL_SILENCE_SHARE = 0.01
 """How quiet, and for how much of the time. Of 52 clips nearly all recordings stay below 0.7 %, synthetic voices above 4 %."""
-_ROOM_TONE_DB = -25.0
-_ROOM_TONE_S = 0.5
+_NOISE = 5e-3
+"""Noise that is added, a part of the peak (-46 dB)."""
+_MARGIN_S = 0.3
 
 
 class _Settings(PlainData):
@@ -40,8 +41,8 @@ class Pocketsphinx:
     """American English by hidden Markov models and a trigram of general text. It needs nothing and is often wrong.
 
     Sound longer than 30 s is heard in pieces, cut at the quietest fifth of a second of the last ten. Under a synthetic
-    voice with digital silence between its words, which its model has never met, lies room tone: of the words of twelve
-    sentences of espeak-ng it then misses a quarter instead of most.
+    voice with digital silence between its words, which the model never met, the noise of a quiet room is laid: of 259
+    words spoken by espeak-ng it then misses 0.26 instead of 0.83. Recordings have their own, and more of it harms.
     """
 
     name = "pocketsphinx"
@@ -107,12 +108,9 @@ def _with_room_tone(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     level_db = 10 * np.log10(np.var(steps, axis=1) + 1e-14)
     if not level_db.size or np.mean(level_db < _DIGITAL_SILENCE_DB) < _DIGITAL_SILENCE_SHARE:
         return samples
-    padded = np.pad(samples, round(_ROOM_TONE_S * _RATE_HZ))
-    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(padded.size))
-    spectrum /= np.sqrt(np.maximum(1, np.arange(spectrum.size)))  # pink: the same power in every octave
-    noise = np.fft.irfft(spectrum, padded.size)
-    loudness = 10 ** ((np.percentile(level_db, 95) + _ROOM_TONE_DB) / 20)
-    return np.asarray(padded + loudness * noise / noise.std(), dtype=np.float32)
+    wider = np.pad(samples, round(_MARGIN_S * _RATE_HZ))
+    noise = np.random.default_rng(0).standard_normal(wider.size, dtype=np.float32)
+    return np.asarray(wider + np.float32(_NOISE) * np.abs(samples).max() * noise)
 
 
 def _cut(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
