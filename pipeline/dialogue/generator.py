@@ -41,10 +41,12 @@ if TYPE_CHECKING:
 HEARD = "heard"
 """A spoken question is there in words. ``detail``: ``text``, ``duration_s``, ``backends``."""
 ANSWERED = "answered"
-"""The answer is there. ``detail``: ``question``, ``text`` as it will be spoken, ``knows``, ``mood``, ``style``,
-``sources``, ``cut``, ``n_filtered``, ``backends``."""
+"""The answer is there. ``detail``: ``question``, ``text`` as it will be spoken, ``knows``, ``mood``, ``sources``,
+``cut``, ``n_filtered`` (places in it that were on the list of words), ``backends``."""
 SPOKEN = "spoken"
-"""The answer is there as sound. ``detail``: ``duration_s``, ``engine``, ``voice``, ``n_filtered``, ``backends``."""
+"""The answer, or the text, is there as sound. ``detail``: ``text`` as it was spoken, ``prompt`` with the mood in it,
+``duration_s``, ``engine``, ``voice``, ``n_filtered``, ``backends``. The text and the prompt are what the video is
+asked to be."""
 
 _STAND_IN = "The answer."  # Latin letters are spoken in every language
 
@@ -277,7 +279,6 @@ class Conversation(Generator):
                 text=said,
                 knows=answer.knows,
                 mood=mood,
-                prompt=prompt,
                 sources=list(answer.sources),
                 cut=answer.cut,
                 n_filtered=n_filtered,
@@ -295,6 +296,8 @@ class Conversation(Generator):
         versions[speech.engine] = speech.version
         timeline.mark(
             SPOKEN,
+            text=said,
+            prompt=prompt,
             duration_s=speech.duration_s,
             engine=speech.engine,
             voice=speech.voice,
