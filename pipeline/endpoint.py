@@ -125,7 +125,7 @@ class Endpoint:
             )
             body = bytearray()
             with send(client) as response:
-                for piece in response.iter_bytes(65536):
+                for piece in response.iter_bytes():
                     body += piece
                     if time.monotonic() > end_s:
                         raise self._error(f"did not finish its answer within {limit_s:g} s", "timed_out")
