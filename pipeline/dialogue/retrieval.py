@@ -97,14 +97,18 @@ class Index:
         return Passage(heading + piece.text, piece.source, found / whole, answer)
 
     def _nearest(self, text: str, asked: Sequence[str]) -> str:
-        """Return the sentence that holds most of the question, and the one after it."""
+        """Return the sentence that holds most of the question, and the one that adds most to it, if any does."""
         sentences = split_sentences(text)
-        weights = [
-            sum(self._weight(token) for token in set(self._words.of(sentence)) & set(asked))
-            for sentence in sentences
-        ]
-        best = max(range(len(sentences)), key=weights.__getitem__)
-        return " ".join(sentences[best : best + _N_SENTENCES])
+        tokens = [set(self._words.of(sentence)) for sentence in sentences]
+        left, taken = set(asked), []
+        for _ in range(_N_SENTENCES):
+            weights = [sum(map(self._weight, left & of_sentence)) for of_sentence in tokens]
+            best = max(range(len(sentences)), key=weights.__getitem__)
+            if taken and not weights[best]:
+                break
+            taken.append(best)
+            left -= tokens[best]
+        return " ".join(sentences[place] for place in sorted(taken))
 
     def _weight(self, token: str) -> float:
         """Return the inverse document frequency of a token, as in BM25; a word that is nowhere weighs most."""

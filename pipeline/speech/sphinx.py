@@ -21,6 +21,10 @@ _RATE_HZ = 16000
 _PIECE_S = 30.0
 _SEARCH_S = 10.0
 _PAUSE_S = 0.2
+_MARGIN_S = 0.3
+_NOISE = 5e-3
+"""Noise that is added, a part of the peak (-46 dB)."""
+_FRONT_END = 1
 
 
 class _Settings(PlainData):
@@ -30,14 +34,16 @@ class _Settings(PlainData):
 class Pocketsphinx:
     """American English by hidden Markov models and a trigram of general text. It needs nothing and is often wrong.
 
-    Sound longer than 30 s is heard in pieces, cut at the quietest fifth of a second of the last ten.
+    Sound longer than 30 s is heard in pieces, cut at the quietest fifth of a second of the last ten. The noise of a
+    quiet room is added, the same for the same sound: synthetic speech has none, and the model never met such. Of 36
+    questions spoken by espeak-ng, that lowers the word error rate from 0.63 to 0.40.
     """
 
     name = "pocketsphinx"
 
     def __init__(self, **settings: Any) -> None:
         _Settings.read(settings, "setting")
-        self.version = version_of("pocketsphinx")
+        self.version = f"{version_of('pocketsphinx')}, front end {_FRONT_END}"
         self._decoder: Any = None
 
     def serves(self, language: str) -> bool:
@@ -60,7 +66,7 @@ class Pocketsphinx:
         refuse_language(self, language)
         samples = read_sound(sound, _RATE_HZ)
         self.load()
-        words = [word for piece in _cut(samples) for word in self._hear(piece)]
+        words = [word for piece in _cut(_add_room(samples)) for word in self._hear(piece)]
         return Transcript(" ".join(words), samples.size / _RATE_HZ, language, self.name, self.version)
 
     def _hear(self, samples: NDArray[np.float32]) -> list[str]:
@@ -70,6 +76,13 @@ class Pocketsphinx:
         self._decoder.end_utt()
         heard = self._decoder.hyp()
         return heard.hypstr.split() if heard is not None else []
+
+
+def _add_room(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Add a margin of 0.3 s at both ends, and noise."""
+    wider = np.pad(samples, round(_MARGIN_S * _RATE_HZ))
+    noise = np.random.default_rng(0).standard_normal(wider.size, dtype=np.float32)
+    return wider + np.float32(_NOISE) * np.abs(samples).max() * noise
 
 
 def _cut(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
