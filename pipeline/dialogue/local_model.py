@@ -75,11 +75,12 @@ class LocalModel:
         if self._model is not None:
             return
         import torch  # noqa: PLC0415 - heavy
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy, and optional
 
         settings = self._settings
         device = settings.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         try:
+            from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy, and optional
+
             self._tokenizer = AutoTokenizer.from_pretrained(settings.model, local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(
                 settings.model, dtype=settings.dtype, local_files_only=True

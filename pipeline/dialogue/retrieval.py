@@ -45,7 +45,8 @@ _STOP_WORDS = {
     "tr": "TURKISH",
 }
 _ASKING = {
-    "en": "how what when where which who whom whose why can could do does did may many much long please tell"
+    "en": "how what when where which who whom whose why can could would do does did may many much long please tell "
+    "like want need id ill im ive"
 }
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # kana and Han
 _RUN = re.compile(rf"[{_UNSPACED}]+|[^\W_{_UNSPACED}]+")
@@ -100,7 +101,8 @@ class Index:
         """Return the sentence that holds most of the question, and the one that adds most to it, if any does."""
         sentences = split_sentences(text)
         tokens = [set(self._words.of(sentence)) for sentence in sentences]
-        left, taken = set(asked), []
+        left = set(asked)
+        taken: list[int] = []
         for _ in range(_N_SENTENCES):
             weights = [sum(map(self._weight, left & of_sentence)) for of_sentence in tokens]
             best = max(range(len(sentences)), key=weights.__getitem__)

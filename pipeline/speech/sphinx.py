@@ -82,7 +82,8 @@ def _add_room(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Add a margin of 0.3 s at both ends, and noise."""
     wider = np.pad(samples, round(_MARGIN_S * _RATE_HZ))
     noise = np.random.default_rng(0).standard_normal(wider.size, dtype=np.float32)
-    return wider + np.float32(_NOISE) * np.abs(samples).max() * noise
+    louder: NDArray[np.float32] = wider + np.float32(_NOISE) * np.abs(samples).max() * noise
+    return louder
 
 
 def _cut(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
