@@ -162,6 +162,16 @@ class Stages:
         return _quality(result)
 
 
+def request_made(generation: dict[str, Any]) -> dict[str, Any]:
+    """Return what a video was asked to be: its request, and what a conversation made of that before it was spoken.
+
+    An event ``spoken`` tells the latter: ``text`` and ``prompt``.
+    """
+    told = [event["detail"] for event in generation["events"] if event["name"] == "spoken"]
+    made = {name: value for name, value in (told[-1] if told else {}).items() if name in {"text", "prompt"}}
+    return {**generation["request"], **made}
+
+
 def _asked(request: dict[str, Any]) -> Asked:
     text = request.get("text")
     return Asked(text, request.get("language") if text else None, request.get("prompt") or None)

@@ -11,7 +11,7 @@ from pipeline.errors import RequestError
 from pipeline.sound import write_wav
 from pipeline.speech.espeak import Espeak
 from pipeline.speech.sphinx import _RATE_HZ as RATE_HZ
-from pipeline.speech.sphinx import Pocketsphinx, _cut, _with_room_tone
+from pipeline.speech.sphinx import Pocketsphinx, _add_room, _cut
 
 SENTENCE = "how do i open a savings account"
 
@@ -97,10 +97,10 @@ def test_room_tone_lies_under_digital_silence_alone() -> None:
     rng = np.random.default_rng(1)
     voice = (0.3 * np.sin(np.arange(32000) / 9)).astype(np.float32)
     recorded = voice + (0.001 * rng.standard_normal(voice.size)).astype(np.float32)
-    assert _with_room_tone(recorded) is recorded
+    assert _add_room(recorded) is recorded
     cut = voice.copy()
     cut[8000:16000] = 0.0
-    toned = _with_room_tone(cut)
+    toned = _add_room(cut)
     margin = round(0.3 * RATE_HZ)
     assert toned.size == cut.size + 2 * margin
     added = toned[margin:-margin] - cut
