@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.generate import read_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -30,6 +32,13 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", "
 @click.option("--script", help="The words that should be said, or @FILE with them.")
 @click.option("--language", help="The language of the script, as in en or cmn.")
 @click.option("--recogniser", help="Who writes the sound down for `speech` (default: pocketsphinx).")
+@click.option(
+    "--recogniser-set",
+    "recogniser_settings",
+    multiple=True,
+    callback=read_pairs,
+    help="NAME=VALUE, a setting of the recogniser.",
+)
 @click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for results.json and results.csv.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write the results as JSON.")
@@ -54,6 +63,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     script: str | None,
     language: str | None,
     recogniser: str | None,
+    recogniser_settings: dict[str, Any],
     prompt: str | None,
     out: str | None,
     json_path: str | None,
@@ -70,7 +80,11 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     from evalkit.runner import Report, load_evaluators  # noqa: PLC0415 - as above
     from evalkit.types import Asked  # noqa: PLC0415 - as above
 
-    settings: dict[str, dict[str, Any]] = {} if recogniser is None else {"speech": {"recogniser": recogniser}}
+    if recogniser_settings and recogniser is None:
+        raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
+    settings: dict[str, dict[str, Any]] = {}
+    if recogniser is not None:
+        settings["speech"] = {"recogniser": recogniser, "settings": recogniser_settings}
     try:
         paths = expand(clips)
         if audio is not None and len(paths) != 1:

@@ -34,8 +34,8 @@ class _Refused(click.ClickException):
     exit_code = 2
 
 
-def _read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` pairs; a value is YAML, so numbers are numbers."""
+def read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` pairs, for an option; a value is YAML, so numbers are numbers."""
     import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
 
     values = {}
@@ -95,11 +95,11 @@ def _read_settings(_context: Context, _parameter: Parameter, path: Path | None) 
 )
 @click.option("--offload_model", is_flag=True, default=None, help="Keep only the working part on the GPU.")
 @click.option(
-    "--option", "options", multiple=True, callback=_read_pairs, help="NAME=VALUE for this generator only."
+    "--option", "options", multiple=True, callback=read_pairs, help="NAME=VALUE for this generator only."
 )
 @click.option("--settings", type=_FILE, callback=_read_settings, help="YAML file that sets the generator up.")
 @click.option(
-    "--set", "changes", multiple=True, callback=_read_pairs, help="NAME=VALUE, one of those settings."
+    "--set", "changes", multiple=True, callback=read_pairs, help="NAME=VALUE, one of those settings."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the video if it is there.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be run.")

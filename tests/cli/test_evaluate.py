@@ -139,6 +139,8 @@ def test_help_imports_nothing_heavy() -> None:
         (["--script", " ", "--language", "en"], "--script is empty"),
         (["--script", "@no-such.txt", "--language", "en"], "no-such.txt cannot be read as text"),
         (["--recogniser", "sphinks"], "no recogniser is named 'sphinks'"),
+        (["--recogniser-set", "model=a"], "--recogniser-set belongs to --recogniser"),
+        (["--recogniser", "pocketsphinx", "--recogniser-set", "modle=a"], "modle"),
     ],
 )
 def test_a_script_that_makes_no_sense_is_wrong_use(arguments: list[str], said: str, tmp_path: Path) -> None:
