@@ -186,7 +186,7 @@ class Endpoint:
 
     def _explain_status(self, error: Any, key: str | None) -> ServiceError:
         status = error.status_code
-        said = f"says {status}: {_hide(error.message.removeprefix(f'Error code: {status} - '), key)}"
+        said = f"says {status}: {_hide(error.message.removeprefix(f'Error code: {status}').removeprefix(' - '), key)}"
         if status in {401, 403}:
             cure = f"; see {self._settings.key_variable or 'key_variable'}"
             return self._error(said + cure, "wrong_key")

@@ -233,7 +233,7 @@ class _Sweep:
     def _submit(self, index: int, active: _Active, stage: str, executor: Executor) -> None:
         active.stage = stage
         active.stage_began_s = active.begun_s = time.monotonic()
-        request = active.planned.request if active.generation is None else request_made(active.generation)
+        request = request_made({"request": active.planned.request, **(active.generation or {})})
         task = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
         if stage == GENERATE:
             active.events, active.has_begun = [], False

@@ -132,7 +132,9 @@ class Stages:
         self._loaded = generator
         if self.warm_up and loading_s > _WARM_UP_WORTH_S:
             video = folder / f"warm_up-{VIDEO}"
-            generator.generate(generator.request(**{**request, "num_clip": 1}), video, None)
+            heeded = generator.describe().to_dict()["parameters"]
+            short = {"num_clip": 1} if "num_clip" in heeded else {}
+            generator.generate(generator.request(**{**request, **short}), video, None)
             video.unlink()
 
     def _measure(self, folder: Path, request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def request_made(generation: dict[str, Any]) -> dict[str, Any]:
 
     An event ``spoken`` tells the latter: ``text`` and ``prompt``.
     """
-    told = [event["detail"] for event in generation["events"] if event["name"] == "spoken"]
+    told = [event["detail"] for event in generation.get("events", ()) if event["name"] == "spoken"]
     made = {name: value for name, value in (told[-1] if told else {}).items() if name in {"text", "prompt"}}
     return {**generation["request"], **made}
 

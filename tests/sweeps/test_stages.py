@@ -41,6 +41,11 @@ class Generator:
 
     done: list[str] = field(default_factory=list)
     fail: BaseException | None = None
+    heeds: tuple[str, ...] = ("num_clip",)
+
+    def describe(self) -> Plain:
+        """Say what makes a difference."""
+        return Plain({"parameters": dict.fromkeys(self.heeds, "heeded")})
 
     def load(self) -> None:
         """Load."""
@@ -99,6 +104,14 @@ def test_a_model_is_loaded_once_for_all_trials_and_warmed_up_apart(
     ]
     assert [next(iter(value)) for value in told] == ["begun", "event", "begun", "event"]
     assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
+
+
+def test_what_knows_no_single_clip_is_warmed_up_with_a_whole_video(
+    tmp_path: Path, generator: Generator
+) -> None:
+    generator.heeds = ("sample_steps",)
+    stages(warm_up=True)(task(tmp_path, sample_steps=2), lambda _: None)
+    assert generator.done == ["load", *["generate {'sample_steps': 2}"] * 2]
 
 
 def test_what_loads_at_once_is_not_warmed_up(

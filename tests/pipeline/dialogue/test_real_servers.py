@@ -2,7 +2,7 @@
 
 Each is looked for on the path and in the folders of the environment variable EVALKIT_SERVERS: they bring a hundred
 packages with them and live best in environments of their own (``pip install "litellm[proxy]"``,
-``pip install "transformers[serving]" torch``, ``pip install fakeai``).
+``pip install "transformers[serving]" torch``).
 """
 
 from __future__ import annotations
