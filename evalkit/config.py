@@ -37,8 +37,10 @@ FILE_PARAMETERS = ("brand_mark",)
 FILE_SETTINGS = ("file",)
 """Settings of evaluators that name a file: paths in them are relative to the sweep's folder."""
 
+_SAID = ("path", "text", "question", "question_audio")
+
 _TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
-    ("audio", "text"), "inputs.speech"
+    ("audio", "text", "question", "question_audio"), "inputs.speech"
 )
 
 
@@ -79,21 +81,28 @@ class Portrait(Options):
 
 
 class Speech(Options):
-    """What is said: a sound file or words."""
+    """What is said: a sound file or words; or what is asked, for a generator that answers."""
 
     path: str | None = Field(default=None, min_length=1, description="path of a sound file")
     text: str | None = Field(default=None, min_length=1, description="words to speak")
+    question: str | None = Field(default=None, min_length=1, description="a question in words")
+    question_audio: str | None = Field(default=None, min_length=1, description="path of a spoken question")
     language: str | None = Field(default=None, min_length=1, description="language of the words, as in en")
     voice: str | None = Field(default=None, min_length=1, description="voice for the words")
     name: str = Field(default="", description="what to call it; the file's name or the words unless given")
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        if (self.path is None) == (self.text is None):
-            raise ValueError("give path or text, one of them")
+        if sum(getattr(self, kind) is not None for kind in _SAID) != 1:
+            raise ValueError("give path, text, question or question_audio, one of them")
         if self.path is not None and (self.language is not None or self.voice is not None):
             raise ValueError("language and voice belong to text, not to a sound file")
         return self
+
+    @property
+    def file(self) -> str | None:
+        """Path of the sound file, said or asked."""
+        return self.path or self.question_audio
 
 
 class Inputs(Options):
@@ -202,7 +211,9 @@ class SweepConfig(Options):
 
 def name_of(item: Portrait | Speech) -> str:
     """Return what an input is called: its name, else its file's, else its words."""
-    return item.name or (Path(item.path).stem if item.path is not None else str(getattr(item, "text", "")))
+    if isinstance(item, Portrait):
+        return item.name or Path(item.path).stem
+    return item.name or (Path(item.file).stem if item.file else str(item.text or item.question))
 
 
 def canonical_json(value: Any) -> str:
@@ -363,8 +374,8 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
     for portrait in config.inputs.portraits:
         yield "inputs.portraits", portrait.path
     for speech in config.inputs.speech:
-        if speech.path is not None:
-            yield "inputs.speech", speech.path
+        if speech.file is not None:
+            yield "inputs.speech", speech.file
     for name in FILE_PARAMETERS:
         values = config.grid.get(name, [config.parameters.get(name)])
         yield from ((name, value) for value in values if isinstance(value, str))
@@ -386,7 +397,13 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
             for item in config.inputs.portraits
         ],
         speech=[
-            item.model_copy(update={"path": anchor(item.path), "name": name_of(item)})
+            item.model_copy(
+                update={
+                    "path": anchor(item.path),
+                    "question_audio": anchor(item.question_audio),
+                    "name": name_of(item),
+                }
+            )
             for item in config.inputs.speech
         ],
     )

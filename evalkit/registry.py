@@ -15,6 +15,7 @@ from evalkit.errors import EvalkitError, UsageError
 EVALUATORS = "evalkit.evaluators"
 GENERATORS = "evalkit.generators"
 EXECUTORS = "evalkit.executors"
+RECOGNISERS = "evalkit.recognisers"
 
 
 class PluginError(EvalkitError):

@@ -10,6 +10,7 @@ import json
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.metadata import version as installed_version
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
@@ -243,11 +244,8 @@ def measure(
         If the file cannot be opened as media.
     """
     facts = replace(probe(path, audio_path), asked=asked or Asked())
-    trackers = {
-        name: own() if (own := getattr(evaluator, "trackers", {}).get(name)) else make_tracker(name)
-        for evaluator in evaluators
-        for name in evaluator.tracks
-    }
+    wanted = [_wanted_trackers(evaluator, facts) for evaluator in evaluators]
+    trackers = {name: make() for makers in wanted for name, make in makers.items()}
     tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, watch_frames)
     failed = frozenset(
         name
@@ -258,21 +256,34 @@ def measure(
         watch_tracks(facts, tracks)
     measurements: list[Measurement] = []
     weights: dict[str, str] = {}
-    for evaluator in evaluators:
-        measurements += _evaluate(evaluator, facts, tracks, failed)
+    for evaluator, makers in zip(evaluators, wanted, strict=True):
+        if failed.intersection(makers):
+            measurements += [
+                Measurement.absent(metric, Reason.EVALUATOR_FAILED) for metric in evaluator.metrics
+            ]
+        else:
+            own = {name: tracks[name] for name in makers if name in tracks}
+            measurements += _evaluate(evaluator, facts, own)
         weights |= getattr(evaluator, "weights", {})
     return ClipResult(path, tuple(measurements), None, tuple(notes), _versions(evaluators), weights)
 
 
-def _evaluate(
-    evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track], failed: frozenset[str]
-) -> list[Measurement]:
-    """Run one evaluator; whatever it raises, or a track that failed, becomes the reason of its metrics."""
-    if failed.intersection(evaluator.tracks):
-        return [Measurement.absent(metric, Reason.EVALUATOR_FAILED) for metric in evaluator.metrics]
-    own = {name: tracks[name] for name in evaluator.tracks if name in tracks}
+def _wanted_trackers(
+    evaluator: Evaluator, facts: ClipFacts
+) -> dict[str, Callable[[], FrameTracker | SoundTracker]]:
+    """Return what makes each track an evaluator needs of a clip: its own trackers, and those all may ask for."""
+    own = getattr(evaluator, "trackers", {})
+    own = own(facts) if callable(own) else own
+    return {
+        name: own.get(name) or partial(make_tracker, name)
+        for name in dict.fromkeys((*evaluator.tracks, *own))
+    }
+
+
+def _evaluate(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track]) -> list[Measurement]:
+    """Run one evaluator; whatever it raises becomes the reason of its metrics."""
     try:
-        found = {measurement.metric.name: measurement for measurement in evaluator.evaluate(facts, own)}
+        found = {measurement.metric.name: measurement for measurement in evaluator.evaluate(facts, tracks)}
         return [found[metric.name] for metric in evaluator.metrics]
     except Exception:
         log.exception("%s: evaluator %r failed", facts.path, evaluator.name)
@@ -350,7 +361,7 @@ def _pass(
                     float(chunk.times_s[0] if isinstance(chunk, FrameChunk) else chunk.start_s), length_s
                 )
         made = crew.finish()
-    made |= {name: tracker.finish() for name, tracker in listening.items()}
+    made |= _finish(listening, facts.path)
     notes = tuple(reader.decoded.notes)
     made = {name: replace(track, facts={**track.facts, "notes": notes}) for name, track in made.items()}
     return made, list(notes)
@@ -365,6 +376,17 @@ def _hear(chunk: AudioChunk, trackers: dict[str, SoundTracker], path: str) -> No
             except Exception:
                 log.exception("%s: track %r failed", path, name)
                 del trackers[name]
+
+
+def _finish(trackers: Mapping[str, FrameTracker | SoundTracker], path: str) -> dict[str, Track]:
+    """Return the tracks of trackers that have seen everything, less those that raise."""
+    tracks = {}
+    for name, tracker in trackers.items():
+        try:
+            tracks[name] = tracker.finish()
+        except Exception:
+            log.exception("%s: track %r failed", path, name)
+    return tracks
 
 
 class _Crew:
@@ -395,7 +417,7 @@ class _Crew:
 
     def finish(self) -> dict[str, Track]:
         self._settle()
-        return {name: tracker.finish() for name, tracker in self._trackers.items()}
+        return _finish(self._trackers, self._path)
 
     def _settle(self) -> None:
         """Wait for the chunk in work; at most one chunk is in work while another is decoded."""

@@ -40,6 +40,10 @@ class Reason(StrEnum):
     SILENT_AUDIO = "silent_audio"
     NO_SPEECH = "no_speech"
     NO_SILENCE = "no_silence"
+    NO_SCRIPT = "no_script"
+    NO_LANGUAGE = "no_language"
+    NO_RECOGNISER = "no_recogniser"
+    NO_WORD_SPACES = "no_word_spaces"
     NO_FACE = "no_face"
     NO_BODY = "no_body"
     TOO_SHORT = "too_short"
@@ -72,6 +76,10 @@ _REASON_TEXTS = {
     Reason.SILENT_AUDIO: "the sound is digital silence",
     Reason.NO_SPEECH: "nobody speaks",
     Reason.NO_SILENCE: "nobody is silent for long enough",
+    Reason.NO_SCRIPT: "nobody said which words it should speak",
+    Reason.NO_LANGUAGE: "nobody said in which language it should speak",
+    Reason.NO_RECOGNISER: "the speech recogniser does not understand the language",
+    Reason.NO_WORD_SPACES: "the language is written without spaces between words",
     Reason.NO_FACE: "no face was found in enough frames",
     Reason.NO_BODY: "no body was found in enough frames",
     Reason.TOO_SHORT: "too short to measure",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pydantic import Field, JsonValue
 
+from pipeline.errors import RequestError
 from pipeline.request import Event, GenerationRequest, GenerationResult, PlainData, build_request
 
 if TYPE_CHECKING:
@@ -99,8 +100,16 @@ class Generator(Protocol):
         ...
 
     def request(self, **parameters: Any) -> GenerationRequest:
-        """Build a request from plain parameters; raise `RequestError` on what is unknown or not allowed."""
-        return build_request(parameters)
+        """Build a request from plain parameters; raise `RequestError` on what is unknown or not allowed.
+
+        A question is not allowed: answering it is the business of `pipeline.dialogue.generator`, for all alike.
+        """
+        request = build_request(parameters)
+        if request.asks:
+            raise RequestError(
+                f"the generator {self.name!r} answers no questions: put the generator 'conversation' before it"
+            )
+        return request
 
     def estimate(self, request: GenerationRequest) -> dict[str, Any]:
         """Return what is known of the memory and the time of a request before it ran here: `pipeline.figures.Figures`.

@@ -122,12 +122,13 @@ class GenerationRequest(PlainData):
         The person, the action, the surroundings, the visual style.
     image : str or None
         Portrait; ``None`` for the generator's own.
-    audio, text : str or None
-        What is said: a sound file or words to speak. Never both.
+    audio, text, question, question_audio : str or None
+        What is said: a sound file, words to speak, or the answer to a question in words or in a sound file, see
+        `pipeline.dialogue.generator`. One of them at most.
     language : str
-        Language of ``text`` (``en``, ``cmn`` …).
+        Language of ``text``, or of question and answer (``en``, ``cmn`` …).
     voice : str or None
-        Voice for ``text``; ``None`` for the speech engine's first choice.
+        Voice for ``text`` or the answer; ``None`` for the speech engine's first choice.
     base_seed : int
         The same seed gives the same video where the generator can.
     brand_mark : str or None
@@ -156,6 +157,8 @@ class GenerationRequest(PlainData):
     image: str | None = Field(default=None, min_length=1, description="path of a picture")
     audio: str | None = Field(default=None, min_length=1, description="path of a sound file")
     text: str | None = Field(default=None, description="words to speak, at least one")
+    question: str | None = Field(default=None, description="a question in words, at least one")
+    question_audio: str | None = Field(default=None, min_length=1, description="path of a sound file")
     language: str = Field(
         default="en",
         pattern=r"^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$",
@@ -175,11 +178,11 @@ class GenerationRequest(PlainData):
             raise ValueError("not a picture size")
         return size
 
-    @field_validator("text")
+    @field_validator("text", "question")
     @classmethod
     def _text_has_words(cls, text: str | None) -> str | None:
         if text is not None and not any(character.isalnum() for character in text):
-            raise ValueError("there is nothing to speak")
+            raise ValueError("there are no words in it")
         return text
 
     @field_validator("options")
@@ -190,9 +193,16 @@ class GenerationRequest(PlainData):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
-        if self.audio is not None and self.text is not None:
-            raise ValueError("give audio or text, not both")
+        names = ("audio", "text", "question", "question_audio")
+        given = [name for name in names if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give {given[0]} or {given[1]}, not both")
         return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether it has a question to be answered first."""
+        return self.question is not None or self.question_audio is not None
 
     @property
     def width(self) -> int:

@@ -33,8 +33,11 @@ from evalkit.config import ConfigError, build_sweep, canonical_json, hash_of, re
         ({"parameters": {"base_seed": 1}}, "give it under seeds"),
         ({"grid": {"fps": [25]}, "parameters": {"fps": 25}}, "fps is in grid and in parameters"),
         ({"inputs": [1]}, r"inputs is \[1\]; allowed: a group"),
-        ({"inputs": {"speech": [{"text": "a", "path": "b"}]}}, "give path or text, one of them"),
-        ({"inputs": {"speech": [{}]}}, "give path or text, one of them"),
+        (
+            {"inputs": {"speech": [{"text": "a", "path": "b"}]}},
+            "give path, text, question or question_audio, one of them",
+        ),
+        ({"inputs": {"speech": [{}]}}, "give path, text, question or question_audio, one of them"),
         ({"inputs": {"speech": [{"path": "a.wav", "voice": "v"}]}}, "language and voice belong to text"),
         ({"inputs": {"portraits": ["x/a.png", "y/a.png"]}}, "two portraits are called 'a'"),
         ({"inputs": {"portraits": ["gone.png"]}}, r"inputs\.portraits: there is no file gone\.png"),

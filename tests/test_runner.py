@@ -17,7 +17,7 @@ from evalkit.media import Reader
 from evalkit.testing.media import write_clip
 from evalkit.testing.talking_face import TalkingFace
 from evalkit.tracks.base import Rows
-from evalkit.types import ClipFacts, FrameChunk, Interval, Measurement, Metric, Reason, Track
+from evalkit.types import Asked, ClipFacts, FrameChunk, Interval, Measurement, Metric, Reason, Track
 
 BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
 
@@ -147,7 +147,7 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.versions["evaluator lip_sync"] == "1"
+    assert clip.versions["evaluator lip_sync"] == "2"
     assert set(clip.weights) == {"lip_sync/predictor.npz"}
 
 
@@ -254,3 +254,44 @@ def test_an_evaluator_takes_settings_and_brings_a_track(clip: Path) -> None:
 def test_settings_that_nobody_has_are_refused(settings: dict[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         runner.load_evaluators(["tuned"], settings)
+
+
+class Choosy(Tuned):
+    """An evaluator that needs its track only where there is a prompt."""
+
+    tracks = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trackers = lambda facts: {"green": GreenTracker} if facts.asked.prompt else {}
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Count the tracks."""
+        del facts
+        yield Measurement(BRIGHTNESS, float(len(tracks)), n=1)
+
+
+def test_an_evaluator_may_choose_its_tracks_by_what_was_asked(clip: Path) -> None:
+    with_prompt, without = (
+        runner.measure(str(clip), [Choosy()], asked=Asked(prompt=prompt)) for prompt in ("a cat", None)
+    )
+    assert with_prompt["fake.brightness"].value == 1
+    assert without["fake.brightness"].value == 0
+
+
+class Breathless(GreenTracker):
+    """A tracker that fails when all is over."""
+
+    name = "breathless"
+
+    def finish(self) -> Track:
+        """Fail."""
+        raise RuntimeError("out of breath")
+
+
+def test_a_tracker_that_fails_at_the_end_costs_its_evaluator_alone(clip: Path) -> None:
+    failing = Tuned()
+    failing.tracks, failing.trackers = ("breathless",), {"breathless": Breathless}
+    result = runner.measure(str(clip), [failing, Brightness()])
+    assert result.measurements[0].reason is Reason.EVALUATOR_FAILED
+    assert result.measurements[1].value is not None

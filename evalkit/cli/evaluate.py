@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.settings import read_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -27,6 +29,16 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", "
 @click.argument("clips", nargs=-1, required=True)
 @click.option("--audio", type=click.Path(), help="A separate sound file, for a single clip.")
 @click.option("--only", help="Evaluators to run, separated by commas (see `evalkit list`).")
+@click.option("--script", help="The words that should be said, or @FILE with them.")
+@click.option("--language", help="The language of the script, as in en or cmn.")
+@click.option("--recogniser", help="Who writes the sound down for `speech` (default: pocketsphinx).")
+@click.option(
+    "--recogniser-set",
+    "recogniser_settings",
+    multiple=True,
+    callback=read_pairs,
+    help="NAME=VALUE, a setting of the recogniser.",
+)
 @click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for results.json and results.csv.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write the results as JSON.")
@@ -48,6 +60,10 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     clips: tuple[str, ...],
     audio: str | None,
     only: str | None,
+    script: str | None,
+    language: str | None,
+    recogniser: str | None,
+    recogniser_settings: dict[str, Any],
     prompt: str | None,
     out: str | None,
     json_path: str | None,
@@ -64,7 +80,11 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     from evalkit.runner import Report, load_evaluators  # noqa: PLC0415 - as above
     from evalkit.types import Asked  # noqa: PLC0415 - as above
 
+    if recogniser_settings and recogniser is None:
+        raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
     settings: dict[str, dict[str, Any]] = {}
+    if recogniser is not None:
+        settings["speech"] = {"recogniser": recogniser, "settings": recogniser_settings}
     try:
         paths = expand(clips)
         if audio is not None and len(paths) != 1:
@@ -74,7 +94,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         targets = _targets(out, json_path, csv_path, evidence)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-    asked = Asked(prompt=prompt)
+    asked = Asked(_read_script(script, language), language, prompt)
     tasks = [ClipTask(path, audio, names, evidence, settings, asked) for path in paths]
     results = measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit)
 
@@ -90,6 +110,25 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         click.echo(f"wrote {evidence}")
     measured = [any(m.value is not None for m in result.measurements) for result in results]
     context.exit(0 if all(measured) else 1)
+
+
+def _read_script(script: str | None, language: str | None) -> str | None:
+    """Return the words of a script, or of the file it names."""
+    if script is None:
+        if language is not None:
+            raise click.UsageError("--language belongs to --script, the words that should be said")
+        return None
+    if language is None:
+        raise click.UsageError("--script needs --language, as in --language en")
+    if script.startswith("@"):
+        path = Path(script[1:])
+        try:
+            script = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise click.UsageError(f"--script: {path} cannot be read as text: {error}") from None
+    if not script.strip():
+        raise click.UsageError("--script is empty; give the words that should be said")
+    return script
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _FILE = click.Path(path_type=Path)
+_CONVERSATION = "conversation"
 
 
 class _Refused(click.ClickException):
@@ -37,7 +38,13 @@ class _Refused(click.ClickException):
 @click.option("--out", "out_path", type=_FILE, required=True, help="The video to write.")
 @click.option("--text", help="Words to speak.")
 @click.option("--audio", help="Sound file to speak, instead of --text.")
-@click.option("--language", help="Language of the text: en, cmn, de …")
+@click.option("--question", help="Question whose answer is spoken.")
+@click.option("--question_audio", help="The same as a sound file.")
+@click.option("--documents", type=_FILE, help="Folder of documents to answer from (.txt .md .csv .json).")
+@click.option(
+    "--conversation", type=_FILE, callback=read_settings, help="YAML file: who hears, answers and speaks."
+)
+@click.option("--language", help="Language of the text, or of question and answer: en, cmn, de …")
 @click.option("--voice", help="Voice for the text.")
 @click.option("--image", help="Portrait.")
 @click.option("--prompt", help="Person, action, surroundings, visual style.")
@@ -71,6 +78,8 @@ def generate(
     out_path: Path,
     settings: dict[str, Any],
     changes: dict[str, Any],
+    conversation: dict[str, Any],
+    documents: Path | None,
     overwrite: bool,
     dry_run: bool,
     **parameters: Any,
@@ -82,8 +91,13 @@ def generate(
     Exit status: 0 made; 1 started and failed; 2 refused before it started.
     """
     given = {key: value for key, value in parameters.items() if value is not None}
+    settings = {**settings, **changes}
+    if documents is not None:
+        conversation = {**conversation, "documents": str(documents)}
+    if conversation or given.keys() & {"question", "question_audio"}:
+        name, settings = _with_conversation(name, settings, conversation)
     try:
-        generator = registry.load(registry.GENERATORS, name)(**{**settings, **changes})
+        generator = registry.load(registry.GENERATORS, name)(**settings)
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
         generator.check(request)
@@ -105,6 +119,15 @@ def generate(
             click.echo(f"note: {event['detail']['text']}", err=True)
     click.echo(_summarise(result))
     click.echo(str(out_path))
+
+
+def _with_conversation(
+    name: str, settings: dict[str, Any], conversation: dict[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the generator that has a conversation first and then asks the one named."""
+    if name == _CONVERSATION:
+        return name, {**settings, **conversation}
+    return _CONVERSATION, {**conversation, "generator": name, "generator_settings": settings}
 
 
 def _check_out(out_path: Path, *, overwrite: bool) -> None:
@@ -145,6 +168,8 @@ def _word(event: Any) -> str:
     if event.name == "clip":
         of = f" of {event.detail['n_clips']}" if event.detail.get("n_clips") else ""
         return f"clip {event.detail['index'] + 1}{of}"
+    if event.name in {"heard", "answered"}:
+        return f"{event.name}: {event.detail['text']}"
     words = str(event.name).replace("_", " ")
     return f"{words} (only at the end)" if event.detail.get("at_end") else words
 

@@ -22,10 +22,6 @@ _FROM_ELSEWHERE = (
     ),
     Metric("brand.prompt_alignment", "1", "higher", "likeness of picture and prompt", (0, 1)),
     Metric("brand.drift", "1/min", "zero", "slope of the fidelity over the clip"),
-    Metric("speech.word_error_rate", "1", "lower", "words heard wrongly, of those in the script", (0, None)),
-    Metric(
-        "speech.char_error_rate", "1", "lower", "characters heard wrongly, of those in the script", (0, None)
-    ),
     Metric("rating.mos", "1", "higher", "mean opinion of blind raters, 1 to 5", (1, 5)),
     Metric("rating.preference", "1", "higher", "strength in blind pairs, Bradley-Terry"),
 )

@@ -18,8 +18,9 @@ class Evaluator(Protocol):
 
     Three more attributes may be there: ``weights``, a mapping of a model's name to the hash of its weights, read after
     measuring; ``trackers``, a mapping of a track's name to what makes its tracker, for tracks of its own beside those
-    of `evalkit.tracks` (the name must say all that decides the values, as tracks are cached by it); ``identity``, a
-    text that says which settings decide the values, where any do.
+    of `evalkit.tracks` (the name must say all that decides the values, as tracks are cached by it), or a function from
+    the clip's facts to such a mapping, where it depends on what the clip was asked to be; ``identity``, a text that says
+    which settings decide the values, where any do.
     """
 
     name: str

@@ -74,7 +74,7 @@ class LipSync:
     """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`)."""
 
     name = "lip_sync"
-    version = 1
+    version = 2
     metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
     tracks = ("face", "speech")
 

@@ -365,7 +365,7 @@ class _Resampled:
         self._resampler = (
             av.AudioResampler(format="fltp")
             if self._as_recorded
-            else av.AudioResampler(format="fltp", layout="mono", rate=rate_hz)
+            else av.AudioResampler(format="fltp", rate=rate_hz)
         )
         self._parts: list[NDArray[np.float32]] = []
         self._n_waiting = 0
@@ -388,7 +388,8 @@ class _Resampled:
     def _gather(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
             planes = np.nan_to_num(frame.to_ndarray())
-            samples = planes.T if self._as_recorded else planes[0]
+            # The mean of the channels: FFmpeg's own mixing to mono adds alike channels up, beyond full scale.
+            samples = planes.T if self._as_recorded else planes.mean(axis=0)
             self._parts.append(samples)
             self._n_waiting += samples.shape[0]
 

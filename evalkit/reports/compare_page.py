@@ -6,13 +6,14 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from evalkit.decisions.compare import Finding
-from evalkit.reports.page import bullets, page
+from evalkit.reports.page import answer, bullets, page, table, verdict_mark
+from evalkit.reports.run_answer import Verdict
 from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from evalkit.decisions.compare import Comparison, MetricComparison
 
-_CLASSES = {Finding.BETTER: "pass", Finding.WORSE: "fail", Finding.NOT_ENOUGH: "warn"}
+_TONES = {Finding.BETTER: "pass", Finding.WORSE: "fail", Finding.NOT_ENOUGH: "warn"}
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→ 0", "band": "~"}
 _ORDER = list(Finding)
 _WIDTH, _HEIGHT = 180, 22
@@ -29,36 +30,32 @@ def compare_page(comparison: Comparison) -> str:
         ("Attempts of B that gave no clip", comparison.failed_b),
         ("What limits the answer", comparison.notes),
     ]
+    heads = (
+        "<th>B is</th><th>metric, and which way is better</th><th class='n'>A</th><th class='n'>B</th>"
+        "<th>difference</th><th class='n'>p</th><th class='n'>effect</th><th class='n'>pairs</th>"
+    )
     body = f"""
-<h1>{escape(comparison.answer)}</h1>
-<p class="soft">A: {escape(comparison.a)}<br>B: {escape(comparison.b)}</p>
+{answer(Verdict("", "", "neutral"), comparison.answer)}
 <h2>Metric by metric</h2>
-<p class="soft">B minus A over pairs that share input and seed, with 95 % interval; the thin lines are the margin
+<p class="small">B minus A over pairs that share input and seed, with 95 % interval; the thin lines are the margin
 within which a difference does not matter. p after Holm's correction.</p>
-<div class="scroll"><table>
-<thead><tr><th>B is</th><th>Metric, and which way is better</th><th class="number">A</th><th class="number">B</th>
-<th>Difference</th><th class="number">p</th><th class="number">effect</th><th class="number">pairs</th>
-</tr></thead><tbody>{rows}</tbody></table></div>
+{table("Metric by metric", heads, rows)}
 {"".join(f"<h2>{title}: {len(items)}</h2>{bullets(items)}" for title, items in lists if items)}"""
-    return page("Comparison of A and B", body)
+    return page("Comparison of A and B", f"A: {escape(comparison.a)}<br>B: {escape(comparison.b)}", body)
 
 
 def _row(one: MetricComparison) -> str:
     unit = "" if one.metric.unit == "1" else f" {one.metric.unit}"
-    finding = (
-        f'<span class="status {_CLASSES.get(one.finding, "soft")}">{one.finding.symbol} {one.finding}</span>'
+    finding = Verdict(one.finding.symbol, str(one.finding), _TONES.get(one.finding, "neutral"))
+    numbers = "".join(f"<td class='n'>{_number(value)}</td>" for value in (one.mean_a, one.mean_b))
+    tail = "".join(
+        f"<td class='n'>{text}</td>"
+        for text in (
+            "" if one.p_holm is None else escape(_p(one.p_holm)),
+            "" if one.effect_size is None else f"{one.effect_size:+.2f}",
+            str(one.difference.n),
+        )
     )
-    numbers = [
-        ("A", _number(one.mean_a)),
-        ("B", _number(one.mean_b)),
-    ]
-    cells = "".join(f"<td class='number' data-name='{name}'>{text}</td>" for name, text in numbers)
-    tail = [
-        ("p", "" if one.p_holm is None else _p(one.p_holm)),
-        ("effect", "" if one.effect_size is None else f"{one.effect_size:+.2f}"),
-        ("pairs", str(one.difference.n)),
-    ]
-    tail_cells = "".join(f"<td class='number' data-name='{name}'>{text}</td>" for name, text in tail)
     name = f"{escape(one.metric.name)} {_ARROWS[one.metric.better]}{escape(unit)}"
     coverage = (
         f"scored / attempted: A {one.scored_a} / {one.attempted_a}, B {one.scored_b} / {one.attempted_b}"
@@ -66,8 +63,8 @@ def _row(one: MetricComparison) -> str:
         else ""
     )
     return (
-        f"<tr><td>{finding}</td><th scope='row'>{name}<br><small>{coverage}</small></th>{cells}"
-        f"<td>{_drawing(one)}<small>{escape(one.text)}</small></td>{tail_cells}</tr>\n"
+        f"<tr><td>{verdict_mark(finding)}</td><th scope='row' class='words'>{name}<br><small>{coverage}</small></th>"
+        f"{numbers}<td class='words'>{_drawing(one)}<small>{escape(one.text)}</small></td>{tail}</tr>\n"
     )
 
 
@@ -85,7 +82,7 @@ def _drawing(one: MetricComparison) -> str:
 
     middle = _HEIGHT / 2
     margins = "".join(
-        f'<line x1="{across(edge):.1f}" x2="{across(edge):.1f}" y1="2" y2="{_HEIGHT - 2}" stroke="var(--soft)" '
+        f'<line x1="{across(edge):.1f}" x2="{across(edge):.1f}" y1="2" y2="{_HEIGHT - 2}" stroke="var(--muted)" '
         f'stroke-dasharray="2 2"/>'
         for edge in ((-one.margin, one.margin) if one.margin is not None else ())
     )

@@ -44,6 +44,7 @@ class Evidence:
         self._frames: list[_Frame] = []
         self._stride = 1
         self._n_seen = 0
+        self._facts: ClipFacts | None = None
         self._tracks: dict[str, Track] = {}
 
     def watch_frames(self, chunk: FrameChunk, points: Mapping[str, Sequence[Any]]) -> None:
@@ -58,8 +59,8 @@ class Evidence:
             self._n_seen += 1
 
     def watch_tracks(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> None:
-        """Keep the tracks for the curves."""
-        del facts
+        """Keep the tracks for the curves, and what the clip was asked to say."""
+        self._facts = facts
         self._tracks = dict(tracks)
 
     def write(self, result: ClipResult) -> None:
@@ -79,8 +80,22 @@ class Evidence:
 
             figure = draw_joint_angles(self._tracks["pose"], self._tracks["face"])
             figure.savefig(self.folder / "joint_angles.png")
+        if "speech.char_error_rate" in measured:
+            self._write_transcript()
         if self._frames:
             self._write_frames()
+
+    def _write_transcript(self) -> None:
+        """Write the script with the differences to what was heard."""
+        from evalkit.reports.transcript_page import (  # noqa: PLC0415 - only when asked for
+            TRANSCRIPT_PAGE,
+            transcript_page,
+        )
+        from evalkit.tracks.transcript import PREFIX  # noqa: PLC0415 - as above
+
+        transcript = next(track for name, track in self._tracks.items() if name.startswith(PREFIX))
+        assert self._facts is not None  # noqa: S101 - it came with the tracks
+        (self.folder / TRANSCRIPT_PAGE).write_text(transcript_page(self._facts, transcript), encoding="utf-8")
 
     def _write_frames(self) -> None:
         """Write a contact sheet with the landmarks drawn."""

@@ -1,53 +1,71 @@
-"""A small page that needs nothing but itself: no network, no script, light and dark, on a phone and on paper."""
+"""A page that needs nothing but itself: no network, no script, light and dark, on a phone and on paper.
+
+Its look is that of the run report: one style sheet, ``templates/page.css``, for every page.
+"""
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
 
-_STYLE = """
-:root{color-scheme:light dark;--ink:#1f2933;--soft:#5b6672;--line:#dde2e8;--paper:#fff;--card:#f6f8fa;
---pass:#00694d;--warn:#8a5a00;--fail:#b03a00;--accent:#0072b2}
-@media(prefers-color-scheme:dark){:root{--ink:#e6eaee;--soft:#a3adb8;--line:#39424d;--paper:#14181d;--card:#1c2229;
---pass:#3ecf9f;--warn:#f0b840;--fail:#ff8a5c;--accent:#56b4e9}}
-*{box-sizing:border-box}
-body{margin:0 auto;padding:2.5rem 1.25rem 4rem;max-width:64rem;background:var(--paper);color:var(--ink);
-font:1rem/1.5 system-ui,sans-serif;overflow-wrap:break-word}
-h1{font-size:1.75rem;line-height:1.25;margin:0 0 .5rem}
-h2{font-size:1.2rem;margin:2.25rem 0 .5rem}
-p,ul{margin:.35rem 0}
-small,.soft{color:var(--soft);font-size:.875rem}
-.pass{color:var(--pass)}.warn,.waived{color:var(--warn)}.fail{color:var(--fail)}
-.status{font-weight:600;white-space:nowrap}
-.scroll{overflow-x:auto}
-table{border-collapse:collapse;width:100%}
-th,td{padding:.55rem .75rem .55rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
-th{font-size:.875rem;font-weight:600;color:var(--soft)}
-th[scope=row]{color:var(--ink);font-size:1rem}
-th small{font-weight:400;display:inline-block;min-width:12rem}
-td[data-name=asked]{min-width:7.5rem}
-.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-svg{display:block}
-@media(max-width:40rem){thead{position:absolute;left:-999rem}tr{display:block;padding:.75rem 0;
-border-bottom:1px solid var(--line)}td,th[scope=row]{display:block;border:0;padding:.1rem 0}.number{text-align:left}
-td[data-name]::before{content:attr(data-name) ": ";color:var(--soft);font-size:.875rem}td:empty{display:none}}
-@media print{body{padding:0}h2{break-after:avoid}tr{break-inside:avoid}}
-"""
+if TYPE_CHECKING:
+    from evalkit.reports.run_answer import Verdict
 
 
-def page(title: str, body: str) -> str:
+@cache
+def style_sheet() -> str:
+    """Return the style sheet of every page."""
+    return (files(__package__) / "templates" / "page.css").read_text("utf-8")
+
+
+def page(title: str, facts: str, body: str) -> str:
     """Return a whole HTML page.
 
     Parameters
     ----------
     title : str
         Plain text.
-    body : str
-        HTML, with everything that came from elsewhere escaped.
+    facts, body : str
+        HTML, with everything that came from elsewhere escaped: a line under the title, and all that follows.
     """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape(title)}</title>\n<style>{style_sheet()}</style>\n</head>\n<body>\n"
+        f'<header><h1>{escape(title)}</h1>\n<p class="small">{facts}</p></header>\n<main>{body}</main>\n'
+        "</body>\n</html>\n"
+    )
+
+
+def answer(verdict: Verdict, headline: str) -> str:
+    """Return the box with the answer; a verdict without a word stays unseen."""
+    mark = verdict_mark(verdict) if verdict.word else ""
+    return (
+        f'<section class="answer {verdict.tone}" aria-label="Answer">{mark}'
+        f'<p class="headline">{escape(headline)}</p></section>'
+    )
+
+
+def verdict_mark(verdict: Verdict) -> str:
+    """Return a verdict that is told by symbol, word and tone together."""
+    return f'<span class="verdict {verdict.tone}">{verdict.symbol} {escape(verdict.word)}</span>'
+
+
+def table(label: str, heads: str, rows: str) -> str:
+    """Return a table that can be moved sideways on a narrow screen.
+
+    Parameters
+    ----------
+    label : str
+        Plain text: what it is about, for those who hear the page.
+    heads, rows : str
+        HTML: ``<th>`` of the columns, and ``<tr>``.
+    """
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

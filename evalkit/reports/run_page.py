@@ -16,6 +16,7 @@ from evalkit.reports.run_tables import is_better, plain, reason_text
 from evalkit.reports.style import BLUE
 from evalkit.reports.svg import figure_as_svg
 from evalkit.reports.timelines import TIMELINE_PICTURE
+from evalkit.reports.transcript_page import TRANSCRIPT_PAGE
 from evalkit.runs import Input
 from evalkit.runs.run import (
     EVIDENCE_FOLDER,
@@ -461,9 +462,9 @@ def _trial(tables: RunTables, trial: Trial, *, is_staged: bool) -> dict[str, Any
         ],
         "absent": _absent_lines(trial),
         "files": [
-            {"name": name, "src": _link(trial.id, name)}
-            for name in (TRIAL_FILE, LOG_FILE)
-            if (folder / name).is_file()
+            {"name": parts[-1], "src": _link(trial.id, *parts)}
+            for parts in ((TRIAL_FILE,), (LOG_FILE,), (EVIDENCE_FOLDER, TRANSCRIPT_PAGE))
+            if folder.joinpath(*parts).is_file()
         ],
     }
 

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalkit.reports.page import style_sheet
 from evalkit.reports.run_answer import answer_run, policy_of
 from evalkit.reports.run_markdown import write_markdown
 from evalkit.reports.run_page import build_page
@@ -60,8 +61,7 @@ def render_page(page: Mapping[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - 0.1 s, and only for this
     from markupsafe import Markup  # noqa: PLC0415 - as above
 
-    folder = resources.files("evalkit.reports") / "templates"
-    css, js = ((folder / name).read_text("utf-8") for name in ("page.css", "run.js"))
+    js = (resources.files("evalkit.reports") / "templates" / "run.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src 'self' file: data:; "
@@ -75,7 +75,7 @@ def render_page(page: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["breakable"] = _breakable
-    own = {"css": Markup(css), "js": Markup(js), "policy": policy}  # noqa: S704 - files of this package
+    own = {"css": Markup(style_sheet()), "js": Markup(js), "policy": policy}  # noqa: S704 - files of this package
     return environment.get_template("run.html.j2").render(**page, **own) + "\n"
 
 

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
-from evalkit.reports.page import bullets, page
+from evalkit.reports.page import answer, bullets, page, table, verdict_mark
+from evalkit.reports.run_answer import Verdict, verdict_of_line
 from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from evalkit.decisions.signoff import Line, Signoff
 
-_CLASSES = {Decision.PASS: "pass", Decision.PASS_WITH_WAIVERS: "waived", Decision.FAIL: "fail"}
+_VERDICTS = {
+    Decision.PASS: ("✓", "pass"),
+    Decision.PASS_WITH_WAIVERS: ("~", "warn"),
+    Decision.FAIL: ("✗", "fail"),
+}
 
 
 def signoff_page(signoff: Signoff) -> str:
@@ -23,32 +28,33 @@ def signoff_page(signoff: Signoff) -> str:
     hashes = [
         f"{name}: {value or 'none recorded'}" for name, value in ledger_entry(signoff)["sha256"].items()
     ]
+    symbol, tone = _VERDICTS[signoff.decision]
+    facts = (
+        f"{escape(signoff.policy.title)} · {signoff.n_attempted} clips attempted · "
+        f"{signoff.judged_at:%Y-%m-%d %H:%M} UTC"
+    )
+    heads = (
+        "<th>outcome</th><th>metric</th><th class='n'>value [95 %]</th><th>asked</th>"
+        "<th class='n'>n / attempted</th><th>evidence</th>"
+    )
     body = f"""
-<h1><span class="{_CLASSES[signoff.decision]}">{escape(decision)}</span></h1>
-<p>{escape(rest.strip())}</p>
-<p class="soft">{escape(signoff.title)} · {escape(signoff.policy.title)} ·
-{signoff.n_attempted} clips attempted · {signoff.judged_at:%Y-%m-%d %H:%M} UTC</p>
+{answer(Verdict(symbol, decision, tone), rest.strip())}
 <h2>Gates</h2>
-<div class="scroll"><table>
-<thead><tr><th>Outcome</th><th>Metric</th><th class="number">Value [95 %]</th><th>Asked</th>
-<th class="number">n / attempted</th><th>Evidence</th></tr></thead>
-<tbody>{"".join(_row(line) for line in signoff.lines)}</tbody></table></div>
+{table("Gates", heads, "".join(_row(line) for line in signoff.lines))}
 {"<h2>Waivers not needed</h2>" + bullets(waivers) if waivers else ""}
 <h2>Judged with</h2>
-<p class="soft">SHA-256 of the policy {signoff.policy.content_hash}</p>
-<div class="soft">{bullets(hashes)}</div>"""
-    return page(f"{signoff.decision} · {signoff.title}", body)
+<p class="small">SHA-256 of the policy {signoff.policy.content_hash}</p>
+<div class="small">{bullets(hashes)}</div>"""
+    return page(f"Sign-off of {signoff.title}", facts, body)
 
 
 def _row(line: Line) -> str:
-    status = f'<span class="status {line.status}">{line.status.symbol} {line.status}</span>'
     kind = " <small>soft</small>" if line.kind == "soft" else ""
     return (
-        f"<tr><td>{status}</td><th scope='row'>{escape(line.metric)}{kind}<br><small>{escape(line.why)}</small></th>"
-        f"<td class='number' data-name='value'>{escape(value_text(line))}</td>"
-        f"<td data-name='asked'>{escape(line.limit)}</td>"
-        f"<td class='number' data-name='n / attempted'>{line.n} / {line.n_attempted}</td>"
-        f"<td>{escape(line.evidence)}</td></tr>\n"
+        f"<tr><td>{verdict_mark(verdict_of_line(line))}</td>"
+        f"<th scope='row' class='words'>{escape(line.metric)}{kind}<br><small>{escape(line.why)}</small></th>"
+        f"<td class='n'>{escape(value_text(line))}</td><td>{escape(line.limit)}</td>"
+        f"<td class='n'>{line.n} / {line.n_attempted}</td><td class='words'>{escape(line.evidence)}</td></tr>\n"
     )
 
 

@@ -62,7 +62,7 @@ class Input(_Strict):
     path : str or None
         The file, as it was named.
     text : str or None
-        The words, where they are spoken by the generator.
+        The words, where they are spoken, or answered, by the generator.
     """
 
     name: str

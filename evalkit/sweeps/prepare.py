@@ -136,9 +136,13 @@ def _plan_speech(item: Speech) -> PlannedInput:
         return PlannedInput(
             Input(name_of(item), content_hash(item.path), path=item.path), {"audio": item.path}
         )
-    spoken = {"text": item.text, "language": item.language, "voice": item.voice}
-    spoken = {name: value for name, value in spoken.items() if value is not None}
-    return PlannedInput(Input(name_of(item), hash_of(spoken), text=item.text), spoken)
+    names = ("text", "question", "question_audio", "language", "voice")
+    request = {name: value for name in names if (value := getattr(item, name)) is not None}
+    what = dict(request)
+    if item.question_audio is not None:
+        what["question_audio"] = content_hash(item.question_audio)
+    given = Input(name_of(item), hash_of(what), path=item.question_audio, text=item.text or item.question)
+    return PlannedInput(given, request)
 
 
 def _parameter_files(config: SweepConfig) -> Iterable[str]:

@@ -31,7 +31,7 @@ from evalkit.sweeps.costs import Watch, measure_costs, with_torch
 from evalkit.sweeps.executors import Finished, Job, Limits, Started
 from evalkit.sweeps.machine import describe_machine
 from evalkit.sweeps.needs import find_unfit
-from evalkit.sweeps.stages import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages
+from evalkit.sweeps.stages import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
 from evalkit.sweeps.todo import former_facts, open_todo
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class _Sweep:
     def _submit(self, index: int, active: _Active, stage: str, executor: Executor) -> None:
         active.stage = stage
         active.stage_began_s = active.begun_s = time.monotonic()
-        request = (active.generation or {}).get("request", active.planned.request)
+        request = request_made({"request": active.planned.request, **(active.generation or {})})
         task = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
         if stage == GENERATE:
             task["next"] = self._coming(active.planned)

@@ -155,8 +155,9 @@ class Stages:
         self._loaded = generator
         if self.warm_up and loading_s > _WARM_UP_WORTH_S:
             video = folder / f"warm_up-{VIDEO}"
-            one_clip = {"num_clip": 1} if "num_clip" in generator.describe().to_dict()["parameters"] else {}
-            generator.generate(generator.request(**{**request, **one_clip}), video, None)
+            heeded = generator.describe().to_dict()["parameters"]
+            short = {"num_clip": 1} if "num_clip" in heeded else {}
+            generator.generate(generator.request(**{**request, **short}), video, None)
             video.unlink()
 
     def _measure(self, folder: Path, request: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -184,6 +185,16 @@ class Stages:
             evidence.folder.rename(folder / "evidence")
             evidence.folder.parent.rmdir()
         return _quality(result)
+
+
+def request_made(generation: dict[str, Any]) -> dict[str, Any]:
+    """Return what a video was asked to be: its request, and what a conversation made of that before it was spoken.
+
+    An event ``spoken`` tells the latter: ``text`` and ``prompt``.
+    """
+    told = [event["detail"] for event in generation.get("events", ()) if event["name"] == "spoken"]
+    made = {name: value for name, value in (told[-1] if told else {}).items() if name in {"text", "prompt"}}
+    return {**generation["request"], **made}
 
 
 def _asked(request: dict[str, Any]) -> Asked:

@@ -1,11 +1,11 @@
-"""Runs that were never made: a folder as a sweep leaves it, with numbers that follow from the parameters."""
+"""Runs that were never made, as a sweep leaves them: trials of one's own choice, or a grid whose numbers follow from it."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from evalkit.runs.run import (
     write_file,
     write_json,
 )
+from evalkit.types import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from evalkit.types import Better
@@ -59,7 +60,107 @@ _QUALITY: dict[str, tuple[str, Better, float, float]] = {
 _TOO_SHORT = "expression.blink_per_min"
 
 
+def make_trial(
+    *,
+    params: Mapping[str, Any],
+    portrait: str,
+    speech: str,
+    seed: int,
+    values: Mapping[str, float],
+    absent: Mapping[str, str] | None = None,
+    failure: str | None = None,
+) -> Trial:
+    """Make a trial; with a failure, a code, it has the profile alone.
+
+    Parameters
+    ----------
+    params, seed
+        Of the request.
+    portrait, speech : str
+        Names; their contents are taken to be as different as their names.
+    values : mapping of str to float
+        Metrics of quality and, those named ``profile.…``, of cost; without units.
+    absent : mapping of str to str
+        Reason codes.
+    failure : str, optional
+        Its code.
+    """
+    cost = {name: Value(value, "1", n=1) for name, value in values.items() if name.startswith("profile.")}
+    quality = {name: Value(value, "1", n=1) for name, value in values.items() if name not in cost}
+    return Trial(
+        id=hash_of([dict(params), portrait, speech, seed])[:16],
+        params=dict(params),
+        portrait=Input(portrait, hash_of(portrait)),
+        speech=Input(speech, hash_of(speech), text=speech),
+        seed=seed,
+        status="ok" if failure is None else "failed",
+        failure=None if failure is None else TrialFailure("generate", failure, failure.replace("_", " ")),
+        quality=None if failure is not None else Measured(quality, dict(absent or {})),
+        profile=Measured(cost),
+        generation=None,
+        events=[],
+        attempts=[],
+        started_at="2026-01-02T03:04:05Z",
+        generate_s=None,
+        measure_s=None,
+    )
+
+
 def write_run(
+    folder: Path,
+    trials: Sequence[Trial],
+    metrics: Iterable[Metric],
+    *,
+    unfinished: Sequence[str] = (),
+    evaluators: Mapping[str, int] | None = None,
+    policy: str | None = None,
+) -> Path:
+    """Write a run folder and return it.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    trials : sequence of Trial
+    metrics : iterable of Metric
+        What the trials carry.
+    unfinished : sequence of str
+        Ids of trials that are planned and have no result.
+    evaluators : mapping of str to int, optional
+        Name to version.
+    policy : str, optional
+        Name or path.
+    """
+    swept = [
+        name
+        for name in dict.fromkeys(name for trial in trials for name in trial.params)
+        if len({str(trial.params.get(name)) for trial in trials}) > 1
+    ]
+    facts = RunFacts(
+        created_at="2026-11-22T01:00:00+00:00",
+        config={"generator": {"name": "made up"}},
+        config_hash="0" * 64,
+        generator={"name": "made up", "version": "1", "settings": {}},
+        evaluators=dict(evaluators or {}),
+        metrics={metric.name: MetricFacts(metric.unit, metric.better, metric.meaning) for metric in metrics},
+        swept=swept,
+        policy=policy,
+        planned=[*(trial.id for trial in trials), *unfinished],
+        machine={"processor": "none", "n_cores": 2},
+        versions={"evalkit": "0.1.0"},
+        weights={"lip_sync": "ab" * 32},
+        notes=[],
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / RUN_FILE, facts)
+    for trial in trials:
+        place = folder / TRIALS_FOLDER / trial.id
+        place.mkdir(parents=True, exist_ok=True)
+        write_file(place / TRIAL_FILE, trial)
+    return folder
+
+
+def write_grid(
     folder: Path,
     *,
     sizes: Sequence[str] = SIZES,
@@ -88,51 +189,35 @@ def write_run(
         Places in the plan of trials that ran out of memory, and of those without a result.
     """
     plan = list(itertools.product(sizes, steps, portraits, speech, seeds))
-    ids = [hash_of(list(key))[:16] for key in plan]
-    metrics = {name: MetricFacts(unit, better, name) for name, (unit, better, _, _) in _QUALITY.items()}
-    metrics |= {m.name: MetricFacts(m.unit, m.better, m.meaning) for m in PROFILE_METRICS}
-    facts = RunFacts(
-        created_at="2026-11-22T01:00:00+00:00",
-        config={"generator": {"name": "made up"}, "grid": {"size": list(sizes), "sample_steps": list(steps)}},
-        config_hash="0" * 64,
-        generator={"name": "made up", "version": "1", "settings": {}},
-        evaluators={"lip_sync": 1, "motion": 1, "expression": 1, "technical": 1},
-        metrics=metrics,
-        swept=[name for name, values in (("size", sizes), ("sample_steps", steps)) if len(values) > 1],
-        policy=policy,
-        planned=ids,
-        machine={"processor": "none", "n_cores": 2},
-        versions={"evalkit": "0.1.0"},
-        weights={"lip_sync": "ab" * 32},
-        notes=[],
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / RUN_FILE, facts)
-    for place, (trial_id, (size, n_steps, face, words, seed)) in enumerate(zip(ids, plan, strict=True)):
+    trials, open_ids = [], []
+    for place, key in enumerate(plan):
+        trial_id = hash_of(list(key))[:16]
         if place in unfinished:
-            continue
-        place_on_disk = folder / TRIALS_FOLDER / trial_id
-        place_on_disk.mkdir(parents=True)
-        inputs = (
-            Input(face, hash_of(face), f"{face}.png"),
-            Input(words, hash_of(words), text="Good morning."),
-        )
-        trial = _trial(trial_id, size, n_steps, inputs, seed, failed=place in failing)
-        write_file(place_on_disk / TRIAL_FILE, trial)
-        if trial.status == "failed":
-            continue
-        starts_s = [0.0, 1.5, 3.0]
-        ranks = [0.05, 0.45, 0.1]
-        samples = {"lip_sync.error": {"window_start_s": starts_s, "rank": ranks}}
-        write_json(place_on_disk / SAMPLES_FILE, {"samples": samples}, indent=None)
-        if video is not None:
-            shutil.copy(video, place_on_disk / VIDEO_FILE)
+            open_ids.append(trial_id)
+        else:
+            trials.append(_trial(trial_id, key, failed=place in failing))
+    metrics = [Metric(name, unit, better, name) for name, (unit, better, _, _) in _QUALITY.items()]
+    evaluators = dict.fromkeys(("lip_sync", "motion", "expression", "technical"), 1)
+    write_run(
+        folder,
+        trials,
+        [*metrics, *PROFILE_METRICS],
+        unfinished=open_ids,
+        evaluators=evaluators,
+        policy=policy,
+    )
+    samples = {"lip_sync.error": {"window_start_s": [0.0, 1.5, 3.0], "rank": [0.05, 0.45, 0.1]}}
+    for trial in trials:
+        if trial.status == "ok":
+            place_on_disk = folder / TRIALS_FOLDER / trial.id
+            write_json(place_on_disk / SAMPLES_FILE, {"samples": samples}, indent=None)
+            if video is not None:
+                shutil.copy(video, place_on_disk / VIDEO_FILE)
     return folder
 
 
-def _trial(
-    trial_id: str, size: str, steps: int, inputs: tuple[Input, Input], seed: int, *, failed: bool
-) -> Trial:
+def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) -> Trial:
+    size, steps, portrait, speech, seed = key
     noise = np.random.default_rng(int(trial_id, 16))
     sides = [int(side) for side in re.findall(r"\d+", size)]
     width, height = sides if len(sides) == 2 else (384, 256)  # a size may be called anything
@@ -157,8 +242,8 @@ def _trial(
     return Trial(
         id=trial_id,
         params={"size": size, "sample_steps": steps, "fps": 25.0},
-        portrait=inputs[0],
-        speech=inputs[1],
+        portrait=Input(portrait, hash_of(portrait), f"{portrait}.png"),
+        speech=Input(speech, hash_of(speech), text="Good morning."),
         seed=seed,
         status="failed" if failed else "ok",
         failure=failure if failed else None,

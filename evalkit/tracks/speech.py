@@ -29,7 +29,7 @@ class SpeechTracker:
     """Makes the speech track; the time of a row is the middle of its 25 ms window."""
 
     name = "speech"
-    version = 1
+    version = 2
     rate_hz = RATE_HZ
 
     def __init__(self) -> None:

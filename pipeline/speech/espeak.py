@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.request import PlainData
 from pipeline.sound import MAX_SOUND_S
 from pipeline.speech import espeak_worker
 from pipeline.speech.base import Phoneme, Speech
@@ -70,6 +71,10 @@ class _Voice(NamedTuple):
     base: str
 
 
+class _Settings(PlainData):
+    """None: voices are chosen text by text."""
+
+
 class Espeak:
     """Speech by espeak-ng. Clear and robotic; it needs nothing.
 
@@ -77,6 +82,9 @@ class Espeak:
     """
 
     name = "espeak-ng"
+
+    def __init__(self, **settings: Any) -> None:
+        _Settings.read(settings, "setting")
 
     def languages(self) -> tuple[str, ...]:
         """Return the codes of all languages it speaks, sorted; some are names for the same one."""

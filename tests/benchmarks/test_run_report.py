@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evalkit.reports.run_report import write_report
-from evalkit.testing.runs import write_run
+from evalkit.testing.runs import write_grid
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def thousand_trials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run of 5 sizes, 5 step counts, 5 portraits, 4 pieces of speech and 2 seeds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)  # thousands of files that nobody needs to survive
-        return write_run(
+        return write_grid(
             tmp_path_factory.mktemp("bench") / "run",
             sizes=("256*256", "384*256", "512*384", "688*368", "704*384"),
             steps=(1, 2, 3, 4, 6),

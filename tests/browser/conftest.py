@@ -11,7 +11,7 @@ import pytest
 
 from evalkit.reports.run_report import write_report
 from evalkit.testing.media import moving_pattern, tone, write_clip
-from evalkit.testing.runs import write_run
+from evalkit.testing.runs import write_grid
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -47,7 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory, clip: Path) -> Path:
     """Return a run of 36 trials with a failure, an unfinished trial, and a name that is a script."""
-    folder = write_run(
+    folder = write_grid(
         tmp_path_factory.mktemp("runs") / "run",
         portraits=("anna", "<script>window.hit = 1</script><img src=x onerror='window.hit = 2'>"),
         video=clip,

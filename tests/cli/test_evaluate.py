@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from evalkit.testing.media import write_clip
+from evalkit.cli import main
+from evalkit.testing.media import moving_pattern, write_clip
 from evalkit.testing.talking_face import TalkingFace
 
 
@@ -127,3 +129,51 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--script", "hello"], "--script needs --language"),
+        (["--language", "en"], "--language belongs to --script"),
+        (["--script", " ", "--language", "en"], "--script is empty"),
+        (["--script", "@no-such.txt", "--language", "en"], "no-such.txt cannot be read as text"),
+        (["--recogniser", "sphinks"], "no recogniser is named 'sphinks'"),
+        (["--recogniser-set", "model=a"], "--recogniser-set belongs to --recogniser"),
+        (["--recogniser", "pocketsphinx", "--recogniser-set", "modle=a"], "modle"),
+    ],
+)
+def test_a_script_that_makes_no_sense_is_wrong_use(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", str(tmp_path / "clip.mp4"), "--only", "speech", *arguments])
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_a_script_is_compared_and_the_differences_are_shown(tmp_path: Path) -> None:
+    from evalkit.testing.speech import speak
+
+    samples, rate_hz = speak("Good morning and welcome back to our show.")
+    clip = write_clip(tmp_path / "clip.mp4", moving_pattern(1), sound=samples, rate_hz=rate_hz)
+    script = tmp_path / "script.txt"
+    script.write_text("Good <b>zebra</b> and welcome back to our show.", "utf-8")
+    arguments = ["--only", "speech", "--script", f"@{script}", "--language", "en", "--jobs", "1"]
+    done = CliRunner().invoke(
+        main,
+        [
+            "evaluate",
+            str(clip),
+            *arguments,
+            "--evidence",
+            str(tmp_path / "e"),
+            "--json",
+            str(tmp_path / "r.json"),
+        ],
+    )
+    assert done.exit_code == 0
+    (result,) = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert result["metrics"]["speech.word_error_rate"]["n"] == 10  # the brackets end words
+    assert list(result["weights"]) == ["pocketsphinx en-us"]
+    (page,) = (tmp_path / "e").glob("clip-*/transcript.html")
+    marked = page.read_text("utf-8")
+    assert any("zebra" in part.split("</del>")[0] for part in marked.split("<del>")[1:])
+    assert "<b>zebra" not in marked

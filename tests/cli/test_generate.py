@@ -106,6 +106,81 @@ def test_what_was_made_can_be_handed_out_again(run: Run) -> None:
     assert Path("y.mp4").read_bytes() == Path("x.mp4").read_bytes()
 
 
+SPEAKS = """
+import av, sys
+out, audio = sys.argv[1:3]
+with av.open(audio) as source, av.open(out, "w") as container:
+    picture = container.add_stream("mpeg4", rate=25)
+    picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
+    track = container.add_stream("aac", rate=22050, layout="mono")
+    frames = list(source.decode(audio=0))
+    for index in range(sum(frame.samples for frame in frames) * 25 // 22050):
+        container.mux(picture.encode(av.VideoFrame(64, 64, "yuv420p")))
+    container.mux(picture.encode(None))
+    for frame in frames:
+        frame.pts = None
+        container.mux(track.encode(frame))
+    container.mux(track.encode(None))
+"""
+
+
+@pytest.fixture
+def answer(run: Run, tmp_path: Path) -> Run:
+    """Give a function that calls the command with a stand-in that speaks, beside a folder of documents."""
+    assert run  # the folder
+    Path("speaks.py").write_text(SPEAKS)
+    argv = [sys.executable, str(tmp_path / "speaks.py"), "{out}", "{audio}"]
+    Path("speaks.yaml").write_text(yaml.safe_dump({"argv": argv}))
+    Path("docs").mkdir()
+    Path("docs/faq.md").write_text("## When do you open?\nWe open at nine.\n")
+    words = ["generate", "--generator", "command", "--settings", "speaks.yaml", "--out", "x.mp4"]
+    return lambda *more: CliRunner().invoke(main, [*words, *more])
+
+
+def test_a_question_is_answered_before_any_generator(answer: Run) -> None:
+    result = answer("--question", "When do you open?", "--documents", "docs")
+    assert result.exit_code == 0, result.output
+    said = [line.split("  ")[-1] for line in result.stderr.splitlines()]
+    assert said == [
+        "answered: We open at nine.",
+        "spoken",
+        "speech",
+        "first frame (only at the end)",
+        "saved",
+    ]
+    note = json.loads(Path("x.mp4.json").read_text("utf-8"))
+    assert (note["generator"], note["request"]["question"]) == ("conversation", "When do you open?")
+    assert note["versions"]["command"] == "unknown"
+
+
+def test_a_conversation_is_set_up_by_a_file(answer: Run) -> None:
+    Path("words.txt").write_text("nine = ten")
+    conversation = {"documents": "docs", "words": {"path": "words.txt", "action": "replace"}}
+    Path("conversation.yaml").write_text(yaml.safe_dump(conversation))
+    result = answer("--question", "When do you open?", "--conversation", "conversation.yaml")
+    assert "answered: We open at ten." in result.stderr
+    again = answer("--text", "At nine.", "--conversation", "conversation.yaml", "--overwrite")
+    assert again.exit_code == 0, again.output
+    events = json.loads(Path("x.mp4.json").read_text("utf-8"))["events"]
+    assert events[0]["detail"]["text"] == "At ten."
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--question", "When?", "--documents", "gone"], "'gone': there is no such folder"),
+        (["--question_audio", "gone.wav"], r"gone\.wav.*no such file"),
+        (["--question", "When?", "--text", "Now."], "give text or question, not both"),
+        (["--question", "When?", "--conversation", "speaks.yaml"], "there is no setting 'argv'"),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(words: list[str], message: str, answer: Run) -> None:
+    result = answer(*words)
+    assert result.exit_code == 2, result.output
+    assert re.search(message, result.stderr), result.stderr
+    assert not Path("x.mp4").exists()
+
+
 def test_a_generation_that_fails_is_1_and_leaves_nothing(run: Run) -> None:
     before = sorted(Path().iterdir())
     result = run("--out", "x.mp4", status=3)

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import evalkit
 from evalkit.cli import main
-from evalkit.testing.run_folder import make_trial, write_run
+from evalkit.testing.runs import make_trial, write_run
 from evalkit.testing.tables import ERROR, TOTAL
 
 POLICY = """

@@ -249,6 +249,19 @@ def test_sound_as_recorded_has_every_channel_at_its_own_rate(tmp_path: Path) -> 
     assert mono.ndim == 1
 
 
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+def test_mono_is_the_mean_of_the_channels_and_stays_within_full_scale(
+    tmp_path: Path, n_channels: int
+) -> None:
+    loud = tone(1, level_dbfs=-0.1, rate_hz=16_000)
+    alike = np.stack([loud] * n_channels, axis=1)
+    alone = np.zeros_like(alike)
+    alone[:, 0] = loud
+    for sound, expected in ((alike, loud), (alone, loud / n_channels)):
+        path = write_clip(tmp_path / "sound.wav", sound=sound, rate_hz=16_000)
+        np.testing.assert_allclose(read(path, rate_hz=16_000).sound, expected, atol=1 / 32767)
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".m4a", ".flac", ".mp4"])
 def test_a_separate_sound_replaces_the_clips_own(tmp_path: Path, suffix: str) -> None:
     clip = write_clip(tmp_path / "clip.mp4", flashes([1.0], 2, 25), sound=clicks([0.5], 2))

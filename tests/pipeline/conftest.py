@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 import textwrap
+import threading
 import wave
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -97,3 +102,92 @@ def program(tmp_path: Path) -> Program:
         return [sys.executable, "-S", "-E", str(path)]
 
     return make
+
+
+@dataclass
+class Reply:
+    """One answer of the stand-in service."""
+
+    body: bytes | str | dict[str, Any] = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    before_s: float = 0.0
+    piece_s: float = 0.0  # between single bytes
+    announced: int | None = None  # length told, where it is not that of the body
+
+
+@dataclass
+class Service:
+    """A stand-in for a service: gives its replies in turn, the last one for ever, and keeps what it was sent."""
+
+    url: str
+    replies: list[Reply]
+    requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def sent(self) -> Any:
+        """Return the JSON it was sent last."""
+        return json.loads(self.requests[-1][2])
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    """Give a stand-in service on loopback."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["content-length"]))
+            made.requests.append(
+                (self.path, {name.lower(): value for name, value in self.headers.items()}, sent)
+            )
+            reply = made.replies.pop(0) if len(made.replies) > 1 else made.replies[0]
+            body = json.dumps(reply.body) if isinstance(reply.body, dict) else reply.body
+            data = body.encode() if isinstance(body, str) else body
+            ended.wait(reply.before_s)
+            with contextlib.suppress(OSError):  # the client has gone
+                self.send_response(reply.status)
+                for name, value in {"content-type": "application/json", **reply.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", str(reply.announced or len(data)))
+                self.end_headers()
+                for piece in [data] if not reply.piece_s else [data[i : i + 1] for i in range(len(data))]:
+                    self.wfile.write(piece)
+                    ended.wait(reply.piece_s)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made = Service(f"http://127.0.0.1:{server.server_port}/v1", [])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield made
+    ended.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def reply() -> type[Reply]:
+    """Give the maker of replies."""
+    return Reply
+
+
+def chat_completion(text: str, finish_reason: str = "stop") -> dict[str, Any]:
+    """Make the answer of a chat endpoint, as OpenAI documents it."""
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1,
+        "model": "m",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    }
+
+
+@pytest.fixture
+def completion() -> Callable[..., dict[str, Any]]:
+    """Give the maker of chat completions."""
+    return chat_completion

@@ -14,14 +14,14 @@ from evalkit.reports.run_tables import RunTables
 from evalkit.reports.style import INK, dress, new_figure
 from evalkit.reports.svg import figure_as_svg
 from evalkit.runs import Run
-from evalkit.testing.runs import write_run
+from evalkit.testing.runs import write_grid
 
 METRIC = "lip_sync.error"
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
-    return RunTables.of(Run.open(write_run(tmp_path_factory.mktemp("plots") / "run")), None)
+    return RunTables.of(Run.open(write_grid(tmp_path_factory.mktemp("plots") / "run")), None)
 
 
 def texts(svg: str) -> list[str]:
@@ -94,6 +94,6 @@ def test_inks_come_from_the_page_and_any_text_is_safe() -> None:
 
 
 def test_figures_of_many_levels_can_be_drawn(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", sizes=tuple(f"{64 * k}*64" for k in range(1, 13)), steps=(1, 2))
+    folder = write_grid(tmp_path / "run", sizes=tuple(f"{64 * k}*64" for k in range(1, 13)), steps=(1, 2))
     figure, _ = draw_heat_map(RunTables.of(Run.open(folder), None), METRIC, "size", "sample_steps")
     assert not any("n = " in text for text in texts(figure_as_svg(figure, "a", "")))

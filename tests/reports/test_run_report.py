@@ -15,7 +15,7 @@ from evalkit.cli import main
 from evalkit.errors import UsageError
 from evalkit.reports.run_markdown import escape
 from evalkit.reports.run_report import write_report
-from evalkit.testing.runs import write_run
+from evalkit.testing.runs import write_grid
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ADDRESS = re.compile(r"""(?:src|href|poster|data|action)\s*=\s*["']?\s*(?:https?:)?//""", re.IGNORECASE)
@@ -55,7 +55,7 @@ def read(folder: Path) -> Text:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_run(tmp_path_factory.mktemp("report") / "run", failing=(0,), unfinished=(35,))
+    folder = write_grid(tmp_path_factory.mktemp("report") / "run", failing=(0,), unfinished=(35,))
     write_report(folder)
     return folder
 
@@ -92,7 +92,7 @@ def test_there_is_no_address_outside_the_run(folder: Path) -> None:
 
 def test_names_are_text_and_nothing_else(tmp_path: Path) -> None:
     name = """$\\frac$ <script>alert("x")</script>' onerror=`1` | **a** \\\\ ]]>"""
-    folder = write_run(tmp_path / "run", sizes=(name, "384*256"), steps=(2,), portraits=(name,))
+    folder = write_grid(tmp_path / "run", sizes=(name, "384*256"), steps=(2,), portraits=(name,))
     write_report(folder)
     page = read(folder)
     assert page.tags.count("script") == 1
@@ -119,7 +119,7 @@ def test_markdown_shows_any_text_as_it_is(text: str) -> None:
     ids=["one swept", "none swept", "one trial", "all failed", "no policy"],
 )
 def test_every_kind_of_run_has_a_report(tmp_path: Path, options: dict[str, object]) -> None:
-    folder = write_run(tmp_path / "run", **options)  # type: ignore[arg-type]
+    folder = write_grid(tmp_path / "run", **options)  # type: ignore[arg-type]
     write_report(folder)
     text = read(folder).text
     assert "nan" not in text.lower().split()
@@ -132,14 +132,14 @@ def test_every_kind_of_run_has_a_report(tmp_path: Path, options: dict[str, objec
 
 
 def test_a_run_without_any_result_says_so(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", unfinished=range(36))
+    folder = write_grid(tmp_path / "run", unfinished=range(36))
     write_report(folder)
     assert "No trial of this run has a result yet." in read(folder).text
     assert "36 planned trials without a result yet." in read(folder).text
 
 
 def test_a_policy_that_is_gone_judges_nothing(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run", policy="gone.yaml")
+    folder = write_grid(tmp_path / "run", policy="gone.yaml")
     write_report(folder)
     text = read(folder).text
     assert "Nothing is recommended" in text
@@ -147,7 +147,7 @@ def test_a_policy_that_is_gone_judges_nothing(tmp_path: Path) -> None:
 
 
 def test_a_damaged_trial_is_told_and_the_rest_stays(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run")
+    folder = write_grid(tmp_path / "run")
     broken = min((folder / "trials").iterdir())
     (broken / "trial.json").write_text("{", "utf-8")
     write_report(folder)
@@ -165,7 +165,7 @@ def test_a_run_of_schema_1_has_a_report(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_both_files_again(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "run")
+    folder = write_grid(tmp_path / "run")
     result = CliRunner().invoke(main, ["report", str(folder)])
     assert result.exit_code == 0, result.output
     assert result.output.splitlines()[-1] == f"wrote {folder / 'report.html'}"

@@ -12,13 +12,13 @@ from evalkit.decisions.catalogue import known_metrics
 from evalkit.decisions.policy import load_policy
 from evalkit.reports.run_tables import RunTables, is_better, reason_text
 from evalkit.runs import Run
-from evalkit.testing.runs import write_run
+from evalkit.testing.runs import write_grid
 from evalkit.types import Metric
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("tables") / "run", failing=(0,), unfinished=(35,))
+    return write_grid(tmp_path_factory.mktemp("tables") / "run", failing=(0,), unfinished=(35,))
 
 
 @pytest.fixture(scope="module")

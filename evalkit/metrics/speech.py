@@ -1,0 +1,240 @@
+"""Can it be understood? What was heard against what should be said: error rates by word and by character.
+
+An error rate is the least number of substitutions, deletions and insertions that turn the script into what was heard,
+over the length of the script. Insertions can take it beyond 1. Both sides are first brought into the same spelling
+(`normalise`), as in the literature on speech recognition.
+
+References
+----------
+A. C. Morris, V. Maier, P. Green: From WER and RIL to MER and WIL, Interspeech 2004, for the definition; the alignment is
+jiwer's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Literal, cast
+
+import jiwer
+import numpy as np
+
+if TYPE_CHECKING:
+    import inflect
+
+    from evalkit.types import FloatArray
+
+Kind = Literal["equal", "substitute", "delete", "insert"]
+
+WITHOUT_SPACES = frozenset(
+    (
+        "zh",
+        "cmn",
+        "yue",
+        "wuu",
+        "nan",
+        "hak",
+        "ja",
+        "jpn",
+        "th",
+        "tha",
+        "lo",
+        "lao",
+        "my",
+        "mya",
+        "km",
+        "khm",
+        "bo",
+        "bod",
+    )
+)
+"""Primary codes of languages that put no spaces between words: they have no word error rate."""
+_ENGLISH = frozenset(("en", "eng"))
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u0060\u00b4"), "'")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:st|nd|rd|th)?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Neighbouring words (or characters) of script and hearing that stand against each other.
+
+    Parameters
+    ----------
+    kind : {"equal", "substitute", "delete", "insert"}
+    script, heard : tuple of str
+        Empty where inserted, or deleted.
+    """
+
+    kind: Kind
+    script: tuple[str, ...]
+    heard: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """A script against what was heard.
+
+    Parameters
+    ----------
+    pieces : tuple of Piece
+        In order; together they hold all of both sides.
+    errors : FloatArray, shape (n,)
+        For each word (or character) of the script: 1 where it was heard as another or not at all, plus the number of
+        words inserted after it; those inserted before the first one count for the first.
+    """
+
+    pieces: tuple[Piece, ...]
+    errors: FloatArray
+
+    @property
+    def error_rate(self) -> float:
+        """Errors over the length of the script; from 0, and beyond 1 with many insertions. Lower is better."""
+        return float(self.errors.sum() / self.errors.size)
+
+
+def is_written_with_spaces(language: str) -> bool:
+    """Say whether a language separates its words by spaces.
+
+    >>> is_written_with_spaces("en-GB"), is_written_with_spaces("zh-TW"), is_written_with_spaces("JA")
+    (True, False, False)
+    """
+    return primary_code(language) not in WITHOUT_SPACES
+
+
+def primary_code(language: str) -> str:
+    """Return the first part of a language code, in small letters.
+
+    >>> primary_code("pt-BR"), primary_code("zh_CN")
+    ('pt', 'zh')
+    """
+    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]
+
+
+def normalise(text: str, language: str) -> str:
+    """Bring a text into the spelling that counts.
+
+    Unicode NFKC (full-width letters become plain ones), small letters; an apostrophe stays within a word and is always
+    ``'``; every other mark and symbol, hyphens too, ends a word; one space between words, and none in a language that
+    is written without. In English, numbers in digits become words (``25`` → twenty five, ``1st`` → first, ``3.5`` →
+    three point five) and ``%`` becomes percent; in other languages digits stay digits. Abbreviations stay as they are.
+
+    Parameters
+    ----------
+    text : str
+    language : str
+        A code as in ``en``, ``cmn``, ``pt-br``.
+
+    Returns
+    -------
+    str
+        Empty where there is no letter and no digit.
+
+    Examples
+    --------
+    >>> normalise("“Don’t panic,” she said: 1,025 well-known cats — 3.5%!", "en")
+    "don't panic she said one thousand twenty five well known cats three point five percent"
+    >>> normalise("你好, 世界!", "zh")
+    '你好世界'
+    """
+    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower()
+    if primary_code(language) in _ENGLISH:
+        text = _speak_numbers(text)
+    kept = "".join(
+        character if character == "'" or unicodedata.category(character)[0] in "LNM" else " "
+        for character in text
+    )
+    kept = _strip_lone_marks(kept)
+    kept = re.sub(r"(?<!\w)'|'(?!\w)", " ", kept)
+    return (" " if is_written_with_spaces(language) else "").join(kept.split())
+
+
+def align_words(script: str, heard: str) -> Alignment:
+    """Align two normalised texts word by word.
+
+    Raises
+    ------
+    ValueError
+        If the script has no word: there is nothing to be wrong about.
+    """
+    _refuse_empty(script)
+    return _collect(jiwer.process_words(script, heard))
+
+
+def align_characters(script: str, heard: str) -> Alignment:
+    """Align two normalised texts character by character (Unicode code points, spaces between words included).
+
+    Raises
+    ------
+    ValueError
+        If the script has no character.
+    """
+    _refuse_empty(script)
+    return _collect(jiwer.process_characters(script, heard))
+
+
+def sum_blocks(errors: FloatArray, block: int) -> tuple[FloatArray, FloatArray]:
+    """Sum errors over blocks of neighbours, which are what an interval has to redraw: errors come in bursts.
+
+    Parameters
+    ----------
+    errors : FloatArray, shape (n,)
+    block : int
+        Least length of a block; positive.
+
+    Returns
+    -------
+    errors, sizes : FloatArray, shape (max(1, n // block),)
+        Errors in each block, and its length.
+    """
+    blocks = np.array_split(errors, max(1, errors.size // block))
+    return np.array([part.sum() for part in blocks]), np.array(
+        [part.size for part in blocks], dtype=np.float64
+    )
+
+
+def _strip_lone_marks(text: str) -> str:
+    """Take away combining marks that stand on no letter."""
+    kept: list[str] = []
+    for character in text:
+        if unicodedata.combining(character) == 0 or (kept and kept[-1].strip(" '")):
+            kept.append(character)
+    return "".join(kept)
+
+
+def _refuse_empty(script: str) -> None:
+    if not script.strip():
+        raise ValueError("a script without words has no error rate")
+
+
+def _collect(found: jiwer.WordOutput | jiwer.CharacterOutput) -> Alignment:
+    script, heard = found.references[0], found.hypotheses[0]
+    pieces = []
+    errors = np.zeros(len(script))
+    for chunk in found.alignments[0]:
+        start, end = chunk.ref_start_idx, chunk.ref_end_idx
+        said, understood = script[start:end], heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        pieces.append(Piece(cast("Kind", chunk.type), tuple(said), tuple(understood)))
+        if chunk.type == "insert":
+            errors[max(0, start - 1)] += len(understood)
+        elif chunk.type != "equal":
+            errors[start:end] += 1
+    return Alignment(tuple(pieces), errors)
+
+
+def _speak_numbers(text: str) -> str:
+    """Write numbers in digits as English words."""
+    text = _THOUSANDS.sub("", text).replace("%", " percent ")
+    if not any(map(str.isdecimal, text)):
+        return text
+    words = _number_words()
+    return _NUMBER.sub(lambda match: f" {words.number_to_words(match[0], andword='')} ", text)
+
+
+@cache
+def _number_words() -> inflect.engine:
+    import inflect  # noqa: PLC0415 - takes a second to import, and few texts have digits
+
+    return inflect.engine()

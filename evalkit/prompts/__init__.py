@@ -1,0 +1,1 @@
+"""Prompts of talking avatars: templates that work, and which of the four parts a prompt leaves out."""

@@ -1,0 +1,1 @@
+"""Question to answer, and all that happens between a question and the picture."""

@@ -1,0 +1,81 @@
+"""Answers of a language model behind an OpenAI-compatible chat endpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, JsonValue
+
+from pipeline.dialogue.wording import read_answer, write_instructions
+from pipeline.endpoint import Endpoint, EndpointSettings
+
+if TYPE_CHECKING:
+    from pipeline.dialogue.base import Answer, Question
+
+
+class ChatSettings(EndpointSettings):
+    """Which model, and what it is told beside the question.
+
+    Attributes
+    ----------
+    instructions : str
+        Said after the product's own: who the speaker is, what to promise and what not.
+    parameters : dict
+        Sent with every call as they are (``temperature``, ``max_tokens``, ``enable_thinking`` …).
+    """
+
+    instructions: str = Field(default="", description="text")
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="names to plain values")
+
+
+class Chat:
+    """Asks a chat model; the passages found in the documents are in the prompt."""
+
+    name = "openai"
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = ChatSettings.read(settings, "setting")
+        self._endpoint = Endpoint(self._settings)
+        self.version = self._settings.model
+
+    def check(self, language: str) -> None:
+        """Take any language: what the model understands is known to the service alone."""
+
+    def load(self) -> None:
+        """Do nothing: the model is loaded where it runs."""
+
+    def close(self) -> None:
+        """Do nothing: no connection is kept."""
+
+    def answer(self, question: Question) -> Answer:
+        """Ask once; see `Answerer.answer`."""
+        told = write_instructions(
+            question.language,
+            tuple(passage.text for passage in question.passages),
+            self._settings.instructions,
+        )
+        reply = self._endpoint.call_for_json(
+            lambda client: client.chat.completions.with_streaming_response.create(
+                model=self._settings.model,
+                messages=[
+                    {"role": "system", "content": told},
+                    {"role": "user", "content": question.text},
+                ],
+                extra_body=self._settings.parameters or None,
+            )
+        )
+        try:
+            choice = reply["choices"][0]
+            written = choice["message"]["content"]
+        except (KeyError, IndexError, TypeError):
+            raise self._endpoint.bad_answer("JSON that is no chat completion") from None
+        if choice.get("finish_reason") == "content_filter":
+            raise self._endpoint.bad_answer("nothing: its own filter stopped it")
+        answer = (
+            read_answer(written, cut=choice.get("finish_reason") == "length")
+            if isinstance(written, str)
+            else None
+        )
+        if answer is None:
+            raise self._endpoint.bad_answer("no words to speak")
+        return answer

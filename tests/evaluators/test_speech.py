@@ -1,0 +1,199 @@
+"""The speech evaluator: absences with their reasons, planted errors, and the recogniser that comes with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evalkit import registry, runner
+from evalkit.decisions.catalogue import known_metrics
+from evalkit.errors import UsageError
+from evalkit.evaluators.speech import Speech
+from evalkit.testing.media import moving_pattern, tone, write_clip
+from evalkit.testing.recogniser import FakeRecogniser
+from evalkit.testing.speech import speak
+from evalkit.types import Asked, Measurement, Reason
+
+WER, CER = "speech.word_error_rate", "speech.char_error_rate"
+SCRIPT = "Good morning and welcome back to our show. We have known each other since we were children."
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find what another one heard."""
+    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def recogniser(monkeypatch: pytest.MonkeyPatch) -> FakeRecogniser:
+    """Put a recogniser that says `SCRIPT` with one word wrong into the place of all."""
+    fake = FakeRecogniser([SCRIPT.lower().replace("morning", "evening")] * 9)
+    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_: fake)
+    return fake
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    samples, rate_hz = speak(SCRIPT)
+    return write_clip(
+        tmp_path_factory.mktemp("voice") / "voice.mp4", moving_pattern(1), sound=samples, rate_hz=rate_hz
+    )
+
+
+def measure(path: Path, asked: Asked, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
+    result = runner.measure(str(path), [evaluator or Speech()], asked=asked)
+    return {one.metric.name: one for one in result.measurements}
+
+
+def test_one_word_of_sixteen_is_heard_wrongly(voice: Path, recogniser: FakeRecogniser) -> None:
+    found = measure(voice, Asked(SCRIPT, "en"))
+    assert found[WER].value == pytest.approx(1 / 17)
+    assert (found[WER].n, found[WER].coverage, found[WER].interval) == (17, 1.0, None)  # three blocks only
+    # m-o-r-n and e-v-e-n: three letters, over the script without its full stops
+    assert found[CER].value == pytest.approx(3 / len(SCRIPT.replace(".", "")))
+    assert dict(found[WER].samples)["errors"].tolist() == [0, 1, *[0] * 15]
+    assert len(recogniser.lengths_s) == 1
+
+
+def test_without_any_error_the_interval_still_says_how_many_there_may_be(voice: Path, recogniser) -> None:
+    recogniser._texts[:] = [SCRIPT]
+    found = measure(voice, Asked(SCRIPT, "en"))
+    assert found[WER].value == 0
+    assert found[WER].interval == pytest.approx((0, 3.689 / 17), abs=1e-3)  # Garwood: 3.689 for no event
+
+
+def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecogniser) -> None:
+    recogniser._texts[:] = ["你 好 世 间"]
+    found = measure(voice, Asked("你好,世界!", "cmn"))
+    assert found[WER].reason is Reason.NO_WORD_SPACES
+    assert (found[CER].value, found[CER].n) == (0.25, 4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (Asked(), Reason.NO_SCRIPT),
+        (Asked("", "en"), Reason.NO_SCRIPT),
+        (Asked("… !", "en"), Reason.NO_SCRIPT),
+        (Asked(SCRIPT), Reason.NO_LANGUAGE),
+        (Asked("Hallo", "de"), Reason.NO_RECOGNISER),
+    ],
+)
+def test_what_cannot_be_compared_is_absent_and_never_recognised(
+    asked: Asked, reason: Reason, voice: Path, recogniser: FakeRecogniser
+) -> None:
+    assert {one.reason for one in measure(voice, asked).values()} == {reason}
+    assert recogniser.lengths_s == []
+
+
+@pytest.mark.usefixtures("recogniser")
+@pytest.mark.parametrize(
+    ("sound", "reason"),
+    [
+        (None, Reason.NO_AUDIO),
+        (np.zeros(44_100, np.float32), Reason.SILENT_AUDIO),
+        (np.concatenate([tone(0.1, rate_hz=44_100), np.zeros(44_100, np.float32)]), Reason.NO_SPEECH),
+    ],
+)
+def test_a_clip_in_which_nobody_speaks_has_a_reason(
+    sound: np.ndarray | None, reason: Reason, tmp_path: Path
+) -> None:
+    options = {} if sound is None else {"sound": sound, "rate_hz": 44_100}
+    clip = write_clip(tmp_path / "clip.mp4", moving_pattern(1), **options)
+    assert {one.reason for one in measure(clip, Asked(SCRIPT, "en")).values()} == {reason}
+
+
+def test_speech_of_which_no_word_is_understood_is_all_wrong(voice: Path, recogniser: FakeRecogniser) -> None:
+    recogniser._texts.clear()
+    assert {one.value for one in measure(voice, Asked(SCRIPT, "en")).values()} == {1.0}
+
+
+def test_a_recogniser_that_fails_costs_its_metrics_alone(
+    voice: Path, recogniser: FakeRecogniser, monkeypatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of breath")
+
+    monkeypatch.setattr(recogniser, "recognise", fail)
+    assert {one.reason for one in measure(voice, Asked(SCRIPT, "en")).values()} == {Reason.EVALUATOR_FAILED}
+
+
+def test_the_transcript_is_kept_for_another_script_but_not_for_another_recogniser(
+    voice: Path, recogniser: FakeRecogniser
+) -> None:
+    for script in (SCRIPT, SCRIPT, "Something else."):
+        measure(voice, Asked(script, "en"))
+    assert len(recogniser.lengths_s) == 1
+    measure(voice, Asked(SCRIPT, "en"), Speech(settings={"model": "large"}))
+    assert len(recogniser.lengths_s) == 2
+
+
+@pytest.mark.usefixtures("recogniser")
+def test_results_say_who_heard_it(voice: Path) -> None:
+    result = runner.measure(str(voice), [Speech()], asked=Asked(SCRIPT, "en"))
+    assert result.versions["evaluator speech"] == "1 fake 1"
+    assert result.weights == {"fake model": "0" * 64}
+    assert runner.measure(str(voice), [Speech()]).weights == {}  # nothing was recognised
+    assert Speech(settings={"model": "large"}).identity.startswith("fake 1 ")
+    assert Speech(settings={"model": "large"}).identity != Speech(settings={"model": "small"}).identity
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"recogniser": "pocketsfinks"},
+            "no recogniser is named 'pocketsfinks'; did you mean 'pocketsphinx'",
+        ),
+        ({"settings": {"modle": "a"}}, "'pocketsphinx' refuses its settings: .*modle"),
+    ],
+)
+def test_a_wrong_recogniser_is_refused_before_anything_is_measured(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        runner.load_evaluators(["speech"], {"speech": settings})
+
+
+def test_policies_know_both_metrics() -> None:
+    assert {WER, CER} <= known_metrics().keys()
+
+
+def test_planted_errors_raise_the_rate_by_their_share(voice: Path) -> None:
+    """Every replaced word of the script counts once more, unless the recogniser misses it anyway.
+
+    With a floor of f, k of n words replaced must add k (1 - f) / n on average; the replaced ones are every other one.
+    """
+    words = SCRIPT.replace(".", "").split()
+    planted = [word if place % 2 else "zebra" for place, word in enumerate(words)]
+    floor = measure(voice, Asked(SCRIPT, "en"))[WER].value
+    raised = measure(voice, Asked(" ".join(planted), "en"))[WER].value
+    assert floor is not None
+    assert raised is not None
+    assert floor < 0.5  # pocketsphinx on this voice
+    share = sum(word == "zebra" for word in planted) / len(words)
+    assert raised - floor == pytest.approx(share * (1 - floor), abs=0.15)
+
+
+GRID = {  # command, colour, preposition, letter, digit, adverb, as the names of the files say
+    "bbaf2n": "bin blue at f two now",
+    "brbk7n": "bin red by k seven now",
+    "lbax4n": "lay blue at x four now",
+    "lbbc2a": "lay blue by c two again",
+    "lrwp9a": "lay red with p nine again",
+}
+
+
+@pytest.mark.media
+def test_real_speakers_fit_their_own_words_better_than_those_of_others(media_folder: Path) -> None:
+    own, others = [], []
+    for name in GRID:
+        clip = media_folder / "talking_real" / f"lipnet_{name}.mpg"
+        for said, script in GRID.items():
+            rate = measure(clip, Asked(script, "en"))[CER].value
+            (own if said == name else others).append(rate)
+    assert np.mean(own) < np.mean(others) - 0.1

@@ -1,0 +1,104 @@
+"""faster-whisper as a recogniser: what it is refused without, and what it is asked with."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.errors import GenerationError, RequestError
+from pipeline.speech.whisper import FasterWhisper
+
+
+class Model:
+    """Stands in for the library's model, with its documented interface."""
+
+    made: list[Model]
+
+    def __init__(self, path: str, **settings: Any) -> None:
+        if settings["device"] == "cuda":
+            raise RuntimeError("CUDA driver version is insufficient")
+        self.path, self.settings = path, settings
+        self.model = SimpleNamespace(is_multilingual=not path.endswith(".en"))
+        self.heard: list[tuple[int, dict[str, Any]]] = []
+        Model.made.append(self)
+
+    def transcribe(self, samples: Any, **options: Any) -> tuple[Any, None]:
+        """Return two segments, lazily, as the library does."""
+        self.heard.append((samples.size, options))
+        return (SimpleNamespace(text=text) for text in (" 你好。", " 再见。")), None
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the stand-in in the library's place."""
+    Model.made = []
+    module = ModuleType("faster_whisper")
+    module.WhisperModel = Model  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "faster_whisper", module)
+    monkeypatch.setattr("pipeline.speech.whisper.version_of", lambda _: "1.2.1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder with the files of a model."""
+    path = tmp_path / "small"
+    path.mkdir()
+    for name in ("config.json", "model.bin", "tokenizer.json"):
+        (path / name).write_text("x")
+    return path
+
+
+@pytest.mark.usefixtures("library")
+def test_all_segments_are_written_down(folder: Path, spoken: Path) -> None:
+    recogniser = FasterWhisper(model=str(folder), compute_type="int8")
+    heard = recogniser.recognise(spoken, "cmn")
+    assert (heard.text, heard.version) == ("你好。 再见。", "1.2.1 small")
+    assert heard.duration_s == pytest.approx(2.0)
+    (model,) = Model.made
+    assert model.settings == {"device": "auto", "compute_type": "int8", "local_files_only": True}
+    assert model.heard == [(32000, {"language": "zh", "beam_size": 5})]
+    recogniser.close()
+    recogniser.close()
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(
+    ("language", "served"), [("en", True), ("cmn", True), ("zh", True), ("pt-BR", True), ("xx", False)]
+)
+def test_it_serves_whisper_s_languages(folder: Path, language: str, served: bool) -> None:
+    assert FasterWhisper(model=str(folder)).serves(language) is served
+
+
+@pytest.mark.usefixtures("library")
+def test_a_model_for_english_alone_is_found_out_when_it_is_loaded(folder: Path, spoken: Path) -> None:
+    english = folder.rename(folder.with_name("small.en"))
+    recogniser = FasterWhisper(model=str(english))
+    with pytest.raises(RequestError, match="does not understand the language 'de'"):
+        recogniser.recognise(spoken, "de")
+
+
+@pytest.mark.usefixtures("library")
+def test_a_model_that_does_not_load_is_named(folder: Path) -> None:
+    with pytest.raises(GenerationError, match="small' cannot be loaded: CUDA driver") as caught:
+        FasterWhisper(model=str(folder), device="cuda").load()
+    assert caught.value.kind == "load_failed"
+
+
+@pytest.mark.usefixtures("library")
+def test_a_name_that_would_be_downloaded_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"'large-v3': there is no config\.json"):
+        FasterWhisper(model="large-v3")
+
+
+def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("pipeline.speech.whisper.version_of", missing)
+    with pytest.raises(RequestError, match=r"pip install 'evalkit\[faster-whisper\]'"):
+        FasterWhisper(model=str(folder))
