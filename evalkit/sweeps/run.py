@@ -238,7 +238,7 @@ class _Sweep:
         active.stage = stage
         active.stage_began_s = active.begun_s = time.monotonic()
         request = request_made({"request": active.planned.request, **(active.generation or {})})
-        task = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
+        task: dict[str, Any] = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
         if stage == GENERATE:
             task["next"] = self._coming(active.planned)
             active.events, active.has_begun = [], False

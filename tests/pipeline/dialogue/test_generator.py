@@ -178,7 +178,7 @@ def cloud(url: str, **more: Any) -> dict[str, Any]:
     ],
     ids=["wrong key", "429", "429 for long", "500", "truncated JSON", "empty", "slow", "down"],
 )
-def test_where_the_cloud_fails_the_documents_answer(  # noqa: PLR0917 - a table
+def test_where_the_cloud_fails_the_documents_answer(
     ask: Callable[..., Any],
     service: Any,
     reply: Any,

@@ -132,7 +132,7 @@ def test_litellm_answers(litellm: str, ask: Ask) -> None:
         ("helpful", None, {"wrong_key", "refused_by_service"}, False),
     ],
 )
-def test_litellm_s_failures_are_told_apart(  # noqa: PLR0917 - a table
+def test_litellm_s_failures_are_told_apart(
     litellm: str, ask: Ask, model: str, key: str | None, kinds: set[str], again: bool
 ) -> None:
     with pytest.raises(ServiceError) as caught:

@@ -68,7 +68,7 @@ def test_mp3_that_is_called_wav_is_read_as_what_it_is(service: Any, reply: Any, 
         ("silence", "is silent"),
     ],
 )
-def test_what_is_no_speech_may_be_some_next_time(  # noqa: PLR0917 - a table
+def test_what_is_no_speech_may_be_some_next_time(
     service: Any, reply: Any, make: Any, tmp_path: Path, body: Any, message: str
 ) -> None:
     if body == "silence":
