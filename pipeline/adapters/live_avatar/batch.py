@@ -150,7 +150,7 @@ class Batch:
             raise as_if_well(GenerationError(f"it wrote no video {number} of its batch", "no_output"), log)
         shutil.move(made[0], part)
         if number == len(self._samples):
-            self._end(timeline)
+            self._end(timeline, log)
         return sample, timeline, log
 
     def close(self) -> None:
@@ -208,10 +208,10 @@ class Batch:
             )
         return log.explain(GenerationError(text, kind))
 
-    def _end(self, timeline: Timeline) -> None:
+    def _end(self, timeline: Timeline, log: LogReader) -> None:
         """Wait until the script itself is over, after its last video, whose clock stands still."""
-        while self._lines.get()[1] is not None:
-            pass
+        while (line := self._lines.get()[1]) is not None:
+            log.hear(line)
         self._is_over = True
         if self._error is not None or self._status:
             timeline.mark(

@@ -3,7 +3,7 @@
 The variable ``STAND_IN`` chooses what goes wrong, words apart by commas:
 ``no_file``, ``silent``, ``elsewhere``, ``hidden`` (elsewhere, and nothing said of it), ``two`` (two new videos), ``cut``,
 ``hang``, ``oom:RANK``, ``oom_hang:RANK`` (the others wait for it), ``offline``, ``pointer``, ``crash``, ``leaves`` (a process),
-``bottleneck``, ``other_size``, ``step_s:SECONDS``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
+``bottleneck``, ``other_size``, ``step_s:SECONDS``, ``save_s:SECONDS``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
 """
 
 from __future__ import annotations
@@ -193,6 +193,7 @@ def save(path: Path, args: argparse.Namespace, image: str, audio: str, n_frames:
     n_frames = min(n_frames, round(sound_s(audio) * 25))
     if "cut" in FAULTS:
         n_frames //= 3
+    time.sleep(float(FAULTS.get("save_s", 0)))
     say("Start merging video and audio...")
     silent = "silent" in FAULTS
     if silent:

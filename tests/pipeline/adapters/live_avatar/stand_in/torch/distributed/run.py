@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -41,11 +42,26 @@ def _hold(port: int) -> socket.socket:
     return listener
 
 
-def _tee(rank: int, stream: int, lock: threading.Lock) -> None:
-    while data := os.read(stream, 65536):
-        text = data.decode().replace("\r", "\n")
-        tagged = "".join(f"[default{rank}]:{line}" for line in text.splitlines(keepends=True))
-        with lock:
+def _tee(streams: list[int]) -> None:
+    """Pass on what the ranks say until all are silent.
+
+    What one rank said before another spoke is passed on first: all are read, the first rank first, and then written, the
+    first rank last.
+    """
+    speaking = dict(enumerate(streams))
+    while speaking:
+        select.select(list(speaking.values()), [], [])
+        said = {
+            rank: os.read(stream, 65536)
+            for rank, stream in speaking.items()
+            if select.select([stream], [], [], 0)[0]
+        }
+        for rank in sorted(said, reverse=True):
+            if not said[rank]:
+                os.close(speaking.pop(rank))
+                continue
+            text = said[rank].decode().replace("\r", "\n")
+            tagged = "".join(f"[default{rank}]:{line}" for line in text.splitlines(keepends=True))
             os.write(1, tagged.encode())
         time.sleep(0.02)
 
@@ -53,8 +69,7 @@ def _tee(rank: int, stream: int, lock: threading.Lock) -> None:
 def main() -> int:
     args = _parse()
     listener = _hold(args.master_port)
-    lock = threading.Lock()
-    ranks, threads = [], []
+    ranks, streams = [], []
     for rank in range(args.nproc_per_node):
         environment = {
             **os.environ,
@@ -70,11 +85,11 @@ def main() -> int:
             )
         )
         os.close(theirs)
-        threads.append(threading.Thread(target=_tee, args=(rank, ours, lock)))
-        threads[-1].start()
+        streams.append(ours)
+    tee = threading.Thread(target=_tee, args=(streams,))
+    tee.start()
     failed = _wait(ranks)
-    for thread in threads:
-        thread.join()
+    tee.join()
     listener.close()
     if failed is None:
         return 0
