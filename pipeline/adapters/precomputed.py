@@ -106,6 +106,10 @@ class Precomputed(Generator):
             settings=PrecomputedSettings.model_json_schema(),
         )
 
+    def request(self, **parameters: Any) -> GenerationRequest:
+        """Build a request; it may have a question, which was answered when the video was made."""
+        return build_request(parameters)
+
     def check(self, request: GenerationRequest) -> None:
         """Refuse a request that no video, or more than one, was made with."""
         self._find(request)

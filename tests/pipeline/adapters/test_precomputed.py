@@ -203,3 +203,11 @@ def test_settings_that_make_no_sense(settings: dict[str, str], message: str) -> 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there are no videos in it"):
         Precomputed(folder=str(tmp_path))
+
+
+def test_an_answer_that_was_made_is_found_by_its_question(shelf: Path) -> None:
+    (shelf / "clips" / "a.mp4.json").write_text('{"request": {"question": "When do you open?"}}', "utf-8")
+    generator = Precomputed(folder=str(shelf / "clips"))
+    generator.check(generator.request(question="When do you open?"))
+    with pytest.raises(RequestError):
+        generator.check(generator.request(question="Why?"))
