@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
 _OPTION_PREFIX = "options."
-_FILE_NAMES = {"image", "audio", "brand_mark"}
+_FILE_NAMES = {"image", "audio", "question_audio", "brand_mark"}
 _N_NEAR = 5
 
 
