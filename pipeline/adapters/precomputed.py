@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
 _OPTION_PREFIX = "options."
-_FILE_NAMES = {"image", "audio", "brand_mark"}
+_FILE_NAMES = {"image", "audio", "question_audio", "brand_mark"}
 _N_NEAR = 5
 
 
@@ -105,6 +105,10 @@ class Precomputed(Generator):
             options={"type": "object", "properties": options} if options else {},
             settings=PrecomputedSettings.model_json_schema(),
         )
+
+    def request(self, **parameters: Any) -> GenerationRequest:
+        """Build a request; it may have a question, which was answered when the video was made."""
+        return build_request(parameters)
 
     def check(self, request: GenerationRequest) -> None:
         """Refuse a request that no video, or more than one, was made with."""

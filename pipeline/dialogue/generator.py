@@ -249,10 +249,10 @@ class Conversation(Generator):
             asked = "it" if request.question is None else repr(request.question)
             pieces = len(self._documents.pieces) if self._documents is not None else 0
             yield f"answer {asked} with {_order(settings.answerers)}; passages of documents: {pieces}"
-            yield f"below, {_STAND_IN!r} stands for the answer"
         if request.asks or request.text is not None:
             filtered = "" if settings.words is None else f"; words of {settings.words['path']} are left out"
             yield f"speak with {_order(settings.voices)}{filtered}"
+            yield f"below, {_STAND_IN!r} stands for what is spoken"
 
     def _converse(
         self, request: GenerationRequest, folder: Path, timeline: Timeline
@@ -304,19 +304,7 @@ class Conversation(Generator):
             n_filtered=n_filtered,
             backends=_plain(attempts),
         )
-        defaults = GenerationRequest()
-        told = request.model_copy(
-            update={
-                "audio": str(path),
-                "text": None,
-                "question": None,
-                "question_audio": None,
-                "language": defaults.language,
-                "voice": defaults.voice,
-                "prompt": prompt,
-            }
-        )
-        return told, versions
+        return _tell(request, audio=str(path), prompt=prompt), versions
 
     def _hear(self, sound: Path, language: str, timeline: Timeline, versions: dict[str, str]) -> str:
         heard, attempts = self._recognisers.ask(
@@ -370,7 +358,14 @@ def _has_words(heard: Transcript) -> bool:
 
 
 def _stand_in(request: GenerationRequest) -> GenerationRequest:
-    """Return a request whose answer is known, to check the rest by."""
-    if not request.asks:
+    """Return a request that can be spoken by anybody, to check all else by."""
+    if not request.asks and request.text is None:
         return request
-    return request.model_copy(update={"question": None, "question_audio": None, "text": _STAND_IN})
+    return _tell(request, text=_STAND_IN)
+
+
+def _tell(request: GenerationRequest, **said: str) -> GenerationRequest:
+    """Return a request that says something, without what the conversation has done with."""
+    nothing = dict.fromkeys(("text", "question", "question_audio", "voice"))
+    defaults = GenerationRequest()
+    return request.model_copy(update={**nothing, "language": defaults.language, **said})

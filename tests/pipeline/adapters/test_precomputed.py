@@ -203,3 +203,22 @@ def test_settings_that_make_no_sense(settings: dict[str, str], message: str) -> 
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there are no videos in it"):
         Precomputed(folder=str(tmp_path))
+
+
+def test_an_answer_that_was_made_is_found_by_its_question(tmp_path: Path, video: Path) -> None:
+    for name, request in (
+        ("a", {"question": "When do you open?"}),
+        ("b", {"question_audio": "sounds/ask.wav"}),
+    ):
+        shutil.copyfile(video, tmp_path / f"{name}.mp4")
+        (tmp_path / f"{name}.mp4.json").write_text(json.dumps({"request": request}), "utf-8")
+    generator = Precomputed(folder=str(tmp_path))
+    for parameters, name in (
+        ({"question": "When do you open?"}, "a"),
+        ({"question_audio": str(tmp_path / "sounds/ask.wav")}, "b"),
+    ):
+        assert (
+            f"{name}.mp4 to" in generator.dry_run(generator.request(**parameters), tmp_path / "x.mp4").text()
+        )
+    with pytest.raises(RequestError, match="question"):
+        generator.check(generator.request(question="Why?"))

@@ -235,6 +235,18 @@ def test_where_the_documents_do_not_know_the_next_is_asked(
     assert [one["outcome"] for one in answered["backends"]] == ["not_enough", "used"]
 
 
+def test_voice_and_language_are_the_endpoint_s_affair(
+    ask: Callable[..., Any], service: Any, reply: Any, spoken: Path
+) -> None:
+    service.replies = [reply(spoken.read_bytes(), headers={"content-type": "audio/wav"})]
+    down = cloud(service.url)
+    voices = [{**down, "settings": {**down["settings"], "voice": "alloy"}}]
+    result = ask({"voices": voices}, text="Habari gani?", language="xx", voice="nova")
+    assert service.sent()["voice"] == "nova"
+    assert events_of(result)[SPOKEN]["engine"] == "openai"
+    assert (result.request.language, result.request.voice) == ("xx", "nova")
+
+
 def test_all_three_stages_fall_back(
     ask: Callable[..., Any], service: Any, reply: Any, tmp_path: Path
 ) -> None:
