@@ -34,6 +34,9 @@ Group = TypeVar("Group", bound="Options")
 FILE_PARAMETERS = ("brand_mark",)
 """Parameters of the grid that name a file: what counts is its content."""
 
+FILE_SETTINGS = ("file",)
+"""Settings of evaluators that name a file: paths in them are relative to the sweep's folder."""
+
 _TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
     ("audio", "text"), "inputs.speech"
 )
@@ -163,6 +166,9 @@ class SweepConfig(Options):
     )
     evaluators: list[str] | None = Field(
         default=None, description="a list of evaluators; all that are installed unless given"
+    )
+    measuring: dict[str, dict[str, JsonValue]] = Field(
+        default_factory=dict, description="names of evaluators to their settings"
     )
     policy: str | None = Field(default=None, min_length=1, description="name or path of a policy")
     execution: Execution = Field(default_factory=Execution, description="a group")
@@ -356,6 +362,10 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
     for name in FILE_PARAMETERS:
         values = config.grid.get(name, [config.parameters.get(name)])
         yield from ((name, value) for value in values if isinstance(value, str))
+    for evaluator, settings in config.measuring.items():
+        for name in FILE_SETTINGS:
+            if isinstance(path := settings.get(name), str):
+                yield f"measuring.{evaluator}.{name}", path
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
@@ -381,9 +391,21 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
         name: [anchor(value) for value in values] if name in FILE_PARAMETERS else values
         for name, values in config.grid.items()
     }
+    measuring = {
+        evaluator: {
+            name: anchor(value) if name in FILE_SETTINGS else value for name, value in settings.items()
+        }
+        for evaluator, settings in config.measuring.items()
+    }
     policy = config.policy
     if policy is not None and (base / policy).is_file():
         policy = anchor(policy)
     return config.model_copy(
-        update={"inputs": inputs, "parameters": parameters, "grid": grid, "policy": policy}
+        update={
+            "inputs": inputs,
+            "parameters": parameters,
+            "grid": grid,
+            "measuring": measuring,
+            "policy": policy,
+        }
     )

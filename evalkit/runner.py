@@ -11,15 +11,16 @@ import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version as installed_version
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
 import evalkit
 from evalkit import registry
 from evalkit.errors import ClipError, UsageError
 from evalkit.media import Reader, probe
-from evalkit.tracks import FRAME_TRACKERS, SOUND_TRACKERS, make_frame_tracker, make_sound_tracker
+from evalkit.tracks import make_tracker, reads_sound
 from evalkit.tracks.cache import TrackCache, content_hash
-from evalkit.types import FrameChunk, Measurement, Reason
+from evalkit.types import Asked, FrameChunk, Measurement, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -122,7 +123,12 @@ class Report:
 
 
 def evaluate(
-    clips: str | Sequence[str], *, audio: str | None = None, only: Iterable[str] | None = None
+    clips: str | Sequence[str],
+    *,
+    audio: str | None = None,
+    only: Iterable[str] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    asked: Asked | None = None,
 ) -> Report:
     """Measure clips, one after the other, in this process.
 
@@ -134,6 +140,10 @@ def evaluate(
         A separate sound file for a single clip.
     only : iterable of str, optional
         Names of the evaluators to run; all that are installed unless given.
+    settings : mapping of str to mapping, optional
+        Settings of evaluators, by the evaluator's name.
+    asked : Asked, optional
+        What the clips were asked to say and to show.
 
     Returns
     -------
@@ -143,19 +153,51 @@ def evaluate(
     Raises
     ------
     UsageError
-        For an unknown evaluator, or one sound for several clips.
+        For an unknown evaluator, settings that make no sense, or one sound for several clips.
     """
     paths = [clips] if isinstance(clips, str) else [str(clip) for clip in clips]
     if audio is not None and len(paths) != 1:
         raise UsageError(f"one separate sound cannot belong to {len(paths)} clips")
-    evaluators = load_evaluators(only)
-    return Report(tuple(measure_or_explain(path, evaluators, audio_path=audio) for path in paths))
+    evaluators = load_evaluators(only, settings)
+    return Report(
+        tuple(measure_or_explain(path, evaluators, audio_path=audio, asked=asked) for path in paths)
+    )
 
 
-def load_evaluators(only: Iterable[str] | None = None) -> list[Evaluator]:
-    """Load evaluators by name, all that are installed when `only` is None."""
+def load_evaluators(
+    only: Iterable[str] | None = None, settings: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Evaluator]:
+    """Load evaluators.
+
+    Parameters
+    ----------
+    only : iterable of str, optional
+        Their names; all that are installed unless given.
+    settings : mapping of str to mapping, optional
+        Settings by the evaluator's name.
+
+    Raises
+    ------
+    UsageError
+        For an unknown evaluator, settings that it does not have or refuses, or that belong to none of those loaded.
+    """
     wanted = registry.names(registry.EVALUATORS) if only is None else list(dict.fromkeys(only))
-    return [registry.load(registry.EVALUATORS, name)() for name in wanted]
+    settings = settings or {}
+    for name in settings.keys() - set(wanted):
+        raise UsageError(
+            f"there are settings for the evaluator {name!r}, which is not among {', '.join(wanted)}"
+        )
+    return [_make_evaluator(name, settings.get(name, {})) for name in wanted]
+
+
+def _make_evaluator(name: str, settings: Mapping[str, Any]) -> Evaluator:
+    kind = registry.load(registry.EVALUATORS, name)
+    known = signature(kind).parameters
+    for given in settings.keys() - known.keys():
+        there = ", ".join(known) or "none"
+        raise UsageError(f"the evaluator {name!r} has no setting {given!r} (its settings: {there})")
+    evaluator: Evaluator = kind(**settings)
+    return evaluator
 
 
 def measure_or_explain(path: str, evaluators: Sequence[Evaluator], **options: Any) -> ClipResult:
@@ -171,6 +213,7 @@ def measure(
     evaluators: Sequence[Evaluator],
     *,
     audio_path: str | None = None,
+    asked: Asked | None = None,
     cache: TrackCache | None = None,
     progress: Progress | None = None,
     watch_frames: FrameWatcher | None = None,
@@ -184,6 +227,8 @@ def measure(
     evaluators : sequence of Evaluator
     audio_path : str, optional
         A separate sound file that replaces the clip's own.
+    asked : Asked, optional
+        What the clip was asked to say and to show.
     cache : TrackCache, optional
         The user's cache unless given.
     progress : callable, optional
@@ -197,25 +242,35 @@ def measure(
     ClipError
         If the file cannot be opened as media.
     """
-    facts = probe(path, audio_path)
-    needed = dict.fromkeys(name for evaluator in evaluators for name in evaluator.tracks)
-    tracks, notes = make_tracks(facts, list(needed), cache or TrackCache(), progress, watch_frames)
+    facts = replace(probe(path, audio_path), asked=asked or Asked())
+    trackers = {
+        name: own() if (own := getattr(evaluator, "trackers", {}).get(name)) else make_tracker(name)
+        for evaluator in evaluators
+        for name in evaluator.tracks
+    }
+    tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, watch_frames)
+    failed = frozenset(
+        name
+        for name, tracker in trackers.items()
+        if name not in tracks and (facts.audio if reads_sound(tracker) else facts.video) is not None
+    )
     if watch_tracks is not None:
         watch_tracks(facts, tracks)
     measurements: list[Measurement] = []
     weights: dict[str, str] = {}
     for evaluator in evaluators:
-        measurements += _evaluate(evaluator, facts, tracks)
+        measurements += _evaluate(evaluator, facts, tracks, failed)
         weights |= getattr(evaluator, "weights", {})
     return ClipResult(path, tuple(measurements), None, tuple(notes), _versions(evaluators), weights)
 
 
-def _evaluate(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track]) -> list[Measurement]:
-    """Run one evaluator; whatever it raises becomes the reason of its metrics."""
-    own = {name: tracks[name] for name in evaluator.tracks if name in tracks}
-    has_stream = {name: (facts.video if name in FRAME_TRACKERS else facts.audio) for name in evaluator.tracks}
-    if any(stream is not None and name not in own for name, stream in has_stream.items()):
+def _evaluate(
+    evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track], failed: frozenset[str]
+) -> list[Measurement]:
+    """Run one evaluator; whatever it raises, or a track that failed, becomes the reason of its metrics."""
+    if failed.intersection(evaluator.tracks):
         return [Measurement.absent(metric, Reason.EVALUATOR_FAILED) for metric in evaluator.metrics]
+    own = {name: tracks[name] for name in evaluator.tracks if name in tracks}
     try:
         found = {measurement.metric.name: measurement for measurement in evaluator.evaluate(facts, own)}
         return [found[metric.name] for metric in evaluator.metrics]
@@ -226,12 +281,12 @@ def _evaluate(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track
 
 def make_tracks(
     facts: ClipFacts,
-    names: Sequence[str],
+    trackers: Mapping[str, FrameTracker | SoundTracker],
     cache: TrackCache,
     progress: Progress | None = None,
     watch_frames: FrameWatcher | None = None,
 ) -> tuple[dict[str, Track], list[str]]:
-    """Make or load the tracks of a clip, less those it has no stream for.
+    """Make or load the tracks of a clip, less those it has no stream for or whose tracker raised.
 
     Returns
     -------
@@ -239,21 +294,17 @@ def make_tracks(
     notes : list of str
         What reading the file brought up.
     """
-    frame_trackers = {
-        name: make_frame_tracker(name) for name in names if name in FRAME_TRACKERS and facts.video
-    }
     sound_trackers = {
-        name: make_sound_tracker(name) for name in names if name in SOUND_TRACKERS and facts.audio
+        name: tracker for name, tracker in trackers.items() if reads_sound(tracker) and facts.audio
     }
-    unknown = set(names) - set(FRAME_TRACKERS) - set(SOUND_TRACKERS)
-    if unknown:
-        make_frame_tracker(unknown.pop())  # raises, naming those there are
+    frame_trackers = {
+        name: tracker for name, tracker in trackers.items() if not reads_sound(tracker) and facts.video
+    }
     sources = dict.fromkeys(frame_trackers, facts.path) | dict.fromkeys(
         sound_trackers, facts.audio_path or facts.path
     )
     hashes = {path: content_hash(path) for path in set(sources.values())}
-    versions = {name: tracker.version for name, tracker in frame_trackers.items()}
-    versions |= {name: tracker.version for name, tracker in sound_trackers.items()}
+    versions = {name: trackers[name].version for name in sources}
     tracks: dict[str, Track] = {}
     notes: list[str] = []
     for name, path in sources.items():
@@ -360,7 +411,13 @@ class _Crew:
         self._chunk, self._futures = None, {}
 
 
+def version_of(evaluator: Evaluator) -> int | str:
+    """Return an evaluator's version, and after it the identity of settings that decide its values, where any do."""
+    identity = getattr(evaluator, "identity", "")
+    return f"{evaluator.version} {identity}" if identity else evaluator.version
+
+
 def _versions(evaluators: Sequence[Evaluator]) -> dict[str, str]:
     versions = {"evalkit": evalkit.__version__}
-    versions |= {f"evaluator {evaluator.name}": str(evaluator.version) for evaluator in evaluators}
+    versions |= {f"evaluator {evaluator.name}": str(version_of(evaluator)) for evaluator in evaluators}
     return versions | {package: installed_version(package) for package in ("av", "mediapipe", "numpy")}

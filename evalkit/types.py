@@ -197,6 +197,25 @@ class AudioFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a video was asked to say and to show.
+
+    Parameters
+    ----------
+    text : str or None
+        The words to speak; ``None`` where unknown.
+    language : str or None
+        Language of the words, as in ``en`` or ``cmn``.
+    prompt : str or None
+        What was asked of the picture.
+    """
+
+    text: str | None = None
+    language: str | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClipFacts:
     """A media file as probed, before anything is decoded.
 
@@ -208,12 +227,15 @@ class ClipFacts:
         A separate sound file that replaces the clip's own sound.
     video, audio : VideoFacts, AudioFacts or None
         ``None`` where the file has no such stream.
+    asked : Asked
+        What the clip was asked to be, as far as its maker or the user tells.
     """
 
     path: str
     audio_path: str | None
     video: VideoFacts | None
     audio: AudioFacts | None
+    asked: Asked = Asked()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from evalkit.config import ConfigError, build_sweep, canonical_json, hash_of, re
         ({"inputs": {"portraits": ["gone.png"]}}, r"inputs\.portraits: there is no file gone\.png"),
         ({"inputs": {"speech": ["gone.wav"]}}, r"inputs\.speech: there is no file gone\.wav"),
         ({"grid": {"brand_mark": ["gone.png"]}}, r"brand_mark: there is no file gone\.png"),
+        ({"measuring": {"brand": {"file": "gone"}}}, r"measuring\.brand\.file: there is no file gone"),
         ({"parameters": {"fps": float("nan")}}, "not plain"),
         ({"evaluators": "lip_sync"}, "evaluators is 'lip_sync'; allowed: a list"),
     ],
@@ -81,7 +82,8 @@ def test_paths_start_from_the_file(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "sweep.yaml").write_text(
         "inputs: {portraits: [anna.png], speech: [{path: hello.wav, name: '<script>'}]}\n"
-        "grid: {brand_mark: [mark.png]}\n",
+        "grid: {brand_mark: [mark.png]}\n"
+        "measuring: {brand: {file: mark.png, model: small}}\n",
         "utf-8",
     )
     config = read_sweep(tmp_path / "sweep.yaml")
@@ -90,6 +92,7 @@ def test_paths_start_from_the_file(tmp_path: Path) -> None:
     ]
     assert [item.name for item in config.inputs.speech] == ["<script>"]
     assert config.grid == {"brand_mark": [str(tmp_path / "mark.png")]}
+    assert config.measuring == {"brand": {"file": str(tmp_path / "mark.png"), "model": "small"}}
 
 
 def test_a_configuration_survives_being_plain_data() -> None:

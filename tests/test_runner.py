@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from evalkit.errors import UsageError
 from evalkit.media import Reader
 from evalkit.testing.media import write_clip
 from evalkit.testing.talking_face import TalkingFace
-from evalkit.types import ClipFacts, Interval, Measurement, Metric, Reason, Track
+from evalkit.tracks.base import Rows
+from evalkit.types import ClipFacts, FrameChunk, Interval, Measurement, Metric, Reason, Track
 
 BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
 
@@ -184,3 +186,71 @@ def test_a_measurement_is_a_value_or_a_reason(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         Measurement(BRIGHTNESS, value, reason)
+
+
+class Tuned(Brightness):
+    """An evaluator with a setting, a track of its own and an identity."""
+
+    name, version, metrics, tracks = "tuned", 1, (BRIGHTNESS,), ("green",)
+
+    def __init__(self, *, scale: float = 1.0) -> None:
+        self.scale = scale
+        self.trackers = {"green": GreenTracker}
+        self.identity = f"scale-{scale}"
+
+    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+        """Measure the mean green."""
+        del facts
+        yield Measurement(BRIGHTNESS, self.scale * float(tracks["green"]["mean"].mean()), n=1, coverage=1.0)
+
+
+class GreenTracker:
+    """Follows the mean green."""
+
+    name, version = "green", 1
+
+    def __init__(self) -> None:
+        self._rows = Rows(self.name, ("mean",))
+
+    def update(self, chunk: FrameChunk) -> list[None]:
+        """Take frames."""
+        for time_s, frame in zip(chunk.times_s, chunk.frames, strict=True):
+            self._rows.append(float(time_s), np.array([frame[..., 1].mean()], dtype=np.float32))
+        return [None] * len(chunk.frames)
+
+    def finish(self) -> Track:
+        """Return the track."""
+        return self._rows.track()
+
+
+@pytest.fixture
+def tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install `Tuned` in the place of everything."""
+    monkeypatch.setattr(registry, "load", lambda _group, _name: Tuned)
+
+
+@pytest.mark.usefixtures("tuned")
+def test_an_evaluator_takes_settings_and_brings_a_track(clip: Path) -> None:
+    once, twice = (
+        runner.measure(str(clip), runner.load_evaluators(["tuned"], {"tuned": {"scale": scale}}))
+        for scale in (1.0, 2.0)
+    )
+    assert once["fake.brightness"].value == pytest.approx(90.0, abs=3.0)  # 0, 20 … 180
+    assert twice["fake.brightness"].value == pytest.approx(2.0 * (once["fake.brightness"].value or 0.0))
+    assert (once.versions["evaluator tuned"], twice.versions["evaluator tuned"]) == (
+        "1 scale-1.0",
+        "1 scale-2.0",
+    )
+
+
+@pytest.mark.usefixtures("tuned")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tuned": {"scael": 1}}, "'tuned' has no setting 'scael' .its settings: scale"),
+        ({"brand": {"file": "a"}}, "settings for the evaluator 'brand', which is not among tuned"),
+    ],
+)
+def test_settings_that_nobody_has_are_refused(settings: dict[str, dict[str, Any]], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        runner.load_evaluators(["tuned"], settings)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalkit.evaluators.base import Evaluator
     from evalkit.runner import ClipResult
+    from evalkit.types import Asked
 
 _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", ".ts", ".wmv", ".flv"}
 
@@ -25,6 +27,7 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", "
 @click.argument("clips", nargs=-1, required=True)
 @click.option("--audio", type=click.Path(), help="A separate sound file, for a single clip.")
 @click.option("--only", help="Evaluators to run, separated by commas (see `evalkit list`).")
+@click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for results.json and results.csv.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write the results as JSON.")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write the results as a table.")
@@ -45,6 +48,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     clips: tuple[str, ...],
     audio: str | None,
     only: str | None,
+    prompt: str | None,
     out: str | None,
     json_path: str | None,
     csv_path: str | None,
@@ -58,17 +62,20 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     """
     from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
     from evalkit.runner import Report, load_evaluators  # noqa: PLC0415 - as above
+    from evalkit.types import Asked  # noqa: PLC0415 - as above
 
+    settings: dict[str, dict[str, Any]] = {}
     try:
         paths = expand(clips)
         if audio is not None and len(paths) != 1:
             raise click.UsageError(f"--audio belongs to a single clip, and there are {len(paths)}")
         names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
-        load_evaluators(names)
+        load_evaluators(names, settings)
         targets = _targets(out, json_path, csv_path, evidence)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-    tasks = [ClipTask(path, audio, names, evidence) for path in paths]
+    asked = Asked(prompt=prompt)
+    tasks = [ClipTask(path, audio, names, evidence, settings, asked) for path in paths]
     results = measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit)
 
     from evalkit.cli.table import show  # noqa: PLC0415 - rich is heavy
@@ -93,22 +100,30 @@ class ClipTask:
     audio_path: str | None
     only: tuple[str, ...] | None
     evidence: str | None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    asked: Asked | None = None
 
 
 def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
     """Measure one clip in a worker process."""
-    from evalkit.runner import measure_or_explain  # noqa: PLC0415 - in the worker only
+    from evalkit.config import canonical_json  # noqa: PLC0415 - in the worker only
+    from evalkit.runner import measure_or_explain  # noqa: PLC0415 - as above
 
-    options: dict[str, Any] = {"audio_path": task.audio_path, "progress": lambda *done: report(done)}
+    options: dict[str, Any] = {
+        "audio_path": task.audio_path,
+        "asked": task.asked,
+        "progress": lambda *done: report(done),
+    }
+    evaluators = _evaluators(task.only, canonical_json(task.settings))
     if task.evidence is None:
-        return measure_or_explain(task.path, _evaluators(task.only), **options)
+        return measure_or_explain(task.path, evaluators, **options)
 
     from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
 
     evidence = Evidence(Path(task.evidence), task.path)
     result = measure_or_explain(
         task.path,
-        _evaluators(task.only),
+        evaluators,
         watch_frames=evidence.watch_frames,
         watch_tracks=evidence.watch_tracks,
         **options,
@@ -118,10 +133,10 @@ def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
 
 
 @cache
-def _evaluators(only: tuple[str, ...] | None) -> list[Evaluator]:
+def _evaluators(only: tuple[str, ...] | None, settings: str) -> list[Evaluator]:
     from evalkit.runner import load_evaluators  # noqa: PLC0415 - in the worker only
 
-    return load_evaluators(only)
+    return load_evaluators(only, json.loads(settings))
 
 
 def measure_all(tasks: Sequence[ClipTask], jobs: int, stall_limit_s: float) -> list[ClipResult]:

@@ -80,7 +80,7 @@ class Table:
         Every attempted clip, failed ones included.
     metrics : mapping of str to Metric
         By full name, in order.
-    evaluators : mapping of str to int
+    evaluators : mapping of str to int or str
         Name to version: values of different versions are not comparable.
     missing : tuple of str
         Planned clips without a readable result, one line each.
@@ -91,7 +91,7 @@ class Table:
     title: str
     rows: tuple[Row, ...]
     metrics: Mapping[str, Metric]
-    evaluators: Mapping[str, int] = field(default_factory=dict)
+    evaluators: Mapping[str, int | str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -217,7 +217,9 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> Table:
         weights |= clip.weights
     prefix = "evaluator "
     evaluators = {
-        name.removeprefix(prefix): int(version) for name, version in versions.items() if prefix in name
+        name.removeprefix(prefix): int(version) if version.isdecimal() else version
+        for name, version in versions.items()
+        if prefix in name
     }
     provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
     return Table(str(folder), tuple(rows), metrics, evaluators, (), provenance)

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 class Evaluator(Protocol):
     """A plug-in that measures one clip. Found through the entry-point group ``evalkit.evaluators``.
 
-    The entry point is a class called without arguments. Importing its module must be cheap: models are loaded
-    when first used.
+    The entry point is a class. It is called with its settings by keyword, each of which has a default, and raises
+    `UsageError` on what makes no sense. Importing its module must be cheap: models are loaded when first used.
+
+    Three more attributes may be there: ``weights``, a mapping of a model's name to the hash of its weights, read after
+    measuring; ``trackers``, a mapping of a track's name to what makes its tracker, for tracks of its own beside those
+    of `evalkit.tracks` (the name must say all that decides the values, as tracks are cached by it); ``identity``, a
+    text that says which settings decide the values, where any do.
     """
 
     name: str

@@ -218,7 +218,7 @@ class RunFacts(_Strict):
         SHA-256 of its canonical JSON.
     generator : dict
         ``name``, ``version``, ``settings``.
-    evaluators : dict of str to int
+    evaluators : dict of str to int or str
         Name to version.
     metrics : dict of str to MetricFacts
         Every metric that the trials may carry, by full name, in order.
@@ -240,7 +240,7 @@ class RunFacts(_Strict):
     config: dict[str, Json]
     config_hash: str
     generator: dict[str, Json]
-    evaluators: dict[str, int]
+    evaluators: dict[str, int | str]
     metrics: dict[str, MetricFacts]
     swept: list[str]
     policy: str | None

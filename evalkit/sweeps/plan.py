@@ -65,14 +65,14 @@ class Deciders:
     ----------
     generator : dict
         ``name``, ``version``, ``settings``.
-    evaluators : mapping of str to int
-        Name to version.
+    evaluators : mapping of str to int or str
+        Name to version, see `evalkit.runner.version_of`.
     contents : mapping of str to str
         Path to SHA-256 of files that parameters name.
     """
 
     generator: dict[str, Any]
-    evaluators: Mapping[str, int]
+    evaluators: Mapping[str, int | str]
     contents: Mapping[str, str]
 
 

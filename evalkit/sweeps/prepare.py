@@ -12,7 +12,7 @@ from evalkit.decisions.catalogue import known_metrics
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import EvalkitError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
-from evalkit.runner import load_evaluators
+from evalkit.runner import load_evaluators, version_of
 from evalkit.runs import Input, MetricFacts
 from evalkit.sweeps.plan import Deciders, PlannedInput, PlannedTrial, expand_grid, plan_trials
 from evalkit.tracks.cache import content_hash
@@ -67,7 +67,7 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
     with _refusing(f"generator {config.generator.name!r}"):
         generator = factory(**config.generator.settings)
     description = generator.describe().to_dict()
-    evaluators = load_evaluators(config.evaluators)
+    evaluators = load_evaluators(config.evaluators, config.measuring)
     if config.policy is not None:
         load_policy(config.policy, known_metrics())
     config = config.model_copy(update={"evaluators": [evaluator.name for evaluator in evaluators]})
@@ -81,7 +81,7 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
             "version": str(generator.version),
             "settings": dict(config.generator.settings),
         },
-        evaluators={evaluator.name: evaluator.version for evaluator in evaluators},
+        evaluators={evaluator.name: version_of(evaluator) for evaluator in evaluators},
         contents={path: content_hash(path) for path in _parameter_files(config)},
     )
     seeds: Sequence[int | None] = config.seeds or [None]

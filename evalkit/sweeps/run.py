@@ -199,6 +199,7 @@ class _Sweep:
         stages = Stages(
             {"name": config.generator.name, "settings": config.generator.settings},
             list(config.evaluators or []),
+            dict(config.measuring),
             self._execution.warm_up,
             self._execution.evidence,
         )
@@ -232,9 +233,9 @@ class _Sweep:
     def _submit(self, index: int, active: _Active, stage: str, executor: Executor) -> None:
         active.stage = stage
         active.stage_began_s = active.begun_s = time.monotonic()
-        task: dict[str, Any] = {"stage": stage, "folder": str(active.folder.absolute())}
+        request = (active.generation or {}).get("request", active.planned.request)
+        task = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
         if stage == GENERATE:
-            task["request"] = active.planned.request
             active.events, active.has_begun = [], False
         executor.submit(Job(index, task))
         self._tell(None)

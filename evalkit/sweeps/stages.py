@@ -18,6 +18,7 @@ from evalkit.errors import EvalkitError
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.profiling.torch_watch import TorchWatch
 from evalkit.runs.measured import store_measurements
+from evalkit.types import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,8 @@ class Stages:
     generator : dict
         ``name`` and ``settings``.
     evaluators : list of str
+    measuring : dict
+        Settings of evaluators, by name.
     warm_up : bool
         Make a clip for nothing after loading.
     evidence : bool
@@ -54,6 +57,7 @@ class Stages:
 
     generator: dict[str, Any]
     evaluators: list[str]
+    measuring: dict[str, dict[str, Any]]
     warm_up: bool
     evidence: bool
     _loaded: Any = field(default=None, init=False, repr=False)
@@ -65,7 +69,8 @@ class Stages:
         Parameters
         ----------
         task : dict
-            ``stage``; ``folder``, where ``video.mp4`` is or will be; for generating, ``request``.
+            ``stage``; ``folder``, where ``video.mp4`` is or will be; ``request``: for generating what to make, for
+            measuring what was made.
         report : callable
             Told ``{"event": …}`` for each event, and ``{"begun": time}`` when loading and warming up are over.
 
@@ -78,7 +83,7 @@ class Stages:
         folder = Path(task["folder"])
         try:
             if task["stage"] == MEASURE:
-                return self._measure(folder, report)
+                return self._measure(folder, task["request"], report)
             return self._generate(task["request"], folder, report)
         except OSError as error:
             if error.errno == errno.ENOSPC:
@@ -130,20 +135,23 @@ class Stages:
             generator.generate(generator.request(**{**request, "num_clip": 1}), video, None)
             video.unlink()
 
-    def _measure(self, folder: Path, report: Report) -> dict[str, Any]:
+    def _measure(self, folder: Path, request: dict[str, Any], report: Report) -> dict[str, Any]:
         from evalkit.runner import load_evaluators, measure_or_explain  # noqa: PLC0415 - only where it measures
 
         if self._measuring is None:
-            self._measuring = load_evaluators(self.evaluators)
+            self._measuring = load_evaluators(self.evaluators, self.measuring)
         path = str(folder / VIDEO)
-        watch: dict[str, Any] = {"progress": lambda *done: report({"measured_s": done[0]})}
+        options: dict[str, Any] = {
+            "progress": lambda *done: report({"measured_s": done[0]}),
+            "asked": _asked(request),
+        }
         evidence = None
         if self.evidence:
             from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
 
             evidence = Evidence(folder / "evidence.part", path)
-            watch |= {"watch_frames": evidence.watch_frames, "watch_tracks": evidence.watch_tracks}
-        result = measure_or_explain(path, self._measuring, **watch)
+            options |= {"watch_frames": evidence.watch_frames, "watch_tracks": evidence.watch_tracks}
+        result = measure_or_explain(path, self._measuring, **options)
         if result.error is not None:
             return _failure(MEASURE, result.error.code, result.error.text)
         if evidence is not None:
@@ -152,6 +160,11 @@ class Stages:
             evidence.folder.rename(folder / "evidence")
             evidence.folder.parent.rmdir()
         return _quality(result)
+
+
+def _asked(request: dict[str, Any]) -> Asked:
+    text = request.get("text")
+    return Asked(text, request.get("language") if text else None, request.get("prompt") or None)
 
 
 def _failure(stage: str, code: str, text: str) -> dict[str, Any]:

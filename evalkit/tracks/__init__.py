@@ -8,36 +8,35 @@ from typing import TYPE_CHECKING
 from evalkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeIs
+
     from evalkit.tracks.base import FrameTracker, SoundTracker
 
-FRAME_TRACKERS = {
+TRACKERS = {
     "face": "evalkit.tracks.face:FaceTracker",
+    "loudness": "evalkit.tracks.loudness:LoudnessTracker",
     "picture": "evalkit.tracks.picture:PictureTracker",
     "pose": "evalkit.tracks.pose:PoseTracker",
-}
-SOUND_TRACKERS = {
-    "loudness": "evalkit.tracks.loudness:LoudnessTracker",
     "speech": "evalkit.tracks.speech:SpeechTracker",
 }
 
 
-def make_frame_tracker(name: str) -> FrameTracker:
-    """Make a tracker that reads frames; its models load when first used."""
-    tracker: FrameTracker = _class(FRAME_TRACKERS, name)()
-    return tracker
+def make_tracker(name: str) -> FrameTracker | SoundTracker:
+    """Make one of the trackers that every evaluator may ask for; its models load when first used.
 
-
-def make_sound_tracker(name: str) -> SoundTracker:
-    """Make a tracker that reads sound."""
-    tracker: SoundTracker = _class(SOUND_TRACKERS, name)()
-    return tracker
-
-
-def _class(catalogue: dict[str, str], name: str) -> type:
+    Raises
+    ------
+    UsageError
+        If there is no such track.
+    """
     try:
-        module, attribute = catalogue[name].split(":")
+        module, attribute = TRACKERS[name].split(":")
     except KeyError:
-        known = ", ".join(sorted({*FRAME_TRACKERS, *SOUND_TRACKERS}))
-        raise UsageError(f"no track named {name!r} (there are: {known})") from None
-    tracker: type = getattr(import_module(module), attribute)
+        raise UsageError(f"no track named {name!r} (there are: {', '.join(TRACKERS)})") from None
+    tracker: FrameTracker | SoundTracker = getattr(import_module(module), attribute)()
     return tracker
+
+
+def reads_sound(tracker: FrameTracker | SoundTracker) -> TypeIs[SoundTracker]:
+    """Say whether a tracker makes its track from sound; otherwise it does so from frames."""
+    return hasattr(tracker, "rate_hz")

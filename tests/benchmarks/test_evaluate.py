@@ -10,6 +10,7 @@ import pytest
 
 from evalkit import runner
 from evalkit.testing.talking_face import SENTENCES, write_talking_face
+from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache
 
 
@@ -86,4 +87,6 @@ def test_share_inside_the_landmark_models(
 def face_track(clip: Path, folder: Path):
     from evalkit.media import probe
 
-    return runner.make_tracks(probe(str(clip)), ["face"], TrackCache(folder / "warm"))[0]["face"]
+    return runner.make_tracks(probe(str(clip)), {"face": make_tracker("face")}, TrackCache(folder / "warm"))[
+        0
+    ]["face"]

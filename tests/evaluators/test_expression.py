@@ -109,9 +109,10 @@ def test_no_picture():
 def test_blinks_of_real_people(media_folder: Path, clip: str, blinks_s: list[float]):
     from evalkit.media import probe
     from evalkit.runner import make_tracks
+    from evalkit.tracks import make_tracker
     from evalkit.tracks.cache import TrackCache
 
-    tracks, _ = make_tracks(probe(str(media_folder / clip)), ["face"], TrackCache())
+    tracks, _ = make_tracks(probe(str(media_folder / clip)), {"face": make_tracker("face")}, TrackCache())
     found = measure(tracks["face"])
     assert dict(found["blink_per_min"].samples)["moments_s"] == pytest.approx(blinks_s, abs=0.05)
     assert found["gaze_on_camera"].value > 0.9

@@ -12,7 +12,7 @@ from evalkit.evaluators.lip_sync import LipSync
 from evalkit.media import probe
 from evalkit.runner import make_tracks
 from evalkit.testing.talking_face import TalkingFace
-from evalkit.tracks import face, speech
+from evalkit.tracks import face, make_tracker, speech
 from evalkit.tracks.cache import TrackCache
 from evalkit.types import ClipFacts, Measurement, Reason, Track
 
@@ -20,7 +20,9 @@ FACTS = ClipFacts("made.mp4", None, None, None)
 
 
 def _tracks(path: Path | str) -> dict[str, Track]:
-    return make_tracks(probe(str(path)), ["face", "speech"], TrackCache())[0]
+    return make_tracks(
+        probe(str(path)), {name: make_tracker(name) for name in ("face", "speech")}, TrackCache()
+    )[0]
 
 
 def _measure(tracks: dict[str, Track]) -> dict[str, Measurement]:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evalkit import registry
 from evalkit.sweeps import stages as stages_module
 from evalkit.sweeps.stages import Stages
+from evalkit.testing.media import write_clip
+from evalkit.types import Asked, ClipFacts, Measurement
 
 
 class NoError(RuntimeError):
@@ -72,7 +75,7 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> Generator:
 
 
 def stages(*, warm_up: bool = False) -> Stages:
-    return Stages({"name": "any", "settings": {}}, [], warm_up=warm_up, evidence=False)
+    return Stages({"name": "any", "settings": {}}, [], {}, warm_up=warm_up, evidence=False)
 
 
 def task(folder: Path, **request: Any) -> dict[str, Any]:
@@ -158,9 +161,9 @@ def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path) -> Non
     import shutil
 
     shutil.copyfile(talking_face.path, tmp_path / "video.mp4")
-    work = Stages({}, ["technical", "lip_sync"], warm_up=False, evidence=True)
+    work = Stages({}, ["technical", "lip_sync"], {}, warm_up=False, evidence=True)
     told: list[Any] = []
-    outcome = work({"stage": "measure", "folder": str(tmp_path)}, told.append)
+    outcome = work({"stage": "measure", "folder": str(tmp_path), "request": {}}, told.append)
     assert json.loads(json.dumps(outcome, allow_nan=False)) == outcome
     assert outcome["quality"]["metrics"]["technical.width"]["value"] == 256
     assert outcome["quality"]["metrics"]["lip_sync.error"]["value"] < 0.1
@@ -172,6 +175,35 @@ def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path) -> Non
 
 def test_what_is_no_video_is_a_failure_to_measure(tmp_path: Path) -> None:
     (tmp_path / "video.mp4").write_bytes(b"text")
-    work = Stages({}, ["technical"], warm_up=False, evidence=True)
-    outcome = work({"stage": "measure", "folder": str(tmp_path)}, lambda _: None)
+    work = Stages({}, ["technical"], {}, warm_up=False, evidence=True)
+    outcome = work({"stage": "measure", "folder": str(tmp_path), "request": {}}, lambda _: None)
     assert (outcome["failure"]["stage"], outcome["failure"]["code"]) == ("measure", "not_media")
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ({"text": "Hi", "language": "en", "prompt": "A man."}, Asked("Hi", "en", "A man.")),
+        ({"audio": "hi.wav", "language": "en", "prompt": ""}, Asked()),
+    ],
+)
+def test_what_was_asked_reaches_the_evaluators(
+    request_: dict[str, Any], expected: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Curious:
+        name, version, metrics, tracks = "curious", 1, (), ()
+
+        def __init__(self, *, colour: str = "red") -> None:
+            self.colour = colour
+
+        def evaluate(self, facts: ClipFacts, _tracks: object) -> list[Measurement]:
+            seen.append((self.colour, facts.asked))
+            return []
+
+    write_clip(tmp_path / "video.mp4", [np.zeros((48, 64, 3), np.uint8)] * 3)
+    monkeypatch.setattr(registry, "load", lambda _group, _name: Curious)
+    work = Stages({}, ["curious"], {"curious": {"colour": "blue"}}, warm_up=False, evidence=False)
+    work({"stage": "measure", "folder": str(tmp_path), "request": request_}, lambda _: None)
+    assert seen == [("blue", expected)]

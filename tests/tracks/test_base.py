@@ -14,11 +14,11 @@ from evalkit.tracks.base import Rows
 BOTH_AT_ONCE = """
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
-from evalkit.tracks import make_frame_tracker
+from evalkit.tracks import make_tracker
 from evalkit.types import FrameChunk
 
 chunk = FrameChunk(0, np.array([0.0]), [np.zeros((64, 64, 3), np.uint8)])
-trackers = [make_frame_tracker(name) for name in ("face", "pose", "picture")]
+trackers = [make_tracker(name) for name in ("face", "pose", "picture")]
 with ThreadPoolExecutor(3) as threads:
     for future in [threads.submit(tracker.update, chunk) for tracker in trackers]:
         future.result()

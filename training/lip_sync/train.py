@@ -27,6 +27,7 @@ from torch import nn
 from evalkit.media import Reader, probe
 from evalkit.metrics import lip_sync
 from evalkit.runner import make_tracks
+from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache
 from evalkit.tracks.face import LIP_COLUMNS
 from evalkit.tracks.speech import FRAME_RATE_HZ, N_MFCC, RATE_HZ, describe
@@ -73,7 +74,9 @@ class Speaker:
     def __init__(self, path: Path) -> None:
         facts = probe(str(path))
         self.name = path.name
-        self.tracks, _ = make_tracks(facts, ["face", "speech"], TrackCache())
+        self.tracks, _ = make_tracks(
+            facts, {name: make_tracker(name) for name in ("face", "speech")}, TrackCache()
+        )
         chunks = list(Reader(facts, frames=False, sound_rates_hz=[RATE_HZ]))
         self.sound = np.concatenate([chunk.samples for chunk in chunks])
         self.sound_start_s = chunks[0].start_s
@@ -193,7 +196,7 @@ def make_bank(predictor: lip_sync.ArticulatoryPredictor, folder: Path) -> np.nda
     for path in sorted(folder.glob("*.wav")):
         if any(word in path.name for word in NOT_IN_BANK):
             continue
-        track = make_tracks(probe(str(path)), ["speech"], TrackCache())[0]["speech"]
+        track = make_tracks(probe(str(path)), {"speech": make_tracker("speech")}, TrackCache())[0]["speech"]
         mfcc = track.select(*track.columns[:N_MFCC])
         lips = lip_sync.predict_lips(predictor, track.times_s, mfcc, track["level_db"])
         lips = lip_sync.keep_speech_band(lip_sync.on_grid(*lips, float(track.times_s[-1])))

@@ -20,6 +20,7 @@ import numpy as np
 from evalkit.evaluators.lip_sync import LipSync
 from evalkit.media import probe
 from evalkit.runner import make_tracks
+from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ DISTORTIONS = {
 
 def tracks_of(path: Path) -> dict[str, Track]:
     """Return face and speech tracks."""
-    return make_tracks(probe(str(path)), ["face", "speech"], TrackCache())[0]
+    return make_tracks(
+        probe(str(path)), {name: make_tracker(name) for name in ("face", "speech")}, TrackCache()
+    )[0]
 
 
 def values(evaluator: LipSync, face: Track, speech: Track, by_s: float = 0.0) -> dict[str, Measurement]:
