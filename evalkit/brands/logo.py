@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,9 @@ def load_logo(path: Path) -> Logo:
     """
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise LogoError(f"{path} has {path.stat().st_size / 1e6:.0f} MB; at most {MOST_BYTES // 10**6} MB are read")
+            raise LogoError(
+                f"{path} has {path.stat().st_size / 1e6:.0f} MB; at most {MOST_BYTES // 10**6} MB are read"
+            )
         data = path.read_bytes()
     except FileNotFoundError:
         raise LogoError(f"there is no file {path}") from None
@@ -88,7 +91,10 @@ def decode_picture(data: bytes, name: str) -> Rgba:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - heavy
 
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        with (
+            warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+            Image.open(io.BytesIO(data), formats=FORMATS) as picture,
+        ):
             _refuse_size(picture.size, name)
             if getattr(picture, "n_frames", 1) > 1:
                 raise LogoError(f"{name} has {picture.n_frames} pictures in it; a logo is one")

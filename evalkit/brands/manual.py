@@ -21,7 +21,9 @@ _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _ROWS = {"top": (0.0, 0.5), "middle": (0.25, 0.75), "bottom": (0.5, 1.0)}
 _COLUMNS = {"left": (0.0, 0.5), "centre": (0.25, 0.75), "right": (0.5, 1.0)}
 _ALL = (0.0, 1.0)
-_PLACES = "top left, top, top right, left, centre, right, bottom left, bottom, bottom right, or a box in shares"
+_PLACES = (
+    "top left, top, top right, left, centre, right, bottom left, bottom, bottom right, or a box in shares"
+)
 
 
 class BrandColor(Options):
@@ -39,7 +41,9 @@ class BrandColor(Options):
 
     hex: str = Field(description='a colour in quotes, as in "#0b5fff"')
     name: str = Field(default="", description="what to call it")
-    tolerance: float = Field(default=USUAL_TOLERANCE, gt=0, le=100, description="ΔE00, above 0 and at most 100")
+    tolerance: float = Field(
+        default=USUAL_TOLERANCE, gt=0, le=100, description="ΔE00, above 0 and at most 100"
+    )
 
     @field_validator("hex")
     @classmethod
@@ -76,10 +80,16 @@ class _BrandFile(Options):
 
     name: str = Field(min_length=1, description="the brand's name")
     logos: list[str] = Field(min_length=1, max_length=16, description="a list of 1 to 16 picture files")
-    colors: list[BrandColor] = Field(default_factory=list, max_length=16, description="a list of up to 16 colours")
-    text: str | None = Field(default=None, min_length=1, description="words that describe a picture with the mark")
+    colors: list[BrandColor] = Field(
+        default_factory=list, max_length=16, description="a list of up to 16 colours"
+    )
+    text: str | None = Field(
+        default=None, min_length=1, description="words that describe a picture with the mark"
+    )
     place: Box | None = Field(default=None, description=_PLACES)
-    worn: bool = Field(default=False, description="true or false: whether a mark on the person's clothes counts")
+    worn: bool = Field(
+        default=False, description="true or false: whether a mark on the person's clothes counts"
+    )
 
     @field_validator("colors", mode="before")
     @classmethod
@@ -126,7 +136,9 @@ class BrandManual:
         SHA-256 of everything above that decides a result: the content of the files, not their names.
     """
 
-    def __init__(self, given: _BrandFile, files: list[Path], logos: list[NDArray[Any]], contents: list[str]) -> None:
+    def __init__(
+        self, given: _BrandFile, files: list[Path], logos: list[NDArray[Any]], contents: list[str]
+    ) -> None:
         self.name = given.name
         self.logos = logos
         self.logo_files = files

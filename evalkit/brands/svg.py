@@ -29,12 +29,12 @@ MOST_ELEMENTS = 20_000
 MOST_DEPTH = 100
 
 _SVG = "http://www.w3.org/2000/svg"
-_DRAWN = frozenset(
+_DRAWN = (
     "svg g defs symbol use title desc metadata style switch path rect circle ellipse line polyline polygon image "
     "linearGradient radialGradient stop pattern clipPath mask marker filter feBlend feColorMatrix feComponentTransfer "
     "feComposite feConvolveMatrix feDiffuseLighting feDisplacementMap feDistantLight feDropShadow feFlood feFuncA "
     "feFuncB feFuncG feFuncR feGaussianBlur feMerge feMergeNode feMorphology feOffset fePointLight feSpecularLighting "
-    "feSpotLight feTile feTurbulence".split()
+    "feSpotLight feTile feTurbulence"
 )
 _RASTER = re.compile(r"data:image/(?:png|jpeg|jpg|gif|webp);base64,", re.IGNORECASE)
 _URL = re.compile(r"url\s*\(\s*['\"]?\s*([^'\")\s]*)", re.IGNORECASE)
@@ -126,7 +126,7 @@ def _check_element(element: Element, name: str) -> None:
     if tag == "text":
         raise LogoError(f"{name} has text, which looks different on each machine; turn it into outlines")
     foreign = not element.tag.startswith(f"{{{_SVG}}}")  # metadata of drawing programs; nobody draws it
-    if tag == "script" or not (foreign or tag in _DRAWN):
+    if tag == "script" or not (foreign or tag in _DRAWN.split()):
         raise LogoError(f"{name} has a <{tag}>, which is not drawn; remove it")
     for attribute, value in element.attrib.items():
         key = _local(attribute).lower()
@@ -146,7 +146,9 @@ def _check_reference(value: str, name: str) -> None:
         return
     raster = _RASTER.match(target)
     if raster is None:
-        raise LogoError(f"{name} refers to {target[:60]!r}; only parts of itself and raster pictures inside may be used")
+        raise LogoError(
+            f"{name} refers to {target[:60]!r}; only parts of itself and raster pictures inside may be used"
+        )
     try:
         picture = base64.b64decode(target[raster.end() :])
     except binascii.Error as error:
@@ -159,7 +161,9 @@ def _check_style(value: str, name: str) -> None:
     if "@import" in lowered:
         raise LogoError(f"{name} imports a style sheet; put the styles inside")
     if "\\" in value:
-        raise LogoError(f"{name} has a style with an escape (\\), which could hide a reference; write it plainly")
+        raise LogoError(
+            f"{name} has a style with an escape (\\), which could hide a reference; write it plainly"
+        )
     for target in _URL.findall(value):
         if not target.startswith("#"):
             raise LogoError(f"{name} refers to {target[:60]!r} in a style; only parts of itself may be used")
@@ -194,7 +198,9 @@ def _check_growth(root: Element, name: str) -> None:
         under_way.discard(element)
         sizes[waiting.pop()] = total = 1 + sum(sizes[part] for part in parts)
         if total > MOST_ELEMENTS:
-            raise LogoError(f"{name} becomes too large when its references are followed: over {MOST_ELEMENTS} elements")
+            raise LogoError(
+                f"{name} becomes too large when its references are followed: over {MOST_ELEMENTS} elements"
+            )
 
 
 def _references(element: Element) -> list[str]:
