@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.brand_options import brand_options, brand_settings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -28,6 +30,7 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", "
 @click.option("--audio", type=click.Path(), help="A separate sound file, for a single clip.")
 @click.option("--only", help="Evaluators to run, separated by commas (see `evalkit list`).")
 @click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")
+@brand_options
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for results.json and results.csv.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write the results as JSON.")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write the results as a table.")
@@ -49,6 +52,9 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     audio: str | None,
     only: str | None,
     prompt: str | None,
+    brand: str | None,
+    clip_model: str | None,
+    clip_weights: str | None,
     out: str | None,
     json_path: str | None,
     csv_path: str | None,
@@ -64,7 +70,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     from evalkit.runner import Report, load_evaluators  # noqa: PLC0415 - as above
     from evalkit.types import Asked  # noqa: PLC0415 - as above
 
-    settings: dict[str, dict[str, Any]] = {}
+    settings = brand_settings(brand, clip_model, clip_weights)
     try:
         paths = expand(clips)
         if audio is not None and len(paths) != 1:
@@ -120,7 +126,7 @@ def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
 
     from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
 
-    evidence = Evidence(Path(task.evidence), task.path)
+    evidence = Evidence(Path(task.evidence), task.path, evaluators)
     result = measure_or_explain(
         task.path,
         evaluators,

@@ -141,6 +141,11 @@ class Brand:
         weights: str | None = None,
         device: str | None = None,
     ) -> None:
+        for name, value in {"file": file, "model": model, "weights": weights, "device": device}.items():
+            if value is not None and not isinstance(value, str):
+                raise UsageError(
+                    f"the setting {name} of the evaluator brand is {value!r}, and has to be a text"
+                )
         if file is None and (model != BUNDLED or weights is not None):
             raise UsageError(
                 f"the CLIP model {model} has nothing to do without a brand; give --brand brand.yaml"
