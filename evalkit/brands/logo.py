@@ -96,8 +96,9 @@ def decode_picture(data: bytes, name: str) -> Rgba:
             Image.open(io.BytesIO(data), formats=FORMATS) as picture,
         ):
             _refuse_size(picture.size, name)
-            if getattr(picture, "n_frames", 1) > 1:
-                raise LogoError(f"{name} has {picture.n_frames} pictures in it; a logo is one")
+            n_frames = getattr(picture, "n_frames", 1)
+            if n_frames > 1:
+                raise LogoError(f"{name} has {n_frames} pictures in it; a logo is one")
             if picture.mode.startswith(("I", "F")):
                 raise LogoError(f"{name} has more than 8 bits a channel; save it with 8")
             return _reduced(picture.convert("RGBA"))

@@ -132,7 +132,7 @@ class Brand:
 
     name = "brand"
     version = 1
-    metrics = (FIDELITY, LOGO_COSINE, LOGO_COVERAGE, COLOR_DELTA_E, PROMPT_ALIGNMENT, DRIFT)
+    metrics: tuple[Metric, ...] = (FIDELITY, LOGO_COSINE, LOGO_COVERAGE, COLOR_DELTA_E, PROMPT_ALIGNMENT, DRIFT)
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
     from numpy.typing import NDArray
 
     from evalkit.brands import BrandManual
@@ -114,13 +115,14 @@ def draw_brand(
         f"({PASS_MARK} passes)",
         x=0.01, ha="left", weight="bold", color=INK,
     )  # fmt: skip
-    top, middle, bottom = figure.subfigures(3, 1, height_ratios=(1.5, 0.65, 0.9))
-    for axes, (frame, picture), word in zip(top.subplots(1, 2), shown, ("Worst", "Best"), strict=False):
+    rows = figure.add_gridspec(3, 1, height_ratios=(1.5, 0.65, 0.9))
+    places = _row(figure, rows[0], [1.0] * max(1, len(shown)))
+    for axes, (frame, picture), word in zip(places, shown, ("Worst", "Best"), strict=False):
         _draw_frame(axes, frame, picture, word)
-    logos, swatches = middle.subplots(1, 2, width_ratios=(1, 2.2))
+    logos, swatches = _row(figure, rows[1], (1, 2.2))
     _draw_logos(logos, manual)
     _draw_swatches(swatches, seen)
-    over_time, likeness, cosines = bottom.subplots(1, 3, width_ratios=(1.2, 1, 1))
+    over_time, likeness, cosines = _row(figure, rows[2], (1.2, 1, 1))
     _draw_over_time(over_time, frames)
     alike = ", ".join(f"{value:.2f}" for value in calibration.look_alike_fidelities[:3])
     _draw_distributions(
@@ -139,6 +141,11 @@ def draw_brand(
         None,
     )
     return figure
+
+
+def _row(figure: Figure, place: SubplotSpec, widths: Sequence[float]) -> list[Axes]:
+    parts = place.subgridspec(1, len(widths), width_ratios=list(widths))
+    return [figure.add_subplot(parts[0, column]) for column in range(len(widths))]
 
 
 def _draw_frame(axes: Axes, frame: KeyFrame, picture: Picture, word: str) -> None:
@@ -222,7 +229,7 @@ def _draw_distributions(
 ) -> None:
     everything = [*scenes[0], *scenes[1], *([here] if here is not None else [])]
     low, high = bounds or (min(everything), max(everything))
-    bins = np.linspace(low, high if high > low else low + 1e-3, 25)
+    bins = np.linspace(low, high if high > low else low + 1e-3, 25).tolist()
     for values, colour, word in ((scenes[0], ORANGE, "without"), (scenes[1], BLUE, "with the mark")):
         axes.hist(values, bins=bins, color=colour, alpha=0.6, label=word)
     if here is not None:

@@ -203,7 +203,7 @@ def read_colors(
     """
     import cv2  # noqa: PLC0415 - heavy
 
-    width, height = np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[3] - corners[0])
+    width, height = (float(np.linalg.norm(corners[end] - corners[0])) for end in (1, 3))
     scale = min(1.0, _VIEW_PX / max(width, height))
     size = max(2, round(width * scale)), max(2, round(height * scale))
     target = np.array([(0, 0), (size[0], 0), (0, size[1])], dtype=np.float32) - 0.5
