@@ -1,0 +1,208 @@
+"""Brand fidelity: from evidence for a mark to a number between 0 and 1 that means the same for every brand.
+
+Evidence is gathered where the mark seems to be (`evalkit.tracks.mark`): five numbers, each higher for the right mark.
+They count like links of a chain: `chain_score` is low if one of them is. Brands and CLIP models differ in what the
+score is with and without the mark, so `Calibration` maps it onto 0–1, fitted for each brand and model on scenes with
+the mark and without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from evalkit.types import FloatArray
+
+EVIDENCE = ("shape", "ink", "mirror", "color", "cosine")
+"""Names of the links, in order.
+
+``shape``: correlation of the drawing with the picture, 0–1. ``ink``: how well the worst part of the drawing is there,
+1 is perfect. ``mirror``: how much better the drawing fits than its mirror images, 1 for the drawing itself, -1 for its
+mirror image, 1 if there is no difference. ``color``: 0 for the drawing's own colours, lower for others, -1 for each
+10 units of colour difference. ``cosine``: of the embeddings, standardised per model and brand.
+"""
+PASS = 0.85
+CLEAN, WRONG = 0.95, 0.25
+"""Fidelity that the calibration gives to the worse of its clean and to the better of its wrong scenes."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Where each link of the evidence holds: at `thresholds` with probability ½, over `widths` from no to yes."""
+
+    thresholds: tuple[float, ...]
+    widths: tuple[float, ...]
+
+
+def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
+    """Join evidence: the log odds that all links hold, were they independent.
+
+    Parameters
+    ----------
+    evidence : FloatArray, shape (n, len(EVIDENCE))
+    chain
+        Where a link holds.
+
+    Returns
+    -------
+    FloatArray, shape (n,)
+        Rises with every link, never above the weakest one. Empty for n = 0.
+
+    Examples
+    --------
+    >>> chain = Chain((0.0,) * 5, (1.0,) * 5)
+    >>> float(chain_score(np.full((1, 5), 30.0), chain)[0]) > 20
+    True
+    >>> round(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0]), 6)
+    0.0
+    """
+    log_p = log_expit((evidence - np.array(chain.thresholds)) / np.array(chain.widths)).sum(1)
+    log_p = np.minimum(log_p, -1e-12)
+    return np.asarray(log_p - np.log(-np.expm1(log_p)))
+
+
+def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
+    """Fit where links hold, from evidence (n, 5) of right (1) and wrong (0) marks: the most likely chain."""
+    spread = np.maximum(evidence.std(0), 1e-6)
+    start = np.concatenate([evidence[right > 0.5].mean(0) - spread, np.log(spread / 3)])
+    n = evidence.shape[1]
+
+    def surprise(parameters: FloatArray) -> float:
+        links = (evidence - parameters[:n]) / np.exp(parameters[n:])
+        log_p = np.minimum(log_expit(links).sum(1), -1e-9)
+        of_right, of_wrong = log_p[right > 0.5], np.log(-np.expm1(log_p[right < 0.5]))
+        prior = (
+            1e-3 * (((parameters[:n] - start[:n]) / spread) ** 2 + (parameters[n:] - start[n:]) ** 2).sum()
+        )
+        return float(-of_right.mean() - of_wrong.mean() + prior)
+
+    best = minimize(surprise, start, method="L-BFGS-B").x
+    return Chain(tuple(best[:n].tolist()), tuple(np.exp(best[n:]).tolist()))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What scores mean for one brand and one CLIP model.
+
+    Parameters
+    ----------
+    slope, offset
+        fidelity = expit(slope · score + offset); the slope is positive.
+    cosine_absent, cosine_present
+        Median cosines of scenes without and with the mark: 0 and 1 of the link ``cosine``.
+    with_mark, without_mark
+        Fidelities of the calibration's scenes, sorted: the two distributions.
+    cosines_with, cosines_without
+        Their raw cosines.
+    look_alikes
+        Names of the drawings nearest to the mark among those it was calibrated against, nearest first.
+    look_alike_fidelities
+        What they score.
+    version
+        Of the way to calibrate.
+    """
+
+    slope: float
+    offset: float
+    cosine_absent: float
+    cosine_present: float
+    with_mark: tuple[float, ...]
+    without_mark: tuple[float, ...]
+    cosines_with: tuple[float, ...]
+    cosines_without: tuple[float, ...]
+    look_alikes: tuple[str, ...]
+    look_alike_fidelities: tuple[float, ...]
+    version: int
+
+    def fidelity(self, score: FloatArray) -> FloatArray:
+        """Map scores of `chain_score` onto 0–1, higher is better."""
+        return np.asarray(expit(self.slope * score + self.offset))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """Rebuild from plain data."""
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**plain)
+
+
+def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float, float]:
+    """Fit slope and offset so that clean scenes get `CLEAN` or more and wrong ones `WRONG` or less.
+
+    Parameters
+    ----------
+    with_mark, without_mark : FloatArray, shape (n,), (m,)
+        Scores. The 5th percentile of the first and the 95th of the second are the two anchors.
+
+    Returns
+    -------
+    slope, offset
+        Where the anchors are too near or the wrong way round, `PASS` is put just above the wrong ones as far as that
+        keeps half of the right ones, with a slope as for anchors a unit apart.
+    """
+    low, high = float(np.percentile(with_mark, 5)), float(np.percentile(without_mark, 95))
+    gap = max(low - high, 1.0)
+    middle = (low + high) / 2
+    slope = float(logit(CLEAN) - logit(WRONG)) / gap
+    offset = float(logit(CLEAN) + logit(WRONG)) / 2 - slope * middle
+    return slope, offset
+
+
+def standardise(cosine: FloatArray, absent: float, present: float) -> FloatArray:
+    """Put cosines on a scale where scenes without the mark are at 0 and with it at 1."""
+    return np.asarray((cosine - absent) / max(present - absent, 0.02))
+
+
+def explained_variance(
+    patch: FloatArray, drawing: FloatArray, floor: float
+) -> tuple[float, FloatArray, FloatArray]:
+    """Fit a picture as plain background plus the drawing's regions in any colours.
+
+    Parameters
+    ----------
+    patch : FloatArray, shape (n, 3)
+        Colours of n pixels, 0–255.
+    drawing : FloatArray, shape (n, k)
+        How much of each pixel belongs to each of the drawing's k colours, 0–1.
+    floor
+        Variance that noise alone has: a plain wall explains nothing.
+
+    Returns
+    -------
+    share, colors, rest : float, FloatArray (k + 1, 3), FloatArray (n, 3)
+        Share of the variance explained, 0–1; the colours of the background and of each region; what is not explained.
+    """
+    design = np.column_stack([np.ones(len(drawing)), drawing])
+    fitted, *_ = np.linalg.lstsq(design, patch, rcond=None)
+    rest = patch - design @ fitted
+    total = float(((patch - patch.mean(0)) ** 2).sum(1).mean())
+    unexplained = float((rest**2).sum(1).mean())
+    share = max(total - unexplained, 0.0) / (total + floor)
+    colors = fitted.copy()
+    colors[1:] += fitted[0]
+    return share, colors, rest
+
+
+def area_under_curve(present: Sequence[float] | FloatArray, absent: Sequence[float] | FloatArray) -> float:
+    """Return the chance that a scene with the mark scores above one without (ties count half).
+
+    Examples
+    --------
+    >>> area_under_curve([2.0, 3.0], [1.0, 2.0])
+    0.875
+    """
+    present, absent = np.asarray(present, float), np.asarray(absent, float)
+    above = present[:, None] - absent[None]
+    return float((above > 0).mean() + 0.5 * (above == 0).mean())

@@ -1,0 +1,142 @@
+"""A logo as the finder needs it: trimmed, its colours apart, at a few sharpnesses, and as pictures to embed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalkit.errors import UsageError
+from evalkit.tracks.base import load_library
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from evalkit.types import FloatArray
+
+WORK_PX = 56
+"""Square root of a drawing's area where it is compared with a picture."""
+MARGIN = 0.12
+"""Background seen around the drawing, as a share of `WORK_PX`: a disc is known by its rim."""
+MOST_COLORS = 4
+WIDEST = 8.0
+SOFTNESS = (0.6, 1.2, 2.4)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One version of a mark.
+
+    Parameters
+    ----------
+    regions : FloatArray, shape (height, width, k)
+        How much of a pixel each of its k colours covers, 0–1, with a margin around, about `WORK_PX` in size.
+    colors : FloatArray, shape (k, 3)
+        The colours, RGB 0–255, the largest region first.
+    margin_px
+        Width of the margin.
+    """
+
+    regions: FloatArray
+    colors: FloatArray
+    margin_px: int
+
+    @property
+    def ink(self) -> FloatArray:
+        """How much of each pixel the drawing covers, (height, width)."""
+        return np.asarray(self.regions.sum(2))
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of the drawing without its margin."""
+        height, width = self.regions.shape[:2]
+        return width - 2 * self.margin_px, height - 2 * self.margin_px
+
+    def softened(self, sigma_px: float) -> FloatArray:
+        """Return the regions as seen through a blur."""
+        cv2 = load_library("cv2")
+        soft = cv2.GaussianBlur(self.regions.astype(np.float32), (0, 0), sigma_px)
+        return np.asarray(soft.reshape(self.regions.shape), float)
+
+
+def trace_logo(logo: NDArray[np.uint8]) -> Drawing:
+    """Make a drawing of a logo.
+
+    Parameters
+    ----------
+    logo
+        RGBA, (height, width, 4). Without any transparency, a plain border colour counts as transparent.
+
+    Raises
+    ------
+    UsageError
+        If nothing is drawn: all transparent, or one colour from edge to edge without transparency.
+    """
+    cv2 = load_library("cv2")
+    color, alpha = logo[..., :3].astype(np.float32), logo[..., 3].astype(np.float32) / 255
+    if alpha.min() > 0.99:
+        alpha = _cut_out(color)
+    rows, columns = np.flatnonzero((alpha > 0.1).any(1)), np.flatnonzero((alpha > 0.1).any(0))
+    if len(rows) < 4 or len(columns) < 4:
+        raise UsageError(
+            "the logo shows nothing: it is transparent, of one colour from edge to edge, or too small"
+        )
+    color = color[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    alpha = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    height, width = alpha.shape
+    aspect = float(np.clip(width / height, 1 / WIDEST, WIDEST))
+    size = (max(6, round(WORK_PX * np.sqrt(aspect))), max(6, round(WORK_PX / np.sqrt(aspect))))
+    colors, labels = _part_colors(color, alpha)
+    margin = max(3, round(MARGIN * min(WORK_PX, 2 * min(size))))
+    regions = []
+    for index in range(len(colors)):
+        region = cv2.resize(alpha * (labels == index), size, interpolation=cv2.INTER_AREA)
+        regions.append(np.pad(region, margin))
+    return Drawing(np.stack(regions, 2).astype(float), colors, margin)
+
+
+def _cut_out(color: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the opacity of an opaque picture: how far each pixel is from the colour of the border, if it has one."""
+    border = np.concatenate([color[0], color[-1], color[:, 0], color[:, -1]])
+    behind = np.median(border, 0)
+    if (np.abs(border - behind).max(1) > 24).mean() > 0.1:
+        return np.ones(color.shape[:2], np.float32)
+    return np.asarray(np.clip(np.abs(color - behind).max(2) / 48, 0, 1), np.float32)
+
+
+def _part_colors(
+    color: NDArray[np.float32], alpha: NDArray[np.float32]
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Find a logo's few flat colours, largest first, and the nearest of them for each pixel."""
+    cv2 = load_library("cv2")
+    scale = min(1.0, 128 / max(alpha.shape))
+    small = cv2.resize(color, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cover = cv2.resize(alpha, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    pixels = small[cover > 0.9 * cover.max()]
+    centres = pixels.mean(0, keepdims=True)
+    for n_colors in range(1, MOST_COLORS + 1):
+        centres, nearest = _cluster(pixels, n_colors)
+        off = np.linalg.norm(pixels - centres[nearest], axis=1)
+        if (off > 40).mean() < 0.04:
+            break
+    shares = np.bincount(nearest, minlength=len(centres))
+    order = np.argsort(-shares)
+    centres = centres[order][: max(1, int((shares > 0.02 * shares.sum()).sum()))]
+    distances = np.linalg.norm(color[..., None, :] - centres, axis=3)
+    return centres.astype(float), distances.argmin(2).astype(np.int32)
+
+
+def _cluster(pixels: NDArray[np.float32], n_colors: int) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Cluster colours: farthest first, then Lloyd's steps. Deterministic."""
+    centres = [np.median(pixels, 0)]
+    while len(centres) < n_colors:
+        gaps = np.min([np.linalg.norm(pixels - centre, axis=1) for centre in centres], 0)
+        centres.append(pixels[gaps.argmax()])
+    means = np.array(centres)
+    for _ in range(8):
+        nearest = np.linalg.norm(pixels[:, None] - means, axis=2).argmin(1)
+        means = np.array(
+            [pixels[nearest == k].mean(0) if (nearest == k).any() else means[k] for k in range(n_colors)]
+        )
+    return means, np.linalg.norm(pixels[:, None] - means, axis=2).argmin(1)
