@@ -29,11 +29,13 @@ import numpy as np
 from evalkit.brands import read_brand
 from evalkit.config import hash_of
 from evalkit.errors import UsageError
+from evalkit.metrics.brand import Calibration
 from evalkit.metrics.person import outline_person, share_inside
 from evalkit.stats.intervals import ratio_interval
+from evalkit.tracks import mark
 from evalkit.tracks.brand import N_BEST, BrandTracker, track_name
 from evalkit.tracks.cache import cache_folder, content_hash
-from evalkit.tracks.clip import BUNDLED, load_clip
+from evalkit.tracks.clip import BUNDLED, BUNDLED_FOLDER, load_clip
 from evalkit.tracks.pose import JOINTS
 from evalkit.types import Interval, Measurement, Metric, Reason
 
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from evalkit.brands import BrandManual
-    from evalkit.metrics.brand import Calibration
     from evalkit.tracks.base import FrameTracker
     from evalkit.tracks.clip import ClipModel
     from evalkit.types import BoolArray, ClipFacts, FloatArray, Track
@@ -132,7 +133,14 @@ class Brand:
 
     name = "brand"
     version = 1
-    metrics: tuple[Metric, ...] = (FIDELITY, LOGO_COSINE, LOGO_COVERAGE, COLOR_DELTA_E, PROMPT_ALIGNMENT, DRIFT)
+    metrics: tuple[Metric, ...] = (
+        FIDELITY,
+        LOGO_COSINE,
+        LOGO_COVERAGE,
+        COLOR_DELTA_E,
+        PROMPT_ALIGNMENT,
+        DRIFT,
+    )
 
     def __init__(
         self,
@@ -157,12 +165,15 @@ class Brand:
 
     @property
     def identity(self) -> str:
-        """What decides the values beside the version: the brand's content, and the model."""
+        """What decides the values beside the version: the brand's content, the finder, and the model's weights."""
         if self.manual is None:
             return ""
         given = self._weights_name
+        if given is None and self._model_name == BUNDLED:
+            given = str(BUNDLED_FOLDER / f"{BUNDLED}.safetensors")
         named = content_hash(given)[:12] if given is not None and Path(given).is_file() else given
-        return " ".join(filter(None, (self.manual.content[:12], self._model_name, named)))
+        said = (self.manual.content[:12], f"finder {mark.VERSION}", self._model_name, named)
+        return " ".join(filter(None, said))
 
     @property
     def weights(self) -> Mapping[str, str]:
@@ -192,15 +203,12 @@ class Brand:
     @cached_property
     def calibration(self) -> Calibration:
         """What likeness means for this brand and model: read from the cache, or made."""
-        from evalkit.metrics.brand import Calibration  # noqa: PLC0415 - with a brand only
-        from evalkit.tracks.mark import VERSION, calibrate  # noqa: PLC0415 - as above
-
         drawings = [[list(logo.shape), logo.tobytes().hex()] for logo in self._brand.logos]
-        key = hash_of([drawings, self.model.weights_hash, VERSION])
+        key = hash_of([drawings, self.model.weights_hash, mark.VERSION])
         path = cache_folder() / "brands" / f"{key}.json"
         with suppress(OSError, ValueError, KeyError, TypeError):
             return Calibration.from_dict(json.loads(path.read_text("utf-8")))
-        made = calibrate(self._brand.logos, self.model)
+        made = mark.calibrate(self._brand.logos, self.model)
         _keep(path, json.dumps(made.to_dict()))
         return made
 
@@ -211,10 +219,8 @@ class Brand:
         return self.manual
 
     def _make_tracker(self) -> FrameTracker:
-        from evalkit.tracks.mark import MarkFinder  # noqa: PLC0415 - with a brand only
-
         return BrandTracker(
-            self._brand, self.model, MarkFinder(self._brand.logos, self.model, self.calibration)
+            self._brand, self.model, mark.MarkFinder(self._brand.logos, self.model, self.calibration)
         )
 
     def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
