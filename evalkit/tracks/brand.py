@@ -39,6 +39,7 @@ _CARRIES = 10.0  # ΔE00 up to which a drawing's own colour is one of the brand'
 _LEAST_PIXELS = 12
 _SCENE_PX = 96
 _VIEW_PX = 160
+_NEIGHBOURS = 5
 
 
 def track_name(manual: BrandManual, model: ClipModel) -> str:
@@ -180,8 +181,8 @@ def read_colors(
     """Read the colours of a mark that was found.
 
     The pixels that have a brand colour in the drawing (ΔE00 up to 10) are compared with that colour, each with its
-    own; the rest of the region is background, or has no colour to keep. Only inner pixels count: edges are mixtures,
-    and video has colour at half the resolution.
+    own; the rest of the region is background, or has no colour to keep. Only inner pixels count, each averaged with
+    those around it: edges are mixtures, and video has coding noise, and colour at half the resolution.
 
     Parameters
     ----------
@@ -215,7 +216,7 @@ def read_colors(
     inner = _inner(labels, 1.5 + 0.02 * max(size))
     if inner.sum() < _LEAST_PIXELS:
         return None
-    rgb, own = seen[inner].astype(np.float64), labels[inner]
+    rgb, own = _smoothed(seen, labels, inner)[inner], labels[inner]
     raw = delta_e(lab_of(rgb), colors[own])
     balanced = delta_e(lab_of(take_out_light(rgb, light)), colors[own])
     medians = np.full((len(colors), 3), np.nan)
@@ -253,6 +254,19 @@ def _inner(labels: NDArray[np.intp], inner_px: float) -> NDArray[np.bool_]:
         depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)[1:-1, 1:-1]
         inner |= (depth > 0) & (depth >= min(inner_px, float(np.quantile(depth[depth > 0], 0.67))))
     return inner
+
+
+def _smoothed(seen: Picture, labels: NDArray[np.intp], inner: NDArray[np.bool_]) -> FloatArray:
+    """Average each inner pixel with its inner neighbours of the same colour: coding noise is no colour."""
+    import cv2  # noqa: PLC0415 - heavy
+
+    smooth = seen.astype(np.float64)
+    for color in np.unique(labels[inner]):
+        mask = (inner & (labels == color)).astype(np.float64)
+        total = cv2.blur(seen * mask[..., None], (_NEIGHBOURS, _NEIGHBOURS))
+        share = cv2.blur(mask, (_NEIGHBOURS, _NEIGHBOURS))
+        smooth[mask > 0] = total[mask > 0] / share[mask > 0, None]
+    return smooth
 
 
 def _shrunk(frame: Picture) -> FloatArray:
