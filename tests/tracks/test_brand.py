@@ -104,7 +104,7 @@ def test_a_known_shift_has_its_distance(
 
 
 def under_warm_light(frame: np.ndarray) -> np.ndarray:
-    light = np.array([1.12, 1.0, 0.72])
+    light = np.array([1.1, 1.0, 0.62])
     return np.round(rgb_of(linear_of(frame) * light / (light @ (0.2126, 0.7152, 0.0722)))).astype(np.uint8)
 
 
