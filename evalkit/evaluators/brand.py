@@ -325,7 +325,7 @@ def _colors(frames: list[KeyFrame], *, has_colors: bool) -> Measurement:
     raw = np.where(found, [frame.delta_e for frame in frames], np.nan)
     balanced = np.where(found, [frame.delta_e_balanced for frame in frames], np.nan)
     if not np.isfinite(raw).any():
-        return Measurement.absent(COLOR_DELTA_E, Reason.MARK_TOO_SMALL, coverage=0.0)
+        return Measurement.absent(COLOR_DELTA_E, Reason.NO_COLOR_READ, coverage=0.0)
     both = (("delta_e_raw", raw), ("delta_e_balanced", balanced))
     as_seen, in_white_light = (_mean(COLOR_DELTA_E, frames, values, both) for values in (raw, balanced))
     return min(as_seen, in_white_light, key=lambda measured: measured.value or 0.0)
