@@ -74,7 +74,7 @@ MOST_ON_PERSON = 0.5
 LONGEST_BRIDGE_S = 1.0
 SHORTEST_DRIFT_S = 8.0
 LEAST_KEY_FRAMES = 5
-_HEAD_COLUMNS = ("centre_x_px", "centre_y_px", "scale_px", "roll_deg")
+_HEAD_COLUMNS = ("centre_x_px", "centre_y_px", "scale_px", "yaw_deg", "roll_deg")
 _VISIBLE = 0.5
 
 

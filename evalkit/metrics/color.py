@@ -52,8 +52,8 @@ def delta_e(lab: ArrayLike, other: ArrayLike) -> FloatArray:
     crosses = np.abs(turn) > 180 + _ROUNDING_DEG
     turn = np.where(is_grey, 0.0, np.where(crosses, turn - 360 * np.sign(turn), turn))
     total = hue + other_hue
-    mean_hue = np.where(crosses, total / 2 + np.where(total < 360, 180, -180), total / 2)
-    mean_hue = np.where(is_grey, total, mean_hue)
+    halfway = np.where(crosses, total / 2 + np.where(total < 360, 180.0, -180.0), total / 2)
+    mean_hue: FloatArray = np.where(is_grey, total, halfway)
     lightness, chroma_mean = (first[0] + second[0]) / 2, (chroma + other_chroma) / 2
     shape = (
         1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # In distances between the outer corners of the eyes, from the middle between the eyes: with hair and ears.
 _HEAD_DOWN = 0.25
 _HEAD_HALF_WIDTH = 1.15
+_HEAD_BEHIND = 0.5
 _HEAD_HALF_HEIGHT = 1.7
 _CHIN_DOWN = 1.3
 _BODY_HALF_WIDTH = 2.6
@@ -63,7 +64,7 @@ def outline_person(
     Parameters
     ----------
     head : mapping of str to float, optional
-        ``centre_x_px``, ``centre_y_px``, ``scale_px`` and ``roll_deg``, as in the face track.
+        ``centre_x_px``, ``centre_y_px``, ``scale_px``, ``yaw_deg`` and ``roll_deg``, as in the face track.
     joints : mapping of str to (x, y)
         Those that are seen, named as in the pose track.
     height_px : float
@@ -75,8 +76,17 @@ def outline_person(
     outline = Outline()
     if head is not None:
         x, y, scale = head["centre_x_px"], head["centre_y_px"], head["scale_px"]
+        middle_x = x - _HEAD_BEHIND * scale * np.sin(
+            np.deg2rad(head["yaw_deg"])
+        )  # where the head turns about
         outline.heads.append(
-            (x, y + _HEAD_DOWN * scale, _HEAD_HALF_WIDTH * scale, _HEAD_HALF_HEIGHT * scale, head["roll_deg"])
+            (
+                float(middle_x),
+                y + _HEAD_DOWN * scale,
+                _HEAD_HALF_WIDTH * scale,
+                _HEAD_HALF_HEIGHT * scale,
+                head["roll_deg"],
+            )
         )
     if not body:
         return outline

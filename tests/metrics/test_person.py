@@ -7,7 +7,7 @@ import pytest
 
 from evalkit.metrics.person import Outline, outline_person, share_inside
 
-HEAD = {"centre_x_px": 200.0, "centre_y_px": 100.0, "scale_px": 40.0, "roll_deg": 0.0}
+HEAD = {"centre_x_px": 200.0, "centre_y_px": 100.0, "scale_px": 40.0, "yaw_deg": 0.0, "roll_deg": 0.0}
 SHOULDERS = {"left_shoulder": (260.0, 220.0), "right_shoulder": (140.0, 220.0)}
 
 
@@ -35,6 +35,13 @@ def test_the_face_lies_in_the_head_and_the_wall_does_not() -> None:
     assert share_inside(box(200, 120), outline) == 1
     assert share_inside(box(40, 40), outline) == 0
     assert share_inside(box(200, 350), outline) == 0
+
+
+def test_a_turned_head_lies_behind_the_face() -> None:
+    behind, before = box(150, 120), box(242, 120)
+    to_the_right = outline_person({**HEAD, "yaw_deg": 45.0}, {}, 400, body=False)
+    assert share_inside(behind, to_the_right) == 1
+    assert share_inside(before, to_the_right) < 0.1
 
 
 def test_a_body_without_hips_goes_down_to_the_edge() -> None:
