@@ -205,7 +205,7 @@ def read_frames_at(facts: ClipFacts, times_s: Sequence[float]) -> dict[float, ND
         if isinstance(chunk, FrameChunk):
             frames = zip(chunk.times_s.tolist(), chunk.frames, strict=True)
             found |= {time_s: frame for time_s, frame in frames if time_s in wanted}
-            if len(found) == len(wanted) or chunk.times_s[-1] > max(wanted):
+            if chunk.times_s[-1] >= max(wanted, default=0.0):
                 break
     return found
 

@@ -228,6 +228,10 @@ def _draw_distributions(
     bounds: tuple[float, float] | None,
 ) -> None:
     everything = [*scenes[0], *scenes[1], *([here] if here is not None else [])]
+    if not everything:
+        dress(axes, title=f"{title}: none")
+        axes.set_axis_off()
+        return
     low, high = bounds or (min(everything), max(everything))
     bins = np.linspace(low, high if high > low else low + 1e-3, 25).tolist()
     for values, colour, word in ((scenes[0], ORANGE, "without"), (scenes[1], BLUE, "with the mark")):
