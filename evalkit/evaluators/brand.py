@@ -161,7 +161,9 @@ class Brand:
         self.manual: BrandManual | None = None if file is None else read_brand(file)
         self._model_name, self._weights_name, self._device = model, weights, device
         if model != BUNDLED or weights is not None or device is not None:
-            _ = self.model  # what cannot be loaded is told before the work
+            _ = (
+                self.calibration
+            )  # what cannot be loaded is told, and what takes long is done, before the work
 
     @property
     def identity(self) -> str:
@@ -219,9 +221,10 @@ class Brand:
         return self.manual
 
     def _make_tracker(self) -> FrameTracker:
-        return BrandTracker(
-            self._brand, self.model, mark.MarkFinder(self._brand.logos, self.model, self.calibration)
-        )
+        return BrandTracker(self._brand, self.model, self._make_finder)
+
+    def _make_finder(self) -> mark.MarkFinder:
+        return mark.MarkFinder(self._brand.logos, self.model, self.calibration)
 
     def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
         """Measure one clip; see `evalkit.evaluators.base.Evaluator`."""

@@ -17,6 +17,8 @@ from evalkit.tracks.base import Rows
 from evalkit.tracks.key_frames import KeyFrames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from evalkit.brands import BrandManual
@@ -81,13 +83,13 @@ class BrandTracker:
     ----------
     manual : BrandManual
     model : ClipModel
-    finder : MarkFinder
-        Of the brand's logos.
+    make_finder : callable
+        Gives the finder of the brand's logos; called with the first frame.
     """
 
     version = VERSION
 
-    def __init__(self, manual: BrandManual, model: ClipModel, finder: MarkFinder) -> None:
+    def __init__(self, manual: BrandManual, model: ClipModel, make_finder: Callable[[], MarkFinder]) -> None:
         self.name = track_name(manual, model)
         self._logos = manual.logos
         self._colors = lab_of(
@@ -95,7 +97,8 @@ class BrandTracker:
         )
         self._tolerances = np.array([color.tolerance for color in manual.colors])
         self._model = model
-        self._finder = finder
+        self._make_finder = make_finder
+        self._finder: MarkFinder | None = None
         self._key_frames = KeyFrames()
         n_dimensions = model.embed([]).shape[1] if model.general else 0
         self._rows = Rows(self.name, columns_of(len(self._colors), n_dimensions))
@@ -125,6 +128,7 @@ class BrandTracker:
         )
 
     def _look(self, time_s: float, frame: Picture) -> NDArray[np.float32] | None:
+        self._finder = self._finder or self._make_finder()
         candidates = self._finder.find(frame, n_best=N_BEST)
         scene = _shrunk(frame)
         light = estimate_light(scene)

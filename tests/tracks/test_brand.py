@@ -111,7 +111,7 @@ def under_warm_light(frame: np.ndarray) -> np.ndarray:
 def tracked(
     brand_file: Path, frames: list[np.ndarray], finder: Any, *, chunk: int = 7, model: Any = None
 ) -> Track:
-    tracker = BrandTracker(read_brand(brand_file), model or Model(), finder)
+    tracker = BrandTracker(read_brand(brand_file), model or Model(), lambda: finder)
     times_s = np.arange(len(frames)) / 25
     for first in range(0, len(frames), chunk):
         tracker.update(FrameChunk(first, times_s[first : first + chunk], frames[first : first + chunk]))
@@ -247,7 +247,7 @@ def test_memory_does_not_grow_with_the_clip(brand_file: Path) -> None:
         for n in range(400):
             yield FrameChunk(n, np.array([n / 25]), [frame])
 
-    tracker = BrandTracker(read_brand(brand_file), Model(), Finder())  # type: ignore[arg-type]
+    tracker = BrandTracker(read_brand(brand_file), Model(), Finder)  # type: ignore[arg-type]
     for chunk in frames():
         tracker.update(chunk)
     assert len(tracker._times_s) <= 2
