@@ -18,6 +18,8 @@ from scipy.special import expit, log_expit, logit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from evalkit.types import FloatArray
 
 EVIDENCE = ("shape", "ink", "mirror", "color", "cosine")
@@ -29,8 +31,10 @@ mirror image, 1 if there is no difference. ``color``: 0 for the drawing's own co
 10 units of colour difference. ``cosine``: of the embeddings, standardised per model and brand.
 """
 PASS = 0.85
-CLEAN, WRONG = 0.95, 0.25
-"""Fidelity that the calibration gives to the worse of its clean and to the better of its wrong scenes."""
+CLEAN, WRONG = 0.93, 0.3
+"""Fidelity that the calibration gives to the worse of its right and to the better of its wrong scenes."""
+NEAREST, FARTHEST = 1.5, 5.0
+"""Bounds of the difference in score, log odds, over which fidelity goes from `WRONG` to `CLEAN`."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,12 @@ class Chain:
 
     thresholds: tuple[float, ...]
     widths: tuple[float, ...]
+
+
+CHAIN = Chain((0.46, 0.51, 0.11, -2.8, 0.32), (0.03, 0.12, 0.05, 0.2, 0.13))
+"""Fitted by ``training/brand/fit.py`` on marks of the training set."""
+NEVER = -50.0
+"""Score where there is no evidence at all."""
 
 
 def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
@@ -139,25 +149,26 @@ class Calibration:
 
 
 def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float, float]:
-    """Fit slope and offset so that clean scenes get `CLEAN` or more and wrong ones `WRONG` or less.
+    """Fit slope and offset so that scenes with the mark get `CLEAN` or more and wrong ones `WRONG` or less.
 
     Parameters
     ----------
     with_mark, without_mark : FloatArray, shape (n,), (m,)
-        Scores. The 5th percentile of the first and the 95th of the second are the two anchors.
+        Scores. The 15th percentile of the first and the 95th of the second are the two anchors. Anchors further apart
+        than `FARTHEST` are brought together from below: a brand whose other marks were all easy must not be lenient.
+        Anchors nearer than `NEAREST`, or the wrong way round, are taken apart evenly.
 
     Returns
     -------
     slope, offset
-        Where the anchors are too near or the wrong way round, `PASS` is put just above the wrong ones as far as that
-        keeps half of the right ones, with a slope as for anchors a unit apart.
+        Of fidelity = expit(slope · score + offset).
     """
-    low, high = float(np.percentile(with_mark, 5)), float(np.percentile(without_mark, 95))
-    gap = max(low - high, 1.0)
-    middle = (low + high) / 2
-    slope = float(logit(CLEAN) - logit(WRONG)) / gap
-    offset = float(logit(CLEAN) + logit(WRONG)) / 2 - slope * middle
-    return slope, offset
+    high, low = float(np.percentile(with_mark, 15)), float(np.percentile(without_mark, 95))
+    low = max(low, high - FARTHEST)
+    if high - low < NEAREST:
+        high, low = (high + low + NEAREST) / 2, (high + low - NEAREST) / 2
+    slope = float(logit(CLEAN) - logit(WRONG)) / (high - low)
+    return slope, float(logit(CLEAN)) - slope * high
 
 
 def standardise(cosine: FloatArray, absent: float, present: float) -> FloatArray:
@@ -165,34 +176,53 @@ def standardise(cosine: FloatArray, absent: float, present: float) -> FloatArray
     return np.asarray((cosine - absent) / max(present - absent, 0.02))
 
 
-def explained_variance(
-    patch: FloatArray, drawing: FloatArray, floor: float
-) -> tuple[float, FloatArray, FloatArray]:
-    """Fit a picture as plain background plus the drawing's regions in any colours.
+class RegionFit:
+    """Explains a picture as plain background plus a drawing's regions, each in any colour: least squares.
 
     Parameters
     ----------
-    patch : FloatArray, shape (n, 3)
-        Colours of n pixels, 0–255.
-    drawing : FloatArray, shape (n, k)
-        How much of each pixel belongs to each of the drawing's k colours, 0–1.
+    regions : FloatArray, shape (n, k)
+        How much of each of n pixels belongs to each of the drawing's k regions, 0–1.
     floor
-        Variance that noise alone has: a plain wall explains nothing.
-
-    Returns
-    -------
-    share, colors, rest : float, FloatArray (k + 1, 3), FloatArray (n, 3)
-        Share of the variance explained, 0–1; the colours of the background and of each region; what is not explained.
+        Variance, summed over channels, that noise alone has: a plain wall explains nothing.
     """
-    design = np.column_stack([np.ones(len(drawing)), drawing])
-    fitted, *_ = np.linalg.lstsq(design, patch, rcond=None)
-    rest = patch - design @ fitted
-    total = float(((patch - patch.mean(0)) ** 2).sum(1).mean())
-    unexplained = float((rest**2).sum(1).mean())
-    share = max(total - unexplained, 0.0) / (total + floor)
-    colors = fitted.copy()
-    colors[1:] += fitted[0]
-    return share, colors, rest
+
+    def __init__(self, regions: FloatArray, floor: float) -> None:
+        self.design = np.column_stack([np.ones(len(regions)), regions]).astype(np.float32)
+        self._inverse = np.linalg.pinv(self.design.astype(float)).astype(np.float32)
+        self._floor = floor
+
+    def __call__(self, patch: NDArray[np.float32]) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+        """Fit a picture.
+
+        Parameters
+        ----------
+        patch : shape (n, 3)
+            Colours of the pixels, 0–255.
+
+        Returns
+        -------
+        share, colors, rest
+            Share of the variance explained, 0–1, higher is better; colours of the background and of each region,
+            (k + 1, 3); what is not explained, (n, 3).
+
+        Examples
+        --------
+        Half black, half white: explained but for the noise floor.
+
+        >>> fit = RegionFit(np.array([[0.0], [0.0], [1.0], [1.0]]), floor=0.0)
+        >>> share, colors, rest = fit(np.float32([[0] * 3, [0] * 3, [255] * 3, [255] * 3]))
+        >>> round(share, 3), colors.round().tolist()
+        (1.0, [[0.0, 0.0, 0.0], [255.0, 255.0, 255.0]])
+        """
+        fitted = self._inverse @ patch
+        rest = patch - self.design @ fitted
+        centred = patch - patch.mean(0)
+        n = len(patch)
+        total, unexplained = float(np.vdot(centred, centred)) / n, float(np.vdot(rest, rest)) / n
+        share = max(total - unexplained, 0.0) / (total + self._floor)
+        fitted[1:] += fitted[0]
+        return share, fitted, rest
 
 
 def area_under_curve(present: Sequence[float] | FloatArray, absent: Sequence[float] | FloatArray) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalkit.errors import UsageError
+from evalkit.metrics.brand import RegionFit
 from evalkit.tracks.base import load_library
 
 if TYPE_CHECKING:
@@ -22,9 +24,13 @@ MARGIN = 0.12
 MOST_COLORS = 4
 WIDEST = 8.0
 SOFTNESS = (0.6, 1.2, 2.4)
+SAME = 0.97
+"""Correlation from which on a mirror image is the drawing itself."""
+NOISE_VARIANCE = 3 * 4.0**2
+"""Summed over the channels, of a plain wall in a compressed frame."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawing:
     """One version of a mark.
 
@@ -53,11 +59,37 @@ class Drawing:
         height, width = self.regions.shape[:2]
         return width - 2 * self.margin_px, height - 2 * self.margin_px
 
-    def softened(self, sigma_px: float) -> FloatArray:
-        """Return the regions as seen through a blur."""
-        cv2 = load_library("cv2")
-        soft = cv2.GaussianBlur(self.regions.astype(np.float32), (0, 0), sigma_px)
-        return np.asarray(soft.reshape(self.regions.shape), float)
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """The drawing at each of `SOFTNESS`: what few pixels do to it."""
+        return tuple(_see(self.regions, sigma) for sigma in SOFTNESS)
+
+    @cached_property
+    def mirrors(self) -> tuple[tuple[tuple[View, ...], float], ...]:
+        """Its mirror images that differ from it, and the share of variance that each has in common with it."""
+        own, mirrors = self.views[0].fit.design[:, 1:], []
+        for axis in (1, 0):
+            turned = np.ascontiguousarray(np.flip(self.regions, axis))
+            views = tuple(_see(turned, sigma) for sigma in SOFTNESS)
+            codes = np.arange(1, own.shape[1] + 1)
+            common = float(np.corrcoef(own @ codes, views[0].fit.design[:, 1:] @ codes)[0, 1])
+            if common < SAME:
+                mirrors.append((views, max(common, 0.0) ** 2))
+        return tuple(mirrors)
+
+
+@dataclass(frozen=True)
+class View:
+    """A drawing seen through a blur: its regions, (height, width, k), and the fit of them to a picture."""
+
+    regions: NDArray[np.float32]
+    fit: RegionFit
+
+
+def _see(regions: FloatArray, sigma_px: float) -> View:
+    cv2 = load_library("cv2")
+    soft = cv2.GaussianBlur(regions.astype(np.float32), (0, 0), sigma_px).reshape(regions.shape)
+    return View(soft, RegionFit(soft.reshape(-1, soft.shape[2]), NOISE_VARIANCE))
 
 
 def trace_logo(logo: NDArray[np.uint8]) -> Drawing:
