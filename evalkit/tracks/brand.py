@@ -39,8 +39,8 @@ WORTH_A_LOOK = 0.2
 PERCENTILE = 95.0
 _CARRIES = 10.0  # ΔE00 up to which a drawing's own colour is one of the brand's
 _LEAST_PIXELS = 12
-_SCENE_PX = 96
-_VIEW_PX = 160
+_SCENE_PX = 64
+_VIEW_PX = 128
 _NEIGHBOURS = 5
 
 

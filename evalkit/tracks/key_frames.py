@@ -15,6 +15,7 @@ SHORTEST_GAP_S = 0.25
 LEAST_CHANGE = 12.0
 """Mean absolute difference to the last key frame, in levels of 255: a cut, a pan, a light; not somebody talking."""
 _BLOCKS = 24
+_ENOUGH_PX = 90
 _SLACK_S = 1e-6
 
 
@@ -31,7 +32,9 @@ class KeyFrames:
             return False
         import cv2  # noqa: PLC0415 - heavy
 
-        seen = cv2.resize(frame, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA).astype(np.float32)
+        step = max(1, min(frame.shape[:2]) // _ENOUGH_PX)
+        thinned = np.ascontiguousarray(frame[::step, ::step])
+        seen = cv2.resize(thinned, (_BLOCKS, _BLOCKS), interpolation=cv2.INTER_AREA).astype(np.float32)
         if self._last_s is not None and self._seen is not None:
             due = time_s - self._last_s >= LONGEST_GAP_S - _SLACK_S
             if not due and float(np.abs(seen - self._seen).mean()) < LEAST_CHANGE:
