@@ -39,6 +39,7 @@ WORTH_A_LOOK = 0.2
 PERCENTILE = 95.0
 _CARRIES = 10.0  # ΔE00 up to which a drawing's own colour is one of the brand's
 _LEAST_PIXELS = 12
+_LEAST_DEPTH_PX = 2.0  # of the frame: nearer to an edge, colour at half the resolution is a mixture
 _SCENE_PX = 64
 _VIEW_PX = 128
 _NEIGHBOURS = 5
@@ -204,7 +205,7 @@ def read_colors(
     Returns
     -------
     ColorReading or None
-        None where fewer than 12 inner pixels of the drawing have a colour of the brand.
+        None where fewer than 12 pixels of a brand colour lie 2 pixels inside of it.
     """
     import cv2  # noqa: PLC0415 - heavy
 
@@ -217,7 +218,7 @@ def read_colors(
         frame = cv2.GaussianBlur(frame, (0, 0), 0.4 / scale)
     seen = cv2.warpAffine(frame, lay, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     labels = _labels(logo, size, colors)
-    inner = _inner(labels, 1.5 + 0.02 * max(size))
+    inner = _inner(labels, (_LEAST_DEPTH_PX * scale, 1.5 + 0.02 * max(size)))
     if inner.sum() < _LEAST_PIXELS:
         return None
     rgb, own = _smoothed(seen, labels, inner)[inner], labels[inner]
@@ -248,15 +249,16 @@ def _labels(logo: Picture, size: tuple[int, int], colors: FloatArray) -> NDArray
     return labels
 
 
-def _inner(labels: NDArray[np.intp], inner_px: float) -> NDArray[np.bool_]:
-    """Say which pixels lie inside their colour: as deep as told, or the deepest third where strokes are thin."""
+def _inner(labels: NDArray[np.intp], depths_px: tuple[float, float]) -> NDArray[np.bool_]:
+    """Say which pixels lie inside their colour: as deep as is good, or the deepest third if that is deep enough."""
     import cv2  # noqa: PLC0415 - heavy
 
     inner = np.zeros(labels.shape, dtype=bool)
     for color in np.unique(labels[labels >= 0]):
         mask = np.pad((labels == color).astype(np.uint8), 1)
         depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)[1:-1, 1:-1]
-        inner |= (depth > 0) & (depth >= min(inner_px, float(np.quantile(depth[depth > 0], 0.67))))
+        enough, good = depths_px
+        inner |= depth >= max(enough, min(good, float(np.quantile(depth[depth > 0], 0.67))))
     return inner
 
 
