@@ -43,6 +43,8 @@ class Seen(NamedTuple):
         sRGB of the brand, as seen, and with the light taken out: medians over the key frames with the mark.
     delta_e, delta_e_balanced : float
         Of these medians. The metric is a high percentile over pixels, so it is higher.
+    tolerance : float
+        What the brand lets pass.
     """
 
     wanted: FloatArray
@@ -50,6 +52,7 @@ class Seen(NamedTuple):
     balanced: FloatArray
     delta_e: float
     delta_e_balanced: float
+    tolerance: float
 
 
 def write_brand_evidence(folder: Path, facts: ClipFacts, tracks: Mapping[str, Track], brand: Brand) -> None:
@@ -201,9 +204,10 @@ def _draw_swatches(axes: Axes, seen: Mapping[str, Seen]) -> None:
         top = -row - 0.9
         for place, rgb in enumerate((color.wanted, color.raw, color.balanced)):
             axes.add_patch(Rectangle((1.5 * place, top), 1.5, 0.8, color=tuple(rgb / 255.0), linewidth=0))
+        passes = min(color.delta_e, color.delta_e_balanced) <= color.tolerance
         axes.text(
-            4.7, top + 0.4, f"{name}  {_hex(color.wanted)} → {_hex(color.raw)}, ΔE00 {three_digits(color.delta_e)}; "
-            f"balanced {_hex(color.balanced)}, {three_digits(color.delta_e_balanced)}",
+            4.7, top + 0.4, f"{'✓' if passes else '✗'} {name} {_hex(color.wanted)}: ΔE00 {three_digits(color.delta_e)} as "
+            f"seen, {three_digits(color.delta_e_balanced)} balanced (at most {three_digits(color.tolerance)})",
             fontsize=9, va="center", color=INK,
         )  # fmt: skip
 
@@ -265,6 +269,7 @@ def _seen_colors(track: Track, frames: Sequence[KeyFrame], manual: BrandManual) 
             in_white,
             float(delta_e(lab_of(as_seen), lab_of(wanted))),
             float(delta_e(lab_of(in_white), lab_of(wanted))),
+            color.tolerance,
         )
     return seen
 
