@@ -55,7 +55,7 @@ class Logo:
 def load_logo(path: Path) -> Logo:
     """Read a drawing: SVG, or one of `FORMATS`.
 
-    An opaque ground is part of the mark; give a transparent one where the mark stands on any wall.
+    A transparent ground is best: of an opaque one, only the plain margin is known not to be the mark.
 
     Raises
     ------

@@ -45,6 +45,8 @@ class Seen(NamedTuple):
         Of these medians. The metric is a high percentile over pixels, so it is higher.
     tolerance : float
         What the brand lets pass.
+    scene_share : float
+        Share of the whole picture that passes for the colour, 0 to 1.
     """
 
     wanted: FloatArray
@@ -53,6 +55,7 @@ class Seen(NamedTuple):
     delta_e: float
     delta_e_balanced: float
     tolerance: float
+    scene_share: float
 
 
 def write_brand_evidence(folder: Path, facts: ClipFacts, tracks: Mapping[str, Track], brand: Brand) -> None:
@@ -203,11 +206,11 @@ def _draw_swatches(axes: Axes, seen: Mapping[str, Seen]) -> None:
     for row, (name, color) in enumerate(list(seen.items())[:_N_SWATCHES]):
         top = -row - 0.9
         for place, rgb in enumerate((color.wanted, color.raw, color.balanced)):
-            axes.add_patch(Rectangle((1.5 * place, top), 1.5, 0.8, color=tuple(rgb / 255.0), linewidth=0))
+            axes.add_patch(Rectangle((1.0 * place, top), 1.0, 0.8, color=tuple(rgb / 255.0), linewidth=0))
         passes = min(color.delta_e, color.delta_e_balanced) <= color.tolerance
         axes.text(
-            4.7, top + 0.4, f"{'✓' if passes else '✗'} {name} {_hex(color.wanted)}: ΔE00 {three_digits(color.delta_e)} as "
-            f"seen, {three_digits(color.delta_e_balanced)} balanced (at most {three_digits(color.tolerance)})",
+            3.2, top + 0.4, f"{'✓' if passes else '✗'} {name} {_hex(color.wanted)}: ΔE00 {three_digits(color.delta_e)} as "
+            f"seen, {three_digits(color.delta_e_balanced)} balanced (at most {three_digits(color.tolerance)}); {100 * color.scene_share:.1f} % of the scene",
             fontsize=9, va="center", color=INK,
         )  # fmt: skip
 
@@ -270,6 +273,7 @@ def _seen_colors(track: Track, frames: Sequence[KeyFrame], manual: BrandManual) 
             float(delta_e(lab_of(as_seen), lab_of(wanted))),
             float(delta_e(lab_of(in_white), lab_of(wanted))),
             color.tolerance,
+            float(np.mean(track[f"scene_{index}"])),
         )
     return seen
 
