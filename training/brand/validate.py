@@ -22,7 +22,7 @@ from evalkit.metrics.brand import CHAIN, EVIDENCE, PASS, area_under_curve
 from evalkit.tracks.clip import BUNDLED, load_clip
 from evalkit.tracks.drawing import trace_logo
 from evalkit.tracks.mark import MarkFinder, calibrate, overlap
-from evalkit.tracks.mark_evidence import embed_drawing
+from evalkit.tracks.mark_evidence import embed_drawings
 from evalkit.tracks.mark_scenes import film, has_hue, turn_hue
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def widen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def nearest(marks: list[Mark], model: ClipModel) -> dict[str, list[Mark]]:
     """Return, for each mark, the others ordered by how near their drawings are in the embedding."""
     drawings = [trace_logo(as_logo(mark)) for mark in marks]
-    vectors = np.stack([embed_drawing(drawing, [drawing.colors], model) for drawing in drawings])
+    vectors = embed_drawings([(drawing, [drawing.colors]) for drawing in drawings], model)
     order = np.argsort(-(vectors @ vectors.T), axis=1)
     return {mark.slug: [marks[at] for at in order[row] if at != row] for row, mark in enumerate(marks)}
 
