@@ -52,16 +52,31 @@ def test_a_fitted_chain_finds_the_link_that_tells_right_from_wrong() -> None:
     assert 0.5 < chain.thresholds[2] < 3.5
 
 
+def fidelity_at(score: float, mapping: tuple[float, float]) -> float:
+    return float(1 / (1 + np.exp(-(mapping[0] * score + mapping[1]))))
+
+
 def test_the_anchors_of_the_mapping_get_their_fidelities() -> None:
-    # 15th percentile of 0..4 in steps of 0.04 is 0.6, 95th of -4..0 is -0.2: 0.8 apart, widened to 1.5 about 0.2
-    slope, offset = brand.fit_mapping(np.linspace(0, 4, 101), np.linspace(-4, 0, 101))
-    fidelity = 1 / (1 + np.exp(-(slope * np.array([0.2 + 0.75, 0.2 - 0.75]) + offset)))
-    assert fidelity == pytest.approx([brand.CLEAN, brand.WRONG])
+    # the 20th percentile of 2..7 in steps of 0.05 is 3, the 95th of -4..1 is 0.75
+    mapping = brand.fit_mapping(np.linspace(2, 7, 101), np.linspace(-4, 1, 101))
+    assert fidelity_at(3, mapping) == pytest.approx(brand.CLEAN)
+    assert fidelity_at(0.75, mapping) == pytest.approx(brand.WRONG)
+
+
+def test_anchors_the_wrong_way_round_are_taken_apart_evenly() -> None:
+    mapping = brand.fit_mapping(np.full(9, 2.0), np.full(9, 3.0))
+    assert fidelity_at(2.5 + brand.NEAREST / 2, mapping) == pytest.approx(brand.CLEAN)
+    assert fidelity_at(2.5 - brand.NEAREST / 2, mapping) == pytest.approx(brand.WRONG)
+
+
+def test_a_mark_that_calibration_never_found_does_not_pass_on_poor_evidence() -> None:
+    mapping = brand.fit_mapping(np.full(9, -30.0), np.full(9, -3.0))
+    assert fidelity_at(brand.LEAST - 1, mapping) < brand.PASS
 
 
 def test_easy_wrong_scenes_do_not_make_the_mapping_lenient() -> None:
-    slope, offset = brand.fit_mapping(np.full(9, 3.0), np.full(9, -40.0))
-    assert 1 / (1 + np.exp(-(slope * (3.0 - brand.FARTHEST) + offset))) == pytest.approx(brand.WRONG)
+    mapping = brand.fit_mapping(np.full(9, 3.0), np.full(9, -40.0))
+    assert fidelity_at(3.0 - brand.FARTHEST, mapping) == pytest.approx(brand.WRONG)
 
 
 @given(with_mark=st.lists(st.floats(-50, 30), min_size=1), without=st.lists(st.floats(-50, 30), min_size=1))

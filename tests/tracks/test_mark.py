@@ -79,6 +79,11 @@ def test_the_right_mark_passes_and_is_where_it_is(finder: MarkFinder) -> None:
     assert overlap(found.box, drawn) > 0.85
 
 
+def test_a_mark_may_stand_right_at_the_border(finder: MarkFinder) -> None:
+    frame = scenes.place_mark(draw_room(), draw_key(), left_px=364, top_px=1, width_px=60)
+    assert best_of(finder, frame).fidelity >= PASS
+
+
 @pytest.mark.parametrize(
     "frame",
     [

@@ -1,7 +1,7 @@
 """Fit how evidence is joined: `python training/brand/fit.py FOLDER` prints the chain for `evalkit.metrics.brand.CHAIN`.
 
-Marks of the training set are shown in drawn scenery as they should be, harmed, and others or none in their place; the
-chain is the one that makes the evidence for the right ones most likely and against the wrong ones.
+Marks that the model was not trained on, and that no figure is measured on, are shown in drawn scenery as they should be,
+harmed, and others or none in their place; the chain is the one that makes the evidence for the right ones most likely and against the wrong ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from compose import WRONG, as_logo, compose
-from data import draw_scene, is_held_out, load_marks
+from data import draw_scene, is_for_figures, is_held_out, load_marks
 
 from evalkit.metrics import brand
 from evalkit.tracks.clip import load_clip
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from evalkit.tracks.mark_evidence import Gathered
     from evalkit.tracks.mark_place import Box
 
-N_OTHERS = 200
+N_OTHERS = 100
 
 
 def place_of(gathered: Gathered, box: Box) -> int | None:
@@ -43,7 +43,7 @@ def gather(folder: Path, n_brands: int, seed: int) -> list[tuple[str, str, int |
     """Gather evidence: (brand, kind of scene, the right place, all places) of each scene."""
     model = load_clip()
     rng = np.random.default_rng(seed)
-    marks = [mark for mark in load_marks(folder) if not is_held_out(mark.slug)]
+    marks = [mark for mark in load_marks(folder) if is_held_out(mark.slug) and not is_for_figures(mark.slug)]
     marks = [marks[index] for index in rng.permutation(len(marks))]
     chosen, pool = marks[:n_brands], marks[n_brands : n_brands + N_OTHERS]
     drawings = [trace_logo(as_logo(mark)) for mark in pool]
