@@ -33,6 +33,8 @@ mirror image, 1 if there is no difference. ``color``: 0 for the drawing's own co
 PASS = 0.85
 CLEAN, WRONG = 0.93, 0.3
 """Fidelity that the calibration gives to the worse of its right and to the better of its wrong scenes."""
+LEAST = 1.0
+"""Score below which nothing is ever the right mark shown cleanly."""
 NEAREST, FARTHEST = 1.5, 5.0
 """Bounds of the difference in score, log odds, over which fidelity goes from `WRONG` to `CLEAN`."""
 
@@ -45,8 +47,10 @@ class Chain:
     widths: tuple[float, ...]
 
 
-CHAIN = Chain((0.46, 0.51, 0.11, -2.8, 0.32), (0.03, 0.12, 0.05, 0.2, 0.13))
-"""Fitted by ``training/brand/fit.py`` on marks of the training set."""
+CHAIN = Chain((0.45, 0.5, 0.28, -3.2, 0.37), (0.03, 0.08, 0.06, 0.4, 0.1))
+"""From ``training/brand/fit.py``, rounded between its fits on trained and on unseen marks."""
+MISLABELLED = 0.03
+"""Share of scenes for a fit that may be anything: a right mark too small to see, another mark that is the same."""
 NEVER = -50.0
 """Score where there is no evidence at all."""
 
@@ -79,21 +83,25 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
 
 
 def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
-    """Fit where links hold, from evidence (n, 5) of right (1) and wrong (0) marks: the most likely chain."""
+    """Fit where links hold, from evidence (n, 5) of right (1) and wrong (0) marks: the most likely chain.
+
+    No link goes from no to yes within less than an eighth of its spread: few marks must not make it a step.
+    """
     spread = np.maximum(evidence.std(0), 1e-6)
     start = np.concatenate([evidence[right > 0.5].mean(0) - spread, np.log(spread / 3)])
     n = evidence.shape[1]
 
     def surprise(parameters: FloatArray) -> float:
         links = (evidence - parameters[:n]) / np.exp(parameters[n:])
-        log_p = np.minimum(log_expit(links).sum(1), -1e-9)
-        of_right, of_wrong = log_p[right > 0.5], np.log(-np.expm1(log_p[right < 0.5]))
+        p = MISLABELLED + (1 - 2 * MISLABELLED) * np.exp(log_expit(links).sum(1))
+        of_right, of_wrong = np.log(p[right > 0.5]), np.log1p(-p[right < 0.5])
         prior = (
             1e-3 * (((parameters[:n] - start[:n]) / spread) ** 2 + (parameters[n:] - start[n:]) ** 2).sum()
         )
         return float(-of_right.mean() - of_wrong.mean() + prior)
 
-    best = minimize(surprise, start, method="L-BFGS-B").x
+    narrowest = [(None, None)] * n + [(float(np.log(width / 8)), None) for width in spread]
+    best = minimize(surprise, start, method="L-BFGS-B", bounds=narrowest).x
     return Chain(tuple(best[:n].tolist()), tuple(np.exp(best[n:]).tolist()))
 
 
@@ -154,7 +162,8 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     Parameters
     ----------
     with_mark, without_mark : FloatArray, shape (n,), (m,)
-        Scores. The 15th percentile of the first and the 95th of the second are the two anchors. Anchors further apart
+        Scores. The 20th percentile of the first and the 95th of the second are the two anchors. The upper one is never
+        below `LEAST`: a mark that calibration could hardly find must not pass on poor evidence. Anchors further apart
         than `FARTHEST` are brought together from below: a brand whose other marks were all easy must not be lenient.
         Anchors nearer than `NEAREST`, or the wrong way round, are taken apart evenly.
 
@@ -163,7 +172,8 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     slope, offset
         Of fidelity = expit(slope · score + offset).
     """
-    high, low = float(np.percentile(with_mark, 15)), float(np.percentile(without_mark, 95))
+    high, low = float(np.percentile(with_mark, 20)), float(np.percentile(without_mark, 95))
+    high = max(high, LEAST)
     low = max(low, high - FARTHEST)
     if high - low < NEAREST:
         high, low = (high + low + NEAREST) / 2, (high + low - NEAREST) / 2

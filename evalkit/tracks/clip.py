@@ -208,10 +208,7 @@ def _refuse_unknown(open_clip: Any, name: str, pretrained: str | None) -> None:
     known = open_clip.list_models()
     if name not in known:
         near = [other for other in known if name.lower()[:5] in other.lower()] or known
-        raise UsageError(
-            f"open_clip knows no model {name!r}; near it: {', '.join(near[:6])} "
-            f"(python -m evalkit.tracks.clip lists none: see open_clip.list_models())"
-        )
+        raise UsageError(f"open_clip knows no model {name!r}; it knows for example {', '.join(near[:6])}")
     tags = open_clip.list_pretrained_tags_by_model(name)
     if pretrained is None:
         raise UsageError(f"{name} needs weights: a file, or one of {', '.join(tags) or 'no known tags'}")

@@ -10,7 +10,7 @@ import numpy as np
 from evalkit.metrics import brand
 from evalkit.tracks import mark_scenes as scenes
 from evalkit.tracks.drawing import trace_logo
-from evalkit.tracks.mark_evidence import MarkSeeker, embed_drawing
+from evalkit.tracks.mark_evidence import MarkSeeker, embed_drawings
 from evalkit.tracks.mark_place import bound, corners_of, overlap
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ VERSION = 1
 SCENE_PX = (320, 180)
 SHARES = (0.1, 0.3)
 """Of the scene's width that the mark takes: as many pixels as 5 to 15 % of a frame of 640."""
-N_RIGHT, N_EMPTY, N_OTHER, N_LOOK_ALIKES, N_DRAWN = 16, 8, 4, 4, 64
+N_RIGHT, N_EMPTY, N_OTHER, N_LOOK_ALIKES, N_DRAWN = 16, 8, 4, 4, 40
 HUES_DEG = (60.0, 180.0, 300.0)
 
 
@@ -151,6 +151,6 @@ def _best_score(gathered: Gathered, middle: tuple[float, float]) -> float:
 def _order_by_nearness(seeker: MarkSeeker, marks: list[NDArray[np.uint8]], model: ClipModel) -> list[int]:
     """Order other marks by how near they are to the sought one in the embedding, nearest first."""
     drawings = [trace_logo(mark) for mark in marks]
-    others = np.stack([embed_drawing(drawing, [drawing.colors], model) for drawing in drawings])
+    others = embed_drawings([(drawing, [drawing.colors]) for drawing in drawings], model)
     own = np.stack([shape.embedding for shape in seeker.shapes])
     return [int(index) for index in np.argsort(-(others @ own.T).max(1))]

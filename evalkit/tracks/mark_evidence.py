@@ -101,16 +101,22 @@ class MarkSeeker:
         return Gathered(gathered.drawings, gathered.versions, gathered.to_frame, np.array(rows), cosines)
 
 
-def embed_drawing(drawing: Drawing, colors: Sequence[FloatArray], model: ClipModel) -> NDArray[np.float32]:
-    """Embed a drawing: the mean over its colours on white, black and grey, framed as found regions are."""
-    pictures = []
-    for paint in colors:
-        for behind in (255.0, 0.0, 128.0):
-            if np.abs(paint - behind).max() > 50:
-                flat = (behind + drawing.regions @ (paint - behind)).astype(np.float32)
-                pictures.append(_cut_square(drawing, flat, np.eye(3), behind))
-    mean = model.embed(pictures).mean(0)
-    return np.asarray(mean / np.linalg.norm(mean), np.float32)
+def embed_drawings(
+    drawings: Sequence[tuple[Drawing, Sequence[FloatArray]]], model: ClipModel
+) -> NDArray[np.float32]:
+    """Embed drawings, each in some colours: the mean over these on white, black and grey, framed as regions are."""
+    pictures: list[NDArray[np.uint8]] = []
+    owners: list[int] = []
+    for owner, (drawing, colors) in enumerate(drawings):
+        for paint in colors:
+            for behind in (255.0, 0.0, 128.0):
+                if np.abs(paint - behind).max() > 50:
+                    flat = (behind + drawing.regions @ (paint - behind)).astype(np.float32)
+                    pictures.append(_cut_square(drawing, flat, np.eye(3), behind))
+                    owners.append(owner)
+    sums = np.zeros((len(drawings), model.embed([]).shape[1]), np.float32)
+    np.add.at(sums, owners, model.embed(pictures))
+    return np.asarray(sums / np.linalg.norm(sums, axis=1, keepdims=True), np.float32)
 
 
 def _group(logos: Sequence[NDArray[np.uint8]], model: ClipModel) -> list[Shape]:
@@ -126,9 +132,10 @@ def _group(logos: Sequence[NDArray[np.uint8]], model: ClipModel) -> list[Shape]:
                 break
         else:
             groups.append((drawing, [version], [drawing.colors]))
+    embeddings = embed_drawings([(drawing, colors) for drawing, _, colors in groups], model)
     return [
-        Shape(drawing, tuple(versions), tuple(colors), embed_drawing(drawing, colors, model))
-        for drawing, versions, colors in groups
+        Shape(drawing, tuple(versions), tuple(colors), embedding)
+        for (drawing, versions, colors), embedding in zip(groups, embeddings, strict=True)
     ]
 
 

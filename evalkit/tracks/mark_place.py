@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 PROPOSAL_PX = 18
 """Square root of a drawing's area where it is proposed."""
-SMALLEST, LARGEST = 0.03, 0.75
+SMALLEST, LARGEST = 0.03, 1.0
 """Square root of the mark's area as a share of the frame's."""
 STEP = 1.13
 N_PROPOSED = 8
+LARGEST_ZOOM = 1.5
+"""A frame is enlarged no more than that to look for small marks."""
 AROUND = 0.3
 """How far beyond the drawing, as a share of it, a registration may look."""
 
@@ -72,6 +74,7 @@ def propose(drawing: Drawing, frame: NDArray[np.float32]) -> list[FloatArray]:
     shrink = PROPOSAL_PX / WORK_PX
     height, width = (max(4, round(side * shrink)) for side in drawing.regions.shape[:2])
     patterns = _patterns(drawing, width, height)
+    beyond = round(drawing.margin_px * shrink)
     largest = float(np.sqrt(frame.shape[0] * frame.shape[1]))
     area_px = float(np.sqrt(drawing.size_px[0] * drawing.size_px[1]))
     peaks: list[tuple[float, FloatArray]] = []
@@ -79,16 +82,17 @@ def propose(drawing: Drawing, frame: NDArray[np.float32]) -> list[FloatArray]:
     for size in largest * SMALLEST * STEP ** np.arange(np.log(LARGEST / SMALLEST) / np.log(STEP)):
         scale = area_px * shrink / size
         shape = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
-        if shape[0] < width or shape[1] < height or scale > 1.25:
+        if shape[0] < width or shape[1] < height or scale > LARGEST_ZOOM:
             continue
         view = cv2.resize(view, shape, interpolation=cv2.INTER_AREA)
-        shares = _explained_map(view, patterns)
+        edges = (beyond,) * 4  # a mark may stand right at the frame's border
+        shares = _explained_map(cv2.copyMakeBorder(view, *edges, cv2.BORDER_REPLICATE), patterns)
         is_peak = (shares == cv2.dilate(shares, np.ones((5, 5), np.uint8))) & (shares > 0.1)
         rows, columns = np.nonzero(is_peak)
         to_frame = np.array([frame.shape[1] / shape[0], frame.shape[0] / shape[1]])
         across = to_frame * [width / drawing.regions.shape[1], height / drawing.regions.shape[0]]
         for at in np.argsort(-shares[rows, columns])[:N_PROPOSED]:
-            left, top = to_frame * [columns[at], rows[at]]
+            left, top = to_frame * [columns[at] - beyond, rows[at] - beyond]
             place = np.array([[across[0], 0, left], [0, across[1], top], [0, 0, 1.0]])
             peaks.append((float(shares[rows[at], columns[at]]), place))
     peaks.sort(key=lambda item: -item[0])

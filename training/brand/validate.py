@@ -1,7 +1,7 @@
 """Print every figure of brand fidelity: `python training/brand/validate.py FOLDER MEDIA`.
 
 FOLDER holds simple-icons (as for train.py), MEDIA the real clips, portraits, logos and photographs. Only marks that
-training never saw are shown. The person is not kept out here, so the figures of absence are those of the hardest case.
+neither training nor the fit of the chain saw are shown. The person is not kept out here, so the figures of absence are those of the hardest case.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 from compose import WRONG, Scene, as_logo, choose_place, compose, is_visible, show
-from data import draw_scene, is_held_out, load_marks
+from data import draw_scene, is_for_figures, load_marks
 
 from evalkit.metrics.brand import CHAIN, EVIDENCE, PASS, area_under_curve
 from evalkit.tracks.clip import BUNDLED, load_clip
 from evalkit.tracks.drawing import trace_logo
 from evalkit.tracks.mark import MarkFinder, calibrate, overlap
-from evalkit.tracks.mark_evidence import embed_drawing
+from evalkit.tracks.mark_evidence import embed_drawings
 from evalkit.tracks.mark_scenes import film, has_hue, turn_hue
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def widen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def nearest(marks: list[Mark], model: ClipModel) -> dict[str, list[Mark]]:
     """Return, for each mark, the others ordered by how near their drawings are in the embedding."""
     drawings = [trace_logo(as_logo(mark)) for mark in marks]
-    vectors = np.stack([embed_drawing(drawing, [drawing.colors], model) for drawing in drawings])
+    vectors = embed_drawings([(drawing, [drawing.colors]) for drawing in drawings], model)
     order = np.argsort(-(vectors @ vectors.T), axis=1)
     return {mark.slug: [marks[at] for at in order[row] if at != row] for row, mark in enumerate(marks)}
 
@@ -226,7 +226,8 @@ def print_photographs(media: Path, model: ClipModel, *, verbose: bool) -> None:
         for name in photographs:
             picture = cv2.cvtColor(cv2.imread(str(media / name)), cv2.COLOR_BGR2RGB)
             best = finder.find(picture, 5)
-            score = best[0].score if best else -99.0
+            calibration = finder.calibration
+            score = calibration.slope * best[0].score + calibration.offset if best else -99.0
             cosine = max((one.cosine for one in best), default=-1.0)
             is_own = Path(name).name.lower().startswith(brand)
             (present if is_own else absent).append(score)
@@ -287,7 +288,7 @@ def main() -> None:
     options = parser.parse_args()
     model = load_clip(options.model, weights=options.weights)
     print(f"model {model.name} {model.weights_hash[:12]}, chain {CHAIN}")
-    marks = [mark for mark in load_marks(options.folder) if is_held_out(mark.slug)]
+    marks = [mark for mark in load_marks(options.folder) if is_for_figures(mark.slug)]
     rng = np.random.default_rng(options.seed)
     frames = (
         [film(draw_scene(rng, *FRAME), rng) for _ in range(40)]
