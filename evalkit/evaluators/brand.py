@@ -17,8 +17,6 @@ Colours
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +29,7 @@ from evalkit.config import hash_of
 from evalkit.errors import UsageError
 from evalkit.metrics.brand import Calibration
 from evalkit.metrics.person import outline_person, share_inside
+from evalkit.runs.files import write_atomically
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks import mark
 from evalkit.tracks.brand import N_BEST, BrandTracker, track_name
@@ -211,7 +210,9 @@ class Brand:
         with suppress(OSError, ValueError, KeyError, TypeError):
             return Calibration.from_dict(json.loads(path.read_text("utf-8")))
         made = mark.calibrate(self._brand.logos, self.model)
-        _keep(path, json.dumps(made.to_dict()))
+        with suppress(OSError):  # a cache that cannot be written is no reason to fail
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(made.to_dict()))
         return made
 
     @property
@@ -401,13 +402,3 @@ def _joints_at(pose: Track, time_s: float) -> dict[str, tuple[float, float]]:
 
 def _is_near(times_s: FloatArray, time_s: float) -> bool:
     return bool(times_s.size) and float(np.abs(times_s - time_s).min()) <= LONGEST_BRIDGE_S
-
-
-def _keep(path: Path, text: str) -> None:
-    """Write a cache entry atomically. A cache that cannot be written is no reason to fail."""
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
