@@ -92,30 +92,36 @@ def _see(regions: FloatArray, sigma_px: float) -> View:
     return View(soft, RegionFit(soft.reshape(-1, soft.shape[2]), NOISE_VARIANCE))
 
 
-def trace_logo(logo: NDArray[np.uint8]) -> Drawing:
-    """Make a drawing of a logo.
+def trim_logo(logo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cut a logo down to where something is drawn.
 
     Parameters
     ----------
     logo
-        RGBA, (height, width, 4). Without any transparency, a plain border colour counts as transparent.
+        RGBA, (height, width, 4). Without any transparency, a plain border colour becomes transparent.
 
     Raises
     ------
     UsageError
         If nothing is drawn: all transparent, or one colour from edge to edge without transparency.
     """
-    cv2 = load_library("cv2")
-    color, alpha = logo[..., :3].astype(np.float32), logo[..., 3].astype(np.float32) / 255
-    if alpha.min() > 0.99:
-        alpha = _cut_out(color)
-    rows, columns = np.flatnonzero((alpha > 0.1).any(1)), np.flatnonzero((alpha > 0.1).any(0))
+    alpha = logo[..., 3]
+    if alpha.min() > 252:
+        alpha = (_cut_out(logo[..., :3].astype(np.float32)) * 255).astype(np.uint8)
+    rows, columns = np.flatnonzero((alpha > 25).any(1)), np.flatnonzero((alpha > 25).any(0))
     if len(rows) < 4 or len(columns) < 4:
         raise UsageError(
             "the logo shows nothing: it is transparent, of one colour from edge to edge, or too small"
         )
-    color = color[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    alpha = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.dstack([logo[part][..., :3], alpha[part]])
+
+
+def trace_logo(logo: NDArray[np.uint8]) -> Drawing:
+    """Make a drawing of a logo, RGBA; see `trim_logo` for what counts as drawn and what is refused."""
+    cv2 = load_library("cv2")
+    trimmed = trim_logo(logo).astype(np.float32)
+    color, alpha = np.ascontiguousarray(trimmed[..., :3]), trimmed[..., 3] / 255
     height, width = alpha.shape
     aspect = float(np.clip(width / height, 1 / WIDEST, WIDEST))
     size = (max(6, round(WORK_PX * np.sqrt(aspect))), max(6, round(WORK_PX / np.sqrt(aspect))))

@@ -9,7 +9,7 @@ import numpy as np
 
 from evalkit.metrics import brand
 from evalkit.tracks import mark_scenes as scenes
-from evalkit.tracks.drawing import trace_logo
+from evalkit.tracks.drawing import trace_logo, trim_logo
 from evalkit.tracks.mark_evidence import MarkSeeker, embed_drawings
 from evalkit.tracks.mark_place import bound, corners_of, overlap
 
@@ -55,6 +55,7 @@ def calibrate(logos: Sequence[NDArray[np.uint8]], model: ClipModel, seed: int = 
         If a logo shows nothing.
     """
     rng = np.random.default_rng(seed)
+    logos = [trim_logo(logo) for logo in logos]
     seeker = MarkSeeker(logos, model)
     drawn = [scenes.draw_mark(rng) for _ in range(N_DRAWN)]
     order = _order_by_nearness(seeker, drawn, model)

@@ -158,6 +158,11 @@ def test_the_two_distributions_of_a_calibration_are_apart(calibration: Calibrati
     assert len(calibration.look_alikes) == len(calibration.look_alike_fidelities) > 0
 
 
+def test_empty_space_around_a_logo_changes_nothing(calibration: Calibration) -> None:
+    padded = np.pad(draw_key(), ((90, 90), (200, 200), (0, 0)))
+    assert calibrate([padded], load_clip(device="cpu")) == calibration
+
+
 def test_a_frame_smaller_than_any_mark_shows_none(finder: MarkFinder) -> None:
     assert finder.find(np.full((10, 10, 3), 90, np.uint8)) == []
 

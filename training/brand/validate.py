@@ -166,9 +166,9 @@ def damage(
         sigma = amount * 0.3 * min(x1 - x0, y1 - y0)
         return cv2.GaussianBlur(picture, (0, 0), sigma) if sigma > 0 else picture
     edge = round(x0 - 2 + amount * (x1 - x0 + 4))
-    picture[y0 - 2 : y1 + 2, max(0, x0 - 2) : edge] = frame[y0 - 2 : y1 + 2, max(0, x0 - 2) : edge].mean(
-        (0, 1)
-    )
+    hidden = np.s_[max(0, y0 - 2) : y1 + 2, max(0, x0 - 2) : max(edge, x0 - 1, 1)]
+    if amount > 0:
+        picture[hidden] = frame[hidden].mean((0, 1))
     return picture
 
 
