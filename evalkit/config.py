@@ -37,6 +37,8 @@ FILE_PARAMETERS = ("brand_mark",)
 FILE_SETTINGS = ("file",)
 """Settings of evaluators that name a file: paths in them are relative to the sweep's folder."""
 
+FILE_OR_NAME_SETTINGS = ("weights",)
+"""Settings of evaluators that name a file where there is one of that name, and else something known by name."""
 _SAID = ("path", "text", "question", "question_audio")
 
 _TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
@@ -385,6 +387,10 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
                 yield f"measuring.{evaluator}.{name}", path
 
 
+def _is_file(base: Path, name: str, value: JsonValue) -> bool:
+    return name in FILE_OR_NAME_SETTINGS and isinstance(value, str) and (base / value).is_file()
+
+
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
     """Return it with every path starting from `base`."""
 
@@ -416,7 +422,8 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
     }
     measuring = {
         evaluator: {
-            name: anchor(value) if name in FILE_SETTINGS else value for name, value in settings.items()
+            name: anchor(value) if name in FILE_SETTINGS or _is_file(base, name, value) else value
+            for name, value in settings.items()
         }
         for evaluator, settings in config.measuring.items()
     }

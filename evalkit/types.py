@@ -63,6 +63,12 @@ class Reason(StrEnum):
     NOT_SAMPLED = "not_sampled"
     NOT_TIMED = "not_timed"
     SHARED_DEVICE = "shared_device"
+    NO_BRAND = "no_brand"
+    NO_BRAND_COLORS = "no_brand_colors"
+    MARK_NOT_FOUND = "mark_not_found"
+    NO_COLOR_READ = "no_color_read"
+    MODEL_WITHOUT_LANGUAGE = "model_without_language"
+    NO_PROMPT = "no_prompt"
 
     @property
     def text(self) -> str:
@@ -99,6 +105,12 @@ _REASON_TEXTS = {
     Reason.NOT_SAMPLED: "it was over, or the sampler gone, before anybody looked",
     Reason.NOT_TIMED: "the video was there already; nothing was made",
     Reason.SHARED_DEVICE: "other work of the sweep ran on the same device; one worker alone is timed",
+    Reason.NO_BRAND: "no brand was given; see --brand",
+    Reason.NO_BRAND_COLORS: "the brand names no standard colours",
+    Reason.MARK_NOT_FOUND: "the brand mark is nowhere to be seen",
+    Reason.NO_COLOR_READ: "the mark that was found is too small to read a colour from, or a version without brand colours",
+    Reason.MODEL_WITHOUT_LANGUAGE: "the bundled model knows marks, not words; see --clip-model",
+    Reason.NO_PROMPT: "nobody said what the picture was asked to show; see --prompt",
 }
 
 

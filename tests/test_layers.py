@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up: a room may import rooms of its own row and below, and never in a circle.
 ROWS = (
     {"types", "errors", "words"},
-    {"media", "metrics", "registry", "config", "isolation", "prompts"},
+    {"brands", "media", "metrics", "registry", "config", "isolation", "prompts"},
     {"tracks", "runs", "stats"},
     {"evaluators", "profiling"},
     {"runner", "decisions", "reports", "sweeps"},  # a sweep measures clips: it stands on the runner

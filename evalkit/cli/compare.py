@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.brand_options import brand_options, brand_settings
 from evalkit.cli.load import as_in, load_table, read_where, write_outputs
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--margin", multiple=True, help="METRIC=SIZE: the smallest difference that matters.")
 @click.option("--only", help="Evaluators to run on folders of videos, separated by commas.")
+@brand_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and the random signs.")
 @click.option("--json", "json_path", type=_FILE, help="Write the comparison as JSON.")
@@ -49,6 +51,9 @@ def compare(
     policy_name: str,
     margin: tuple[str, ...],
     only: str | None,
+    brand: str | None,
+    clip_model: str | None,
+    clip_weights: str | None,
     jobs: int | None,
     seed: int,
     json_path: Path | None,
@@ -69,7 +74,8 @@ def compare(
         raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
     try:
         margins = _read_margins(margin)
-        load = partial(load_table, only=only, jobs=jobs)
+        settings = brand_settings(brand, clip_model, clip_weights)
+        load = partial(load_table, only=only, jobs=jobs, settings=settings)
         policy = load_policy(policy_name, known_metrics())
         tables, apart_from = _tables(load, a, b, split, where)
         comparison = compare_tables(*tables, policy=policy, margins=margins, apart_from=apart_from, seed=seed)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.brand_options import brand_options, brand_settings
 from evalkit.cli.settings import read_pairs
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", "
     help="NAME=VALUE, a setting of the recogniser.",
 )
 @click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")
+@brand_options
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for results.json and results.csv.")
 @click.option("--json", "json_path", type=click.Path(dir_okay=False), help="Write the results as JSON.")
 @click.option("--csv", "csv_path", type=click.Path(dir_okay=False), help="Write the results as a table.")
@@ -65,6 +67,9 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     recogniser: str | None,
     recogniser_settings: dict[str, Any],
     prompt: str | None,
+    brand: str | None,
+    clip_model: str | None,
+    clip_weights: str | None,
     out: str | None,
     json_path: str | None,
     csv_path: str | None,
@@ -82,7 +87,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
 
     if recogniser_settings and recogniser is None:
         raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
-    settings: dict[str, dict[str, Any]] = {}
+    settings = brand_settings(brand, clip_model, clip_weights)
     if recogniser is not None:
         settings["speech"] = {"recogniser": recogniser, "settings": recogniser_settings}
     try:
@@ -159,7 +164,7 @@ def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
 
     from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
 
-    evidence = Evidence(Path(task.evidence), task.path)
+    evidence = Evidence(Path(task.evidence), task.path, evaluators)
     result = measure_or_explain(
         task.path,
         evaluators,

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Mapping
 
     from evalkit.decisions.rows import Table
 
 
-def load_table(named: str, only: str | None, jobs: int | None, stall_limit_s: float = 120.0) -> Table:
-    """Read a run folder, or measure a folder of videos.
+def load_table(
+    named: str,
+    only: str | None,
+    jobs: int | None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    stall_limit_s: float = 120.0,
+) -> Table:
+    """Read a run folder, or measure a folder of videos with settings of evaluators.
 
     Raises
     ------
@@ -32,13 +38,17 @@ def load_table(named: str, only: str | None, jobs: int | None, stall_limit_s: fl
             raise click.UsageError(
                 f"--only chooses what is measured, and {named} is a run that is measured already"
             )
+        if settings:
+            raise click.UsageError(
+                f"--brand says what is measured, and {named} is a run that is measured already"
+            )
         return rows_of_run(Run.open(named))
     if not Path(named).is_dir():
         what = "is a file" if Path(named).exists() else "is not there"
         raise click.UsageError(f"{named} {what}; a run folder or a folder of videos is needed")
     names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
-    load_evaluators(names)
-    tasks = [ClipTask(path, None, names, None) for path in expand([named])]
+    load_evaluators(names, settings)
+    tasks = [ClipTask(path, None, names, None, settings or {}) for path in expand([named])]
     return rows_of_clips(named, measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit_s))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.brand_options import brand_options, brand_settings
 from evalkit.cli.load import is_run, load_table, read_where, write_outputs
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--waivers", "waivers_path", type=_FILE, help="YAML file: metric, name, reason, expires.")
 @click.option("--only", help="Evaluators to run on a folder of videos, separated by commas.")
+@brand_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
 @click.option("--json", "json_path", type=_FILE, help="Write the verdict as JSON.")
 @click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
@@ -40,6 +42,9 @@ def signoff(
     where: tuple[str, ...],
     waivers_path: Path | None,
     only: str | None,
+    brand: str | None,
+    clip_model: str | None,
+    clip_weights: str | None,
     jobs: int | None,
     json_path: Path | None,
     junit_path: Path | None,
@@ -56,12 +61,13 @@ def signoff(
     from evalkit.decisions.signoff import Decision, sign_off  # noqa: PLC0415 - as above
     from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
 
+    settings = brand_settings(brand, clip_model, clip_weights)
     try:
-        table = load_table(run, only, jobs) if is_run(run) else None
+        table = load_table(run, only, jobs, settings) if is_run(run) else None
         known = known_metrics(table.metrics.values() if table is not None else ())
         policy = load_policy(policy_name, known)
         waivers = load_waivers(waivers_path, policy) if waivers_path is not None else ()
-        table = table or load_table(run, only, jobs)
+        table = table or load_table(run, only, jobs, settings)
         verdict = sign_off(table.where(read_where(where, table)), policy, known, waivers)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.brand_options import brand_options, brand_settings
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -39,6 +41,7 @@ _INTERRUPTED = 130
 @click.option("--text", "texts", multiple=True, help="Words to speak; may be given again.")
 @click.option("--seeds", help="Seeds, separated by commas.")
 @click.option("--only", help="Evaluators to run, separated by commas.")
+@brand_options
 @click.option("--policy", help="Policy that the report judges by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
 @click.option("--workers", type=int, help="Videos made at once; more than one are not timed.")
@@ -148,6 +151,10 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
         merged["seeds"] = _split("seeds", flags["seeds"])
     if flags["only"] is not None:
         merged["evaluators"] = [name.strip() for name in flags["only"].split(",") if name.strip()]
+    measuring = brand_settings(flags["brand"], flags["clip_model"], flags["clip_weights"])
+    if measuring:
+        known = anchored.get("measuring", {})
+        merged["measuring"] = {**known, "brand": {**known.get("brand", {}), **measuring["brand"]}}
     if flags["policy"] is not None:
         merged["policy"] = flags["policy"]
     return build_sweep(merged, "command line" if path is None else f"{source} and flags")

@@ -12,16 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _FROM_ELSEWHERE = (
-    Metric(
-        "brand.fidelity", "1", "higher", "likeness of the brand mark, calibrated for the scene", (None, None)
-    ),
-    Metric("brand.logo_cosine", "1", "higher", "cosine of the best region to the brand mark, raw", (-1, 1)),
-    Metric("brand.logo_coverage", "1", "higher", "share of key frames in which the mark is found", (0, 1)),
-    Metric(
-        "brand.color_delta_e", "ΔE00", "lower", "distance of the brand colours, 95th percentile", (0, None)
-    ),
-    Metric("brand.prompt_alignment", "1", "higher", "likeness of picture and prompt", (0, 1)),
-    Metric("brand.drift", "1/min", "zero", "slope of the fidelity over the clip"),
     Metric("rating.mos", "1", "higher", "mean opinion of blind raters, 1 to 5", (1, 5)),
     Metric("rating.preference", "1", "higher", "strength in blind pairs, Bradley-Terry"),
 )
@@ -29,7 +19,7 @@ _FROM_ELSEWHERE = (
 
 
 def known_metrics(more: Iterable[Metric] = ()) -> dict[str, Metric]:
-    """Return every metric by its full name: of the installed evaluators, of profiles, ratings and brands, and `more`.
+    """Return every metric by its full name: of the installed evaluators, of profiles and ratings, and `more`.
 
     Raises
     ------

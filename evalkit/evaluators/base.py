@@ -28,8 +28,11 @@ class Evaluator(Protocol):
     """Raised whenever a value can change. Results of different versions are never mixed in one table."""
     metrics: tuple[Metric, ...]
     """Every metric it gives, all of them for every clip: measured, or absent with a reason."""
-    tracks: tuple[str, ...]
-    """Names of the tracks it needs. A track whose stream the file lacks is not in the mapping it gets."""
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Names of the tracks it needs. A track whose stream the file lacks is not in the mapping it gets."""
+        ...
 
     def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
         """Measure one clip.

@@ -190,6 +190,26 @@ class Reader:
             )
 
 
+def read_frames_at(facts: ClipFacts, times_s: Sequence[float]) -> dict[float, NDArray[np.uint8]]:
+    """Return the frames of certain moments, from a pass of its own that ends at the last of them.
+
+    Parameters
+    ----------
+    facts : ClipFacts
+    times_s : sequence of float
+        Times of frames, as an earlier pass gave them; a time that is no frame's is not among what comes back.
+    """
+    wanted = set(times_s)
+    found: dict[float, NDArray[np.uint8]] = {}
+    for chunk in Reader(facts):
+        if isinstance(chunk, FrameChunk):
+            frames = zip(chunk.times_s.tolist(), chunk.frames, strict=True)
+            found |= {time_s: frame for time_s, frame in frames if time_s in wanted}
+            if chunk.times_s[-1] >= max(wanted, default=0.0):
+                break
+    return found
+
+
 class _Picture:
     """Gathers frames into chunks."""
 

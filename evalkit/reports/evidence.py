@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from evalkit.evaluators.base import Evaluator
     from evalkit.runner import ClipResult
     from evalkit.types import ClipFacts, FrameChunk, Track
 
@@ -36,9 +37,11 @@ class Evidence:
         Gets one folder a clip.
     clip : str
         Path of the clip.
+    evaluators : sequence of Evaluator
+        Those that measure it: some have more to show than their numbers.
     """
 
-    def __init__(self, folder: Path, clip: str) -> None:
+    def __init__(self, folder: Path, clip: str, evaluators: Sequence[Evaluator] = ()) -> None:
         tag = hashlib.sha256(str(Path(clip).absolute()).encode()).hexdigest()[:6]
         self.folder = folder / f"{Path(clip).stem}-{tag}"
         self._frames: list[_Frame] = []
@@ -46,6 +49,7 @@ class Evidence:
         self._n_seen = 0
         self._facts: ClipFacts | None = None
         self._tracks: dict[str, Track] = {}
+        self._evaluators = evaluators
 
     def watch_frames(self, chunk: FrameChunk, points: Mapping[str, Sequence[Any]]) -> None:
         """Keep frames spread over the clip, whose length is not known: the stride doubles when there are too many."""
@@ -59,7 +63,7 @@ class Evidence:
             self._n_seen += 1
 
     def watch_tracks(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> None:
-        """Keep the tracks for the curves, and what the clip was asked to say."""
+        """Keep the tracks for the curves, and what the clip was asked to be."""
         self._facts = facts
         self._tracks = dict(tracks)
 
@@ -82,6 +86,8 @@ class Evidence:
             figure.savefig(self.folder / "joint_angles.png")
         if "speech.char_error_rate" in measured:
             self._write_transcript()
+        if "brand.fidelity" in measured:
+            self._write_brand()
         if self._frames:
             self._write_frames()
 
@@ -96,6 +102,14 @@ class Evidence:
         transcript = next(track for name, track in self._tracks.items() if name.startswith(PREFIX))
         assert self._facts is not None  # noqa: S101 - it came with the tracks
         (self.folder / TRANSCRIPT_PAGE).write_text(transcript_page(self._facts, transcript), encoding="utf-8")
+
+    def _write_brand(self) -> None:
+        from evalkit.evaluators.brand import Brand  # noqa: PLC0415 - only when asked for
+        from evalkit.reports.brand_evidence import write_brand_evidence  # noqa: PLC0415 - as above
+
+        for evaluator in self._evaluators:
+            if isinstance(evaluator, Brand) and self._facts is not None:
+                write_brand_evidence(self.folder, self._facts, self._tracks, evaluator)
 
     def _write_frames(self) -> None:
         """Write a contact sheet with the landmarks drawn."""

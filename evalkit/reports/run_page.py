@@ -45,6 +45,7 @@ _WINDOW_S = 3.0
 _N_STAGED = 2
 _PICTURES = {
     "lip_sync.png": "lips seen and expected, the offset, and the error over time",
+    "brand.png": "the brand mark where it was found, its colours, and what likeness means",
     "joint_angles.png": "joint angles over time",
     TIMELINE_PICTURE: "memory and GPUs over time, with what the generator told",
     "frames.jpg": "frames with the landmarks that were found",

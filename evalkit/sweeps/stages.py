@@ -174,7 +174,7 @@ class Stages:
         if self.evidence:
             from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
 
-            evidence = Evidence(folder / "evidence.part", path)
+            evidence = Evidence(folder / "evidence.part", path, self._measuring)
             options |= {"watch_frames": evidence.watch_frames, "watch_tracks": evidence.watch_tracks}
         result = measure_or_explain(path, self._measuring, **options)
         if result.error is not None:

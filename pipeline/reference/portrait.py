@@ -88,6 +88,10 @@ def read_picture(path: Path, parameter: str) -> Picture:
     import cv2  # noqa: PLC0415 - heavy
     from PIL import Image, ImageOps  # noqa: PLC0415 - heavy
 
+    if path.suffix.lower() in {".svg", ".svgz"}:
+        raise RequestError(
+            f"{parameter} {str(path)!r} is a drawing in SVG; give a PNG of it, with transparency"
+        )
     try:
         with Image.open(path) as file:
             file.draft("RGB", (2 * _WORKING_SIDE_PX, 2 * _WORKING_SIDE_PX))

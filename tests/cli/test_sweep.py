@@ -27,7 +27,20 @@ shutil.copyfile("made.mp4", sys.argv[1])
 NO_FLAGS: dict[str, Any] = {
     **dict.fromkeys(("sets", "settings", "portraits", "speech", "texts"), ()),
     **dict.fromkeys(
-        ("generator", "seeds", "only", "policy", "workers", "executor", "time_limit", "retries", "careful")
+        (
+            "generator",
+            "seeds",
+            "only",
+            "policy",
+            "brand",
+            "clip_model",
+            "clip_weights",
+            "workers",
+            "executor",
+            "time_limit",
+            "retries",
+            "careful",
+        )
     ),
     **dict.fromkeys(("skip_unfit", "gpu_memory_gb")),
 }

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from evalkit.media import Decoded, Reader, probe
+from evalkit.media import Decoded, Reader, probe, read_frames_at
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
 
@@ -332,3 +332,16 @@ def test_sound_that_changes_its_channels_goes_on(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.diff(found), [1.0, 1.0, 1.0], atol=0.1)  # raw AAC keeps its priming
     reader = Reader(probe(str(joined)), sound_rates_hz=(AS_RECORDED_HZ,))
     assert {chunk.samples.shape[1] for chunk in reader if isinstance(chunk, AudioChunk)} == {1}
+
+
+def test_frames_of_certain_moments_are_those_of_a_whole_pass(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", moving_pattern(3))
+    whole = read(clip)
+    wanted = [float(whole.times_s[index]) for index in (40, 7)]
+    found = read_frames_at(probe(str(clip)), [*wanted, 0.0123])
+    assert sorted(found) == sorted(wanted)
+    assert all(np.array_equal(found[t], whole.frames[i]) for t, i in zip(wanted, (40, 7), strict=True))
+
+
+def test_no_moments_are_no_frames(tmp_path: Path) -> None:
+    assert read_frames_at(probe(str(write_clip(tmp_path / "clip.mp4", moving_pattern(1)))), []) == {}

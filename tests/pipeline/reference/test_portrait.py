@@ -112,6 +112,11 @@ def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
         read_picture(path, "image")
 
 
+def test_a_drawing_in_svg_is_refused_with_what_to_give_instead(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"brand_mark '.*x.svg' is a drawing in SVG; give a PNG of it"):
+        read_picture(tmp_path / "x.svg", "brand_mark")
+
+
 @pytest.mark.parametrize("size", [(384, 256), (256, 384), (64, 64), (640, 128)])
 def test_any_size_shows_the_whole_face(size: tuple[int, int], astronaut: Picture, face: FaceModel) -> None:
     framed = frame_portrait(astronaut, find(astronaut), face.mean, *size)

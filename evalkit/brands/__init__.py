@@ -1,0 +1,7 @@
+"""What a brand is: its mark in several versions, its colours, and where it should be seen."""
+
+from __future__ import annotations
+
+from evalkit.brands.manual import Box, BrandColor, BrandManual, read_brand
+
+__all__ = ["Box", "BrandColor", "BrandManual", "read_brand"]

@@ -1,0 +1,191 @@
+"""A brand as a YAML file: its name, the drawings of its mark, its colours, and where the mark should be seen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from evalkit.brands.logo import LogoError, load_logo
+from evalkit.config import ConfigError, Options, hash_of, read_group, read_yaml
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+USUAL_TOLERANCE = 5.0
+"""ΔE00 that is seen at a glance."""
+
+_HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_ROWS = {"top": (0.0, 0.5), "middle": (0.25, 0.75), "bottom": (0.5, 1.0)}
+_COLUMNS = {"left": (0.0, 0.5), "centre": (0.25, 0.75), "right": (0.5, 1.0)}
+_ALL = (0.0, 1.0)
+_PLACES = (
+    "top left, top, top right, left, centre, right, bottom left, bottom, bottom right, or a box in shares"
+)
+
+
+class BrandColor(Options):
+    """A standard colour of a brand.
+
+    Attributes
+    ----------
+    hex : str
+        sRGB, ``#rrggbb`` or ``#rgb``.
+    name : str
+        What people call it; the hexadecimal number unless given.
+    tolerance : float
+        ΔE00 up to which a colour passes for this one.
+    """
+
+    hex: str = Field(description='a colour in quotes, as in "#0b5fff"')
+    name: str = Field(default="", description="what to call it")
+    tolerance: float = Field(
+        default=USUAL_TOLERANCE, gt=0, le=100, description="ΔE00, above 0 and at most 100"
+    )
+
+    @field_validator("hex")
+    @classmethod
+    def _is_a_colour(cls, value: str) -> str:
+        if not _HEX.fullmatch(value):
+            raise ValueError(f'{value!r} is no colour; write it as in "#0b5fff"')
+        digits = value[1:].lower()
+        return "#" + ("".join(2 * digit for digit in digits) if len(digits) == 3 else digits)
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green and blue, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.hex[1:])
+        return red, green, blue
+
+
+class Box(Options):
+    """A part of the picture, in shares of its width and height from the upper left corner."""
+
+    left: float = Field(ge=0, le=1, description="a share from 0 to 1")
+    top: float = Field(ge=0, le=1, description="a share from 0 to 1")
+    right: float = Field(ge=0, le=1, description="a share from 0 to 1")
+    bottom: float = Field(ge=0, le=1, description="a share from 0 to 1")
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.left >= self.right or self.top >= self.bottom:
+            raise ValueError("the box is empty: left must be below right, and top below bottom")
+        return self
+
+
+class _BrandFile(Options):
+    """What stands in the YAML file."""
+
+    name: str = Field(min_length=1, description="the brand's name")
+    logos: list[str] = Field(min_length=1, max_length=16, description="a list of 1 to 16 picture files")
+    colors: list[BrandColor] = Field(
+        default_factory=list, max_length=16, description="a list of up to 16 colours"
+    )
+    text: str | None = Field(
+        default=None, min_length=1, description="words that describe a picture with the mark"
+    )
+    place: Box | None = Field(default=None, description=_PLACES)
+    worn: bool = Field(
+        default=False, description="true or false: whether a mark on the person's clothes counts"
+    )
+
+    @field_validator("colors", mode="before")
+    @classmethod
+    def _a_text_is_a_colour(cls, items: Any) -> Any:
+        if not isinstance(items, list):
+            return items
+        if None in items:
+            raise ValueError('a colour is empty: put it in quotes, as in "#0b5fff", for # begins a comment')
+        return [{"hex": item} if isinstance(item, str) else item for item in items]
+
+    @field_validator("colors")
+    @classmethod
+    def _colours_differ(cls, items: list[BrandColor]) -> list[BrandColor]:
+        codes = [item.hex for item in items]
+        twice = [code for code in codes if codes.count(code) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} is there twice")
+        return items
+
+    @field_validator("place", mode="before")
+    @classmethod
+    def _a_text_is_a_region(cls, value: Any) -> Any:
+        return _named_region(value) if isinstance(value, str) else value
+
+
+class BrandManual:
+    """A brand, read and checked.
+
+    Parameters
+    ----------
+    name : str
+    logos : list of uint8 arrays, shape (height, width, 4)
+        RGBA, cut to what is visible, at most `evalkit.brands.logo.LONGEST_SIDE_PX` along the longer side.
+    logo_files : list of Path
+        Where they were read from.
+    colors : list of BrandColor
+    text : str or None
+        Describes a picture with the mark, for a CLIP model that knows language.
+    place : Box or None
+        Where the middle of the mark must be; anywhere when None.
+    worn : bool
+        Whether a mark on the person's clothes counts.
+    content : str
+        SHA-256 of everything above that decides a result: the content of the files, not their names.
+    """
+
+    def __init__(
+        self, given: _BrandFile, files: list[Path], logos: list[NDArray[Any]], contents: list[str]
+    ) -> None:
+        self.name = given.name
+        self.logos = logos
+        self.logo_files = files
+        self.colors = given.colors
+        self.text = given.text
+        self.place = given.place
+        self.worn = given.worn
+        self.content = hash_of({**given.model_dump(mode="json"), "logos": contents})
+
+
+def read_brand(path: str | Path) -> BrandManual:
+    """Read a brand's YAML file and the drawings it names. Paths in it are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or makes no sense, or a drawing cannot be used; a line a mistake.
+    """
+    path = Path(path)
+    given = read_group(_BrandFile, read_yaml(path), str(path))
+    files = [path.parent / name for name in given.logos]
+    loaded, mistakes = [], []
+    for index, file in enumerate(files):
+        try:
+            loaded.append(load_logo(file))
+        except LogoError as error:
+            mistakes.append(f"{path}: logos.{index}: {error}")
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    contents = [logo.content for logo in loaded]
+    twice = [str(files[index]) for index, content in enumerate(contents) if content in contents[:index]]
+    if twice:
+        raise ConfigError(f"{path}: logos: {twice[0]} has the same content as one before it")
+    return BrandManual(given, files, [logo.pixels for logo in loaded], contents)
+
+
+def _named_region(text: str) -> dict[str, float]:
+    """Turn words into a box: halves of the picture that overlap in its middle.
+
+    >>> _named_region("top left")
+    {'left': 0.0, 'top': 0.0, 'right': 0.5, 'bottom': 0.5}
+    """
+    words = text.lower().replace("-", " ").replace("center", "centre").split()
+    rows = [_ROWS[word] for word in words if word in _ROWS]
+    columns = [_COLUMNS[word] for word in words if word in _COLUMNS]
+    if not words or len(rows) > 1 or len(columns) > 1 or len(rows) + len(columns) < len(words):
+        raise ValueError(f"{text!r} is no place in the picture; allowed: {_PLACES}")
+    top, bottom = rows[0] if rows else _ROWS["middle"] if words == ["centre"] else _ALL
+    left, right = columns[0] if columns else _ALL
+    return {"left": left, "top": top, "right": right, "bottom": bottom}

@@ -1,0 +1,248 @@
+"""Brand fidelity: from evidence for a mark to a number between 0 and 1 that means the same for every brand.
+
+Evidence is gathered where the mark seems to be (`evalkit.tracks.mark`): five numbers, each higher for the right mark.
+They count like links of a chain: `chain_score` is low if one of them is. Brands and CLIP models differ in what the
+score is with and without the mark, so `Calibration` maps it onto 0–1, fitted for each brand and model on scenes with
+the mark and without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from evalkit.types import FloatArray
+
+EVIDENCE = ("shape", "ink", "mirror", "color", "cosine")
+"""Names of the links, in order.
+
+``shape``: correlation of the drawing with the picture, 0–1. ``ink``: how well the worst part of the drawing is there,
+1 is perfect. ``mirror``: how much better the drawing fits than its mirror images, 1 for the drawing itself, -1 for its
+mirror image, 1 if there is no difference. ``color``: 0 for the drawing's own colours, lower for others, -1 for each
+10 units of colour difference. ``cosine``: of the embeddings, standardised per model and brand.
+"""
+PASS = 0.85
+CLEAN, WRONG = 0.93, 0.3
+"""Fidelity that the calibration gives to the worse of its right and to the better of its wrong scenes."""
+LEAST = 1.0
+"""Score below which nothing is ever the right mark shown cleanly."""
+NEAREST, FARTHEST = 1.5, 5.0
+"""Bounds of the difference in score, log odds, over which fidelity goes from `WRONG` to `CLEAN`."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Where each link of the evidence holds: at `thresholds` with probability ½, over `widths` from no to yes."""
+
+    thresholds: tuple[float, ...]
+    widths: tuple[float, ...]
+
+
+CHAIN = Chain((0.45, 0.5, 0.28, -3.2, 0.37), (0.03, 0.08, 0.06, 0.4, 0.1))
+"""From ``training/brand/fit.py``, rounded between its fits on trained and on unseen marks."""
+MISLABELLED = 0.03
+"""Share of scenes for a fit that may be anything: a right mark too small to see, another mark that is the same."""
+NEVER = -50.0
+"""Score where there is no evidence at all."""
+
+
+def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
+    """Join evidence: the log odds that all links hold, were they independent.
+
+    Parameters
+    ----------
+    evidence : FloatArray, shape (n, len(EVIDENCE))
+    chain
+        Where a link holds.
+
+    Returns
+    -------
+    FloatArray, shape (n,)
+        Rises with every link, never above the weakest one. Empty for n = 0.
+
+    Examples
+    --------
+    >>> chain = Chain((0.0,) * 5, (1.0,) * 5)
+    >>> float(chain_score(np.full((1, 5), 30.0), chain)[0]) > 20
+    True
+    >>> round(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0]), 6)
+    0.0
+    """
+    log_p = log_expit((evidence - np.array(chain.thresholds)) / np.array(chain.widths)).sum(1)
+    log_p = np.minimum(log_p, -1e-12)
+    return np.asarray(log_p - np.log(-np.expm1(log_p)))
+
+
+def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
+    """Fit where links hold, from evidence (n, 5) of right (1) and wrong (0) marks: the most likely chain.
+
+    No link goes from no to yes within less than an eighth of its spread: few marks must not make it a step.
+    """
+    spread = np.maximum(evidence.std(0), 1e-6)
+    start = np.concatenate([evidence[right > 0.5].mean(0) - spread, np.log(spread / 3)])
+    n = evidence.shape[1]
+
+    def surprise(parameters: FloatArray) -> float:
+        links = (evidence - parameters[:n]) / np.exp(parameters[n:])
+        p = MISLABELLED + (1 - 2 * MISLABELLED) * np.exp(log_expit(links).sum(1))
+        of_right, of_wrong = np.log(p[right > 0.5]), np.log1p(-p[right < 0.5])
+        prior = (
+            1e-3 * (((parameters[:n] - start[:n]) / spread) ** 2 + (parameters[n:] - start[n:]) ** 2).sum()
+        )
+        return float(-of_right.mean() - of_wrong.mean() + prior)
+
+    narrowest = [(None, None)] * n + [(float(np.log(width / 8)), None) for width in spread]
+    best = minimize(surprise, start, method="L-BFGS-B", bounds=narrowest).x
+    return Chain(tuple(best[:n].tolist()), tuple(np.exp(best[n:]).tolist()))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What scores mean for one brand and one CLIP model.
+
+    Parameters
+    ----------
+    slope, offset
+        fidelity = expit(slope · score + offset); the slope is positive.
+    cosine_absent, cosine_present
+        Median cosines of scenes without and with the mark: 0 and 1 of the link ``cosine``.
+    with_mark, without_mark
+        Fidelities of the calibration's scenes, sorted: the two distributions.
+    cosines_with, cosines_without
+        Their raw cosines.
+    look_alikes
+        Names of the drawings nearest to the mark among those it was calibrated against, nearest first.
+    look_alike_fidelities
+        What they score.
+    version
+        Of the way to calibrate.
+    """
+
+    slope: float
+    offset: float
+    cosine_absent: float
+    cosine_present: float
+    with_mark: tuple[float, ...]
+    without_mark: tuple[float, ...]
+    cosines_with: tuple[float, ...]
+    cosines_without: tuple[float, ...]
+    look_alikes: tuple[str, ...]
+    look_alike_fidelities: tuple[float, ...]
+    version: int
+
+    def fidelity(self, score: FloatArray) -> FloatArray:
+        """Map scores of `chain_score` onto 0–1, higher is better."""
+        return np.asarray(expit(self.slope * score + self.offset))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
+        """Rebuild from plain data."""
+        plain: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        return cls(**plain)
+
+
+def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float, float]:
+    """Fit slope and offset so that scenes with the mark get `CLEAN` or more and wrong ones `WRONG` or less.
+
+    Parameters
+    ----------
+    with_mark, without_mark : FloatArray, shape (n,), (m,)
+        Scores. The 20th percentile of the first and the 95th of the second are the two anchors. The upper one is never
+        below `LEAST`: a mark that calibration could hardly find must not pass on poor evidence. Anchors further apart
+        than `FARTHEST` are brought together from below: a brand whose other marks were all easy must not be lenient.
+        Anchors nearer than `NEAREST`, or the wrong way round, are taken apart evenly.
+
+    Returns
+    -------
+    slope, offset
+        Of fidelity = expit(slope · score + offset).
+    """
+    high, low = float(np.percentile(with_mark, 20)), float(np.percentile(without_mark, 95))
+    high = max(high, LEAST)
+    low = max(low, high - FARTHEST)
+    if high - low < NEAREST:
+        high, low = (high + low + NEAREST) / 2, (high + low - NEAREST) / 2
+    slope = float(logit(CLEAN) - logit(WRONG)) / (high - low)
+    return slope, float(logit(CLEAN)) - slope * high
+
+
+def standardise(cosine: FloatArray, absent: float, present: float) -> FloatArray:
+    """Put cosines on a scale where scenes without the mark are at 0 and with it at 1."""
+    return np.asarray((cosine - absent) / max(present - absent, 0.02))
+
+
+class RegionFit:
+    """Explains a picture as plain background plus a drawing's regions, each in any colour: least squares.
+
+    Parameters
+    ----------
+    regions : FloatArray, shape (n, k)
+        How much of each of n pixels belongs to each of the drawing's k regions, 0–1.
+    floor
+        Variance, summed over channels, that noise alone has: a plain wall explains nothing.
+    """
+
+    def __init__(self, regions: FloatArray, floor: float) -> None:
+        self.design = np.column_stack([np.ones(len(regions)), regions]).astype(np.float32)
+        self._inverse = np.linalg.pinv(self.design.astype(float)).astype(np.float32)
+        self._floor = floor
+
+    def __call__(self, patch: NDArray[np.float32]) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+        """Fit a picture.
+
+        Parameters
+        ----------
+        patch : shape (n, 3)
+            Colours of the pixels, 0–255.
+
+        Returns
+        -------
+        share, colors, rest
+            Share of the variance explained, 0–1, higher is better; colours of the background and of each region,
+            (k + 1, 3); what is not explained, (n, 3).
+
+        Examples
+        --------
+        Half black, half white: explained but for the noise floor.
+
+        >>> fit = RegionFit(np.array([[0.0], [0.0], [1.0], [1.0]]), floor=0.0)
+        >>> share, colors, rest = fit(np.float32([[0] * 3, [0] * 3, [255] * 3, [255] * 3]))
+        >>> round(share, 3), colors.round().tolist()
+        (1.0, [[0.0, 0.0, 0.0], [255.0, 255.0, 255.0]])
+        """
+        fitted = self._inverse @ patch
+        rest = patch - self.design @ fitted
+        centred = patch - patch.mean(0)
+        n = len(patch)
+        total, unexplained = float(np.vdot(centred, centred)) / n, float(np.vdot(rest, rest)) / n
+        share = max(total - unexplained, 0.0) / (total + self._floor)
+        fitted[1:] += fitted[0]
+        return share, fitted, rest
+
+
+def area_under_curve(present: Sequence[float] | FloatArray, absent: Sequence[float] | FloatArray) -> float:
+    """Return the chance that a scene with the mark scores above one without (ties count half).
+
+    Examples
+    --------
+    >>> area_under_curve([2.0, 3.0], [1.0, 2.0])
+    0.875
+    """
+    present, absent = np.asarray(present, float), np.asarray(absent, float)
+    above = present[:, None] - absent[None]
+    return float((above > 0).mean() + 0.5 * (above == 0).mean())

@@ -1,0 +1,349 @@
+"""The brand evaluator on tracks whose truth is planted, and once on clips through the whole pass."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from evalkit import runner
+from evalkit.errors import UsageError
+from evalkit.evaluators.brand import SHORTEST_DRIFT_S, Brand
+from evalkit.metrics.brand import Calibration
+from evalkit.testing.media import write_clip
+from evalkit.tracks import mark
+from evalkit.tracks.brand import columns_of
+from evalkit.tracks.face import COLUMNS as FACE_COLUMNS
+from evalkit.tracks.pose import COLUMNS as POSE_COLUMNS
+from evalkit.types import Asked, ClipFacts, Measurement, Reason, Track, VideoFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    MakeBrand = Callable[..., Brand]
+
+WIDTH, HEIGHT = 640, 360
+WALL, FACE, CHEST = (20.0, 20.0, 100.0, 80.0), (300.0, 80.0, 340.0, 130.0), (290.0, 260.0, 350.0, 300.0)
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 40">
+<path fill="#1456a0" d="M0 0h40l-20 40z"/><circle fill="#f2a900" cx="48" cy="28" r="12"/></svg>"""
+VIDEO = VideoFacts(WIDTH, HEIGHT, 25.0, 10.0, 0.0, "h264", 0, None)
+
+
+class Model:
+    """A model whose pictures and words are known."""
+
+    name, weights_hash = "known", "0" * 64
+
+    def __init__(self, *, general: bool = False) -> None:
+        self.general = general
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the direction of each text."""
+        return np.array([[0.6, 0.8] if "mark" in text else [-1.0, 0.0] for text in texts], dtype=np.float32)
+
+
+@pytest.fixture
+def make_brand(tmp_path: Path) -> MakeBrand:
+    def make(*, general: bool = False, **lines: str) -> Brand:
+        (tmp_path / "kite.svg").write_text(SVG, "utf-8")
+        usual = {"name": "Kite", "logos": "[kite.svg]", "colors": "['#1456a0', '#f2a900']"}
+        path = tmp_path / "kite.yaml"
+        path.write_text("".join(f"{key}: {text}\n" for key, text in {**usual, **lines}.items()), "utf-8")
+        brand = Brand(str(path))
+        brand.__dict__["model"] = Model(general=general)
+        return brand
+
+    return make
+
+
+def brand_track(
+    brand: Brand,
+    key_frames: Sequence[Sequence[dict[str, Any]]],
+    *,
+    times_s: Sequence[float] | None = None,
+    end_s: float | None = None,
+    embedding: tuple[float, float] | None = None,
+) -> Track:
+    """Return a track with these places a key frame, one a second unless told."""
+    assert brand.manual is not None
+    columns = columns_of(len(brand.manual.colors), 2 if embedding else 0)
+    times = np.arange(len(key_frames), dtype=float) if times_s is None else np.array(times_s)
+    values = np.full((len(key_frames), len(columns)), np.nan, np.float32)
+    for row, places in enumerate(key_frames):
+        for index, place in enumerate(places):
+            numbers = dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), place["box"], strict=True))
+            numbers |= {"fidelity": 0.9, "cosine": 0.8, **{k: v for k, v in place.items() if k != "box"}}
+            for name, number in numbers.items():
+                values[row, columns.index(f"place{index}_{name}")] = number
+        if embedding:
+            for index in range(2):
+                values[row, columns.index(f"embedding_{index}")] = embedding[index]
+    facts = {"end_s": len(key_frames) if end_s is None else end_s, "width_px": WIDTH, "height_px": HEIGHT}
+    return Track(brand.track, columns, times, values, np.ones(len(times), dtype=bool), facts)
+
+
+def still_person(times_s: np.ndarray, *, seen: bool = True, shoulders: bool = True) -> dict[str, Track]:
+    """Return tracks of somebody in the middle who does not move."""
+    face = np.zeros((len(times_s), len(FACE_COLUMNS)), np.float32)
+    for name, value in {"centre_x_px": 320, "centre_y_px": 100, "scale_px": 40}.items():
+        face[:, FACE_COLUMNS.index(name)] = value
+    pose = np.zeros((len(times_s), len(POSE_COLUMNS)), np.float32)
+    for joint, x in {"left_shoulder": 400, "right_shoulder": 240}.items():
+        for what, value in {"x_px": x, "y_px": 220, "visibility": 0.9 if shoulders else 0.1}.items():
+            pose[:, POSE_COLUMNS.index(f"{joint}_{what}")] = value
+    valid = np.full(len(times_s), seen)
+    return {
+        "face": Track("face", FACE_COLUMNS, times_s, face, valid),
+        "pose": Track("pose", POSE_COLUMNS, times_s, pose, valid),
+    }
+
+
+def measure(
+    brand: Brand, track: Track, *, prompt: str | None = None, person: dict[str, Track] | None = None
+) -> dict[str, Measurement]:
+    facts = ClipFacts("clip.mp4", None, VIDEO, None, asked=Asked(prompt=prompt))
+    tracks = {brand.track: track, **(person or still_person(np.arange(0, 20, 0.04)))}
+    return {m.metric.name.removeprefix("brand."): m for m in brand.evaluate(facts, tracks)}
+
+
+def test_without_a_brand_everything_is_absent_and_nothing_is_asked_for() -> None:
+    brand = Brand()
+    found = list(brand.evaluate(ClipFacts("clip.mp4", None, VIDEO, None), {}))
+    assert [m.metric for m in found] == list(Brand.metrics)
+    assert {m.reason for m in found} == {Reason.NO_BRAND}
+    assert (brand.tracks, brand.trackers, brand.weights, brand.identity) == ((), {}, {}, "")
+
+
+def test_a_mark_on_the_wall_is_measured(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    places = [{"box": WALL, "fidelity": 0.9, "cosine": 0.7, "delta_e": 1.5, "delta_e_balanced": 4.0}]
+    found = measure(brand, brand_track(brand, [places] * 10))
+    assert found["fidelity"].value == pytest.approx(0.9)
+    assert found["fidelity"].n == 10
+    assert found["fidelity"].coverage == 1
+    assert found["fidelity"].interval == pytest.approx((0.9, 0.9))
+    assert found["logo_cosine"].value == pytest.approx(0.7)
+    assert found["logo_coverage"].value == 1
+    assert found["color_delta_e"].value == pytest.approx(1.5)
+    assert found["drift"].value == pytest.approx(0, abs=1e-6)
+    assert found["prompt_alignment"].reason is Reason.MODEL_WITHOUT_LANGUAGE
+    samples = dict(found["color_delta_e"].samples)
+    assert samples["delta_e_raw"] == pytest.approx([1.5] * 10)
+    assert samples["delta_e_balanced"] == pytest.approx([4.0] * 10)
+
+
+def test_the_light_counts_where_it_explains_the_colours(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    places = [{"box": WALL, "delta_e": 9.0, "delta_e_balanced": 1.0}]
+    assert measure(brand, brand_track(brand, [places] * 6))["color_delta_e"].value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("box", [FACE, CHEST], ids=["face", "chest"])
+def test_a_mark_on_the_person_does_not_count(make_brand: MakeBrand, box: tuple[float, ...]) -> None:
+    brand = make_brand()
+    places = [{"box": box, "fidelity": 0.95}, {"box": WALL, "fidelity": 0.1}]
+    found = measure(brand, brand_track(brand, [places] * 6))
+    assert found["fidelity"].value == pytest.approx(0.1)
+    boxes = dict(found["fidelity"].samples)["boxes_px"]
+    assert boxes.tolist() == [list(WALL)] * 6
+
+
+def test_a_worn_mark_counts_where_the_brand_says_so_and_a_face_never_does(make_brand: MakeBrand) -> None:
+    brand = make_brand(worn="true")
+    places = [{"box": FACE, "fidelity": 0.95}, {"box": CHEST, "fidelity": 0.8}]
+    assert measure(brand, brand_track(brand, [places] * 6))["fidelity"].value == pytest.approx(0.8)
+
+
+def test_with_nothing_but_the_person_the_fidelity_is_zero(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    found = measure(brand, brand_track(brand, [[{"box": FACE, "fidelity": 0.95}]] * 6))
+    assert found["fidelity"].value == 0
+    assert found["logo_coverage"].value == 0
+    assert found["logo_cosine"].reason is Reason.MARK_NOT_FOUND
+    assert found["color_delta_e"].reason is Reason.MARK_NOT_FOUND
+    assert found["drift"].reason is Reason.MARK_NOT_FOUND
+
+
+def test_a_head_without_shoulders_has_a_body_all_the_same(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    times_s = np.arange(0, 10, 0.04)
+    track = brand_track(brand, [[{"box": CHEST, "fidelity": 0.95}]] * 6)
+    person = still_person(times_s, shoulders=False)
+    assert measure(brand, track, person=person)["fidelity"].value == 0
+    nobody = still_person(times_s, seen=False)
+    assert measure(brand, track, person=nobody)["fidelity"].value == pytest.approx(0.95)
+
+
+def test_a_person_lost_for_half_a_second_is_still_there(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    person = still_person(np.arange(0, 10, 0.04))
+    lost = (person["face"].times_s > 0.7) & (person["face"].times_s < 1.3)
+    for track in person.values():
+        track.valid[lost] = False
+    found = measure(brand, brand_track(brand, [[{"box": FACE, "fidelity": 0.95}]] * 3), person=person)
+    assert found["fidelity"].value == 0
+
+
+def test_the_place_is_honoured(make_brand: MakeBrand) -> None:
+    left, right = (20.0, 20.0, 80.0, 60.0), (560.0, 20.0, 620.0, 60.0)
+    places = [{"box": left, "fidelity": 0.9}, {"box": right, "fidelity": 0.3}]
+    for place, fidelity in (("top left", 0.9), ("top right", 0.3), ("bottom", 0.0)):
+        brand = make_brand(place=place)
+        assert measure(brand, brand_track(brand, [places] * 6))["fidelity"].value == pytest.approx(fidelity)
+
+
+def test_a_key_frame_counts_for_the_time_until_the_next(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    there, gone = [{"box": WALL, "fidelity": 0.8}], [{"box": WALL, "fidelity": 0.0}]
+    track = brand_track(brand, [there, gone, there], times_s=[0.0, 1.0, 1.5], end_s=2.0)
+    found = measure(brand, track)
+    assert found["fidelity"].value == pytest.approx((0.8 * 1.0 + 0.0 * 0.5 + 0.8 * 0.5) / 2)
+    assert found["logo_coverage"].value == pytest.approx(0.75)
+    assert found["fidelity"].interval is None  # three key frames promise nothing
+
+
+def test_colours_are_measured_where_the_mark_is(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    there = [{"box": WALL, "fidelity": 0.9, "delta_e": 3.0, "delta_e_balanced": 5.0}]
+    hardly = [{"box": WALL, "fidelity": 0.3, "delta_e": 60.0, "delta_e_balanced": 60.0}]
+    found = measure(brand, brand_track(brand, [there, hardly, hardly, there]))["color_delta_e"]
+    assert found.value == pytest.approx(3.0)
+    assert found.coverage == pytest.approx(0.5)
+    assert found.n == 2
+
+
+def test_what_has_no_colours_says_so(make_brand: MakeBrand) -> None:
+    brand = make_brand(colors="[]")
+    found = measure(brand, brand_track(brand, [[{"box": WALL}]] * 6))
+    assert found["color_delta_e"].reason is Reason.NO_BRAND_COLORS
+    brand = make_brand()
+    found = measure(brand, brand_track(brand, [[{"box": WALL}]] * 6))  # found, and nothing could be read
+    assert found["color_delta_e"].reason is Reason.NO_COLOR_READ
+
+
+@pytest.mark.parametrize("slope_per_min", [-1.2, 0.6])
+def test_a_planted_drift_is_found_with_its_sign(make_brand: MakeBrand, slope_per_min: float) -> None:
+    brand = make_brand()
+    noise = np.random.default_rng(0).normal(0, 0.003, 20)
+    values = 0.7 + slope_per_min / 60 * (np.arange(20) - 10) + noise
+    found = measure(brand, brand_track(brand, [[{"box": WALL, "fidelity": v}] for v in values]))["drift"]
+    assert found.value == pytest.approx(slope_per_min, abs=0.05)
+    assert found.interval is not None
+    assert found.interval.low < slope_per_min < found.interval.high
+    assert found.interval.low * found.interval.high > 0
+
+
+def test_a_short_clip_has_no_drift(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    found = measure(brand, brand_track(brand, [[{"box": WALL}]] * (int(SHORTEST_DRIFT_S) - 1)))
+    assert found["drift"].reason is Reason.TOO_SHORT
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "expected"),
+    [
+        ("the mark on a wall", None, 0.6 * 0.8 + 0.8 * 0.6),
+        (None, "the mark", 0.96),
+        ("an office", "the mark", 0.0),  # the cosine is -0.8
+        (None, None, Reason.NO_PROMPT),
+    ],
+)
+def test_prompt_alignment_is_the_cosine(
+    make_brand: MakeBrand, prompt: str | None, text: str | None, expected: float | Reason
+) -> None:
+    brand = make_brand(general=True, **({} if text is None else {"text": text}))
+    track = brand_track(brand, [[{"box": WALL}]] * 6, embedding=(0.8, 0.6))
+    found = measure(brand, track, prompt=prompt)["prompt_alignment"]
+    assert (
+        found.reason is expected if isinstance(expected, Reason) else found.value == pytest.approx(expected)
+    )
+
+
+def test_a_clip_without_picture_says_so(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    facts = ClipFacts("sound.wav", None, None, None)
+    assert {m.reason for m in brand.evaluate(facts, {})} == {Reason.NO_VIDEO}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"file": "gone.yaml"}, r"gone\.yaml cannot be read: No such file"),
+        ({"model": "ViT-B-32"}, "has nothing to do without a brand; give --brand"),
+        ({"file": 3}, "the setting file of the evaluator brand is 3, and has to be a text"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Brand(**settings)
+
+
+def test_a_model_that_is_not_there_is_told_before_the_work(make_brand: MakeBrand, tmp_path: Path) -> None:
+    make_brand()
+    with pytest.raises(UsageError, match="ViT-Z-99"):
+        Brand(str(tmp_path / "kite.yaml"), model="ViT-Z-99", weights="openai")
+
+
+def test_the_identity_tells_brands_apart(make_brand: MakeBrand) -> None:
+    one, other = make_brand().identity, make_brand(worn="true").identity
+    assert one != other
+    assert one == make_brand().identity
+
+
+def test_a_calibration_is_made_once(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
+    made = Calibration(2.0, 1.0, 0.1, 0.9, (0.9,), (0.1,), (0.8,), (0.2,), ("other",), (0.3,), mark.VERSION)
+    n_made = []
+    monkeypatch.setattr(mark, "calibrate", lambda logos, _model: n_made.append(len(logos)) or made)
+    assert make_brand().calibration == made
+    assert make_brand().calibration == made
+    assert n_made == [1]
+    (entry,) = (tmp_path / "cache" / "brands").iterdir()
+    entry.write_text("damaged", "utf-8")
+    assert make_brand().calibration == made
+    assert n_made == [1, 1]
+    assert json.loads(entry.read_text("utf-8"))["slope"] == 2.0
+    make_brand(logos="[kite.svg]", name="Other")
+    assert n_made == [1, 1]  # the same drawings
+
+
+def test_two_clips_through_the_whole_pass(make_brand: MakeBrand, tmp_path: Path) -> None:
+    """Compare a clip with the mark and one without, by the bundled model; the calibration is given, not made."""
+    import cv2
+
+    brand = make_brand()
+    del brand.__dict__["model"]
+    brand.__dict__["calibration"] = Calibration(1.5, 1.0, 0.2, 0.9, (), (), (), (), (), (), mark.VERSION)
+    assert brand.manual is not None
+    logo = brand.manual.logos[0]
+    random = np.random.default_rng(3)
+    wall = cv2.resize(random.uniform(110, 200, (5, 8, 1)).astype(np.float32), (480, 270))[
+        ..., None
+    ] * np.ones(3)
+    cover = logo[..., 3:] / 255.0
+    small = cv2.resize(
+        np.concatenate([logo[..., :3] * cover, cover], axis=2), (72, 48), interpolation=cv2.INTER_AREA
+    )
+    with_mark = wall.copy()
+    part = with_mark[30:78, 360:432]
+    part[:] = part * (1 - small[..., 3:]) + small[..., :3]
+    found = {}
+    for name, frame in (("with", with_mark), ("without", wall)):
+        clip = write_clip(tmp_path / f"{name}.mp4", [np.round(frame).astype(np.uint8)] * 26)
+        result = runner.measure(str(clip), [brand])
+        assert result.weights == {f"brand/{brand.model.name}": brand.model.weights_hash}
+        found[name] = {m.metric.name: m for m in result.measurements}
+    seen = found["with"]
+    assert seen["brand.fidelity"].value is not None
+    assert seen["brand.fidelity"].value > 0.85
+    assert dict(seen["brand.fidelity"].samples)["boxes_px"] == pytest.approx(
+        np.array([[360, 30, 432, 78]] * 2), abs=3
+    )
+    assert seen["brand.color_delta_e"].value == pytest.approx(1, abs=1)
+    assert found["without"]["brand.fidelity"].value == pytest.approx(0, abs=0.3)
+    assert found["without"]["brand.logo_coverage"].value == 0
