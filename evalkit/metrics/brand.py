@@ -33,9 +33,10 @@ mirror image, 1 if there is no difference. ``color``: 0 for the drawing's own co
 PASS = 0.85
 CLEAN, WRONG = 0.93, 0.3
 """Fidelity that the calibration gives to the worse of its right and to the better of its wrong scenes."""
-LEAST = 1.0
-"""Score below which nothing is ever the right mark shown cleanly."""
-NEAREST, FARTHEST = 1.5, 5.0
+LEAST, MOST = 3.0, 3.5
+"""Bounds of the score that gets `CLEAN`: nine in ten right marks reach it in scenes like those of the calibration, and
+one wrong one in a hundred, so a brand that calibration found hard, or easy, must not stray further."""
+NEAREST, FARTHEST = 1.5, 2.5
 """Bounds of the difference in score, log odds, over which fidelity goes from `WRONG` to `CLEAN`."""
 
 
@@ -162,8 +163,8 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     Parameters
     ----------
     with_mark, without_mark : FloatArray, shape (n,), (m,)
-        Scores. The 20th percentile of the first and the 95th of the second are the two anchors. The upper one is never
-        below `LEAST`: a mark that calibration could hardly find must not pass on poor evidence. Anchors further apart
+        Scores. The 20th percentile of the first and the 95th of the second are the two anchors. The upper one stays
+        within `LEAST` and `MOST`: a mark that calibration could hardly find must not pass on poor evidence. Anchors further apart
         than `FARTHEST` are brought together from below: a brand whose other marks were all easy must not be lenient.
         Anchors nearer than `NEAREST`, or the wrong way round, are taken apart evenly.
 
@@ -173,7 +174,7 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
         Of fidelity = expit(slope · score + offset).
     """
     high, low = float(np.percentile(with_mark, 20)), float(np.percentile(without_mark, 95))
-    high = max(high, LEAST)
+    high = min(max(high, LEAST), MOST)
     low = max(low, high - FARTHEST)
     if high - low < NEAREST:
         high, low = (high + low + NEAREST) / 2, (high + low - NEAREST) / 2

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evalkit.tracks.mark_place import Box
     from evalkit.types import FloatArray
 
-VERSION = 1
+VERSION = 2
 """Of the finder and its calibration: raised whenever a fidelity can change."""
 SCENE_PX = (320, 180)
 SHARES = (0.1, 0.3)

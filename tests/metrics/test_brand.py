@@ -57,16 +57,16 @@ def fidelity_at(score: float, mapping: tuple[float, float]) -> float:
 
 
 def test_the_anchors_of_the_mapping_get_their_fidelities() -> None:
-    # the 20th percentile of 2..7 in steps of 0.05 is 3, the 95th of -4..1 is 0.75
-    mapping = brand.fit_mapping(np.linspace(2, 7, 101), np.linspace(-4, 1, 101))
-    assert fidelity_at(3, mapping) == pytest.approx(brand.CLEAN)
-    assert fidelity_at(0.75, mapping) == pytest.approx(brand.WRONG)
+    # the 20th percentile of 2.2..7.2 in steps of 0.05 is 3.2, the 95th of -3.5..1.5 is 1.25
+    mapping = brand.fit_mapping(np.linspace(2.2, 7.2, 101), np.linspace(-3.5, 1.5, 101))
+    assert fidelity_at(3.2, mapping) == pytest.approx(brand.CLEAN)
+    assert fidelity_at(1.25, mapping) == pytest.approx(brand.WRONG)
 
 
 def test_anchors_the_wrong_way_round_are_taken_apart_evenly() -> None:
-    mapping = brand.fit_mapping(np.full(9, 2.0), np.full(9, 3.0))
-    assert fidelity_at(2.5 + brand.NEAREST / 2, mapping) == pytest.approx(brand.CLEAN)
-    assert fidelity_at(2.5 - brand.NEAREST / 2, mapping) == pytest.approx(brand.WRONG)
+    mapping = brand.fit_mapping(np.full(9, 3.0), np.full(9, 4.0))
+    assert fidelity_at(3.5 + brand.NEAREST / 2, mapping) == pytest.approx(brand.CLEAN)
+    assert fidelity_at(3.5 - brand.NEAREST / 2, mapping) == pytest.approx(brand.WRONG)
 
 
 def test_a_mark_that_calibration_never_found_does_not_pass_on_poor_evidence() -> None:

@@ -44,13 +44,15 @@ def is_mirror_symmetric(logo: NDArray[np.uint8]) -> bool:
     return bool(np.corrcoef(alpha.ravel(), alpha[:, ::-1].ravel())[0, 1] > 0.97)
 
 
-def is_visible(scene: NDArray[np.uint8], box: Box, logo: NDArray[np.uint8], least: float = 70.0) -> bool:
-    """Say whether a logo's colour differs enough from what is where it would come."""
+def is_visible(
+    scene: NDArray[np.uint8], box: Box, logo: NDArray[np.uint8], least: float = 70.0, busiest: float = 60.0
+) -> bool:
+    """Say whether a logo's colour differs enough from what is where it would come, and that is not too busy."""
     x0, y0, x1, y1 = (max(0, round(value)) for value in box)
     behind = scene[y0:y1, x0:x1].reshape(-1, 3).astype(float)
     drawn = logo[logo[..., 3] > 128][:, :3].astype(float)
     apart = np.abs(np.median(behind, 0) - np.median(drawn, 0)).max() > least
-    return bool(apart and behind.std(0).max() < 60)
+    return bool(apart and behind.std(0).max() < busiest)
 
 
 def choose_place(

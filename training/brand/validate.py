@@ -114,10 +114,10 @@ def measure_composed(
 
 
 def clean(rng: np.random.Generator, scene: NDArray[np.uint8], logo: NDArray[np.uint8]) -> Scene:
-    """Put a mark into a frame as a designer would: 8 to 15 % of the width, on a plate if it would not be seen."""
+    """Put a mark into a frame as a designer would: 8 to 15 % of the width, on a plain wall or a plate."""
     box = choose_place(rng, scene, logo, (0.08, 0.15), sides=True)
     x0, y0, x1, y1 = (round(value) for value in box)
-    if not is_visible(scene, box, logo, 90):
+    if not is_visible(scene, box, logo, 90, 25):
         pad = round(0.2 * (y1 - y0)) + 3
         drawn = np.median(logo[logo[..., 3] > 128][:, :3].astype(float), 0)
         scene[max(0, y0 - pad) : y1 + pad, max(0, x0 - pad) : x1 + pad] = 245 if drawn.mean() < 150 else 15
@@ -184,7 +184,7 @@ def print_monotone(
         for _ in range(40):
             frame = frames[int(rng.integers(len(frames)))].copy()
             box = choose_place(rng, frame, logo, (0.08, 0.15), sides=True)
-            if is_visible(frame, box, logo, 90):
+            if is_visible(frame, box, logo, 90, 25):
                 break
         for kind in ("occlusion", "opacity", "blur", "hue"):
             if kind == "hue" and not has_hue(logo):
