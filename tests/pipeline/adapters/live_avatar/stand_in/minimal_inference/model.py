@@ -20,6 +20,8 @@ from pathlib import Path
 RANK = int(os.environ["RANK"])
 WORLD_SIZE = int(os.environ["WORLD_SIZE"])
 FAULTS = dict(word.partition(":")[::2] for word in os.environ.get("STAND_IN", "").split(",") if word)
+if Path(os.environ.get("STAND_IN_CALM", "")).is_file():  # nothing goes wrong any more
+    FAULTS = {}
 STEP_S = float(FAULTS.get("step_s", 0.004))
 
 # Computed with the repository's own formula: portrait and size asked for to what comes out, width and height.
