@@ -7,12 +7,17 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evalkit.testing.talking_face import TalkingFace
+
+
+hypothesis.settings.register_profile("evalkit", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("evalkit")  # the same examples every time, and no stopwatch
 
 
 def pytest_configure() -> None:

@@ -139,7 +139,7 @@ def normalise(text: str, language: str) -> str:
     >>> normalise("你好, 世界!", "zh")
     '你好世界'
     """
-    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower()
+    text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower().replace("_", " ")
     if primary_code(language) in _ENGLISH:
         text = _speak_numbers(text)
     kept = "".join(

@@ -94,7 +94,7 @@ def test_slowing_down_lowers_the_amount_in_proportion():
     assert amounts[0] == pytest.approx(2.0 * amounts[1], rel=0.02)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(size_px=st.floats(20.0, 2000.0), x=st.floats(-500.0, 3000.0), y=st.floats(-500.0, 3000.0))
 def test_size_and_place_do_not_matter(size_px: float, x: float, y: float):
     times_s = seconds(10.0)

@@ -28,7 +28,7 @@ def test_planted_blinks_are_found_at_every_frame_rate(fps: float):
     assert found == pytest.approx([middle for middle, _ in planted], abs=1.5 / fps)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(size=st.floats(0.3, 3.0), seed=st.integers(0, 1000))
 def test_scale_of_openness_does_not_matter(size: float, seed: int):
     times_s = np.arange(500) / 25.0

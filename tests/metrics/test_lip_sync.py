@@ -178,7 +178,7 @@ def test_clips_shorter_than_a_window_have_one_and_tiny_ones_none() -> None:
     assert lip_sync._windows(5 * GRID) == [(0, 150), (50, 200), (100, 250)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(scale=st.floats(0.01, 100), lift=st.floats(-50, 50))
 def test_ranks_do_not_depend_on_the_size_or_place_of_the_lips(scale: float, lift: float) -> None:
     lips, seen, bank = _lips(4, 13), _lips(4, 14), _bank(10)

@@ -109,6 +109,7 @@ def test_a_script_without_words_is_refused(align) -> None:
         ("l’été", "fr", "l'été"),
         ("25 cats, 1,025.5 dogs, 3% and the 1st", "en-GB",
          "twenty five cats one thousand twenty five point five dogs three percent and the first"),
+        ("room_25_b", "en", "room twenty five b"),
         ("25 Katzen", "de", "25 katzen"),
         ("你好, 世界!(25元)", "zh-CN", "你好世界25元"),
         ("こんにちは 世界。", "ja", "こんにちは世界"),

@@ -112,7 +112,7 @@ def test_missing_values_are_refused() -> None:
         estimate_mean(np.array([1.0, np.nan]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arrays(int, st.integers(MIN_VALUES, 30), elements=st.integers(-1000, 1000)), st.floats(-10, 10))
 def test_moving_all_values_moves_the_interval(values: np.ndarray, shift: float) -> None:
     here = estimate_mean(values, n_resamples=200)

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from evalkit.stats.pareto import pareto_front
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arrays(int, st.tuples(st.integers(0, 12), st.integers(1, 3)), elements=st.integers(0, 4)))
 def test_the_front_is_what_nothing_beats(costs: np.ndarray) -> None:
     points = [tuple(point) for point in costs.tolist()]

@@ -169,7 +169,7 @@ def test_symbols_and_forms_of_latin_letters_are_no_other_script(text: str) -> No
     assert Espeak().speak(text, "en").duration_s > 0
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(max_size=30), language=st.sampled_from(["en", "cmn", "ru", "ar"]))
 def test_any_text_is_spoken_or_refused(text: str, language: str) -> None:
     try:
