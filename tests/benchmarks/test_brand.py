@@ -15,7 +15,7 @@ from evalkit.testing.media import write_clip
 from evalkit.testing.talking_face import SENTENCES, write_talking_face
 from evalkit.types import FrameChunk
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "norrvik"
+EXAMPLE = Path(__file__).parents[2] / "notebooks" / "norrvik"
 
 
 @pytest.fixture(scope="module")
