@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -85,7 +86,7 @@ class ClipModel:
         scale = 255 * np.asarray(settings["std"], np.float32)
         shift = np.asarray(settings["mean"], np.float32) / np.asarray(settings["std"], np.float32)
         rows = []
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads():
             for some in _batches(pictures):
                 stack = np.stack([_fit(picture, settings) for picture in some]) / scale - shift
                 tensor = torch.from_numpy(stack).permute(0, 3, 1, 2).to(self.device, self._dtype())
@@ -101,6 +102,17 @@ class ClipModel:
                 for some in _batches(texts)
             ]
         return np.concatenate(rows) if rows else np.empty((0, self._dimensions()), np.float32)
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """Keep the bundled model to one thread: it is so small that a second one waits longer than it works."""
+        torch = load_library("torch")
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(n_threads if self.general else 1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(n_threads)
 
     def _dtype(self) -> Any:
         return next(self.network.visual.parameters()).dtype
