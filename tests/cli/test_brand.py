@@ -52,6 +52,7 @@ def test_a_brand_is_measured_with_evidence(tmp_path: Path, clip: Path) -> None:
         tmp_path / "result.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("calibrating Norrvik (2 drawings), once for each brand and model") == 1
     (result,) = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert result["metrics"]["brand.fidelity"]["value"] >= 0.85
     assert result["metrics"]["brand.color_delta_e"]["value"] < 2
