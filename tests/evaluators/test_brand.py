@@ -309,11 +309,14 @@ def test_a_calibration_is_made_once(
     assert make_brand().calibration == made
     assert n_made == [1, 1]
     assert json.loads(entry.read_text("utf-8"))["slope"] == 2.0
-    entry.write_text("[]", "utf-8")
-    assert make_brand().calibration == made
-    assert n_made == [1, 1, 1]
+    plain = made.to_dict()
+    damaged = ([], {**plain, "slope": "steep"}, {**plain, "offset": None}, {**plain, "with_mark": [None]})
+    for n_damaged, content in enumerate(damaged, start=3):
+        entry.write_text(json.dumps(content), "utf-8")
+        assert make_brand().calibration == made
+        assert len(n_made) == n_damaged
     assert make_brand(name="Other").calibration == made
-    assert n_made == [1, 1, 1]  # the same drawings
+    assert len(n_made) == 6  # the same drawings
 
 
 @pytest.fixture
