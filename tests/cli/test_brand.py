@@ -46,7 +46,10 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("brand") / "wall.mp4", [np.round(frame).astype(np.uint8)] * 50)
 
 
-def test_a_brand_is_measured_with_evidence(tmp_path: Path, clip: Path) -> None:
+def test_a_brand_is_measured_with_evidence(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))  # calibrated by nobody yet
     done = run(
         "evaluate", clip, "--only", "brand", "--brand", EXAMPLE / "brand.yaml", "--evidence", tmp_path, "--json",
         tmp_path / "result.json",
