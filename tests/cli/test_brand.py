@@ -14,7 +14,7 @@ import pytest
 from evalkit.brands import read_brand
 from evalkit.testing.media import write_clip
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "norrvik"
+EXAMPLE = Path(__file__).parents[2] / "notebooks" / "norrvik"
 POLICY = """
 name: brand
 title: The brand's gate
