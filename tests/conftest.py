@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from evalkit.testing.talking_face import TalkingFace
 
 
-hypothesis.settings.register_profile("evalkit", derandomize=True, deadline=None)
+hypothesis.settings.register_profile(
+    "evalkit", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("evalkit")  # the same examples every time, and no stopwatch
 
 

@@ -70,8 +70,10 @@ def load_logo(path: Path) -> Logo:
         data = path.read_bytes()
     except FileNotFoundError:
         raise LogoError(f"there is no file {path}") from None
-    except OSError as error:
-        raise LogoError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # a name with a zero byte in it is a ValueError
+        raise LogoError(
+            f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
     content = hashlib.sha256(data).hexdigest()
     if path.suffix.lower() in {".svg", ".svgz"}:
         from evalkit.brands.svg import rasterise_svg  # noqa: PLC0415 - most brands have no need of it

@@ -107,6 +107,10 @@ class _BrandFile(Options):
         twice = [code for code in codes if codes.count(code) > 1]
         if twice:
             raise ValueError(f"{twice[0]} is there twice")
+        names = [item.name or item.hex for item in items]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two colours are called {twice[0]!r}")
         return items
 
     @field_validator("place", mode="before")

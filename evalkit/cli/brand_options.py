@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _OPTIONS = (
     click.option("--brand", type=click.Path(), help="A brand's YAML file: its logos, colours and place."),
@@ -21,6 +21,14 @@ def brand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def calibrate(settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """Calibrate the brand among settings of evaluators, if there is one and it is not calibrated yet; say so."""
+    if "brand" in settings:
+        from evalkit.evaluators.brand import calibrate_before  # noqa: PLC0415 - after --help
+
+        calibrate_before(settings, lambda line: click.echo(line, err=True))
 
 
 def brand_settings(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings
+from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
 from evalkit.cli.settings import read_pairs
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
         load_evaluators(names, settings)
         targets = _targets(out, json_path, csv_path, evidence)
+        calibrate(settings)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     asked = Asked(_read_script(script, language), language, prompt)

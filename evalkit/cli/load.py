@@ -28,6 +28,7 @@ def load_table(
     click.UsageError
         If it is neither.
     """
+    from evalkit.cli.brand_options import calibrate  # noqa: PLC0415 - after --help
     from evalkit.cli.evaluate import ClipTask, expand, measure_all  # noqa: PLC0415 - after --help
     from evalkit.decisions.rows import rows_of_clips, rows_of_run  # noqa: PLC0415 - as above
     from evalkit.runner import load_evaluators  # noqa: PLC0415 - as above
@@ -48,6 +49,7 @@ def load_table(
         raise click.UsageError(f"{named} {what}; a run folder or a folder of videos is needed")
     names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
     load_evaluators(names, settings)
+    calibrate(settings or {})
     tasks = [ClipTask(path, None, names, None, settings or {}) for path in expand([named])]
     return rows_of_clips(named, measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit_s))
 

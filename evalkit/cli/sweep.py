@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings
+from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,6 +91,7 @@ def sweep(
         if dry_run:
             _print_plan(preparation, folder, todo, retry_failed=retry_failed)
             return
+        calibrate(preparation.config.measuring)
         with _progress() as show:
             run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
     except EvalkitError as error:

@@ -17,16 +17,18 @@ Colours
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from evalkit.brands import read_brand
 from evalkit.config import hash_of
 from evalkit.errors import UsageError
+from evalkit.isolation import Failure, run_isolated
 from evalkit.metrics.brand import Calibration
 from evalkit.metrics.person import outline_person, share_inside
 from evalkit.runs.files import write_atomically
@@ -160,19 +162,15 @@ class Brand:
         self.manual: BrandManual | None = None if file is None else read_brand(file)
         self._model_name, self._weights_name, self._device = model, weights, device
         if model != BUNDLED or weights is not None or device is not None:
-            _ = (
-                self.calibration
-            )  # what cannot be loaded is told, and what takes long is done, before the work
+            _ = self.model  # what cannot be loaded is told before the work
 
     @property
     def identity(self) -> str:
         """What decides the values beside the version: the brand's content, the finder, and the model's weights."""
         if self.manual is None:
             return ""
-        given = self._weights_name
-        if given is None and self._model_name == BUNDLED:
-            given = str(BUNDLED_FOLDER / f"{BUNDLED}.safetensors")
-        named = content_hash(given)[:12] if given is not None and Path(given).is_file() else given
+        file = self._weights_file
+        named = self._weights_name if file is None else content_hash(file)[:12]
         said = (self.manual.content[:12], f"finder {mark.VERSION}", self._model_name, named)
         return " ".join(filter(None, said))
 
@@ -204,16 +202,30 @@ class Brand:
     @cached_property
     def calibration(self) -> Calibration:
         """What likeness means for this brand and model: read from the cache, or made."""
-        drawings = [[list(logo.shape), logo.tobytes().hex()] for logo in self._brand.logos]
-        key = hash_of([drawings, self.model.weights_hash, mark.VERSION])
-        path = cache_folder() / "brands" / f"{key}.json"
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        path = self.calibration_file
+        with suppress(OSError, ValueError, TypeError, AttributeError):  # absent, or damaged
             return Calibration.from_dict(json.loads(path.read_text("utf-8")))
         made = mark.calibrate(self._brand.logos, self.model)
         with suppress(OSError):  # a cache that cannot be written is no reason to fail
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, json.dumps(made.to_dict()))
         return made
+
+    @cached_property
+    def calibration_file(self) -> Path:
+        """Where the cache has the calibration, or will have it. Loads no model whose weights are one file."""
+        drawings = [[list(logo.shape), logo.tobytes().hex()] for logo in self._brand.logos]
+        file = self._weights_file
+        weights = self.model.weights_hash if file is None else content_hash(file)
+        key = hash_of([drawings, self._model_name, weights, mark.VERSION])
+        return cache_folder() / "brands" / f"{key}.json"
+
+    @property
+    def _weights_file(self) -> str | None:
+        given = self._weights_name
+        if given is None and self._model_name == BUNDLED:
+            given = str(BUNDLED_FOLDER / f"{BUNDLED}.safetensors")
+        return given if given is not None and Path(given).is_file() else None
 
     @property
     def _brand(self) -> BrandManual:
@@ -304,6 +316,40 @@ class Brand:
         pictures = seen.select(*(column for column in seen.columns if column.startswith("embedding_")))
         cosines = np.maximum(0.0, pictures @ self.model.embed_texts([prompt])[0])
         return _mean(PROMPT_ALIGNMENT, frames, np.minimum(1.0, cosines), (("prompt_alignment", cosines),))
+
+
+def calibrate_before(settings: Mapping[str, Mapping[str, Any]], tell: Callable[[str], None]) -> None:
+    """Calibrate, before workers measure, what is not in the cache yet, in a process of its own.
+
+    Workers would each do it, all at once and without a word, and be given up where it takes longer than their stall
+    limit: a brand of many drawings takes minutes.
+
+    Parameters
+    ----------
+    settings : mapping of str to mapping
+        Of evaluators, by name. Nothing is done where there is no brand among them.
+    tell : callable
+        Called with a line for the person who waits.
+
+    Raises
+    ------
+    UsageError
+        If the brand cannot be used, or not be calibrated.
+    """
+    given = dict(settings.get("brand", {}))
+    brand = Brand(**given)
+    if brand.manual is None or brand.calibration_file.is_file():
+        return
+    n = len(brand.manual.logos)
+    tell(f"calibrating {brand.manual.name} ({n} drawing{'s' * (n != 1)}), once for each brand and model")
+    for _, outcome in run_isolated(_calibrate, [given], n_workers=1, stall_limit_s=math.inf):
+        if isinstance(outcome, Failure):
+            raise UsageError(f"the brand {brand.manual.name} could not be calibrated: {outcome.text}")
+
+
+def _calibrate(given: Mapping[str, Any], _report: Callable[[Any], None]) -> bool:
+    """Calibrate in a worker process."""
+    return bool(Brand(**given).calibration)
 
 
 def _likeness(frames: list[KeyFrame]) -> Iterable[Measurement]:

@@ -9,6 +9,7 @@ the mark and without.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import chain as join
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,11 +151,25 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Calibration:
-        """Rebuild from plain data."""
+        """Rebuild from plain data.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If they are not those of a calibration.
+        """
         plain: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }
-        return cls(**plain)
+        made = cls(**plain)
+        mapping = (made.slope, made.offset, made.cosine_absent, made.cosine_present)
+        scenes = (made.with_mark, made.without_mark, made.cosines_with, made.cosines_without)
+        numbers = np.array(
+            [*mapping, *join.from_iterable((*scenes, made.look_alike_fidelities))], dtype=float
+        )
+        if not np.isfinite(numbers).all() or made.slope <= 0:
+            raise ValueError("these are no numbers of a calibration")
+        return made
 
 
 def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float, float]:

@@ -54,6 +54,7 @@ WITHOUT_SPACES = frozenset(
 _ENGLISH = frozenset(("en", "eng"))
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u0060\u00b4"), "'")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_MOST_DIGITS = 36
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:st|nd|rd|th)?\b")
 
 
@@ -230,7 +231,14 @@ def _speak_numbers(text: str) -> str:
     if not any(map(str.isdecimal, text)):
         return text
     words = _number_words()
-    return _NUMBER.sub(lambda match: f" {words.number_to_words(match[0], andword='')} ", text)
+
+    def speak(match: re.Match[str]) -> str:
+        grouped = (
+            1 if len(match[0]) > _MOST_DIGITS else 0
+        )  # what is too long to have a name is read digit by digit
+        return f" {words.number_to_words(match[0], andword='', group=grouped)} "
+
+    return _NUMBER.sub(speak, text)
 
 
 @cache

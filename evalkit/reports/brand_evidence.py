@@ -246,7 +246,7 @@ def _draw_distributions(
     if here is not None:
         axes.axvline(here, color=INK, linewidth=1.5)
         axes.annotate(
-            "this clip", (here, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color=INK, va="top",
+            "this clip", (here, 0.66), xycoords=("data", "axes fraction"), fontsize=8, color=INK, va="top",
             ha="right" if here > (low + high) / 2 else "left", xytext=(-3 if here > (low + high) / 2 else 3, 0),
             textcoords="offset points",
         )  # fmt: skip

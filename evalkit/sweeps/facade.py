@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.config import build_sweep, read_sweep
+from evalkit.evaluators.brand import calibrate_before
 from evalkit.reports.run_report import write_report
 from evalkit.sweeps.prepare import prepare_sweep
 from evalkit.sweeps.run import run_sweep
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from evalkit.runs import Run
     from evalkit.sweeps.run import Progress
+
+log = logging.getLogger(__name__)
 
 
 def sweep(
@@ -54,6 +58,8 @@ def sweep(
     Worker processes import the main module anew: in a script, call it below ``if __name__ == "__main__":``.
     """
     options = read_sweep(config) if isinstance(config, (str, Path)) else build_sweep(config, "config")
-    run = run_sweep(prepare_sweep(options), Path(out), retry_failed=retry_failed, on_progress=on_progress)
+    preparation = prepare_sweep(options)
+    calibrate_before(preparation.config.measuring, log.info)
+    run = run_sweep(preparation, Path(out), retry_failed=retry_failed, on_progress=on_progress)
     write_report(run.folder)
     return run

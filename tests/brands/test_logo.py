@@ -131,3 +131,8 @@ def test_sixteen_bits_are_refused(tmp_path: Path) -> None:
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LogoError, match="cannot be read: Is a directory"):
         load_logo(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LogoError, match="cannot be read: embedded null byte"):
+        load_logo(tmp_path / "lo\0go.png")

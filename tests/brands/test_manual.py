@@ -62,6 +62,10 @@ def test_a_place_is_words_or_a_box(write_brand: WriteBrand, words: str, box: tup
         ({"colors": "[123456]"}, r"colors\.0"),
         ({"colors": "\n  - #1456a0"}, "put it in quotes, .* for # begins a comment"),
         ({"colors": '["#fa0", "#FFAA00"]'}, "#ffaa00 is there twice"),
+        (
+            {"colors": '[{hex: "#fa0", name: a}, {hex: "#0af", name: a}]'},
+            "two colours are called 'a'",
+        ),
         ({"colors": '[{hex: "#fa0", tolerance: 0}]'}, r"colors\.0\.tolerance is 0; allowed: ΔE00, above 0"),
         ({"place": "upstairs"}, "'upstairs' is no place in the picture; allowed: top left"),
         ({"place": "top bottom"}, "'top bottom' is no place"),

@@ -46,12 +46,16 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("brand") / "wall.mp4", [np.round(frame).astype(np.uint8)] * 50)
 
 
-def test_a_brand_is_measured_with_evidence(tmp_path: Path, clip: Path) -> None:
+def test_a_brand_is_measured_with_evidence(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))  # calibrated by nobody yet
     done = run(
         "evaluate", clip, "--only", "brand", "--brand", EXAMPLE / "brand.yaml", "--evidence", tmp_path, "--json",
         tmp_path / "result.json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("calibrating Norrvik (2 drawings), once for each brand and model") == 1
     (result,) = json.loads((tmp_path / "result.json").read_text("utf-8"))
     assert result["metrics"]["brand.fidelity"]["value"] >= 0.85
     assert result["metrics"]["brand.color_delta_e"]["value"] < 2

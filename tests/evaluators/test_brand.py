@@ -10,7 +10,8 @@ import pytest
 
 from evalkit import runner
 from evalkit.errors import UsageError
-from evalkit.evaluators.brand import SHORTEST_DRIFT_S, Brand
+from evalkit.evaluators.brand import SHORTEST_DRIFT_S, Brand, calibrate_before
+from evalkit.isolation import Failure
 from evalkit.metrics.brand import Calibration
 from evalkit.testing.media import write_clip
 from evalkit.tracks import mark
@@ -308,8 +309,52 @@ def test_a_calibration_is_made_once(
     assert make_brand().calibration == made
     assert n_made == [1, 1]
     assert json.loads(entry.read_text("utf-8"))["slope"] == 2.0
-    make_brand(logos="[kite.svg]", name="Other")
-    assert n_made == [1, 1]  # the same drawings
+    plain = made.to_dict()
+    damaged = ([], {**plain, "slope": "steep"}, {**plain, "offset": None}, {**plain, "with_mark": [None]})
+    for n_damaged, content in enumerate(damaged, start=3):
+        entry.write_text(json.dumps(content), "utf-8")
+        assert make_brand().calibration == made
+        assert len(n_made) == n_damaged
+    assert make_brand(name="Other").calibration == made
+    assert len(n_made) == 6  # the same drawings
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep a calibration in this process, with a cache of its own."""
+    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
+    made = Calibration(2.0, 1.0, 0.1, 0.9, (0.9,), (0.1,), (0.8,), (0.2,), ("other",), (0.3,), mark.VERSION)
+    monkeypatch.setattr(mark, "calibrate", lambda _logos, _model: made)
+    monkeypatch.setattr(
+        "evalkit.evaluators.brand.run_isolated", lambda do, tasks, **_: [(0, do(tasks[0], print))]
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_a_brand_is_calibrated_before_the_work_once_and_said_so(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_brand()
+    settings = {"brand": {"file": str(tmp_path / "kite.yaml")}}
+    told: list[str] = []
+    calibrate_before(settings, told.append)
+    assert told == ["calibrating Kite (1 drawing), once for each brand and model"]
+    monkeypatch.setattr(mark, "calibrate", None)  # the cache has it
+    assert Brand(**settings["brand"]).calibration.slope == 2.0
+    for given in (settings, {}, {"brand": {}}):
+        calibrate_before(given, told.append)
+    assert len(told) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_calibration_that_fails_stops_the_work(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_brand()
+    failed = Failure("crashed", "out of memory", "")
+    monkeypatch.setattr("evalkit.evaluators.brand.run_isolated", lambda *_, **__: [(0, failed)])
+    with pytest.raises(UsageError, match="the brand Kite could not be calibrated: out of memory"):
+        calibrate_before({"brand": {"file": str(tmp_path / "kite.yaml")}}, print)
 
 
 def test_two_clips_through_the_whole_pass(make_brand: MakeBrand, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_a_script_without_words_is_refused(align) -> None:
         ("25 cats, 1,025.5 dogs, 3% and the 1st", "en-GB",
          "twenty five cats one thousand twenty five point five dogs three percent and the first"),
         ("room_25_b", "en", "room twenty five b"),
+        ("2" * 37, "en", " ".join(["two"] * 37)),  # no name for so many: read digit by digit
         ("25 Katzen", "de", "25 katzen"),
         ("你好, 世界!(25元)", "zh-CN", "你好世界25元"),
         ("こんにちは 世界。", "ja", "こんにちは世界"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pipeline.endpoint import Endpoint, EndpointSettings, ServiceError, _read_retry_after
 from pipeline.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "sk-Zx81very-secret-key-0923"
 
@@ -142,11 +145,11 @@ def test_an_endless_answer_is_not_kept(service, reply, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def free_port() -> int:
-    """Give a port of loopback that nobody listens on."""
+def free_port() -> Iterator[int]:
+    """Give a port of loopback that nobody listens on, and nobody else can take meanwhile."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+        yield int(one.getsockname()[1])
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])
