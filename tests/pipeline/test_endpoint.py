@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def endpoint(base_url: str, **more: Any) -> Endpoint:
-    return Endpoint(EndpointSettings(base_url=base_url, model="m", **{"time_limit_s": 5.0, **more}))
+    return Endpoint(EndpointSettings(base_url=base_url, model="m", **{"time_limit_s": 60.0, **more}))
 
 
 def ask(one: Endpoint) -> Any:
@@ -142,11 +143,11 @@ def test_an_endless_answer_is_not_kept(service, reply, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def free_port() -> int:
-    """Give a port of loopback that nobody listens on."""
+def free_port() -> Iterator[int]:
+    """Give a port of loopback that nobody listens on: it is held, so that nobody can."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+        yield int(one.getsockname()[1])
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])

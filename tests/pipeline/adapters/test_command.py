@@ -313,7 +313,7 @@ def test_a_bad_program_ends_in_a_clear_error_and_nothing_else(
     mark = f"STAND_IN_{os.getpid()}_{out.parent.parent.name}"
     command = Command(
         argv=[*program(given + body), "{out}", "{audio}"],
-        time_limit_s=1.0 if "600" in body and "Popen" not in body else 60,
+        time_limit_s=5.0 if "600" in body and "Popen" not in body else 60,
         failures={"out_of_memory": "out of memory", "save_failed": "save_video failed"},
         environment={mark: "1"},
     )
