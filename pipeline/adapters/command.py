@@ -193,7 +193,7 @@ class Command(Generator):
 
     name = "command"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = CommandSettings.read(settings, "setting")
         self._used = self._settings.placeholders()
         self.version = self._settings.version

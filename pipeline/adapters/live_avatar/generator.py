@@ -54,7 +54,7 @@ class LiveAvatar(Generator):
 
     name = "live_avatar"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         read = LiveAvatarSettings.read(settings, "setting")
         self._settings = read.model_copy(update={"repository": str(Path(read.repository).absolute())})
         commit = read_commit(Path(self._settings.repository))
