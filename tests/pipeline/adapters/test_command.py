@@ -378,6 +378,13 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
         Command(**settings)
 
 
+@pytest.mark.parametrize("name", ["HF_TOKEN", "DASHSCOPE_API_KEY", "password"])
+def test_a_secret_among_the_settings_is_refused_unseen(name: str) -> None:
+    with pytest.raises(RequestError, match=f"environment may not hold {name}: .*inherit it") as caught:
+        Command(argv=["p", "{out}"], environment={name: "hf_abc123", "TOKENIZERS_PARALLELISM": "false"})
+    assert "hf_abc123" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [

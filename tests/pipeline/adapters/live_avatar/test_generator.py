@@ -305,6 +305,11 @@ def test_a_folder_that_is_no_repository(driver: Driver, inputs: dict[str, Any], 
             live.check(live.request(**inputs))
 
 
+def test_a_secret_among_the_settings_is_refused(driver: Driver) -> None:
+    with pytest.raises(RequestError, match="environment may not hold HF_TOKEN"):
+        driver(environment={"HF_TOKEN": "hf_abc123"})
+
+
 def test_a_python_that_is_not_there(driver: Driver, inputs: dict[str, Any], tmp_path: Path) -> None:
     live = driver(python=str(tmp_path / "python"))
     with pytest.raises(RequestError, match="there is no such program"):
