@@ -160,7 +160,10 @@ class Execution(Options):
         default=False, description="true or false: leave out, and say so, trials that cannot fit the GPUs"
     )
     gpu_memory_gb: float | None = Field(
-        default=None, gt=0, description="GB of 1024 MiB that each GPU has; what the driver says unless given"
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="GB of 1024 MiB that each GPU has; what the driver says unless given",
     )
 
 

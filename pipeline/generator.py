@@ -99,7 +99,7 @@ class Generator(Protocol):
         """Say what it is and what it heeds."""
         ...
 
-    def request(self, **parameters: Any) -> GenerationRequest:
+    def request(self, /, **parameters: Any) -> GenerationRequest:
         """Build a request from plain parameters; raise `RequestError` on what is unknown or not allowed.
 
         A question is not allowed: answering it is the business of `pipeline.dialogue.generator`, for all alike.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TOKEN_NAME = "PIPELINE_PROCESS_TOKEN"  # noqa: S105 - the name of a variable, no secret
+_SECRET = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)$", re.IGNORECASE)
 _LINE_END = re.compile(r"[\r\n]+")
 _MAX_LINE_LENGTH = 8192
 _N_TAIL_LINES = 40
@@ -135,6 +136,22 @@ def run_program(
             "left_processes",
         )
     return Finished(process.returncode, lines.tail)
+
+
+def refuse_secrets(environment: Mapping[str, str]) -> None:
+    """Refuse variables that are named like secrets: settings stand in results, plans and reports.
+
+    Raises
+    ------
+    RequestError
+        With the names, without the values.
+    """
+    secret = ", ".join(name for name in environment if _SECRET.search(name))
+    if secret:
+        raise RequestError(
+            f"environment may not hold {secret}: settings stand in results and reports; "
+            "set it where evalkit is started, programs inherit it"
+        )
 
 
 def end_processes(find: Callable[[], Sequence[psutil.Process]], grace_s: float = 5.0) -> None:

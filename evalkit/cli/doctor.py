@@ -107,7 +107,7 @@ def _look_at_gpus() -> dict[str, str]:
         return _finding("fine", "GPUs here", seen)
     found = f"{seen}; CUDA_VISIBLE_DEVICES is {given!r}"
     unknown = [
-        word for word in given.split(",") if word.strip().isdigit() and int(word) >= len(gpus.described)
+        word for word in given.split(",") if word.strip().isdecimal() and int(word) >= len(gpus.described)
     ]
     if unknown:
         cure = "unset it, or name GPUs that are there" if names else "unset it, or mend the NVIDIA driver"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +58,8 @@ def plan(
 
     Exit status: 0 told; 2 wrong use.
     """
+    if gpu_memory_gb is not None and not math.isfinite(gpu_memory_gb):
+        raise click.BadParameter(f"{gpu_memory_gb} is no amount of memory", param_hint="--gpu-memory-gb")
     from evalkit.config import read_sweep  # noqa: PLC0415 - after --help
     from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
     from evalkit.runs import Run  # noqa: PLC0415 - as above

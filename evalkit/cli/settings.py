@@ -40,4 +40,7 @@ def read_settings(_context: Context, _parameter: Parameter, path: Path | None) -
         raise click.BadParameter(f"{path} cannot be read: {error}") from error
     if not isinstance(settings, dict):
         raise click.BadParameter(f"{path} is no mapping of setting names to values")
+    for name in settings:
+        if not isinstance(name, str):
+            raise click.BadParameter(f"{path}: {name!r} is no name; put it between quotes if it shall be one")
     return settings

@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 from pipeline.adapters.template import OUT, WORK, check_heeded, fill, fill_words, placeholders
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.process import Finished, quote, run_program
+from pipeline.process import Finished, quote, refuse_secrets, run_program
 from pipeline.request import (
     CLIP,
     FIRST_FRAME,
@@ -85,7 +85,8 @@ class CommandSettings(PlainData):
         Working folder. ``{work}``, which may stand in any template, is a new one in the system's folder for
         temporary files, taken away at the end; as the working folder, copies are named relative to it.
     environment : dict
-        Variables set for it; templates too.
+        Variables set for it; templates too. Keys and tokens are refused: what is set where evalkit is started is
+        inherited.
     version : str
         Of the program, for the results.
     """
@@ -193,8 +194,9 @@ class Command(Generator):
 
     name = "command"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = CommandSettings.read(settings, "setting")
+        refuse_secrets(self._settings.environment)
         self._used = self._settings.placeholders()
         self.version = self._settings.version
 

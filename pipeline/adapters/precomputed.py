@@ -78,7 +78,7 @@ class Precomputed(Generator):
     name = "precomputed"
     version = "1"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = PrecomputedSettings.read(settings, "setting")
         if self._settings.table is not None:
             self._place = Path(self._settings.table)
@@ -106,7 +106,7 @@ class Precomputed(Generator):
             settings=PrecomputedSettings.model_json_schema(),
         )
 
-    def request(self, **parameters: Any) -> GenerationRequest:
+    def request(self, /, **parameters: Any) -> GenerationRequest:
         """Build a request; it may have a question, which was answered when the video was made."""
         return build_request(parameters)
 

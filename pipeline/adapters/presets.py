@@ -94,7 +94,7 @@ class Preset(Command):
     figures: ClassVar[Figures] = Figures()
     takes_videos: ClassVar[bool] = False
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._own = self.kind.read(settings, "setting")
         super().__init__(
             time_limit_s=self._own.time_limit_s,

@@ -33,7 +33,7 @@ class Chat:
 
     name = "openai"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = ChatSettings.read(settings, "setting")
         self._endpoint = Endpoint(self._settings)
         self.version = self._settings.model

@@ -48,7 +48,7 @@ class Extract:
     name = "documents"
     version = "1"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = ExtractSettings.read(settings, "setting")
 
     def check(self, language: str) -> None:

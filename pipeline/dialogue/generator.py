@@ -109,7 +109,7 @@ class Conversation(Generator):
 
     name = "conversation"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = given = ConversationSettings.read(settings, "setting")
         if given.generator == self.name:
             raise RequestError(
@@ -151,7 +151,7 @@ class Conversation(Generator):
             settings=ConversationSettings.model_json_schema(),
         )
 
-    def request(self, **parameters: Any) -> GenerationRequest:
+    def request(self, /, **parameters: Any) -> GenerationRequest:
         """Build a request, which may have a question."""
         return build_request(parameters)
 

@@ -50,7 +50,7 @@ class LocalModel:
 
     name = "transformers"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = LocalModelSettings.read(settings, "setting")
         try:
             library = version_of("transformers")

@@ -77,7 +77,8 @@ class Index:
                 self._n_with[token] = self._n_with.get(token, 0) + 1
         self._ranker = bm25s.BM25()
         corpus = [self._words.of(f"{piece.heading} {piece.text}") for piece in pieces]
-        self._ranker.index(corpus, show_progress=False)
+        if self._n_with:  # else there is nothing to find
+            self._ranker.index(corpus, show_progress=False)
 
     def search(self, question: str, n_best: int = 3) -> tuple[Passage, ...]:
         """Return the passages nearest to a question, the best first; none that shares no word with it."""

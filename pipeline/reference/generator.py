@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
@@ -30,6 +31,7 @@ from pipeline.request import (
     SPEECH,
     GenerationRequest,
     GenerationResult,
+    PlainData,
     check_files,
 )
 from pipeline.sound import iterate_sound
@@ -89,20 +91,38 @@ class _Stage:
         return math.ceil(self.n_frames / self.infer_frames)
 
 
+class ReferenceSettings(PlainData):
+    """How the reference generator is set up.
+
+    Attributes
+    ----------
+    device : str or None
+        Where the motion model runs, in torch's words; ``None`` for the first GPU where there is one, else the
+        processor.
+    """
+
+    device: str | None = Field(default=None, min_length=1, description="as torch names it: cpu, cuda:0")
+
+
 class ReferenceGenerator(Generator):
     """Portrait and speech to talking video, by a small diffusion model of motion and a mesh renderer.
 
     Parameters
     ----------
-    device : str, optional
-        Where the motion model runs, in torch's words; the first GPU where there is one, else the processor.
+    **settings
+        See `ReferenceSettings`.
+
+    Raises
+    ------
+    RequestError
+        If the settings make no sense.
     """
 
     name = "reference"
     version = "1"
 
-    def __init__(self, *, device: str | None = None) -> None:
-        self._wanted_device = device
+    def __init__(self, /, **settings: Any) -> None:
+        self._wanted_device = ReferenceSettings.read(settings, "setting").device
         self._model: MotionModel | None = None
         self._face: FaceModel | None = None
         self._weights: dict[str, str] = {}
@@ -115,10 +135,7 @@ class ReferenceGenerator(Generator):
             version=self.version,
             summary="animates a portrait on any computer: motion by flow matching, drawn with the face mesh",
             parameters=_PARAMETERS,
-            settings={
-                "type": "object",
-                "properties": {"device": {"type": "string", "description": "as torch names it: cpu, cuda:0"}},
-            },
+            settings=ReferenceSettings.model_json_schema(),
         )
 
     def check(self, request: GenerationRequest) -> None:

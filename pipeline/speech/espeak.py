@@ -83,7 +83,7 @@ class Espeak:
 
     name = "espeak-ng"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         _Settings.read(settings, "setting")
 
     def languages(self) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class SpeechEndpoint:
 
     name = "openai"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = SpeechEndpointSettings.read(settings, "setting")
         self._endpoint = Endpoint(self._settings)
 

@@ -47,7 +47,7 @@ class Pocketsphinx:
 
     name = "pocketsphinx"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         _Settings.read(settings, "setting")
         self.version = f"{version_of('pocketsphinx')}, front end {_FRONT_END}"
         self._decoder: Any = None

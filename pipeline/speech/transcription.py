@@ -31,7 +31,7 @@ class TranscriptionEndpoint:
 
     name = "openai"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = TranscriptionSettings.read(settings, "setting")
         self._endpoint = Endpoint(self._settings)
         self.version = self._settings.model

@@ -150,7 +150,7 @@ class FasterWhisper:
 
     name = "faster_whisper"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = WhisperSettings.read(settings, "setting")
         try:
             library = version_of("faster-whisper")

@@ -108,6 +108,27 @@ def test_nothing_stops_the_reference_generator_here() -> None:
     assert result.stdout.startswith("nothing that was looked at stops reference here")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("reference", "--set", "devise=cpu"), "no setting 'devise'; did you mean 'device'"),
+        (("reference", "--set", "self=1"), "no setting 'self'"),
+        (("command", "--set", "self=1"), "no setting 'self'"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_a_finding(words: tuple[str, ...], message: str) -> None:
+    result = doctor("--generator", *words)
+    assert result.exit_code == 1, result.output
+    assert message in " ".join(result.stdout.split())
+
+
+def test_a_setting_whose_name_is_a_number_is_wrong_use() -> None:
+    Path("settings.yaml").write_text("1: 2\n")
+    result = doctor("--generator", "reference", "--settings", "settings.yaml")
+    assert result.exit_code == 2
+    assert "1 is no name" in result.stderr
+
+
 def test_an_unknown_generator_is_wrong_use() -> None:
     result = doctor("--generator", "referenc")
     assert result.exit_code == 2
@@ -134,6 +155,13 @@ def test_a_gpu_that_is_named_and_not_there(monkeypatch: pytest.MonkeyPatch) -> N
     result = doctor("--generator", "reference")
     assert result.exit_code == 0
     assert f"no GPU {n_gpus + 7}" in " ".join(result.stdout.split())
+
+
+def test_a_gpu_that_is_no_number_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "\N{SUPERSCRIPT TWO}")
+    result = doctor("--generator", "reference")
+    assert result.exit_code == 0, result.output
+    assert "CUDA_VISIBLE_DEVICES is '\N{SUPERSCRIPT TWO}'" in " ".join(result.stdout.split())
 
 
 def test_a_folder_in_which_nothing_may_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

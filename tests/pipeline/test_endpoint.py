@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from pipeline.endpoint import Endpoint, EndpointSettings, ServiceError, _read_retry_after
 from pipeline.errors import RequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 KEY = "sk-Zx81very-secret-key-0923"
 
@@ -26,7 +24,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def endpoint(base_url: str, **more: Any) -> Endpoint:
-    return Endpoint(EndpointSettings(base_url=base_url, model="m", **{"time_limit_s": 5.0, **more}))
+    return Endpoint(EndpointSettings(base_url=base_url, model="m", **{"time_limit_s": 60.0, **more}))
 
 
 def ask(one: Endpoint) -> Any:
@@ -146,7 +144,7 @@ def test_an_endless_answer_is_not_kept(service, reply, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def free_port() -> Iterator[int]:
-    """Give a port of loopback that nobody listens on, and nobody else can take meanwhile."""
+    """Give a port of loopback that nobody listens on: it is held, so that nobody can."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         yield int(one.getsockname()[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -112,21 +113,17 @@ HANGS = {
 
 @pytest.mark.parametrize("body", HANGS.values(), ids=HANGS)
 def test_a_program_that_hangs_is_ended(body: str, program: Program, tmp_path: Path) -> None:
-    pid_file = tmp_path / "pid"
-    argv = program(f"open({str(pid_file)!r}, 'w').write(str(os.getpid()))\n{body}")
     with pytest.raises(GenerationError, match=r"did not end within 1 s") as caught:
-        run_program(argv, time_limit_s=1.0, grace_s=0.2)
+        run_program(program(body), time_limit_s=1.0, grace_s=0.2, environment={"BEGUN_BY": str(tmp_path)})
     assert caught.value.kind == "timed_out"
-    pid = read_pid(pid_file)
-    assert not is_running(pid)
-    assert [member for member in psutil.pids() if session_of(member) == pid and is_running(member)] == []
+    assert [process.pid for process in psutil.process_iter() if was_begun_by(process, str(tmp_path))] == []
 
 
-def session_of(pid: int) -> int | None:
+def was_begun_by(process: psutil.Process, test: str) -> bool:
     try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
+        return is_running(process.pid) and process.environ().get("BEGUN_BY") == test
+    except psutil.Error:
+        return False
 
 
 CHILDREN = {
@@ -199,7 +196,9 @@ def test_no_file_stays_open(program: Program) -> None:
         run_program(argv)
     with pytest.raises(RequestError):
         run_program(["no-such-program-anywhere"])
-    assert psutil.Process().num_fds() == before
+    assert (
+        psutil.Process().num_fds() <= before
+    )  # fewer where rubbish of earlier tests was collected meanwhile
 
 
 def test_a_program_that_falls_silent_is_ended_with_its_children(program: Program, tmp_path: Path) -> None:
@@ -211,16 +210,29 @@ def test_a_program_that_falls_silent_is_ended_with_its_children(program: Program
         time.sleep(600)
     """)
     with pytest.raises(
-        GenerationError, match=r"was silent for 0\.5 s and was ended.*\n  first words"
+        GenerationError, match=r"was silent for 5 s and was ended.*\n  first words"
     ) as failure:
-        run_program(argv, stall_limit_s=0.5, grace_s=0.2)
+        run_program(argv, stall_limit_s=5.0, grace_s=0.2)
     assert failure.value.kind == "stalled"
     assert not is_running(read_pid(pids))
 
 
-def test_a_program_that_keeps_talking_does_not_stall(program: Program) -> None:
-    argv = program("""
-        for k in range(30):
-            sys.stdout.write("\\r%d" % k); sys.stdout.flush(); time.sleep(0.1)
+def test_a_program_that_keeps_talking_does_not_stall(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each word comes 1.5 s after the one before, by a clock that stands still while nobody speaks."""
+    now_s = 0.0
+    monkeypatch.setattr("pipeline.process.time", SimpleNamespace(monotonic=lambda: now_s))
+
+    def hear(line: str) -> None:
+        nonlocal now_s
+        now_s += 1.5
+        (tmp_path / line).touch()  # the next one may come
+
+    argv = program(f"""
+        for k in range(5):
+            sys.stdout.write("%d\\r" % k); sys.stdout.flush()
+            while not os.path.exists(os.path.join({str(tmp_path)!r}, str(k))): time.sleep(0.01)
     """)
-    assert run_program(argv, stall_limit_s=2.0).tail[-1] == "29"
+    assert run_program(argv, on_line=hear, stall_limit_s=2.0).tail[-1] == "4"
+    assert now_s == 7.5

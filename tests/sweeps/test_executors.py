@@ -43,7 +43,7 @@ def run(executor: Processes, *jobs: Job) -> dict[tuple[int, str], Finished]:
 
 
 def test_a_crash_and_a_hang_cost_one_job_each_and_leave_no_child() -> None:
-    executor = Processes(Counting(), Limits(time_s=3.0, stall_s=60.0))
+    executor = Processes(Counting(), Limits(time_s=10.0, stall_s=60.0))
     try:
         ends = run(
             executor,

@@ -72,7 +72,7 @@ class LinlyTalker(Generator):
 
     name = "linly_talker"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         self._settings = LinlySettings.read(settings, "setting")
         self.version = self._settings.version
         self._method = METHODS[self._settings.talker_method]
@@ -103,7 +103,7 @@ class LinlyTalker(Generator):
             settings=LinlySettings.model_json_schema(),
         )
 
-    def request(self, **parameters: Any) -> GenerationRequest:
+    def request(self, /, **parameters: Any) -> GenerationRequest:
         """Build a request; the frame rate is the model's own where none is given."""
         return super().request(**{"fps": self._method.fps or SADTALKER_FPS, **parameters})
 

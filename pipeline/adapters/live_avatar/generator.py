@@ -20,6 +20,7 @@ from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatar
 from pipeline.adapters.live_avatar.single import make_one
 from pipeline.errors import GenerationError, RequestError
 from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.process import refuse_secrets
 from pipeline.request import FIRST_FRAME, SAVED, WARNING, GenerationRequest, GenerationResult, check_files
 from pipeline.speech.stage import SpokenSound, check_sound
 from pipeline.video import VideoFacts, new_video
@@ -54,8 +55,9 @@ class LiveAvatar(Generator):
 
     name = "live_avatar"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         read = LiveAvatarSettings.read(settings, "setting")
+        refuse_secrets(read.environment)
         self._settings = read.model_copy(update={"repository": str(Path(read.repository).absolute())})
         commit = read_commit(Path(self._settings.repository))
         self.version = "1" if commit is None else f"1+{commit}"

@@ -62,7 +62,8 @@ class LiveAvatarSettings(PlainData):
         once and has neither fp8 nor online decoding. A sweep tells what is expected where videos are made alone: with
         ``device: cuda``, one worker and not ``careful``.
     environment : dict
-        Variables beside those that are always set.
+        Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
+        started.
     time_limit_s : float
         Seconds after which a video is given up; in a batch, times its videos.
     stall_limit_s : float

@@ -20,6 +20,10 @@ def index(documents: Path) -> Index:
     return Index(read_documents(documents).pieces, "en")
 
 
+def test_documents_of_words_that_say_nothing_answer_nothing() -> None:
+    assert Index([Piece("the of and a", "a.txt:1")], "en").search("When are you open?") == ()
+
+
 def answer(index: Index, question: str, language: str = "en") -> tuple[str, tuple[str, ...]]:
     given = Extract().answer(Question(question, language, index.search(question)))
     return given.text, tuple(given.sources)

@@ -9,10 +9,13 @@ The variable ``STAND_IN`` chooses what goes wrong, words apart by commas:
 from __future__ import annotations
 
 import argparse
+import fcntl
 import logging
 import os
+import stat
 import subprocess
 import sys
+import termios
 import time
 from datetime import datetime
 from pathlib import Path
@@ -40,10 +43,12 @@ def say(words: str) -> None:
 
 
 def meet(place: str) -> None:
-    """Wait until every rank of this run is here, as its barriers do."""
+    """Wait until every rank of this run is here, as its barriers do, and what each said before is passed on."""
     folder = os.environ.get("STAND_IN_MEETING")
     if folder is None or WORLD_SIZE == 1:
         return
+    while stat.S_ISFIFO(os.fstat(1).st_mode) and any(fcntl.ioctl(1, termios.FIONREAD, bytes(4))):
+        time.sleep(0.002)
     run = f"{os.getppid()}-{place}"
     Path(folder, f"{run}-{RANK}").touch()
     while len(list(Path(folder).glob(f"{run}-*"))) < WORLD_SIZE:

@@ -45,22 +45,17 @@ def _hold(port: int) -> socket.socket:
 def _tee(streams: list[int]) -> None:
     """Pass on what the ranks say until all are silent.
 
-    What one rank said before another spoke is passed on first: all are read, the first rank first, and then written, the
-    first rank last.
+    What is read is written before anything else is read: a rank whose pipe is empty has been passed on.
     """
     speaking = dict(enumerate(streams))
     while speaking:
-        select.select(list(speaking.values()), [], [])
-        said = {
-            rank: os.read(stream, 65536)
-            for rank, stream in speaking.items()
-            if select.select([stream], [], [], 0)[0]
-        }
-        for rank in sorted(said, reverse=True):
-            if not said[rank]:
+        for stream in select.select(list(speaking.values()), [], [])[0]:
+            rank = streams.index(stream)
+            said = os.read(stream, 65536)
+            if not said:
                 os.close(speaking.pop(rank))
                 continue
-            text = said[rank].decode().replace("\r", "\n")
+            text = said.decode().replace("\r", "\n")
             tagged = "".join(f"[default{rank}]:{line}" for line in text.splitlines(keepends=True))
             os.write(1, tagged.encode())
         time.sleep(0.02)
