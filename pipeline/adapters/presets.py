@@ -13,6 +13,7 @@ MuseTalk hands paths to a shell.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -146,13 +147,13 @@ class Preset(Command):
         del request
         return self.figures.to_dict()
 
+    @abstractmethod
     def _command(self) -> dict[str, Any]:
         """Return the settings of `Command`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _weights(self) -> dict[str, Path]:
         """Return the weights that must be there, files or folders, by the setting that names them."""
-        raise NotImplementedError
 
     def _check(self, request: GenerationRequest) -> None:
         if request.image is None:
