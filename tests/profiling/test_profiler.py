@@ -78,7 +78,8 @@ def test_the_peak_of_a_tree_is_within_2_percent(start: Start) -> None:
     assert step_mib == pytest.approx(500, rel=0.02)
     assert profile.rss_mib.peak is not None
     assert profile.rss_mib.peak - level(profile.rss_mib, before_s, began_s) == pytest.approx(500, rel=0.02)
-    assert began_s < (profile.rss_mib.peak_time_s or 0) < end_s
+    look_s = float(np.diff(profile.rss_mib.times_s).max())  # how long a look at the tree may have taken
+    assert began_s - look_s < (profile.rss_mib.peak_time_s or 0) < end_s + look_s
     assert profile.n_processes.peak == 3
     assert profile.n_processes.values[-1] == 0
 
