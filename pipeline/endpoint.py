@@ -188,8 +188,8 @@ class Endpoint:
         status = error.status_code
         said = f"says {status}: {_hide(error.message.removeprefix(f'Error code: {status}').removeprefix(' - '), key)}"
         if status in {401, 403}:
-            cure = f"; see {self._settings.key_variable or 'key_variable'}"
-            return self._error(said + cure, "wrong_key")
+            cure = f"; see {self._settings.key_variable or 'key_variable'}"  # its words may quote parts of the key
+            return self._error(f"says {status}{cure}", "wrong_key")
         if status == 429:
             after_s = _read_retry_after(error.response.headers.get("retry-after"))
             used_up = error.code == "insufficient_quota"

@@ -308,7 +308,7 @@ class Brand:
         return (place.left <= x) & (x <= place.right) & (place.top <= y) & (y <= place.bottom)
 
     def _alignment(self, facts: ClipFacts, seen: Track, frames: list[KeyFrame]) -> Measurement:
-        prompt = (facts.asked.prompt if facts.asked is not None else None) or self._brand.text
+        prompt = facts.asked.prompt or self._brand.text
         if not self.model.general:
             return Measurement.absent(PROMPT_ALIGNMENT, Reason.MODEL_WITHOUT_LANGUAGE)
         if not prompt:
