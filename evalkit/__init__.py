@@ -6,19 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.decisions.facade import compare, signoff
-    from evalkit.runner import Report, evaluate
-    from evalkit.sweeps.facade import sweep
+    from evalkit.api import compare, evaluate, signoff, sweep
+    from evalkit.measuring.results import Report
 
 __all__ = ["Report", "__version__", "compare", "evaluate", "signoff", "sweep"]
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Report": "evalkit.runner",
-    "compare": "evalkit.decisions.facade",
-    "evaluate": "evalkit.runner",
-    "signoff": "evalkit.decisions.facade",
-    "sweep": "evalkit.sweeps.facade",
+    "Report": "evalkit.measuring.results",
+    "compare": "evalkit.api",
+    "evaluate": "evalkit.api",
+    "signoff": "evalkit.api",
+    "sweep": "evalkit.api",
 }
 
 

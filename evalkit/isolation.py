@@ -226,7 +226,7 @@ class Worker:
 
 
 def _kill_tree(pid: int, *, itself: bool = True) -> None:
-    import psutil  # noqa: PLC0415 - only needed here
+    import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
@@ -237,7 +237,7 @@ def _kill_tree(pid: int, *, itself: bool = True) -> None:
 
 def _kill_marked(token: str) -> None:
     """Kill every process that inherited a worker's token."""
-    import psutil  # noqa: PLC0415 - only needed here
+    import psutil
 
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):

@@ -217,7 +217,7 @@ class AudioFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ClipIntent:
     """What a video was asked to say and to show.
 
     Parameters
@@ -247,7 +247,7 @@ class ClipFacts:
         A separate sound file that replaces the clip's own sound.
     video, audio : VideoFacts, AudioFacts or None
         ``None`` where the file has no such stream.
-    asked : Asked
+    asked : ClipIntent
         What the clip was asked to be, as far as its maker or the user tells.
     """
 
@@ -255,7 +255,7 @@ class ClipFacts:
     audio_path: str | None
     video: VideoFacts | None
     audio: AudioFacts | None
-    asked: Asked = Asked()
+    asked: ClipIntent = ClipIntent()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def read_gpus() -> tuple[tuple[Gpu, ...], str]:
         Why there are none; empty where there are some.
     """
     try:
-        import pynvml  # noqa: PLC0415 - only where GPUs are asked for
+        import pynvml
     except ImportError as error:
         return (), str(error)
     try:

@@ -106,7 +106,7 @@ class Endpoint:
         ServiceError
             If there is no answer, or it is no success.
         """
-        from openai import OpenAI  # noqa: PLC0415 - 0.3 s
+        from openai import OpenAI
 
         limit_s = self._settings.time_limit_s
         end_s = time.monotonic() + limit_s
@@ -167,8 +167,8 @@ class Endpoint:
     @contextmanager
     def _explaining(self, key: str | None) -> Iterator[None]:
         """Turn the client's errors into ours. None of them is chained: they hold the request with its headers."""
-        import httpx2  # noqa: PLC0415 - comes with openai, 0.1 s
-        import openai  # noqa: PLC0415 - as above
+        import httpx2
+        import openai
 
         try:
             yield

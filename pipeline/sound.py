@@ -51,7 +51,7 @@ def iterate_sound(path: str | Path, rate_hz: int) -> Iterator[NDArray[np.float32
     RequestError
         If the file is missing, is no sound, or lasts longer than `MAX_SOUND_S`.
     """
-    import av  # noqa: PLC0415 - costs 0.1 s that a dry run without sound need not pay
+    import av
 
     if not Path(path).is_file():
         raise RequestError(f"audio {str(path)!r}: there is no such file")

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from evalkit.cli import main
-from evalkit.runner import load_evaluators
+from evalkit.evaluators.load import load_evaluators
 
 ROOT = Path(__file__).parents[1]
 METRICS = [metric for evaluator in load_evaluators() for metric in evaluator.metrics]

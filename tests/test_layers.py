@@ -15,15 +15,23 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up: a room may import rooms of its own row and below, and never in a circle.
 ROWS = (
-    {"types", "errors", "words"},
-    {"brands", "media", "metrics", "registry", "config", "isolation", "prompts"},
-    {"tracks", "runs", "stats"},
+    {"types", "errors", "formatting"},
+    {"brands", "media", "metrics", "registry", "options", "isolation", "prompts", "stats"},
+    {"tracks", "runs", "models"},
     {"evaluators", "profiling"},
-    {"runner", "decisions", "reports", "sweeps"},  # a sweep measures clips: it stands on the runner
-    {"cli", "rating"},
+    {"measuring"},
+    {"execution", "analysis"},
+    {"decisions"},
+    {"forecast", "sweeps"},
+    {"reports"},
+    {"cli"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
-FRONT_DOOR = {"__init__", "__main__"}  # the package hands out names of any room; python -m evalkit is the cli
+FRONT_DOOR = {
+    "__init__",
+    "__main__",
+    "api",
+}  # the package hands out names of any room; python -m evalkit is the cli
 FOR_TESTS = {"testing"}  # may use everything, nothing may use it
 
 NO_BUSINESS_OF_METRICS = {"av", "cv2", "click", "mediapipe", "open_clip", "pydantic", "torch"}

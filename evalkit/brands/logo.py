@@ -76,7 +76,7 @@ def load_logo(path: Path) -> Logo:
         ) from None
     content = hashlib.sha256(data).hexdigest()
     if path.suffix.lower() in {".svg", ".svgz"}:
-        from evalkit.brands.svg import rasterise_svg  # noqa: PLC0415 - most brands have no need of it
+        from evalkit.brands.svg import rasterise_svg
 
         data = rasterise_svg(data, str(path), LONGEST_SIDE_PX)
     return Logo(_checked(decode_picture(data, str(path)), str(path)), content)
@@ -90,7 +90,7 @@ def decode_picture(data: bytes, name: str) -> Rgba:
     LogoError
         If it is none, announces more than `MOST_PIXELS`, is a film, or has more than 8 bits a channel.
     """
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - heavy
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with (
@@ -123,7 +123,7 @@ def _refuse_size(size: tuple[int, int], name: str) -> None:
 
 def _reduced(picture: Any) -> Rgba:
     """Scale down in premultiplied colours, so that what is transparent has no colour to give."""
-    from PIL import Image  # noqa: PLC0415 - heavy
+    from PIL import Image
 
     scale = LONGEST_SIDE_PX / max(picture.size)
     if scale < 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from evalkit.brands.logo import LogoError, load_logo
-from evalkit.config import ConfigError, Options, hash_of, read_group, read_yaml
+from evalkit.options import ConfigError, Options, hash_of, read_group, read_yaml
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

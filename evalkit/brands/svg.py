@@ -63,7 +63,7 @@ def rasterise_svg(data: bytes, name: str, longest_side_px: int) -> bytes:
     LogoError
         If it is none, could do harm, or asks for too much.
     """
-    import resvg_py  # noqa: PLC0415 - only where there is an SVG
+    import resvg_py
 
     text = _text_of(data, name)
     root = _parse(text, name)
@@ -91,8 +91,8 @@ def _text_of(data: bytes, name: str) -> str:
 
 
 def _parse(text: str, name: str) -> Element:
-    from defusedxml import DefusedXmlException  # noqa: PLC0415 - as above
-    from defusedxml.ElementTree import fromstring  # noqa: PLC0415 - as above
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
 
     try:
         root: Element = fromstring(text, forbid_dtd=True)

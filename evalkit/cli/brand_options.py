@@ -26,7 +26,7 @@ def brand_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def calibrate(settings: Mapping[str, Mapping[str, Any]]) -> None:
     """Calibrate the brand among settings of evaluators, if there is one and it is not calibrated yet; say so."""
     if "brand" in settings:
-        from evalkit.evaluators.brand import calibrate_before  # noqa: PLC0415 - after --help
+        from evalkit.evaluators.brand import calibrate_before
 
         calibrate_before(settings, lambda line: click.echo(line, err=True))
 

@@ -15,8 +15,8 @@ from evalkit.cli.load import as_in, load_table, read_where, write_outputs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evalkit.analysis.table import ResultTable
     from evalkit.decisions.compare import Comparison, MetricComparison
-    from evalkit.decisions.rows import Table
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -65,10 +65,10 @@ def compare(
 
     Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
     """
-    from evalkit.decisions.catalogue import known_metrics  # noqa: PLC0415 - after --help
-    from evalkit.decisions.compare import compare_tables  # noqa: PLC0415 - as above
-    from evalkit.decisions.policy import load_policy  # noqa: PLC0415 - as above
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
+    from evalkit.analysis.catalogue import known_metrics
+    from evalkit.decisions.compare import compare_tables
+    from evalkit.decisions.policy import load_policy
+    from evalkit.errors import EvalkitError
 
     if (b is None) == (split is None):
         raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
@@ -77,12 +77,14 @@ def compare(
         settings = brand_settings(brand, clip_model, clip_weights)
         load = partial(load_table, only=only, jobs=jobs, settings=settings)
         policy = load_policy(policy_name, known_metrics())
-        tables, apart_from = _tables(load, a, b, split, where)
-        comparison = compare_tables(*tables, policy=policy, margins=margins, apart_from=apart_from, seed=seed)
+        tables, ignore_params = _tables(load, a, b, split, where)
+        comparison = compare_tables(
+            *tables, policy=policy, margins=margins, ignore_params=ignore_params, seed=seed
+        )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
 
-    from evalkit.reports.compare_page import compare_page  # noqa: PLC0415 - as above
+    from evalkit.reports.compare_page import compare_page
 
     _show(comparison)
     write_outputs(
@@ -96,8 +98,8 @@ def compare(
 
 
 def _tables(
-    load: Callable[[str], Table], a: str, b: str | None, split: str | None, where: tuple[str, ...]
-) -> tuple[tuple[Table, Table], tuple[str, ...]]:
+    load: Callable[[str], ResultTable], a: str, b: str | None, split: str | None, where: tuple[str, ...]
+) -> tuple[tuple[ResultTable, ResultTable], tuple[str, ...]]:
     table = load(a)
     table = table.where(read_where(where, table))
     if split is None:
@@ -124,21 +126,21 @@ def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
 
 def _show(comparison: Comparison) -> None:
     """Print the answer, then the metrics by what was found."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.markup import escape  # noqa: PLC0415 - as above
-    from rich.table import Table as Grid  # noqa: PLC0415 - as above
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as Grid
 
-    from evalkit.decisions.compare import Finding  # noqa: PLC0415 - as above
+    from evalkit.decisions.compare import Conclusion
 
     console = Console(highlight=False)
     console.print(f"[bold]{escape(comparison.answer)}[/]")
     console.print(f"[dim]A: {escape(comparison.a)}\nB: {escape(comparison.b)}[/]", soft_wrap=True)
-    for finding in Finding:
+    for finding in Conclusion:
         found = comparison.found(finding)
         if not found:
             continue
         console.print(f"\n{finding.symbol} [bold]{finding}[/]")
-        if finding is Finding.NOT_COMPARED:
+        if finding is Conclusion.NOT_COMPARED:
             for one in found:
                 console.print(f"  {one.metric.name}: {escape(one.text)}", soft_wrap=True)
             continue
@@ -160,7 +162,7 @@ def _show(comparison: Comparison) -> None:
 
 
 def _cells(one: MetricComparison) -> tuple[str, str, str, str]:
-    from evalkit.decisions.compare import signed  # noqa: PLC0415 - after --help
+    from evalkit.decisions.compare import signed
 
     p = "" if one.p_holm is None else "<0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
     more = "" if one.n_more is None else f" (+{one.n_more})"

@@ -46,8 +46,8 @@ def doctor(
 
     Exit status: 0 nothing stops it; 1 something does; 2 wrong use.
     """
-    from evalkit import registry  # noqa: PLC0415 - after --help
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
+    from evalkit import registry
+    from evalkit.errors import EvalkitError
 
     try:
         factory = registry.load(registry.GENERATORS, name)
@@ -96,7 +96,7 @@ def _look_at_generator(factory: Any, settings: dict[str, Any]) -> Iterator[dict[
 
 def _look_at_gpus() -> dict[str, str]:
     """Say which GPUs the driver lists, and whether CUDA_VISIBLE_DEVICES hides or invents some."""
-    from evalkit.profiling.nvml import Gpus  # noqa: PLC0415 - after --help
+    from evalkit.profiling.nvml import Gpus
 
     gpus = Gpus()
     gpus.close()
@@ -147,9 +147,9 @@ def _answer(name: str, findings: list[dict[str, str]]) -> str:
 
 def _show(answer: str, findings: list[dict[str, str]]) -> None:
     """Print the answer, then the findings, the worst first."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     console.print(Text(answer, style="bold"))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from evalkit.evaluators.base import Evaluator
-    from evalkit.runner import ClipResult
-    from evalkit.types import Asked
+    from evalkit.measuring.results import ClipResult
+    from evalkit.types import ClipIntent
 
 _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", ".ts", ".wmv", ".flv"}
 
@@ -81,9 +81,10 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
 
     Exit code: 0 when every clip could be measured, 1 when some could not, 2 for wrong use.
     """
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
-    from evalkit.runner import Report, load_evaluators  # noqa: PLC0415 - as above
-    from evalkit.types import Asked  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError
+    from evalkit.evaluators.load import load_evaluators
+    from evalkit.measuring.results import Report
+    from evalkit.types import ClipIntent
 
     if recogniser_settings and recogniser is None:
         raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
@@ -100,11 +101,11 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         calibrate(settings)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-    asked = Asked(_read_script(script, language), language, prompt)
+    asked = ClipIntent(_read_script(script, language), language, prompt)
     tasks = [ClipTask(path, audio, names, evidence, settings, asked) for path in paths]
     results = measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit)
 
-    from evalkit.cli.table import show  # noqa: PLC0415 - rich is heavy
+    from evalkit.cli.table import show
 
     show(results)
     report = Report(tuple(results))
@@ -146,13 +147,13 @@ class ClipTask:
     only: tuple[str, ...] | None
     evidence: str | None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    asked: Asked | None = None
+    asked: ClipIntent | None = None
 
 
 def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
     """Measure one clip in a worker process."""
-    from evalkit.config import canonical_json  # noqa: PLC0415 - in the worker only
-    from evalkit.runner import measure_or_explain  # noqa: PLC0415 - as above
+    from evalkit.measuring.runner import try_measure
+    from evalkit.options import canonical_json
 
     options: dict[str, Any] = {
         "audio_path": task.audio_path,
@@ -161,12 +162,12 @@ def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
     }
     evaluators = _evaluators(task.only, canonical_json(task.settings))
     if task.evidence is None:
-        return measure_or_explain(task.path, evaluators, **options)
+        return try_measure(task.path, evaluators, **options)
 
-    from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
+    from evalkit.reports.evidence import Evidence
 
     evidence = Evidence(Path(task.evidence), task.path, evaluators)
-    result = measure_or_explain(
+    result = try_measure(
         task.path,
         evaluators,
         watch_frames=evidence.watch_frames,
@@ -179,16 +180,16 @@ def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
 
 @cache
 def _evaluators(only: tuple[str, ...] | None, settings: str) -> list[Evaluator]:
-    from evalkit.runner import load_evaluators  # noqa: PLC0415 - in the worker only
+    from evalkit.evaluators.load import load_evaluators
 
     return load_evaluators(only, json.loads(settings))
 
 
 def measure_all(tasks: Sequence[ClipTask], jobs: int, stall_limit_s: float) -> list[ClipResult]:
     """Measure clips in worker processes, with a bar on a terminal; results in the order of the tasks."""
-    from evalkit.errors import ClipError  # noqa: PLC0415 - after --help
-    from evalkit.isolation import Failure, run_isolated  # noqa: PLC0415 - as above
-    from evalkit.runner import ClipResult  # noqa: PLC0415 - as above
+    from evalkit.errors import ClipError
+    from evalkit.isolation import Failure, run_isolated
+    from evalkit.measuring.results import ClipResult
 
     results: dict[int, ClipResult] = {}
     with _progress(len(tasks)) as (tell, done):
@@ -207,8 +208,8 @@ def measure_all(tasks: Sequence[ClipTask], jobs: int, stall_limit_s: float) -> l
 @contextlib.contextmanager
 def _progress(n_clips: int) -> Iterator[tuple[Callable[[int, Any], None], Callable[[int], None]]]:
     """Show a bar on a terminal; nothing elsewhere."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - heavy
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     shares: dict[int, float] = {}

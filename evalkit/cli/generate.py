@@ -148,8 +148,8 @@ def _progress() -> Iterator[Callable[[Any], None]]:
     if not sys.stderr.isatty():
         yield lambda event: click.echo(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
         return
-    from rich.console import Console  # noqa: PLC0415 - 0.1 s, for terminals only
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -10,8 +10,8 @@ _ARROWS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 
 @click.command("list")
 def list_metrics() -> None:
     """List the installed evaluators and their metrics."""
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
-    from evalkit.runner import load_evaluators  # noqa: PLC0415 - numpy and the evaluators load here
+    from evalkit.errors import EvalkitError
+    from evalkit.evaluators.load import load_evaluators
 
     try:
         evaluators = load_evaluators()

@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from evalkit.decisions.rows import Table
+    from evalkit.analysis.table import ResultTable
 
 
 def load_table(
@@ -20,7 +20,7 @@ def load_table(
     jobs: int | None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     stall_limit_s: float = 120.0,
-) -> Table:
+) -> ResultTable:
     """Read a run folder, or measure a folder of videos with settings of evaluators.
 
     Raises
@@ -28,11 +28,11 @@ def load_table(
     click.UsageError
         If it is neither.
     """
-    from evalkit.cli.brand_options import calibrate  # noqa: PLC0415 - after --help
-    from evalkit.cli.evaluate import ClipTask, expand, measure_all  # noqa: PLC0415 - after --help
-    from evalkit.decisions.rows import rows_of_clips, rows_of_run  # noqa: PLC0415 - as above
-    from evalkit.runner import load_evaluators  # noqa: PLC0415 - as above
-    from evalkit.runs import Run  # noqa: PLC0415 - as above
+    from evalkit.analysis.table import rows_of_clips, rows_of_run
+    from evalkit.cli.brand_options import calibrate
+    from evalkit.cli.evaluate import ClipTask, expand, measure_all
+    from evalkit.evaluators.load import load_evaluators
+    from evalkit.runs import Run
 
     if is_run(named):
         if only is not None:
@@ -59,7 +59,7 @@ def is_run(named: str) -> bool:
     return (Path(named) / "run.json").is_file()
 
 
-def read_where(pairs: tuple[str, ...], table: Table) -> dict[str, Hashable]:
+def read_where(pairs: tuple[str, ...], table: ResultTable) -> dict[str, Hashable]:
     """Read ``NAME=VALUE`` pairs; a value is matched as it is written in the table."""
     wanted = {}
     for pair in pairs:
@@ -70,7 +70,7 @@ def read_where(pairs: tuple[str, ...], table: Table) -> dict[str, Hashable]:
     return wanted
 
 
-def as_in(table: Table, name: str, text: str) -> Hashable:
+def as_in(table: ResultTable, name: str, text: str) -> Hashable:
     """Return the value of a parameter that is written so; the text itself where none is, to be refused by name."""
     levels = {str(row.params[name]): row.params[name] for row in table.rows if name in row.params}
     return levels.get(text, text)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from evalkit.sweeps.forecast import Forecast
-    from evalkit.sweeps.needs import Need, Outlook, Room
+    from evalkit.forecast.needs import AvailableMemory, SweepForecast, TrialForecast
+    from evalkit.forecast.regression import Forecast
 
 _FILE = click.Path(path_type=Path)
 _MARKS = {
@@ -60,22 +60,22 @@ def plan(
     """
     if gpu_memory_gb is not None and not math.isfinite(gpu_memory_gb):
         raise click.BadParameter(f"{gpu_memory_gb} is no amount of memory", param_hint="--gpu-memory-gb")
-    from evalkit.config import read_sweep  # noqa: PLC0415 - after --help
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
-    from evalkit.runs import Run  # noqa: PLC0415 - as above
-    from evalkit.sweeps.needs import forecast_needs, read_room  # noqa: PLC0415 - as above
-    from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
-    from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError
+    from evalkit.forecast.needs import forecast_sweep, read_available_memory
+    from evalkit.runs import Run
+    from evalkit.sweeps.config import read_sweep
+    from evalkit.sweeps.prepare import plan_sweep
+    from evalkit.sweeps.status import load_run_status
 
     source = config or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
     try:
-        preparation = prepare_sweep(read_sweep(source))
+        preparation = plan_sweep(read_sweep(source))
         folder = out or Path("runs") / source.stem
-        done = {trial.id for trial in open_todo(preparation, folder).done}
+        done = {trial.id for trial in load_run_status(preparation, folder).done}
         learnt = [Run.open(one) for one in (*runs, *([folder] if done else []))]
         execution = preparation.config.execution
-        room = read_room(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
-        outlook = forecast_needs(preparation, learnt, room)
+        room = read_available_memory(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
+        outlook = forecast_sweep(preparation, learnt, room)
     except EvalkitError as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
@@ -92,11 +92,11 @@ def plan(
     click.echo(_total(outlook, done, n_workers))
 
 
-def _show(needs: Sequence[Need], done: Collection[str], room: Room) -> None:
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.markup import escape  # noqa: PLC0415 - as above
+def _show(needs: Sequence[TrialForecast], done: Collection[str], room: AvailableMemory) -> None:
+    from rich.console import Console
+    from rich.markup import escape
 
-    from evalkit.sweeps.needs import describe_account  # noqa: PLC0415 - after --help
+    from evalkit.forecast.needs import describe_account
 
     console = Console(highlight=False, width=None if Console().is_terminal else 80)
     console.print(_say_room(room))
@@ -116,9 +116,9 @@ def _show(needs: Sequence[Need], done: Collection[str], room: Room) -> None:
         console.print(f"Times marked lit. are of other machines: {escape(line)}")
 
 
-def _table(needs: Sequence[Need], done: Collection[str]) -> Table:
-    from rich.markup import escape  # noqa: PLC0415 - as above
-    from rich.table import Table  # noqa: PLC0415 - as above
+def _table(needs: Sequence[TrialForecast], done: Collection[str]) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("trial", overflow="ellipsis", no_wrap=True, max_width=36)
@@ -138,7 +138,7 @@ def _table(needs: Sequence[Need], done: Collection[str]) -> Table:
     return table
 
 
-def _labels(needs: Sequence[Need]) -> list[str]:
+def _labels(needs: Sequence[TrialForecast]) -> list[str]:
     """Name each trial by what tells it from the others."""
     facts = [
         {
@@ -153,7 +153,7 @@ def _labels(needs: Sequence[Need]) -> list[str]:
     return [" ".join(one[name] for name in told) or "the one trial" for one in facts]
 
 
-def _memory_cell(need: Need) -> str:
+def _memory_cell(need: TrialForecast) -> str:
     own = need.memory or need.rss
     if own is not None:
         return _range(own.low, own.value, own.high)
@@ -169,7 +169,7 @@ def _range(low: float | None, value: float, high: float | None) -> str:
     return first if first == last else f"{first}–{last}"
 
 
-def _time_cell(need: Need) -> str:
+def _time_cell(need: TrialForecast) -> str:
     if need.seconds is not None:
         return _say_time(need.seconds.value)
     if need.literature is not None:
@@ -177,7 +177,7 @@ def _time_cell(need: Need) -> str:
     return "not known"
 
 
-def _say_room(room: Room) -> str:
+def _say_room(room: AvailableMemory) -> str:
     if room.given:
         return f"Each GPU is taken to have {room.gpus_mib[0] / 1024:.2f} GB."
     if not room.gpus_mib:
@@ -187,12 +187,12 @@ def _say_room(room: Room) -> str:
 
 
 def _say_time(seconds: float) -> str:
-    from evalkit.cli.sweep import describe_duration  # noqa: PLC0415 - as above
+    from evalkit.cli.sweep import describe_duration
 
     return describe_duration(seconds) if seconds >= 1 else "under 1 s"
 
 
-def _total(outlook: Outlook, done: Collection[str], n_workers: int) -> str:
+def _total(outlook: SweepForecast, done: Collection[str], n_workers: int) -> str:
     """Say how much there is to do, in one line."""
     n_unfit = sum(need.is_unfit for need in outlook.needs)
     left = outlook.left(done)
@@ -210,7 +210,9 @@ def _total(outlook: Outlook, done: Collection[str], n_workers: int) -> str:
     return f"{', '.join(words)}; {n_known} take {_say_time(total_s)} with {crew}{open_ones}"
 
 
-def _plain(outlook: Outlook, done: Collection[str], room: Room, n_workers: int) -> dict[str, Any]:
+def _plain(
+    outlook: SweepForecast, done: Collection[str], room: AvailableMemory, n_workers: int
+) -> dict[str, Any]:
     return {
         "room": asdict(room),
         "workers": n_workers,

@@ -20,8 +20,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evalkit.measuring.results import ClipResult
     from evalkit.profiling.profile import Profile
-    from evalkit.runner import ClipResult
 
 _PICTURES = (".png", ".svg", ".pdf")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -68,7 +68,7 @@ def profile(
     _check_targets(json_path, plot_path)
     program = _find(command[0])
 
-    from evalkit.cli.table import show  # noqa: PLC0415 - rich and numpy load here, after --help
+    from evalkit.cli.table import show
 
     code, total_s, seen = _run(program, command, interval_ms / 1000)
     result = _judge(command, code, total_s, seen)
@@ -76,7 +76,7 @@ def profile(
     if json_path is not None:
         _write_json(json_path, command, code, result, seen)
     if plot_path is not None:
-        from evalkit.reports.timeline_plot import draw_timeline  # noqa: PLC0415 - heavy
+        from evalkit.reports.timeline_plot import draw_timeline
 
         draw_timeline(seen).savefig(plot_path)
     for path in filter(None, (json_path, plot_path)):
@@ -124,8 +124,8 @@ def _hint(name: str) -> str:
 
 
 def _run(program: str, command: tuple[str, ...], interval_s: float) -> tuple[int, float, Profile]:
-    from evalkit.profiling.profile import ProfileError  # noqa: PLC0415 - after --help
-    from evalkit.profiling.profiler import Profiler  # noqa: PLC0415 - as above
+    from evalkit.profiling.profile import ProfileError
+    from evalkit.profiling.profiler import Profiler
 
     try:
         with Profiler(interval_s=interval_s) as profiler:
@@ -162,10 +162,10 @@ def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 def _judge(command: tuple[str, ...], code: int, total_s: float, seen: Profile) -> ClipResult:
     """Put the figures together with what a person should know."""
-    from evalkit.profiling.costs import TOTAL, measure_resources  # noqa: PLC0415 - after --help
-    from evalkit.profiling.out_of_memory import is_out_of_memory  # noqa: PLC0415 - as above
-    from evalkit.runner import ClipResult  # noqa: PLC0415 - as above
-    from evalkit.types import Measurement  # noqa: PLC0415 - as above
+    from evalkit.measuring.results import ClipResult
+    from evalkit.profiling.costs import TOTAL, measure_resources
+    from evalkit.profiling.out_of_memory import is_out_of_memory
+    from evalkit.types import Measurement
 
     ended = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     notes = [f"the program ended with {ended}"] if code else []

@@ -24,7 +24,7 @@ def prompts() -> None:
 @prompts.command("list")
 def list_templates() -> None:
     """List the templates and their slots."""
-    from evalkit.prompts.templates import load_template, template_names  # noqa: PLC0415 - after --help
+    from evalkit.prompts.templates import load_template, template_names
 
     for name in template_names():
         template = load_template(name)
@@ -40,8 +40,8 @@ def list_templates() -> None:
 @click.option("--language", default="en", show_default=True, help="en or zh.")
 def show(name: str, pairs: tuple[str, ...], language: str) -> None:
     """Print the prompt of the template NAME, ready for `evalkit generate --prompt`."""
-    from evalkit.errors import UsageError  # noqa: PLC0415 - after --help
-    from evalkit.prompts.templates import load_template  # noqa: PLC0415 - as above
+    from evalkit.errors import UsageError
+    from evalkit.prompts.templates import load_template
 
     values = {}
     for pair in pairs:
@@ -67,8 +67,8 @@ def check(context: click.Context, named: tuple[str, ...], as_json: bool) -> None
 
     Exit code: 0 when every prompt names all four, 1 when one leaves something out, 2 for wrong use.
     """
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
-    from evalkit.prompts.check import check_prompt  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError
+    from evalkit.prompts.check import check_prompt
 
     try:
         found = [check_prompt(text) for name in named for text in _prompts_in(name)]
@@ -83,7 +83,7 @@ def check(context: click.Context, named: tuple[str, ...], as_json: bool) -> None
 
 def _prompts_in(named: str) -> Iterator[str]:
     """Give the prompts of a file, or the text itself."""
-    from evalkit.errors import UsageError  # noqa: PLC0415 - as above
+    from evalkit.errors import UsageError
 
     path = Path(named)
     looks_like_a_file = path.suffix.lower() in _FILES and not any(map(str.isspace, named))
@@ -114,8 +114,9 @@ def _is_file(path: Path) -> bool:
 
 
 def _prompts_of_sweep(path: Path) -> Iterator[str]:
-    from evalkit.config import SweepConfig, read_group, read_yaml  # noqa: PLC0415 - as above
-    from evalkit.errors import UsageError  # noqa: PLC0415 - as above
+    from evalkit.errors import UsageError
+    from evalkit.options import read_group, read_yaml
+    from evalkit.sweeps.config import SweepConfig
 
     config = read_group(SweepConfig, read_yaml(path), str(path))
     values = config.grid.get("prompt", [config.parameters["prompt"]] if "prompt" in config.parameters else [])

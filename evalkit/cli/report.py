@@ -15,8 +15,8 @@ def report(run: Path, timelines: bool) -> None:
 
     Exit code: 0 when written, 2 for wrong use.
     """
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
-    from evalkit.reports.run_report import HTML_NAME, MARKDOWN_NAME, write_report  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError
+    from evalkit.reports.run_report import HTML_NAME, MARKDOWN_NAME, write_report
 
     try:
         write_report(run, all_timelines=timelines)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
     """Read ``NAME=VALUE`` pairs; a value is YAML, so numbers are numbers."""
-    import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
+    import yaml
 
     values = {}
     for pair in pairs:
@@ -30,7 +30,7 @@ def read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...])
 
 def read_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
     """Read a YAML file of setting names and values."""
-    import yaml  # noqa: PLC0415 - as above
+    import yaml
 
     if path is None:
         return {}

@@ -55,11 +55,11 @@ def signoff(
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
     """
-    from evalkit.decisions.catalogue import known_metrics  # noqa: PLC0415 - after --help
-    from evalkit.decisions.ledger import append_to_ledger  # noqa: PLC0415 - as above
-    from evalkit.decisions.policy import load_policy, load_waivers  # noqa: PLC0415 - as above
-    from evalkit.decisions.signoff import Decision, sign_off  # noqa: PLC0415 - as above
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - as above
+    from evalkit.analysis.catalogue import known_metrics
+    from evalkit.decisions.ledger import append_to_ledger
+    from evalkit.decisions.policy import load_policy, load_waivers
+    from evalkit.decisions.signoff import Decision, sign_off
+    from evalkit.errors import EvalkitError
 
     settings = brand_settings(brand, clip_model, clip_weights)
     try:
@@ -72,8 +72,8 @@ def signoff(
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
 
-    from evalkit.reports.junit import junit_xml  # noqa: PLC0415 - as above
-    from evalkit.reports.signoff_page import signoff_page  # noqa: PLC0415 - as above
+    from evalkit.reports.junit import junit_xml
+    from evalkit.reports.signoff_page import signoff_page
 
     _show(verdict)
     write_outputs(
@@ -97,12 +97,12 @@ def signoff(
 
 def _show(verdict: Signoff) -> None:
     """Print the answer, then each rule on two lines that fit a terminal of 80 columns."""
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.markup import escape  # noqa: PLC0415 - as above
-    from rich.table import Table as Grid  # noqa: PLC0415 - as above
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as Grid
 
-    from evalkit.decisions.signoff import Status  # noqa: PLC0415 - as above
-    from evalkit.reports.signoff_page import value_text  # noqa: PLC0415 - as above
+    from evalkit.decisions.signoff import Status
+    from evalkit.reports.signoff_page import value_text
 
     colours = {Status.PASS: "green", Status.WARN: "yellow", Status.WAIVED: "yellow", Status.FAIL: "red"}
     console = Console(highlight=False)

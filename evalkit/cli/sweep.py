@@ -14,11 +14,11 @@ from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from evalkit.config import SweepConfig
     from evalkit.runs import Run, Trial
-    from evalkit.sweeps.prepare import Preparation
+    from evalkit.sweeps.config import SweepConfig
+    from evalkit.sweeps.prepare import SweepPlan
     from evalkit.sweeps.run import Progress
-    from evalkit.sweeps.todo import Todo
+    from evalkit.sweeps.status import RunStatus
 
 _INTERRUPTED = 130
 
@@ -77,15 +77,15 @@ def sweep(
 
     Exit status: 0 all done; 1 some trials failed, or nothing more can be written; 2 wrong use; 130 interrupted.
     """
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
-    from evalkit.sweeps.prepare import prepare_sweep  # noqa: PLC0415 - as above
-    from evalkit.sweeps.run import SweepError, run_sweep  # noqa: PLC0415 - as above
-    from evalkit.sweeps.todo import open_todo  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError
+    from evalkit.sweeps.prepare import plan_sweep
+    from evalkit.sweeps.run import SweepError, run_sweep
+    from evalkit.sweeps.status import load_run_status
 
     try:
-        preparation = prepare_sweep(_read(config, flags))
+        preparation = plan_sweep(_read(config, flags))
         folder = out or Path("runs") / (config.stem if config is not None else "quickstart")
-        todo = open_todo(preparation, folder)
+        todo = load_run_status(preparation, folder)
         for note in preparation.notes:
             click.echo(f"note: {note}", err=True)
         if dry_run:
@@ -106,7 +106,8 @@ def sweep(
 
 def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
     """Put a file, or the quickstart, and the flags together."""
-    from evalkit.config import build_sweep, read_yaml  # noqa: PLC0415 - after --help
+    from evalkit.options import read_yaml
+    from evalkit.sweeps.config import build_sweep
 
     source = path or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
     data = read_yaml(source)
@@ -192,7 +193,7 @@ def _split(name: str, text: str) -> list[Any]:
 
 
 def _read_value(name: str, text: str) -> Any:
-    import yaml  # noqa: PLC0415 - 20 ms that --help need not pay
+    import yaml
 
     try:
         return yaml.safe_load(text)
@@ -200,15 +201,15 @@ def _read_value(name: str, text: str) -> Any:
         raise click.BadParameter(f"the value of {name}, {text!r}, is no YAML: {error}") from None
 
 
-def _print_plan(preparation: Preparation, folder: Path, todo: Todo, *, retry_failed: bool) -> None:
-    from evalkit.sweeps.needs import find_unfit  # noqa: PLC0415 - after --help
-    from evalkit.sweeps.todo import expected_s  # noqa: PLC0415 - as above
+def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_failed: bool) -> None:
+    from evalkit.forecast.needs import find_infeasible
+    from evalkit.sweeps.status import expected_s
 
     states = dict.fromkeys((trial.id for trial in todo.done), "done")
     states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
     states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
     to_do = todo.to_do(retry_failed=retry_failed)
-    unfit = find_unfit(preparation, folder, to_do)
+    unfit = find_infeasible(preparation, folder, to_do)
     to_do = [trial for trial in to_do if trial.id not in unfit]
     states |= dict.fromkeys(unfit, "skip")
     for trial in preparation.trials:
@@ -251,8 +252,8 @@ def _print_outcome(run: Run) -> int:
 
 
 def _write_report(folder: Path) -> int:
-    from evalkit.errors import EvalkitError  # noqa: PLC0415 - after --help
-    from evalkit.reports.run_report import HTML_NAME, write_report  # noqa: PLC0415 - as above
+    from evalkit.errors import EvalkitError
+    from evalkit.reports.run_report import HTML_NAME, write_report
 
     try:
         write_report(folder)
@@ -291,9 +292,9 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     if not sys.stderr.isatty():
         yield _print_trial
         return
-    from rich.console import Console  # noqa: PLC0415 - heavy
-    from rich.markup import escape  # noqa: PLC0415 - as above
-    from rich.progress import (  # noqa: PLC0415 - as above
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from evalkit.words import three_digits
+from evalkit.formatting import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalkit.runner import ClipResult
+    from evalkit.measuring.results import ClipResult
     from evalkit.types import Measurement
 
 _FEW = 3

@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import stdtrit
 
-from evalkit.decisions.rows import shared_factors
+from evalkit.analysis.table import shared_factors
 from evalkit.errors import UsageError
+from evalkit.formatting import three_digits
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import MIN_LEVELS, Estimate, estimate_mean
 from evalkit.stats.power import effect_size, fewest_pairs, minimum_detectable_effect, n_pairs_needed
 from evalkit.stats.randomisation import holm, sign_flip_test
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
+    from evalkit.analysis.table import ClipRecord, ResultTable
     from evalkit.decisions.policy import Policy
-    from evalkit.decisions.rows import Row, Table
     from evalkit.types import FloatArray, Metric
 
 ALPHA = 0.05
 _PLURALS = {"portrait": "portraits", "piece of speech": "pieces of speech"}
 
 
-class Finding(StrEnum):
+class Conclusion(StrEnum):
     """What is known of B beside A in one metric."""
 
     BETTER = "better"
@@ -49,13 +49,13 @@ class Finding(StrEnum):
 
 
 _SYMBOLS = {
-    Finding.BETTER: "▲",
-    Finding.WORSE: "▼",
-    Finding.NO_DIFFERENCE: "=",
-    Finding.NOT_WORSE: "≥",
-    Finding.NOT_ENOUGH: "?",
-    Finding.NOT_JUDGED: "~",
-    Finding.NOT_COMPARED: "–",
+    Conclusion.BETTER: "▲",
+    Conclusion.WORSE: "▼",
+    Conclusion.NO_DIFFERENCE: "=",
+    Conclusion.NOT_WORSE: "≥",
+    Conclusion.NOT_ENOUGH: "?",
+    Conclusion.NOT_JUDGED: "~",
+    Conclusion.NOT_COMPARED: "–",
 }
 
 
@@ -66,7 +66,7 @@ class MetricComparison:
     Parameters
     ----------
     metric : Metric
-    finding : Finding
+    finding : Conclusion
     text : str
         The finding in words.
     mean_a, mean_b : float or None
@@ -93,7 +93,7 @@ class MetricComparison:
     """
 
     metric: Metric
-    finding: Finding
+    finding: Conclusion
     text: str
     mean_a: float | None
     mean_b: float | None
@@ -171,22 +171,22 @@ class Comparison:
                 return one
         raise KeyError(metric)
 
-    def found(self, finding: Finding) -> list[MetricComparison]:
+    def found(self, finding: Conclusion) -> list[MetricComparison]:
         """Return the metrics with this finding."""
         return [one for one in self.metrics if one.finding is finding]
 
     @property
     def answer(self) -> str:
         """One sentence that a manager can repeat."""
-        better, worse = self.found(Finding.BETTER), self.found(Finding.WORSE)
-        open_ones = self.found(Finding.NOT_ENOUGH)
+        better, worse = self.found(Conclusion.BETTER), self.found(Conclusion.WORSE)
+        open_ones = self.found(Conclusion.NOT_ENOUGH)
         if better or worse:
             parts = [f"better in {_names(better)}"] if better else []
             parts += [f"worse in {_names(worse)}"] if worse else []
             return f"B is {' and '.join(parts)}, over {_count(self.n_pairs)}."
         if not self.n_pairs:
             return "Nothing can be compared: no clip of A has a partner in B."
-        settled = self.found(Finding.NO_DIFFERENCE) + self.found(Finding.NOT_WORSE)
+        settled = self.found(Conclusion.NO_DIFFERENCE) + self.found(Conclusion.NOT_WORSE)
         if not open_ones:
             return (
                 f"No difference between A and B, over {_count(self.n_pairs)}."
@@ -214,12 +214,12 @@ class Comparison:
 
 
 def compare_tables(
-    a: Table,
-    b: Table,
+    a: ResultTable,
+    b: ResultTable,
     *,
     policy: Policy | None = None,
     margins: Mapping[str, float] | None = None,
-    apart_from: Sequence[str] = (),
+    ignore_params: Sequence[str] = (),
     seed: int = 0,
 ) -> Comparison:
     """Compare two tables of clips, paired by input, seed and the parameters that vary within either.
@@ -231,7 +231,7 @@ def compare_tables(
 
     Parameters
     ----------
-    a, b : Table
+    a, b : ResultTable
     policy : Policy, optional
         Gives the margins, and the bands of metrics in which neither end is good.
     margins : mapping of str to float, optional
@@ -248,7 +248,7 @@ def compare_tables(
     """
     metrics = {**a.metrics, **b.metrics, ERROR_RATE.name: ERROR_RATE}
     margins = _margins(metrics, policy, margins)
-    keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in apart_from]
+    keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in ignore_params]
     rows_a, rows_b = _by_key(a, keys), _by_key(b, keys)
     pairs = [(row, rows_b[key]) for key, row in rows_a.items() if key in rows_b]
     found, refused = [], []
@@ -283,7 +283,11 @@ def compare_tables(
 
 
 def _compare_metric(
-    metric: Metric, pairs: Sequence[tuple[Row, Row]], policy: Policy | None, margin: float | None, seed: int
+    metric: Metric,
+    pairs: Sequence[tuple[ClipRecord, ClipRecord]],
+    policy: Policy | None,
+    margin: float | None,
+    seed: int,
 ) -> MetricComparison:
     """Compute everything about one metric that does not depend on the others."""
     values = [(first, first.value(metric.name), second.value(metric.name)) for first, second in pairs]
@@ -297,11 +301,11 @@ def _compare_metric(
     judged = _judged_values(metric, policy)
     moved = difference = estimate_mean(after - before, factors, seed=seed)
     p = size = None
-    finding = Finding.NOT_ENOUGH
+    finding = Conclusion.NOT_ENOUGH
     if not scored:
-        finding = Finding.NOT_COMPARED
+        finding = Conclusion.NOT_COMPARED
     elif judged is None:
-        finding = Finding.NOT_JUDGED
+        finding = Conclusion.NOT_JUDGED
     else:
         change = judged(after) - judged(before)
         if (change != after - before).any():
@@ -350,27 +354,27 @@ def _find(one: MetricComparison, p_holm: float | None, alpha: float) -> MetricCo
     if change is None:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in one.absent.items())
         return replace(one, text=f"no pair has it on both sides ({reasons or 'no pair'})")
-    if one.finding is Finding.NOT_JUDGED:
+    if one.finding is Conclusion.NOT_JUDGED:
         return replace(one, text=f"moved by {signed(one.moved, one.metric)}; no band says what is good")
     if one.p is None:
-        return replace(one, finding=Finding.NO_DIFFERENCE, text="equal in every pair")
+        return replace(one, finding=Conclusion.NO_DIFFERENCE, text="equal in every pair")
     sign = 1 if one.metric.better == "higher" else -1
     words = signed(one.difference, one.metric)
     if one.metric.better in {"zero", "band"}:
         words += f" away from {'0' if one.metric.better == 'zero' else 'its band'}"
     margin = one.margin
-    finding, text, n_more = Finding.NOT_ENOUGH, words, None
+    finding, text, n_more = Conclusion.NOT_ENOUGH, words, None
     if interval is not None:
         worst = min(sign * interval.low, sign * interval.high)
         best = max(sign * interval.low, sign * interval.high)
         beyond = p_holm is not None and p_holm <= ALPHA and (worst > 0 or best < 0)
         if margin is not None and -margin <= worst and best <= margin:
-            finding, text = Finding.NO_DIFFERENCE, f"{words}: all within the margin of {margin:g}"
+            finding, text = Conclusion.NO_DIFFERENCE, f"{words}: all within the margin of {margin:g}"
         elif beyond:
-            finding = Finding.BETTER if worst > 0 else Finding.WORSE
+            finding = Conclusion.BETTER if worst > 0 else Conclusion.WORSE
         elif margin is not None and worst >= -margin:
-            finding, text = Finding.NOT_WORSE, f"{words}: at worst within the margin of {margin:g}"
-    if finding is Finding.NOT_ENOUGH:
+            finding, text = Conclusion.NOT_WORSE, f"{words}: at worst within the margin of {margin:g}"
+    if finding is Conclusion.NOT_ENOUGH:
         n_more = _pairs_missing(one, alpha)
         need = (
             f"about {n_more} more pairs needed"
@@ -447,8 +451,8 @@ def _margins(
     return margins
 
 
-def _by_key(table: Table, keys: Sequence[str]) -> dict[Hashable, Row]:
-    rows: dict[Hashable, Row] = {}
+def _by_key(table: ResultTable, keys: Sequence[str]) -> dict[Hashable, ClipRecord]:
+    rows: dict[Hashable, ClipRecord] = {}
     for row in table.rows:
         key = (row.input, row.seed, tuple(row.params.get(name) for name in keys))
         if key in rows:
@@ -460,13 +464,13 @@ def _by_key(table: Table, keys: Sequence[str]) -> dict[Hashable, Row]:
     return rows
 
 
-def _name(row: Row, keys: Sequence[str]) -> str:
+def _name(row: ClipRecord, keys: Sequence[str]) -> str:
     seed = [] if row.seed is None else [f"seed {row.seed}"]
     params = [f"{name} {row.params[name]}" for name in keys if name in row.params]
     return ", ".join([row.name, *seed, *params])
 
 
-def _reach(rows: Sequence[Row]) -> list[str]:
+def _reach(rows: Sequence[ClipRecord]) -> list[str]:
     """Say of whom the answer speaks."""
     if not rows:
         return []

@@ -200,7 +200,7 @@ def load_policy(name_or_path: str, known: Mapping[str, Metric]) -> Policy:
     name_or_path : str
         A bundled name, or the path of a YAML file.
     known : mapping of str to Metric
-        Metrics that may be named, see `evalkit.decisions.catalogue.known_metrics`.
+        Metrics that may be named, see `evalkit.analysis.catalogue.known_metrics`.
 
     Raises
     ------

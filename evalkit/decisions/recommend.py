@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.decisions.rows import describe, shared_factors
-from evalkit.decisions.signoff import Line, Status, judge, overshoot
+from evalkit.analysis.table import describe, shared_factors
+from evalkit.decisions.signoff import RuleResult, Status, judge, overshoot
 from evalkit.errors import UsageError
+from evalkit.formatting import three_digits
 from evalkit.stats.bootstrap import Estimate, estimate_mean
 from evalkit.stats.pareto import pareto_front
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from evalkit.analysis.table import ClipRecord, ResultTable
     from evalkit.decisions.policy import Policy, Rule
-    from evalkit.decisions.rows import Row, Table
     from evalkit.types import Metric
 
 
@@ -57,7 +57,7 @@ class Candidate:
     """
 
     params: Mapping[str, Hashable]
-    lines: tuple[Line, ...]
+    lines: tuple[RuleResult, ...]
     means: Mapping[str, Estimate]
     missed: tuple[str, ...]
     absent: tuple[str, ...]
@@ -176,7 +176,7 @@ class Recommendation:
         }
 
 
-def recommend(table: Table, policy: Policy, known: Mapping[str, Metric]) -> Recommendation:
+def recommend(table: ResultTable, policy: Policy, known: Mapping[str, Metric]) -> Recommendation:
     """Find the configuration to use.
 
     Good enough is good enough: of the configurations that meet every hard rule, the cheapest in the first cost of
@@ -186,11 +186,11 @@ def recommend(table: Table, policy: Policy, known: Mapping[str, Metric]) -> Reco
 
     Parameters
     ----------
-    table : Table
+    table : ResultTable
         Of a sweep.
     policy : Policy
     known : mapping of str to Metric
-        For units, see `evalkit.decisions.catalogue.known_metrics`.
+        For units, see `evalkit.analysis.catalogue.known_metrics`.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def recommend(table: Table, policy: Policy, known: Mapping[str, Metric]) -> Reco
 
 def _candidate(
     params: Mapping[str, Hashable],
-    rows: Sequence[Row],
+    rows: Sequence[ClipRecord],
     policy: Policy,
     known: Mapping[str, Metric],
     means: Mapping[str, Estimate],
@@ -264,7 +264,7 @@ def _by_value(rule: Rule) -> Rule:
     return rule.model_copy(update={"judged_by": "value", "min_n": 1})
 
 
-def _means(names: Sequence[str], rows: Sequence[Row]) -> dict[str, Estimate]:
+def _means(names: Sequence[str], rows: Sequence[ClipRecord]) -> dict[str, Estimate]:
     means = {}
     for name in names:
         scored = [row for row in rows if name in row.values]
@@ -273,7 +273,7 @@ def _means(names: Sequence[str], rows: Sequence[Row]) -> dict[str, Estimate]:
 
 
 def _measured_axes(
-    policy: Policy, known: Mapping[str, Metric], groups: Sequence[Sequence[Row]]
+    policy: Policy, known: Mapping[str, Metric], groups: Sequence[Sequence[ClipRecord]]
 ) -> tuple[Metric, ...]:
     """Return quality and costs that were measured in any configuration."""
     names = dict.fromkeys((policy.quality, *policy.costs))
@@ -307,7 +307,9 @@ def _badness(candidate: Candidate, metric: Metric) -> float:
     return inf if cost is None else cost
 
 
-def _tradeoffs(axes: Sequence[Metric], chosen: Sequence[Row], other: Sequence[Row]) -> tuple[Tradeoff, ...]:
+def _tradeoffs(
+    axes: Sequence[Metric], chosen: Sequence[ClipRecord], other: Sequence[ClipRecord]
+) -> tuple[Tradeoff, ...]:
     partners = {(row.input, row.seed): row for row in other}
     pairs = [(row, partners[row.input, row.seed]) for row in chosen if (row.input, row.seed) in partners]
     found = []

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import binomtest
 
+from evalkit.analysis.table import describe, shared_factors
 from evalkit.decisions.policy import RUN_COMPLETE
-from evalkit.decisions.rows import describe, shared_factors
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import Estimate, estimate_mean
@@ -20,8 +20,8 @@ from evalkit.types import Interval
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from evalkit.analysis.table import ClipRecord, ResultTable
     from evalkit.decisions.policy import Policy, Rule, Waiver
-    from evalkit.decisions.rows import Row, Table
     from evalkit.types import Metric
 
 
@@ -48,7 +48,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
+class RuleResult:
     """One rule, judged.
 
     Parameters
@@ -133,7 +133,7 @@ class Signoff:
 
     title: str
     policy: Policy
-    lines: tuple[Line, ...]
+    lines: tuple[RuleResult, ...]
     judged_at: dt.datetime
     n_attempted: int
     unused_waivers: tuple[Waiver, ...]
@@ -183,7 +183,7 @@ class Signoff:
 
 
 def sign_off(
-    table: Table,
+    table: ResultTable,
     policy: Policy,
     known: Mapping[str, Metric],
     waivers: Sequence[Waiver] = (),
@@ -195,11 +195,11 @@ def sign_off(
 
     Parameters
     ----------
-    table : Table
+    table : ResultTable
         Of a single configuration.
     policy : Policy
     known : mapping of str to Metric
-        For units, see `evalkit.decisions.catalogue.known_metrics`.
+        For units, see `evalkit.analysis.catalogue.known_metrics`.
     waivers : sequence of Waiver
         An expired one is no waiver.
     now : datetime, optional
@@ -244,11 +244,11 @@ def sign_off(
 
 def judge(
     rule: Rule,
-    rows: Sequence[Row],
+    rows: Sequence[ClipRecord],
     unit: str,
     min_coverage: float,
     summaries: Mapping[str, Estimate] | None = None,
-) -> Line:
+) -> RuleResult:
     """Judge one rule on the clips of one configuration; parameters as of `sign_off`."""
     summary = (summaries or {}).get(rule.metric)
     scored = [row for row in rows if rule.metric in row.values]
@@ -269,7 +269,7 @@ def judge(
         reasons = _reasons(rows, rule.metric)
         faults.append(f"only {n_scored} of {n_attempted} clips have a value ({reasons})")
     missed = Status.FAIL if rule.kind == "hard" else Status.WARN
-    return Line(
+    return RuleResult(
         metric=rule.metric,
         limit=rule.text() + (" in every clip" if rule.per == "clip" else ""),
         kind=rule.kind,
@@ -284,7 +284,7 @@ def judge(
     )
 
 
-def measure_failures(rows: Sequence[Row]) -> Estimate:
+def measure_failures(rows: Sequence[ClipRecord]) -> Estimate:
     """Return the share of attempts that failed, with its exact interval (Clopper & Pearson, 1934)."""
     if not rows:
         return Estimate(None, None, 0, "nothing was attempted")
@@ -299,7 +299,9 @@ def overshoot(rule: Rule, value: float) -> float:
     return max(low - value, value - high)
 
 
-def _faults(rule: Rule, rows: Sequence[Row], scored: Sequence[Row], estimate: Estimate) -> list[str]:
+def _faults(
+    rule: Rule, rows: Sequence[ClipRecord], scored: Sequence[ClipRecord], estimate: Estimate
+) -> list[str]:
     """List what keeps a rule from passing, in words."""
     if estimate.value is None:
         return [f"not measured ({_reasons(rows, rule.metric)})"]
@@ -309,7 +311,7 @@ def _faults(rule: Rule, rows: Sequence[Row], scored: Sequence[Row], estimate: Es
     return faults + (_clip_faults(rule, scored) if rule.per == "clip" else _mean_faults(rule, estimate))
 
 
-def _clip_faults(rule: Rule, scored: Sequence[Row]) -> list[str]:
+def _clip_faults(rule: Rule, scored: Sequence[ClipRecord]) -> list[str]:
     missed = [row for row in scored if overshoot(rule, row.values[rule.metric]) > 0]
     if not missed:
         return []
@@ -337,7 +339,7 @@ def _mean_faults(rule: Rule, estimate: Estimate) -> list[str]:
     ]
 
 
-def _reasons(rows: Sequence[Row], metric: str) -> str:
+def _reasons(rows: Sequence[ClipRecord], metric: str) -> str:
     """Count why a metric is missing, most frequent first."""
     found: dict[str, int] = {}
     for row in rows:
@@ -348,10 +350,10 @@ def _reasons(rows: Sequence[Row], metric: str) -> str:
     return ", ".join(f"{reason}: {n} clip{'s' * (n != 1)}" for reason, n in ordered) or "no clip"
 
 
-def _complete(table: Table) -> Line:
+def _complete(table: ResultTable) -> RuleResult:
     n = len(table.missing)
     examples = "; ".join(table.missing[:3]) + (" …" if n > 3 else "")
-    return Line(
+    return RuleResult(
         metric=RUN_COMPLETE,
         limit="every planned clip has a result",
         kind="hard",
@@ -366,7 +368,7 @@ def _complete(table: Table) -> Line:
     )
 
 
-def _waive(line: Line, waiver: Waiver | None, today: dt.date) -> Line:
+def _waive(line: RuleResult, waiver: Waiver | None, today: dt.date) -> RuleResult:
     """Apply a waiver to a hard rule that is not met."""
     if waiver is None or line.status is not Status.FAIL:
         return line
@@ -377,7 +379,7 @@ def _waive(line: Line, waiver: Waiver | None, today: dt.date) -> Line:
     return replace(line, waiver=waiver, evidence=evidence)
 
 
-def _name(line: Line) -> str:
+def _name(line: RuleResult) -> str:
     return line.waiver.name if line.waiver is not None else ""
 
 

@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalkit.brands import read_brand
-from evalkit.config import hash_of
 from evalkit.errors import UsageError
 from evalkit.isolation import Failure, run_isolated
 from evalkit.metrics.brand import Calibration
 from evalkit.metrics.person import outline_person, share_inside
+from evalkit.options import hash_of
 from evalkit.runs.files import write_atomically
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks import mark
@@ -383,7 +383,7 @@ def _colors(frames: list[KeyFrame], *, has_colors: bool) -> Measurement:
 
 def _drift(frames: list[KeyFrame]) -> Measurement:
     """Fit a line through the fidelities, key frames weighted by the time they stand for."""
-    from scipy.stats import t  # noqa: PLC0415 - heavy, and only needed here
+    from scipy.stats import t
 
     if not any(frame.fidelity >= FOUND for frame in frames):
         return Measurement.absent(DRIFT, Reason.MARK_NOT_FOUND)

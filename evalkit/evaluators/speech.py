@@ -6,7 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.config import hash_of
 from evalkit.errors import UsageError
 from evalkit.metrics.lip_sync import detect_speech
 from evalkit.metrics.speech import (
@@ -16,6 +15,7 @@ from evalkit.metrics.speech import (
     normalise,
     sum_blocks,
 )
+from evalkit.options import hash_of
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.speech import FRAME_RATE_HZ
 from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from evalkit.metrics.speech import Alignment
     from evalkit.tracks.transcript import Recogniser
-    from evalkit.types import Asked, ClipFacts, Track
+    from evalkit.types import ClipFacts, ClipIntent, Track
 
 WORD_ERROR_RATE = Metric(
     "speech.word_error_rate",
@@ -51,7 +51,7 @@ BLOCK_CHARACTERS = 20
 
 
 class Speech:
-    """Error rates of what a recogniser hears against what the clip was asked to say (`evalkit.types.Asked`).
+    """Error rates of what a recogniser hears against what the clip was asked to say (`evalkit.types.ClipIntent`).
 
     The recogniser makes errors of its own, so that a perfect voice does not reach 0: compare clips heard by one
     recogniser with each other. ``n`` counts words or characters of the script. The intervals come from redrawing
@@ -125,7 +125,7 @@ class Speech:
         return None if self._recogniser.serves(language) else Reason.NO_RECOGNISER
 
 
-def compare(asked: Asked, transcript: Track) -> tuple[Alignment | None, Alignment]:
+def compare(asked: ClipIntent, transcript: Track) -> tuple[Alignment | None, Alignment]:
     """Align script and transcript by word, where the language has spaces between words, and by character.
 
     Raises

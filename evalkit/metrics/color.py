@@ -88,7 +88,7 @@ def lab_of(rgb: ArrayLike) -> FloatArray:
     >>> lab_of([255, 255, 255]).round(2).tolist()
     [100.0, -0.0, 0.0]
     """
-    from skimage.color import rgb2lab  # noqa: PLC0415 - heavy, and only needed where colours are
+    from skimage.color import rgb2lab
 
     return np.asarray(rgb2lab(np.asarray(rgb, dtype=np.float64) / 255.0), dtype=np.float64)
 

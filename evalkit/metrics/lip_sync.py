@@ -404,7 +404,7 @@ def score_windows(
     bank : FloatArray, shape (n_bank, 75, 6)
         Predicted lips of other people's speech, `WINDOW_S` long, at `DTW_HZ`.
     """
-    from dtaidistance import dtw_ndim  # noqa: PLC0415 - compiled, and only needed here
+    from dtaidistance import dtw_ndim
 
     step = GRID_HZ // DTW_HZ
     starts, ranks, distances = [], [], []

@@ -243,6 +243,6 @@ def _speak_numbers(text: str) -> str:
 
 @cache
 def _number_words() -> inflect.engine:
-    import inflect  # noqa: PLC0415 - takes a second to import, and few texts have digits
+    import inflect
 
     return inflect.engine()

@@ -186,7 +186,7 @@ def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
         raise UsageError(f"{n_failed} failed of {n_attempted} attempted: that cannot be")
     if n_attempted == 0:
         return Measurement.absent(ERROR_RATE, Reason.NOTHING_ATTEMPTED)
-    from scipy.stats import binomtest  # noqa: PLC0415 - heavy
+    from scipy.stats import binomtest
 
     interval = binomtest(n_failed, n_attempted).proportion_ci(0.95, method="wilson")
     return Measurement(

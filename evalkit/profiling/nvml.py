@@ -55,7 +55,7 @@ class Gpus:
         self._handles: list[Any] = []
         self._turn = 0
         try:
-            import pynvml  # noqa: PLC0415 - a machine without a GPU need not have it
+            import pynvml
 
             self._nvml: Any = pynvml
         except ImportError as error:

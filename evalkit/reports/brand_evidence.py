@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from evalkit.evaluators.brand import FOUND
+from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
 from evalkit.metrics.color import delta_e, lab_of, take_out_light
 from evalkit.reports.style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
 from evalkit.tracks.brand import LIGHT_COLUMNS, N_BEST
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -194,7 +194,7 @@ def _draw_logos(axes: Axes, manual: BrandManual) -> None:
 
 
 def _draw_swatches(axes: Axes, seen: Mapping[str, Seen]) -> None:
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - heavy
+    from matplotlib.patches import Rectangle
 
     axes.set_axis_off()
     if not seen:

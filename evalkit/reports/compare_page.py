@@ -5,17 +5,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.compare import Finding
+from evalkit.decisions.compare import Conclusion
+from evalkit.formatting import three_digits
 from evalkit.reports.page import answer, bullets, page, table, verdict_mark
 from evalkit.reports.run_answer import Verdict
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from evalkit.decisions.compare import Comparison, MetricComparison
 
-_TONES = {Finding.BETTER: "pass", Finding.WORSE: "fail", Finding.NOT_ENOUGH: "warn"}
+_TONES = {Conclusion.BETTER: "pass", Conclusion.WORSE: "fail", Conclusion.NOT_ENOUGH: "warn"}
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→ 0", "band": "~"}
-_ORDER = list(Finding)
+_ORDER = list(Conclusion)
 _WIDTH, _HEIGHT = 180, 22
 
 

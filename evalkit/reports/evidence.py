@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evalkit.evaluators.base import Evaluator
-    from evalkit.runner import ClipResult
+    from evalkit.measuring.results import ClipResult
     from evalkit.types import ClipFacts, FrameChunk, Track
 
 N_FRAMES = 12
@@ -74,13 +74,13 @@ class Evidence:
         (self.folder / "result.json").write_text(text + "\n", encoding="utf-8")
         measured = {m.metric.name for m in result.measurements if m.value is not None}
         if "lip_sync.error" in measured:
-            from evalkit.evaluators.lip_sync import LipSync  # noqa: PLC0415 - only when asked for
-            from evalkit.reports.lip_sync_plot import draw_lip_sync  # noqa: PLC0415 - as above
+            from evalkit.evaluators.lip_sync import LipSync
+            from evalkit.reports.lip_sync_plot import draw_lip_sync
 
             curves = LipSync().compare(self._tracks["face"], self._tracks["speech"])
             draw_lip_sync(curves).savefig(self.folder / "lip_sync.png")
         if "motion.amount_deg_s" in measured:
-            from evalkit.reports.motion_plot import draw_joint_angles  # noqa: PLC0415 - as above
+            from evalkit.reports.motion_plot import draw_joint_angles
 
             figure = draw_joint_angles(self._tracks["pose"], self._tracks["face"])
             figure.savefig(self.folder / "joint_angles.png")
@@ -93,19 +93,19 @@ class Evidence:
 
     def _write_transcript(self) -> None:
         """Write the script with the differences to what was heard."""
-        from evalkit.reports.transcript_page import (  # noqa: PLC0415 - only when asked for
+        from evalkit.reports.transcript_page import (
             TRANSCRIPT_PAGE,
             transcript_page,
         )
-        from evalkit.tracks.transcript import PREFIX  # noqa: PLC0415 - as above
+        from evalkit.tracks.transcript import PREFIX
 
         transcript = next(track for name, track in self._tracks.items() if name.startswith(PREFIX))
         assert self._facts is not None  # noqa: S101 - it came with the tracks
         (self.folder / TRANSCRIPT_PAGE).write_text(transcript_page(self._facts, transcript), encoding="utf-8")
 
     def _write_brand(self) -> None:
-        from evalkit.evaluators.brand import Brand  # noqa: PLC0415 - only when asked for
-        from evalkit.reports.brand_evidence import write_brand_evidence  # noqa: PLC0415 - as above
+        from evalkit.evaluators.brand import Brand
+        from evalkit.reports.brand_evidence import write_brand_evidence
 
         for evaluator in self._evaluators:
             if isinstance(evaluator, Brand) and self._facts is not None:
@@ -113,7 +113,7 @@ class Evidence:
 
     def _write_frames(self) -> None:
         """Write a contact sheet with the landmarks drawn."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         chosen = np.linspace(0, len(self._frames) - 1, min(N_FRAMES, len(self._frames))).round().astype(int)
         cells = []
@@ -142,7 +142,7 @@ class Evidence:
 
 
 def _shrunk(time_s: float, frame: NDArray[np.uint8], points: list[NDArray[np.float32]]) -> _Frame:
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     scale = _CELL_PX / max(frame.shape[:2])
     size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 from evalkit.decisions.signoff import Status
 
 if TYPE_CHECKING:
-    from evalkit.decisions.signoff import Line, Signoff
+    from evalkit.decisions.signoff import RuleResult, Signoff
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -45,7 +45,7 @@ def junit_xml(signoff: Signoff) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _add_case(suite: ET.Element, line: Line, policy: str) -> None:
+def _add_case(suite: ET.Element, line: RuleResult, policy: str) -> None:
     name = f"{line.metric} {line.limit}" + (" (soft)" if line.kind == "soft" else "")
     case = ET.SubElement(suite, "testcase", classname=_clean(policy), name=_clean(name), time="0")
     if line.status is Status.FAIL:

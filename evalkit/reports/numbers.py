@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalkit.words import three_digits
+from evalkit.formatting import three_digits
 
 if TYPE_CHECKING:
     from evalkit.types import Better

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import Candidate, Outcome, Recommendation, recommend
 from evalkit.decisions.signoff import Status
@@ -14,8 +14,8 @@ from evalkit.reports.numbers import count
 from evalkit.stats.bootstrap import MIN_VALUES
 
 if TYPE_CHECKING:
-    from evalkit.decisions.signoff import Line
-    from evalkit.reports.run_tables import RunTables
+    from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.decisions.signoff import RuleResult
     from evalkit.runs import Run
 
 DEFAULT_POLICY = "customer_service"
@@ -102,7 +102,7 @@ def policy_of(run: Run) -> tuple[Policy | None, str]:
     return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
 
 
-def answer_run(tables: RunTables, policy: Policy | None, note: str) -> Answer:
+def answer_run(tables: RunAnalysis, policy: Policy | None, note: str) -> Answer:
     """Say which configuration to use."""
     notes = (note,) if note else ()
     if not tables.table.rows:
@@ -145,7 +145,7 @@ def verdict_of(candidate: Candidate) -> Verdict:
     return OPEN if candidate.absent else PASS
 
 
-def verdict_of_line(line: Line) -> Verdict:
+def verdict_of_line(line: RuleResult) -> Verdict:
     """Say how one rule came out."""
     if line.value is None:
         return Verdict("!", "not measured", "warn")

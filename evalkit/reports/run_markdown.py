@@ -5,27 +5,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from evalkit.formatting import three_digits
 from evalkit.reports.numbers import bracket, count
 from evalkit.reports.run_answer import verdict_of, verdict_of_line
 from evalkit.reports.run_page import caption_of, describe_coverage, head_of
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from evalkit.analysis.run_analysis import RunAnalysis, Summary
     from evalkit.reports.run_answer import Answer
-    from evalkit.reports.run_tables import RunTables, Summary
 
 _N_FAILURES = 20
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$@])")
 
 
-def write_markdown(tables: RunTables, answer: Answer) -> str:
+def write_markdown(tables: RunAnalysis, answer: Answer) -> str:
     """Return the report as Markdown that GitHub and GitLab read.
 
     Parameters
     ----------
-    tables : RunTables
+    tables : RunAnalysis
     answer : Answer
     """
     lines = [f"## {answer.verdict.symbol} {escape(answer.verdict.word)}: {escape(answer.headline)}", ""]
@@ -67,7 +67,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [drawn[0], "|---" * len(heads) + "|", *drawn[1:], ""]
 
 
-def _configurations(tables: RunTables, answer: Answer) -> list[str]:
+def _configurations(tables: RunAnalysis, answer: Answer) -> list[str]:
     if not tables.configurations:
         return []
     verdicts: dict[str, str] = {}
@@ -100,7 +100,7 @@ def _cell(summary: Summary) -> str:
     )
 
 
-def _failures(tables: RunTables) -> list[str]:
+def _failures(tables: RunAnalysis) -> list[str]:
     failed = [trial for trial in tables.trials if trial.failure is not None]
     if not failed:
         return []

@@ -7,12 +7,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from evalkit.decisions.rows import describe
+from evalkit.analysis.run_analysis import is_better, plain, reason_text
+from evalkit.analysis.table import describe
 from evalkit.decisions.signoff import overshoot
+from evalkit.formatting import three_digits
 from evalkit.reports.numbers import ARROW_WORDS, ARROWS, bracket, count, percent, signed, unit_suffix
 from evalkit.reports.run_answer import FAILED, MISS, NONE, OPEN, PASS, Verdict, verdict_of, verdict_of_line
 from evalkit.reports.run_plots import draw_front, draw_heat_map
-from evalkit.reports.run_tables import is_better, plain, reason_text
 from evalkit.reports.style import BLUE
 from evalkit.reports.svg import figure_as_svg
 from evalkit.reports.timelines import TIMELINE_PICTURE
@@ -27,16 +28,15 @@ from evalkit.runs.run import (
     VIDEO_FILE,
     DamagedFileError,
 )
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from evalkit.analysis.run_analysis import Configuration, RunAnalysis, Summary
     from evalkit.decisions.policy import Rule
     from evalkit.decisions.recommend import Candidate
     from evalkit.reports.run_answer import Answer
-    from evalkit.reports.run_tables import Configuration, RunTables, Summary
-    from evalkit.runs import Run, Trial, Value
+    from evalkit.runs import MetricValue, Run, Trial
     from evalkit.stats.effects import Effect
     from evalkit.types import Metric
 
@@ -53,12 +53,12 @@ _PICTURES = {
 _NO_SUCH_TRIAL = {"id": "", "caption": "", "fps": _DEFAULT_FPS, "src": "", "worst": 0.0}
 
 
-def build_page(tables: RunTables, answer: Answer, n_undrawn: int) -> dict[str, Any]:
+def build_page(tables: RunAnalysis, answer: Answer, n_undrawn: int) -> dict[str, Any]:
     """Return everything the template asks for.
 
     Parameters
     ----------
-    tables : RunTables
+    tables : RunAnalysis
     answer : Answer
     n_undrawn : int
         Timelines that were left undrawn.
@@ -101,7 +101,7 @@ def build_page(tables: RunTables, answer: Answer, n_undrawn: int) -> dict[str, A
     }
 
 
-def describe_coverage(tables: RunTables) -> list[tuple[Verdict, str]]:
+def describe_coverage(tables: RunAnalysis) -> list[tuple[Verdict, str]]:
     """Say what was attempted, what failed, and what is not there, in words."""
     run = tables.run
     n_planned, n_tried = len(run.facts.planned), len(tables.trials)
@@ -140,7 +140,7 @@ def describe_coverage(tables: RunTables) -> list[tuple[Verdict, str]]:
     return lines
 
 
-def caption_of(trial: Trial, tables: RunTables) -> str:
+def caption_of(trial: Trial, tables: RunAnalysis) -> str:
     """Name a trial by its swept parameters, inputs and seed."""
     params = describe({name: plain(_param(trial, name)) for name in tables.levels}) if tables.levels else ""
     inputs = [part.name for part in (trial.portrait, trial.speech) if part is not None]
@@ -154,7 +154,7 @@ def head_of(metric: Metric) -> str:
     return f"{metric.name}{unit} {ARROWS[metric.better]}"
 
 
-def _facts(tables: RunTables) -> str:
+def _facts(tables: RunAnalysis) -> str:
     facts = tables.run.facts
     n_inputs = len({row.input for row in tables.table.rows})
     n_seeds = len({row.seed for row in tables.table.rows})
@@ -225,7 +225,7 @@ def _say_skipped(run: Run) -> list[str]:
     ]
 
 
-def _failures(tables: RunTables) -> list[dict[str, Any]]:
+def _failures(tables: RunAnalysis) -> list[dict[str, Any]]:
     return [
         {
             "id": trial.id,
@@ -239,7 +239,7 @@ def _failures(tables: RunTables) -> list[dict[str, Any]]:
     ]
 
 
-def _absences(tables: RunTables) -> list[dict[str, Any]]:
+def _absences(tables: RunAnalysis) -> list[dict[str, Any]]:
     """List the metrics that are missing in trials that did not fail; those that failed are told of above."""
     found = []
     n_attempted = len(tables.trials)
@@ -254,7 +254,7 @@ def _absences(tables: RunTables) -> list[dict[str, Any]]:
     return found
 
 
-def _configurations(tables: RunTables, answer: Answer) -> dict[str, Any]:
+def _configurations(tables: RunAnalysis, answer: Answer) -> dict[str, Any]:
     found = answer.recommendation
     candidates = {one.name: one for one in found.candidates} if found else {}
     rows = []
@@ -295,7 +295,7 @@ def _note(one: Configuration, answer: Answer, candidate: Candidate | None) -> st
     return "; ".join(words)
 
 
-def _fronts(tables: RunTables) -> list[Any]:
+def _fronts(tables: RunAnalysis) -> list[Any]:
     drawn = []
     for index, front in enumerate(tables.fronts):
         figure, finding = draw_front(tables, front)
@@ -305,12 +305,12 @@ def _fronts(tables: RunTables) -> list[Any]:
 
 
 def _svg(figure: Any, name: str, words: str, inks: dict[str, str] | None = None) -> Any:
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
+    from markupsafe import Markup
 
     return Markup(figure_as_svg(figure, name, words, inks))  # noqa: S704 - matplotlib escapes the texts of a figure
 
 
-def _effect(tables: RunTables, name: str) -> dict[str, Any]:
+def _effect(tables: RunAnalysis, name: str) -> dict[str, Any]:
     steps: dict[str, list[tuple[str, Effect]]] = {}
     for metric, effect in tables.effects[name]:
         steps.setdefault(f"{plain(effect.before)} → {plain(effect.after)}", []).append((metric, effect))
@@ -325,7 +325,7 @@ def _effect(tables: RunTables, name: str) -> dict[str, Any]:
     }
 
 
-def _sentence(tables: RunTables, step: str, found: Sequence[tuple[str, Effect]]) -> str:
+def _sentence(tables: RunAnalysis, step: str, found: Sequence[tuple[str, Effect]]) -> str:
     clear = [(metric, effect) for metric, effect in found if _is_clear(effect)]
     words: dict[str, list[str]] = {"better": [], "worse": [], "moved": []}
     for metric, effect in clear:
@@ -358,7 +358,7 @@ def _direction(metric: Metric, change: float) -> str:
     return "moved" if better is None else "better" if better else "worse"
 
 
-def _effect_row(tables: RunTables, step: str, name: str, effect: Effect) -> dict[str, Any]:
+def _effect_row(tables: RunAnalysis, step: str, name: str, effect: Effect) -> dict[str, Any]:
     metric, change = tables.metrics[name], effect.change
     cell = _cell(change.value, metric.unit, change.interval, change.n, why=change.reason or "")
     if change.value is not None:
@@ -375,7 +375,7 @@ def _effect_row(tables: RunTables, step: str, name: str, effect: Effect) -> dict
     }
 
 
-def _maps(tables: RunTables) -> list[dict[str, Any]]:
+def _maps(tables: RunAnalysis) -> list[dict[str, Any]]:
     """Draw the main metrics over every pair of swept parameters, and all others over the first pair."""
     names = list(tables.levels)
     pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(name, None) for name in names]
@@ -390,13 +390,13 @@ def _maps(tables: RunTables) -> list[dict[str, Any]]:
     ]
 
 
-def _map(tables: RunTables, metric: str, across: str, down: str | None, prefix: str) -> Any:
+def _map(tables: RunAnalysis, metric: str, across: str, down: str | None, prefix: str) -> Any:
     figure, finding = draw_heat_map(tables, metric, across, down)
     place = list(tables.metrics).index(metric)
     return _svg(figure, f"{prefix}n{place}", f"{metric} over {across} and {down}: {finding}")
 
 
-def _staged(tables: RunTables, answer: Answer) -> list[str]:
+def _staged(tables: RunAnalysis, answer: Answer) -> list[str]:
     """Choose what stands side by side at first: two configurations on the same input and seed."""
     with_video = [
         (index, trial)
@@ -424,7 +424,7 @@ def _staged(tables: RunTables, answer: Answer) -> list[str]:
     return [trial_id for _, trial_id in chosen[:_N_STAGED]]
 
 
-def _trial(tables: RunTables, trial: Trial, *, is_staged: bool) -> dict[str, Any]:
+def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, Any]:
     rules = _rules(tables)
     missed = [name for name, rule in rules.items() if _misses(trial.metrics.get(name), rule)]
     verdict = _trial_verdict(trial, missed, judged=bool(rules))
@@ -470,7 +470,7 @@ def _trial(tables: RunTables, trial: Trial, *, is_staged: bool) -> dict[str, Any
     }
 
 
-def _given(tables: RunTables) -> list[str]:
+def _given(tables: RunAnalysis) -> list[str]:
     """Name what any trial was given beside its parameters."""
     parts = ("portrait", "speech", "seed")
     return [part for part in parts if any(getattr(trial, part) is not None for trial in tables.trials)]
@@ -480,7 +480,7 @@ def _name_of(given: Input | int | None) -> str:
     return given.name if isinstance(given, Input) else "–" if given is None else str(given)
 
 
-def _rules(tables: RunTables) -> dict[str, Rule]:
+def _rules(tables: RunAnalysis) -> dict[str, Rule]:
     """Return the rule of each metric, the hard one first."""
     if tables.policy is None:
         return {}
@@ -488,7 +488,7 @@ def _rules(tables: RunTables) -> dict[str, Rule]:
     return {name: rule for name, rule in found.items() if rule is not None and rule.min_n <= 1}
 
 
-def _misses(value: Value | None, rule: Rule) -> bool:
+def _misses(value: MetricValue | None, rule: Rule) -> bool:
     return value is not None and rule.kind == "hard" and overshoot(rule, value.value) > 0
 
 
@@ -517,7 +517,7 @@ def _value_cell(trial: Trial, name: str, rule: Rule | None) -> dict[str, Any]:
     return cell
 
 
-def _measured(tables: RunTables, name: str, value: Value, rules: dict[str, Rule]) -> dict[str, Any]:
+def _measured(tables: RunAnalysis, name: str, value: MetricValue, rules: dict[str, Rule]) -> dict[str, Any]:
     rule = rules.get(name)
     verdict = None
     if rule is not None:
@@ -554,7 +554,7 @@ def _fps(trial: Trial) -> float:
     return float(told) if isinstance(told, (int, float)) and told > 0 else _DEFAULT_FPS
 
 
-def _worst_s(tables: RunTables, trial: Trial) -> float | None:
+def _worst_s(tables: RunAnalysis, trial: Trial) -> float | None:
     """Return the middle of the window in which the lips fit worst; None where there are no windows."""
     try:
         windows = tables.run.samples_of(trial.id).get("lip_sync.error", {})
@@ -572,7 +572,7 @@ def _link(*parts: str) -> str:
     return "/".join(quote(part, safe="") for part in (TRIALS_FOLDER, *parts))
 
 
-def _notes(tables: RunTables, n_undrawn: int) -> list[str]:
+def _notes(tables: RunAnalysis, n_undrawn: int) -> list[str]:
     notes = list(tables.run.facts.notes)
     if n_undrawn:
         notes.append(
@@ -582,7 +582,7 @@ def _notes(tables: RunTables, n_undrawn: int) -> list[str]:
     return notes
 
 
-def _about(tables: RunTables) -> str:
+def _about(tables: RunAnalysis) -> str:
     facts = tables.run.facts
     about = {
         "configuration": facts.config,

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalkit.analysis.run_analysis import summarise
+from evalkit.formatting import three_digits
 from evalkit.reports.numbers import ARROWS, bracket, unit_suffix
-from evalkit.reports.run_tables import summarise
 from evalkit.reports.style import BLUE, GREY, INK, dress, new_figure
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from evalkit.reports.run_tables import Front, RunTables, Summary
+    from evalkit.analysis.run_analysis import Front, RunAnalysis, Summary
     from evalkit.types import Metric
 
 _CELL_IN = (1.25, 0.62)
@@ -27,14 +27,14 @@ _PALE = "#E8F1F8"
 _N_LABELS = 8
 
 
-def draw_heat_map(tables: RunTables, metric: str, across: str, down: str | None) -> tuple[Figure, str]:
+def draw_heat_map(tables: RunAnalysis, metric: str, across: str, down: str | None) -> tuple[Figure, str]:
     """Draw the mean of a metric over the levels of two parameters, or one; the others are pooled.
 
     The better a cell, the stronger its colour; where no direction is better, the higher. The best has a frame.
 
     Parameters
     ----------
-    tables : RunTables
+    tables : RunAnalysis
     metric : str
     across, down : str
         Swept parameters; `down` is None where only one was swept.
@@ -44,7 +44,7 @@ def draw_heat_map(tables: RunTables, metric: str, across: str, down: str | None)
     tuple
         The figure, and its finding in words.
     """
-    from matplotlib.colors import LinearSegmentedColormap  # noqa: PLC0415 - heavy
+    from matplotlib.colors import LinearSegmentedColormap
 
     facts = tables.metrics[metric]
     columns = tables.levels[across]
@@ -93,7 +93,7 @@ def draw_heat_map(tables: RunTables, metric: str, across: str, down: str | None)
     return figure, finding
 
 
-def draw_front(tables: RunTables, front: Front) -> tuple[Figure, str]:
+def draw_front(tables: RunAnalysis, front: Front) -> tuple[Figure, str]:
     """Draw quality against a cost: every configuration, and the line of those that no other beats.
 
     Returns
@@ -145,7 +145,7 @@ def draw_front(tables: RunTables, front: Front) -> tuple[Figure, str]:
     return figure, finding
 
 
-def _cell(tables: RunTables, metric: str, params: dict[str | None, Hashable]) -> Summary:
+def _cell(tables: RunAnalysis, metric: str, params: dict[str | None, Hashable]) -> Summary:
     wanted = {name: level for name, level in params.items() if name is not None}
     matching = [
         one
@@ -176,7 +176,7 @@ def _best(facts: Metric, means: np.ndarray[Any, Any]) -> list[tuple[int, int]]:
 
 
 def _frame(place: tuple[int, int]) -> Any:
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - heavy
+    from matplotlib.patches import Rectangle
 
     return Rectangle(
         (place[0] + 0.03, place[1] + 0.05), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.8, zorder=3
@@ -244,7 +244,7 @@ def _name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
         axes.annotate(words, (x, y), xytext=beside, textcoords="offset points", fontsize=8, color=INK)
 
 
-def _draw_limit(tables: RunTables, axes: Axes, metric: str) -> None:
+def _draw_limit(tables: RunAnalysis, axes: Axes, metric: str) -> None:
     rule = tables.policy.rule_for(metric) if tables.policy else None
     if rule is None:
         return

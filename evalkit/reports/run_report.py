@@ -8,11 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.run_analysis import RunAnalysis
 from evalkit.reports.page import style_sheet
 from evalkit.reports.run_answer import answer_run, policy_of
 from evalkit.reports.run_markdown import write_markdown
 from evalkit.reports.run_page import build_page
-from evalkit.reports.run_tables import RunTables
 from evalkit.reports.timelines import draw_timelines
 from evalkit.runs import Run
 from evalkit.runs.files import write_atomically
@@ -45,7 +45,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> None:
     """
     run = Run.open(Path(run_folder))
     policy, note = policy_of(run)
-    tables = RunTables.of(run, policy)
+    tables = RunAnalysis.of(run, policy)
     answer = answer_run(tables, policy, note)
     n_undrawn = draw_timelines(run, tables.trials, everything=all_timelines)
     html = render_page(build_page(tables, answer, n_undrawn))
@@ -58,8 +58,8 @@ def render_page(page: Mapping[str, Any]) -> str:
 
     The page forbids itself every script but its own and every request but to the files beside it.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - 0.1 s, and only for this
-    from markupsafe import Markup  # noqa: PLC0415 - as above
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     js = (resources.files("evalkit.reports") / "templates" / "run.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()
@@ -81,7 +81,7 @@ def render_page(page: Mapping[str, Any]) -> str:
 
 def _breakable(text: str) -> Markup:
     """Let a long metric name break after its dots and underscores."""
-    from markupsafe import Markup, escape  # noqa: PLC0415 - comes with jinja2
+    from markupsafe import Markup, escape
 
     broken = str(escape(text)).replace(".", ".<wbr>").replace("_", "_<wbr>")
     return Markup(broken)  # noqa: S704 - escaped above

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
+from evalkit.formatting import three_digits
 from evalkit.reports.page import answer, bullets, page, table, verdict_mark
 from evalkit.reports.run_answer import Verdict, verdict_of_line
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
-    from evalkit.decisions.signoff import Line, Signoff
+    from evalkit.decisions.signoff import RuleResult, Signoff
 
 _VERDICTS = {
     Decision.PASS: ("✓", "pass"),
@@ -48,7 +48,7 @@ def signoff_page(signoff: Signoff) -> str:
     return page(f"Sign-off of {signoff.title}", facts, body)
 
 
-def _row(line: Line) -> str:
+def _row(line: RuleResult) -> str:
     kind = " <small>soft</small>" if line.kind == "soft" else ""
     return (
         f"<tr><td>{verdict_mark(verdict_of_line(line))}</td>"
@@ -58,7 +58,7 @@ def _row(line: Line) -> str:
     )
 
 
-def value_text(line: Line) -> str:
+def value_text(line: RuleResult) -> str:
     """Write value, unit and interval; ``not measured`` where there is none."""
     if line.value is None:
         return "not measured"

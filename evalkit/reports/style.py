@@ -18,7 +18,7 @@ SPINE = "#C7CDD4"
 
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Make a figure without touching pyplot's global state."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - heavy
+    from matplotlib.figure import Figure
 
     return Figure(figsize=(width_in, height_in), dpi=110, layout="constrained")
 

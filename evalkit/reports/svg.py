@@ -34,8 +34,8 @@ def figure_as_svg(figure: Figure, name: str, words: str, inks: Mapping[str, str]
     inks : mapping of str to str, optional
         Further colours and what of the page stands for them.
     """
-    import matplotlib as mpl  # noqa: PLC0415 - heavy
-    from matplotlib.text import Text  # noqa: PLC0415 - as above
+    import matplotlib as mpl
+    from matplotlib.text import Text
 
     figure.patch.set_alpha(0.0)
     for axes in figure.axes:
@@ -62,7 +62,7 @@ def figure_as_svg(figure: Figure, name: str, words: str, inks: Mapping[str, str]
 
 
 def _opening(view_box: str, words: str) -> str:
-    from markupsafe import escape  # noqa: PLC0415 - comes with jinja2
+    from markupsafe import escape
 
     width_pt = float(view_box.split()[2])
     return (

@@ -41,7 +41,7 @@ def _is_waiting(folder: Path) -> bool:
 
 def _draw(run: Run, trial: Trial) -> None:
     """Draw one; a timeline that cannot be read has no picture, its numbers are in the trial's own file."""
-    from evalkit.reports.timeline_plot import draw_timeline  # noqa: PLC0415 - heavy
+    from evalkit.reports.timeline_plot import draw_timeline
 
     try:
         plain = run.timeline_of(trial.id)

@@ -6,10 +6,10 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from evalkit.evaluators.speech import compare
+from evalkit.formatting import three_digits
 from evalkit.metrics.speech import is_written_with_spaces
 from evalkit.reports.page import answer, page, table
 from evalkit.reports.run_answer import Verdict
-from evalkit.words import three_digits
 
 if TYPE_CHECKING:
     from evalkit.metrics.speech import Piece

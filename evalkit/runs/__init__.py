@@ -14,24 +14,24 @@ Files are written under another name and renamed when whole, so a reader needs n
 from evalkit.runs.run import Damage, Run
 from evalkit.runs.schema import (
     Input,
-    Measured,
-    MetricFacts,
-    RunFacts,
+    MetricInfo,
+    MetricResults,
+    MetricValue,
+    RunManifest,
     SkippedTrial,
     Trial,
     TrialFailure,
-    Value,
 )
 
 __all__ = [
     "Damage",
     "Input",
-    "Measured",
-    "MetricFacts",
+    "MetricInfo",
+    "MetricResults",
+    "MetricValue",
     "Run",
-    "RunFacts",
+    "RunManifest",
     "SkippedTrial",
     "Trial",
     "TrialFailure",
-    "Value",
 ]

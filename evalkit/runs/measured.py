@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalkit.runs.schema import Measured, Value
+from evalkit.runs.schema import MetricResults, MetricValue
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ def store_measurements(
     notes: Sequence[str] = (),
     versions: Mapping[str, str] | None = None,
     weights: Mapping[str, str] | None = None,
-) -> tuple[Measured, Samples]:
+) -> tuple[MetricResults, Samples]:
     """Split measurements into what goes to ``trial.json`` and the raw samples beside it."""
     metrics, absent, samples = {}, {}, {}
     for measurement in measurements:
@@ -29,7 +29,7 @@ def store_measurements(
         if measurement.value is None:
             absent[name] = str(measurement.reason)
         else:
-            metrics[name] = Value(
+            metrics[name] = MetricValue(
                 float(measurement.value),
                 measurement.metric.unit,
                 int(measurement.n),
@@ -40,7 +40,7 @@ def store_measurements(
             )
         if measurement.samples:
             samples[name] = {key: _numbers(values.tolist()) for key, values in measurement.samples}
-    return Measured(metrics, absent, list(notes), dict(versions or {}), dict(weights or {})), samples
+    return MetricResults(metrics, absent, list(notes), dict(versions or {}), dict(weights or {})), samples
 
 
 def _numbers(values: Any) -> Any:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.runs.files import write_atomically
-from evalkit.runs.schema import SCHEMA, RunFacts, SkippedTrial, Trial
+from evalkit.runs.schema import SCHEMA, RunManifest, SkippedTrial, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
     from pydantic import TypeAdapter
 
-Facts = TypeVar("Facts", RunFacts, Trial)
+Facts = TypeVar("Facts", RunManifest, Trial)
 
 RUN_FILE = "run.json"
 TRIAL_FILE = "trial.json"
@@ -56,12 +56,12 @@ class Run:
     Parameters
     ----------
     folder : Path
-    facts : RunFacts
+    facts : RunManifest
         What ``run.json`` says.
     """
 
     folder: Path
-    facts: RunFacts
+    facts: RunManifest
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -79,7 +79,7 @@ class Run:
         if not path.is_file():
             raise UsageError(f"{folder} is no run folder: it has no {RUN_FILE} (evalkit sweep makes one)")
         try:
-            return cls(folder, read_file(path, RunFacts))
+            return cls(folder, read_file(path, RunManifest))
         except DamagedFileError as error:
             raise UsageError(str(error)) from None
 
@@ -147,7 +147,7 @@ class Run:
         ``failure``, ``failure_text``; a column a metric, missing where absent; ``METRIC.absent`` with the reason
         code, where a metric is absent in any trial.
         """
-        import pandas as pd  # noqa: PLC0415 - heavy, and only needed here
+        import pandas as pd
 
         trials = self.trials()
         params = list(dict.fromkeys(name for trial in trials for name in trial.params))
@@ -229,7 +229,7 @@ def read_file(path: Path, kind: type[Facts]) -> Facts:
     DamagedFileError
         If it is not what it should be.
     """
-    from pydantic import ValidationError  # noqa: PLC0415 - 0.1 s that a command without runs need not pay
+    from pydantic import ValidationError
 
     data = read_json(path)
     try:
@@ -259,7 +259,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return dict(data)
 
 
-def write_file(path: Path, facts: RunFacts | Trial) -> None:
+def write_file(path: Path, facts: RunManifest | Trial) -> None:
     """Write a file of a run folder, atomically."""
     plain = _adapter(type(facts)).dump_python(facts, mode="json")
     write_json(path, plain)
@@ -271,15 +271,15 @@ def write_json(path: Path, plain: dict[str, Any], *, indent: int | None = 2) -> 
     write_atomically(path, text + "\n")
 
 
-def _adapter(kind: type[RunFacts | Trial]) -> TypeAdapter[Any]:
+def _adapter(kind: type[RunManifest | Trial]) -> TypeAdapter[Any]:
     return _adapters()[kind]
 
 
 @cache
-def _adapters() -> dict[type[RunFacts | Trial], TypeAdapter[Any]]:
-    from pydantic import TypeAdapter  # noqa: PLC0415 - as above
+def _adapters() -> dict[type[RunManifest | Trial], TypeAdapter[Any]]:
+    from pydantic import TypeAdapter
 
-    return {RunFacts: TypeAdapter(RunFacts), Trial: TypeAdapter(Trial)}
+    return {RunManifest: TypeAdapter(RunManifest), Trial: TypeAdapter(Trial)}
 
 
 def _cell(value: Any) -> Any:

@@ -25,7 +25,7 @@ class _Strict:
 
 
 @dataclass(frozen=True, slots=True)
-class Value(_Strict):
+class MetricValue(_Strict):
     """One measured metric.
 
     Parameters
@@ -91,7 +91,7 @@ class TrialFailure(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Measured(_Strict):
+class MetricResults(_Strict):
     """Numbers of one source, and why others are missing: the same shape for quality and for cost.
 
     Parameters
@@ -106,7 +106,7 @@ class Measured(_Strict):
         Versions of what took part, and SHA-256 of the weights.
     """
 
-    metrics: dict[str, Value] = field(default_factory=dict)
+    metrics: dict[str, MetricValue] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
@@ -120,10 +120,10 @@ class Measured(_Strict):
         return plain
 
     @classmethod
-    def from_dict(cls, data: dict[str, Json]) -> Measured:
+    def from_dict(cls, data: dict[str, Json]) -> MetricResults:
         """Read what `to_dict` gave."""
         metrics = {
-            name: Value(**{**value, "ci95": None if value["ci95"] is None else tuple(value["ci95"])})
+            name: MetricValue(**{**value, "ci95": None if value["ci95"] is None else tuple(value["ci95"])})
             for name, value in data["metrics"].items()
         }
         return cls(**{**data, "metrics": metrics})
@@ -147,9 +147,9 @@ class Trial(_Strict):
         ``ok`` when there is a video and it could be opened as media. Single metrics may still be absent.
     failure : TrialFailure or None
         Exactly where `status` is ``failed``.
-    quality : Measured or None
+    quality : MetricResults or None
         Of the video; ``None`` where it was not measured.
-    profile : Measured
+    profile : MetricResults
         What it cost. A failed trial has a profile too.
     generation : dict or None
         The generator's result: request, what came out, events, versions, weights.
@@ -171,8 +171,8 @@ class Trial(_Strict):
     seed: int | None
     status: Literal["ok", "failed"]
     failure: TrialFailure | None
-    quality: Measured | None
-    profile: Measured
+    quality: MetricResults | None
+    profile: MetricResults
     generation: dict[str, Json] | None
     events: list[dict[str, Json]]
     attempts: list[TrialFailure]
@@ -181,7 +181,7 @@ class Trial(_Strict):
     measure_s: float | None
 
     @property
-    def metrics(self) -> dict[str, Value]:
+    def metrics(self) -> dict[str, MetricValue]:
         """Everything measured, quality and cost, by full name."""
         return {**(self.quality.metrics if self.quality else {}), **self.profile.metrics}
 
@@ -213,7 +213,7 @@ class SkippedTrial(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class MetricFacts(_Strict):
+class MetricInfo(_Strict):
     """What a metric means, so that a run can be read where its evaluators are not installed."""
 
     unit: str
@@ -222,7 +222,7 @@ class MetricFacts(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts(_Strict):
+class RunManifest(_Strict):
     """What a run is, beside its trials.
 
     Parameters
@@ -260,7 +260,7 @@ class RunFacts(_Strict):
     config_hash: str
     generator: dict[str, Json]
     evaluators: dict[str, int | str]
-    metrics: dict[str, MetricFacts]
+    metrics: dict[str, MetricInfo]
     swept: list[str]
     policy: str | None
     planned: list[str]

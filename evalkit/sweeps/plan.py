@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalkit.config import hash_of
+from evalkit.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +58,7 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True, slots=True)
-class Deciders:
+class TrialIdentity:
     """What decides the outcome of all trials of a sweep alike.
 
     Parameters
@@ -66,7 +66,7 @@ class Deciders:
     generator : dict
         ``name``, ``version``, ``settings``.
     evaluators : mapping of str to int or str
-        Name to version, see `evalkit.runner.version_of`.
+        Name to version, see `evalkit.measuring.runner.version_of`.
     contents : mapping of str to str
         Path to SHA-256 of files that parameters name.
     """
@@ -90,7 +90,7 @@ def plan_trials(
     portraits: Sequence[PlannedInput],
     speech: Sequence[PlannedInput],
     seeds: Sequence[int | None],
-    deciders: Deciders,
+    deciders: TrialIdentity,
 ) -> list[PlannedTrial]:
     """Cross configurations with inputs and seeds.
 
@@ -104,7 +104,7 @@ def plan_trials(
         None at all means one trial without.
     seeds : sequence of int or None
         None for the generator's own.
-    deciders : Deciders
+    deciders : TrialIdentity
     """
     return list(_cross(params, portraits, speech, seeds, deciders))
 
@@ -114,7 +114,7 @@ def _cross(
     portraits: Sequence[PlannedInput],
     speech: Sequence[PlannedInput],
     seeds: Sequence[int | None],
-    deciders: Deciders,
+    deciders: TrialIdentity,
 ) -> Iterator[PlannedTrial]:
     nothing: list[PlannedInput | None] = [None]
     for given, portrait, said, seed in itertools.product(
@@ -136,7 +136,7 @@ def trial_id(
     portrait: Input | None,
     speech: Input | None,
     seed: int | None,
-    deciders: Deciders,
+    deciders: TrialIdentity,
 ) -> str:
     """Return the name of a trial: the first 16 hexadecimal digits of the hash of all that decides its outcome.
 
@@ -155,7 +155,7 @@ def trial_id(
     )[:_ID_LENGTH]
 
 
-def _content(value: Any, deciders: Deciders) -> Any:
+def _content(value: Any, deciders: TrialIdentity) -> Any:
     return deciders.contents.get(value, value) if isinstance(value, str) else value
 
 

@@ -7,25 +7,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.config import FILE_PARAMETERS, ConfigError, hash_of, name_of
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import EvalkitError
+from evalkit.evaluators.load import load_evaluators, version_of
+from evalkit.options import ConfigError, hash_of
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
-from evalkit.runner import load_evaluators, version_of
-from evalkit.runs import Input, MetricFacts
-from evalkit.sweeps.plan import Deciders, PlannedInput, PlannedTrial, expand_grid, plan_trials
+from evalkit.runs import Input, MetricInfo
+from evalkit.sweeps.config import FILE_PARAMETERS, name_of
+from evalkit.sweeps.plan import PlannedInput, PlannedTrial, TrialIdentity, expand_grid, plan_trials
 from evalkit.tracks.cache import content_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from evalkit.config import Portrait, Speech, SweepConfig
+    from evalkit.sweeps.config import Portrait, Speech, SweepConfig
     from evalkit.types import Metric
 
 
 @dataclass(frozen=True, slots=True)
-class Preparation:
+class SweepPlan:
     """Everything there is to know before the work.
 
     Parameters
@@ -33,7 +34,7 @@ class Preparation:
     config : SweepConfig
         With the evaluators named.
     trials : list of PlannedTrial
-    deciders : Deciders
+    deciders : TrialIdentity
     metrics : dict of str to MetricFacts
         Every metric that a trial may carry.
     notes : list of str
@@ -42,8 +43,8 @@ class Preparation:
 
     config: SweepConfig
     trials: list[PlannedTrial]
-    deciders: Deciders
-    metrics: dict[str, MetricFacts]
+    deciders: TrialIdentity
+    metrics: dict[str, MetricInfo]
     notes: list[str]
 
     @property
@@ -52,7 +53,7 @@ class Preparation:
         return [name for name, values in self.config.grid.items() if len(values) > 1]
 
 
-def prepare_sweep(config: SweepConfig) -> Preparation:
+def plan_sweep(config: SweepConfig) -> SweepPlan:
     """Plan a sweep. Loads no model and makes no video.
 
     Raises
@@ -75,7 +76,7 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
     speech = [_plan_speech(item) for item in config.inputs.speech]
     _check_options([*config.parameters, *config.grid], description)
     params = [{**config.parameters, **given} for given in expand_grid(config.grid)]
-    deciders = Deciders(
+    deciders = TrialIdentity(
         generator={
             "name": generator.name,
             "version": str(generator.version),
@@ -99,7 +100,7 @@ def prepare_sweep(config: SweepConfig) -> Preparation:
             "two trials would be the same: two inputs have the same content, or two values mean one"
         )
     metrics = [*(metric for evaluator in evaluators for metric in evaluator.metrics), *PROFILE_METRICS]
-    return Preparation(
+    return SweepPlan(
         config, trials, deciders, _facts_of(metrics), list(_unheeded(config, description["parameters"]))
     )
 
@@ -172,5 +173,5 @@ def _unheeded(config: SweepConfig, heeded: dict[str, str]) -> Iterable[str]:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"
 
 
-def _facts_of(metrics: Iterable[Metric]) -> dict[str, MetricFacts]:
-    return {metric.name: MetricFacts(metric.unit, metric.better, metric.meaning) for metric in metrics}
+def _facts_of(metrics: Iterable[Metric]) -> dict[str, MetricInfo]:
+    return {metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in metrics}

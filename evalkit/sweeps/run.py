@@ -11,11 +11,16 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.config import hash_of
 from evalkit.errors import EvalkitError
+from evalkit.execution.costs import Watch, measure_costs, with_torch
+from evalkit.execution.executors import Finished, Job, Limits, Started
+from evalkit.execution.worker import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
+from evalkit.forecast.needs import find_infeasible
 from evalkit.isolation import Failure
+from evalkit.options import hash_of
+from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
-from evalkit.runs import Measured, Run, RunFacts, Trial, TrialFailure
+from evalkit.runs import MetricResults, Run, RunManifest, Trial, TrialFailure
 from evalkit.runs.files import only_writer, sync_folder
 from evalkit.runs.run import (
     LOG_FILE,
@@ -27,22 +32,17 @@ from evalkit.runs.run import (
     write_file,
     write_json,
 )
-from evalkit.sweeps.costs import Watch, measure_costs, with_torch
-from evalkit.sweeps.executors import Finished, Job, Limits, Started
-from evalkit.sweeps.machine import describe_machine
-from evalkit.sweeps.needs import find_unfit
-from evalkit.sweeps.stages import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
-from evalkit.sweeps.todo import former_facts, open_todo
+from evalkit.sweeps.status import former_facts, load_run_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from evalkit.execution.executors import Executor, Message
     from evalkit.profiling.profile import Profile
     from evalkit.runs.measured import Samples
-    from evalkit.sweeps.executors import Executor, Message
     from evalkit.sweeps.plan import PlannedTrial
-    from evalkit.sweeps.prepare import Preparation
+    from evalkit.sweeps.prepare import SweepPlan
 
 _N_WAITING_VIDEOS = 2
 """Videos that may wait to be measured before no further one is made."""
@@ -74,7 +74,7 @@ class Progress:
 
 
 def run_sweep(
-    preparation: Preparation,
+    preparation: SweepPlan,
     folder: Path,
     *,
     retry_failed: bool = False,
@@ -84,7 +84,7 @@ def run_sweep(
 
     Parameters
     ----------
-    preparation : Preparation
+    preparation : SweepPlan
     folder : Path
         Made if it is not there.
     retry_failed : bool
@@ -101,7 +101,7 @@ def run_sweep(
     KeyboardInterrupt
         When interrupted; the tables are written, work under way is given up and leaves nothing.
     """
-    open_todo(preparation, folder)
+    load_run_status(preparation, folder)
     try:
         (folder / TRIALS_FOLDER).mkdir(parents=True, exist_ok=True)
         with only_writer(folder):
@@ -162,7 +162,7 @@ class _Sweep:
 
     def __init__(
         self,
-        preparation: Preparation,
+        preparation: SweepPlan,
         folder: Path,
         retry_failed: bool,
         on_progress: Callable[[Progress], None] | None,
@@ -173,8 +173,8 @@ class _Sweep:
         self._execution = preparation.config.execution
         self._on_progress = on_progress
         _clear(self._trials_folder)
-        to_do = open_todo(preparation, folder).to_do(retry_failed=retry_failed)
-        self._skipped = find_unfit(preparation, folder, to_do)
+        to_do = load_run_status(preparation, folder).to_do(retry_failed=retry_failed)
+        self._skipped = find_infeasible(preparation, folder, to_do)
         self._to_do = [trial for trial in to_do if trial.id not in self._skipped]
         self._pending = list(self._to_do)
         self._n_over = 0
@@ -343,7 +343,7 @@ class _Sweep:
             seed=planned.seed,
             status="ok" if failure is None else "failed",
             failure=failure,
-            quality=None if active.quality is None else Measured.from_dict(active.quality),
+            quality=None if active.quality is None else MetricResults.from_dict(active.quality),
             profile=costs.profile,
             generation=active.generation,
             events=active.events,
@@ -368,11 +368,11 @@ class _Sweep:
             labels = tuple(active.label for lane in self._lanes for active in lane.at_work)
             self._on_progress(Progress(len(self._to_do), self._n_over, trial, labels))
 
-    def _facts(self) -> RunFacts:
+    def _facts(self) -> RunManifest:
         preparation = self._preparation
         former = former_facts(self._folder)
         plain = preparation.config.to_dict()
-        return RunFacts(
+        return RunManifest(
             created_at=former.created_at if former is not None else _now(),
             config=plain,
             config_hash=hash_of(plain),
@@ -448,7 +448,7 @@ def _empty(folder: Path, keep: str | None) -> None:
             path.unlink()
 
 
-def _completed(facts: RunFacts, trials: Iterable[Trial]) -> RunFacts:
+def _completed(facts: RunManifest, trials: Iterable[Trial]) -> RunManifest:
     """Add versions and weights of everything that took part."""
     versions: dict[str, str] = {}
     weights: dict[str, str] = {}

@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from evalkit.execution.executors import Executor, Finished, Job, Limits, Message, Started, Told
 from evalkit.isolation import Failure
-from evalkit.sweeps.executors import Executor, Finished, Job, Limits, Message, Started, Told
 from evalkit.testing.tasks import Counting
 
 if TYPE_CHECKING:

@@ -258,7 +258,7 @@ def moving_pattern(
     seed
         Chooses the texture.
     """
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     random = np.random.default_rng(seed)
     coarse = random.integers(70, 185, (height // 8 + 2, width // 8 + 2, 3)).astype(np.uint8)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.config import hash_of
+from evalkit.options import hash_of
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
-from evalkit.runs import Input, Measured, MetricFacts, RunFacts, Trial, TrialFailure, Value
+from evalkit.runs import Input, MetricInfo, MetricResults, MetricValue, RunManifest, Trial, TrialFailure
 from evalkit.runs.run import (
     RUN_FILE,
     SAMPLES_FILE,
@@ -85,8 +85,10 @@ def make_trial(
     failure : str, optional
         Its code.
     """
-    cost = {name: Value(value, "1", n=1) for name, value in values.items() if name.startswith("profile.")}
-    quality = {name: Value(value, "1", n=1) for name, value in values.items() if name not in cost}
+    cost = {
+        name: MetricValue(value, "1", n=1) for name, value in values.items() if name.startswith("profile.")
+    }
+    quality = {name: MetricValue(value, "1", n=1) for name, value in values.items() if name not in cost}
     return Trial(
         id=hash_of([dict(params), portrait, speech, seed])[:16],
         params=dict(params),
@@ -95,8 +97,8 @@ def make_trial(
         seed=seed,
         status="ok" if failure is None else "failed",
         failure=None if failure is None else TrialFailure("generate", failure, failure.replace("_", " ")),
-        quality=None if failure is not None else Measured(quality, dict(absent or {})),
-        profile=Measured(cost),
+        quality=None if failure is not None else MetricResults(quality, dict(absent or {})),
+        profile=MetricResults(cost),
         generation=None,
         events=[],
         attempts=[],
@@ -136,13 +138,13 @@ def write_run(
         for name in dict.fromkeys(name for trial in trials for name in trial.params)
         if len({str(trial.params.get(name)) for trial in trials}) > 1
     ]
-    facts = RunFacts(
+    facts = RunManifest(
         created_at="2026-11-22T01:00:00+00:00",
         config={"generator": {"name": "made up"}},
         config_hash="0" * 64,
         generator={"name": "made up", "version": "1", "settings": {}},
         evaluators=dict(evaluators or {}),
-        metrics={metric.name: MetricFacts(metric.unit, metric.better, metric.meaning) for metric in metrics},
+        metrics={metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in metrics},
         swept=swept,
         policy=policy,
         planned=[*(trial.id for trial in trials), *unfinished],
@@ -258,13 +260,13 @@ def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) 
     )
 
 
-def _measured(values: dict[str, tuple[float, int]], absent: dict[str, str]) -> Measured:
+def _measured(values: dict[str, tuple[float, int]], absent: dict[str, str]) -> MetricResults:
     units = {name: facts[0] for name, facts in _QUALITY.items()}
     units |= {metric.name: metric.unit for metric in PROFILE_METRICS}
     metrics = {
-        name: Value(
+        name: MetricValue(
             value, units[name], n, 0.95 if n > 1 else None, (value - 0.04, value + 0.05) if n == 12 else None
         )
         for name, (value, n) in values.items()
     }
-    return Measured(metrics, absent)
+    return MetricResults(metrics, absent)

@@ -61,7 +61,7 @@ def speak(text: str, voice: str = "en-us") -> tuple[NDArray[np.float32], int]:
 
 
 def _main(text: str, voice: str) -> None:
-    import espeakng_loader  # noqa: PLC0415 - only the child process needs it
+    import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     rate_hz = library.espeak_Initialize(_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _NO_EXIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalkit.decisions.rows import Row, Table
+from evalkit.analysis.table import ClipRecord, ResultTable
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def make_table(
     n_portraits: int = 4,
     params: Mapping[str, Hashable] | None = None,
     **more: Any,
-) -> Table:
+) -> ResultTable:
     """Make one row a value, absent where None: portraits in turn, each piece of speech with all of them.
 
     Parameters
@@ -39,7 +39,7 @@ def make_table(
     params : mapping, optional
         Of every row.
     **more
-        Further fields of `Table`.
+        Further fields of `ResultTable`.
     """
     rows = []
     for index, values in enumerate(zip(*columns.values(), strict=True)):
@@ -47,6 +47,8 @@ def make_table(
         found = {name: float(value) for name, value in zip(columns, values, strict=True) if value is not None}
         absent = {name: "no_face" for name in columns if name not in found}
         rows.append(
-            Row(f"{portrait} × {speech}", portrait, speech, 1, params or {}, values=found, absent=absent)
+            ClipRecord(
+                f"{portrait} × {speech}", portrait, speech, 1, params or {}, values=found, absent=absent
+            )
         )
-    return Table(title, tuple(rows), {name: METRICS[name] for name in columns}, **more)
+    return ResultTable(title, tuple(rows), {name: METRICS[name] for name in columns}, **more)

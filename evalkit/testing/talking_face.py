@@ -110,7 +110,7 @@ def opening_of(
     The rectified sound under a Gaussian window of `smoothing_s` (standard deviation), divided by its 95th
     percentile and cut to [0, 1]; 0 outside the sound.
     """
-    from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - slow to import
+    from scipy.ndimage import gaussian_filter1d
 
     loudness = gaussian_filter1d(np.abs(samples).astype(np.float64), smoothing_s * rate_hz)
     peak = max(float(np.percentile(loudness, 95)), 1e-9)
@@ -136,8 +136,8 @@ def talking_frames(
     ------
     uint8 array, shape (height, width, 3)
     """
-    import cv2  # noqa: PLC0415 - heavy
-    from skimage.data import astronaut  # noqa: PLC0415 - heavy
+    import cv2
+    from skimage.data import astronaut
 
     portrait = astronaut()
     scale = _CROP_HEIGHT / min(width, height)

@@ -66,7 +66,7 @@ class SoundTracker(Protocol):
         ...
 
 
-class Rows:
+class TrackBuilder:
     """Grows a track row by row in little memory.
 
     Parameters

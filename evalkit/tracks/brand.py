@@ -13,7 +13,7 @@ import numpy as np
 
 from evalkit.metrics.color import delta_e, estimate_light, lab_of, nearest_color, take_out_light
 from evalkit.tracks import mark
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import TrackBuilder
 from evalkit.tracks.key_frames import KeyFrames
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class BrandTracker:
         self._finder: MarkFinder | None = None
         self._key_frames = KeyFrames()
         n_dimensions = model.embed([]).shape[1] if model.general else 0
-        self._rows = Rows(self.name, columns_of(len(self._colors), n_dimensions))
+        self._rows = TrackBuilder(self.name, columns_of(len(self._colors), n_dimensions))
         self._times_s: list[float] = []
         self._size = (0, 0)
 
@@ -207,7 +207,7 @@ def read_colors(
     ColorReading or None
         None where fewer than 12 pixels of a brand colour lie 2 pixels inside of it.
     """
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     width, height = (float(np.linalg.norm(corners[end] - corners[0])) for end in (1, 3))
     scale = min(1.0, _VIEW_PX / max(width, height))
@@ -234,7 +234,7 @@ def read_colors(
 
 def _labels(logo: Picture, size: tuple[int, int], colors: FloatArray) -> NDArray[np.intp]:
     """Return, for each pixel of a drawing in a size, which of the brand's colours it has; -1 for none."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     cover = logo[..., 3:].astype(np.float32) / 255
     whole = np.concatenate([logo[..., :3] * cover, cover], axis=2)
@@ -251,7 +251,7 @@ def _labels(logo: Picture, size: tuple[int, int], colors: FloatArray) -> NDArray
 
 def _inner(labels: NDArray[np.intp], depths_px: tuple[float, float]) -> NDArray[np.bool_]:
     """Say which pixels lie inside their colour: as deep as is good, or the deepest third if that is deep enough."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     inner = np.zeros(labels.shape, dtype=bool)
     for color in np.unique(labels[labels >= 0]):
@@ -264,7 +264,7 @@ def _inner(labels: NDArray[np.intp], depths_px: tuple[float, float]) -> NDArray[
 
 def _smoothed(seen: Picture, labels: NDArray[np.intp], inner: NDArray[np.bool_]) -> FloatArray:
     """Average each inner pixel with its inner neighbours of the same colour: coding noise is no colour."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     smooth = seen.astype(np.float64)
     for color in np.unique(labels[inner]):
@@ -277,7 +277,7 @@ def _smoothed(seen: Picture, labels: NDArray[np.intp], inner: NDArray[np.bool_])
 
 def _shrunk(frame: Picture) -> FloatArray:
     """Return the pixels of a small version of a frame, shape (n, 3)."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     scale = min(1.0, _SCENE_PX / max(frame.shape[:2]))
     size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))

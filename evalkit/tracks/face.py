@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from evalkit.tracks.base import Rows, load_library
+from evalkit.tracks.base import TrackBuilder, load_library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -197,7 +197,7 @@ class FaceTracker:
     version = 1
 
     def __init__(self) -> None:
-        self._rows = Rows(self.name, COLUMNS)
+        self._rows = TrackBuilder(self.name, COLUMNS)
         self._models = _Models()
         self._view: _View | None = None
         self._frames_until_search = 0
@@ -265,7 +265,7 @@ class _View(NamedTuple):
         return cls(float(x), float(y), side)
 
     def cut(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        import cv2  # noqa: PLC0415 - heavy, and only needed here
+        import cv2
 
         zoom = _CLOSE_SIDE_PX / self.side
         matrix = np.array([[zoom, 0.0, -zoom * self.x], [0.0, zoom, -zoom * self.y]])

@@ -30,7 +30,7 @@ class KeyFrames:
         """Say whether this frame, the next one, is a key frame."""
         if self._last_s is not None and time_s - self._last_s < SHORTEST_GAP_S - _SLACK_S:
             return False
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         step = max(1, min(frame.shape[:2]) // _ENOUGH_PX)
         thinned = np.ascontiguousarray(frame[::step, ::step])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import TrackBuilder
 from evalkit.types import AS_RECORDED_HZ
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class LoudnessTracker:
     columns = ("power", "peak", "n_clipped", "n_samples")
 
     def __init__(self) -> None:
-        self._rows = Rows(self.name, self.columns)
+        self._rows = TrackBuilder(self.name, self.columns)
         self._rate_hz = 0
         self._start_s = 0.0
         self._n_samples = 0
@@ -104,7 +104,7 @@ class LoudnessTracker:
         return self._boundary(self._n_steps + 1) - self._boundary(self._n_steps)
 
     def _append(self, samples: NDArray[np.float32]) -> None:
-        from scipy.signal import sosfilt  # noqa: PLC0415 - slow to import
+        from scipy.signal import sosfilt
 
         weighted, self._state = sosfilt(self._filter, samples.astype(np.float64), axis=0, zi=self._state)
         magnitude = np.abs(samples)

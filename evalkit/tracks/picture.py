@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalkit.metrics.technical import STILL_CHANGE
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import TrackBuilder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,7 @@ class PictureTracker:
     columns = ("luma_mean", "black_share", "difference", "change", "sharpness")
 
     def __init__(self) -> None:
-        self._rows = Rows(self.name, self.columns)
+        self._rows = TrackBuilder(self.name, self.columns)
         self._previous: Plane | None = None
         self._moved: Plane | None = None
 
@@ -73,7 +73,7 @@ class PictureTracker:
         return self._rows.track()
 
     def _measure(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         luma: Plane = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         counts = cv2.calcHist([luma], [0], None, [256], [0, 256])[:, 0].astype(np.float64)
@@ -105,7 +105,7 @@ def _sharpness(luma: Plane) -> float:
     variation between neighbours that survives a box of 11 pixels, along the rows or down the columns, whichever
     is worse.
     """
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     inside = slice(2, -1)
     blurs = []
@@ -121,7 +121,7 @@ def _sharpness(luma: Plane) -> float:
 
 
 def _scale(plane: Plane, long_side_px: int) -> Plane:
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     while max(plane.shape) >= 2 * long_side_px:
         height, width = plane.shape

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.tracks.base import Rows, load_library
+from evalkit.tracks.base import TrackBuilder, load_library
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +86,7 @@ class PoseTracker:
     version = 1
 
     def __init__(self) -> None:
-        self._rows = Rows(self.name, COLUMNS)
+        self._rows = TrackBuilder(self.name, COLUMNS)
         self._model: Any = None
         self._seen: NDArray[np.uint8] | None = None
         self._joints: NDArray[np.float32] | None = None
@@ -103,7 +103,7 @@ class PoseTracker:
         return self._rows.track({"model": "mediapipe pose, complexity 1"})
 
     def _look(self, time_s: float, frame: NDArray[np.uint8]) -> NDArray[np.float32] | None:
-        import cv2  # noqa: PLC0415 - heavy, and only needed where frames are
+        import cv2
 
         height, width = frame.shape[:2]
         scale = min(1.0, _SHORT_SIDE_PX / min(height, width))

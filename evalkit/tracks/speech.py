@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import TrackBuilder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ class SpeechTracker:
     rate_hz = RATE_HZ
 
     def __init__(self) -> None:
-        self._rows = Rows(self.name, COLUMNS)
+        self._rows = TrackBuilder(self.name, COLUMNS)
         self._rest: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._rest_start_s: float | None = None
 
@@ -67,7 +67,7 @@ def describe(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     float32 array, shape (1 + (n - 400) // 160, 14)
         In the order of `COLUMNS`.
     """
-    from pyAudioAnalysis import ShortTermFeatures  # noqa: PLC0415 - imports pyplot
+    from pyAudioAnalysis import ShortTermFeatures
 
     filters, _ = ShortTermFeatures.mfcc_filter_banks(RATE_HZ, _WINDOW // 2)
     windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), _WINDOW)[::_HOP]

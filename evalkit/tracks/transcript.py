@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from evalkit.config import hash_of
-from evalkit.tracks.base import Rows
+from evalkit.options import hash_of
+from evalkit.tracks.base import TrackBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +68,7 @@ class TranscriptTracker:
         self.name = track_name(recogniser, settings, language)
         self._recogniser = recogniser
         self._language = language
-        self._rows = Rows(self.name, ("duration_s",))
+        self._rows = TrackBuilder(self.name, ("duration_s",))
         self._texts: list[str] = []
         self._waiting: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._start_s: float | None = None

@@ -66,7 +66,7 @@ class HttpService:
         GenerationError
             ``unreachable``, ``wrong_service`` or ``busy``.
         """
-        import httpx2  # noqa: PLC0415 - 0.1 s that a dry run need not pay
+        import httpx2
 
         try:
             answer = self._open().get("/openapi.json", timeout=_IDLE_LIMIT_S)
@@ -172,7 +172,7 @@ class HttpService:
         return Path(tempfile.gettempdir()) / name
 
     def _open(self) -> httpx2.Client:
-        import httpx2  # noqa: PLC0415 - as above
+        import httpx2
 
         if self._client is None:
             limits = httpx2.Timeout(self._stall_limit_s, connect=min(_CONNECT_LIMIT_S, self._stall_limit_s))
@@ -187,7 +187,7 @@ class HttpService:
         on_answer: Callable[[], object] = lambda: None,
         **content: Any,
     ) -> None:
-        import httpx2  # noqa: PLC0415 - as above
+        import httpx2
 
         limit = time.monotonic() + self._time_limit_s
         place = f"{self.address}{path}"

@@ -74,12 +74,12 @@ class LocalModel:
         """Read tokenizer and weights."""
         if self._model is not None:
             return
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         settings = self._settings
         device = settings.device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         try:
-            from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy, and optional
+            from transformers import AutoModelForCausalLM, AutoTokenizer
 
             self._tokenizer = AutoTokenizer.from_pretrained(settings.model, local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(
@@ -102,7 +102,7 @@ class LocalModel:
     def answer(self, question: Question) -> Answer:
         """Write an answer; see `Answerer.answer`."""
         self.load()
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         told = write_instructions(
             question.language,

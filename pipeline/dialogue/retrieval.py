@@ -66,7 +66,7 @@ class Index:
     """
 
     def __init__(self, pieces: Sequence[Piece], language: str) -> None:
-        import bm25s  # noqa: PLC0415 - 0.4 s
+        import bm25s
 
         self._words = _Words(language)
         self._pieces = pieces
@@ -123,8 +123,8 @@ class _Words:
     """Cuts text into what is compared."""
 
     def __init__(self, language: str) -> None:
-        import bm25s.stopwords  # noqa: PLC0415 - 0.4 s
-        import Stemmer  # noqa: PLC0415 - a shared library
+        import bm25s.stopwords
+        import Stemmer
 
         code = primary_language(language)
         name = _STEMMERS.get(code)

@@ -48,7 +48,7 @@ class VideoWriter:
         rate: Fraction,
         sound: Iterable[NDArray[np.float32]],
     ) -> None:
-        import av  # noqa: PLC0415 - heavy
+        import av
 
         self._rate = rate
         options = {
@@ -72,7 +72,7 @@ class VideoWriter:
 
     def write(self, picture: NDArray[np.uint8]) -> None:
         """Add a frame, shape (height, width, 3), RGB, and the sound that belongs to it."""
-        import av  # noqa: PLC0415 - heavy
+        import av
 
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts = self.n_frames
@@ -99,7 +99,7 @@ class VideoWriter:
             self._container.close()
 
     def _write_sound(self, end: int) -> None:
-        import av  # noqa: PLC0415 - heavy
+        import av
 
         while self._n_samples < end:
             if not len(self._pending):
@@ -125,7 +125,7 @@ class VideoWriter:
 
 def settle(part: Path, final: Path) -> None:
     """Copy a fragmented file, not decoding it, into a plain one that starts at once and can be searched."""
-    import av  # noqa: PLC0415 - heavy
+    import av
 
     options = {"movflags": "faststart"}
     with av.open(str(part)) as source, av.open(str(final), "w", format="mp4", options=options) as target:

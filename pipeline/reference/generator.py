@@ -179,7 +179,7 @@ class ReferenceGenerator(Generator):
         if self._model is not None:
             return
         timeline = Timeline()
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         device = self._wanted_device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         try:
@@ -190,7 +190,7 @@ class ReferenceGenerator(Generator):
             ) from error
         self._face = _load_face()
         self._weights = {path.name: _sha256(path) for path in sorted(WEIGHTS.glob("*.npz"))}
-        from pipeline.reference import portrait  # noqa: PLC0415 - heavy
+        from pipeline.reference import portrait
 
         portrait.warm_up()
         self._load_s = timeline.mark(LOADED).time_s
@@ -258,7 +258,7 @@ class ReferenceGenerator(Generator):
 
     def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:
         """Check all but the sound; return the portrait and its face points."""
-        from pipeline.reference.portrait import find_face, read_picture, refuse_profile  # noqa: PLC0415 - heavy
+        from pipeline.reference.portrait import find_face, read_picture, refuse_profile
 
         check_files(request)
         if request.options:
@@ -274,7 +274,7 @@ class ReferenceGenerator(Generator):
         return picture, points
 
     def _frame(self, request: GenerationRequest, picture: Picture, points: FloatArray) -> Framed:
-        from pipeline.reference.portrait import frame_portrait  # noqa: PLC0415 - heavy
+        from pipeline.reference.portrait import frame_portrait
 
         mean = (self._face or _load_face()).mean
         return frame_portrait(picture, points, mean, request.width, request.height)
@@ -289,8 +289,8 @@ def count_frames(request: GenerationRequest, audio_s: float) -> int:
 @contextmanager
 def _told_failures() -> Iterator[None]:
     """Tell want of memory, and what the encoder or the disk refuses, as failures of the generation."""
-    import av  # noqa: PLC0415 - heavy
-    import torch  # noqa: PLC0415 - heavy
+    import av
+    import torch
 
     try:
         yield
@@ -385,7 +385,7 @@ def interpolate(values: FloatArray, places: FloatArray) -> FloatArray:
 
 def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:
     """Draw the scene the prompt asks for, with the brand mark if it asks for that; ``None`` for neither."""
-    from pipeline.reference.portrait import background_plate  # noqa: PLC0415 - heavy
+    from pipeline.reference.portrait import background_plate
 
     name = read_scene(request.prompt)
     scene = None if name is None else draw_scene(name, request.width, request.height)
@@ -397,9 +397,9 @@ def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:
 
 
 def _own_portrait() -> Picture:
-    import skimage  # noqa: PLC0415 - heavy
+    import skimage
 
-    from pipeline.reference.portrait import read_picture  # noqa: PLC0415 - heavy
+    from pipeline.reference.portrait import read_picture
 
     return read_picture(Path(skimage.__file__).parent / "data" / "astronaut.png", "image")
 

@@ -89,7 +89,7 @@ class FaceMesh:
         moved: FloatArray, triangles: NDArray[np.int64], shape: tuple[int, int]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """Return rows, columns and triangle (counted from 1) of all pixels that a triangle covers."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         which = np.zeros(shape, np.int32)
         fine = 1 << _SHIFT

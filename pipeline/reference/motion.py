@@ -85,9 +85,9 @@ class MotionModel:
     """
 
     def __init__(self, folder: Path, device: str) -> None:
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
-        from pipeline.reference.network import MotionNetwork  # noqa: PLC0415 - heavy
+        from pipeline.reference.network import MotionNetwork
 
         with np.load(folder / "motion.npz") as data:
             self._mean = data["mean"].astype(np.float64)
@@ -154,7 +154,7 @@ class MotionModel:
         FloatArray, shape (n, channels)
             Motion; its first ``m`` frames are ``before``.
         """
-        import torch  # noqa: PLC0415 - heavy
+        import torch
 
         network, device = self.network.to(self.device), self.device
         with torch.inference_mode(), _one_thread():
@@ -188,7 +188,7 @@ class MotionModel:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Let torch compute in one thread: for so small a network, more only wait for each other."""
-    import torch  # noqa: PLC0415 - heavy
+    import torch
 
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -221,7 +221,7 @@ class MotionStream:
 
     def advance(self, end: int) -> FloatArray:
         """Make the motion up to frame ``end`` (not included) and return all new frames, shape (n, channels)."""
-        from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - slow to import
+        from scipy.ndimage import gaussian_filter1d
 
         before = self._recent[-PREFIX:]
         first = self._end - len(before)
@@ -281,7 +281,7 @@ def _rest(motion: FloatArray, speaking: FloatArray) -> FloatArray:
 
 def _speaking(heard: Float32Array) -> FloatArray:
     """Return, for every motion frame, how much somebody speaks about then, from 0 to 1."""
-    from scipy.ndimage import gaussian_filter1d, maximum_filter1d  # noqa: PLC0415 - slow to import
+    from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
     loud = heard[:, features.N_MEL_COLUMNS - 1 :: features.N_MEL_COLUMNS].max(1)
     active = maximum_filter1d((loud > _QUIET).astype(float), _HOLD)
@@ -304,7 +304,7 @@ def prior_noise(rng: np.random.Generator, n: int) -> Float32Array:
 
 def smooth_noise(white: NDArray[np.float64]) -> Float32Array:
     """Smooth white noise over time, keeping unit variance."""
-    from scipy.ndimage import gaussian_filter1d  # noqa: PLC0415 - slow to import
+    from scipy.ndimage import gaussian_filter1d
 
     out = np.empty(white.shape, np.float32)
     for columns, sigma in ((slice(0, N_MOUTH + 2), _SMOOTH[0]), (slice(N_MOUTH + 2, None), _SMOOTH[1])):

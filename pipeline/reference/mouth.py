@@ -96,7 +96,7 @@ class MouthInterior:
         float32 array, shape (height * scale, width * scale, 4)
             RGB from 0 to 255 and coverage from 0 to 1.
         """
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         frame = self._frame
         wide, high = size[0] * scale, size[1] * scale
@@ -140,7 +140,7 @@ class MouthInterior:
         brightness: float,
         unit: float,
     ) -> None:
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         frame = self._frame
         height, width = row.shape[:2]
@@ -156,7 +156,7 @@ class MouthInterior:
         picture += placed[..., :3] * self._white.astype(np.float32) * brightness
 
     def _put_tongue(self, picture: Float32Array, to_patch: FloatArray, at: FloatArray, unit: float) -> None:
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         centre = to_patch[:, :2] @ at + to_patch[:, 2]
         cover = np.zeros(picture.shape[:2], np.float32)

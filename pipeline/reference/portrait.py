@@ -58,7 +58,7 @@ class Framed:
 
 def warm_up() -> None:
     """Bring the face finder and the segmentation into memory."""
-    from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation  # noqa: PLC0415 - heavy
+    from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
 
     empty = np.zeros((64, 64, 3), np.uint8)
     with (
@@ -85,8 +85,8 @@ def read_picture(path: Path, parameter: str) -> Picture:
     RequestError
         If it is not a picture that can be read.
     """
-    import cv2  # noqa: PLC0415 - heavy
-    from PIL import Image, ImageOps  # noqa: PLC0415 - heavy
+    import cv2
+    from PIL import Image, ImageOps
 
     if path.suffix.lower() in {".svg", ".svgz"}:
         raise RequestError(
@@ -166,7 +166,7 @@ def frame_portrait(
 
     What the portrait does not show (a wide picture from a tall portrait) is filled up with its own background.
     """
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     matte = cut_out(picture)
     left, top, crop_height = _choose_crop(picture, points, matte, width / height)
@@ -198,8 +198,8 @@ def cut_out(picture: Picture) -> Float32Array:
     A segmentation says where about the person is, the colours inside and outside where exactly its edge runs (Rother
     et al., "GrabCut", SIGGRAPH 2004), and a guided filter how soft it is (He et al., ECCV 2010).
     """
-    import cv2  # noqa: PLC0415 - heavy
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation  # noqa: PLC0415 - heavy
+    import cv2
+    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
     with SelfieSegmentation(model_selection=0) as segmentation:
         rough = segmentation.process(picture).segmentation_mask
@@ -223,8 +223,8 @@ def cut_out(picture: Picture) -> Float32Array:
 
 def _face_boxes(picture: Picture) -> list[tuple[float, float, float]]:
     """Faces as centre x, centre y and side in pixels, the largest first."""
-    import cv2  # noqa: PLC0415 - heavy
-    from mediapipe.python.solutions.face_detection import FaceDetection  # noqa: PLC0415 - heavy
+    import cv2
+    from mediapipe.python.solutions.face_detection import FaceDetection
 
     border = max(picture.shape[:2]) // 4  # faces that fill the picture are found with some room around them
     roomy = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
@@ -252,8 +252,8 @@ def _face_boxes(picture: Picture) -> list[tuple[float, float, float]]:
 
 
 def _mesh_in(picture: Picture, box: tuple[float, float, float]) -> FloatArray | None:
-    import cv2  # noqa: PLC0415 - heavy
-    from mediapipe.python.solutions.face_mesh import FaceMesh  # noqa: PLC0415 - heavy
+    import cv2
+    from mediapipe.python.solutions.face_mesh import FaceMesh
 
     x, y, side = box
     room = round(side)
@@ -293,7 +293,7 @@ def _choose_crop(
 
 def _widen(picture: Picture, matte: Float32Array, n_left: int, n_right: int) -> tuple[Picture, Float32Array]:
     """Add columns of mirrored, blurred background on both sides."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     plate = background_plate(picture, matte)
     wide = cv2.copyMakeBorder(plate, 0, 0, n_left, n_right, cv2.BORDER_REFLECT_101)
@@ -308,7 +308,7 @@ def _widen(picture: Picture, matte: Float32Array, n_left: int, n_right: int) -> 
 
 def background_plate(picture: Picture, matte: Float32Array) -> Picture:
     """Return the picture with the person painted over by what surrounds it; unchanged away from the person."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     reach = max(3, round(0.012 * min(picture.shape[:2]))) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -318,7 +318,7 @@ def background_plate(picture: Picture, matte: Float32Array) -> Picture:
 
 def fill_from_outside(picture: Picture, covered: Float32Array) -> Picture:
     """Fill covered pixels with colours of the uncovered ones, the nearer the more; smooth at every scale."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     weight = 1 - covered
     colours = picture.astype(np.float32) * weight[..., None]

@@ -56,7 +56,7 @@ class PoseField:
 
     def trace_back(self, expression: Expression) -> tuple[Float32Array, Float32Array]:
         """Return, for every pixel, the x and the y it had before the head moved, each (height, width)."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         field = self._travel(expression)
         back = -field
@@ -86,7 +86,7 @@ class PoseField:
 
     def _near_person(self, portrait: Framed) -> Float32Array:
         """Return, on the grid, 1 at the person and 0 away from it."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         border = {"borderMode": cv2.BORDER_REPLICATE}
         mine = cv2.remap(portrait.matte, self._xs, self._ys, cv2.INTER_LINEAR, **border)
@@ -97,7 +97,7 @@ class PoseField:
 
 def _depth_on_grid(portrait: Framed, shape: tuple[int, ...]) -> Float32Array:
     """Return a smooth depth, pixels: that of the mesh on the face, falling back around it as a head does."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     points, face = portrait.points, portrait.face_height_px
     oval = points[topology.FACE_OVAL]

@@ -68,7 +68,7 @@ class Renderer:
 
     def render(self, expression: Expression) -> Picture:
         """Draw one picture, shape (height, width, 3), RGB."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         points = self._points.move(expression)
         x, y = self._pose.trace_back(expression)
@@ -100,7 +100,7 @@ class Renderer:
 
     def _draw_mouth(self, points: FloatArray) -> _Patch:
         """Draw the inside of the mouth between the lips."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         lips = points[topology.INNER_LIPS, :2]
         low = np.floor(lips.min(0)).astype(int) - 3
@@ -117,7 +117,7 @@ class Renderer:
 
     def _draw_lashes(self, points: FloatArray, blink: float) -> list[_Patch]:
         """Draw the line where the lids meet; nothing while the eyes are open."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         strength = 0.7 * float(np.clip((blink - 0.55) / 0.35, 0, 1))
         if strength == 0:
@@ -150,7 +150,7 @@ class Renderer:
         """Where the portrait shows its teeth, they stay where they are, on the upper jaw."""
         if self._own_teeth is None:
             return
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         matrix = np.array([[1.0, 0, -low[0]], [0, 1.0, -low[1]]])
         own = cv2.warpAffine(self._own_teeth, matrix, size)
@@ -159,7 +159,7 @@ class Renderer:
 
     def _find_own_teeth(self) -> Float32Array | None:
         """Cut out what the portrait shows between its lips, if they are open enough to show anything."""
-        import cv2  # noqa: PLC0415 - heavy
+        import cv2
 
         points = self._portrait.points
         upper, lower = topology.UPPER_INNER_LIP[3:-3], topology.LOWER_INNER_LIP[3:-3]
@@ -194,7 +194,7 @@ class Renderer:
 
 def _lay_over(patch: _Patch, person: Picture, at_x: Float32Array, at_y: Float32Array) -> None:
     """Lay a patch drawn in portrait pixels over a part of the picture that shows portrait pixels ``at``."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     high, wide = patch.drawn.shape[:2]
     x, y = at_x - np.float32(patch.left), at_y - np.float32(patch.top)

@@ -61,7 +61,7 @@ class _Canvas:
 
 def draw_scene(name: str, width: int, height: int) -> Picture:
     """Draw a scene of `SCENES`, shape (height, width, 3), RGB; always the same for a name and a size."""
-    import cv2  # noqa: PLC0415 - heavy
+    import cv2
 
     canvas = _Canvas(width, height, zlib.crc32(name.encode()))
     softness = SCENES[name](canvas)
@@ -81,8 +81,8 @@ def place_mark(scene: Picture, mark_path: Path, matte: Float32Array) -> Picture:
     RequestError
         If the mark cannot be read, or the person leaves no room for it.
     """
-    import cv2  # noqa: PLC0415 - heavy
-    from PIL import Image  # noqa: PLC0415 - heavy
+    import cv2
+    from PIL import Image
 
     try:
         with Image.open(mark_path) as file:

@@ -86,7 +86,7 @@ RIGID = np.array([6, 168, 197, 195, 8, 9, 33, 133, 362, 263, 127, 356, 162, 389,
 @cache
 def skin_triangles() -> NDArray[np.int64]:
     """Return the triangles of the face mesh, shape (n, 3); eyes and mouth are holes."""
-    from mediapipe.python.solutions.face_mesh_connections import (  # noqa: PLC0415 - heavy
+    from mediapipe.python.solutions.face_mesh_connections import (
         FACEMESH_TESSELATION,
     )
 

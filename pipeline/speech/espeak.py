@@ -175,7 +175,7 @@ def _list_scripts(names: Iterable[str]) -> str:
 
 @cache
 def _data_folder() -> Path:
-    import espeakng_loader  # noqa: PLC0415 - importing this module shall need no shared library
+    import espeakng_loader
 
     return Path(espeakng_loader.get_data_path())
 
@@ -210,7 +210,7 @@ def _voices_by_language() -> dict[str, _Voice]:
 
 
 def _run(text: str, voice: str) -> tuple[dict[str, Any], NDArray[np.int16]]:
-    import espeakng_loader  # noqa: PLC0415 - as above
+    import espeakng_loader
 
     job = {
         "library": espeakng_loader.get_library_path(),

@@ -88,7 +88,7 @@ class SpeechEndpoint:
 
 def _rate_of(sound: bytes) -> int | None:
     """Return the sample rate that the bytes tell, at most 48 kHz; ``None`` if they are no sound."""
-    import av  # noqa: PLC0415 - 0.1 s
+    import av
 
     try:
         with av.open(io.BytesIO(sound)) as container:

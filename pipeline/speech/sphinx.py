@@ -64,7 +64,7 @@ class Pocketsphinx:
     def load(self) -> None:
         """Read model, dictionary and language model, 38 MB."""
         if self._decoder is None:
-            from pocketsphinx import Decoder  # noqa: PLC0415 - brings a shared library
+            from pocketsphinx import Decoder
 
             self._decoder = Decoder(samprate=_RATE_HZ, loglevel="FATAL")
 
@@ -91,7 +91,7 @@ class Pocketsphinx:
 
 @cache
 def _hash_of_model() -> str:
-    from pocketsphinx import get_model_path  # noqa: PLC0415 - brings a shared library
+    from pocketsphinx import get_model_path
 
     folder = Path(get_model_path()) / "en-us"
     digest = hashlib.sha256()

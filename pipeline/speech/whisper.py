@@ -178,7 +178,7 @@ class FasterWhisper:
         """Read the weights."""
         if self._model is not None:
             return
-        from faster_whisper import WhisperModel  # noqa: PLC0415 - heavy, and optional
+        from faster_whisper import WhisperModel
 
         settings = self._settings
         try:

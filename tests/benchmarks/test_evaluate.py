@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit import runner
+from evalkit.measuring import runner
 from evalkit.testing.talking_face import SENTENCES, write_talking_face
 from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache

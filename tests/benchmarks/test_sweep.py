@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.config import build_sweep
 from evalkit.runs import Run
-from evalkit.sweeps.prepare import prepare_sweep
+from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import run_sweep
 from evalkit.testing.media import write_clip
 
@@ -39,7 +39,7 @@ def test_overhead_of_a_trial(benchmark: Any, tmp_path: Path, thousand: dict[str,
     """Print the time of a trial less what the generator itself took; wanted: below 50 ms."""
     config = build_sweep({**thousand, "execution": {"executor": executor}}, "benchmark")
     run: Run = benchmark.pedantic(
-        lambda: run_sweep(prepare_sweep(config), tmp_path / "run"), rounds=1, iterations=1
+        lambda: run_sweep(plan_sweep(config), tmp_path / "run"), rounds=1, iterations=1
     )
     trials = run.trials()
     assert [trial.status for trial in trials] == ["ok"] * N_TRIALS
@@ -63,7 +63,7 @@ def test_two_workers(tmp_path: Path, benchmark: Any) -> None:
         for workers in (1, 2):
             config = build_sweep({**data, "execution": {"workers": workers}}, "benchmark")
             start_s = time.perf_counter()
-            run = run_sweep(prepare_sweep(config), tmp_path / f"run_{workers}")
+            run = run_sweep(plan_sweep(config), tmp_path / f"run_{workers}")
             spent_s[workers] = time.perf_counter() - start_s
             assert len(run.trials()) == 40
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evalkit.brands import read_brand
-from evalkit.config import ConfigError
+from evalkit.options import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from evalkit.decisions.catalogue import known_metrics
-from evalkit.decisions.compare import Finding, compare_tables
+from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.table import ResultTable
+from evalkit.decisions.compare import Conclusion, compare_tables
 from evalkit.decisions.policy import load_policy
-from evalkit.decisions.rows import Table
 from evalkit.errors import UsageError
 from evalkit.testing.tables import make_table
 
@@ -38,8 +38,8 @@ def test_a_run_against_itself_shows_no_difference(rng: np.random.Generator) -> N
     table = make_table(columns(rng))
     comparison = compare_tables(table, table)
     findings = {one.metric.name: one.finding for one in comparison.metrics}
-    assert findings.pop("technical.fps") is Finding.NOT_JUDGED  # neither end is good, and no band is known
-    assert set(findings.values()) == {Finding.NO_DIFFERENCE}
+    assert findings.pop("technical.fps") is Conclusion.NOT_JUDGED  # neither end is good, and no band is known
+    assert set(findings.values()) == {Conclusion.NO_DIFFERENCE}
     assert comparison.answer == f"No difference between A and B, over {N} pairs."
     assert comparison["lip_sync.error"].difference.interval == (0.0, 0.0)
 
@@ -49,11 +49,11 @@ def test_a_run_moved_by_80_ms_says_which_and_by_how_much(rng: np.random.Generato
     moved = values | {"lip_sync.offset_ms": values["lip_sync.offset_ms"] - 80 + rng.normal(0, 3, N)}
     comparison = compare_tables(make_table(values), make_table(moved))
     found = comparison["lip_sync.offset_ms"]
-    assert found.finding is Finding.WORSE
+    assert found.finding is Conclusion.WORSE
     assert found.moved.value == pytest.approx(-80, abs=2)
     # 10 ms from zero before, 70 ms after: 60 ms further away
     assert found.difference.value == pytest.approx(60, abs=4)
-    assert comparison.found(Finding.WORSE) == [found]
+    assert comparison.found(Conclusion.WORSE) == [found]
     assert comparison.answer == f"B is worse in lip_sync.offset_ms, over {N} pairs."
 
 
@@ -61,11 +61,11 @@ def test_better_goes_the_way_of_the_metric(rng: np.random.Generator) -> None:
     values = columns(rng)
     more = {name: column + 0.2 + 0.01 * rng.normal(size=N) for name, column in values.items()}
     comparison = compare_tables(make_table(values), make_table(more))
-    assert comparison["lip_sync.error"].finding is Finding.WORSE
-    assert comparison["technical.sharpness"].finding is Finding.BETTER
-    assert comparison["profile.total_s"].finding is Finding.WORSE
+    assert comparison["lip_sync.error"].finding is Conclusion.WORSE
+    assert comparison["technical.sharpness"].finding is Conclusion.BETTER
+    assert comparison["profile.total_s"].finding is Conclusion.WORSE
     backwards = compare_tables(make_table(more), make_table(values))
-    assert backwards["lip_sync.error"].finding is Finding.BETTER
+    assert backwards["lip_sync.error"].finding is Conclusion.BETTER
 
 
 def test_a_band_of_the_policy_gives_a_metric_a_good_end(rng: np.random.Generator) -> None:
@@ -91,10 +91,10 @@ def test_a_band_of_the_policy_gives_a_metric_a_good_end(rng: np.random.Generator
         for one in (a, b)
     )
     found = compare_tables(a, b, policy=policy)["motion.amount_deg_s"]
-    assert found.finding is Finding.BETTER
+    assert found.finding is Conclusion.BETTER
     # 0.5 lies 1.5 below the band that starts at 2; 8 lies inside
     assert found.difference.value == pytest.approx(-1.5, abs=0.1)
-    assert compare_tables(a, b)["motion.amount_deg_s"].finding is Finding.NOT_JUDGED
+    assert compare_tables(a, b)["motion.amount_deg_s"].finding is Conclusion.NOT_JUDGED
 
 
 def test_p_and_interval_agree_with_scipy(rng: np.random.Generator) -> None:
@@ -130,7 +130,7 @@ def test_false_alarms_over_200_null_comparisons() -> None:
         inputs = rng.normal(0, 5, (5, 12))
         sides = [dict(zip(names, inputs + rng.normal(size=(5, 12)), strict=True)) for _ in "ab"]
         comparison = compare_tables(*(make_table(side) for side in sides), seed=seed)
-        n_alarms += bool(comparison.found(Finding.BETTER) + comparison.found(Finding.WORSE))
+        n_alarms += bool(comparison.found(Conclusion.BETTER) + comparison.found(Conclusion.WORSE))
     assert n_alarms <= 10
 
 
@@ -142,7 +142,7 @@ def test_a_planted_difference_is_found_nearly_always() -> None:
         tables = (
             make_table({"lip_sync.error": column}) for column in (before, before + 1.2 + rng.normal(size=16))
         )
-        n_found += compare_tables(*tables, seed=seed)["lip_sync.error"].finding is Finding.WORSE
+        n_found += compare_tables(*tables, seed=seed)["lip_sync.error"].finding is Conclusion.WORSE
     assert n_found >= 36  # Student's test with 16 pairs and 1.2 standard deviations: 0.99
 
 
@@ -160,9 +160,9 @@ def test_within_the_margin_is_no_difference_and_at_worst_within_it_is_not_worse(
         )["lip_sync.error"]
         for shift in (0.0, -0.011)
     )
-    assert (same.finding, same.margin) == (Finding.NO_DIFFERENCE, 0.02)
+    assert (same.finding, same.margin) == (Conclusion.NO_DIFFERENCE, 0.02)
     assert same.text.endswith("all within the margin of 0.02")
-    assert better.finding is Finding.NOT_WORSE
+    assert better.finding is Conclusion.NOT_WORSE
 
 
 def test_not_enough_evidence_says_how_much_more(rng: np.random.Generator) -> None:
@@ -171,7 +171,7 @@ def test_not_enough_evidence_says_how_much_more(rng: np.random.Generator) -> Non
     after = before + (noise - noise.mean()) / noise.std(ddof=1) * 0.1 + 0.05
     comparison = compare_tables(make_table({"lip_sync.error": before}), make_table({"lip_sync.error": after}))
     found = comparison["lip_sync.error"]
-    assert found.finding is Finding.NOT_ENOUGH
+    assert found.finding is Conclusion.NOT_ENOUGH
     assert found.n_more is not None
     assert found.n_more == pytest.approx(34 - 8, abs=12)  # 0.05 of 0.1: 34 pairs by the textbook
     assert f"about {found.n_more} more pairs" in found.text
@@ -185,7 +185,7 @@ def test_not_enough_evidence_says_how_much_more(rng: np.random.Generator) -> Non
 def test_few_pairs_prove_nothing(n: int) -> None:
     tables = (make_table({"lip_sync.error": np.full(n, level)}) for level in (0.1, 0.9))
     found = compare_tables(*tables)["lip_sync.error"]
-    assert found.finding is Finding.NOT_ENOUGH
+    assert found.finding is Conclusion.NOT_ENOUGH
     assert found.n_more == 6 - n
 
 
@@ -227,7 +227,7 @@ def test_a_metric_that_no_pair_has_is_not_compared() -> None:
     a = make_table({"lip_sync.error": [0.1, None]})
     b = make_table({"lip_sync.error": [None, 0.1]})
     found = compare_tables(a, b)["lip_sync.error"]
-    assert found.finding is Finding.NOT_COMPARED
+    assert found.finding is Conclusion.NOT_COMPARED
     assert found.text == "no pair has it on both sides (no_face: 2)"
     assert (found.mean_a, found.difference.value) == (None, None)
 
@@ -249,11 +249,11 @@ def test_one_run_split_by_a_parameter_pairs_over_the_others(rng: np.random.Gener
         for steps, shift in ((4, 0.0), (3, 0.06))
         for size, base in (("384*256", 0.2), ("688*368", 0.4))
     ]
-    run = Table("run", tuple(row for part in parts for row in part.rows), parts[0].metrics)
+    run = ResultTable("run", tuple(row for part in parts for row in part.rows), parts[0].metrics)
     a, b = (run.where({"steps": steps}) for steps in (4, 3))
-    comparison = compare_tables(a, b, apart_from=("steps",))
+    comparison = compare_tables(a, b, ignore_params=("steps",))
     assert comparison.n_pairs == 12
-    assert comparison["lip_sync.error"].finding is Finding.WORSE
+    assert comparison["lip_sync.error"].finding is Conclusion.WORSE
     assert comparison["lip_sync.error"].difference.value == pytest.approx(0.06, abs=0.01)
 
 

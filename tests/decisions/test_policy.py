@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.decisions.policy import Policy, Rule, bundled_policies, load_policy, load_waivers
 from evalkit.errors import UsageError
 from evalkit.types import Metric

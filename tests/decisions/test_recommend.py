@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.table import ResultTable
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.recommend import Outcome, Recommendation, recommend
-from evalkit.decisions.rows import Table
 from evalkit.errors import UsageError
 from evalkit.testing.tables import make_table
 
@@ -33,7 +33,7 @@ def policy_of(*rules: dict[str, Any]) -> Policy:
     )
 
 
-def sweep(levels: Sequence[tuple[int, float, float]], n: int = 8) -> Table:
+def sweep(levels: Sequence[tuple[int, float, float]], n: int = 8) -> ResultTable:
     """Plant the error and the time of each number of steps; the same inputs everywhere."""
     spread = np.linspace(-0.01, 0.01, n)
     parts = [
@@ -147,7 +147,7 @@ def test_soft_rules_do_not_decide() -> None:
 
 def test_no_clip_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing to recommend"):
-        recommend(Table("empty", (), {}), policy_of(GATE), KNOWN)
+        recommend(ResultTable("empty", (), {}), policy_of(GATE), KNOWN)
 
 
 def test_the_answer_is_plain_data() -> None:

@@ -14,11 +14,11 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.table import ResultTable
 from evalkit.decisions.ledger import append_to_ledger, broken_links
 from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver, load_policy
-from evalkit.decisions.rows import Table
-from evalkit.decisions.signoff import Decision, Line, Signoff, Status, sign_off
+from evalkit.decisions.signoff import Decision, RuleResult, Signoff, Status, sign_off
 from evalkit.errors import UsageError
 from evalkit.reports.junit import junit_xml
 from evalkit.reports.signoff_page import signoff_page
@@ -43,7 +43,7 @@ def policy_of(*rules: dict[str, Any]) -> Policy:
     )
 
 
-def judge_one(values: Sequence[float | None] | np.ndarray, **rule: Any) -> Line:
+def judge_one(values: Sequence[float | None] | np.ndarray, **rule: Any) -> RuleResult:
     policy = policy_of({"metric": "lip_sync.error", **rule})
     (line,) = sign_off(make_table({"lip_sync.error": list(values)}), policy, KNOWN, now=NOW).lines
     return line
@@ -153,7 +153,7 @@ def test_an_unfinished_run_fails() -> None:
 def test_nothing_to_judge_is_refused() -> None:
     policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
     with pytest.raises(UsageError, match="nothing to judge, it has no clip"):
-        sign_off(Table("empty", (), {}), policy, KNOWN)
+        sign_off(ResultTable("empty", (), {}), policy, KNOWN)
 
 
 def test_several_configurations_are_refused() -> None:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from evalkit import runner
 from evalkit.errors import UsageError
 from evalkit.evaluators.brand import SHORTEST_DRIFT_S, Brand, calibrate_before
 from evalkit.isolation import Failure
+from evalkit.measuring import runner
 from evalkit.metrics.brand import Calibration
 from evalkit.testing.media import write_clip
 from evalkit.tracks import mark
 from evalkit.tracks.brand import columns_of
 from evalkit.tracks.face import COLUMNS as FACE_COLUMNS
 from evalkit.tracks.pose import COLUMNS as POSE_COLUMNS
-from evalkit.types import Asked, ClipFacts, Measurement, Reason, Track, VideoFacts
+from evalkit.types import ClipFacts, ClipIntent, Measurement, Reason, Track, VideoFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,7 +105,7 @@ def still_person(times_s: np.ndarray, *, seen: bool = True, shoulders: bool = Tr
 def measure(
     brand: Brand, track: Track, *, prompt: str | None = None, person: dict[str, Track] | None = None
 ) -> dict[str, Measurement]:
-    facts = ClipFacts("clip.mp4", None, VIDEO, None, asked=Asked(prompt=prompt))
+    facts = ClipFacts("clip.mp4", None, VIDEO, None, asked=ClipIntent(prompt=prompt))
     tracks = {brand.track: track, **(person or still_person(np.arange(0, 20, 0.04)))}
     return {m.metric.name.removeprefix("brand."): m for m in brand.evaluate(facts, tracks)}
 

@@ -107,8 +107,8 @@ def test_no_picture():
     ],
 )
 def test_blinks_of_real_people(media_folder: Path, clip: str, blinks_s: list[float]):
+    from evalkit.measuring.runner import make_tracks
     from evalkit.media import probe
-    from evalkit.runner import make_tracks
     from evalkit.tracks import make_tracker
     from evalkit.tracks.cache import TrackCache
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from evalkit.evaluators.lip_sync import LipSync
+from evalkit.measuring.runner import make_tracks
 from evalkit.media import probe
-from evalkit.runner import make_tracks
 from evalkit.testing.talking_face import TalkingFace
 from evalkit.tracks import face, make_tracker, speech
 from evalkit.tracks.cache import TrackCache

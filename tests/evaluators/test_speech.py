@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from evalkit import registry, runner
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.errors import UsageError
 from evalkit.evaluators.speech import Speech
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.recogniser import FakeRecogniser
 from evalkit.testing.speech import speak
-from evalkit.types import Asked, Measurement, Reason
+from evalkit.types import ClipIntent, Measurement, Reason
 
 WER, CER = "speech.word_error_rate", "speech.char_error_rate"
 SCRIPT = "Good morning and welcome back to our show. We have known each other since we were children."
@@ -44,13 +44,13 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def measure(path: Path, asked: Asked, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
+def measure(path: Path, asked: ClipIntent, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
     result = runner.measure(str(path), [evaluator or Speech()], asked=asked)
     return {one.metric.name: one for one in result.measurements}
 
 
 def test_one_word_of_sixteen_is_heard_wrongly(voice: Path, recogniser: FakeRecogniser) -> None:
-    found = measure(voice, Asked(SCRIPT, "en"))
+    found = measure(voice, ClipIntent(SCRIPT, "en"))
     assert found[WER].value == pytest.approx(1 / 17)
     assert (found[WER].n, found[WER].coverage, found[WER].interval) == (17, 1.0, None)  # three blocks only
     # m-o-r-n and e-v-e-n: three letters, over the script without its full stops
@@ -61,14 +61,14 @@ def test_one_word_of_sixteen_is_heard_wrongly(voice: Path, recogniser: FakeRecog
 
 def test_without_any_error_the_interval_still_says_how_many_there_may_be(voice: Path, recogniser) -> None:
     recogniser._texts[:] = [SCRIPT]
-    found = measure(voice, Asked(SCRIPT, "en"))
+    found = measure(voice, ClipIntent(SCRIPT, "en"))
     assert found[WER].value == 0
     assert found[WER].interval == pytest.approx((0, 3.689 / 17), abs=1e-3)  # Garwood: 3.689 for no event
 
 
 def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecogniser) -> None:
     recogniser._texts[:] = ["你 好 世 间"]
-    found = measure(voice, Asked("你好,世界!", "cmn"))
+    found = measure(voice, ClipIntent("你好,世界!", "cmn"))
     assert found[WER].reason is Reason.NO_WORD_SPACES
     assert (found[CER].value, found[CER].n) == (0.25, 4)
 
@@ -76,15 +76,15 @@ def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecog
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        (Asked(), Reason.NO_SCRIPT),
-        (Asked("", "en"), Reason.NO_SCRIPT),
-        (Asked("… !", "en"), Reason.NO_SCRIPT),
-        (Asked(SCRIPT), Reason.NO_LANGUAGE),
-        (Asked("Hallo", "de"), Reason.NO_RECOGNISER),
+        (ClipIntent(), Reason.NO_SCRIPT),
+        (ClipIntent("", "en"), Reason.NO_SCRIPT),
+        (ClipIntent("… !", "en"), Reason.NO_SCRIPT),
+        (ClipIntent(SCRIPT), Reason.NO_LANGUAGE),
+        (ClipIntent("Hallo", "de"), Reason.NO_RECOGNISER),
     ],
 )
 def test_what_cannot_be_compared_is_absent_and_never_recognised(
-    asked: Asked, reason: Reason, voice: Path, recogniser: FakeRecogniser
+    asked: ClipIntent, reason: Reason, voice: Path, recogniser: FakeRecogniser
 ) -> None:
     assert {one.reason for one in measure(voice, asked).values()} == {reason}
     assert recogniser.lengths_s == []
@@ -104,12 +104,12 @@ def test_a_clip_in_which_nobody_speaks_has_a_reason(
 ) -> None:
     options = {} if sound is None else {"sound": sound, "rate_hz": 44_100}
     clip = write_clip(tmp_path / "clip.mp4", moving_pattern(1), **options)
-    assert {one.reason for one in measure(clip, Asked(SCRIPT, "en")).values()} == {reason}
+    assert {one.reason for one in measure(clip, ClipIntent(SCRIPT, "en")).values()} == {reason}
 
 
 def test_speech_of_which_no_word_is_understood_is_all_wrong(voice: Path, recogniser: FakeRecogniser) -> None:
     recogniser._texts.clear()
-    assert {one.value for one in measure(voice, Asked(SCRIPT, "en")).values()} == {1.0}
+    assert {one.value for one in measure(voice, ClipIntent(SCRIPT, "en")).values()} == {1.0}
 
 
 def test_a_recogniser_that_fails_costs_its_metrics_alone(
@@ -119,22 +119,24 @@ def test_a_recogniser_that_fails_costs_its_metrics_alone(
         raise RuntimeError("out of breath")
 
     monkeypatch.setattr(recogniser, "recognise", fail)
-    assert {one.reason for one in measure(voice, Asked(SCRIPT, "en")).values()} == {Reason.EVALUATOR_FAILED}
+    assert {one.reason for one in measure(voice, ClipIntent(SCRIPT, "en")).values()} == {
+        Reason.EVALUATOR_FAILED
+    }
 
 
 def test_the_transcript_is_kept_for_another_script_but_not_for_another_recogniser(
     voice: Path, recogniser: FakeRecogniser
 ) -> None:
     for script in (SCRIPT, SCRIPT, "Something else."):
-        measure(voice, Asked(script, "en"))
+        measure(voice, ClipIntent(script, "en"))
     assert len(recogniser.lengths_s) == 1
-    measure(voice, Asked(SCRIPT, "en"), Speech(settings={"model": "large"}))
+    measure(voice, ClipIntent(SCRIPT, "en"), Speech(settings={"model": "large"}))
     assert len(recogniser.lengths_s) == 2
 
 
 @pytest.mark.usefixtures("recogniser")
 def test_results_say_who_heard_it(voice: Path) -> None:
-    result = runner.measure(str(voice), [Speech()], asked=Asked(SCRIPT, "en"))
+    result = runner.measure(str(voice), [Speech()], asked=ClipIntent(SCRIPT, "en"))
     assert result.versions["evaluator speech"] == "1 fake 1"
     assert result.weights == {"fake model": "0" * 64}
     assert runner.measure(str(voice), [Speech()]).weights == {}  # nothing was recognised
@@ -170,8 +172,8 @@ def test_planted_errors_raise_the_rate_by_their_share(voice: Path) -> None:
     """
     words = SCRIPT.replace(".", "").split()
     planted = [word if place % 2 else "zebra" for place, word in enumerate(words)]
-    floor = measure(voice, Asked(SCRIPT, "en"))[WER].value
-    raised = measure(voice, Asked(" ".join(planted), "en"))[WER].value
+    floor = measure(voice, ClipIntent(SCRIPT, "en"))[WER].value
+    raised = measure(voice, ClipIntent(" ".join(planted), "en"))[WER].value
     assert floor is not None
     assert raised is not None
     assert floor < 0.5  # pocketsphinx on this voice
@@ -194,6 +196,6 @@ def test_real_speakers_fit_their_own_words_better_than_those_of_others(media_fol
     for name in GRID:
         clip = media_folder / "talking_real" / f"lipnet_{name}.mpg"
         for said, script in GRID.items():
-            rate = measure(clip, Asked(script, "en"))[CER].value
+            rate = measure(clip, ClipIntent(script, "en"))[CER].value
             (own if said == name else others).append(rate)
     assert np.mean(own) < np.mean(others) - 0.1

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from evalkit import runner
 from evalkit.evaluators.technical import Technical
+from evalkit.measuring import runner
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.speech import speak
 from evalkit.testing.talking_face import SENTENCES

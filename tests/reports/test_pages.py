@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalkit.decisions.facade import compare, signoff
+from evalkit.api import compare, signoff
 from evalkit.reports.compare_page import compare_page
 from evalkit.reports.page import style_sheet
 from evalkit.reports.signoff_page import signoff_page
 from evalkit.reports.transcript_page import transcript_page
 from evalkit.testing.runs import write_grid
-from evalkit.types import Asked, ClipFacts, Track
+from evalkit.types import ClipFacts, ClipIntent, Track
 
 VOID = {"meta", "link", "br", "line", "rect", "circle", "img"}
 
@@ -52,7 +52,7 @@ def transcript(texts: list[str], script: str, language: str) -> str:
         np.ones(n, dtype=bool),
         {"texts": texts, "recogniser": "<fake>", "version": "1", "language": language},
     )
-    return transcript_page(ClipFacts("a.mp4", None, None, None, Asked(script, language)), track)
+    return transcript_page(ClipFacts("a.mp4", None, None, None, ClipIntent(script, language)), track)
 
 
 @pytest.fixture(scope="module")

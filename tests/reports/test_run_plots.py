@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from evalkit.analysis.run_analysis import RunAnalysis
 from evalkit.reports.run_plots import draw_front, draw_heat_map
-from evalkit.reports.run_tables import RunTables
 from evalkit.reports.style import INK, dress, new_figure
 from evalkit.reports.svg import figure_as_svg
 from evalkit.runs import Run
@@ -20,8 +20,8 @@ METRIC = "lip_sync.error"
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> RunTables:
-    return RunTables.of(Run.open(write_grid(tmp_path_factory.mktemp("plots") / "run")), None)
+def tables(tmp_path_factory: pytest.TempPathFactory) -> RunAnalysis:
+    return RunAnalysis.of(Run.open(write_grid(tmp_path_factory.mktemp("plots") / "run")), None)
 
 
 def texts(svg: str) -> list[str]:
@@ -29,7 +29,7 @@ def texts(svg: str) -> list[str]:
     return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_a_heat_map_finds_the_best_cell(tables: RunTables) -> None:
+def test_a_heat_map_finds_the_best_cell(tables: RunAnalysis) -> None:
     means = {(trial.params["size"], trial.params["sample_steps"]): [] for trial in tables.trials}  # type: dict[tuple[object, object], list[float]]
     for trial in tables.trials:
         means[trial.params["size"], trial.params["sample_steps"]].append(trial.metrics[METRIC].value)
@@ -39,7 +39,7 @@ def test_a_heat_map_finds_the_best_cell(tables: RunTables) -> None:
     assert texts(figure_as_svg(figure, "a", finding)).count("n = 4") == 9
 
 
-def test_parameters_that_are_not_shown_are_pooled(tables: RunTables) -> None:
+def test_parameters_that_are_not_shown_are_pooled(tables: RunAnalysis) -> None:
     figure, _ = draw_heat_map(tables, METRIC, "size", None)
     written = texts(figure_as_svg(figure, "a", "words"))
     assert [text.rpartition(" n = ")[2] for text in written if " n = " in text] == ["12", "12", "12"]
@@ -47,29 +47,29 @@ def test_parameters_that_are_not_shown_are_pooled(tables: RunTables) -> None:
     assert f"{np.mean(values):.3g}" in written
 
 
-def test_what_is_the_same_everywhere_has_no_best(tables: RunTables) -> None:
+def test_what_is_the_same_everywhere_has_no_best(tables: RunAnalysis) -> None:
     _, finding = draw_heat_map(tables, "technical.face_coverage", "size", "sample_steps")
     assert finding == "1 everywhere"
 
 
-def test_where_no_direction_is_better_the_range_is_told(tables: RunTables) -> None:
+def test_where_no_direction_is_better_the_range_is_told(tables: RunAnalysis) -> None:
     _, finding = draw_heat_map(tables, "motion.amount_deg_s", "size", "sample_steps")
     assert re.fullmatch(r"from [\d.]+ to [\d.]+ deg/s", finding)
 
 
-def test_what_was_never_measured_says_so(tables: RunTables) -> None:
+def test_what_was_never_measured_says_so(tables: RunAnalysis) -> None:
     figure, finding = draw_heat_map(tables, "profile.peak_vram_mib", "size", "sample_steps")
     assert finding == "no value anywhere"
     assert texts(figure_as_svg(figure, "a", finding)).count("no value") == 9
 
 
-def test_a_front_counts_those_that_nothing_beats(tables: RunTables) -> None:
+def test_a_front_counts_those_that_nothing_beats(tables: RunAnalysis) -> None:
     front = tables.fronts[0]
     _, finding = draw_front(tables, front)
     assert finding == f"{sum(front.is_best)} of 9 configurations are beaten by no other"
 
 
-def test_pictures_of_one_page_share_no_id(tables: RunTables) -> None:
+def test_pictures_of_one_page_share_no_id(tables: RunAnalysis) -> None:
     svgs = [
         figure_as_svg(draw_front(tables, front)[0], f"f{place}", "")
         for place, front in enumerate(tables.fronts)
@@ -95,5 +95,5 @@ def test_inks_come_from_the_page_and_any_text_is_safe() -> None:
 
 def test_figures_of_many_levels_can_be_drawn(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run", sizes=tuple(f"{64 * k}*64" for k in range(1, 13)), steps=(1, 2))
-    figure, _ = draw_heat_map(RunTables.of(Run.open(folder), None), METRIC, "size", "sample_steps")
+    figure, _ = draw_heat_map(RunAnalysis.of(Run.open(folder), None), METRIC, "size", "sample_steps")
     assert not any("n = " in text for text in texts(figure_as_svg(figure, "a", "")))

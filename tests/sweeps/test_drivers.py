@@ -12,10 +12,10 @@ import httpx2
 import numpy as np
 import pytest
 
-from evalkit.config import build_sweep
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Run
-from evalkit.sweeps.prepare import prepare_sweep
+from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import run_sweep
 
 STAND_INS = Path(__file__).parents[1] / "stand_ins"
@@ -57,7 +57,7 @@ def face(tmp_path: Path) -> Path:
 
 
 def sweep(folder: Path, data: dict[str, Any]) -> Run:
-    run = run_sweep(prepare_sweep(build_sweep({"evaluators": [], **data}, "test")), folder)
+    run = run_sweep(plan_sweep(build_sweep({"evaluators": [], **data}, "test")), folder)
     write_report(run.folder)
     return run
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from evalkit.runs import Measured, Run, Trial
+from evalkit.runs import MetricResults, Run, Trial
 from evalkit.runs.files import only_writer
 
 N_TRIALS = 8
@@ -28,7 +28,7 @@ def timeless(trial: Trial) -> Trial:
     events = [{**event, "time_s": 0.0} for event in trial.events]
     return replace(
         trial,
-        profile=Measured(),
+        profile=MetricResults(),
         generation=generation,
         events=events,
         started_at="",

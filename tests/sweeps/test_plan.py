@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from evalkit.runs import Input
-from evalkit.sweeps.plan import Deciders, PlannedInput, expand_grid, plan_trials, trial_id
+from evalkit.sweeps.plan import PlannedInput, TrialIdentity, expand_grid, plan_trials, trial_id
 
 ANNA = Input("anna", "aa" * 32, path="anna.png")
 HELLO = Input("hello", "bb" * 32, text="Hello.")
-DECIDERS = Deciders(
+DECIDERS = TrialIdentity(
     {"name": "reference", "version": "1", "settings": {}},
     {"lip_sync": 1, "technical": 2},
     {"mark.png": "cc" * 32},
@@ -20,7 +20,7 @@ PARAMS = {"size": "384*256", "sample_steps": 3}
 def test_ids_are_pinned() -> None:
     # If this fails, nobody's finished trials are found again: raise ID_FORMAT, and say so in the changelog.
     assert trial_id(PARAMS, ANNA, HELLO, 420, DECIDERS) == "c8ae49340d792542"
-    assert trial_id({}, None, None, None, Deciders({"name": "command"}, {}, {})) == "8237c24eda26cfee"
+    assert trial_id({}, None, None, None, TrialIdentity({"name": "command"}, {}, {})) == "8237c24eda26cfee"
 
 
 def test_everything_that_decides_the_outcome_changes_the_id() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from evalkit.config import ConfigError, build_sweep, name_of, read_sweep
-from evalkit.sweeps.prepare import prepare_sweep
+from evalkit.execution.worker import request_made
+from evalkit.options import ConfigError
+from evalkit.sweeps.config import build_sweep, name_of, read_sweep
+from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import run_sweep
-from evalkit.sweeps.stages import request_made
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def answering(stand_in: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 
 
 def test_each_question_is_a_trial_with_its_answer(answering: dict[str, Any], tmp_path: Path) -> None:
-    run = run_sweep(prepare_sweep(build_sweep(answering, "test")), tmp_path / "run")
+    run = run_sweep(plan_sweep(build_sweep(answering, "test")), tmp_path / "run")
     said = {}
     for trial in run.trials():
         assert trial.failure is None
@@ -44,16 +45,16 @@ def test_each_question_is_a_trial_with_its_answer(answering: dict[str, Any], tmp
 
 
 def test_other_documents_make_other_trials(answering: dict[str, Any], tmp_path: Path) -> None:
-    before = {trial.id for trial in prepare_sweep(build_sweep(answering, "test")).trials}
+    before = {trial.id for trial in plan_sweep(build_sweep(answering, "test")).trials}
     (tmp_path / "docs" / "faq.md").write_text("## When do you open?\nWe open at ten.\n")
-    after = {trial.id for trial in prepare_sweep(build_sweep(answering, "test")).trials}
+    after = {trial.id for trial in plan_sweep(build_sweep(answering, "test")).trials}
     assert not before & after
 
 
 def test_a_generator_that_answers_nothing_says_who_does(stand_in: dict[str, Any]) -> None:
     config = build_sweep({**stand_in, "inputs": {"speech": [{"question": "When?"}]}}, "test")
     with pytest.raises(ConfigError, match="'command' answers no questions: put the generator 'conversation'"):
-        prepare_sweep(config)
+        plan_sweep(config)
 
 
 def test_a_request_becomes_what_was_spoken() -> None:
@@ -87,7 +88,7 @@ def test_a_spoken_question_is_known_by_its_content(answering: dict[str, Any], tm
     for name, content in (("a.wav", b"one"), ("b.wav", b"one"), ("a.wav", b"two")):
         (tmp_path / name).write_bytes(content)
         inputs = {"speech": [{"question_audio": str(tmp_path / name)}]}
-        (trial,) = prepare_sweep(build_sweep({**answering, "inputs": inputs}, "test")).trials
+        (trial,) = plan_sweep(build_sweep({**answering, "inputs": inputs}, "test")).trials
         assert trial.request["question_audio"] == str(tmp_path / name)
         ids.append(trial.id)
     assert ids[0] == ids[1] != ids[2]

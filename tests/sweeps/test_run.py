@@ -13,20 +13,21 @@ from typing import Any
 import psutil
 import pytest
 
-from evalkit.config import ConfigError, build_sweep
 from evalkit.errors import UsageError
+from evalkit.options import ConfigError
 from evalkit.runs import Run, Trial
 from evalkit.sweeps import run as run_module
-from evalkit.sweeps.prepare import prepare_sweep
+from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep
-from evalkit.sweeps.todo import expected_s, open_todo
+from evalkit.sweeps.status import expected_s, load_run_status
 
 Made = Callable[[], list[int]]
 
 
 def sweep(folder: Path, data: dict[str, Any], *, retry_failed: bool = False, **changes: Any) -> Run:
     """Run a sweep of plain data."""
-    preparation = prepare_sweep(build_sweep({**data, **changes}, "test"))
+    preparation = plan_sweep(build_sweep({**data, **changes}, "test"))
     return run_sweep(preparation, folder, retry_failed=retry_failed)
 
 
@@ -227,7 +228,7 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(
 
 
 def test_an_interrupt_ends_cleanly(tmp_path: Path, stand_in: dict[str, Any]) -> None:
-    preparation = prepare_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
+    preparation = plan_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
 
     def interrupt(progress: Progress) -> None:
         if progress.n_over == 1:
@@ -286,13 +287,13 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_done(
 
 
 def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) -> None:
-    preparation = prepare_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
+    preparation = plan_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
     assert preparation.notes == ["fps makes no difference to the generator 'command'"]
 
 
 def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand_in: dict[str, Any]) -> None:
-    preparation = prepare_sweep(build_sweep(stand_in, "test"))
-    todo = open_todo(preparation, tmp_path / "run")
+    preparation = plan_sweep(build_sweep(stand_in, "test"))
+    todo = load_run_status(preparation, tmp_path / "run")
     assert expected_s(preparation, tmp_path / "run", todo.new) is None
     run = run_sweep(preparation, tmp_path / "run")
     for trial, seconds in zip(run.trials(), (2.0, 4.0, 9.0), strict=True):

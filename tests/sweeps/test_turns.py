@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from evalkit import registry
-from evalkit.config import build_sweep
+from evalkit.execution.executors import Finished, Job, Message, Started
 from evalkit.runs import Run
-from evalkit.sweeps.executors import Finished, Job, Message, Started
-from evalkit.sweeps.prepare import Preparation, prepare_sweep
+from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import run_sweep
 
 QUALITY = {"metrics": {}, "absent": {}, "notes": [], "versions": {}, "weights": {}}
@@ -50,7 +50,7 @@ class Slow:
 
 def slow_sweep(
     monkeypatch: pytest.MonkeyPatch,
-    preparation: Preparation,
+    preparation: SweepPlan,
     folder: Path,
     order: Callable[[list[Job]], Job] = lambda jobs: jobs[0],
 ) -> tuple[Run, Slow]:
@@ -65,10 +65,10 @@ def slow_sweep(
 
 
 @pytest.fixture
-def prepare(stand_in: dict[str, Any]) -> Callable[..., Preparation]:
+def prepare(stand_in: dict[str, Any]) -> Callable[..., SweepPlan]:
     """Give a function that prepares a sweep of six trials with an evaluator."""
 
-    def make(device: str = "cpu", workers: int = 1) -> Preparation:
+    def make(device: str = "cpu", workers: int = 1) -> SweepPlan:
         generator = {**stand_in["generator"], "device": device}
         data = {
             **stand_in,
@@ -77,13 +77,13 @@ def prepare(stand_in: dict[str, Any]) -> Callable[..., Preparation]:
             "evaluators": ["technical"],
             "execution": {"workers": workers},
         }
-        return prepare_sweep(build_sweep(data, "test"))
+        return plan_sweep(build_sweep(data, "test"))
 
     return make
 
 
 def test_on_one_device_making_and_measuring_take_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Preparation]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., SweepPlan]
 ) -> None:
     run, executor = slow_sweep(monkeypatch, prepare(), tmp_path / "run")
     assert {len(places) for places in executor.seen} == {1}
@@ -92,7 +92,7 @@ def test_on_one_device_making_and_measuring_take_turns(
 
 
 def test_on_another_device_a_video_is_measured_while_the_next_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Preparation]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., SweepPlan]
 ) -> None:
     run, executor = slow_sweep(monkeypatch, prepare(device="cuda"), tmp_path / "run")
     assert ((0, "measure"), (0, "generate")) in executor.seen
@@ -101,7 +101,7 @@ def test_on_another_device_a_video_is_measured_while_the_next_is_made(
 
 
 def test_videos_do_not_pile_up_before_slow_evaluators(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Preparation]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., SweepPlan]
 ) -> None:
     def makers_first(jobs: list[Job]) -> Job:
         return next((job for job in jobs if job.task["stage"] == "generate"), jobs[0])
@@ -115,7 +115,7 @@ def test_videos_do_not_pile_up_before_slow_evaluators(
 
 
 def test_lanes_work_beside_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Preparation]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., SweepPlan]
 ) -> None:
     run, executor = slow_sweep(monkeypatch, prepare(workers=2), tmp_path / "run")
     assert ((0, "generate"), (1, "generate")) in executor.seen

@@ -9,7 +9,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from evalkit.tracks.base import Rows
+from evalkit.tracks.base import TrackBuilder
 
 BOTH_AT_ONCE = """
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +35,7 @@ def test_models_load_in_threads_beside_each_other() -> None:
 
 @pytest.mark.parametrize("n_rows", [0, 1, 1023, 1024, 1025, 5000])
 def test_rows_come_back_as_they_were_added(n_rows: int) -> None:
-    rows = Rows("counts", ("index", "opposite"))
+    rows = TrackBuilder("counts", ("index", "opposite"))
     for index in range(n_rows):
         rows.append(index / 25, None if index % 3 == 1 else np.array([index, -index], np.float32))
     track = rows.track({"kind": "test"})
@@ -48,7 +48,7 @@ def test_rows_come_back_as_they_were_added(n_rows: int) -> None:
 
 
 def test_rows_take_little_more_memory_than_their_numbers() -> None:
-    rows = Rows("many", tuple("abcdefghij"))
+    rows = TrackBuilder("many", tuple("abcdefghij"))
     row = np.zeros(10, np.float32)
     tracemalloc.start()
     for index in range(20_000):

@@ -59,7 +59,7 @@ def is_for_figures(slug: str) -> bool:
 
 def rasterise(svg: Path, long_side_px: int) -> NDArray[np.uint8]:
     """Return the opacity of a one-colour drawing, trimmed to where it is, shape (height, width)."""
-    import resvg_py  # noqa: PLC0415 - only where drawings are rasterised
+    import resvg_py
 
     png = resvg_py.svg_to_bytes(svg_path=str(svg), width=384, height=384, skip_system_fonts=True)
     alpha = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)[..., 3]
@@ -98,8 +98,8 @@ def rgb(color: str) -> tuple[int, int, int]:
 @cache
 def photographs() -> list[NDArray[np.uint8]]:
     """Return the photographs that come with scikit-image and matplotlib, RGB, long side 480."""
-    import matplotlib as mpl  # noqa: PLC0415 - for its sample picture
-    import skimage  # noqa: PLC0415 - for its sample pictures
+    import matplotlib as mpl
+    import skimage
 
     names = "astronaut brick chelsea clock_motion coffee coins grass gravel motorcycle_left motorcycle_right"
     folder = Path(skimage.__file__).parent / "data"

@@ -161,7 +161,7 @@ def first_answers(model: torch.nn.Module, marks: list[Mark], seed: int = 7) -> d
 
 def save(model: torch.nn.Module, file: Path) -> None:
     """Write the weights in half precision."""
-    from safetensors.torch import save_file  # noqa: PLC0415 - only here
+    from safetensors.torch import save_file
 
     weights = {
         name: (value.half() if value.is_floating_point() else value).contiguous()

@@ -205,7 +205,7 @@ def print_monotone(
 
 def print_photographs(media: Path, model: ClipModel, *, verbose: bool) -> None:
     """Print how well each logo of the media is told present or absent in each photograph of a brand."""
-    import resvg_py  # noqa: PLC0415 - only here
+    import resvg_py
 
     with (media / "INDEX.csv").open(newline="") as file:
         photographs = [row["file"] for row in csv.DictReader(file) if row["kind"] == "scene"]

@@ -24,9 +24,9 @@ import torch
 from scipy import signal
 from torch import nn
 
+from evalkit.measuring.runner import make_tracks
 from evalkit.media import Reader, probe
 from evalkit.metrics import lip_sync
-from evalkit.runner import make_tracks
 from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache
 from evalkit.tracks.face import LIP_COLUMNS

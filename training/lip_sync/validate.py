@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalkit.evaluators.lip_sync import LipSync
+from evalkit.measuring.runner import make_tracks
 from evalkit.media import probe
-from evalkit.runner import make_tracks
 from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache
 

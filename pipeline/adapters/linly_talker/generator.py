@@ -275,7 +275,7 @@ class LinlyTalker(Generator):
             return
         if request.image is None:
             raise RequestError("linly_talker needs an image: the portrait that shall speak")
-        import av  # noqa: PLC0415 - costs 0.1 s that importing this need not pay
+        import av
 
         try:
             with av.open(request.image) as container:

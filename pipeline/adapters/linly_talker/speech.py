@@ -96,7 +96,7 @@ def read_answer(answer: dict[str, Any], address: str) -> str:
 
 def as_wav(sound: SpokenSound, folder: Path) -> SpokenSound:
     """Return it as it is if it is WAV; else decoded, mono, at its own rate."""
-    import av  # noqa: PLC0415 - as above
+    import av
 
     with av.open(str(sound.path)) as container:
         if container.format.name == "wav":

@@ -124,7 +124,7 @@ def measure_portrait(image: str) -> Size:
     RequestError
         If it is no picture.
     """
-    from PIL import Image  # noqa: PLC0415 - heavy
+    from PIL import Image
 
     try:
         with Image.open(image) as picture:

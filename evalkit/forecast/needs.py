@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit import registry
 from evalkit.errors import ClipError
+from evalkit.forecast.estimates import ResourceEstimate, estimate_resources
+from evalkit.forecast.history import PastTrial, Work, count_frames, kind_of, read_past, work_of
+from evalkit.forecast.regression import Forecast, forecast
 from evalkit.runs import Run, SkippedTrial
 from evalkit.runs.run import RUN_FILE
-from evalkit.sweeps.forecast import Forecast, forecast
-from evalkit.sweeps.known import Known, ask_known
-from evalkit.sweeps.past import PastTrial, Work, count_frames, kind_of, read_past, work_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from evalkit.sweeps.known import Account
+    from evalkit.forecast.estimates import MemoryEstimate
     from evalkit.sweeps.plan import PlannedTrial
-    from evalkit.sweeps.prepare import Preparation
+    from evalkit.sweeps.prepare import SweepPlan
 
 Fit = Literal["fits", "does not fit", "disputed", "not known"]
 MIB_PER_GB = 1024.0
@@ -27,7 +27,7 @@ MIB_PER_GB = 1024.0
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class AvailableMemory:
     """The memory there is.
 
     Parameters
@@ -52,7 +52,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class TrialForecast:
     """What one trial will need.
 
     Parameters
@@ -79,7 +79,7 @@ class Need:
     why: str
     memory: Forecast | None
     rss: Forecast | None
-    accounts: tuple[Account, ...]
+    accounts: tuple[MemoryEstimate, ...]
     seconds: Forecast | None
     literature: Forecast | None
 
@@ -90,7 +90,7 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class SweepForecast:
     """What a sweep will need.
 
     Parameters
@@ -101,7 +101,7 @@ class Outlook:
         Seconds that each worker takes to load before its first trial, as own sweeps did; 0 where none tells.
     """
 
-    needs: list[Need]
+    needs: list[TrialForecast]
     start_s: float
 
     def total_s(self, done: Collection[str], n_workers: int) -> float | None:
@@ -117,12 +117,12 @@ class Outlook:
         known = [need.seconds.value for need in self.left(done) if need.seconds is not None]
         return self.start_s + sum(known) / n_workers if known else None
 
-    def left(self, done: Collection[str]) -> list[Need]:
+    def left(self, done: Collection[str]) -> list[TrialForecast]:
         """List what is not done and can fit."""
         return [need for need in self.needs if not need.is_unfit and need.trial.id not in done]
 
 
-def read_room(gpu_memory_gb: float | None) -> Room:
+def read_available_memory(gpu_memory_gb: float | None) -> AvailableMemory:
     """Look how much memory there is; the GPUs have what is told, if something is.
 
     Parameters
@@ -130,27 +130,27 @@ def read_room(gpu_memory_gb: float | None) -> Room:
     gpu_memory_gb : float or None
         Usable by each GPU, 1 GB being 1024 MiB.
     """
-    import psutil  # noqa: PLC0415 - only needed here
+    import psutil
 
     memory_mib = psutil.virtual_memory().total / 2**20
     if gpu_memory_gb is not None:
-        return Room((gpu_memory_gb * MIB_PER_GB,), memory_mib, given=True)
-    from evalkit.profiling.nvml import Gpus  # noqa: PLC0415 - asks the driver
+        return AvailableMemory((gpu_memory_gb * MIB_PER_GB,), memory_mib, given=True)
+    from evalkit.profiling.nvml import Gpus
 
     gpus = Gpus()
     gpus.close()
     free = sorted((one["total_mib"] - one["baseline_mib"] for one in gpus.described), reverse=True)
-    return Room(tuple(free), memory_mib)
+    return AvailableMemory(tuple(free), memory_mib)
 
 
-def find_unfit(
-    preparation: Preparation, folder: Path, trials: Sequence[PlannedTrial]
+def find_infeasible(
+    preparation: SweepPlan, folder: Path, trials: Sequence[PlannedTrial]
 ) -> dict[str, SkippedTrial]:
     """Return the trials that cannot fit, by id; none unless ``execution.skip_unfit`` says so.
 
     Parameters
     ----------
-    preparation : Preparation
+    preparation : SweepPlan
     folder : Path
         Of the run: what was measured in it counts for more than known figures.
     trials : sequence of PlannedTrial
@@ -160,28 +160,28 @@ def find_unfit(
     if not execution.skip_unfit:
         return {}
     runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
-    outlook = forecast_needs(preparation, runs, read_room(execution.gpu_memory_gb))
+    outlook = forecast_sweep(preparation, runs, read_available_memory(execution.gpu_memory_gb))
     wanted = {trial.id for trial in trials}
     unfit = [one for one in outlook.needs if one.is_unfit and one.trial.id in wanted]
     return {one.trial.id: SkippedTrial(one.trial.params, one.why) for one in unfit}
 
 
-def forecast_needs(preparation: Preparation, runs: Sequence[Run], room: Room) -> Outlook:
+def forecast_sweep(preparation: SweepPlan, runs: Sequence[Run], room: AvailableMemory) -> SweepForecast:
     """Say of a sweep, and of each of its trials, what it will need.
 
     Parameters
     ----------
-    preparation : Preparation
+    preparation : SweepPlan
     runs : sequence of Run
         Own trials are taken from them, those of the same generator with the same settings.
-    room : Room
+    room : AvailableMemory
     """
     factory = registry.load(registry.GENERATORS, preparation.config.generator.name)
     generator = factory(**preparation.config.generator.settings)
     past = read_past(runs, preparation.deciders.generator)
     lengths = {trial.speech: trial.speech_s for trial in past if trial.speech is not None}
     needs = [_forecast(generator, trial, past, lengths, room) for trial in preparation.trials]
-    return Outlook(needs, max((one.start_s for one in past), default=0.0))
+    return SweepForecast(needs, max((one.start_s for one in past), default=0.0))
 
 
 def _forecast(
@@ -189,22 +189,22 @@ def _forecast(
     trial: PlannedTrial,
     past: Sequence[PastTrial],
     lengths: Mapping[str, float | None],
-    room: Room,
-) -> Need:
+    room: AvailableMemory,
+) -> TrialForecast:
     request: dict[str, Any] = generator.request(**trial.request).to_dict()
     try:
-        known = ask_known(generator, trial.request)
+        known = estimate_resources(generator, trial.request)
     except ValueError as error:
         if not hasattr(error, "kind"):  # no refusal but a fault in the program
             raise
-        return Need(trial, "not known", f"it would be refused: {error}", None, None, (), None, None)
+        return TrialForecast(trial, "not known", f"it would be refused: {error}", None, None, (), None, None)
     speech_s = _speech_s(trial, lengths)
     work = work_of(request, None if speech_s is None else count_frames(request, speech_s))
     same = [one for one in past if one.kind == kind_of(request)]
     memory = _of_pixels(same, work, lambda one: one.gpu_mib)
     rss = _of_pixels(same, work, lambda one: one.rss_mib)
     fit, why = _judge(memory, rss, known, room)
-    return Need(
+    return TrialForecast(
         trial=trial,
         fit=fit,
         why=why,
@@ -221,7 +221,7 @@ def _speech_s(trial: PlannedTrial, lengths: Mapping[str, float | None]) -> float
     if trial.speech is None:
         return None
     if trial.speech.path is not None:
-        from evalkit.media.probe import probe  # noqa: PLC0415 - heavy
+        from evalkit.media.probe import probe
 
         try:
             audio = probe(trial.speech.path).audio
@@ -245,7 +245,7 @@ def _of_pixels(
 
 
 def _seconds(
-    generator: Any, same: Sequence[PastTrial], past: Sequence[PastTrial], work: Work, known: Known
+    generator: Any, same: Sequence[PastTrial], past: Sequence[PastTrial], work: Work, known: ResourceEstimate
 ) -> Forecast | None:
     found = _of_work(same, work)
     if found is not None:
@@ -273,10 +273,10 @@ def _of_work(past: Sequence[PastTrial], work: Work) -> Forecast | None:
 
 
 def _factor_of(generator: Any, one: PastTrial) -> float:
-    return ask_known(generator, one.request).factor
+    return estimate_resources(generator, one.request).factor
 
 
-def _literature(work: Work, known: Known) -> Forecast | None:
+def _literature(work: Work, known: ResourceEstimate) -> Forecast | None:
     if work.n_frames is None or not known.rates:
         return None
     times_s = [known.factor * work.n_frames / rate.frames_per_s for rate in known.rates]
@@ -284,7 +284,9 @@ def _literature(work: Work, known: Known) -> Forecast | None:
     return Forecast(max(times_s), min(times_s), max(times_s), len(times_s), how)
 
 
-def _judge(memory: Forecast | None, rss: Forecast | None, known: Known, room: Room) -> tuple[Fit, str]:
+def _judge(
+    memory: Forecast | None, rss: Forecast | None, known: ResourceEstimate, room: AvailableMemory
+) -> tuple[Fit, str]:
     """Say whether it fits: own trials count for more than what others reckon."""
     if not room.gpus_mib:
         return (
@@ -313,7 +315,7 @@ def _judge(memory: Forecast | None, rss: Forecast | None, known: Known, room: Ro
     return fit, f"{'; '.join(map(describe_account, told))}, against {have}"
 
 
-def _judge_phase(phase: str, known: Known, have_mib: float) -> Fit:
+def _judge_phase(phase: str, known: ResourceEstimate, have_mib: float) -> Fit:
     """Judge rival reckonings of one phase: a verdict only where all of them agree."""
     fits = {_compare(one.low_mib, one.high_mib, have_mib) for one in known.memory if one.phase == phase}
     return fits.pop() if len(fits) == 1 else "disputed"
@@ -333,7 +335,7 @@ def _compare(low_mib: float, high_mib: float, have_mib: float) -> Fit:
     return "fits" if high_mib <= have_mib else "disputed"
 
 
-def describe_account(account: Account) -> str:
+def describe_account(account: MemoryEstimate) -> str:
     """Write an account for people: phase, parts, sum and source."""
     parts = [f"{part.name} {_gb(part.low_mib, part.high_mib, unit='')}" for part in account.parts]
     total = f" = {_gb(account.low_mib, account.high_mib)}" if len(parts) > 1 else " GB"

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from evalkit.config import build_sweep
 from evalkit.errors import EvalkitError
+from evalkit.forecast.needs import AvailableMemory, TrialForecast, forecast_sweep, read_available_memory
 from evalkit.reports.run_report import write_report
-from evalkit.runs import Input, Measured, Run, RunFacts, Trial, Value
+from evalkit.runs import Input, MetricResults, MetricValue, Run, RunManifest, Trial
 from evalkit.runs.run import RUN_FILE, SAMPLES_FILE, TRIAL_FILE, TRIALS_FOLDER, write_file, write_json
-from evalkit.sweeps.needs import Need, Room, forecast_needs, read_room
-from evalkit.sweeps.prepare import Preparation, prepare_sweep
+from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import run_sweep
 from pipeline.adapters.command import Command
 
 GB = 1024.0
-CARD_24 = Room((22.15 * GB,), 32 * GB, given=True)
-CARD_80 = Room((81559.0,) * 5, 512 * GB)
+CARD_24 = AvailableMemory((22.15 * GB,), 32 * GB, given=True)
+CARD_80 = AvailableMemory((81559.0,) * 5, 512 * GB)
 SPEECH_S = 4.0
 
 
@@ -39,17 +39,17 @@ def live_avatar(**changes: Any) -> dict[str, Any]:
     }
 
 
-def prepare(data: dict[str, Any]) -> Preparation:
-    return prepare_sweep(build_sweep(data, "test"))
+def prepare(data: dict[str, Any]) -> SweepPlan:
+    return plan_sweep(build_sweep(data, "test"))
 
 
-def needs_of(data: dict[str, Any], room: Room, *runs: Run) -> list[Need]:
-    return forecast_needs(prepare(data), runs, room).needs
+def needs_of(data: dict[str, Any], room: AvailableMemory, *runs: Run) -> list[TrialForecast]:
+    return forecast_sweep(prepare(data), runs, room).needs
 
 
 def plant(
     folder: Path,
-    preparation: Preparation,
+    preparation: SweepPlan,
     took: dict[tuple[str, int], float],
     *,
     gpu_mib: dict[str, float] | None = None,
@@ -64,9 +64,9 @@ def plant(
     """
     trials = []
     for number, ((size, steps), seconds) in enumerate(took.items()):
-        cost = {"profile.peak_rss_mib": Value(rss_mib, "MiB", 9)}
+        cost = {"profile.peak_rss_mib": MetricValue(rss_mib, "MiB", 9)}
         if gpu_mib is not None:
-            cost["profile.peak_vram_mib"] = Value(sum(gpu_mib.values()), "MiB", 9)
+            cost["profile.peak_vram_mib"] = MetricValue(sum(gpu_mib.values()), "MiB", 9)
         request = {"size": size, "sample_steps": steps, "fps": 25.0, "infer_frames": 48, **changes}
         request = _whole(preparation, request)
         trial = Trial(
@@ -78,7 +78,7 @@ def plant(
             status="ok",
             failure=None,
             quality=None,
-            profile=Measured(cost),
+            profile=MetricResults(cost),
             generation={"request": request, "n_frames": 25 * speech_s, "audio_duration_s": speech_s},
             events=[{"name": "saved", "time_s": seconds / 2, "detail": {}}],
             attempts=[],
@@ -87,7 +87,7 @@ def plant(
             measure_s=seconds / 2,
         )
         trials.append(trial)
-    facts = RunFacts(
+    facts = RunManifest(
         created_at="2026-11-22T01:00:00+00:00",
         config={},
         config_hash="0" * 64,
@@ -113,7 +113,7 @@ def plant(
     return Run.open(folder)
 
 
-def _whole(preparation: Preparation, request: dict[str, Any]) -> dict[str, Any]:
+def _whole(preparation: SweepPlan, request: dict[str, Any]) -> dict[str, Any]:
     from evalkit import registry
 
     options = preparation.config.generator
@@ -137,7 +137,7 @@ def test_it_fits_four_cards_of_80() -> None:
 
 
 def test_rival_figures_are_a_dispute_and_are_all_told() -> None:
-    (small, large) = needs_of(live_avatar(), Room((30 * GB,), 64 * GB, given=True))
+    (small, large) = needs_of(live_avatar(), AvailableMemory((30 * GB,), 64 * GB, given=True))
     assert (small.fit, large.fit) == ("disputed", "disputed")
     told = [
         (part.source, part.low_mib / GB, part.high_mib / GB) for one in small.accounts for part in one.parts
@@ -148,18 +148,18 @@ def test_rival_figures_are_a_dispute_and_are_all_told() -> None:
 
 
 def test_gpus_that_are_not_there() -> None:
-    need = needs_of(live_avatar(), Room((81559.0,), 64 * GB))[0]
+    need = needs_of(live_avatar(), AvailableMemory((81559.0,), 64 * GB))[0]
     assert (need.fit, need.why) == ("does not fit", "needs 4 GPUs, 1 here")
 
 
 def test_the_smallest_of_the_gpus_it_takes_counts() -> None:
-    assert Room((80.0, 48.0, 24.0), 64.0).of_each(2) == 48.0
-    assert Room((80.0,), 64.0).of_each(2) is None
-    assert Room((22.0,), 64.0, given=True).of_each(5) == 22.0
+    assert AvailableMemory((80.0, 48.0, 24.0), 64.0).of_each(2) == 48.0
+    assert AvailableMemory((80.0,), 64.0).of_each(2) is None
+    assert AvailableMemory((22.0,), 64.0, given=True).of_each(5) == 22.0
 
 
 def test_nothing_known_is_not_zero(stand_in: dict[str, Any]) -> None:
-    for room in (Room((), 16 * GB), CARD_24):
+    for room in (AvailableMemory((), 16 * GB), CARD_24):
         for need in needs_of(stand_in, room):
             assert need.fit == "not known"
             assert (need.memory, need.rss, need.seconds, need.literature, need.accounts) == (
@@ -220,7 +220,7 @@ def test_the_room_is_what_the_driver_says_unless_it_is_given(
             """Let go."""
 
     monkeypatch.setattr("evalkit.profiling.nvml.Gpus", Driver)
-    room = read_room(given)
+    room = read_available_memory(given)
     if given is None:
         assert (room.gpus_mib, room.given) == ((81000.0, 24000.0), False)  # what others use is not free
     else:
@@ -239,7 +239,7 @@ def test_planted_trials_give_planted_seconds(tmp_path: Path) -> None:
         for size, width, height in (("384*256", 384, 256), ("512*384", 512, 384), ("704*384", 704, 384))
     }
     run = plant(tmp_path / "run", preparation, planted)
-    small, middle, large = forecast_needs(preparation, [run], CARD_80).needs
+    small, middle, large = forecast_sweep(preparation, [run], CARD_80).needs
     assert small.seconds is not None
     assert small.seconds.value == pytest.approx(planted["384*256", 4])
     assert small.seconds.how == "one trial with the same parameters"
@@ -254,7 +254,7 @@ def test_what_loading_took_is_told_apart(tmp_path: Path) -> None:
     preparation = prepare(live_avatar(grid={"size": ["384*256", "704*384"]}))
     took = {("384*256", 4): 30.0, ("384*256", 3): 30.0, ("704*384", 4): 30.0}
     run = plant(tmp_path / "run", preparation, took, start_s=50.0)
-    outlook = forecast_needs(preparation, [run], CARD_80)
+    outlook = forecast_sweep(preparation, [run], CARD_80)
     assert [need.seconds.value for need in outlook.needs if need.seconds is not None] == [30.0, 30.0]
     assert outlook.start_s == pytest.approx(50.0)
     assert outlook.total_s(set(), n_workers=1) == pytest.approx(110.0)
@@ -287,7 +287,7 @@ def test_own_memory_counts_for_more_than_known_figures(tmp_path: Path) -> None:
     assert need.fit == "fits"
     assert need.why == "21.00 GB against 22.15 GB a GPU: highest of 1 of the same size"
     assert need.accounts != ()  # still told
-    (tight,) = needs_of(data, Room((20 * GB,), 64 * GB, given=True), run)
+    (tight,) = needs_of(data, AvailableMemory((20 * GB,), 64 * GB, given=True), run)
     assert tight.fit == "does not fit"
 
 
@@ -295,12 +295,12 @@ def test_without_a_gpu_the_memory_of_the_machine_counts(tmp_path: Path, stand_in
     run = plant(
         tmp_path / "past", prepare(stand_in), {("384*256", steps): 3.0 for steps in (2, 3, 4)}, rss_mib=2048.0
     )
-    need = needs_of(stand_in, Room((), 16 * GB), run)[0]
+    need = needs_of(stand_in, AvailableMemory((), 16 * GB), run)[0]
     assert (need.fit, need.why) == (
         "fits",
         "2.00 GB against 16.00 GB of memory here: highest of 3 of the same size",
     )
-    assert needs_of(stand_in, Room((), 1 * GB), run)[0].fit == "does not fit"
+    assert needs_of(stand_in, AvailableMemory((), 1 * GB), run)[0].fit == "does not fit"
 
 
 def test_trials_of_other_settings_tell_nothing(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_speech_of_unknown_length_is_taken_from_the_same_parameters(tmp_path: Pa
         preparation, trials=[replace(preparation.trials[0], speech=Input("other", "f" * 64, text="Else"))]
     )
     run = plant(tmp_path / "run", former, {("704*384", 4): 30.0})
-    (need,) = forecast_needs(preparation, [run], CARD_80).needs
+    (need,) = forecast_sweep(preparation, [run], CARD_80).needs
     assert need.seconds is not None
     assert (need.seconds.value, need.seconds.how) == (
         30.0,
@@ -330,7 +330,7 @@ def test_speech_of_unknown_length_is_taken_from_the_same_parameters(tmp_path: Pa
 
 def test_what_was_really_swept_tells_what_comes(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     run = run_sweep(prepare(stand_in), tmp_path / "run")
-    again = needs_of(stand_in, read_room(None), run)
+    again = needs_of(stand_in, read_available_memory(None), run)
     spent = [(trial.generate_s or 0.0) + (trial.measure_s or 0.0) for trial in run.trials()]
     told = [need.seconds.value for need in again if need.seconds is not None]
     assert told[1:] == pytest.approx(spent[1:])
@@ -373,7 +373,7 @@ def test_a_sweep_skips_what_cannot_fit_and_says_so(tmp_path: Path, greedy: dict[
 
 
 def test_skipped_trials_are_no_failures(tmp_path: Path, greedy: dict[str, Any]) -> None:
-    from evalkit.decisions.rows import rows_of_run
+    from evalkit.analysis.table import rows_of_run
 
     run = run_sweep(prepare(greedy), tmp_path / "run")
     table = rows_of_run(run)

@@ -20,7 +20,7 @@ from evalkit.types import Measurement, Reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalkit.runs import Measured
+    from evalkit.runs import MetricResults
     from evalkit.runs.measured import Samples
 
 _FIRST_FRAME = "first_frame"
@@ -31,7 +31,7 @@ _WARNING = "warning"
 class Costs(NamedTuple):
     """What goes into a trial, and what goes beside it."""
 
-    profile: Measured
+    profile: MetricResults
     samples: Samples
 
 

@@ -15,12 +15,12 @@ from evalkit.types import Metric
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    from evalkit.runner import ClipResult
+    from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run
 
 
 @dataclass(frozen=True)
-class Row:
+class ClipRecord:
     """One attempted clip.
 
     Parameters
@@ -69,7 +69,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """The rows of a run, or of a part of it.
 
     Parameters
@@ -89,7 +89,7 @@ class Table:
     """
 
     title: str
-    rows: tuple[Row, ...]
+    rows: tuple[ClipRecord, ...]
     metrics: Mapping[str, Metric]
     evaluators: Mapping[str, int | str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ class Table:
         levels = {name: list(dict.fromkeys(row.params.get(name) for row in self.rows)) for name in names}
         return {name: values for name, values in levels.items() if len(values) > 1}
 
-    def where(self, wanted: Mapping[str, Hashable]) -> Table:
+    def where(self, wanted: Mapping[str, Hashable]) -> ResultTable:
         """Return the rows with these parameters.
 
         Raises
@@ -134,7 +134,7 @@ class Table:
         return [dict(zip(swept, setting, strict=True)) for setting in settings]
 
 
-def shared_factors(rows: Sequence[Row]) -> dict[str, list[Hashable]]:
+def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:
     """Return what values of these rows share: portraits and speech; the input where neither has enough levels."""
     factors: dict[str, list[Hashable]] = {}
     for name, levels in (
@@ -159,7 +159,7 @@ def describe(params: Mapping[str, Hashable]) -> str:
     return ", ".join(f"{name} {value}" for name, value in params.items()) or "one configuration"
 
 
-def rows_of_run(run: Run, title: str | None = None) -> Table:
+def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     """Return the finished trials of a run folder as rows, ok and failed."""
     trials = run.trials()
     rows = []
@@ -167,7 +167,7 @@ def rows_of_run(run: Run, title: str | None = None) -> Table:
         portrait, speech = trial.portrait, trial.speech
         parts = [part.name for part in (portrait, speech) if part is not None]
         rows.append(
-            Row(
+            ClipRecord(
                 name=" × ".join(parts) or trial.id,
                 portrait=portrait.content if portrait else None,
                 speech=speech.content if speech else None,
@@ -192,12 +192,12 @@ def rows_of_run(run: Run, title: str | None = None) -> Table:
         "weights": run.facts.weights,
         "environment": {"versions": run.facts.versions, "machine": run.facts.machine},
     }
-    return Table(
+    return ResultTable(
         title or str(run.folder), tuple(rows), metrics, run.facts.evaluators, tuple(missing), provenance
     )
 
 
-def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> Table:
+def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTable:
     """Return measured videos as rows, known by their path in the folder less its suffix."""
     rows, metrics = [], {}
     versions: dict[str, str] = {}
@@ -213,7 +213,7 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> Table:
             else:
                 values[measurement.metric.name] = measurement.value
         failure = f"not measured: {clip.error.code}" if clip.error else None
-        rows.append(Row(str(name.with_suffix("")), values=values, absent=absent, failure=failure))
+        rows.append(ClipRecord(str(name.with_suffix("")), values=values, absent=absent, failure=failure))
         versions |= clip.versions
         weights |= clip.weights
     prefix = "evaluator "
@@ -223,7 +223,7 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> Table:
         if prefix in name
     }
     provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
-    return Table(str(folder), tuple(rows), metrics, evaluators, (), provenance)
+    return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
 
 
 def _hashable(value: Any) -> Hashable:

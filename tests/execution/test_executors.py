@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 import pytest
 
+from evalkit.execution.executors import Finished, InProcess, Job, Limits, Processes
 from evalkit.isolation import Failure
-from evalkit.sweeps.executors import Finished, InProcess, Job, Limits, Processes
 from evalkit.testing.executor import ExecutorContract
 from evalkit.testing.tasks import Counting
 

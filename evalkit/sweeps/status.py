@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
-from evalkit.runs import RunFacts
+from evalkit.runs import RunManifest
 from evalkit.runs.run import RUN_FILE, TRIALS_FOLDER, DamagedFileError, read_file, read_trial
 
 if TYPE_CHECKING:
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalkit.sweeps.plan import PlannedTrial
-    from evalkit.sweeps.prepare import Preparation
+    from evalkit.sweeps.prepare import SweepPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Todo:
+class RunStatus:
     """The plan held against a run folder.
 
     Parameters
@@ -39,7 +39,7 @@ class Todo:
         return [trial for trial in everything if trial.id in wanted]
 
 
-def open_todo(preparation: Preparation, folder: Path) -> Todo:
+def load_run_status(preparation: SweepPlan, folder: Path) -> RunStatus:
     """Hold the plan against a folder; one that is not there holds nothing.
 
     Raises
@@ -57,7 +57,7 @@ def open_todo(preparation: Preparation, folder: Path) -> Todo:
             f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
         )
     former_facts(folder)
-    todo = Todo([], [], [], [])
+    todo = RunStatus([], [], [], [])
     for trial in preparation.trials:
         try:
             found = read_trial(folder / TRIALS_FOLDER / trial.id)
@@ -69,7 +69,7 @@ def open_todo(preparation: Preparation, folder: Path) -> Todo:
     return todo
 
 
-def expected_s(preparation: Preparation, folder: Path, to_do: Sequence[PlannedTrial]) -> float | None:
+def expected_s(preparation: SweepPlan, folder: Path, to_do: Sequence[PlannedTrial]) -> float | None:
     """Guess how long the rest takes from the trials that are done; None where none is.
 
     A trial is expected to take as long as the mean of those with the same parameters, else of all.
@@ -91,7 +91,7 @@ def expected_s(preparation: Preparation, folder: Path, to_do: Sequence[PlannedTr
     return sum(sum(values) / len(values) for values in guesses) / preparation.config.execution.workers
 
 
-def former_facts(folder: Path) -> RunFacts | None:
+def former_facts(folder: Path) -> RunManifest | None:
     """Read what an earlier call wrote; None where there is nothing, or nothing that can be read: it is written anew.
 
     Raises
@@ -101,6 +101,6 @@ def former_facts(folder: Path) -> RunFacts | None:
     """
     path = folder / RUN_FILE
     try:
-        return read_file(path, RunFacts) if path.is_file() else None
+        return read_file(path, RunManifest) if path.is_file() else None
     except DamagedFileError:
         return None

@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 
 import evalkit
-from evalkit import registry, runner
+from evalkit import registry
 from evalkit.errors import UsageError
+from evalkit.evaluators.load import load_evaluators
+from evalkit.measuring import runner
+from evalkit.measuring.results import ClipResult, Report
 from evalkit.media import Reader
 from evalkit.testing.media import write_clip
 from evalkit.testing.talking_face import TalkingFace
-from evalkit.tracks.base import Rows
-from evalkit.types import Asked, ClipFacts, FrameChunk, Interval, Measurement, Metric, Reason, Track
+from evalkit.tracks.base import TrackBuilder
+from evalkit.types import ClipFacts, ClipIntent, FrameChunk, Interval, Measurement, Metric, Reason, Track
 
 BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
 
@@ -108,7 +111,7 @@ def test_sound_alone_has_a_reason_for_every_picture_metric(tmp_path: Path) -> No
 
 
 def test_json_has_values_with_their_facts_and_absences_with_their_reasons() -> None:
-    result = runner.ClipResult(
+    result = ClipResult(
         "a.mp4",
         (
             Measurement(BRIGHTNESS, 0.5, n=3, coverage=0.25, interval=Interval(0.25, 0.75)),
@@ -116,7 +119,7 @@ def test_json_has_values_with_their_facts_and_absences_with_their_reasons() -> N
         ),
         versions={"evalkit": "0"},
     )
-    plain = json.loads(runner.Report((result,)).json())
+    plain = json.loads(Report((result,)).json())
     assert plain == [
         {
             "clip": "a.mp4",
@@ -132,9 +135,9 @@ def test_json_has_values_with_their_facts_and_absences_with_their_reasons() -> N
 
 
 def test_a_table_has_a_row_a_clip_and_says_why_values_are_missing() -> None:
-    seen = runner.ClipResult("a", (Measurement(BRIGHTNESS, 0.5, n=1),))
-    blind = runner.ClipResult("b", (Measurement.absent(BRIGHTNESS, Reason.NO_VIDEO),))
-    table = runner.Report((seen, blind)).frame()
+    seen = ClipResult("a", (Measurement(BRIGHTNESS, 0.5, n=1),))
+    blind = ClipResult("b", (Measurement.absent(BRIGHTNESS, Reason.NO_VIDEO),))
+    table = Report((seen, blind)).frame()
     assert table["clip"].tolist() == ["a", "b"]
     assert table["fake.brightness"].isna().tolist() == [False, True]
     assert table["fake.brightness.absent"].iloc[1] == "no_video"
@@ -210,7 +213,7 @@ class GreenTracker:
     name, version = "green", 1
 
     def __init__(self) -> None:
-        self._rows = Rows(self.name, ("mean",))
+        self._rows = TrackBuilder(self.name, ("mean",))
 
     def update(self, chunk: FrameChunk) -> list[None]:
         """Take frames."""
@@ -232,7 +235,7 @@ def tuned(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("tuned")
 def test_an_evaluator_takes_settings_and_brings_a_track(clip: Path) -> None:
     once, twice = (
-        runner.measure(str(clip), runner.load_evaluators(["tuned"], {"tuned": {"scale": scale}}))
+        runner.measure(str(clip), load_evaluators(["tuned"], {"tuned": {"scale": scale}}))
         for scale in (1.0, 2.0)
     )
     assert once["fake.brightness"].value == pytest.approx(90.0, abs=3.0)  # 0, 20 … 180
@@ -253,7 +256,7 @@ def test_an_evaluator_takes_settings_and_brings_a_track(clip: Path) -> None:
 )
 def test_settings_that_nobody_has_are_refused(settings: dict[str, dict[str, Any]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        runner.load_evaluators(["tuned"], settings)
+        load_evaluators(["tuned"], settings)
 
 
 class Choosy(Tuned):
@@ -273,7 +276,7 @@ class Choosy(Tuned):
 
 def test_an_evaluator_may_choose_its_tracks_by_what_was_asked(clip: Path) -> None:
     with_prompt, without = (
-        runner.measure(str(clip), [Choosy()], asked=Asked(prompt=prompt)) for prompt in ("a cat", None)
+        runner.measure(str(clip), [Choosy()], asked=ClipIntent(prompt=prompt)) for prompt in ("a cat", None)
     )
     assert with_prompt["fake.brightness"].value == 1
     assert without["fake.brightness"].value == 0

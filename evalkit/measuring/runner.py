@@ -6,27 +6,24 @@ made, the file is not decoded. An evaluator that raises fails its own metrics, a
 
 from __future__ import annotations
 
-import json
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version as installed_version
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Self
 
 import evalkit
-from evalkit import registry
-from evalkit.errors import ClipError, UsageError
+from evalkit.errors import ClipError
+from evalkit.evaluators.load import version_of
+from evalkit.measuring.results import ClipResult
 from evalkit.media import Reader, probe
 from evalkit.tracks import make_tracker, reads_sound
 from evalkit.tracks.cache import TrackCache, content_hash
-from evalkit.types import Asked, FrameChunk, Measurement, Reason
+from evalkit.types import ClipIntent, FrameChunk, Measurement, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    import pandas as pd
+    from collections.abc import Callable, Mapping, Sequence
 
     from evalkit.evaluators.base import Evaluator
     from evalkit.tracks.base import FrameTracker, SoundTracker
@@ -40,168 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class ClipResult:
-    """Everything measured on one clip.
-
-    Parameters
-    ----------
-    clip : str
-        Path, as named by the user.
-    measurements : tuple of Measurement
-        One a metric, in a fixed order; empty where the clip could not be opened.
-    error : ClipError or None
-        Why the whole clip could not be measured.
-    notes : tuple of str
-        What a person should know of the file: cut off, damaged.
-    versions, weights : mapping
-        Versions of what took part, and hashes of the weights.
-    """
-
-    clip: str
-    measurements: tuple[Measurement, ...] = ()
-    error: ClipError | None = None
-    notes: tuple[str, ...] = ()
-    versions: Mapping[str, str] = field(default_factory=dict)
-    weights: Mapping[str, str] = field(default_factory=dict)
-
-    def __getitem__(self, metric: str) -> Measurement:
-        """Return the measurement of a metric by its full name."""
-        for measurement in self.measurements:
-            if measurement.metric.name == metric:
-                return measurement
-        raise KeyError(metric)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain data, as written by ``--json``."""
-        measured, absent = {}, {}
-        for measurement in self.measurements:
-            name = measurement.metric.name
-            if measurement.value is None:
-                absent[name] = str(measurement.reason)
-                continue
-            entry: dict[str, Any] = {"value": measurement.value, "unit": measurement.metric.unit}
-            if measurement.interval is not None:
-                entry["ci95"] = list(measurement.interval)
-            entry["n"] = measurement.n
-            if measurement.coverage is not None:
-                entry["coverage"] = measurement.coverage
-            measured[name] = entry
-        plain: dict[str, Any] = {"clip": self.clip, "metrics": measured, "absent": absent}
-        if self.error is not None:
-            plain["error"] = {"code": self.error.code, "text": self.error.text}
-        plain |= {"notes": list(self.notes), "versions": dict(self.versions), "weights": dict(self.weights)}
-        return plain
-
-
-@dataclass(frozen=True)
-class Report:
-    """The results of one or more clips."""
-
-    clips: tuple[ClipResult, ...]
-
-    def frame(self) -> pd.DataFrame:
-        """Return a table: one row a clip; a column a metric, missing where absent; ``X.absent`` says why."""
-        import pandas as pd  # noqa: PLC0415 - heavy, and only needed here
-
-        rows = []
-        for clip in self.clips:
-            row: dict[str, Any] = {"clip": clip.clip, "error": clip.error.code if clip.error else None}
-            for measurement in clip.measurements:
-                name = measurement.metric.name
-                row[name] = measurement.value
-                row[f"{name}.absent"] = str(measurement.reason) if measurement.reason else None
-            rows.append(row)
-        table = pd.DataFrame(rows)
-        reasons = [name for name in table.columns if name.endswith(".absent")]
-        return table.drop(columns=[name for name in reasons if table[name].isna().all()])
-
-    def json(self) -> str:
-        """Return the JSON array that ``evalkit evaluate --json`` writes."""
-        return json.dumps(
-            [clip.as_json() for clip in self.clips], indent=2, ensure_ascii=False, allow_nan=False
-        )
-
-
-def evaluate(
-    clips: str | Sequence[str],
-    *,
-    audio: str | None = None,
-    only: Iterable[str] | None = None,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
-    asked: Asked | None = None,
-) -> Report:
-    """Measure clips, one after the other, in this process.
-
-    Parameters
-    ----------
-    clips : str or sequence of str
-        Paths of video files.
-    audio : str, optional
-        A separate sound file for a single clip.
-    only : iterable of str, optional
-        Names of the evaluators to run; all that are installed unless given.
-    settings : mapping of str to mapping, optional
-        Settings of evaluators, by the evaluator's name.
-    asked : Asked, optional
-        What the clips were asked to say and to show.
-
-    Returns
-    -------
-    Report
-        A clip that cannot be measured has its `ClipResult.error` set; nothing is raised for it.
-
-    Raises
-    ------
-    UsageError
-        For an unknown evaluator, settings that make no sense, or one sound for several clips.
-    """
-    paths = [clips] if isinstance(clips, str) else [str(clip) for clip in clips]
-    if audio is not None and len(paths) != 1:
-        raise UsageError(f"one separate sound cannot belong to {len(paths)} clips")
-    evaluators = load_evaluators(only, settings)
-    return Report(
-        tuple(measure_or_explain(path, evaluators, audio_path=audio, asked=asked) for path in paths)
-    )
-
-
-def load_evaluators(
-    only: Iterable[str] | None = None, settings: Mapping[str, Mapping[str, Any]] | None = None
-) -> list[Evaluator]:
-    """Load evaluators.
-
-    Parameters
-    ----------
-    only : iterable of str, optional
-        Their names; all that are installed unless given.
-    settings : mapping of str to mapping, optional
-        Settings by the evaluator's name.
-
-    Raises
-    ------
-    UsageError
-        For an unknown evaluator, settings that it does not have or refuses, or that belong to none of those loaded.
-    """
-    wanted = registry.names(registry.EVALUATORS) if only is None else list(dict.fromkeys(only))
-    settings = settings or {}
-    for name in settings.keys() - set(wanted):
-        raise UsageError(
-            f"there are settings for the evaluator {name!r}, which is not among {', '.join(wanted)}"
-        )
-    return [_make_evaluator(name, settings.get(name, {})) for name in wanted]
-
-
-def _make_evaluator(name: str, settings: Mapping[str, Any]) -> Evaluator:
-    kind = registry.load(registry.EVALUATORS, name)
-    known = signature(kind).parameters
-    for given in settings.keys() - known.keys():
-        there = ", ".join(known) or "none"
-        raise UsageError(f"the evaluator {name!r} has no setting {given!r} (its settings: {there})")
-    evaluator: Evaluator = kind(**settings)
-    return evaluator
-
-
-def measure_or_explain(path: str, evaluators: Sequence[Evaluator], **options: Any) -> ClipResult:
+def try_measure(path: str, evaluators: Sequence[Evaluator], **options: Any) -> ClipResult:
     """Do what `measure` does, with a `ClipError` as a result instead of an exception."""
     try:
         return measure(path, evaluators, **options)
@@ -214,7 +50,7 @@ def measure(
     evaluators: Sequence[Evaluator],
     *,
     audio_path: str | None = None,
-    asked: Asked | None = None,
+    asked: ClipIntent | None = None,
     cache: TrackCache | None = None,
     progress: Progress | None = None,
     watch_frames: FrameWatcher | None = None,
@@ -228,7 +64,7 @@ def measure(
     evaluators : sequence of Evaluator
     audio_path : str, optional
         A separate sound file that replaces the clip's own.
-    asked : Asked, optional
+    asked : ClipIntent, optional
         What the clip was asked to say and to show.
     cache : TrackCache, optional
         The user's cache unless given.
@@ -243,7 +79,7 @@ def measure(
     ClipError
         If the file cannot be opened as media.
     """
-    facts = replace(probe(path, audio_path), asked=asked or Asked())
+    facts = replace(probe(path, audio_path), asked=asked or ClipIntent())
     wanted = [_wanted_trackers(evaluator, facts) for evaluator in evaluators]
     trackers = {name: make() for makers in wanted for name, make in makers.items()}
     tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, watch_frames)
@@ -350,7 +186,7 @@ def _pass(
     streams = [stream for stream in (facts.video, facts.audio) if stream is not None]
     length_s = max((stream.announced_duration_s or 0.0 for stream in streams), default=0.0) or None
     listening = dict(sound_trackers)
-    with _Crew(facts.path, frame_trackers, watch_frames) as crew:
+    with _TrackerPool(facts.path, frame_trackers, watch_frames) as crew:
         for chunk in reader:
             if isinstance(chunk, FrameChunk):
                 crew.take(chunk)
@@ -389,7 +225,7 @@ def _finish(trackers: Mapping[str, FrameTracker | SoundTracker], path: str) -> d
     return tracks
 
 
-class _Crew:
+class _TrackerPool:
     """The frame trackers at work, one thread each; a tracker that raises leaves, the others go on."""
 
     def __init__(
@@ -431,12 +267,6 @@ class _Crew:
         if self._chunk is not None and self._watch_frames is not None:
             self._watch_frames(self._chunk, points)
         self._chunk, self._futures = None, {}
-
-
-def version_of(evaluator: Evaluator) -> int | str:
-    """Return an evaluator's version, and after it the identity of settings that decide its values, where any do."""
-    identity = getattr(evaluator, "identity", "")
-    return f"{evaluator.version} {identity}" if identity else evaluator.version
 
 
 def _versions(evaluators: Sequence[Evaluator]) -> dict[str, str]:

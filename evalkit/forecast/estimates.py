@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MemoryComponent:
     """Some memory of one GPU: what it holds, a range in MiB, and who says so."""
 
     name: str
@@ -23,7 +23,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class MemoryEstimate:
     """One reckoning of what a GPU must hold at once.
 
     Parameters
@@ -34,7 +34,7 @@ class Account:
     """
 
     phase: Literal["load", "run"]
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryComponent, ...]
 
     @property
     def low_mib(self) -> float:
@@ -71,7 +71,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ResourceEstimate:
     """All that a generator knows of one request.
 
     Parameters
@@ -83,7 +83,7 @@ class Known:
     """
 
     n_gpus: int = 1
-    memory: tuple[Account, ...] = ()
+    memory: tuple[MemoryEstimate, ...] = ()
     time: tuple[Factor, ...] = ()
     rates: tuple[Rate, ...] = field(default=())
 
@@ -93,7 +93,7 @@ class Known:
         return math.prod(one.factor for one in self.time)
 
 
-def ask_known(generator: Any, request: Mapping[str, Any]) -> Known:
+def estimate_resources(generator: Any, request: Mapping[str, Any]) -> ResourceEstimate:
     """Ask a generator what it knows of a request; nothing where it has no ``estimate``.
 
     Raises
@@ -103,13 +103,13 @@ def ask_known(generator: Any, request: Mapping[str, Any]) -> Known:
     """
     estimate = getattr(generator, "estimate", None)
     if estimate is None:
-        return Known()
+        return ResourceEstimate()
     plain = estimate(generator.request(**request))
     try:
-        return Known(
+        return ResourceEstimate(
             n_gpus=plain.get("n_gpus", 1),
             memory=tuple(
-                Account(one["phase"], tuple(Part(**part) for part in one["parts"]))
+                MemoryEstimate(one["phase"], tuple(MemoryComponent(**part) for part in one["parts"]))
                 for one in plain.get("memory", ())
             ),
             time=tuple(Factor(**one) for one in plain.get("time", ())),

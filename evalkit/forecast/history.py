@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evalkit.config import canonical_json
+from evalkit.options import canonical_json
 from evalkit.runs.run import DamagedFileError
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from evalkit import registry
-from evalkit.sweeps import stages as stages_module
-from evalkit.sweeps.stages import Stages
+from evalkit.execution import worker as stages_module
+from evalkit.execution.worker import Stages
 from evalkit.testing.media import write_clip
-from evalkit.types import Asked, ClipFacts, Measurement
+from evalkit.types import ClipFacts, ClipIntent, Measurement
 
 
 class NoError(RuntimeError):
@@ -196,12 +196,12 @@ def test_what_is_no_video_is_a_failure_to_measure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        ({"text": "Hi", "language": "en", "prompt": "A man."}, Asked("Hi", "en", "A man.")),
-        ({"audio": "hi.wav", "language": "en", "prompt": ""}, Asked()),
+        ({"text": "Hi", "language": "en", "prompt": "A man."}, ClipIntent("Hi", "en", "A man.")),
+        ({"audio": "hi.wav", "language": "en", "prompt": ""}, ClipIntent()),
     ],
 )
 def test_what_was_asked_reaches_the_evaluators(
-    request_: dict[str, Any], expected: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request_: dict[str, Any], expected: ClipIntent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
 

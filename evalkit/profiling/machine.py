@@ -9,7 +9,7 @@ from typing import Any
 
 def describe_machine() -> dict[str, Any]:
     """Return system, Python, processor, cores and memory as plain data."""
-    import psutil  # noqa: PLC0415 - only needed here
+    import psutil
 
     return {
         "system": platform.platform(),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import evalkit
-from evalkit.config import ConfigError
+from evalkit.options import ConfigError
 
 
 def test_a_file_and_its_plain_data_give_the_same_trials(tmp_path: Path, stand_in: dict[str, Any]) -> None:

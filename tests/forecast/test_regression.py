@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.sweeps.forecast import forecast
+from evalkit.forecast.regression import forecast
 
 
 def test_no_points_no_forecast() -> None:

@@ -107,7 +107,7 @@ def _line(
     took: np.ndarray[tuple[int], np.dtype[np.float64]],
     work: float,
 ) -> Forecast:
-    from scipy.optimize import nnls  # noqa: PLC0415 - heavy
+    from scipy.optimize import nnls
 
     n = int(amounts.size)
     scale = float(amounts.mean())
@@ -122,6 +122,6 @@ def _line(
 
 
 def _student(n_free: int) -> float:
-    from scipy.stats import t  # noqa: PLC0415 - heavy
+    from scipy.stats import t
 
     return float(t.ppf(0.975, n_free))

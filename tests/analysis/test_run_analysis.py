@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalkit.decisions.catalogue import known_metrics
+from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.run_analysis import RunAnalysis, is_better, reason_text
 from evalkit.decisions.policy import load_policy
-from evalkit.reports.run_tables import RunTables, is_better, reason_text
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
 from evalkit.types import Metric
@@ -22,11 +22,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tables(folder: Path) -> RunTables:
-    return RunTables.of(Run.open(folder), load_policy("customer_service", known_metrics()))
+def tables(folder: Path) -> RunAnalysis:
+    return RunAnalysis.of(Run.open(folder), load_policy("customer_service", known_metrics()))
 
 
-def values(tables: RunTables, metric: str, **params: object) -> dict[tuple[str, str], float]:
+def values(tables: RunAnalysis, metric: str, **params: object) -> dict[tuple[str, str], float]:
     """Read a metric from the trials of one configuration, by input."""
     found = {}
     for trial in tables.trials:
@@ -37,7 +37,7 @@ def values(tables: RunTables, metric: str, **params: object) -> dict[tuple[str, 
     return found
 
 
-def test_a_configuration_has_the_mean_of_its_clips(tables: RunTables) -> None:
+def test_a_configuration_has_the_mean_of_its_clips(tables: RunAnalysis) -> None:
     one = next(one for one in tables.configurations if one.params == {"size": "688*368", "sample_steps": 3})
     expected = list(values(tables, "lip_sync.error", size="688*368", sample_steps=3).values())
     summary = one.summaries["lip_sync.error"]
@@ -45,7 +45,7 @@ def test_a_configuration_has_the_mean_of_its_clips(tables: RunTables) -> None:
     assert summary.estimate.value == pytest.approx(np.mean(expected))
 
 
-def test_a_failed_trial_counts_as_attempted_and_says_why(tables: RunTables) -> None:
+def test_a_failed_trial_counts_as_attempted_and_says_why(tables: RunAnalysis) -> None:
     first = tables.configurations[0]
     summary = first.summaries["lip_sync.error"]
     assert (summary.estimate.n, summary.n_attempted, first.n_failed) == (3, 4, 1)
@@ -54,13 +54,13 @@ def test_a_failed_trial_counts_as_attempted_and_says_why(tables: RunTables) -> N
     assert (rate.value, rate.n) == (0.25, 4)
 
 
-def test_what_was_never_measured_says_why_in_words(tables: RunTables) -> None:
+def test_what_was_never_measured_says_why_in_words(tables: RunAnalysis) -> None:
     summary = tables.configurations[1].summaries["profile.peak_vram_mib"]
     assert summary.estimate.value is None
     assert summary.why_absent == "there is no NVIDIA GPU (4)"
 
 
-def test_an_effect_is_the_mean_difference_over_pairs(tables: RunTables) -> None:
+def test_an_effect_is_the_mean_difference_over_pairs(tables: RunAnalysis) -> None:
     steps = [effect for metric, effect in tables.effects["sample_steps"] if metric == "profile.total_s"]
     assert [(effect.before, effect.after) for effect in steps] == [(2, 3), (3, 4)]
     differences = [
@@ -77,7 +77,7 @@ def test_an_effect_is_the_mean_difference_over_pairs(tables: RunTables) -> None:
     assert steps[1].n_unpaired == 1
 
 
-def test_the_front_holds_what_no_other_beats(tables: RunTables) -> None:
+def test_the_front_holds_what_no_other_beats(tables: RunAnalysis) -> None:
     front = next(front for front in tables.fronts if front.cost == "profile.total_s")
     points = [
         (one.mean("lip_sync.error"), one.mean("profile.total_s"))
@@ -91,7 +91,7 @@ def test_the_front_holds_what_no_other_beats(tables: RunTables) -> None:
         assert is_best is not beaten
 
 
-def test_the_policy_says_what_is_shown_first(tables: RunTables) -> None:
+def test_the_policy_says_what_is_shown_first(tables: RunAnalysis) -> None:
     assert tables.main[0] == tables.quality == "lip_sync.error"
     assert tables.costs == ["profile.total_s", "profile.peak_rss_mib"]
     without = dataclasses.replace(tables, policy=None)

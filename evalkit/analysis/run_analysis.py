@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.decisions.rows import Table, describe, rows_of_run, shared_factors
+from evalkit.analysis.table import ResultTable, describe, rows_of_run, shared_factors
 from evalkit.decisions.signoff import measure_failures
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import Estimate, estimate_mean
@@ -20,8 +20,8 @@ from evalkit.types import Reason
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
+    from evalkit.analysis.table import ClipRecord
     from evalkit.decisions.policy import Policy
-    from evalkit.decisions.rows import Row
     from evalkit.runs import Damage, Run, Trial
     from evalkit.types import Metric
 
@@ -90,7 +90,7 @@ class Configuration:
     params: dict[str, Hashable]
     label: str
     trials: tuple[Trial, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ClipRecord, ...]
     summaries: dict[str, Summary]
 
     @property
@@ -125,13 +125,13 @@ class Front:
 
 
 @dataclass(frozen=True)
-class RunTables:
+class RunAnalysis:
     """A run, ready to be told.
 
     Parameters
     ----------
     run : Run
-    table : Table
+    table : ResultTable
         The rows that decisions are made of.
     trials : tuple of Trial
         In the order of the plan; row *k* of `table` is trial *k*.
@@ -143,14 +143,14 @@ class RunTables:
     """
 
     run: Run
-    table: Table
+    table: ResultTable
     trials: tuple[Trial, ...]
     damage: tuple[Damage, ...]
     policy: Policy | None
     metrics: dict[str, Metric]
 
     @classmethod
-    def of(cls, run: Run, policy: Policy | None) -> RunTables:
+    def of(cls, run: Run, policy: Policy | None) -> RunAnalysis:
         """Read everything a report needs, once."""
         trials = tuple(run.trials())
         table = rows_of_run(run)
@@ -253,7 +253,7 @@ class RunTables:
         return count_absences(metric, self.table.rows)
 
 
-def summarise(metric: str, rows: Sequence[Row]) -> Summary:
+def summarise(metric: str, rows: Sequence[ClipRecord]) -> Summary:
     """Return the mean of a metric over the clips of one configuration.
 
     Clips of failed trials have no value, but for the error rate, which counts them.
@@ -266,7 +266,7 @@ def summarise(metric: str, rows: Sequence[Row]) -> Summary:
     return Summary(estimate, len(rows), count_absences(metric, rows))
 
 
-def count_absences(metric: str, rows: Iterable[Row]) -> dict[str, int]:
+def count_absences(metric: str, rows: Iterable[ClipRecord]) -> dict[str, int]:
     """Count the reasons, in words, why a metric has no value in these rows."""
     reasons = Counter(
         reason_text(row.why_absent(metric))

@@ -18,13 +18,13 @@ from evalkit.errors import EvalkitError
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.profiling.torch_watch import TorchWatch
 from evalkit.runs.measured import store_measurements
-from evalkit.types import Asked
+from evalkit.types import ClipIntent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalkit.evaluators.base import Evaluator
-    from evalkit.runner import ClipResult
+    from evalkit.measuring.results import ClipResult
 
     Report = Callable[[Any], None]
 
@@ -161,7 +161,8 @@ class Stages:
             video.unlink()
 
     def _measure(self, folder: Path, request: dict[str, Any], report: Report) -> dict[str, Any]:
-        from evalkit.runner import load_evaluators, measure_or_explain  # noqa: PLC0415 - only where it measures
+        from evalkit.evaluators.load import load_evaluators
+        from evalkit.measuring.runner import try_measure
 
         if self._measuring is None:
             self._measuring = load_evaluators(self.evaluators, self.measuring)
@@ -172,11 +173,11 @@ class Stages:
         }
         evidence = None
         if self.evidence:
-            from evalkit.reports.evidence import Evidence  # noqa: PLC0415 - as above
+            from evalkit.reports.evidence import Evidence
 
             evidence = Evidence(folder / "evidence.part", path, self._measuring)
             options |= {"watch_frames": evidence.watch_frames, "watch_tracks": evidence.watch_tracks}
-        result = measure_or_explain(path, self._measuring, **options)
+        result = try_measure(path, self._measuring, **options)
         if result.error is not None:
             return _failure(MEASURE, result.error.code, result.error.text)
         if evidence is not None:
@@ -197,9 +198,9 @@ def request_made(generation: dict[str, Any]) -> dict[str, Any]:
     return {**generation["request"], **made}
 
 
-def _asked(request: dict[str, Any]) -> Asked:
+def _asked(request: dict[str, Any]) -> ClipIntent:
     text = request.get("text")
-    return Asked(text, request.get("language") if text else None, request.get("prompt") or None)
+    return ClipIntent(text, request.get("language") if text else None, request.get("prompt") or None)
 
 
 def _failure(stage: str, code: str, text: str) -> dict[str, Any]:

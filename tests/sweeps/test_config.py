@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from evalkit.config import ConfigError, build_sweep, canonical_json, hash_of, read_sweep
+from evalkit.options import ConfigError, canonical_json, hash_of
+from evalkit.sweeps.config import build_sweep, read_sweep
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Where and how the work of a sweep is done."""

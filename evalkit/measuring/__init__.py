@@ -1,0 +1,1 @@
+"""One pass over one clip, and batches of clips in isolated workers."""
