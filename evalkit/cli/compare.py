@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings
-from evalkit.cli.load import as_in, load_table, read_where, write_outputs
+from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
+from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.settings import read_where
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Hashable
 
-    from evalkit.analysis.table import ResultTable
     from evalkit.decisions.compare import Comparison, MetricComparison
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -65,52 +65,52 @@ def compare(
 
     Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
     """
-    from evalkit.analysis.catalogue import known_metrics
-    from evalkit.decisions.compare import compare_tables
-    from evalkit.decisions.policy import load_policy
+    from evalkit import api
+    from evalkit.cli.progress import clip_progress
     from evalkit.errors import EvalkitError
+    from evalkit.reports.compare_page import compare_page
 
     if (b is None) == (split is None):
         raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
     try:
-        margins = _read_margins(margin)
-        settings = brand_settings(brand, clip_model, clip_weights)
-        load = partial(load_table, only=only, jobs=jobs, settings=settings)
-        policy = load_policy(policy_name, known_metrics())
-        tables, ignore_params = _tables(load, a, b, split, where)
-        comparison = compare_tables(
-            *tables, policy=policy, margins=margins, ignore_params=ignore_params, seed=seed
-        )
+        with clip_progress() as on_progress:
+            comparison = api.compare(
+                a,
+                b,
+                split=_read_split(split),
+                where=read_where(where),
+                policy=policy_name,
+                margins=_read_margins(margin),
+                seed=seed,
+                evaluators=split_names(only),
+                settings=brand_settings(brand, clip_model, clip_weights),
+                jobs=jobs,
+                isolate=True,
+                on_progress=on_progress,
+                on_message=partial(click.echo, err=True),
+            )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-
-    from evalkit.reports.compare_page import compare_page
-
-    _show(comparison)
-    write_outputs(
+    written = write_outputs(
         (
             json_path,
             lambda: json.dumps(comparison.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
         ),
         (html_path, lambda: compare_page(comparison)),
     )
+    _show(comparison)
+    name_outputs(written)
     context.exit(0 if comparison.n_pairs else 2)
 
 
-def _tables(
-    load: Callable[[str], ResultTable], a: str, b: str | None, split: str | None, where: tuple[str, ...]
-) -> tuple[tuple[ResultTable, ResultTable], tuple[str, ...]]:
-    table = load(a)
-    table = table.where(read_where(where, table))
+def _read_split(split: str | None) -> dict[str, tuple[Hashable, Hashable]] | None:
     if split is None:
-        other = load(str(b))
-        return (table, other.where(read_where(where, other))), ()
+        return None
     name, equals, values = split.partition("=")
     levels = values.split(",")
-    if not equals or len(levels) != 2 or levels[0] == levels[1]:
+    if not (name and equals) or len(levels) != 2 or levels[0] == levels[1]:
         raise click.UsageError(f"--split {split!r} is not NAME=A,B with two different values")
-    first, second = (table.where({name: as_in(table, name, level)}) for level in levels)
-    return (first, second), (name,)
+    return {name: (levels[0], levels[1])}
 
 
 def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.load import write_outputs
+from evalkit.cli.outputs import name_outputs, write_outputs
 from evalkit.cli.settings import read_pairs, read_settings
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def doctor(
     _show(answer, findings)
     n_stops = sum(finding["level"] == "stop" for finding in findings)
     report = {"generator": name, "answer": answer, "stops": n_stops, "findings": findings}
-    write_outputs((json_path, lambda: json.dumps(report, indent=2, ensure_ascii=False) + "\n"))
+    name_outputs(write_outputs((json_path, lambda: json.dumps(report, indent=2, ensure_ascii=False) + "\n")))
     context.exit(1 if n_stops else 0)
 
 

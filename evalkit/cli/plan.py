@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.load import write_outputs
+from evalkit.cli.outputs import name_outputs, write_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -63,11 +63,11 @@ def plan(
     from evalkit.errors import EvalkitError
     from evalkit.forecast.needs import forecast_sweep, read_available_memory
     from evalkit.runs import Run
-    from evalkit.sweeps.config import read_sweep
+    from evalkit.sweeps.config import QUICKSTART, read_sweep
     from evalkit.sweeps.prepare import plan_sweep
     from evalkit.sweeps.status import load_run_status
 
-    source = config or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
+    source = config or QUICKSTART
     try:
         preparation = plan_sweep(read_sweep(source))
         folder = out or Path("runs") / source.stem
@@ -82,12 +82,13 @@ def plan(
     n_workers = workers or execution.workers
     for note in preparation.notes:
         click.echo(f"note: {note}", err=True)
-    write_outputs(
+    written = write_outputs(
         (
             json_path,
             lambda: json.dumps(_plain(outlook, done, room, n_workers), ensure_ascii=False, indent=2) + "\n",
         )
     )
+    name_outputs(written)
     _show(outlook.needs, done, room)
     click.echo(_total(outlook, done, n_workers))
 
@@ -187,7 +188,7 @@ def _say_room(room: AvailableMemory) -> str:
 
 
 def _say_time(seconds: float) -> str:
-    from evalkit.cli.sweep import describe_duration
+    from evalkit.formatting import describe_duration
 
     return describe_duration(seconds) if seconds >= 1 else "under 1 s"
 

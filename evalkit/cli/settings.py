@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
     from pathlib import Path
 
     from click import Context, Parameter
@@ -26,6 +27,17 @@ def read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...])
         except yaml.YAMLError as error:
             raise click.BadParameter(f"the value of {pair!r} is no YAML: {error}") from error
     return values
+
+
+def read_where(pairs: tuple[str, ...]) -> dict[str, Hashable]:
+    """Read ``NAME=VALUE`` pairs that choose clips; a value is matched as it is written in the results."""
+    wanted: dict[str, Hashable] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals):
+            raise click.UsageError(f"{pair!r} is not NAME=VALUE")
+        wanted[name] = text
+    return wanted
 
 
 def read_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:

@@ -43,11 +43,14 @@ def load_evaluators(
         raise UsageError(
             f"there are settings for the evaluator {name!r}, which is not among {', '.join(wanted)}"
         )
-    return [_make_evaluator(name, settings.get(name, {})) for name in wanted]
+    return [
+        make_evaluator(registry.load(registry.EVALUATORS, name), name, settings.get(name, {}))
+        for name in wanted
+    ]
 
 
-def _make_evaluator(name: str, settings: Mapping[str, Any]) -> Evaluator:
-    kind = registry.load(registry.EVALUATORS, name)
+def make_evaluator(kind: Callable[..., Evaluator], name: str, settings: Mapping[str, Any]) -> Evaluator:
+    """Make an evaluator of its class, refusing settings that it does not have."""
     known = signature(kind).parameters
     for given in settings.keys() - known.keys():
         there = ", ".join(known) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -212,6 +213,67 @@ def read_sweep(path: str | Path) -> SweepConfig:
     """
     path = Path(path)
     return build_sweep(read_yaml(path), str(path), base=path.parent)
+
+
+QUICKSTART = Path(__file__).parent / "quickstart.yaml"
+"""The sweep that is done where none is given."""
+
+
+def resolve_sweep(
+    config: str | Path | Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> SweepConfig:
+    """Put a configuration and what shall be otherwise together.
+
+    Parameters
+    ----------
+    config : path or mapping, optional
+        A sweep's YAML file, whose paths are relative to its folder; or the same as plain data; the bundled quickstart
+        unless given.
+    overrides : mapping, optional
+        Values by dotted name: ``generator.name``, ``grid.sample_steps``, ``execution.retries``. A parameter is either in
+        ``grid`` or in ``parameters``: where an override puts it counts. Another generator has none of the settings that
+        the first one had. Paths are relative to the current folder.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or makes no sense; a line a mistake.
+    """
+    if isinstance(config, str | Path):
+        where, data = str(config), read_sweep(config).to_dict()
+    else:
+        where = "quickstart" if config is None else "config"
+        data = dict(read_yaml(QUICKSTART) if config is None else config)
+    if not overrides:
+        return build_sweep(data, where)
+    return build_sweep(override_sweep(data, overrides), f"{where} and overrides")
+
+
+def override_sweep(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data of a sweep with some values in place of its own; see `resolve_sweep`.
+
+    >>> override_sweep({"parameters": {"size": "a"}, "seeds": [1]}, {"grid.size": ["b", "c"], "seeds": [2]})
+    {'parameters': {}, 'seeds': [2], 'grid': {'size': ['b', 'c']}}
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(data))
+    generator = changed.get("generator", {}).get("name")
+    if overrides.get("generator.name", generator) != generator:
+        changed["generator"] = {}
+    for dotted, value in overrides.items():
+        *groups, name = dotted.split(".", 2) if dotted.startswith(_TWO_LEVELS) else dotted.split(".", 1)
+        place = changed
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"override {dotted}: {group} is {place!r}, not a group of options")
+        place[name] = value
+        for other in {"grid": ["parameters"], "parameters": ["grid"]}.get(groups[0] if groups else "", []):
+            changed.get(other, {}).pop(name, None)
+    return changed
+
+
+_TWO_LEVELS = ("generator.settings.", "measuring.")
+"""Groups in groups: what follows is a group's name, then a name in it, which may have dots of its own."""
 
 
 def build_sweep(data: Mapping[str, Any], where: str, *, base: Path | None = None) -> SweepConfig:

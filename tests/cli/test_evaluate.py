@@ -134,9 +134,9 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--script", "hello"], "--script needs --language"),
-        (["--language", "en"], "--language belongs to --script"),
-        (["--script", " ", "--language", "en"], "--script is empty"),
+        (["--script", "hello"], "a script needs a language"),
+        (["--language", "en"], "the language 'en' belongs to a script"),
+        (["--script", " ", "--language", "en"], "the script is empty"),
         (["--script", "@no-such.txt", "--language", "en"], "no-such.txt cannot be read as text"),
         (["--recogniser", "sphinks"], "no recogniser is named 'sphinks'"),
         (["--recogniser-set", "model=a"], "--recogniser-set belongs to --recogniser"),

@@ -155,25 +155,25 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
 
 
 def test_a_file_that_cannot_be_opened_is_a_result(tmp_path: Path) -> None:
-    (clip,) = evalkit.evaluate(str(tmp_path / "gone.mp4"), only=["technical"]).clips
+    (clip,) = evalkit.evaluate(str(tmp_path / "gone.mp4"), evaluators=["technical"]).clips
     assert clip.error is not None
     assert clip.error.code == "missing_file"
 
 
 def test_a_separate_sound_replaces_the_clips_own(tmp_path: Path, talking_face: TalkingFace) -> None:
     silence = write_clip(tmp_path / "silence.wav", sound=np.zeros(5 * 16_000), rate_hz=16_000)
-    report = evalkit.evaluate(str(talking_face.path), audio=str(silence), only=["lip_sync"])
+    report = evalkit.evaluate(str(talking_face.path), audio=str(silence), evaluators=["lip_sync"])
     assert report.clips[0]["lip_sync.error"].reason is Reason.SILENT_AUDIO
 
 
 def test_one_sound_cannot_belong_to_two_clips() -> None:
-    with pytest.raises(UsageError, match="cannot belong to 2 clips"):
+    with pytest.raises(UsageError, match="belongs to a single clip, and there are 2"):
         evalkit.evaluate(["a.mp4", "b.mp4"], audio="c.wav")
 
 
 def test_an_unknown_evaluator_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'lip_sync'"):
-        evalkit.evaluate("a.mp4", only=["lipsync"])
+        evalkit.evaluate("a.mp4", evaluators=["lipsync"])
 
 
 @pytest.mark.parametrize(

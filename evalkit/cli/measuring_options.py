@@ -1,4 +1,4 @@
-"""The options by which a command is told the brand to look for."""
+"""The options of a command for what measures videos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 _OPTIONS = (
     click.option("--brand", type=click.Path(), help="A brand's YAML file: its logos, colours and place."),
@@ -23,14 +23,6 @@ def brand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def calibrate(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Calibrate the brand among settings of evaluators, if there is one and it is not calibrated yet; say so."""
-    if "brand" in settings:
-        from evalkit.evaluators.brand import calibrate_before
-
-        calibrate_before(settings, lambda line: click.echo(line, err=True))
-
-
 def brand_settings(
     brand: str | None, clip_model: str | None, clip_weights: str | None
 ) -> dict[str, dict[str, Any]]:
@@ -38,3 +30,12 @@ def brand_settings(
     given = {"file": brand, "model": clip_model, "weights": clip_weights}
     settings = {name: value for name, value in given.items() if value is not None}
     return {"brand": settings} if settings else {}
+
+
+def split_names(text: str | None) -> list[str] | None:
+    """Read names between commas; None where none were given.
+
+    >>> split_names("lip_sync, technical")
+    ['lip_sync', 'technical']
+    """
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
