@@ -69,13 +69,15 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name in _HOME_OF:
-        globals()[name] = value = getattr(import_module(_HOME_OF[name]), name)
-        return value
-    raise AttributeError(f"module 'evalkit' has no attribute {name!r}")
-
-
 def __dir__() -> list[str]:
     return list(__all__)
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for public
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used."""
+        if name in _HOME_OF:
+            globals()[name] = value = getattr(import_module(_HOME_OF[name]), name)
+            return value
+        raise AttributeError(f"module 'evalkit' has no attribute {name!r}")
