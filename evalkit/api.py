@@ -13,6 +13,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
+from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
 from evalkit.decisions.compare import Comparison, compare_tables
@@ -188,6 +189,7 @@ def sweep(
         planned = plan(config, overrides=overrides)
         for note in planned.notes:
             tell(f"note: {note}")
+    _refuse_session_evaluators(planned)
     folder = Path(out) if out is not None else default_folder(config)
     calibrate_before(planned.config.measuring, tell)
     run = run_sweep(planned, folder, retry_failed=retry_failed, on_progress=on_progress)
@@ -196,6 +198,17 @@ def sweep(
     except OSError as error:
         raise SweepError(f"the trials are done and the report cannot be written: {error}") from error
     return run
+
+
+def _refuse_session_evaluators(planned: SweepPlan) -> None:
+    """Refuse evaluators that only this process knows, where other processes are to measure."""
+    execution = planned.config.execution
+    for name in planned.config.evaluators or ():
+        if registry.is_session_only(registry.EVALUATORS, name) and execution.executor != "in_process":
+            raise UsageError(
+                f"the evaluator {name!r} is registered in this process alone, and the sweep measures in others: install "
+                f"it as a plug-in, leave it out of evaluators, or set execution.executor to in_process"
+            )
 
 
 def plan(

@@ -482,6 +482,20 @@ def test_a_sweep_in_a_plain_script_works(tmp_path: Path, stand_in: dict[str, Any
     assert done.stdout.splitlines() == ["begins", "['ok', 'ok', 'ok']"], done.stderr
 
 
+def test_a_registered_evaluator_sweeps_in_this_process_alone(
+    tmp_path: Path,
+    stand_in: dict[str, Any],
+    session: None,  # noqa: ARG001
+) -> None:
+    evalkit.register(Mine)
+    stand_in["evaluators"] = ["mine"]
+    run = evalkit.sweep(stand_in, tmp_path / "here")
+    assert run.frame()["mine.n_frames"].tolist() == [25, 25, 25]
+    with pytest.raises(evalkit.UsageError, match="'mine' is registered in this process alone, and the sweep"):
+        evalkit.sweep(stand_in, tmp_path / "there", overrides={"execution.executor": "processes"})
+    assert not (tmp_path / "there").exists()
+
+
 def test_two_jobs_in_a_plain_script_work(tmp_path: Path, grey: Path) -> None:
     for name in "ab":
         shutil.copy(grey, tmp_path / f"{name}.mp4")
@@ -500,7 +514,7 @@ def test_two_jobs_in_a_plain_script_work(tmp_path: Path, grey: Path) -> None:
 def test_a_block_is_profiled() -> None:
     with evalkit.profile() as cost:
         block = bytearray(b"x") * (80 << 20)
-        with pytest.raises(evalkit.EvalkitError, match="the block is not over"):
+        with pytest.raises(evalkit.EvalkitError, match="the work is not over"):
             cost.total_s  # noqa: B018
     del block
     measured = {one.metric.name: one for one in cost.measurements}
@@ -512,5 +526,6 @@ def test_a_block_is_profiled() -> None:
     table = cost.frame()
     assert isinstance(table, pd.DataFrame)
     assert table.set_index("metric").loc["profile.peak_rss_mib", "value"] == peak.value
+    assert json.loads(json.dumps(cost.to_dict()))["metrics"]["profile.peak_rss_mib"]["value"] == peak.value
     assert "total_s" in repr(cost)
     assert "profile.peak_rss_mib" in cost._repr_html_()

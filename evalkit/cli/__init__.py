@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -23,6 +24,9 @@ _COMMANDS = {
 }
 
 
+_INTERRUPTED = 130
+
+
 class _LazyGroup(click.Group):
     """Names and one-line helps are known without importing any command."""
 
@@ -35,6 +39,14 @@ class _LazyGroup(click.Group):
         module, attribute = _COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an interruption from the keyboard has the exit code that shells give it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

@@ -21,17 +21,13 @@ _FEW = 3
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→0", "band": "~"}
 
 
-def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
+def show(results: Sequence[ClipResult]) -> None:
     """Print what was measured: every metric of a few clips, or one row a clip for many."""
-    console = Console(highlight=False, stderr=stderr)
+    console = Console(highlight=False)
     measured = [result for result in results if result.error is None]
     if len(measured) <= _FEW:
         for result in measured:
-            console.print(_clip_table(result))
-            for absence in _absences(result):
-                console.print(f"  [dim]not measured,[/] {absence}")
-            for note in result.notes:
-                console.print(f"  [yellow]note:[/] {escape(note)}")
+            show_measurements(result.clip, result.measurements, result.notes)
     else:
         console.print(_overview(measured))
     for result in results:
@@ -39,17 +35,27 @@ def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
             console.print(f"[red]✗[/] {result.error}", soft_wrap=True)
 
 
-def _clip_table(result: ClipResult) -> Table:
-    table = Table(
-        title=escape(result.clip), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+def show_measurements(
+    title: str, measurements: Sequence[Measurement], notes: Sequence[str], *, stderr: bool = False
+) -> None:
+    """Print every measurement of a clip or of a piece of work, what is absent, and the notes."""
+    console = Console(highlight=False, stderr=stderr)
+    console.print(_table(title, measurements))
+    for absence in _absences(measurements):
+        console.print(f"  [dim]not measured,[/] {absence}")
+    for note in notes:
+        console.print(f"  [yellow]note:[/] {escape(note)}")
+
+
+def _table(title: str, measurements: Sequence[Measurement]) -> Table:
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("metric (↓ ↑ →: better)", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     table.add_column("seen", justify="right", no_wrap=True)
-    for measurement in result.measurements:
+    for measurement in measurements:
         if measurement.value is None:
             continue
         metric, interval = measurement.metric, measurement.interval
@@ -64,10 +70,10 @@ def _clip_table(result: ClipResult) -> Table:
     return table
 
 
-def _absences(result: ClipResult) -> list[str]:
+def _absences(measurements: Sequence[Measurement]) -> list[str]:
     """Say what could not be measured, one line a reason."""
     by_reason: dict[str, list[str]] = {}
-    for measurement in result.measurements:
+    for measurement in measurements:
         if measurement.reason is not None:
             by_reason.setdefault(measurement.reason.text, []).append(measurement.metric.name)
     return [f"{reason}: {', '.join(names)}" for reason, names in by_reason.items()]

@@ -41,15 +41,19 @@ def register(kind: Kind) -> Kind:
 
     Examples
     --------
-    >>> from evalkit.types import Measurement, Metric
-    >>> LENGTH = Metric("length.frames", "1", "band", "number of frames")
-    >>> @register
-    ... class Length:
-    ...     name, version, metrics, tracks = "length", 1, (LENGTH,), ("picture",)
-    ...     def evaluate(self, facts, tracks):
-    ...         yield Measurement(LENGTH, float(len(tracks["picture"])))
-    >>> [one.name for one in load_evaluators(["length"])]
-    ['length']
+    ::
+
+        FRAMES = evalkit.Metric("length.frames", "1", "band", "number of frames")
+
+        @evalkit.evaluator
+        class Length:
+            name, version, metrics, tracks = "length", 1, (FRAMES,), ("picture",)
+
+            def evaluate(self, facts, tracks):
+                n = len(tracks["picture"])
+                yield evalkit.Measurement(FRAMES, float(n), n=n)
+
+        evalkit.evaluate("avatar.mp4", evaluators=["length", "technical"])
     """
     if not isclass(kind):
         raise UsageError(

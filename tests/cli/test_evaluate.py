@@ -177,3 +177,28 @@ def test_a_script_is_compared_and_the_differences_are_shown(tmp_path: Path) -> N
     marked = page.read_text("utf-8")
     assert any("zebra" in part.split("</del>")[0] for part in marked.split("<del>")[1:])
     assert "<b>zebra" not in marked
+
+
+def test_an_interruption_exits_as_shells_say_it(grey: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalkit import api
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "measure_clips", interrupt)
+    done = CliRunner().invoke(main, ["evaluate", str(grey)])
+    assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+def test_results_are_written_before_the_table_is_printed(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evalkit.cli import table
+
+    def fail(_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(table, "show", fail)
+    CliRunner().invoke(main, ["evaluate", str(grey), "--only", "technical", "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))[0]["clip"] == str(grey)
+    assert (tmp_path / "results.csv").is_file()
