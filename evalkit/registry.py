@@ -1,30 +1,27 @@
-"""Plug-ins through entry points. Ours come the same way as anybody's.
-
-Listing names imports nothing; a plug-in is imported when it is loaded. An import that fails is reported as
-what it is, never as "not found".
-"""
+"""The plug-ins that measuring is put together from, see `pipeline.plugins`; refusals are `EvalkitError` here."""
 
 from __future__ import annotations
 
-import difflib
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from evalkit.errors import EvalkitError, UsageError
+from pipeline import plugins
+from pipeline.errors import RequestError
+from pipeline.plugins import GENERATORS, RECOGNISERS
+
+__all__ = ["EVALUATORS", "EXECUTORS", "GENERATORS", "RECOGNISERS", "PluginError", "load", "names"]
 
 EVALUATORS = "evalkit.evaluators"
-GENERATORS = "evalkit.generators"
 EXECUTORS = "evalkit.executors"
-RECOGNISERS = "evalkit.recognisers"
 
 
 class PluginError(EvalkitError):
-    """A plug-in that is installed but does not load, or two of one name."""
+    """A plug-in that is installed and cannot be used: it does not load, or two have its name."""
 
 
 def names(group: str) -> list[str]:
     """List the plug-in names of a group, sorted, importing none of them."""
-    return sorted(_by_name(group))
+    return plugins.list_plugins(group)
 
 
 def load(group: str, name: str) -> Any:
@@ -35,28 +32,11 @@ def load(group: str, name: str) -> Any:
     UsageError
         If no plug-in has that name; the message names the nearest.
     PluginError
-        If it is installed but its import fails.
+        If it is installed and cannot be used.
     """
-    found = _by_name(group)
-    if name not in found:
-        near = difflib.get_close_matches(name, found, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        kind = group.rpartition(".")[2].removesuffix("s")
-        raise UsageError(f"no {kind} is named {name!r}{hint} (there are: {', '.join(sorted(found))})")
     try:
-        return found[name].load()
-    except Exception as error:
-        raise PluginError(f"plug-in {name!r} ({found[name].value}) does not load: {error}") from error
-
-
-def _by_name(group: str) -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group):
-        known = found.get(point.name)
-        if known is not None and known.value != point.value:
-            raise PluginError(
-                f"two plug-ins are named {point.name!r} in {group}: {known.value} and {point.value}; "
-                f"uninstall one of them"
-            )
-        found[point.name] = point
-    return found
+        return plugins.load_plugin(group, name)
+    except plugins.PluginError as error:
+        raise PluginError(str(error)) from error
+    except RequestError as error:
+        raise UsageError(str(error)) from None

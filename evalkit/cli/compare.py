@@ -11,6 +11,7 @@ import click
 
 from evalkit.cli.brand_options import brand_options, brand_settings
 from evalkit.cli.load import as_in, load_table, read_where, write_outputs
+from evalkit.cli.settings import split_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,23 +106,17 @@ def _tables(
     if split is None:
         other = load(str(b))
         return (table, other.where(read_where(where, other))), ()
-    name, equals, values = split.partition("=")
-    levels = values.split(",")
-    if not equals or len(levels) != 2 or levels[0] == levels[1]:
+    ((name, levels),) = split_pairs(
+        [split], lambda text: text.split(","), form="NAME=A,B", flag="--split"
+    ).items()
+    if len(set(levels)) != 2 or len(levels) != 2:
         raise click.UsageError(f"--split {split!r} is not NAME=A,B with two different values")
     first, second = (table.where({name: as_in(table, name, level)}) for level in levels)
     return (first, second), (name,)
 
 
 def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
-    margins = {}
-    for pair in pairs:
-        name, _, text = pair.partition("=")
-        try:
-            margins[name] = float(text)
-        except ValueError:
-            raise click.UsageError(f"--margin {pair!r} is not METRIC=NUMBER") from None
-    return margins
+    return split_pairs(pairs, float, form="METRIC=NUMBER", flag="--margin")
 
 
 def _show(comparison: Comparison) -> None:

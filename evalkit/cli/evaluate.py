@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
-from evalkit.cli.settings import read_pairs
+from evalkit.cli.settings import take_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,7 +37,7 @@ _SUFFIXES = {".mp4", ".mov", ".m4v", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", "
     "--recogniser-set",
     "recogniser_settings",
     multiple=True,
-    callback=read_pairs,
+    callback=take_pairs,
     help="NAME=VALUE, a setting of the recogniser.",
 )
 @click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")
@@ -153,7 +153,7 @@ class ClipTask:
 def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
     """Measure one clip in a worker process."""
     from evalkit.measuring.runner import try_measure
-    from evalkit.options import canonical_json
+    from pipeline.options import canonical_json
 
     options: dict[str, Any] = {
         "audio_path": task.audio_path,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.settings import split_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
@@ -61,13 +63,8 @@ def is_run(named: str) -> bool:
 
 def read_where(pairs: tuple[str, ...], table: ResultTable) -> dict[str, Hashable]:
     """Read ``NAME=VALUE`` pairs; a value is matched as it is written in the table."""
-    wanted = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.UsageError(f"{pair!r} is not NAME=VALUE")
-        wanted[name] = as_in(table, name, text)
-    return wanted
+    texts = split_pairs(pairs, str, flag="--where")
+    return {name: as_in(table, name, text) for name, text in texts.items()}
 
 
 def as_in(table: ResultTable, name: str, text: str) -> Hashable:

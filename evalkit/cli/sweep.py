@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
+from evalkit.cli.settings import read_flag, read_value, read_values, split_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,10 @@ _INTERRUPTED = 130
     "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
 )
 @click.option(
-    "--skip-unfit", is_flag=True, default=None, help="Leave out trials that cannot fit, see evalkit plan."
+    "--skip-infeasible",
+    is_flag=True,
+    default=None,
+    help="Leave out trials that cannot fit, see evalkit plan.",
 )
 @click.option(
     "--gpu-memory-gb", type=float, metavar="GB", help="What each GPU has for that, if not as the driver says."
@@ -112,12 +116,16 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
     source = path or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
     data = read_yaml(source)
     base = source.parent if path is not None else Path()
-    sets = _read_sets(flags["sets"])
+    sets = split_pairs(flags["sets"], read_values, form="NAME=VALUE,VALUE…", flag="--set")
     anchored = build_sweep(data, str(source), base=base).to_dict() if path is not None else data
     changes: dict[str, Any] = {
         "generator": {
             **({"name": flags["generator"]} if flags["generator"] else {}),
-            **({"settings": _read_settings(flags["settings"])} if flags["settings"] else {}),
+            **(
+                {"settings": split_pairs(flags["settings"], read_value, flag="--setting")}
+                if flags["settings"]
+                else {}
+            ),
         },
         "inputs": {
             **({"portraits": list(flags["portraits"])} if flags["portraits"] else {}),
@@ -135,7 +143,7 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
                 ("time_limit", "time_limit_s"),
                 ("retries", "retries"),
                 ("careful", "careful"),
-                ("skip_unfit", "skip_unfit"),
+                ("skip_infeasible", "skip_infeasible"),
                 ("gpu_memory_gb", "gpu_memory_gb"),
             )
             if flags[flag] is not None
@@ -150,7 +158,7 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
     merged["parameters"] = {k: v for k, v in anchored.get("parameters", {}).items() if k not in sets}
     merged["grid"] = {**anchored.get("grid", {}), **sets}
     if flags["seeds"] is not None:
-        merged["seeds"] = _split("seeds", flags["seeds"])
+        merged["seeds"] = read_flag(flags["seeds"], read_values, "--seeds")
     if flags["only"] is not None:
         merged["evaluators"] = [name.strip() for name in flags["only"].split(",") if name.strip()]
     measuring = brand_settings(flags["brand"], flags["clip_model"], flags["clip_weights"])
@@ -162,45 +170,6 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
     return build_sweep(merged, "command line" if path is None else f"{source} and flags")
 
 
-def _read_sets(pairs: tuple[str, ...]) -> dict[str, list[Any]]:
-    sets: dict[str, list[Any]] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE,VALUE…", param_hint="--set")
-        if name in sets:
-            raise click.BadParameter(f"{name} is set twice; give all its values at once", param_hint="--set")
-        sets[name] = _split(name, text)
-    return sets
-
-
-def _read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    settings = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--setting")
-        settings[name] = _read_value(name, text)
-    return settings
-
-
-def _split(name: str, text: str) -> list[Any]:
-    """Read values between commas, or a YAML list."""
-    if text.lstrip().startswith("["):
-        values = _read_value(name, text)
-        return list(values)
-    return [_read_value(name, item) for item in text.split(",") if item.strip()]
-
-
-def _read_value(name: str, text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise click.BadParameter(f"the value of {name}, {text!r}, is no YAML: {error}") from None
-
-
 def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_failed: bool) -> None:
     from evalkit.forecast.needs import find_infeasible
     from evalkit.sweeps.status import expected_s
@@ -209,15 +178,15 @@ def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_
     states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
     states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
     to_do = todo.to_do(retry_failed=retry_failed)
-    unfit = find_infeasible(preparation, folder, to_do)
-    to_do = [trial for trial in to_do if trial.id not in unfit]
-    states |= dict.fromkeys(unfit, "skip")
+    infeasible = find_infeasible(preparation, folder, to_do)
+    to_do = [trial for trial in to_do if trial.id not in infeasible]
+    states |= dict.fromkeys(infeasible, "skip")
     for trial in preparation.trials:
         click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
     counts = [f"{len(preparation.trials)} trials", f"{len(todo.done)} done"]
     counts += [f"{len(todo.failed)} failed"] if todo.failed else []
     counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
-    counts += [f"{len(unfit)} skipped"] if unfit else []
+    counts += [f"{len(infeasible)} skipped"] if infeasible else []
     click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
     if to_do:
         rest_s = expected_s(preparation, folder, to_do)

@@ -14,19 +14,12 @@ from pydantic import Field, JsonValue, field_validator, model_validator
 
 from pipeline.adapters.template import OUT, WORK, check_heeded, fill, fill_words, placeholders
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.events import CLIP, FIRST_FRAME, SAVED, SPEECH, EventName, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.options import PlainData
 from pipeline.process import Finished, quote, refuse_secrets, run_program
-from pipeline.request import (
-    CLIP,
-    FIRST_FRAME,
-    SAVED,
-    SPEECH,
-    EventName,
-    GenerationRequest,
-    GenerationResult,
-    PlainData,
-    check_files,
-)
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import VideoFacts, measure_video, new_video
 

@@ -20,18 +20,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, JsonValue
 
 from pipeline.adapters.command import Command
-from pipeline.diagnosis import (
-    Finding,
-    check_folder,
-    check_program,
-    check_python,
-    check_weights,
-)
+from pipeline.diagnosis_checks import check_folder, check_program, check_python, check_weights
 from pipeline.errors import RequestError
-from pipeline.figures import MIB_PER_GIB, Figures, account
-from pipeline.request import GenerationRequest, PlainData
+from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
+from pipeline.options import PlainData
+from pipeline.request import GenerationRequest
 
 if TYPE_CHECKING:
+    from pipeline.diagnosis import Diagnosis
     from pipeline.generator import Description
 
 _PICTURES = (".jpg", ".jpeg", ".png")
@@ -92,7 +88,7 @@ class Preset(Command):
     script: ClassVar[str] = "inference.py"
     modules: ClassVar[tuple[str, ...]]
     """What its code imports on the way to a video."""
-    figures: ClassVar[Figures] = Figures()
+    estimates: ClassVar[ResourceEstimate] = ResourceEstimate()
     takes_videos: ClassVar[bool] = False
 
     def __init__(self, /, **settings: Any) -> None:
@@ -119,7 +115,7 @@ class Preset(Command):
             )
         )
 
-    def diagnose(self) -> list[Finding]:
+    def diagnose(self) -> list[Diagnosis]:
         """Look at its checkout, Python, weights and ffmpeg."""
         repository = self._in_repository("")
         return [
@@ -142,10 +138,10 @@ class Preset(Command):
             check_program("ffmpeg", "it joins picture and sound with it", "install ffmpeg"),
         ]
 
-    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
-        """Return the `Figures` that are known of a request, as plain data."""
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what others say of its memory, whatever is asked."""
         del request
-        return self.figures.to_dict()
+        return self.estimates
 
     @abstractmethod
     def _command(self) -> dict[str, Any]:
@@ -274,8 +270,12 @@ class SadTalker(Preset):
     summary = "runs inference.py of SadTalker"
     home = "https://github.com/OpenTalker/SadTalker"
     modules = ("torch", "torchvision", "cv2", "imageio", "librosa", "pydub", "safetensors", "skimage", "yaml")
-    figures = Figures(
-        memory=(account("run", ("all of it", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")),)
+    estimates = ResourceEstimate(
+        memory=(
+            estimate_memory(
+                "run", ("all of it", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")
+            ),
+        )
     )
     _own: SadTalkerSettings
 
@@ -349,10 +349,14 @@ class MuseTalk(Preset):
     home = "https://github.com/TMElyralab/MuseTalk"
     script = "scripts/inference.py"
     modules = ("torch", "cv2", "diffusers", "mmpose", "numpy", "omegaconf", "tqdm", "transformers")
-    figures = Figures(
+    estimates = ResourceEstimate(
         memory=(
-            account("run", ("all of it", 11 * MIB_PER_GIB, 12 * MIB_PER_GIB, "TMElyralab/MuseTalk #349")),
-            account("run", ("all of it", 11 * MIB_PER_GIB, 11 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")),
+            estimate_memory(
+                "run", ("all of it", 11 * MIB_PER_GIB, 12 * MIB_PER_GIB, "TMElyralab/MuseTalk #349")
+            ),
+            estimate_memory(
+                "run", ("all of it", 11 * MIB_PER_GIB, 11 * MIB_PER_GIB, "FAQ 2.3 of Linly-Talker")
+            ),
         )
     )
     takes_videos = True

@@ -15,7 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.options import PlainData
 from pipeline.reference import features
 from pipeline.reference.encoder import SOUND_RATE_HZ, VideoWriter, frame_rate, settle
 from pipeline.reference.face import Expression, FaceModel
@@ -23,17 +25,8 @@ from pipeline.reference.motion import N_MOUTH, STYLES, MotionModel, MotionStream
 from pipeline.reference.renderer import Renderer
 from pipeline.reference.scene import draw_scene, place_mark
 from pipeline.reference.style import read_scene, read_style, wants_brand
-from pipeline.request import (
-    CLIP,
-    FIRST_FRAME,
-    LOADED,
-    SAVED,
-    SPEECH,
-    GenerationRequest,
-    GenerationResult,
-    PlainData,
-    check_files,
-)
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult
 from pipeline.sound import iterate_sound
 from pipeline.speech.stage import check_sound, prepare_sound
 from pipeline.video import measure_video, new_video

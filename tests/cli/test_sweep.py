@@ -42,7 +42,7 @@ NO_FLAGS: dict[str, Any] = {
             "careful",
         )
     ),
-    **dict.fromkeys(("skip_unfit", "gpu_memory_gb")),
+    **dict.fromkeys(("skip_infeasible", "gpu_memory_gb")),
 }
 
 Call = Callable[..., Result]
@@ -140,10 +140,10 @@ def test_names_are_data(call: Call) -> None:
         (["copies.yaml", "--set", "sample_steps"], "is not NAME=VALUE"),
         (["copies.yaml", "--set", "sample_steps="], r"grid.sample_steps is \[\]"),
         (["copies.yaml", "--set", "sample_step=2"], "did you mean 'sample_steps'"),
-        (["copies.yaml", "--set", "fps=1", "--set", "fps=2"], "fps is set twice"),
+        (["copies.yaml", "--set", "fps=1", "--set", "fps=2"], "'fps' is given twice"),
         (["copies.yaml", "--set", "size=a{"], "did you mean|allowed"),
         (["copies.yaml", "--setting", "argv"], "is not NAME=VALUE"),
-        (["copies.yaml", "--setting", "argv=[a"], "is no YAML"),
+        (["copies.yaml", "--setting", "argv=[a"], "is not valid YAML"),
         (["copies.yaml", "--portrait", "gone.png"], "there is no file gone.png"),
         (["copies.yaml", "--speech", "gone.wav"], "there is no file gone.wav"),
         (["copies.yaml", "--seeds", "a"], "seeds.0 is 'a'"),

@@ -15,7 +15,7 @@ from pipeline.adapters.command import Command
 from pipeline.errors import GenerationError, RequestError
 
 if TYPE_CHECKING:
-    from pipeline.request import Event
+    from pipeline.events import Event
     from tests.pipeline.conftest import Program
 
 OLD = b"the video of yesterday"
