@@ -11,22 +11,15 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 from pipeline.diagnosis import Diagnosis, fine, stop
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 _MIB = 1024 * 1024
-
-
 _POINTER = b"version https://git-lfs"
-
-
 _POINTER_LIMIT = 1024
-
-
 _PROBE_LIMIT_S = 60.0
-
-
 _LIST_MODULES = """
 import importlib.metadata, importlib.util, sys
 print(".".join(map(str, sys.version_info[:3])))

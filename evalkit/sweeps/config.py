@@ -12,11 +12,11 @@ from pydantic import (
     model_validator,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
 from evalkit.options import ConfigError, read_group, read_yaml
 from pipeline.options import PlainData, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 FILE_PARAMETERS = ("brand_mark",)
 """Parameters of the grid that name a file: what counts is its content."""

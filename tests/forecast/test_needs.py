@@ -16,7 +16,7 @@ from evalkit.runs.run import RUN_FILE, SAMPLES_FILE, TRIAL_FILE, TRIALS_FOLDER, 
 from evalkit.sweeps.config import build_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import run_sweep
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
 from pipeline.estimates import ResourceEstimate, estimate_memory
 from pipeline.gpus import Gpu
 

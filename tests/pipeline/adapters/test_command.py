@@ -11,7 +11,7 @@ import psutil
 import pytest
 import yaml
 
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
 from pipeline.errors import GenerationError, RequestError
 
 if TYPE_CHECKING:

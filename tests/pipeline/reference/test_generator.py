@@ -12,7 +12,8 @@ from PIL import Image
 
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
-from pipeline.reference.generator import ReferenceGenerator, count_frames, interpolate
+from pipeline.reference.animation import count_frames, interpolate
+from pipeline.reference.generator import ReferenceGenerator
 from pipeline.sound import write_wav
 
 if TYPE_CHECKING:
