@@ -292,10 +292,11 @@ def _kill_marked(token: str) -> None:
     """Kill every process that inherited a worker's token."""
     import psutil
 
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_TOKEN_NAME) == token:
-                process.kill()
+    from pipeline.process_token import find_marked
+
+    for process in find_marked(_TOKEN_NAME, token):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str, token: str) -> None:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

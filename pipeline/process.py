@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.process_token import find_marked
 
 if TYPE_CHECKING:
     import threading
@@ -280,16 +281,7 @@ def _wait_for(leader: int, token: str, grace_s: float) -> list[str]:
 
 
 def _members(leader: int, token: str) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if _belongs(process, leader, token)]
-
-
-def _belongs(process: psutil.Process, leader: int, token: str) -> bool:
-    try:
-        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return os.getsid(process.pid) == leader or process.environ().get(_TOKEN_NAME) == token
-    except (psutil.Error, OSError):  # gone meanwhile, or somebody else's
-        return False
+    return find_marked(_TOKEN_NAME, token, session=leader)
 
 
 def _names(processes: Sequence[psutil.Process]) -> Iterator[str]:

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import RequestError
-from pipeline.request import SAVED, Event, GenerationResult
+from pipeline.events import SAVED, Event
+from pipeline.result import GenerationResult
 from pipeline.video import measure_video
 
 if TYPE_CHECKING:

@@ -61,7 +61,7 @@ def test_a_plugin_that_does_not_import_is_not_said_to_be_missing(tmp_path: Path)
     done = _run(tmp_path, "evaluate", "clip.mp4", "--only", "broken")
     assert done.returncode == 2
     assert (
-        "plug-in 'broken' (broken:X) does not load: No module named 'a_module_that_is_not_there'"
+        "the evaluator 'broken' (broken:X) does not load: No module named 'a_module_that_is_not_there'"
         in done.stderr
     )
 
@@ -70,7 +70,7 @@ def test_two_plugins_of_one_name_are_refused(tmp_path: Path) -> None:
     _install(tmp_path, "evalkit-usurper", "usurper", _PLUGIN, "lip_sync = usurper:Counting")
     done = _run(tmp_path, "evaluate", "clip.mp4", "--only", "lip_sync")
     assert done.returncode == 2
-    assert "two plug-ins are named 'lip_sync'" in done.stderr
+    assert "more than one evaluator is named 'lip_sync'" in done.stderr
 
 
 def test_listing_names_imports_no_plugin() -> None:

@@ -11,7 +11,7 @@ import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import name_outputs, write_outputs
-from evalkit.cli.settings import read_where
+from evalkit.cli.settings import read_where, split_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -106,22 +106,16 @@ def compare(
 def _read_split(split: str | None) -> dict[str, tuple[Hashable, Hashable]] | None:
     if split is None:
         return None
-    name, equals, values = split.partition("=")
-    levels = values.split(",")
-    if not (name and equals) or len(levels) != 2 or levels[0] == levels[1]:
+    ((name, levels),) = split_pairs(
+        [split], lambda text: text.split(","), form="NAME=A,B", flag="--split"
+    ).items()
+    if len(set(levels)) != 2 or len(levels) != 2:
         raise click.UsageError(f"--split {split!r} is not NAME=A,B with two different values")
     return {name: (levels[0], levels[1])}
 
 
 def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
-    margins = {}
-    for pair in pairs:
-        name, _, text = pair.partition("=")
-        try:
-            margins[name] = float(text)
-        except ValueError:
-            raise click.UsageError(f"--margin {pair!r} is not METRIC=NUMBER") from None
-    return margins
+    return split_pairs(pairs, float, form="METRIC=NUMBER", flag="--margin")
 
 
 def _show(comparison: Comparison) -> None:

@@ -10,7 +10,7 @@ import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, write_outputs
-from evalkit.cli.settings import read_pairs
+from evalkit.cli.settings import take_pairs
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -27,7 +27,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
     "--recogniser-set",
     "recogniser_settings",
     multiple=True,
-    callback=read_pairs,
+    callback=take_pairs,
     help="NAME=VALUE, a setting of the recogniser.",
 )
 @click.option("--prompt", help="What the pictures were asked to show, where a metric needs it.")

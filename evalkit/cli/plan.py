@@ -195,12 +195,12 @@ def _say_time(seconds: float) -> str:
 
 def _total(outlook: SweepForecast, done: Collection[str], n_workers: int) -> str:
     """Say how much there is to do, in one line."""
-    n_unfit = sum(need.is_unfit for need in outlook.needs)
+    n_infeasible = sum(need.is_infeasible for need in outlook.needs)
     left = outlook.left(done)
     n_known = sum(need.seconds is not None for need in left)
     words = [f"{len(outlook.needs)} trials"]
     words += [f"{len(done)} done"] if done else []
-    words += [f"{n_unfit} cannot fit"] if n_unfit else []
+    words += [f"{n_infeasible} cannot fit"] if n_infeasible else []
     total_s = outlook.total_s(done, n_workers)
     if not left:
         return ", ".join(words)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.measuring_options import brand_options, split_names
-from evalkit.cli.settings import read_pairs
+from evalkit.cli.settings import read_flag, read_values, split_pairs, take_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,7 @@ _INTERRUPTED = 130
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=read_pairs,
+    callback=take_pairs,
     help="A setting of the generator.",
 )
 @click.option("--portrait", "portraits", multiple=True, help="Picture of a speaker; may be given again.")
@@ -57,7 +57,10 @@ _INTERRUPTED = 130
     "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
 )
 @click.option(
-    "--skip-unfit", is_flag=True, default=None, help="Leave out trials that cannot fit, see evalkit plan."
+    "--skip-infeasible",
+    is_flag=True,
+    default=None,
+    help="Leave out trials that cannot fit, see evalkit plan.",
 )
 @click.option(
     "--gpu-memory-gb", type=float, metavar="GB", help="What each GPU has for that, if not as the driver says."
@@ -120,7 +123,7 @@ _OPTION_OF_FLAG = {
     "time_limit": "execution.time_limit_s",
     "retries": "execution.retries",
     "careful": "execution.careful",
-    "skip_unfit": "execution.skip_unfit",
+    "skip_infeasible": "execution.skip_infeasible",
     "gpu_memory_gb": "execution.gpu_memory_gb",
     "brand": "measuring.brand.file",
     "clip_model": "measuring.brand.model",
@@ -132,45 +135,17 @@ def _read_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the flags say otherwise than the file, by the options' dotted names."""
     overrides = {option: flags[flag] for flag, option in _OPTION_OF_FLAG.items() if flags[flag] is not None}
     overrides |= {f"generator.settings.{name}": value for name, value in flags["settings"].items()}
-    overrides |= {f"grid.{name}": values for name, values in _read_sets(flags["sets"]).items()}
+    sets = split_pairs(flags["sets"], read_values, form="NAME=VALUE,VALUE…", flag="--set")
+    overrides |= {f"grid.{name}": values for name, values in sets.items()}
     if flags["portraits"]:
         overrides["inputs.portraits"] = list(flags["portraits"])
     if flags["speech"] or flags["texts"]:
         overrides["inputs.speech"] = [*flags["speech"], *({"text": text} for text in flags["texts"])]
     if flags["seeds"] is not None:
-        overrides["seeds"] = _split("seeds", flags["seeds"])
+        overrides["seeds"] = read_flag(flags["seeds"], read_values, "--seeds")
     if flags["only"] is not None:
         overrides["evaluators"] = split_names(flags["only"])
     return overrides
-
-
-def _read_sets(pairs: tuple[str, ...]) -> dict[str, list[Any]]:
-    sets: dict[str, list[Any]] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE,VALUE…", param_hint="--set")
-        if name in sets:
-            raise click.BadParameter(f"{name} is set twice; give all its values at once", param_hint="--set")
-        sets[name] = _split(name, text)
-    return sets
-
-
-def _split(name: str, text: str) -> list[Any]:
-    """Read values between commas, or a YAML list."""
-    if text.lstrip().startswith("["):
-        values = _read_value(name, text)
-        return list(values)
-    return [_read_value(name, item) for item in text.split(",") if item.strip()]
-
-
-def _read_value(name: str, text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise click.BadParameter(f"the value of {name}, {text!r}, is no YAML: {error}") from None
 
 
 def _print_plan(preparation: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
@@ -183,15 +158,15 @@ def _print_plan(preparation: SweepPlan, folder: Path, *, retry_failed: bool) -> 
     states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
     states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
     to_do = todo.to_do(retry_failed=retry_failed)
-    unfit = find_infeasible(preparation, folder, to_do)
-    to_do = [trial for trial in to_do if trial.id not in unfit]
-    states |= dict.fromkeys(unfit, "skip")
+    infeasible = find_infeasible(preparation, folder, to_do)
+    to_do = [trial for trial in to_do if trial.id not in infeasible]
+    states |= dict.fromkeys(infeasible, "skip")
     for trial in preparation.trials:
         click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
     counts = [count(len(preparation.trials), "trial"), f"{len(todo.done)} done"]
     counts += [f"{len(todo.failed)} failed"] if todo.failed else []
     counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
-    counts += [f"{len(unfit)} skipped"] if unfit else []
+    counts += [f"{len(infeasible)} skipped"] if infeasible else []
     click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
     if to_do:
         rest_s = expected_s(preparation, folder, to_do)

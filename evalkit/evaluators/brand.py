@@ -30,7 +30,6 @@ from evalkit.errors import UsageError
 from evalkit.isolation import Failure, run_isolated
 from evalkit.metrics.brand import Calibration
 from evalkit.metrics.person import outline_person, share_inside
-from evalkit.options import hash_of
 from evalkit.runs.files import write_atomically
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks import mark
@@ -39,6 +38,7 @@ from evalkit.tracks.cache import cache_folder, content_hash
 from evalkit.tracks.clip import BUNDLED, BUNDLED_FOLDER, load_clip
 from evalkit.tracks.pose import JOINTS
 from evalkit.types import Interval, Measurement, Metric, Reason
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,11 +15,11 @@ from evalkit.metrics.speech import (
     normalise,
     sum_blocks,
 )
-from evalkit.options import hash_of
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.speech import FRAME_RATE_HZ
 from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
 from evalkit.types import Measurement, Metric, Reason
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

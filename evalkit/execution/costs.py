@@ -16,16 +16,13 @@ from evalkit.profiling.profile import Profile, ProfileError, TorchUse
 from evalkit.profiling.profiler import Profiler
 from evalkit.runs.measured import store_measurements
 from evalkit.types import Measurement, Reason
+from pipeline.events import FIRST_FRAME, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.runs import MetricResults
     from evalkit.runs.measured import Samples
-
-_FIRST_FRAME = "first_frame"
-_WARNING = "warning"
-"""Event of a generator with something that a reader of the results must know: ``text``."""
 
 
 class Costs(NamedTuple):
@@ -114,7 +111,7 @@ def measure_costs(
     n_failed, n_attempted : int
         Tries of this trial.
     """
-    timed = any(event["name"] == _FIRST_FRAME for event in events)
+    timed = any(event["name"] == FIRST_FRAME for event in events)
     if not alone:
         times = [Measurement.absent(metric, Reason.SHARED_DEVICE) for metric in TIME_METRICS]
     elif generation is not None and not timed:
@@ -130,12 +127,12 @@ def measure_costs(
     else:
         resources = measure_resources(profile)
     notes = [] if profile is None else list(profile.notes())
-    if any(event["name"] == _FIRST_FRAME and event["detail"].get("at_end") for event in events):
+    if any(event["name"] == FIRST_FRAME and event["detail"].get("at_end") for event in events):
         notes.append("the first frame can be shown only when the whole video is there")
     notes += [
         str(event["detail"]["text"])
         for event in events
-        if event["name"] == _WARNING and "text" in event["detail"]
+        if event["name"] == WARNING and "text" in event["detail"]
     ]
     rate = measure_error_rate(n_failed, n_attempted)
     return Costs(*store_measurements([*times, *resources, rate], notes=notes))

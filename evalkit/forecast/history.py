@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evalkit.options import canonical_json
 from evalkit.runs.run import DamagedFileError
+from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from evalkit import registry
 from evalkit.errors import ClipError
-from evalkit.forecast.estimates import ResourceEstimate, estimate_resources
 from evalkit.forecast.history import PastTrial, Work, count_frames, kind_of, read_past, work_of
 from evalkit.forecast.regression import Forecast, forecast
 from evalkit.runs import Run, SkippedTrial
 from evalkit.runs.run import RUN_FILE
+from pipeline.errors import RequestError
+from pipeline.generator import load_generator
+from pipeline.gpus import read_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
-    from evalkit.forecast.estimates import MemoryEstimate
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
+    from pipeline.estimates import MemoryEstimate, ResourceEstimate
+    from pipeline.generator import Generator
 
 Fit = Literal["fits", "does not fit", "disputed", "not known"]
 MIB_PER_GB = 1024.0
@@ -84,7 +86,7 @@ class TrialForecast:
     literature: Forecast | None
 
     @property
-    def is_unfit(self) -> bool:
+    def is_infeasible(self) -> bool:
         """Whether it cannot fit."""
         return self.fit == "does not fit"
 
@@ -119,7 +121,7 @@ class SweepForecast:
 
     def left(self, done: Collection[str]) -> list[TrialForecast]:
         """List what is not done and can fit."""
-        return [need for need in self.needs if not need.is_unfit and need.trial.id not in done]
+        return [need for need in self.needs if not need.is_infeasible and need.trial.id not in done]
 
 
 def read_available_memory(gpu_memory_gb: float | None) -> AvailableMemory:
@@ -135,18 +137,15 @@ def read_available_memory(gpu_memory_gb: float | None) -> AvailableMemory:
     memory_mib = psutil.virtual_memory().total / 2**20
     if gpu_memory_gb is not None:
         return AvailableMemory((gpu_memory_gb * MIB_PER_GB,), memory_mib, given=True)
-    from evalkit.profiling.nvml import Gpus
-
-    gpus = Gpus()
-    gpus.close()
-    free = sorted((one["total_mib"] - one["baseline_mib"] for one in gpus.described), reverse=True)
+    gpus, _ = read_gpus()
+    free = sorted((gpu.free_mib for gpu in gpus), reverse=True)
     return AvailableMemory(tuple(free), memory_mib)
 
 
 def find_infeasible(
     preparation: SweepPlan, folder: Path, trials: Sequence[PlannedTrial]
 ) -> dict[str, SkippedTrial]:
-    """Return the trials that cannot fit, by id; none unless ``execution.skip_unfit`` says so.
+    """Return the trials that cannot fit, by id; none unless ``execution.skip_infeasible`` says so.
 
     Parameters
     ----------
@@ -157,13 +156,13 @@ def find_infeasible(
         Those that are to be done.
     """
     execution = preparation.config.execution
-    if not execution.skip_unfit:
+    if not execution.skip_infeasible:
         return {}
     runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
     outlook = forecast_sweep(preparation, runs, read_available_memory(execution.gpu_memory_gb))
     wanted = {trial.id for trial in trials}
-    unfit = [one for one in outlook.needs if one.is_unfit and one.trial.id in wanted]
-    return {one.trial.id: SkippedTrial(one.trial.params, one.why) for one in unfit}
+    infeasible = [one for one in outlook.needs if one.is_infeasible and one.trial.id in wanted]
+    return {one.trial.id: SkippedTrial(one.trial.params, one.why) for one in infeasible}
 
 
 def forecast_sweep(preparation: SweepPlan, runs: Sequence[Run], room: AvailableMemory) -> SweepForecast:
@@ -176,8 +175,8 @@ def forecast_sweep(preparation: SweepPlan, runs: Sequence[Run], room: AvailableM
         Own trials are taken from them, those of the same generator with the same settings.
     room : AvailableMemory
     """
-    factory = registry.load(registry.GENERATORS, preparation.config.generator.name)
-    generator = factory(**preparation.config.generator.settings)
+    settings = preparation.config.generator
+    generator = load_generator(settings.name, settings.settings)
     past = read_past(runs, preparation.deciders.generator)
     lengths = {trial.speech: trial.speech_s for trial in past if trial.speech is not None}
     needs = [_forecast(generator, trial, past, lengths, room) for trial in preparation.trials]
@@ -185,18 +184,17 @@ def forecast_sweep(preparation: SweepPlan, runs: Sequence[Run], room: AvailableM
 
 
 def _forecast(
-    generator: Any,
+    generator: Generator,
     trial: PlannedTrial,
     past: Sequence[PastTrial],
     lengths: Mapping[str, float | None],
     room: AvailableMemory,
 ) -> TrialForecast:
-    request: dict[str, Any] = generator.request(**trial.request).to_dict()
+    wanted = generator.request(**trial.request)
+    request = wanted.to_dict()
     try:
-        known = estimate_resources(generator, trial.request)
-    except ValueError as error:
-        if not hasattr(error, "kind"):  # no refusal but a fault in the program
-            raise
+        known = generator.estimate(wanted)
+    except RequestError as error:
         return TrialForecast(trial, "not known", f"it would be refused: {error}", None, None, (), None, None)
     speech_s = _speech_s(trial, lengths)
     work = work_of(request, None if speech_s is None else count_frames(request, speech_s))
@@ -245,7 +243,11 @@ def _of_pixels(
 
 
 def _seconds(
-    generator: Any, same: Sequence[PastTrial], past: Sequence[PastTrial], work: Work, known: ResourceEstimate
+    generator: Generator,
+    same: Sequence[PastTrial],
+    past: Sequence[PastTrial],
+    work: Work,
+    known: ResourceEstimate,
 ) -> Forecast | None:
     found = _of_work(same, work)
     if found is not None:
@@ -272,8 +274,8 @@ def _of_work(past: Sequence[PastTrial], work: Work) -> Forecast | None:
     return forecast(points, work.amount)
 
 
-def _factor_of(generator: Any, one: PastTrial) -> float:
-    return estimate_resources(generator, one.request).factor
+def _factor_of(generator: Generator, past: PastTrial) -> float:
+    return generator.estimate(generator.request(**past.request)).factor
 
 
 def _literature(work: Work, known: ResourceEstimate) -> Forecast | None:

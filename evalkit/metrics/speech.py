@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Literal, cast
 import jiwer
 import numpy as np
 
+from pipeline.languages import primary_language
+
 if TYPE_CHECKING:
     import inflect
 
@@ -102,16 +104,7 @@ def is_written_with_spaces(language: str) -> bool:
     >>> is_written_with_spaces("en-GB"), is_written_with_spaces("zh-TW"), is_written_with_spaces("JA")
     (True, False, False)
     """
-    return primary_code(language) not in WITHOUT_SPACES
-
-
-def primary_code(language: str) -> str:
-    """Return the first part of a language code, in small letters.
-
-    >>> primary_code("pt-BR"), primary_code("zh_CN")
-    ('pt', 'zh')
-    """
-    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]
+    return primary_language(language) not in WITHOUT_SPACES
 
 
 def normalise(text: str, language: str) -> str:
@@ -141,7 +134,7 @@ def normalise(text: str, language: str) -> str:
     '你好世界'
     """
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower().replace("_", " ")
-    if primary_code(language) in _ENGLISH:
+    if primary_language(language) in _ENGLISH:
         text = _speak_numbers(text)
     kept = "".join(
         character if character == "'" or unicodedata.category(character)[0] in "LNM" else " "

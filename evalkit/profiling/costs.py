@@ -9,6 +9,7 @@ import numpy as np
 
 from evalkit.errors import UsageError
 from evalkit.types import Interval, Measurement, Metric, Reason
+from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,11 +94,11 @@ def measure_times(
 
     Where the models were loaded within the request, `TTFF` and `TOTAL` include that, as the user waits for it too.
     """
-    missing = Reason.NOT_REPORTED if _time_of(events, "saved") is not None else Reason.NOT_FINISHED
-    total_s = _time_of(events, "saved")
+    missing = Reason.NOT_REPORTED if _time_of(events, SAVED) is not None else Reason.NOT_FINISHED
+    total_s = _time_of(events, SAVED)
     return [
         _measure(LOAD, _load_s(events), Reason.NOT_REPORTED),
-        _measure(TTFF, _time_of(events, "first_frame"), missing),
+        _measure(TTFF, _time_of(events, FIRST_FRAME), missing),
         *_measure_clips(clip_latencies_s(events), missing),
         _measure(TOTAL, total_s, missing),
         _measure(FPS, n_frames / total_s if total_s and n_frames else None, _no_ratio(total_s)),
@@ -107,7 +108,7 @@ def measure_times(
 
 def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
     """Say what a reader must know of the times."""
-    first = next((event for event in events if event["name"] == "first_frame"), None)
+    first = next((event for event in events if event["name"] == FIRST_FRAME), None)
     if first is not None and first["detail"].get("at_end"):
         return ("the generator shows its first frame only when the whole video is there",)
     return ()
@@ -125,12 +126,12 @@ def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
     """
     ends_s: dict[Any, float] = {}
     for place, event in enumerate(events):
-        if event["name"] == "clip":
+        if event["name"] == CLIP:
             ends_s.setdefault(event["detail"].get("index", f"place {place}"), event["time_s"])
     if not ends_s:
         return np.empty(0)
     first_s = min(ends_s.values())
-    ready_s = [event["time_s"] for event in events if event["name"] in {"loaded", "speech"}]
+    ready_s = [event["time_s"] for event in events if event["name"] in {LOADED, SPEECH}]
     start_s = max((time_s for time_s in ready_s if time_s <= first_s), default=0.0)
     return np.array([after - before for before, after in pairwise([start_s, *sorted(ends_s.values())])])
 
@@ -212,7 +213,7 @@ def _time_of(events: Sequence[Event], name: str) -> float | None:
 
 
 def _load_s(events: Sequence[Event]) -> float | None:
-    loaded = next((event for event in events if event["name"] == "loaded"), None)
+    loaded = next((event for event in events if event["name"] == LOADED), None)
     if loaded is None:
         return None
     return float(loaded["detail"].get("load_s", loaded["time_s"]))

@@ -13,10 +13,11 @@ from pydantic import (
     model_validator,
 )
 
+from evalkit.options import ConfigError, read_group, read_yaml
+from pipeline.options import PlainData, canonical_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-from evalkit.options import ConfigError, Options, canonical_json, read_group, read_yaml
 
 FILE_PARAMETERS = ("brand_mark",)
 """Parameters of the grid that name a file: what counts is its content."""
@@ -38,7 +39,7 @@ _TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
 )
 
 
-class GeneratorOptions(Options):
+class GeneratorOptions(PlainData):
     """Who makes the videos.
 
     Attributes
@@ -57,14 +58,14 @@ class GeneratorOptions(Options):
     device: str = Field(default="cpu", min_length=1, description="cpu, or where else it works (cuda)")
 
 
-class Portrait(Options):
+class Portrait(PlainData):
     """A picture of a speaker."""
 
     path: str = Field(min_length=1, description="path of a picture")
     name: str = Field(default="", description="what to call it; the file's name unless given")
 
 
-class Speech(Options):
+class Speech(PlainData):
     """What is said: a sound file or words; or what is asked, for a generator that answers."""
 
     path: str | None = Field(default=None, min_length=1, description="path of a sound file")
@@ -89,7 +90,7 @@ class Speech(Options):
         return self.path or self.question_audio
 
 
-class Inputs(Options):
+class Inputs(PlainData):
     """What is put in front of every configuration."""
 
     portraits: list[Portrait] = Field(default_factory=list, description="a list of pictures")
@@ -116,7 +117,7 @@ class Inputs(Options):
         return self
 
 
-class Execution(Options):
+class Execution(PlainData):
     """How the work is done. Nothing of it decides an outcome."""
 
     executor: str = Field(default="processes", min_length=1, description="name of an executor")
@@ -138,7 +139,7 @@ class Execution(Options):
         description="true or false: make each video twice, once for its times, once for its memory",
     )
     evidence: bool = Field(default=True, description="true or false: pictures of what was measured")
-    skip_unfit: bool = Field(
+    skip_infeasible: bool = Field(
         default=False, description="true or false: leave out, and say so, trials that cannot fit the GPUs"
     )
     gpu_memory_gb: float | None = Field(
@@ -152,7 +153,7 @@ class Execution(Options):
 Values = Annotated[list[JsonValue], Field(min_length=1)]
 
 
-class SweepConfig(Options):
+class SweepConfig(PlainData):
     """A sweep: one generator, inputs, a grid of parameters, seeds, evaluators, a policy."""
 
     generator: GeneratorOptions = Field(default_factory=GeneratorOptions, description="a group")

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalkit.options import hash_of
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

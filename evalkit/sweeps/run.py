@@ -17,7 +17,6 @@ from evalkit.execution.executors import Finished, Job, Limits, Started
 from evalkit.execution.worker import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
 from evalkit.forecast.needs import find_infeasible
 from evalkit.isolation import Failure
-from evalkit.options import hash_of
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.runs import MetricResults, Run, RunManifest, Trial, TrialFailure
@@ -33,6 +32,7 @@ from evalkit.runs.run import (
     write_json,
 )
 from evalkit.sweeps.status import former_facts, load_run_status
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

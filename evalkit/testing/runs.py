@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.options import hash_of
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo, MetricResults, MetricValue, RunManifest, Trial, TrialFailure
 from evalkit.runs.run import (
@@ -22,6 +21,7 @@ from evalkit.runs.run import (
     write_json,
 )
 from evalkit.types import Metric
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

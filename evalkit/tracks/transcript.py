@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from evalkit.options import hash_of
 from evalkit.tracks.base import TrackBuilder
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

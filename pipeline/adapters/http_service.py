@@ -58,8 +58,8 @@ class HttpService:
         self._stall_limit_s = min(stall_limit_s, time_limit_s)
         self._client: httpx2.Client | None = None
 
-    def expect(self, path: str) -> None:
-        """Make sure that it is there, is the right one, and is not at work for somebody else.
+    def require_endpoint(self, path: str) -> None:
+        """Check that the service is there, offers an endpoint, and is not busy.
 
         Raises
         ------

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, JsonValue, model_validator
 
 from pipeline.errors import RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.request import SAVED, GenerationRequest, GenerationResult, PlainData, build_request
+from pipeline.events import SAVED, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.options import PlainData
+from pipeline.request import GenerationRequest, build_request
+from pipeline.result import GenerationResult
 from pipeline.video import measure_video, new_video
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ class Answer:
     knows : bool
         False for "I do not know".
     mood : str or None
-        See `pipeline.dialogue.mood.MOODS`, where the answerer itself says it.
+        See `pipeline.dialogue.emotion.MOODS`, where the answerer itself says it.
     sources : tuple of str
         Where it was found; empty where the answerer does not tell.
     cut : bool

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue
 
-from pipeline.dialogue.wording import read_answer, write_instructions
+from pipeline.dialogue.prompt_text import read_answer, write_instructions
 from pipeline.endpoint import Endpoint, EndpointSettings
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.dialogue.wording import read_answer, write_instructions
+from pipeline.dialogue.prompt_text import read_answer, write_instructions
 from pipeline.endpoint import ServiceError
 from pipeline.errors import GenerationError, RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from pipeline.dialogue.base import Answer, Question

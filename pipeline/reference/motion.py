@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pipeline.reference import features
+from pipeline.reference.channels import N_CHANNELS, N_MOUTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,21 +21,6 @@ if TYPE_CHECKING:
     Float32Array = NDArray[np.float32]
     FloatArray = NDArray[np.float64]
 
-CHANNELS = (
-    *(f"mouth_{k}" for k in range(8)),
-    "blink",
-    "brow",
-    "yaw_deg",
-    "pitch_deg",
-    "roll_deg",
-    "right",
-    "down",
-    "zoom",
-)
-"""Mouth in standard deviations from closed; lids 0 to 1; brows, right and down in eye distances; zoom a logarithm."""
-N_MOUTH = 8
-N_CHANNELS = len(CHANNELS)
-STYLES = ("smile", "nod", "energy", "articulation", "brow", "blink")
 PREFIX = 8
 """Motion frames of the clip before that a clip is told."""
 LIP_PRIOR = 0.3

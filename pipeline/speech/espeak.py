@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 from pipeline.sound import MAX_SOUND_S
 from pipeline.speech import espeak_worker
 from pipeline.speech.base import Phoneme, Speech

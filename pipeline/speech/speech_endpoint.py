@@ -12,9 +12,9 @@ from pydantic import Field, JsonValue
 
 from pipeline.endpoint import Endpoint, EndpointSettings
 from pipeline.errors import RequestError
+from pipeline.languages import primary_language
 from pipeline.sound import read_sound
 from pipeline.speech.base import Speech
-from pipeline.speech.recognition import primary_language
 
 _MAX_RATE_HZ = 48000
 

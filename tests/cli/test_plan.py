@@ -94,12 +94,12 @@ def test_what_is_done_is_not_counted_again(call: Call) -> None:
 
 
 def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
-    result = call("sweep", "live.yaml", "--skip-unfit", "--gpu-memory-gb", "22.15")
+    result = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15")
     assert result.exit_code == 0, result.output
     assert "6 skipped, which cannot fit: load: its shard of the weights 21.48" in result.stderr
     assert result.stdout.splitlines()[0] == "0 of 6 trials done"
     assert "6 planned trials skipped" in Path("runs/live/report.md").read_text("utf-8")
-    listed = call("sweep", "live.yaml", "--skip-unfit", "--gpu-memory-gb", "22.15", "--dry-run").stdout
+    listed = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15", "--dry-run").stdout
     assert listed.count("  skip ") == 6
     assert "6 trials, 0 done, 6 skipped, 0 to do" in listed
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from evalkit.errors import EvalkitError
+from evalkit.forecast import needs
 from evalkit.forecast.needs import AvailableMemory, TrialForecast, forecast_sweep, read_available_memory
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Input, MetricResults, MetricValue, Run, RunManifest, Trial
@@ -16,7 +16,9 @@ from evalkit.runs.run import RUN_FILE, SAMPLES_FILE, TRIAL_FILE, TRIALS_FOLDER, 
 from evalkit.sweeps.config import build_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import run_sweep
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
+from pipeline.estimates import ResourceEstimate, estimate_memory
+from pipeline.gpus import Gpu
 
 GB = 1024.0
 CARD_24 = AvailableMemory((22.15 * GB,), 32 * GB, given=True)
@@ -186,16 +188,6 @@ def test_rates_of_others_are_told_as_such(tmp_path: Path) -> None:
     assert "five H800, fp8: its paper" in need.literature.how
 
 
-def test_a_generator_that_talks_nonsense(stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Command, "estimate", lambda _self, _request: {"memory": [{"phase": "run", "parts": [{"mib": 1}]}]}
-    )
-    with pytest.raises(
-        EvalkitError, match="generator 'command' says of its memory and time what cannot be read"
-    ):
-        needs_of(stand_in, CARD_24)
-
-
 def test_what_would_be_refused_is_told() -> None:
     (need,) = needs_of(
         live_avatar(grid={"size": ["704*384"]}, parameters={"options.fp8": "perhaps"}), CARD_80
@@ -210,16 +202,8 @@ def test_what_would_be_refused_is_told() -> None:
 def test_the_room_is_what_the_driver_says_unless_it_is_given(
     given: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Driver:
-        described = (
-            {"name": "small", "total_mib": 24564.0, "baseline_mib": 564.0},
-            {"name": "large", "total_mib": 81559.0, "baseline_mib": 559.0},
-        )
-
-        def close(self) -> None:
-            """Let go."""
-
-    monkeypatch.setattr("evalkit.profiling.nvml.Gpus", Driver)
+    gpus = (Gpu(0, "small", 24564.0, 24000.0), Gpu(1, "large", 81559.0, 81000.0))
+    monkeypatch.setattr(needs, "read_gpus", lambda: (gpus, ""))
     room = read_available_memory(given)
     if given is None:
         assert (room.gpus_mib, room.given) == ((81000.0, 24000.0), False)  # what others use is not free
@@ -345,16 +329,16 @@ def test_what_was_really_swept_tells_what_comes(tmp_path: Path, stand_in: dict[s
 def greedy(stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Give the sweep of the stand-in with a known figure: four steps need 25.65 GB, fewer 12."""
 
-    def estimate(_self: Command, request: Any) -> dict[str, Any]:
+    def estimate(_self: Command, request: Any) -> ResourceEstimate:
         parts = [("shard", 21.48), ("gather", 4.17)] if request.sample_steps == 4 else [("all", 12.0)]
-        told = [
-            {"name": name, "low_mib": gb * GB, "high_mib": gb * GB, "source": "a friend"}
-            for name, gb in parts
-        ]
-        return {"memory": [{"phase": "load", "parts": told}]}
+        told = [(name, gb * GB, gb * GB, "a friend") for name, gb in parts]
+        return ResourceEstimate(memory=(estimate_memory("load", *told),))
 
     monkeypatch.setattr(Command, "estimate", estimate)
-    return {**stand_in, "execution": {"executor": "in_process", "skip_unfit": True, "gpu_memory_gb": 22.15}}
+    return {
+        **stand_in,
+        "execution": {"executor": "in_process", "skip_infeasible": True, "gpu_memory_gb": 22.15},
+    }
 
 
 def test_a_sweep_skips_what_cannot_fit_and_says_so(tmp_path: Path, greedy: dict[str, Any], made: Any) -> None:

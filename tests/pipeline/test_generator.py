@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Plan, Timeline
+from pipeline.events import Timeline
+from pipeline.generator import Plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.request import Event
+    from pipeline.events import Event
 
 WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12)
 

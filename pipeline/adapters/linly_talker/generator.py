@@ -17,21 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.adapters.http_service import HttpService
-from pipeline.adapters.linly_talker.settings import FIGURES, METHODS, SADTALKER_FPS, LinlySettings, Options
+from pipeline.adapters.linly_talker.settings import ESTIMATES, METHODS, SADTALKER_FPS, LinlySettings, Options
 from pipeline.adapters.linly_talker.speech import as_wav, build_speech_form, read_answer
-from pipeline.diagnosis import Finding, check_program, fine, stop, warning
+from pipeline.diagnosis import Diagnosis, fine, stop, warning
+from pipeline.diagnosis_checks import check_program
 from pipeline.errors import GenerationError, RequestError
-from pipeline.figures import Figures
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.request import (
-    FIRST_FRAME,
-    LOADED,
-    SAVED,
-    SPEECH,
-    GenerationRequest,
-    GenerationResult,
-    check_files,
-)
+from pipeline.estimates import ResourceEstimate
+from pipeline.events import ANSWERED, FIRST_FRAME, LOADED, SAVED, SPEECH, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult, Spoken
 from pipeline.sound import measure_sound
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import measure_video, new_video
@@ -41,8 +36,6 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.http_service import Note
 
-SPOKEN = "spoken"
-"""The language model has answered. ``detail``: ``text``, what will be spoken."""
 SENT = "sent"
 """Picture and sound go to the talker."""
 RECEIVED = "received"
@@ -107,11 +100,11 @@ class LinlyTalker(Generator):
         """Build a request; the frame rate is the model's own where none is given."""
         return super().request(**{"fps": self._method.fps or SADTALKER_FPS, **parameters})
 
-    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
-        """Return the `Figures` that are known of a request, as plain data; none where it works on another machine."""
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what is known of its memory; nothing where it works on another machine."""
         del request
-        known = FIGURES if self._talker.key.startswith(_HERE) else {}
-        return known.get(self._settings.talker_method, Figures()).to_dict()
+        known = ESTIMATES if self._talker.key.startswith(_HERE) else {}
+        return known.get(self._settings.talker_method, ResourceEstimate())
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, text, voice and options; nothing is asked of the services."""
@@ -138,7 +131,7 @@ class LinlyTalker(Generator):
         argv += [word for field in fields for word in ("--form", field)]
         return Plan(steps=tuple(steps), argv=(*argv, f"{self._talker.address}/talker_response/"))
 
-    def diagnose(self) -> list[Finding]:
+    def diagnose(self) -> list[Diagnosis]:
         """Look at the services: which answer, which models they have as far as is known, and ffmpeg beside them."""
         found = []
         for service, program in self._programs():
@@ -167,7 +160,7 @@ class LinlyTalker(Generator):
         try:
             for service, model, path in self._models():
                 with service.alone(self._settings.time_limit_s) as note:
-                    service.expect(path.replace("change_model", "response"))
+                    service.require_endpoint(path.replace("change_model", "response"))
                     service.ask(path, params={"model_name": model})
                     note.write(path, model)
         except GenerationError:
@@ -199,7 +192,8 @@ class LinlyTalker(Generator):
             timeline = Timeline(on_event)
             timeline.mark(LOADED, load_s=self._load_s)
             with new_video(out_path) as part:
-                sound = self._sound(request, part.parent, timeline)
+                spoken = self._answer(request, timeline)
+                sound = self._sound(request, spoken, part.parent)
                 timeline.mark(SPEECH, duration_s=sound.duration_s)
                 self._talk(request, sound.path, part, timeline)
                 facts = _measure(part, self._talker.address)
@@ -210,6 +204,7 @@ class LinlyTalker(Generator):
             version=self.version,
             request=request,
             video=str(out_path),
+            spoken=spoken,
             events=timeline.events,
             versions=sound.versions,
             **asdict(facts),
@@ -240,7 +235,7 @@ class LinlyTalker(Generator):
     def _make_ready(self, service: HttpService, note: Note) -> None:
         """Make sure that a service is free and has the right model, which others on this machine may have changed."""
         program = next(program for one, program in self._programs() if one is service)
-        service.expect(f"/{program}_response/")
+        service.require_endpoint(f"/{program}_response/")
         for one, model, path in self._models():
             if one is service and model != note.read().get(path):
                 service.ask(path, params={"model_name": model})
@@ -306,17 +301,25 @@ class LinlyTalker(Generator):
         del options["question"]
         return {**options, "talker_method": self._settings.talker_method, "fps": int(request.fps)}
 
-    def _sound(self, request: GenerationRequest, folder: Path, timeline: Timeline) -> SpokenSound:
-        """Return the sound to speak, as a WAV file."""
+    def _answer(self, request: GenerationRequest, timeline: Timeline) -> Spoken | None:
+        """Ask the language model; ``None`` where there is no question."""
         question = request.options.get("question")
         if self._llm is None or question is None:
-            return as_wav(self._speak(request, folder), folder)
+            return None
         text = read_answer(self._llm.ask("/llm_response/", json={"question": question}), self._llm.address)
-        timeline.mark(SPOKEN, text=text)
+        timeline.mark(ANSWERED, question=question, text=text)
+        return Spoken(text=text, language=request.language, prompt=request.prompt)
+
+    def _sound(self, request: GenerationRequest, spoken: Spoken | None, folder: Path) -> SpokenSound:
+        """Return the sound to speak, as a WAV file."""
+        if spoken is None:
+            return as_wav(self._speak(request, folder), folder)
         try:
-            return as_wav(self._speak(request.model_copy(update={"text": text}), folder), folder)
+            return as_wav(self._speak(request.model_copy(update={"text": spoken.text}), folder), folder)
         except RequestError as error:
-            raise GenerationError(f"the answer {text!r} cannot be spoken: {error}", "bad_answer") from None
+            raise GenerationError(
+                f"the answer {spoken.text!r} cannot be spoken: {error}", "bad_answer"
+            ) from None
 
     def _speak(self, request: GenerationRequest, folder: Path) -> SpokenSound:
         """Return the sound given, or that of the text, in whatever form it comes."""
@@ -349,10 +352,10 @@ class LinlyTalker(Generator):
             )
 
 
-def _look_at(service: HttpService, program: str) -> Finding:
+def _look_at(service: HttpService, program: str) -> Diagnosis:
     """Say whether a service answers."""
     try:
-        service.expect(f"/{program}_response/")
+        service.require_endpoint(f"/{program}_response/")
     except GenerationError as error:
         if error.kind == "busy":
             return warning(program, str(error), "wait for it, or start it again")
@@ -364,7 +367,7 @@ def _look_at(service: HttpService, program: str) -> Finding:
     return fine(program, f"{service.address} answers and offers /{program}_response/")
 
 
-def _tell_model(service: HttpService, model: str, path: str) -> Finding:
+def _tell_model(service: HttpService, model: str, path: str) -> Diagnosis:
     """Say which model a service has: it does not tell, so what was last asked of it from here."""
     last = service.read_note().get(path)
     about = path.strip("/").partition("_")[0] + " model"

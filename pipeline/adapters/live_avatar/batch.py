@@ -19,12 +19,11 @@ from pipeline.adapters.live_avatar.command import (
     launch,
     model_arguments,
 )
-from pipeline.adapters.live_avatar.output import as_if_well
+from pipeline.adapters.live_avatar.output import silent_failure
 from pipeline.adapters.live_avatar.settings import BATCH_ENTRY
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import OnEvent, Timeline
+from pipeline.events import BEGAN, LOADED, SPEECH, WARNING, OnEvent, Timeline
 from pipeline.process import quote, run_program
-from pipeline.request import BEGAN, LOADED, SPEECH, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +68,7 @@ def list_samples(samples: Sequence[Sample]) -> str:
     return yaml.safe_dump(listed, sort_keys=False, allow_unicode=True)
 
 
-def go_together(one: GenerationRequest, other: GenerationRequest) -> bool:
+def can_share_batch(one: GenerationRequest, other: GenerationRequest) -> bool:
     """Return whether two requests differ in nothing but what a sample may differ in."""
     inputs = {"prompt", "image", "audio", "text", "language", "voice", "num_clip"}
     return one.model_dump(exclude=inputs) == other.model_dump(exclude=inputs)
@@ -147,7 +146,9 @@ class Batch:
                 break
         made = sorted((self._folder / "videos").glob(f"sample_{number:04d}_*.mp4"))
         if not made:
-            raise as_if_well(GenerationError(f"it wrote no video {number} of its batch", "no_output"), log)
+            raise silent_failure(
+                GenerationError(f"it wrote no video {number} of its batch", "no_output"), log
+            )
         shutil.move(made[0], part)
         if number == len(self._samples):
             self._end(timeline, log)

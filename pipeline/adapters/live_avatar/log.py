@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.limits import FRAMES_PER_BLOCK
 from pipeline.errors import GenerationError
-from pipeline.request import CLIP, LOADED
+from pipeline.events import CLIP, LOADED
 
 if TYPE_CHECKING:
-    from pipeline.generator import Timeline
+    from pipeline.events import Timeline
 
 FIRST_BLOCK = "first_block"
 """The first twelve frames are denoised; nobody can see them yet."""

@@ -94,11 +94,11 @@ def verify(part: Path, sample: Sample, log: LogReader) -> VideoFacts:
         facts = measure_video(part, sound_expected=True)
         _check_length(facts, sample)
     except GenerationError as error:
-        raise as_if_well(error, log) from None
+        raise silent_failure(error, log) from None
     return facts
 
 
-def as_if_well(error: GenerationError, log: LogReader) -> GenerationError:
+def silent_failure(error: GenerationError, log: LogReader) -> GenerationError:
     """Return what is wrong with the video of a program that ended without an error, and what its log says of it."""
     text = f"Live Avatar ended as if all were well, but {error}; {quote(log.tail)}"
     return log.explain(GenerationError(text, error.kind))

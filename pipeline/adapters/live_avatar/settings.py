@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.adapters.command import OptionalArguments
-from pipeline.adapters.template import placeholders
-from pipeline.request import PlainData
+from pipeline.adapters.template import OptionalArguments, placeholders
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

@@ -11,11 +11,11 @@ import psutil
 import pytest
 import yaml
 
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
 from pipeline.errors import GenerationError, RequestError
 
 if TYPE_CHECKING:
-    from pipeline.request import Event
+    from pipeline.events import Event
     from tests.pipeline.conftest import Program
 
 OLD = b"the video of yesterday"

@@ -19,10 +19,11 @@ import pytest
 
 from pipeline.adapters.linly_talker.generator import LinlyTalker
 from pipeline.errors import GenerationError, RequestError
+from pipeline.result import Spoken
 from pipeline.testing import GeneratorContract
 
 if TYPE_CHECKING:
-    from pipeline.request import GenerationResult
+    from pipeline.result import GenerationResult
 
 STAND_IN = Path(__file__).parents[2] / "stand_ins" / "linly_talker.py"
 
@@ -208,8 +209,10 @@ def test_a_question_is_answered_spoken_and_shown(make: Make, services: Services)
     result = make(settings, audio=None, options={"question": "What is new?"})
     assert services.told["models"]["llm"] == "Qwen"
     names = [event.name for event in result.events]
-    assert names == ["loaded", "spoken", "speech", "sent", "received", "first_frame", "saved"]
-    assert result.events[1].detail == {"text": 'You said "What is new?"'}
+    assert names == ["loaded", "answered", "speech", "sent", "received", "first_frame", "saved"]
+    said = 'You said "What is new?"'
+    assert result.events[1].detail == {"question": "What is new?", "text": said}
+    assert result.spoken == Spoken(text=said, language="en", prompt="")
     assert services.asked[-2]["text"] == "You said ”What is new?”"
 
 
@@ -519,9 +522,7 @@ def test_the_doctor_finds_what_is_down(services: Services) -> None:
 
 def test_what_is_known_of_its_memory_carries_its_source() -> None:
     request = LinlyTalker().request()
-    (account,) = LinlyTalker().estimate(request)["memory"]
-    assert account["parts"][0]["source"] == "FAQ 2.3 of Linly-Talker"
-    assert LinlyTalker(talker_method="NeRFTalk").estimate(request)["memory"] == []
-    assert (
-        LinlyTalker(talker="http://gpu-server:8003").estimate(request)["memory"] == []
-    )  # not of the GPUs here
+    (estimate,) = LinlyTalker().estimate(request).memory
+    assert estimate.source == "FAQ 2.3 of Linly-Talker"
+    assert LinlyTalker(talker_method="NeRFTalk").estimate(request).memory == ()
+    assert LinlyTalker(talker="http://gpu-server:8003").estimate(request).memory == ()  # not of the GPUs here

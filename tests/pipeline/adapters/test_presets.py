@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.presets import MuseTalk, Preset, SadTalker, Wav2Lip
+from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.preset import Preset
+from pipeline.adapters.sadtalker import SadTalker
+from pipeline.adapters.wav2lip import Wav2Lip
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.adapters.live_avatar.generator import LiveAvatar
-    from pipeline.request import Event
+    from pipeline.events import Event
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
 OLD = b"the video of yesterday"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.dialogue.mood import MOODS, add_mood, read_mood, take_mood
-from pipeline.reference.motion import STYLES
+from pipeline.dialogue.emotion import MOODS, add_mood, read_mood, take_mood
+from pipeline.reference.channels import STYLES
 from pipeline.reference.style import read_style
 
 

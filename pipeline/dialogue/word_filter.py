@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from pipeline.errors import RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 
 MASK, REPLACE, REFUSE = "mask", "replace", "refuse"
 

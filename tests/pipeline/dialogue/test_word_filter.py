@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.dialogue.words import Filtered, FilterSettings, WordFilter
+from pipeline.dialogue.word_filter import Filtered, FilterSettings, WordFilter
 from pipeline.errors import RequestError
 
 LIST = """\

@@ -1,8 +1,7 @@
 """What a speech recogniser is. Found through the entry-point group ``evalkit.recognisers``.
 
 The entry point is a callable (the class itself, as a rule) that takes its settings by keyword, refuses wrong ones
-with a `RequestError` and does nothing costly: models are read in `Recogniser.load`. Whoever calls one needs no import
-of this package: a refusal is a `ValueError`, a failure a `RuntimeError`, each with a ``kind``.
+with a `RequestError` and does nothing costly: models are read in `Recogniser.load`.
 """
 
 from __future__ import annotations
@@ -71,15 +70,6 @@ class Recogniser(Protocol):
     def close(self) -> None:
         """Release the model. A second call does nothing."""
         ...
-
-
-def primary_language(language: str) -> str:
-    """Return the first part of a language code, in small letters.
-
-    >>> primary_language("en-GB")
-    'en'
-    """
-    return language.lower().partition("-")[0]
 
 
 def refuse_language(recogniser: Recogniser, language: str) -> None:

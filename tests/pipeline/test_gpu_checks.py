@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.devices import check_gpus, check_nccl, read_gpus
+from pipeline.gpu_checks import check_gpus, check_nccl
+from pipeline.gpus import read_gpus
 
 FAKE = Path(__file__).parents[1] / "profiling" / "fake_nvml"
 
@@ -103,12 +104,12 @@ def test_gpus_that_were_given_to_somebody_else(driver: Driver, monkeypatch: pyte
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if "NCCL_" in name]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("pipeline.devices._SHARED_MEMORY", Path("gone"))
+    monkeypatch.setattr("pipeline.gpu_checks._SHARED_MEMORY", Path("gone"))
 
 
 @pytest.mark.usefixtures("no_variables")
 def test_shared_memory_as_a_container_has_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("pipeline.devices._SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr("pipeline.gpu_checks._SHARED_MEMORY", tmp_path)
     monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(total=64 * 1024**2))
     (finding,) = check_nccl({})
     assert (finding.level, finding.about) == ("warning", str(tmp_path))

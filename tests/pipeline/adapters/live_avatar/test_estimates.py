@@ -13,7 +13,7 @@ SCRIPT = ["bash", "run.sh", "{image}", "{audio}", "{out}"]
 
 def figures(settings: dict[str, Any] | None = None, **parameters: Any) -> dict[str, Any]:
     generator = LiveAvatar(repository="live", **(settings or {}))
-    return generator.estimate(generator.request(**parameters))
+    return generator.estimate(generator.request(**parameters)).to_dict()
 
 
 def totals_gib(told: dict[str, Any], phase: str) -> list[tuple[float, float]]:

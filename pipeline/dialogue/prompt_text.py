@@ -6,7 +6,7 @@ import re
 
 from pipeline.dialogue.base import Answer
 from pipeline.dialogue.documents import split_sentences
-from pipeline.dialogue.mood import MOODS, take_mood
+from pipeline.dialogue.emotion import MOODS, take_mood
 
 _THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _CHANGES = (

@@ -3,147 +3,28 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, JsonValue, field_validator, model_validator
-
-from pipeline.adapters.template import OUT, WORK, check_heeded, fill, fill_words, placeholders
+from pipeline.adapters.command.listener import Listener
+from pipeline.adapters.command.settings import IN_WORK, CommandSettings
+from pipeline.adapters.template import OUT, WORK, check_used, fill, fill_all
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.events import CLIP, FIRST_FRAME, SAVED, SPEECH, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
 from pipeline.process import Finished, quote, refuse_secrets, run_program
-from pipeline.request import (
-    CLIP,
-    FIRST_FRAME,
-    SAVED,
-    SPEECH,
-    EventName,
-    GenerationRequest,
-    GenerationResult,
-    PlainData,
-    check_files,
-)
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import VideoFacts, measure_video, new_video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import Self
+    from collections.abc import Iterator, Mapping
 
-
-IN_WORK = f"{{{WORK}}}"
-
-
-class OptionalArguments(PlainData):
-    """Arguments that are there only when a value is: not missing, not false, not empty; 0 is a value.
-
-    Attributes
-    ----------
-    when : str
-        Name of the placeholder that decides.
-    args : tuple of str
-        Templates.
-    """
-
-    when: str
-    args: tuple[str, ...]
-
-
-class CommandSettings(PlainData):
-    r"""What to run and how to read its output.
-
-    Attributes
-    ----------
-    argv : tuple
-        Program and arguments. ``{name}`` stands for a parameter of the request, an option of its ``options``,
-        ``{width}``, ``{height}``, or ``{out}``, the file to write. ``{audio}`` is a sound file also when the request
-        has text, which is then spoken by espeak-ng; ``{num_clip}`` is counted from the sound. Paths are absolute. A
-        list that stands alone in an argument becomes an argument an element.
-    events : dict
-        Name of an event to a regular expression searched in each line of output. Named groups become its detail;
-        ``index`` counts its matches from 0.
-    saved_path : str or None
-        For a program that chooses its own file name: a regular expression with a group ``path``, searched in each
-        line. Instead of ``{out}`` in ``argv``; the file is copied.
-    output : str or None
-        For a program that builds its file name from others: where the file will be, a template. Instead of
-        ``{out}`` and ``saved_path``; the file is copied.
-    copies : dict
-        ``image``, ``audio`` or ``brand_mark`` to a name: the file is copied into ``{work}`` under that name, with its
-        own suffix, and the placeholder is the copy. For programs that take names apart or hand them to a shell.
-    files : dict
-        Name to plain data, its texts templates: written into ``{work}`` as JSON, which is YAML too.
-    failures : dict
-        Kind of failure to a regular expression; the first that is found in the output tells why no video came.
-    time_limit_s : float
-        Seconds after which it is ended.
-    folder : str or None
-        Working folder. ``{work}``, which may stand in any template, is a new one in the system's folder for
-        temporary files, taken away at the end; as the working folder, copies are named relative to it.
-    environment : dict
-        Variables set for it; templates too. Keys and tokens are refused: what is set where evalkit is started is
-        inherited.
-    version : str
-        Of the program, for the results.
-    """
-
-    argv: tuple[str | OptionalArguments, ...] = Field(
-        min_length=1, description='a list: program, arguments, {"when": name, "args": [...]}'
-    )
-    events: dict[EventName, str] = Field(
-        default_factory=dict, description="event names (small letters, digits, _) to regular expressions"
-    )
-    saved_path: str | None = Field(
-        default=None, description="a regular expression with a group (?P<path>...)"
-    )
-    output: str | None = Field(default=None, description="a path, a template")
-    copies: dict[Literal["image", "audio", "brand_mark"], str] = Field(
-        default_factory=dict, description="image, audio or brand_mark to a name without a suffix"
-    )
-    files: dict[str, JsonValue] = Field(default_factory=dict, description="names to plain data")
-    failures: dict[str, str] = Field(
-        default_factory=lambda: {"out_of_memory": r"(?i)out of memory|OutOfMemoryError"},
-        description="kinds of failure to regular expressions",
-    )
-    time_limit_s: float = Field(default=3600.0, gt=0, description="seconds, above 0")
-    folder: str | None = Field(default=None, description="path of a folder")
-    environment: dict[str, str] = Field(default_factory=dict, description="variables to texts")
-    version: str = Field(default="unknown", description="text")
-
-    @field_validator("events", "failures")
-    @classmethod
-    def _patterns_compile(cls, patterns: dict[str, str]) -> dict[str, str]:
-        for pattern in patterns.values():
-            _compile(pattern)
-        return patterns
-
-    @model_validator(mode="after")
-    def _tells_where_the_video_is(self) -> Self:
-        ways = (OUT in self.placeholders(), self.saved_path is not None, self.output is not None)
-        if sum(ways) != 1:
-            raise ValueError(
-                "argv must say where to write with {out}, or saved_path or output where the file is; one of them"
-            )
-        if self.saved_path is not None and "path" not in _compile(self.saved_path).groupindex:
-            raise ValueError(f"saved_path is {self.saved_path!r}; it needs a group (?P<path>...)")
-        return self
-
-    def placeholders(self) -> set[str]:
-        """Return every name used anywhere."""
-        optional = [item for item in self.argv if isinstance(item, OptionalArguments)]
-        names = {item.when for item in optional}
-        return names.union(self.needed(), *(placeholders(text) for item in optional for text in item.args))
-
-    def needed(self) -> set[str]:
-        """Return every name without which nothing can be run."""
-        templates = [item for item in self.argv if isinstance(item, str)]
-        templates += [*self.environment.values(), *_texts_of(self.files)]
-        templates += [self.output] if self.output is not None else []
-        return set[str]().union(*map(placeholders, templates))
+    from pydantic import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +169,7 @@ class Command(Generator):
 
     def _check(self, request: GenerationRequest) -> None:
         check_files(request)
-        check_heeded(request, self._used)
+        check_used(request, self._used)
         for name in sorted((self._own_options() & self._settings.needed()) - request.options.keys()):
             raise RequestError(f"the command needs {{{name}}}, which is no parameter: give it in options")
         folder = self._settings.folder
@@ -328,7 +209,7 @@ class Command(Generator):
         )
 
     def _run(self, program: _Program, part: Path, timeline: Timeline, *, sound_expected: bool) -> VideoFacts:
-        listener = _Listener(self._settings, timeline)
+        listener = Listener(self._settings, timeline)
         finished = run_program(
             program.argv,
             on_line=listener.hear,
@@ -342,60 +223,13 @@ class Command(Generator):
                 f"{name!r} {_explain_status(finished)}; {quote(finished.tail)}", listener.failure or "crashed"
             )
         try:
-            listener.fetch(program, part)
+            listener.fetch(program.folder, program.output, part)
             return measure_video(part, sound_expected=sound_expected)
         except GenerationError as error:
             raise GenerationError(
                 f"{name!r} ended as if all were well, but {error}; {quote(finished.tail)}",
                 listener.failure or error.kind,
             ) from None
-
-
-class _Listener:
-    """Turns lines of output into events."""
-
-    def __init__(self, settings: CommandSettings, timeline: Timeline) -> None:
-        self._settings = settings
-        self._timeline = timeline
-        self._n_matches = dict.fromkeys(settings.events, 0)
-        self._saved: str | None = None
-        self.failure: str | None = None
-
-    def hear(self, line: str) -> None:
-        for name, pattern in self._settings.events.items():
-            match = re.search(pattern, line)
-            if match is not None:
-                detail: dict[str, JsonValue] = {"index": self._n_matches[name], **match.groupdict()}
-                self._timeline.mark(name, **detail)
-                self._n_matches[name] += 1
-        if self._settings.saved_path is not None:
-            match = re.search(self._settings.saved_path, line)
-            self._saved = match["path"] if match is not None else self._saved
-        if self.failure is None:
-            kinds = self._settings.failures.items()
-            self.failure = next((kind for kind, pattern in kinds if re.search(pattern, line)), None)
-
-    def fetch(self, program: _Program, part: Path) -> None:
-        """Copy the file that the program said it saved, or should have saved, unless it wrote the part itself."""
-        if self._settings.saved_path is not None and self._saved is None:
-            raise GenerationError(
-                "it never said where it saved the video (saved_path matched no line)", "no_output"
-            )
-        place = self._saved if self._settings.saved_path is not None else program.output
-        if place is None:
-            return
-        saved = Path(program.folder or ".") / place
-        if not saved.is_file():
-            said = "said it saved" if program.output is None else "should have written"
-            raise GenerationError(f"the file it {said}, {saved}, is not there", "no_output")
-        shutil.copyfile(saved, part)
-
-
-def _compile(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
 
 
 def _values(
@@ -410,32 +244,6 @@ def _values(
         values["num_clip"] = request.n_clips(sound.duration_s)
     places: dict[str, JsonValue] = {OUT: str(out_path), WORK: str(work)}
     return {**values, "width": request.width, "height": request.height, **places}
-
-
-def fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
-    """Yield the words of a command line, templates filled; optional ones only where their value is there."""
-    for item in items:
-        if isinstance(item, str):
-            yield from fill_words(item, values)
-        elif _is_there(values.get(item.when)):
-            for template in item.args:
-                yield from fill_words(template, values)
-
-
-def _is_there(value: JsonValue) -> bool:
-    """Say whether there is something to give: 0 is."""
-    return bool(value) or (value == 0 and value is not False)
-
-
-def _texts_of(data: JsonValue) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, dict):
-        for value in data.values():
-            yield from _texts_of(value)
-    elif isinstance(data, list):
-        for value in data:
-            yield from _texts_of(value)
 
 
 def _fill_data(data: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.figures import MIB_PER_GB, MIB_PER_GIB, Figures, FrameRate, MemoryAccount, TimeFactor, account
+from pipeline.estimates import (
+    MIB_PER_GB,
+    MIB_PER_GIB,
+    FrameRate,
+    MemoryEstimate,
+    ResourceEstimate,
+    TimeFactor,
+    estimate_memory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,9 +32,9 @@ _CACHE_GIB, _CACHE_PX = 9.7, 704 * 384
 """Of one step at that size: 40 layers x 2 x 12672 tokens x 5120 x 2 bytes."""
 
 
-def list_figures(request: GenerationRequest, settings: LiveAvatarSettings) -> Figures:
+def estimate_resources(request: GenerationRequest, settings: LiveAvatarSettings) -> ResourceEstimate:
     """Return what is known of a request."""
-    return Figures(
+    return ResourceEstimate(
         n_gpus=len(settings.gpus),
         memory=tuple(_memory(request, settings)),
         time=tuple(_factors(request, settings)),
@@ -34,20 +42,20 @@ def list_figures(request: GenerationRequest, settings: LiveAvatarSettings) -> Fi
     )
 
 
-def _memory(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterator[MemoryAccount]:
+def _memory(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterator[MemoryEstimate]:
     if not settings.is_single and settings.script is not None:
-        yield account(
+        yield estimate_memory(
             "load",
             ("its shard of the weights", _SHARDS_GIB * MIB_PER_GIB, _SHARDS_GIB * MIB_PER_GIB, _OPERATORS),
             ("gathering the shards", _GATHER_GIB * MIB_PER_GIB, _GATHER_GIB * MIB_PER_GIB, _OPERATORS),
         )
     if not settings.is_single and request.size in _BY_SIZE_GIB:
         low_gib, high_gib = _BY_SIZE_GIB[request.size]
-        yield account(
+        yield estimate_memory(
             "run", (f"all of it at {request.size}", low_gib * MIB_PER_GIB, high_gib * MIB_PER_GIB, _OPERATORS)
         )
     card_gb = 48 if settings.fp8 else 80
-    yield account(
+    yield estimate_memory(
         "run",
         (
             f"all of it{', fp8' * settings.fp8}",
@@ -59,7 +67,7 @@ def _memory(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterato
     weights_mib = _N_PARAMETERS * (1 if settings.fp8 else 2) / 2**20
     n_caches = request.sample_steps if settings.is_single and not settings.offload_kv_cache else 1
     cache_mib = n_caches * _CACHE_GIB * MIB_PER_GIB * request.width * request.height / _CACHE_PX
-    yield account(
+    yield estimate_memory(
         "run",
         ("weights of 14 B parameters, at least", weights_mib, weights_mib, _CODE),
         (f"caches of {n_caches} step(s)", cache_mib, cache_mib, _CODE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.dialogue.wording import read_answer, write_instructions
+from pipeline.dialogue.prompt_text import read_answer, write_instructions
 
 
 @pytest.mark.parametrize(

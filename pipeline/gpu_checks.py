@@ -1,15 +1,15 @@
-"""The GPUs of this machine and the variables that decide how programs see them and talk to each other."""
+"""Checks of the GPUs and of the variables that decide how programs see them and talk to each other."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from pipeline.diagnosis import Finding, fine, stop, warning
+from pipeline.diagnosis import Diagnosis, fine, stop, warning
+from pipeline.gpus import Gpu, read_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,55 +26,7 @@ _TROUBLE = {
 """Variable to the value that does harm, and the harm."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """A GPU as the driver lists it.
-
-    Parameters
-    ----------
-    index : int
-        As nvidia-smi counts.
-    name : str
-        Of the model.
-    total_mib, free_mib : float
-        Its memory, and how much of it nobody uses now.
-    """
-
-    index: int
-    name: str
-    total_mib: float
-    free_mib: float
-
-
-def read_gpus() -> tuple[tuple[Gpu, ...], str]:
-    """Ask the driver for its GPUs.
-
-    Returns
-    -------
-    tuple of Gpu
-        Empty where there are none, or none can be read.
-    str
-        Why there are none; empty where there are some.
-    """
-    try:
-        import pynvml
-    except ImportError as error:
-        return (), str(error)
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return (), f"the NVIDIA driver does not answer: {error}"
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        gpus = tuple(_read(pynvml, index, handle) for index, handle in enumerate(handles))
-    except pynvml.NVMLError as error:
-        return (), f"the NVIDIA driver cannot be read: {error}"
-    finally:
-        pynvml.nvmlShutdown()
-    return gpus, "" if gpus else "the NVIDIA driver lists no GPU"
-
-
-def check_gpus(asked: Sequence[int], need_mib: float, reason: str) -> list[Finding]:
+def check_gpus(asked: Sequence[int], need_mib: float, reason: str) -> list[Diagnosis]:
     """Check that the GPUs asked for are there and have the memory free.
 
     Parameters
@@ -107,7 +59,7 @@ def check_gpus(asked: Sequence[int], need_mib: float, reason: str) -> list[Findi
     ]
 
 
-def check_nccl(environment: Mapping[str, str]) -> list[Finding]:
+def check_nccl(environment: Mapping[str, str]) -> list[Diagnosis]:
     """Check what NCCL, which carries data between GPUs, would find: its variables, and shared memory.
 
     Parameters
@@ -148,18 +100,7 @@ def check_nccl(environment: Mapping[str, str]) -> list[Finding]:
     return findings
 
 
-def _read(nvml: object, index: int, handle: object) -> Gpu:
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)  # type: ignore[attr-defined]  # untyped bindings
-    name = nvml.nvmlDeviceGetName(handle)  # type: ignore[attr-defined]  # as above
-    return Gpu(
-        index,
-        name.decode() if isinstance(name, bytes) else str(name),
-        memory.total / _MIB,
-        (memory.total - memory.used) / _MIB,
-    )
-
-
-def _check_visible(asked: Sequence[int]) -> list[Finding]:
+def _check_visible(asked: Sequence[int]) -> list[Diagnosis]:
     """Say where this process was given other GPUs than those asked for."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is None:
@@ -177,7 +118,7 @@ def _check_visible(asked: Sequence[int]) -> list[Finding]:
     ]
 
 
-def _check_memory(gpu: Gpu, need_mib: float, reason: str) -> Finding:
+def _check_memory(gpu: Gpu, need_mib: float, reason: str) -> Diagnosis:
     about = f"memory of GPU {gpu.index}"
     found = f"{gpu.free_mib / 1024:.1f} of {gpu.total_mib / 1024:.1f} GiB free, {need_mib / 1024:.1f} GiB needed ({reason})"
     if gpu.total_mib < need_mib:
