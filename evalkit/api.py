@@ -12,8 +12,7 @@ from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.policy import load_policy, load_waivers
 from evalkit.decisions.signoff import sign_off
 from evalkit.errors import UsageError
-from evalkit.evaluators.brand import calibrate_before
-from evalkit.evaluators.load import load_evaluators
+from evalkit.evaluators.load import load_evaluators, prepare_evaluators
 from evalkit.measuring.results import Report
 from evalkit.measuring.runner import try_measure
 from evalkit.reports.run_report import write_report
@@ -130,7 +129,7 @@ def evaluate(
     audio: str | None = None,
     only: Iterable[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
-    asked: ClipIntent | None = None,
+    intent: ClipIntent | None = None,
 ) -> Report:
     """Measure clips, one after the other, in this process.
 
@@ -144,8 +143,8 @@ def evaluate(
         Names of the evaluators to run; all that are installed unless given.
     settings : mapping of str to mapping, optional
         Settings of evaluators, by the evaluator's name.
-    asked : ClipIntent, optional
-        What the clips were asked to say and to show.
+    intent : ClipIntent, optional
+        What the clips were meant to say and to show.
 
     Returns
     -------
@@ -161,7 +160,7 @@ def evaluate(
     if audio is not None and len(paths) != 1:
         raise UsageError(f"one separate sound cannot belong to {len(paths)} clips")
     evaluators = load_evaluators(only, settings)
-    return Report(tuple(try_measure(path, evaluators, audio_path=audio, asked=asked) for path in paths))
+    return Report(tuple(try_measure(path, evaluators, audio_path=audio, intent=intent) for path in paths))
 
 
 def sweep(
@@ -202,7 +201,7 @@ def sweep(
     """
     options = read_sweep(config) if isinstance(config, (str, Path)) else build_sweep(config, "config")
     preparation = plan_sweep(options)
-    calibrate_before(preparation.config.measuring, log.info)
+    prepare_evaluators(load_evaluators(preparation.config.evaluators, preparation.config.measuring), log.info)
     run = run_sweep(preparation, Path(out), retry_failed=retry_failed, on_progress=on_progress)
     write_report(run.folder)
     return run

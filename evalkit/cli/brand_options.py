@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
+
+    from evalkit.evaluators.base import Evaluator
 
 _OPTIONS = (
     click.option("--brand", type=click.Path(), help="A brand's YAML file: its logos, colours and place."),
@@ -23,12 +25,10 @@ def brand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def calibrate(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """Calibrate the brand among settings of evaluators, if there is one and it is not calibrated yet; say so."""
-    if "brand" in settings:
-        from evalkit.evaluators.brand import calibrate_before
-
-        calibrate_before(settings, lambda line: click.echo(line, err=True))
+def prepare(evaluators: Iterable[Evaluator]) -> None:
+    """Prepare evaluators, before workers begin; say on the terminal what takes time."""
+    for evaluator in evaluators:
+        evaluator.prepare(lambda line: click.echo(line, err=True))
 
 
 def brand_settings(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
+from evalkit.cli.brand_options import brand_options, brand_settings, prepare
 from evalkit.cli.settings import read_pairs
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
         if audio is not None and len(paths) != 1:
             raise click.UsageError(f"--audio belongs to a single clip, and there are {len(paths)}")
         names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
-        load_evaluators(names, settings)
+        evaluators = load_evaluators(names, settings)
         targets = _targets(out, json_path, csv_path, evidence)
-        calibrate(settings)
+        prepare(evaluators)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-    asked = ClipIntent(_read_script(script, language), language, prompt)
-    tasks = [ClipTask(path, audio, names, evidence, settings, asked) for path in paths]
+    intent = ClipIntent(_read_script(script, language), language, prompt)
+    tasks = [ClipTask(path, audio, names, evidence, settings, intent) for path in paths]
     results = measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit)
 
     from evalkit.cli.table import show
@@ -110,7 +110,7 @@ def evaluate(  # noqa: PLR0917 - click passes them by name
     show(results)
     report = Report(tuple(results))
     for kind, target in targets:
-        text = report.json() + "\n" if kind == "json" else report.frame().to_csv(index=False)
+        text = report.to_json() + "\n" if kind == "json" else report.frame().to_csv(index=False)
         target.write_text(text, encoding="utf-8")
         click.echo(f"wrote {target}")
     if evidence is not None:
@@ -147,7 +147,7 @@ class ClipTask:
     only: tuple[str, ...] | None
     evidence: str | None
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    asked: ClipIntent | None = None
+    intent: ClipIntent | None = None
 
 
 def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
@@ -157,24 +157,19 @@ def run_task(task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
 
     options: dict[str, Any] = {
         "audio_path": task.audio_path,
-        "asked": task.asked,
+        "intent": task.intent,
         "progress": lambda *done: report(done),
     }
     evaluators = _evaluators(task.only, canonical_json(task.settings))
     if task.evidence is None:
         return try_measure(task.path, evaluators, **options)
 
-    from evalkit.reports.evidence import Evidence
+    from evalkit.measuring.evidence import EvidenceWriter, clip_folder
 
-    evidence = Evidence(Path(task.evidence), task.path, evaluators)
-    result = try_measure(
-        task.path,
-        evaluators,
-        watch_frames=evidence.watch_frames,
-        watch_tracks=evidence.watch_tracks,
-        **options,
-    )
-    evidence.write(result)
+    folder = clip_folder(Path(task.evidence), task.path)
+    result = try_measure(task.path, evaluators, observer=EvidenceWriter(folder), **options)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text(result.to_json() + "\n", encoding="utf-8")
     return result
 
 

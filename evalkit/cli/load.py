@@ -29,7 +29,7 @@ def load_table(
         If it is neither.
     """
     from evalkit.analysis.table import rows_of_clips, rows_of_run
-    from evalkit.cli.brand_options import calibrate
+    from evalkit.cli.brand_options import prepare
     from evalkit.cli.evaluate import ClipTask, expand, measure_all
     from evalkit.evaluators.load import load_evaluators
     from evalkit.runs import Run
@@ -48,8 +48,7 @@ def load_table(
         what = "is a file" if Path(named).exists() else "is not there"
         raise click.UsageError(f"{named} {what}; a run folder or a folder of videos is needed")
     names = None if only is None else tuple(name.strip() for name in only.split(",") if name.strip())
-    load_evaluators(names, settings)
-    calibrate(settings or {})
+    prepare(load_evaluators(names, settings))
     tasks = [ClipTask(path, None, names, None, settings or {}) for path in expand([named])]
     return rows_of_clips(named, measure_all(tasks, jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit_s))
 

@@ -183,7 +183,7 @@ def _title(command: tuple[str, ...]) -> str:
 
 
 def _write_json(path: Path, command: tuple[str, ...], code: int, result: ClipResult, seen: Profile) -> None:
-    plain = result.as_json()
+    plain = result.to_dict()
     data = {
         "command": list(command),
         "exit_code": code if code >= 0 else None,

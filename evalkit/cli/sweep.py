@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
+from evalkit.cli.brand_options import brand_options, brand_settings, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,6 +78,7 @@ def sweep(
     Exit status: 0 all done; 1 some trials failed, or nothing more can be written; 2 wrong use; 130 interrupted.
     """
     from evalkit.errors import EvalkitError
+    from evalkit.evaluators.load import load_evaluators
     from evalkit.sweeps.prepare import plan_sweep
     from evalkit.sweeps.run import SweepError, run_sweep
     from evalkit.sweeps.status import load_run_status
@@ -91,7 +92,7 @@ def sweep(
         if dry_run:
             _print_plan(preparation, folder, todo, retry_failed=retry_failed)
             return
-        calibrate(preparation.config.measuring)
+        prepare(load_evaluators(preparation.config.evaluators, preparation.config.measuring))
         with _progress() as show:
             run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
     except EvalkitError as error:
