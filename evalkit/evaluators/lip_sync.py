@@ -11,6 +11,7 @@ import numpy as np
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.metrics import lip_sync
 from evalkit.models.lip_sync.predictor import LipSyncModel
+from evalkit.stats.intervals import block_interval
 from evalkit.tracks.face import LIP_COLUMNS
 from evalkit.tracks.speech import MFCC_COLUMNS
 from evalkit.types import BoolArray, ClipFacts, FloatArray, Interval, Measurement, Metric, Reason, Track
@@ -196,7 +197,7 @@ def _over_windows(
         float(values.mean()),
         n=values.size,
         coverage=_coverage(scores, curves.observed.shape[0]),
-        interval=lip_sync.bootstrap_mean(values),
+        interval=block_interval(values, n_neighbours=lip_sync.RUN_WINDOWS),
         samples=(("window_start_s", scores.starts_s), (name, values)),
     )
 

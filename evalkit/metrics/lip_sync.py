@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal, stats
 
+from evalkit.stats.blocks import interval_of, redraw_counts
 from evalkit.types import BoolArray, FloatArray, Interval
 
 GRID_HZ = 50
@@ -42,6 +43,8 @@ DTW_HZ = 25
 WINDOW_S = 3.0
 WINDOW_HOP_S = 1.0
 SHORTEST_WINDOW_S = 1.6
+RUN_WINDOWS = 2 * int(WINDOW_S / WINDOW_HOP_S)
+"""Windows that an interval redraws together: twice as many as overlap."""
 DTW_WINDOW = 2
 """dtaidistance's window counts the diagonal: 2 is a Sakoe–Chiba band of one frame, ±40 ms."""
 BAND_HZ = (0.5, 9.0)
@@ -237,10 +240,9 @@ def estimate_offset(
     curve = _correlation(sums.sum(axis=1))
     best_s = float(_peak(curve[None], lags)[0])
 
-    random = np.random.default_rng(seed)
-    counts = random.multinomial(used.size, np.full(used.size, 1 / used.size), size=N_BOOTSTRAP)
+    counts = redraw_counts(used.size, N_BOOTSTRAP, seed=seed)
     resampled = _correlation(np.einsum("rb,kbl->krl", counts, sums))
-    low_s, high_s = np.percentile(_peak(resampled, lags), [2.5, 97.5])
+    low_s, high_s = interval_of(_peak(resampled, lags))
     speaker_s = 1.96 * SPEAKER_SPREAD_MS / 1000
     interval = Interval(
         best_s - float(np.hypot(max(0.0, best_s - low_s), speaker_s)),
@@ -360,27 +362,6 @@ def _describe_window(lips: FloatArray) -> FloatArray:
     centred = lips - lips.mean(axis=0)
     normal = centred / (centred.std(axis=0) + 1e-6) * WEIGHTS
     return np.ascontiguousarray(np.hstack([normal, SLOPE_WEIGHT * np.gradient(normal, axis=0)]))
-
-
-def bootstrap_mean(values: FloatArray, *, seed: int = 0) -> Interval | None:
-    """Return the 95 % interval of a mean over windows; ``None`` for fewer than three values.
-
-    Neighbouring windows overlap, so runs of them are redrawn together (circular block bootstrap: D. N. Politis,
-    J. P. Romano, 1992), twice as long as a window reaches where the clip allows. The interval is widened by Student's t for
-    the number of runs, and never leaves the range of the values.
-    """
-    n = values.size
-    if n < 3:
-        return None
-    length = min(2 * int(WINDOW_S / WINDOW_HOP_S), max(1, n // 3))
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, n, size=(N_BOOTSTRAP, -(-n // length), 1))
-    rows = ((starts + np.arange(length)) % n).reshape(N_BOOTSTRAP, -1)[:, :n]
-    n_runs = n / length
-    wider = stats.t.ppf(0.975, n_runs - 1) / stats.norm.ppf(0.975) * np.sqrt(n_runs / (n_runs - 1))
-    ends = values.mean() + wider * (np.percentile(values[rows].mean(axis=1), [2.5, 97.5]) - values.mean())
-    low, high = np.clip(ends, values.min(), values.max())
-    return Interval(float(low), float(high))
 
 
 # --- silence ---------------------------------------------------------------------------------------------------------
