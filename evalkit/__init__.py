@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from evalkit.decisions.recommend import Recommendation
     from evalkit.decisions.signoff import Signoff
     from evalkit.errors import ClipError, EvalkitError, UsageError
-    from evalkit.evaluators.base import Evaluator
+    from evalkit.evaluators.base import Evaluator, Exhibit, Measured
     from evalkit.evaluators.session import evaluator, register
     from evalkit.measuring.results import ClipResult, Report
     from evalkit.profiling.block import profile
@@ -30,7 +30,9 @@ __all__ = [
     "Comparison",
     "EvalkitError",
     "Evaluator",
+    "Exhibit",
     "Interval",
+    "Measured",
     "Measurement",
     "Metric",
     "Reason",
@@ -59,7 +61,7 @@ _HOMES = {
     "evalkit.decisions.recommend": "Recommendation",
     "evalkit.decisions.signoff": "Signoff",
     "evalkit.errors": "ClipError EvalkitError UsageError",
-    "evalkit.evaluators.base": "Evaluator",
+    "evalkit.evaluators.base": "Evaluator Exhibit Measured",
     "evalkit.evaluators.session": "evaluator register",
     "evalkit.measuring.results": "ClipResult Report",
     "evalkit.profiling.block": "profile",

@@ -23,7 +23,7 @@ from evalkit.decisions.recommend import recommend as recommend_configuration
 from evalkit.decisions.signoff import Signoff, sign_off
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
-from evalkit.evaluators.brand import calibrate_before
+from evalkit.evaluators.load import load_evaluators, prepare_evaluators
 from evalkit.evaluators.session import select_evaluators
 from evalkit.measuring.pool import (
     STALL_LIMIT_S,
@@ -124,7 +124,7 @@ def evaluate(
     intent = _read_intent(intent, script, language, prompt)
     settings = _with_brand(settings, brand)
     selected = select_evaluators(evaluators, settings)
-    calibrate_before(settings, on_message or log.info)
+    prepare_evaluators(selected, on_message or log.info)
     tasks = [
         ClipTask(
             path,
@@ -191,7 +191,7 @@ def sweep(
             tell(f"note: {note}")
     _refuse_session_evaluators(planned)
     folder = Path(out) if out is not None else default_folder(config)
-    calibrate_before(planned.config.measuring, tell)
+    prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), tell)
     run = run_sweep(planned, folder, retry_failed=retry_failed, on_progress=on_progress)
     try:
         write_report(run.folder)

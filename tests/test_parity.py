@@ -52,7 +52,7 @@ def test_evaluate(videos: Path, tmp_path: Path) -> None:
     assert sum("error" in clip for clip in by_command) == 2
     for options in ({}, {"jobs": 2}):
         report = evalkit.evaluate(videos, evaluators=["technical"], **options)
-        assert json.loads(report.json()) == by_command
+        assert json.loads(report.to_json()) == by_command
 
 
 def test_evaluate_with_settings_and_a_script(videos: Path, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_evaluate_with_settings_and_a_script(videos: Path, tmp_path: Path) -> No
         script=tmp_path / "words.txt",
         language="en",
     )
-    assert json.loads(report.json()) == read(tmp_path / "r.json")
+    assert json.loads(report.to_json()) == read(tmp_path / "r.json")
 
 
 def write(folder: Path, *, seed: int) -> Path:

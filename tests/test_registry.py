@@ -16,16 +16,18 @@ from evalkit.errors import UsageError
 from evalkit.testing.media import write_clip
 
 _PLUGIN = """
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.types import Measurement, Metric
 
 FRAMES = Metric("counting.frames", "1", "band", "how many frames there are")
 
 
-class Counting:
+class Counting(Evaluator):
     name, version, metrics, tracks = "counting", 7, (FRAMES,), ("picture",)
 
-    def evaluate(self, facts, tracks):
-        yield Measurement(FRAMES, float(len(tracks["picture"])), n=len(tracks["picture"]), coverage=1.0)
+    def measure(self, facts, tracks):
+        n = len(tracks["picture"])
+        return Measured((Measurement(FRAMES, float(n), n=n, coverage=1.0),))
 """
 
 
@@ -52,7 +54,7 @@ def test_an_evaluator_of_another_distribution_measures_beside_ours(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "r.json").read_text())
     assert result["metrics"]["counting.frames"]["value"] == 12
-    assert result["versions"]["evaluator counting"] == "7"
+    assert result["evaluators"]["counting"] == "7"
     assert "technical.fps" in result["metrics"]
 
 

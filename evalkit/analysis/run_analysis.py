@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.table import ResultTable, describe, rows_of_run, shared_factors
 from evalkit.decisions.signoff import measure_failures
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import Estimate, estimate_mean
 from evalkit.stats.effects import Effect, main_effects, ordered_levels
 from evalkit.stats.pareto import pareto_front
-from evalkit.types import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -274,15 +274,6 @@ def count_absences(metric: str, rows: Iterable[ClipRecord]) -> dict[str, int]:
         if row.failure is not None or metric not in row.values
     )
     return dict(reasons.most_common())
-
-
-def reason_text(code: str) -> str:
-    """Say in words what a reason code means; what is none stays as it is.
-
-    >>> reason_text("no_face"), reason_text("generate failed: out_of_memory")
-    ('no face was found in enough frames', 'generate failed: out_of_memory')
-    """
-    return Reason(code).text if code in set(Reason) else code
 
 
 def _distance(metric: Metric, value: float) -> float:

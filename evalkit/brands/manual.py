@@ -153,6 +153,12 @@ class BrandManual:
         self.worn = given.worn
         self.content = hash_of({**given.model_dump(mode="json"), "logos": contents})
 
+    @property
+    def region(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of `place`; None where the mark may be anywhere."""
+        box = self.place
+        return None if box is None else (box.left, box.top, box.right, box.bottom)
+
 
 def read_brand(path: str | Path) -> BrandManual:
     """Read a brand's YAML file and the drawings it names. Paths in it are relative to its folder.

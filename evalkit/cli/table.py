@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.measuring.results import ClipResult
-    from evalkit.types import Measurement
+    from evalkit.types import Measurement, Metric
 
 _FEW = 3
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→0", "band": "~"}
@@ -80,21 +80,22 @@ def _absences(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _overview(results: Sequence[ClipResult]) -> Table:
-    """Give one row a clip, with the first metric of each family."""
-    columns: dict[str, str] = {}
-    for result in results:
-        for measurement in result.measurements:
-            family = measurement.metric.name.partition(".")[0]
-            columns.setdefault(family, measurement.metric.name)
-    if "lip_sync" in columns:
-        columns = {"lip_sync": columns.pop("lip_sync"), "offset": "lip_sync.offset_ms", **columns}
+    """Give one row a clip, with the headline metrics of each family: its first metric where it names none."""
+    families: dict[str, list[Metric]] = {}
+    for metric in dict.fromkeys(m.metric for result in results for m in result.measurements):
+        families.setdefault(metric.family, []).append(metric)
+    columns = [
+        metric.name
+        for metrics in families.values()
+        for metric in [metric for metric in metrics if metric.is_headline] or metrics[:1]
+    ]
     table = Table(box=None, pad_edge=False)
     table.add_column("clip", overflow="ellipsis", no_wrap=True, max_width=26)
-    for name in columns.values():
+    for name in columns:
         table.add_column(name.replace(".", ".\n"), justify="right")
     for result in results:
         cells = []
-        for name in columns.values():
+        for name in columns:
             found = next((m for m in result.measurements if m.metric.name == name), None)
             cells.append("" if found is None else _cell(found))
         table.add_row(Path(result.clip).name, *cells)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from inspect import isclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from evalkit import registry
 from evalkit.errors import UsageError
-from evalkit.evaluators.load import load_evaluators, make_evaluator
+from evalkit.evaluators.base import Evaluator
+from evalkit.evaluators.load import evaluator_class, load_evaluators, make_evaluator
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from evalkit.evaluators.base import Evaluator
-
-Kind = TypeVar("Kind", bound=type)
+Kind = TypeVar("Kind", bound=type[Evaluator])
 
 
 def register(kind: Kind) -> Kind:
@@ -27,7 +23,7 @@ def register(kind: Kind) -> Kind:
     Parameters
     ----------
     kind : class
-        With the attributes of `evalkit.Evaluator`.
+        A subclass of `evalkit.Evaluator`.
 
     Returns
     -------
@@ -46,34 +42,32 @@ def register(kind: Kind) -> Kind:
         FRAMES = evalkit.Metric("length.frames", "1", "band", "number of frames")
 
         @evalkit.evaluator
-        class Length:
+        class Length(evalkit.Evaluator):
             name, version, metrics, tracks = "length", 1, (FRAMES,), ("picture",)
 
-            def evaluate(self, facts, tracks):
+            def measure(self, facts, tracks):
                 n = len(tracks["picture"])
-                yield evalkit.Measurement(FRAMES, float(n), n=n)
+                return evalkit.Measured((evalkit.Measurement(FRAMES, float(n), n=n),))
 
         evalkit.evaluate("avatar.mp4", evaluators=["length", "technical"])
     """
-    if not isclass(kind):
+    if not (isinstance(kind, type) and issubclass(kind, Evaluator)):
         raise UsageError(
-            f"{kind!r} is not a class; register the evaluator's class, or give the object itself where evaluators are "
-            f"named: evaluate(…, evaluators=[…])"
+            f"{kind!r} is not a subclass of evalkit.Evaluator; an object of one is given where evaluators are named: "
+            f"evaluate(…, evaluators=[…])"
         )
-    own: Any = kind
-    missing = [name for name in ("name", "version", "metrics", "evaluate") if not hasattr(own, name)]
-    if missing:
-        raise UsageError(f"{kind.__qualname__} is not an evaluator: it has no {', '.join(missing)}")
-    metrics = {metric.name for metric in own.metrics}
+    if undefined := _undefined(kind):
+        raise UsageError(f"{kind.__qualname__} is not complete: it has no {', '.join(undefined)}")
+    metrics = {metric.name for metric in kind.metrics}
     for name in registry.names(registry.EVALUATORS):
-        others = () if name == own.name else registry.load(registry.EVALUATORS, name).metrics
+        others = () if name == kind.name else evaluator_class(name).metrics
         for metric in others:
             if metric.name in metrics:
                 raise UsageError(
-                    f"the metric {metric.name!r} of {own.name!r} is one of the evaluator {name!r} already; choose "
+                    f"the metric {metric.name!r} of {kind.name!r} is one of the evaluator {name!r} already; choose "
                     f"another name"
                 )
-    registry.add(registry.EVALUATORS, own.name, kind)
+    registry.add(registry.EVALUATORS, kind.name, kind)
     return kind
 
 
@@ -118,13 +112,18 @@ def select_evaluators(
 def _select(one: str | Evaluator | type[Evaluator], settings: Mapping[str, Mapping[str, Any]]) -> Evaluator:
     if isinstance(one, str):
         return load_evaluators([one], {one: settings.get(one, {})})[0]
-    name = getattr(one, "name", None)
-    if not (isinstance(name, str) and callable(getattr(one, "evaluate", None))):
+    if isinstance(one, type) and issubclass(one, Evaluator):
+        return make_evaluator(one, settings.get(one.name, {}))
+    if not isinstance(one, Evaluator):
         raise UsageError(f"{one!r} is not an evaluator: give its name, its class, or an object of it")
-    if isinstance(one, type):
-        return make_evaluator(one, name, settings.get(name, {}))
-    if name in settings:
+    if one.name in settings:
         raise UsageError(
-            f"there are settings for {name!r}, an object that was made with its settings already"
+            f"there are settings for {one.name!r}, an object that was made with its settings already"
         )
     return one
+
+
+def _undefined(kind: type[Evaluator]) -> list[str]:
+    """Name what an evaluator must have and this one has not."""
+    declared = [name for name in ("name", "version", "metrics") if not hasattr(kind, name)]
+    return [*declared, *sorted(kind.__abstractmethods__)]

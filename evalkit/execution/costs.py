@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evalkit.profiling import reasons
 from evalkit.profiling.costs import (
     RESOURCE_METRICS,
     TIME_METRICS,
@@ -15,7 +16,7 @@ from evalkit.profiling.costs import (
 from evalkit.profiling.profile import Profile, ProfileError, TorchUse
 from evalkit.profiling.profiler import Profiler
 from evalkit.runs.measured import store_measurements
-from evalkit.types import Measurement, Reason
+from evalkit.types import Measurement
 from pipeline.events import FIRST_FRAME, WARNING
 
 if TYPE_CHECKING:
@@ -113,9 +114,9 @@ def measure_costs(
     """
     timed = any(event["name"] == FIRST_FRAME for event in events)
     if not alone:
-        times = [Measurement.absent(metric, Reason.SHARED_DEVICE) for metric in TIME_METRICS]
+        times = [Measurement.absent(metric, reasons.SHARED_DEVICE) for metric in TIME_METRICS]
     elif generation is not None and not timed:
-        times = [Measurement.absent(metric, Reason.NOT_TIMED) for metric in TIME_METRICS]
+        times = [Measurement.absent(metric, reasons.NOT_TIMED) for metric in TIME_METRICS]
     else:
         times = measure_times(
             events,
@@ -123,7 +124,7 @@ def measure_costs(
             video_s=generation["duration_s"] if generation is not None else None,
         )
     if profile is None:
-        resources = [Measurement.absent(metric, Reason.NOT_SAMPLED) for metric in RESOURCE_METRICS]
+        resources = [Measurement.absent(metric, reasons.NOT_SAMPLED) for metric in RESOURCE_METRICS]
     else:
         resources = measure_resources(profile)
     notes = [] if profile is None else list(profile.notes())

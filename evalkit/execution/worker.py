@@ -167,22 +167,18 @@ class Stages:
         path = str(folder / VIDEO)
         options: dict[str, Any] = {
             "progress": lambda *done: report({"measured_s": done[0]}),
-            "asked": _asked(request),
+            "intent": _intent(request),
         }
-        evidence = None
+        evidence = folder / "evidence.part"
         if self.evidence:
-            from evalkit.reports.evidence import Evidence
+            from evalkit.measuring.evidence import EvidenceWriter
 
-            evidence = Evidence(folder / "evidence.part", path, self._measuring)
-            options |= {"watch_frames": evidence.watch_frames, "watch_tracks": evidence.watch_tracks}
+            options["observer"] = EvidenceWriter(evidence)
         result = try_measure(path, self._measuring, **options)
         if result.error is not None:
             return _failure(MEASURE, result.error.code, result.error.text)
-        if evidence is not None:
-            evidence.write(result)
-            (evidence.folder / "result.json").unlink()  # the trial says it
-            evidence.folder.rename(folder / "evidence")
-            evidence.folder.parent.rmdir()
+        if evidence.is_dir():
+            evidence.rename(folder / "evidence")
         return _quality(result)
 
 
@@ -191,7 +187,7 @@ def request_made(generation: dict[str, Any]) -> dict[str, Any]:
     return {**generation["request"], **(generation.get("spoken") or {})}
 
 
-def _asked(request: dict[str, Any]) -> ClipIntent:
+def _intent(request: dict[str, Any]) -> ClipIntent:
     text = request.get("text")
     return ClipIntent(text, request.get("language") if text else None, request.get("prompt") or None)
 
@@ -208,7 +204,8 @@ def _code_of(error: Exception) -> str | None:
 
 
 def _quality(result: ClipResult) -> dict[str, Any]:
+    versions = {**result.versions} | {f"evaluator {name}": text for name, text in result.evaluators.items()}
     measured, samples = store_measurements(
-        result.measurements, notes=result.notes, versions=result.versions, weights=result.weights
+        result.measurements, notes=result.notes, versions=versions, weights=result.weights
     )
     return {"quality": measured.to_dict(), "samples": samples}

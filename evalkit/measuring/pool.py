@@ -16,6 +16,7 @@ from typing import Any
 from evalkit.errors import ClipError, UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.isolation import Failure, require_importable, run_isolated
+from evalkit.measuring.evidence import EvidenceWriter, clip_folder
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.runner import try_measure
 from evalkit.types import ClipIntent
@@ -178,25 +179,18 @@ class MeasureClip:
 
     def __call__(self, task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
         """Measure; report the seconds done, and of the whole clip where they are known."""
-        options: dict[str, Any] = {
-            "audio_path": task.audio_path,
-            "asked": task.intent,
-            "progress": lambda *at: report(at),
-        }
-        if task.evidence_folder is None:
-            return try_measure(task.path, self._evaluators, **options)
-
-        from evalkit.reports.evidence import Evidence
-
-        evidence = Evidence(Path(task.evidence_folder), task.path, self._evaluators)
+        folder = None if task.evidence_folder is None else clip_folder(Path(task.evidence_folder), task.path)
         result = try_measure(
             task.path,
             self._evaluators,
-            watch_frames=evidence.watch_frames,
-            watch_tracks=evidence.watch_tracks,
-            **options,
+            audio_path=task.audio_path,
+            intent=task.intent,
+            progress=lambda *at: report(at),
+            observer=None if folder is None else EvidenceWriter(folder),
         )
-        evidence.write(result)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").write_text(result.to_json() + "\n", encoding="utf-8")
         return result
 
 

@@ -26,20 +26,15 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from scipy import signal, special, stats
+from numpy.typing import NDArray
+from scipy import signal, stats
 
-from evalkit.types import Interval
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import BoolArray, FloatArray
+from evalkit.stats.blocks import interval_of, redraw_counts
+from evalkit.types import BoolArray, FloatArray, Interval
 
 GRID_HZ = 50
 """Rate of the lip trajectories."""
@@ -48,6 +43,8 @@ DTW_HZ = 25
 WINDOW_S = 3.0
 WINDOW_HOP_S = 1.0
 SHORTEST_WINDOW_S = 1.6
+RUN_WINDOWS = 2 * int(WINDOW_S / WINDOW_HOP_S)
+"""Windows that an interval redraws together: twice as many as overlap."""
 DTW_WINDOW = 2
 """dtaidistance's window counts the diagonal: 2 is a Sakoe–Chiba band of one frame, ±40 ms."""
 BAND_HZ = (0.5, 9.0)
@@ -69,6 +66,8 @@ DRIFT_WINDOW_S = 3.0
 FEWEST_DRIFT_WINDOWS = 5
 DRIFT_RANGE_S = 0.4
 """The offset of a part of the clip is looked for this near the whole clip's."""
+PASS = 0.3
+"""Rank error up to which lips and sound pass; the bundled policy asks for it."""
 STILL_LIPS = 0.004
 """Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
 
@@ -109,53 +108,18 @@ def normalise_cepstrum(mfcc: FloatArray, speech: BoolArray) -> NDArray[np.float3
     return np.asarray(np.clip(normal, -4.0, 4.0), dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class ArticulatoryPredictor:
-    """From normalised cepstra at 100 Hz to lips at 50 Hz: the mean of a few small convolutional networks.
-
-    Parameters
-    ----------
-    networks : sequence of mapping of str to float32 arrays
-        Weights by name, as written by training/lip_sync/train.py: ``stem.weight`` (channels, 13, 5), ``down.weight``
-        (channels, channels, 4), ``blocks.K.weight`` (channels, channels, 5) with dilation 2^K, ``out.weight``
-        (6, channels, 1), each with its ``bias``.
-    """
-
-    networks: Sequence[Mapping[str, NDArray[np.float32]]]
-
-    def __call__(self, cepstrum: NDArray[np.float32]) -> FloatArray:
-        """Predict the lips.
-
-        Parameters
-        ----------
-        cepstrum : float32 array, shape (n, 13)
-            At 100 Hz.
-
-        Returns
-        -------
-        FloatArray, shape (n // 2, 6)
-            At 50 Hz, in standard deviations of the training speakers; row k stands between the rows 2 k and
-            2 k + 1 of the input.
-        """
-        n_out = cepstrum.shape[0] // 2
-        out = np.zeros((n_out, WEIGHTS.size))
-        for start in range(0, n_out, _SEGMENT):
-            low, high = max(0, start - _HALO), min(n_out, start + _SEGMENT + _HALO)
-            piece = cepstrum[2 * low : 2 * high]
-            stop = min(n_out, start + _SEGMENT)
-            for network in self.networks:
-                out[start:stop] += _run(network, piece)[start - low : stop - low]
-        return out / len(self.networks)
-
-
 def predict_lips(
-    predictor: ArticulatoryPredictor, times_s: FloatArray, mfcc: FloatArray, level_db: FloatArray
+    predictor: Callable[[NDArray[np.float32]], FloatArray],
+    times_s: FloatArray,
+    mfcc: FloatArray,
+    level_db: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Predict the lips that belong to a sound.
 
     Parameters
     ----------
-    predictor : ArticulatoryPredictor
+    predictor : callable
+        From normalised cepstra at 100 Hz, shape (n, 13), to lips at 50 Hz, shape (n // 2, 6).
     times_s : FloatArray, shape (n,)
         Of the rows, 10 ms apart.
     mfcc : FloatArray, shape (n, 13)
@@ -170,46 +134,6 @@ def predict_lips(
     even = times_s.shape[0] // 2 * 2
     cepstrum = normalise_cepstrum(mfcc[:even], detect_speech(level_db[:even]))
     return times_s[:even].reshape(-1, 2).mean(axis=1), predictor(cepstrum)
-
-
-_SEGMENT = 1500  # rows predicted at once: memory does not grow with the clip
-_HALO = 40  # rows of context that reach the middle of a segment
-
-
-def _run(network: Mapping[str, NDArray[np.float32]], cepstrum: NDArray[np.float32]) -> NDArray[np.float32]:
-    hidden = _silu(_convolve(cepstrum, network, "stem", padding=2))
-    hidden = _silu(_convolve(hidden, network, "down", padding=1, stride=2))
-    n_blocks = sum(name.startswith("blocks.") and name.endswith(".bias") for name in network)
-    for block in range(n_blocks):
-        dilation = 2**block
-        hidden = hidden + _silu(
-            _convolve(hidden, network, f"blocks.{block}", padding=2 * dilation, dilation=dilation)
-        )
-    return _convolve(hidden, network, "out")
-
-
-def _convolve(
-    x: NDArray[np.float32],
-    network: Mapping[str, NDArray[np.float32]],
-    name: str,
-    *,
-    padding: int = 0,
-    stride: int = 1,
-    dilation: int = 1,
-) -> NDArray[np.float32]:
-    """Convolve in time; `x` has shape (n, channels)."""
-    weight, bias = network[f"{name}.weight"], network[f"{name}.bias"]
-    width = weight.shape[2]
-    padded = np.pad(x, ((padding, padding), (0, 0)))
-    n_out = (padded.shape[0] - dilation * (width - 1) - 1) // stride + 1
-    total = np.broadcast_to(bias, (n_out, bias.shape[0])).astype(np.float32)
-    for tap in range(width):
-        total = total + padded[tap * dilation :: stride][:n_out] @ weight[:, :, tap].T
-    return total
-
-
-def _silu(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(x * special.expit(x), dtype=np.float32)
 
 
 # --- on one grid -----------------------------------------------------------------------------------------------------
@@ -316,10 +240,9 @@ def estimate_offset(
     curve = _correlation(sums.sum(axis=1))
     best_s = float(_peak(curve[None], lags)[0])
 
-    random = np.random.default_rng(seed)
-    counts = random.multinomial(used.size, np.full(used.size, 1 / used.size), size=N_BOOTSTRAP)
+    counts = redraw_counts(used.size, N_BOOTSTRAP, seed=seed)
     resampled = _correlation(np.einsum("rb,kbl->krl", counts, sums))
-    low_s, high_s = np.percentile(_peak(resampled, lags), [2.5, 97.5])
+    low_s, high_s = interval_of(_peak(resampled, lags))
     speaker_s = 1.96 * SPEAKER_SPREAD_MS / 1000
     interval = Interval(
         best_s - float(np.hypot(max(0.0, best_s - low_s), speaker_s)),
@@ -439,27 +362,6 @@ def _describe_window(lips: FloatArray) -> FloatArray:
     centred = lips - lips.mean(axis=0)
     normal = centred / (centred.std(axis=0) + 1e-6) * WEIGHTS
     return np.ascontiguousarray(np.hstack([normal, SLOPE_WEIGHT * np.gradient(normal, axis=0)]))
-
-
-def bootstrap_mean(values: FloatArray, *, seed: int = 0) -> Interval | None:
-    """Return the 95 % interval of a mean over windows; ``None`` for fewer than three values.
-
-    Neighbouring windows overlap, so runs of them are redrawn together (circular block bootstrap: D. N. Politis,
-    J. P. Romano, 1992), twice as long as a window reaches where the clip allows. The interval is widened by Student's t for
-    the number of runs, and never leaves the range of the values.
-    """
-    n = values.size
-    if n < 3:
-        return None
-    length = min(2 * int(WINDOW_S / WINDOW_HOP_S), max(1, n // 3))
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, n, size=(N_BOOTSTRAP, -(-n // length), 1))
-    rows = ((starts + np.arange(length)) % n).reshape(N_BOOTSTRAP, -1)[:, :n]
-    n_runs = n / length
-    wider = stats.t.ppf(0.975, n_runs - 1) / stats.norm.ppf(0.975) * np.sqrt(n_runs / (n_runs - 1))
-    ends = values.mean() + wider * (np.percentile(values[rows].mean(axis=1), [2.5, 97.5]) - values.mean())
-    low, high = np.clip(ends, values.min(), values.max())
-    return Interval(float(low), float(high))
 
 
 # --- silence ---------------------------------------------------------------------------------------------------------

@@ -75,9 +75,7 @@ class Cost:
         measured = [one for one in self.measurements if one.value is not None]
         absent = [one for one in self.measurements if one.value is None]
         return {
-            "metrics": {
-                one.metric.name: {"value": one.value, "unit": one.metric.unit, "n": one.n} for one in measured
-            },
+            "metrics": {one.metric.name: one.to_dict() for one in measured},
             "absent": {one.metric.name: str(one.reason) for one in absent},
             "notes": list(self.notes),
             "timeline": self.timeline.to_dict(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.errors import UsageError
+from evalkit.profiling import reasons
 from evalkit.types import Interval, Measurement, Metric, Reason
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
@@ -94,10 +95,10 @@ def measure_times(
 
     Where the models were loaded within the request, `TTFF` and `TOTAL` include that, as the user waits for it too.
     """
-    missing = Reason.NOT_REPORTED if _time_of(events, SAVED) is not None else Reason.NOT_FINISHED
+    missing = reasons.NOT_REPORTED if _time_of(events, SAVED) is not None else reasons.NOT_FINISHED
     total_s = _time_of(events, SAVED)
     return [
-        _measure(LOAD, _load_s(events), Reason.NOT_REPORTED),
+        _measure(LOAD, _load_s(events), reasons.NOT_REPORTED),
         _measure(TTFF, _time_of(events, FIRST_FRAME), missing),
         *_measure_clips(clip_latencies_s(events), missing),
         _measure(TOTAL, total_s, missing),
@@ -186,7 +187,7 @@ def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
     if not 0 <= n_failed <= n_attempted:
         raise UsageError(f"{n_failed} failed of {n_attempted} attempted: that cannot be")
     if n_attempted == 0:
-        return Measurement.absent(ERROR_RATE, Reason.NOTHING_ATTEMPTED)
+        return Measurement.absent(ERROR_RATE, reasons.NOTHING_ATTEMPTED)
     from scipy.stats import binomtest
 
     interval = binomtest(n_failed, n_attempted).proportion_ci(0.95, method="wilson")
@@ -204,8 +205,8 @@ def _measure(metric: Metric, value: float | None, reason: Reason) -> Measurement
 
 def _no_ratio(total_s: float | None) -> Reason:
     if total_s is None:
-        return Reason.NOT_FINISHED
-    return Reason.NO_VIDEO if total_s else Reason.NOT_REPORTED
+        return reasons.NOT_FINISHED
+    return Reason.NO_VIDEO if total_s else reasons.NOT_REPORTED
 
 
 def _time_of(events: Sequence[Event], name: str) -> float | None:
@@ -230,7 +231,7 @@ def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement
     for q, metric in CLIP_LATENCY_P.items():
         value = percentile(samples, q)
         yield (
-            Measurement.absent(metric, Reason.TOO_FEW_CLIPS)
+            Measurement.absent(metric, reasons.TOO_FEW_CLIPS)
             if value is None
             else Measurement(metric, value, n=n)
         )
@@ -239,17 +240,17 @@ def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement
 def _gpu_absence(profile: Profile) -> Reason | None:
     """Say why nothing can be told of GPUs; ``None`` where something can."""
     if not profile.gpus:
-        return profile.gpu_reason or Reason.NO_GPU
+        return profile.gpu_reason or reasons.NO_GPU
     if profile.used_gpus:
         return None
     unread = all(not len(gpu.memory_mib) for gpu in profile.gpus)
-    return Reason.GPU_UNREADABLE if unread else Reason.GPU_NOT_USED
+    return reasons.GPU_UNREADABLE if unread else reasons.GPU_NOT_USED
 
 
 def _measure_vram(profile: Profile) -> Measurement:
     peak_mib, reason = profile.vram_mib.peak, _gpu_absence(profile)
     if reason is not None or peak_mib is None:
-        return Measurement.absent(PEAK_VRAM, reason or Reason.GPU_UNREADABLE)
+        return Measurement.absent(PEAK_VRAM, reason or reasons.GPU_UNREADABLE)
     samples = [(f"gpu{index}_mib", _peaks(gpu.memory_mib)) for index, gpu in profile.used_gpus]
     if profile.torch is not None:
         samples.append(("allocated_mib", np.array(profile.torch.allocated_mib)))
@@ -263,7 +264,7 @@ def _measure_vram_share(profile: Profile) -> Measurement:
     reason = _gpu_absence(profile)
     shares = [gpu.fullness for _, gpu in profile.used_gpus if gpu.fullness is not None]
     if reason is not None or not shares:
-        return Measurement.absent(PEAK_VRAM_SHARE, reason or Reason.GPU_UNREADABLE)
+        return Measurement.absent(PEAK_VRAM_SHARE, reason or reasons.GPU_UNREADABLE)
     samples = tuple(
         (f"gpu{index}", np.array([gpu.fullness]))
         for index, gpu in profile.used_gpus
@@ -281,7 +282,7 @@ def _measure_vram_share(profile: Profile) -> Measurement:
 def _measure_rss(profile: Profile) -> Measurement:
     peak_mib = profile.rss_mib.peak
     if not peak_mib:
-        return Measurement.absent(PEAK_RSS, Reason.NOT_SAMPLED)
+        return Measurement.absent(PEAK_RSS, reasons.NOT_SAMPLED)
     samples = (("pss_mib", _peaks(profile.pss_mib)),) if len(profile.pss_mib) else ()
     return Measurement(PEAK_RSS, peak_mib, n=len(profile.rss_mib), coverage=profile.coverage, samples=samples)
 
@@ -296,7 +297,7 @@ def _measure_util(profile: Profile) -> Measurement:
         return Measurement.absent(GPU_UTIL, reason)
     means = [(f"gpu{index}", gpu.util.values.mean()) for index, gpu in profile.used_gpus if len(gpu.util)]
     if not means:
-        return Measurement.absent(GPU_UTIL, Reason.GPU_UNREADABLE)
+        return Measurement.absent(GPU_UTIL, reasons.GPU_UNREADABLE)
     return Measurement(
         GPU_UTIL,
         float(np.mean([mean for _, mean in means])),
@@ -311,7 +312,7 @@ def _measure_energy(profile: Profile) -> Measurement:
         return Measurement.absent(ENERGY, reason)
     counters = [gpu.energy_j for _, gpu in profile.used_gpus]
     if any(len(counter) < 2 for counter in counters):
-        return Measurement.absent(ENERGY, Reason.GPU_UNREADABLE)
+        return Measurement.absent(ENERGY, reasons.GPU_UNREADABLE)
     seen_s = min(float(counter.times_s[-1] - counter.times_s[0]) for counter in counters)
     return Measurement(
         ENERGY,

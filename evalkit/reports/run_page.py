@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from evalkit.analysis.run_analysis import is_better, plain, reason_text
+from evalkit.analysis.catalogue import reason_text
+from evalkit.analysis.run_analysis import is_better, plain
 from evalkit.analysis.table import describe
 from evalkit.decisions.signoff import overshoot
 from evalkit.formatting import three_digits
+from evalkit.measuring.evidence import INDEX_FILE, read_evidence
+from evalkit.plot_style import BLUE
 from evalkit.reports.numbers import ARROW_WORDS, ARROWS, bracket, count, percent, signed, unit_suffix
 from evalkit.reports.run_answer import FAILED, MISS, NONE, OPEN, PASS, Verdict, verdict_of, verdict_of_line
 from evalkit.reports.run_plots import draw_front, draw_heat_map
-from evalkit.reports.style import BLUE
 from evalkit.reports.svg import figure_as_svg
 from evalkit.reports.timelines import TIMELINE_PICTURE
-from evalkit.reports.transcript_page import TRANSCRIPT_PAGE
 from evalkit.runs import Input
 from evalkit.runs.run import (
     EVIDENCE_FOLDER,
@@ -43,13 +45,7 @@ if TYPE_CHECKING:
 _DEFAULT_FPS = 25.0
 _WINDOW_S = 3.0
 _N_STAGED = 2
-_PICTURES = {
-    "lip_sync.png": "lips seen and expected, the offset, and the error over time",
-    "brand.png": "the brand mark where it was found, its colours, and what likeness means",
-    "joint_angles.png": "joint angles over time",
-    TIMELINE_PICTURE: "memory and GPUs over time, with what the generator told",
-    "frames.jpg": "frames with the landmarks that were found",
-}
+_PICTURE_SUFFIXES = {".png", ".jpg", ".svg"}
 _NO_SUCH_TRIAL = {"id": "", "caption": "", "fps": _DEFAULT_FPS, "src": "", "worst": 0.0}
 
 
@@ -430,6 +426,7 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
     verdict = _trial_verdict(trial, missed, judged=bool(rules))
     folder = tables.run.folder_of(trial.id)
     has_video = (folder / VIDEO_FILE).is_file()
+    evidence = _evidence(folder, trial.id)
     return {
         "id": trial.id,
         "caption": caption_of(trial, tables),
@@ -452,9 +449,7 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
             *(f"an earlier attempt failed: {one.stage}: {one.code}: {one.text}" for one in trial.attempts),
         ],
         "pictures": [
-            {"src": _link(trial.id, EVIDENCE_FOLDER, name), "alt": alt}
-            for name, alt in _PICTURES.items()
-            if (folder / EVIDENCE_FOLDER / name).is_file()
+            {"src": src, "alt": alt} for src, alt in evidence.items() if Path(src).suffix in _PICTURE_SUFFIXES
         ],
         "measured": [
             _measured(tables, name, trial.metrics[name], rules)
@@ -463,11 +458,28 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
         ],
         "absent": _absent_lines(trial),
         "files": [
-            {"name": parts[-1], "src": _link(trial.id, *parts)}
-            for parts in ((TRIAL_FILE,), (LOG_FILE,), (EVIDENCE_FOLDER, TRANSCRIPT_PAGE))
-            if folder.joinpath(*parts).is_file()
+            *(
+                {"name": name, "src": _link(trial.id, name)}
+                for name in (TRIAL_FILE, LOG_FILE)
+                if (folder / name).is_file()
+            ),
+            *({"name": Path(src).name, "src": src} for src in evidence if src.endswith(".html")),
         ],
     }
+
+
+def _evidence(folder: Path, trial_id: str) -> dict[str, str]:
+    """Return the caption of each file of evidence by its link: the evaluators' in their order, then the timeline."""
+    root = folder / EVIDENCE_FOLDER
+    entries = [
+        entry for index in sorted(root.glob(f"*/{INDEX_FILE}")) for entry in read_evidence(index.parent)
+    ]
+    shown = {_link(trial_id, *entry.path.relative_to(folder).parts): entry.caption for entry in entries}
+    if (root / TIMELINE_PICTURE).is_file():
+        shown[_link(trial_id, EVIDENCE_FOLDER, TIMELINE_PICTURE)] = (
+            "memory and GPUs over time, with the generator's events"
+        )
+    return shown
 
 
 def _given(tables: RunAnalysis) -> list[str]:

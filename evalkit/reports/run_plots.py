@@ -8,8 +8,8 @@ import numpy as np
 
 from evalkit.analysis.run_analysis import summarise
 from evalkit.formatting import three_digits
+from evalkit.plot_style import BLUE, GREY, INK, dress, new_figure
 from evalkit.reports.numbers import ARROWS, bracket, unit_suffix
-from evalkit.reports.style import BLUE, GREY, INK, dress, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

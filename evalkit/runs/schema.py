@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
-from evalkit.types import Better  # noqa: TC001 - the files are checked against it when read
+from evalkit.types import Better
 
 SCHEMA = 2
 """1: at first. 2: a run may say which trials were skipped, and why."""

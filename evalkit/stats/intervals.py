@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-from scipy.stats import chi2
+from scipy.stats import chi2, norm, t
 
-from evalkit.types import Interval
-
-if TYPE_CHECKING:
-    from evalkit.types import FloatArray
+from evalkit.stats.blocks import interval_of, redraw_rows
+from evalkit.types import FloatArray, Interval
 
 MIN_WINDOWS = 5
 """With fewer windows a percentile bootstrap promises more than it can hold, and there is no interval."""
@@ -45,9 +41,46 @@ def ratio_interval(
     numerators, denominators = numerators[used], denominators[used]
     if numerators.size < MIN_WINDOWS:
         return None
-    drawn = np.random.default_rng(seed).integers(numerators.size, size=(n_resamples, numerators.size))
-    ratios = numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1)
-    low, high = np.percentile(ratios, [2.5, 97.5])
+    drawn = redraw_rows(numerators.size, n_resamples, seed=seed)
+    return interval_of(numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1))
+
+
+def block_interval(
+    values: FloatArray, *, n_neighbours: int, n_resamples: int = 400, seed: int = 0
+) -> Interval | None:
+    """Return the 95 % bootstrap interval of the mean of a series whose neighbours resemble each other.
+
+    Runs of neighbours are redrawn together (circular block bootstrap). The interval is widened by Student's t for the
+    number of runs, and never leaves the range of the values.
+
+    Parameters
+    ----------
+    values : FloatArray, shape (n,)
+        In their order in time.
+    n_neighbours : int
+        Length of a run; at most a third of the values is used.
+    n_resamples, seed : int
+        As in `ratio_interval`.
+
+    Returns
+    -------
+    Interval or None
+        None with fewer than three values.
+
+    References
+    ----------
+    D. N. Politis, J. P. Romano, A circular block-resampling procedure for stationary data, 1992.
+    """
+    n = values.size
+    if n < 3:
+        return None
+    length = min(n_neighbours, max(1, n // 3))
+    drawn = redraw_rows(n, n_resamples, length=length, seed=seed)
+    n_runs = n / length
+    wider = t.ppf(0.975, n_runs - 1) / norm.ppf(0.975) * np.sqrt(n_runs / (n_runs - 1))
+    mean = values.mean()
+    ends = mean + wider * (np.array(interval_of(values[drawn].mean(axis=1))) - mean)
+    low, high = np.clip(ends, values.min(), values.max())
     return Interval(float(low), float(high))
 
 

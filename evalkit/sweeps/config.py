@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from evalkit.evaluators.load import evaluator_class
 from evalkit.options import ConfigError, read_group, read_yaml
 from pipeline.options import PlainData, canonical_json
 
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 FILE_PARAMETERS = ("brand_mark",)
 """Parameters of the grid that name a file: what counts is its content."""
-
-
-FILE_SETTINGS = ("file",)
-"""Settings of evaluators that name a file: paths in them are relative to the sweep's folder."""
-
-
-FILE_OR_NAME_SETTINGS = ("weights",)
-"""Settings of evaluators that name a file where there is one of that name, and else something known by name."""
 
 
 _SAID = ("path", "text", "question", "question_audio")
@@ -312,13 +305,8 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
         values = config.grid.get(name, [config.parameters.get(name)])
         yield from ((name, value) for value in values if isinstance(value, str))
     for evaluator, settings in config.measuring.items():
-        for name in FILE_SETTINGS:
-            if isinstance(path := settings.get(name), str):
-                yield f"measuring.{evaluator}.{name}", path
-
-
-def _is_file(base: Path, name: str, value: JsonValue) -> bool:
-    return name in FILE_OR_NAME_SETTINGS and isinstance(value, str) and (base / value).is_file()
+        for name, path in evaluator_class(evaluator).files_of(settings).items():
+            yield f"measuring.{evaluator}.{name}", path
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
@@ -351,10 +339,7 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
         for name, values in config.grid.items()
     }
     measuring = {
-        evaluator: {
-            name: anchor(value) if name in FILE_SETTINGS or _is_file(base, name, value) else value
-            for name, value in settings.items()
-        }
+        evaluator: evaluator_class(evaluator).anchor(settings, base)
         for evaluator, settings in config.measuring.items()
     }
     policy = config.policy

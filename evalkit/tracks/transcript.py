@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import wave
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder
+from evalkit.types import AudioChunk, Track
 from pipeline.options import hash_of
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import AudioChunk, Track
 
 RATE_HZ = 16_000
 PIECE_S = 30.0
@@ -31,7 +27,7 @@ PREFIX = "transcript-"
 
 
 class Recogniser(Protocol):
-    """What is asked of a plug-in of the entry-point group ``evalkit.recognisers``."""
+    """What a plug-in of the entry-point group ``evalkit.recognisers`` offers."""
 
     name: str
     version: str

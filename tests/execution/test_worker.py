@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from evalkit import registry
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.execution import worker as stages_module
 from evalkit.execution.worker import Stages
 from evalkit.testing.media import write_clip
-from evalkit.types import ClipFacts, ClipIntent, Measurement
+from evalkit.types import ClipFacts, ClipIntent
 from pipeline.errors import GenerationError
 
 
@@ -184,7 +185,13 @@ def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path) -> Non
     assert outcome["quality"]["metrics"]["technical.width"]["value"] == 256
     assert outcome["quality"]["metrics"]["lip_sync.error"]["value"] < 0.1
     assert set(outcome["samples"]["lip_sync.error"]) == {"window_start_s", "rank"}
-    assert sorted(path.name for path in (tmp_path / "evidence").iterdir()) == ["frames.jpg", "lip_sync.png"]
+    written = (path for path in (tmp_path / "evidence").rglob("*") if path.is_file())
+    assert sorted(path.relative_to(tmp_path / "evidence").as_posix() for path in written) == [
+        "lip_sync/index.json",
+        "lip_sync/lip_sync.png",
+        "technical/frames.jpg",
+        "technical/index.json",
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "video.mp4"]
     assert told
 
@@ -208,15 +215,16 @@ def test_what_was_asked_reaches_the_evaluators(
 ) -> None:
     seen = []
 
-    class Curious:
+    class Curious(Evaluator):
         name, version, metrics, tracks = "curious", 1, (), ()
 
         def __init__(self, *, colour: str = "red") -> None:
             self.colour = colour
 
-        def evaluate(self, facts: ClipFacts, _tracks: object) -> list[Measurement]:
-            seen.append((self.colour, facts.asked))
-            return []
+        def measure(self, facts: ClipFacts, tracks: object) -> Measured:
+            del tracks
+            seen.append((self.colour, facts.intent))
+            return Measured(())
 
     write_clip(tmp_path / "video.mp4", [np.zeros((48, 64, 3), np.uint8)] * 3)
     monkeypatch.setattr(registry, "load", lambda _group, _name: Curious)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.plot_style import INK, dress, new_figure
 from evalkit.reports.run_plots import draw_front, draw_heat_map
-from evalkit.reports.style import INK, dress, new_figure
 from evalkit.reports.svg import figure_as_svg
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid

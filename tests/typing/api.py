@@ -22,12 +22,15 @@ class Mine(evalkit.Evaluator):
     metrics = (BRIGHTNESS,)
     tracks = ("picture",)
 
-    def evaluate(
-        self, facts: evalkit.ClipFacts, tracks: Mapping[str, evalkit.Track]
-    ) -> Iterator[evalkit.Measurement]:
+    def measure(self, facts: evalkit.ClipFacts, tracks: Mapping[str, evalkit.Track]) -> evalkit.Measured:
         """Measure nothing but that there is a picture."""
         assert_type(facts.path, str)
-        yield evalkit.Measurement(BRIGHTNESS, float(len(tracks["picture"])))
+        n = len(tracks["picture"])
+        return evalkit.Measured((evalkit.Measurement(BRIGHTNESS, float(n), n=n),), details=tracks)
+
+    def evidence(self, details: Mapping[str, evalkit.Track]) -> Iterator[evalkit.Exhibit]:
+        """Show the number in words."""
+        yield evalkit.Exhibit("words.html", "what was counted", str(len(details)), BRIGHTNESS)
 
 
 def show(progress: BatchProgress) -> None:
@@ -46,7 +49,8 @@ def measure_videos(folder: Path) -> None:
     )
     assert_type(report, evalkit.Report)
     assert_type(report.frame(), pd.DataFrame)
-    measurement = report.clips[0]["lip_sync.error"]
+    assert_type(report[0], evalkit.ClipResult)
+    measurement = report[0]["lip_sync.error"]
     assert_type(measurement, evalkit.Measurement)
     assert_type(measurement.value, float | None)
     assert_type(evalkit.compare(report, folder), evalkit.Comparison)

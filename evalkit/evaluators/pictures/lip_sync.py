@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from evalkit.evaluators.lip_sync import Curves
 from evalkit.metrics import lip_sync
-from evalkit.reports.style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from evalkit.evaluators.lip_sync import Curves
+from evalkit.plot_style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
 
 SHOWN_S = 8.0
-PASS_MARK = 0.3
 _LABEL_GAP = 0.45  # standard deviations: two labels do not lie over each other
 
 
@@ -113,14 +107,14 @@ def _draw_error(axes: Axes, curves: Curves) -> None:
         axes.set_axis_off()
         return
     middles_s = scores.starts_s + lip_sync.WINDOW_S / 2
-    colours = [BLUE if rank <= PASS_MARK else VERMILION for rank in scores.ranks]
+    colours = [BLUE if rank <= lip_sync.PASS else VERMILION for rank in scores.ranks]
     axes.vlines(middles_s, 0, scores.ranks, colors=colours, linewidth=2)
     axes.scatter(middles_s, scores.ranks, color=colours, s=18, zorder=3)
-    axes.axhline(PASS_MARK, color=GREY, linewidth=1, linestyle="--")
+    axes.axhline(lip_sync.PASS, color=GREY, linewidth=1, linestyle="--")
     axes.axhline(0.5, color=GREY, linewidth=1, linestyle=":")
     axes.set_ylim(-0.03, 1.03)
     right = float(middles_s[-1])
-    label_at_end(axes, right, PASS_MARK, "pass mark", GREY)
+    label_at_end(axes, right, lip_sync.PASS, "pass mark", GREY)
     label_at_end(axes, right, 0.5, "chance", GREY)
     dress(
         axes,

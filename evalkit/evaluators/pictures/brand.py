@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+from numpy.typing import NDArray
 
-from evalkit.evaluators.brand import FOUND
+from evalkit.brands import BrandManual
+from evalkit.evaluators.brand import KeyFrame, Sighting
 from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
+from evalkit.metrics.brand import FOUND, PASS, Calibration
 from evalkit.metrics.color import delta_e, lab_of, take_out_light
-from evalkit.reports.style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
+from evalkit.plot_style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
 from evalkit.tracks.brand import LIGHT_COLUMNS, N_BEST
+from evalkit.tracks.clip import ClipModel
+from evalkit.types import FloatArray, Track
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+Picture = NDArray[np.uint8]
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.gridspec import SubplotSpec
-    from numpy.typing import NDArray
-
-    from evalkit.brands import BrandManual
-    from evalkit.evaluators.brand import Brand, KeyFrame
-    from evalkit.metrics.brand import Calibration
-    from evalkit.types import ClipFacts, FloatArray, Track
-
-    Picture = NDArray[np.uint8]
-
-PASS_MARK = 0.85
 _N_SWATCHES = 5
 
 
@@ -58,38 +52,40 @@ class Seen(NamedTuple):
     scene_share: float
 
 
-def write_brand_evidence(folder: Path, facts: ClipFacts, tracks: Mapping[str, Track], brand: Brand) -> None:
-    """Write ``brand.json``, every key frame with every place that was looked at, and ``brand.png``.
+def describe_brand(
+    manual: BrandManual, model: ClipModel, calibration: Calibration, sighting: Sighting
+) -> str:
+    """Return everything that is known of every key frame, and the calibration, as JSON.
 
     Parameters
     ----------
-    folder : Path
-    facts : ClipFacts
-    tracks : mapping of str to Track
-        As the evaluator got them.
-    brand : Brand
-        With a brand.
+    manual : BrandManual
+    model : ClipModel
+    calibration : Calibration
+    sighting : Sighting
+        The details of a measurement.
     """
-    manual = brand.manual
-    if manual is None:
-        return
-    track, frames = tracks[brand.track], brand.judge(tracks)
     plain = {
         "brand": manual.name,
         "content": manual.content,
-        "weights": dict(brand.weights),
+        "weights": {f"brand/{model.name}": model.weights_hash},
         "colors": [color.model_dump(mode="json") for color in manual.colors],
-        "key_frames": [_plain(track, row, frame, manual) for row, frame in enumerate(frames)],
-        "calibration": brand.calibration.to_dict(),
+        "key_frames": [
+            _plain(sighting.track, row, frame, manual) for row, frame in enumerate(sighting.frames)
+        ],
+        "calibration": calibration.to_dict(),
     }
-    text = json.dumps(_without_nan(plain), indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / "brand.json").write_text(text + "\n", encoding="utf-8")
+    return json.dumps(_without_nan(plain), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def draw_sighting(manual: BrandManual, calibration: Calibration, sighting: Sighting) -> Figure:
+    """Draw what was seen of a brand on one clip; two of its frames are read again. Parameters as of `describe_brand`."""
+    frames = sighting.frames
     worst = min(frames, key=lambda frame: frame.fidelity)
     best = max(frames, key=lambda frame: frame.fidelity)
-    pictures = read_frames_at(facts, [worst.time_s, best.time_s])
+    pictures = read_frames_at(sighting.facts, [worst.time_s, best.time_s])
     shown = [(frame, pictures[frame.time_s]) for frame in (worst, best) if frame.time_s in pictures]
-    figure = draw_brand(manual, brand.calibration, frames, shown, _seen_colors(track, frames, manual))
-    figure.savefig(folder / "brand.png")
+    return draw_brand(manual, calibration, frames, shown, _seen_colors(sighting.track, frames, manual))
 
 
 def draw_brand(
@@ -118,7 +114,7 @@ def draw_brand(
     figure = new_figure(11, 8.6)
     figure.suptitle(
         f"{manual.name}: found in {n_found} of {len(frames)} key frames, likeness {fidelity:.2f} "
-        f"({PASS_MARK} passes)",
+        f"({PASS} passes)",
         x=0.01, ha="left", weight="bold", color=INK,
     )  # fmt: skip
     rows = figure.add_gridspec(3, 1, height_ratios=(1.5, 0.65, 0.9))
@@ -220,8 +216,8 @@ def _draw_over_time(axes: Axes, frames: Sequence[KeyFrame]) -> None:
     values = np.array([frame.fidelity for frame in frames] + [frames[-1].fidelity])
     axes.step(times_s, values, color=BLUE, linewidth=1.6, where="post")
     axes.plot(times_s[:-1], values[:-1], "o", color=BLUE, markersize=3)
-    axes.axhline(PASS_MARK, color=GREY, linewidth=1, linestyle="--")
-    label_at_end(axes, float(times_s[-1]), PASS_MARK, "passes", GREY)
+    axes.axhline(PASS, color=GREY, linewidth=1, linestyle="--")
+    label_at_end(axes, float(times_s[-1]), PASS, "passes", GREY)
     axes.set_xlim(float(times_s[0]), float(times_s[-1]))
     axes.set_ylim(-0.03, 1.03)
     dress(axes, title="Likeness on key frames", x="time (s)", y="fidelity")

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from evalkit.evaluators.motion import joint_angles
 from evalkit.metrics.motion import MAX_GAP_S
-from evalkit.reports.style import BLUE, GREY, dress, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from evalkit.types import FloatArray, Track
+from evalkit.plot_style import BLUE, GREY, dress, new_figure
+from evalkit.types import BoolArray, FloatArray
 
 _N_COLUMNS = 2
 _LEAST_SPAN_DEG = 10.0
 
 
-def draw_joint_angles(pose: Track, face: Track) -> Figure:
-    """Draw the joint angles over time, each about its own mean, all to the same scale.
+def draw_joint_angles(times_s: FloatArray, angles: Mapping[str, tuple[FloatArray, BoolArray]]) -> Figure:
+    """Draw joint angles over time, each about its own mean, all to the same scale.
 
     Parameters
     ----------
-    pose, face : Track
-        Of the same frames.
+    times_s : FloatArray, shape (n,)
+    angles : mapping of str to (FloatArray, BoolArray), each of shape (n,)
+        By joint: the angle in degrees, and whether it was seen; from `evalkit.evaluators.motion.joint_angles`.
 
     Returns
     -------
@@ -34,9 +31,9 @@ def draw_joint_angles(pose: Track, face: Track) -> Figure:
         A single panel that says so when no joint was seen.
     """
     curves = {}
-    for name, (angles_deg, usable) in joint_angles(pose, face).items():
-        times_s, angles = pose.times_s[usable], np.unwrap(angles_deg[usable], period=360.0)
-        curves[name] = _open_gaps(times_s, angles - angles.mean())
+    for name, (angles_deg, usable) in angles.items():
+        unwrapped = np.unwrap(angles_deg[usable], period=360.0)
+        curves[name] = _open_gaps(times_s[usable], unwrapped - unwrapped.mean())
     n_rows = max(1, -(-len(curves) // _N_COLUMNS))
     figure = new_figure(10, 0.7 + 1.2 * n_rows)
     axes = figure.subplots(n_rows, _N_COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
@@ -46,15 +43,15 @@ def draw_joint_angles(pose: Track, face: Track) -> Figure:
             axis.set_visible(False)
             continue
         name = list(curves)[index]
-        times_s, angles = curves[name]
+        seen_s, about_mean = curves[name]
         axis.axhline(0.0, color=GREY, linewidth=0.6)
-        axis.plot(times_s, angles, color=BLUE, linewidth=1.2)
+        axis.plot(seen_s, about_mean, color=BLUE, linewidth=1.2)
         axis.set_ylim(-half_deg, half_deg)
         is_lowest = index >= len(curves) - _N_COLUMNS
         axis.tick_params(labelbottom=is_lowest)
         dress(
             axis,
-            title=f"{name.replace('_', ' ')}, ±{np.nanstd(angles):.3g}°",
+            title=f"{name.replace('_', ' ')}, ±{np.nanstd(about_mean):.3g}°",
             x="time (s)" if is_lowest else "",
         )
     figure.supylabel("angle about its mean (degrees)", fontsize=9)

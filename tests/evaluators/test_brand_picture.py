@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import pytest
 
 from evalkit.evaluators.brand import Brand
 from evalkit.media import probe
 from evalkit.metrics.brand import Calibration
-from evalkit.reports.brand_evidence import write_brand_evidence
 from evalkit.testing.media import write_clip
 from evalkit.tracks.brand import columns_of
 from evalkit.tracks.face import COLUMNS as FACE_COLUMNS
@@ -49,9 +49,10 @@ def test_whatever_is_missing_there_is_a_picture_and_a_file(
     (tmp_path / "kite.svg").write_text(SVG, "utf-8")
     (tmp_path / "kite.yaml").write_text(f"name: Kite\nlogos: [kite.svg]\ncolors: {colors}\n", "utf-8")
     clip = write_clip(tmp_path / "clip.mp4", [np.full((120, 160, 3), 128, np.uint8)] * 50)
-    brand = Brand(str(tmp_path / "kite.yaml"))
-    brand.__dict__["model"] = Model()
-    brand.__dict__["calibration"] = Calibration(1.0, 0.0, 0.0, 1.0, (), (), (), (), (), (), 1)
+    calibration = Calibration(1.0, 0.0, 0.0, 1.0, (), (), (), (), (), (), 1)
+    brand = type("Known", (Brand,), {"model": Model(), "calibration": calibration})(
+        str(tmp_path / "kite.yaml")
+    )
     assert brand.manual is not None
     columns = columns_of(len(brand.manual.colors), 0)
     values = np.full((2, len(columns)), np.nan, np.float32)
@@ -68,9 +69,12 @@ def test_whatever_is_missing_there_is_a_picture_and_a_file(
             for name, columns in (("face", FACE_COLUMNS), ("pose", POSE_COLUMNS))
         },
     }
-    write_brand_evidence(tmp_path, probe(str(clip)), tracks, brand)
-    assert (tmp_path / "brand.png").stat().st_size > 10_000
-    evidence = json.loads((tmp_path / "brand.json").read_text("utf-8"))
+    picture, data = brand.evidence(brand.measure(probe(str(clip)), tracks).details)
+    assert (picture.file, data.file) == ("brand.png", "brand.json")
+    image = cv2.imdecode(np.frombuffer(picture.content, np.uint8), cv2.IMREAD_COLOR)
+    assert min(image.shape[:2]) > 500
+    assert image.std() > 10  # something is drawn
+    evidence = json.loads(data.content)
     first = evidence["key_frames"][0]
     assert first["fidelity"] == pytest.approx(places[0].get("fidelity", 0.0))
     assert [place["box_px"] for place in first["places"]] == ([[20, 10, 80, 50]] if places[0] else [])
