@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,6 @@ def signoff(
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
     """
-    from evalkit.analysis.catalogue import known_metrics
     from evalkit.decisions.ledger import append_to_ledger
     from evalkit.decisions.policy import load_policy, load_waivers
     from evalkit.decisions.signoff import Decision, sign_off
@@ -64,11 +62,10 @@ def signoff(
     settings = brand_settings(brand, clip_model, clip_weights)
     try:
         table = load_table(run, only, jobs, settings) if is_run(run) else None
-        known = known_metrics(table.metrics.values() if table is not None else ())
-        policy = load_policy(policy_name, known)
+        policy = load_policy(policy_name, table.metrics.values() if table is not None else ())
         waivers = load_waivers(waivers_path, policy) if waivers_path is not None else ()
         table = table or load_table(run, only, jobs, settings)
-        verdict = sign_off(table.where(read_where(where, table)), policy, known, waivers)
+        verdict = sign_off(table.where(read_where(where, table)), policy, waivers)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
 
@@ -77,10 +74,7 @@ def signoff(
 
     _show(verdict)
     write_outputs(
-        (
-            json_path,
-            lambda: json.dumps(verdict.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        ),
+        (json_path, verdict.to_json),
         (junit_path, lambda: junit_xml(verdict)),
         (html_path, lambda: signoff_page(verdict)),
     )
@@ -101,7 +95,7 @@ def _show(verdict: Signoff) -> None:
     from rich.markup import escape
     from rich.table import Table as Grid
 
-    from evalkit.decisions.signoff import Status
+    from evalkit.decisions.judge import Status
     from evalkit.reports.signoff_page import value_text
 
     colours = {Status.PASS: "green", Status.WARN: "yellow", Status.WAIVED: "yellow", Status.FAIL: "red"}
