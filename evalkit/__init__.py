@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.api import compare, evaluate, plan, recommend, signoff, sweep
-    from evalkit.decisions.compare import Comparison
+    from evalkit.decisions.comparison import Comparison
     from evalkit.decisions.recommend import Recommendation
     from evalkit.decisions.signoff import Signoff
     from evalkit.errors import ClipError, EvalkitError, UsageError
@@ -57,7 +57,7 @@ __all__ = [
 
 _HOMES = {
     "evalkit.api": "compare evaluate plan recommend signoff sweep",
-    "evalkit.decisions.compare": "Comparison",
+    "evalkit.decisions.comparison": "Comparison",
     "evalkit.decisions.recommend": "Recommendation",
     "evalkit.decisions.signoff": "Signoff",
     "evalkit.errors": "ClipError EvalkitError UsageError",

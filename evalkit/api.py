@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from evalkit import registry
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
-from evalkit.decisions.compare import Comparison, compare_tables
+from evalkit.decisions.compare import compare_tables
+from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import load_policy, load_waivers
 from evalkit.decisions.recommend import Recommendation
 from evalkit.decisions.recommend import recommend as recommend_configuration
@@ -290,7 +290,7 @@ def compare(
     for name, levels in (split or {}).items():
         if len(levels) != 2 or levels[0] == levels[1]:
             raise UsageError(f"{name} is split by {levels!r}; two different values are needed")
-    rules = load_policy(str(policy), known_metrics())
+    rules = load_policy(str(policy))
 
     def read(source: Source) -> ResultTable:
         table = read_results(
@@ -362,12 +362,12 @@ def signoff(
         on_message=on_message,
     )
     table = read() if _is_measured(run) else None
-    own = [one for one in evaluators or () if not isinstance(one, str)]
-    known = known_metrics(table.metrics.values() if table else (m for one in own for m in one.metrics))
-    rules = load_policy(str(policy), known)
+    own = [evaluator for evaluator in evaluators or () if not isinstance(evaluator, str)]
+    metrics = table.metrics.values() if table else (metric for one in own for metric in one.metrics)
+    rules = load_policy(str(policy), metrics)
     granted = load_waivers(waivers, rules) if waivers is not None else ()
     table = table or read()
-    return sign_off(_where(table, where or {}), rules, known, granted)
+    return sign_off(_where(table, where or {}), rules, granted)
 
 
 def recommend(run: Run | str | Path, policy: str | Path = DEFAULT_POLICY) -> Recommendation:
@@ -386,8 +386,7 @@ def recommend(run: Run | str | Path, policy: str | Path = DEFAULT_POLICY) -> Rec
         As `evalkit.decisions.recommend.recommend`; and if it is no run.
     """
     table = rows_of_run(run if isinstance(run, Run) else Run.open(run))
-    known = known_metrics(table.metrics.values())
-    return recommend_configuration(table, load_policy(str(policy), known), known)
+    return recommend_configuration(table, load_policy(str(policy), table.metrics.values()))
 
 
 def read_results(

@@ -23,15 +23,28 @@ class ConfigError(UsageError):
     """A configuration that makes no sense."""
 
 
-def read_group(kind: type[Group], data: Mapping[str, Any], source: str) -> Group:
+def read_group(
+    kind: type[Group], data: Mapping[str, Any], source: str, *, context: Mapping[str, Any] | None = None
+) -> Group:
     """Check plain data against a group of options, with errors that people can read.
+
+    Parameters
+    ----------
+    kind : type
+        The group.
+    data : mapping
+        Plain values, paths or dates.
+    source : str
+        What the data is called in errors.
+    context : mapping, optional
+        What the group's validators may look things up in.
 
     Raises
     ------
     ConfigError
         One line per mistake, each with `source` before it.
     """
-    return kind.read(data, "option", source=source, error=ConfigError)
+    return kind.read(data, "option", source=source, error=ConfigError, context=context)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

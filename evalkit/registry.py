@@ -18,6 +18,7 @@ __all__ = [
     "EXECUTORS",
     "GENERATORS",
     "RECOGNISERS",
+    "REDUCERS",
     "PluginError",
     "add",
     "is_session_only",
@@ -27,6 +28,7 @@ __all__ = [
 
 EVALUATORS = "evalkit.evaluators"
 EXECUTORS = "evalkit.executors"
+REDUCERS = "evalkit.reducers"
 
 _SESSION: dict[str, dict[str, Any]] = {}
 """Plug-ins of this process alone, by group and name: the one state here, and what `add` is for."""

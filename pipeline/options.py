@@ -44,6 +44,7 @@ class PlainData(BaseModel):
         *,
         source: str = "",
         error: type[Exception] = RequestError,
+        context: Mapping[str, Any] | None = None,
     ) -> Self:
         """Read plain values as they would come through JSON, with errors that people can read.
 
@@ -57,6 +58,8 @@ class PlainData(BaseModel):
             File or place that the values come from; begins each line of the error where it is given.
         error : type of Exception
             What to raise.
+        context : mapping, optional
+            What validators may look things up in.
 
         Raises
         ------
@@ -64,7 +67,8 @@ class PlainData(BaseModel):
             One line per mistake; the description of the field says what is allowed.
         """
         with _explaining(cls, noun, source, error):
-            return cls.model_validate_json(json.dumps(_check_plain(values), default=_as_json))
+            text = json.dumps(_check_plain(values), default=_as_json)
+            return cls.model_validate_json(text, context=context)
 
     @classmethod
     def read_texts(cls, texts: Mapping[str, str], noun: str) -> Self:

@@ -99,6 +99,19 @@ def test_type_hints_resolve_at_run_time(name: str) -> None:
         assert set(inspect.signature(thing).parameters) <= set(hints)
 
 
+CLASSES = [name for name in evalkit.__all__ if isinstance(getattr(evalkit, name), type)]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_type_hints_of_methods_resolve_at_run_time(name: str) -> None:
+    for member in vars(getattr(evalkit, name)).values():
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        function = getattr(function, "func", function)  # of a cached property
+        if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
+            # pandas is imported when a frame is made: importing it takes half a second
+            typing.get_type_hints(function, {**function.__globals__, "pd": pd})
+
+
 # Which files
 
 
@@ -367,7 +380,7 @@ def test_runs_folders_and_reports_can_be_compared_and_judged(tmp_path: Path, gre
     run = evalkit.Run.open(folder)
     by_folder = evalkit.compare(folder, split={"sample_steps": (2, 4)})
     by_run = evalkit.compare(run, split={"sample_steps": ("2", "4")})
-    assert by_folder.as_json() == by_run.as_json()
+    assert by_folder.to_dict() == by_run.to_dict()
     assert by_folder.n_pairs == 8
     where = {"sample_steps": 4}
     assert (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from evalkit.cli.settings import read_where, split_pairs
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from evalkit.decisions.compare import Comparison, MetricComparison
+    from evalkit.decisions.comparison import Comparison, MetricComparison
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -92,10 +91,7 @@ def compare(
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     written = write_outputs(
-        (
-            json_path,
-            lambda: json.dumps(comparison.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        ),
+        (json_path, comparison.to_json),
         (html_path, lambda: compare_page(comparison)),
     )
     _show(comparison)
@@ -124,7 +120,7 @@ def _show(comparison: Comparison) -> None:
     from rich.markup import escape
     from rich.table import Table as Grid
 
-    from evalkit.decisions.compare import Conclusion
+    from evalkit.decisions.comparison import Conclusion
 
     console = Console(highlight=False)
     console.print(f"[bold]{escape(comparison.answer)}[/]")
@@ -156,11 +152,13 @@ def _show(comparison: Comparison) -> None:
 
 
 def _cells(one: MetricComparison) -> tuple[str, str, str, str]:
-    from evalkit.decisions.compare import signed
+    from evalkit.decisions.comparison import signed
 
-    p = "" if one.p_holm is None else "<0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
+    p = "" if one.test.p_holm is None else "<0.001" if one.test.p_holm < 0.001 else f"{one.test.p_holm:.3f}"
     more = "" if one.n_more is None else f" (+{one.n_more})"
-    told = signed(one.difference, one.metric)
-    if one.metric.better == "zero" and one.moved.value is not None:
-        told = f"{signed(one.moved, one.metric)}\nfurther from 0 by {told}"
-    return one.metric.name, told, p, f"{one.difference.n}{more}"
+    words = signed(one.difference, one.metric)
+    if one.metric.better == "zero" and one.change.moved.value is not None:
+        words = f"{signed(one.change.moved, one.metric)}\nfurther from 0 by {words}"
+    if one.coverage:
+        words += f"\n{one.coverage}"
+    return one.metric.name, words, p, f"{one.difference.n}{more}"

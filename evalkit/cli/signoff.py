@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,10 +81,7 @@ def signoff(
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     written = write_outputs(
-        (
-            json_path,
-            lambda: json.dumps(verdict.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        ),
+        (json_path, verdict.to_json),
         (junit_path, lambda: junit_xml(verdict)),
         (html_path, lambda: signoff_page(verdict)),
     )
@@ -109,7 +105,7 @@ def _show(verdict: Signoff) -> None:
     from rich.markup import escape
     from rich.table import Table as Grid
 
-    from evalkit.decisions.signoff import Status
+    from evalkit.decisions.judge import Status
     from evalkit.reports.signoff_page import value_text
 
     colours = {Status.PASS: "green", Status.WARN: "yellow", Status.WAIVED: "yellow", Status.FAIL: "red"}

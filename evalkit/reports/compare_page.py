@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.compare import Conclusion
+from evalkit.decisions.comparison import Conclusion
 from evalkit.formatting import three_digits
 from evalkit.reports.page import answer, bullets, page, table, verdict_mark
 from evalkit.reports.run_answer import Verdict
 
 if TYPE_CHECKING:
-    from evalkit.decisions.compare import Comparison, MetricComparison
+    from evalkit.decisions.comparison import Comparison, MetricComparison
 
 _TONES = {Conclusion.BETTER: "pass", Conclusion.WORSE: "fail", Conclusion.NOT_ENOUGH: "warn"}
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→ 0", "band": "~"}
@@ -37,7 +37,7 @@ def compare_page(comparison: Comparison) -> str:
     body = f"""
 {answer(Verdict("", "", "neutral"), comparison.answer)}
 <h2>Metric by metric</h2>
-<p class="small">B minus A over pairs that share input and seed, with 95 % interval; the thin lines are the margin
+<p class="small">A and B over all their clips; B minus A over pairs that share input and seed, with 95 % interval; the thin lines are the margin
 within which a difference does not matter. p after Holm's correction.</p>
 {table("Metric by metric", heads, rows)}
 {"".join(f"<h2>{title}: {len(items)}</h2>{bullets(items)}" for title, items in lists if items)}"""
@@ -47,24 +47,25 @@ within which a difference does not matter. p after Holm's correction.</p>
 def _row(one: MetricComparison) -> str:
     unit = "" if one.metric.unit == "1" else f" {one.metric.unit}"
     finding = Verdict(one.finding.symbol, str(one.finding), _TONES.get(one.finding, "neutral"))
-    numbers = "".join(f"<td class='n'>{_number(value)}</td>" for value in (one.mean_a, one.mean_b))
+    numbers = "".join(f"<td class='n'>{_number(value)}</td>" for value in (one.a.value, one.b.value))
     tail = "".join(
         f"<td class='n'>{text}</td>"
         for text in (
-            "" if one.p_holm is None else escape(_p(one.p_holm)),
-            "" if one.effect_size is None else f"{one.effect_size:+.2f}",
+            "" if one.test.p_holm is None else escape(_p(one.test.p_holm)),
+            "" if one.test.effect_size is None else f"{one.test.effect_size:+.2f}",
             str(one.difference.n),
         )
     )
     name = f"{escape(one.metric.name)} {_ARROWS[one.metric.better]}{escape(unit)}"
     coverage = (
-        f"scored / attempted: A {one.scored_a} / {one.attempted_a}, B {one.scored_b} / {one.attempted_b}"
-        if (one.scored_a, one.scored_b) != (one.attempted_a, one.attempted_b)
+        f"scored / attempted: A {one.a.n} / {one.a.n_attempted}, B {one.b.n} / {one.b.n_attempted}"
+        if (one.a.n, one.b.n) != (one.a.n_attempted, one.b.n_attempted)
         else ""
     )
+    words = f"{one.text}; {one.coverage}" if one.coverage else one.text
     return (
         f"<tr><td>{verdict_mark(finding)}</td><th scope='row' class='words'>{name}<br><small>{coverage}</small></th>"
-        f"{numbers}<td class='words'>{_drawing(one)}<small>{escape(one.text)}</small></td>{tail}</tr>\n"
+        f"{numbers}<td class='words'>{_drawing(one)}<small>{escape(words)}</small></td>{tail}</tr>\n"
     )
 
 

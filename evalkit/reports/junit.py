@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from evalkit.decisions.signoff import Status
+from evalkit.decisions.judge import Status
 
 if TYPE_CHECKING:
-    from evalkit.decisions.signoff import RuleResult, Signoff
+    from evalkit.decisions.judge import RuleResult
+    from evalkit.decisions.signoff import Signoff
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.analysis.catalogue import known_metrics
+from evalkit.decisions.judge import Grade, Status
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import Candidate, Outcome, Recommendation, recommend
-from evalkit.decisions.signoff import Status
 from evalkit.errors import UsageError
 from evalkit.reports.numbers import count
 from evalkit.stats.bootstrap import MIN_VALUES
 
 if TYPE_CHECKING:
     from evalkit.analysis.run_analysis import RunAnalysis
-    from evalkit.decisions.signoff import RuleResult
+    from evalkit.decisions.judge import RuleResult
     from evalkit.runs import Run
 
 DEFAULT_POLICY = "customer_service"
@@ -96,7 +95,7 @@ def policy_of(run: Run) -> tuple[Policy | None, str]:
     """
     name = run.facts.policy
     try:
-        policy = load_policy(name or DEFAULT_POLICY, known_metrics())
+        policy = load_policy(name or DEFAULT_POLICY)
     except UsageError as error:
         return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
     return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
@@ -113,13 +112,12 @@ def answer_run(tables: RunAnalysis, policy: Policy | None, note: str) -> Answer:
     if policy is None:
         words = f"Nothing is recommended: there is no policy to judge {count(n, 'configuration')} by."
         return Answer(NONE, words, notes)
-    found = recommend(tables.table, policy, known_metrics(tables.metrics.values()))
-    headline, *more = _sentences(found.answer)
+    found = recommend(tables.table, policy)
     told = found.chosen or found.nearest
     return Answer(
         _OF_OUTCOME[found.outcome],
-        headline,
-        (*more, *_caution(found), *notes),
+        found.headline,
+        (*found.details, *_caution(found), *notes),
         told.name if told else "",
         policy.title,
         found,
@@ -147,12 +145,6 @@ def verdict_of(candidate: Candidate) -> Verdict:
 
 def verdict_of_line(line: RuleResult) -> Verdict:
     """Say how one rule came out."""
-    if line.value is None:
-        return Verdict("!", "not measured", "warn")
+    if line.status in {Status.FAIL, Status.WARN} and line.grade in {Grade.NOT_MEASURED, Grade.TOO_FEW_CLIPS}:
+        return Verdict("!", line.grade.value, "warn")
     return _OF_STATUS[line.status]
-
-
-def _sentences(text: str) -> list[str]:
-    """Split an answer at the ends of its sentences."""
-    parts = text.split(". ")
-    return [part if part.endswith(".") else f"{part}." for part in parts]

@@ -13,7 +13,8 @@ from evalkit.reports.run_page import caption_of, describe_coverage, head_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from evalkit.analysis.run_analysis import RunAnalysis, Summary
+    from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.analysis.values import Summary
     from evalkit.reports.run_answer import Answer
 
 _N_FAILURES = 20

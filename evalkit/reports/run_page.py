@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from evalkit.analysis.catalogue import reason_text
-from evalkit.analysis.run_analysis import is_better, plain
-from evalkit.analysis.table import describe
-from evalkit.decisions.signoff import overshoot
+from evalkit.analysis.configurations import describe
+from evalkit.analysis.direction import is_better
+from evalkit.analysis.table import level_text
+from evalkit.decisions.judge import overshoot
 from evalkit.formatting import three_digits
 from evalkit.measuring.evidence import INDEX_FILE, read_evidence
 from evalkit.plot_style import BLUE
@@ -34,8 +35,10 @@ from evalkit.runs.run import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evalkit.analysis.run_analysis import Configuration, RunAnalysis, Summary
-    from evalkit.decisions.policy import Rule
+    from evalkit.analysis.configurations import Configuration
+    from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.analysis.values import Summary
+    from evalkit.decisions.policy import Policy, Rule
     from evalkit.decisions.recommend import Candidate
     from evalkit.reports.run_answer import Answer
     from evalkit.runs import MetricValue, Run, Trial
@@ -49,19 +52,22 @@ _PICTURE_SUFFIXES = {".png", ".jpg", ".svg"}
 _NO_SUCH_TRIAL = {"id": "", "caption": "", "fps": _DEFAULT_FPS, "src": "", "worst": 0.0}
 
 
-def build_page(tables: RunAnalysis, answer: Answer, n_undrawn: int) -> dict[str, Any]:
+def build_page(tables: RunAnalysis, answer: Answer, policy: Policy | None, n_undrawn: int) -> dict[str, Any]:
     """Return everything the template asks for.
 
     Parameters
     ----------
     tables : RunAnalysis
     answer : Answer
+    policy : Policy or None
+        Its limits stand beside single clips and in the fronts.
     n_undrawn : int
         Timelines that were left undrawn.
     """
     generator = tables.run.facts.generator
     staged = _staged(tables, answer)
-    trials = [_trial(tables, trial, is_staged=trial.id in staged) for trial in tables.trials]
+    rules = _rules(tables, policy)
+    trials = [_trial(tables, trial, rules, is_staged=trial.id in staged) for trial in tables.trials]
     absences = _absences(tables)
     return {
         "title": f"Sweep of {generator.get('name', 'a generator')}: {tables.run.folder.resolve().name}",
@@ -72,7 +78,7 @@ def build_page(tables: RunAnalysis, answer: Answer, n_undrawn: int) -> dict[str,
         "absences": absences,
         "absences_title": f"{count(len(absences), 'metric')} could not be measured in every trial that did not fail",
         "configurations": _configurations(tables, answer),
-        "fronts": _fronts(tables),
+        "fronts": _fronts(tables, policy),
         "effects": [_effect(tables, name) for name in tables.levels if tables.effects[name]],
         "maps": _maps(tables),
         "stage": sorted((one for one in trials if one["staged"]), key=lambda one: staged.index(one["id"])),
@@ -138,7 +144,9 @@ def describe_coverage(tables: RunAnalysis) -> list[tuple[Verdict, str]]:
 
 def caption_of(trial: Trial, tables: RunAnalysis) -> str:
     """Name a trial by its swept parameters, inputs and seed."""
-    params = describe({name: plain(_param(trial, name)) for name in tables.levels}) if tables.levels else ""
+    params = (
+        describe({name: level_text(_param(trial, name)) for name in tables.levels}) if tables.levels else ""
+    )
     inputs = [part.name for part in (trial.portrait, trial.speech) if part is not None]
     seed = [] if trial.seed is None else [f"seed {trial.seed}"]
     return ", ".join(part for part in (params, *inputs, *seed) if part) or trial.id
@@ -243,7 +251,7 @@ def _absences(tables: RunAnalysis) -> list[dict[str, Any]]:
         reasons = tables.absences_of(metric)
         n_missing = sum(reasons.values())
         if any(row.failure is None and metric not in row.values for row in tables.table.rows):
-            why = "; ".join(f"{reason} ({n})" for reason, n in reasons.items())
+            why = "; ".join(f"{reason_text(code)} ({n})" for code, n in reasons.items())
             found.append(
                 {"metric": metric, "n": n_attempted - n_missing, "attempted": n_attempted, "why": why}
             )
@@ -259,7 +267,7 @@ def _configurations(tables: RunAnalysis, answer: Answer) -> dict[str, Any]:
         verdict = verdict_of(candidate) if candidate else NONE
         rows.append(
             {
-                "levels": [plain(level) for level in one.params.values()],
+                "levels": [level_text(level) for level in one.params.values()],
                 "chosen": one.label == answer.subject,
                 "verdict": verdict,
                 "note": _note(one, answer, candidate),
@@ -291,10 +299,10 @@ def _note(one: Configuration, answer: Answer, candidate: Candidate | None) -> st
     return "; ".join(words)
 
 
-def _fronts(tables: RunAnalysis) -> list[Any]:
+def _fronts(tables: RunAnalysis, policy: Policy | None) -> list[Any]:
     drawn = []
     for index, front in enumerate(tables.fronts):
-        figure, finding = draw_front(tables, front)
+        figure, finding = draw_front(tables, front, policy.rule_for(front.quality) if policy else None)
         words = f"{front.quality} against {front.cost}: {finding}"
         drawn.append(_svg(figure, f"front{index}", words, {BLUE: "var(--accent)"}))
     return drawn
@@ -309,7 +317,9 @@ def _svg(figure: Any, name: str, words: str, inks: dict[str, str] | None = None)
 def _effect(tables: RunAnalysis, name: str) -> dict[str, Any]:
     steps: dict[str, list[tuple[str, Effect]]] = {}
     for metric, effect in tables.effects[name]:
-        steps.setdefault(f"{plain(effect.before)} → {plain(effect.after)}", []).append((metric, effect))
+        steps.setdefault(f"{level_text(effect.before)} → {level_text(effect.after)}", []).append(
+            (metric, effect)
+        )
     return {
         "name": name,
         "sentences": [_sentence(tables, step, found) for step, found in steps.items()],
@@ -420,8 +430,7 @@ def _staged(tables: RunAnalysis, answer: Answer) -> list[str]:
     return [trial_id for _, trial_id in chosen[:_N_STAGED]]
 
 
-def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, Any]:
-    rules = _rules(tables)
+def _trial(tables: RunAnalysis, trial: Trial, rules: dict[str, Rule], *, is_staged: bool) -> dict[str, Any]:
     missed = [name for name, rule in rules.items() if _misses(trial.metrics.get(name), rule)]
     verdict = _trial_verdict(trial, missed, judged=bool(rules))
     folder = tables.run.folder_of(trial.id)
@@ -431,7 +440,7 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
         "id": trial.id,
         "caption": caption_of(trial, tables),
         "levels": [
-            *(plain(_param(trial, name)) for name in tables.levels),
+            *(level_text(_param(trial, name)) for name in tables.levels),
             *(_name_of(getattr(trial, part)) for part in _given(tables)),
         ],
         "verdict": verdict,
@@ -492,11 +501,11 @@ def _name_of(given: Input | int | None) -> str:
     return given.name if isinstance(given, Input) else "–" if given is None else str(given)
 
 
-def _rules(tables: RunAnalysis) -> dict[str, Rule]:
+def _rules(tables: RunAnalysis, policy: Policy | None) -> dict[str, Rule]:
     """Return the rule of each metric, the hard one first."""
-    if tables.policy is None:
+    if policy is None:
         return {}
-    found = {name: tables.policy.rule_for(name) for name in tables.measured}
+    found = {name: policy.rule_for(name) for name in tables.measured}
     return {name: rule for name, rule in found.items() if rule is not None and rule.min_n <= 1}
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.analysis.run_analysis import summarise
 from evalkit.formatting import three_digits
 from evalkit.plot_style import BLUE, GREY, INK, dress, new_figure
 from evalkit.reports.numbers import ARROWS, bracket, unit_suffix
@@ -17,7 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from evalkit.analysis.run_analysis import Front, RunAnalysis, Summary
+    from evalkit.analysis.fronts import Front
+    from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.analysis.values import Summary
+    from evalkit.decisions.policy import Rule
     from evalkit.types import Metric
 
 _CELL_IN = (1.25, 0.62)
@@ -93,8 +95,15 @@ def draw_heat_map(tables: RunAnalysis, metric: str, across: str, down: str | Non
     return figure, finding
 
 
-def draw_front(tables: RunAnalysis, front: Front) -> tuple[Figure, str]:
+def draw_front(tables: RunAnalysis, front: Front, rule: Rule | None = None) -> tuple[Figure, str]:
     """Draw quality against a cost: every configuration, and the line of those that no other beats.
+
+    Parameters
+    ----------
+    tables : RunAnalysis
+    front : Front
+    rule : Rule, optional
+        The limits of quality, drawn as thin lines.
 
     Returns
     -------
@@ -135,7 +144,7 @@ def draw_front(tables: RunAnalysis, front: Front) -> tuple[Figure, str]:
             alpha=0.6,
         )
     _name_points(axes, points)
-    _draw_limit(tables, axes, front.quality)
+    _draw_limit(axes, rule)
     axes.margins(x=0.18, y=0.15)
     n_best = sum(front.is_best)
     finding = f"{n_best} of {len(front.places)} configurations are beaten by no other"
@@ -147,14 +156,7 @@ def draw_front(tables: RunAnalysis, front: Front) -> tuple[Figure, str]:
 
 def _cell(tables: RunAnalysis, metric: str, params: dict[str | None, Hashable]) -> Summary:
     wanted = {name: level for name, level in params.items() if name is not None}
-    matching = [
-        one
-        for one in tables.configurations
-        if all(one.params[name] == level for name, level in wanted.items())
-    ]
-    if len(matching) == 1:
-        return matching[0].summaries[metric]
-    return summarise(metric, [row for one in matching for row in one.rows])
+    return tables.table.pooled(wanted).summaries[metric]
 
 
 def _shades(facts: Metric, means: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -244,8 +246,7 @@ def _name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
         axes.annotate(words, (x, y), xytext=beside, textcoords="offset points", fontsize=8, color=INK)
 
 
-def _draw_limit(tables: RunAnalysis, axes: Axes, metric: str) -> None:
-    rule = tables.policy.rule_for(metric) if tables.policy else None
+def _draw_limit(axes: Axes, rule: Rule | None) -> None:
     if rule is None:
         return
     for edge in rule.limits:

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.decisions.analyse import analyse_run
 from evalkit.reports.page import style_sheet
 from evalkit.reports.run_answer import answer_run, policy_of
 from evalkit.reports.run_markdown import write_markdown
@@ -45,10 +45,10 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> None:
     """
     run = Run.open(Path(run_folder))
     policy, note = policy_of(run)
-    tables = RunAnalysis.of(run, policy)
+    tables = analyse_run(run, policy)
     answer = answer_run(tables, policy, note)
     n_undrawn = draw_timelines(run, tables.trials, everything=all_timelines)
-    html = render_page(build_page(tables, answer, n_undrawn))
+    html = render_page(build_page(tables, answer, policy, n_undrawn))
     write_atomically(run.folder / HTML_NAME, html)
     write_atomically(run.folder / MARKDOWN_NAME, write_markdown(tables, answer))
 

@@ -12,7 +12,8 @@ from evalkit.reports.page import answer, bullets, page, table, verdict_mark
 from evalkit.reports.run_answer import Verdict, verdict_of_line
 
 if TYPE_CHECKING:
-    from evalkit.decisions.signoff import RuleResult, Signoff
+    from evalkit.decisions.judge import RuleResult
+    from evalkit.decisions.signoff import Signoff
 
 _VERDICTS = {
     Decision.PASS: ("✓", "pass"),
