@@ -8,16 +8,17 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pipeline.diagnosis import Diagnosis
 from pipeline.errors import RequestError
+from pipeline.estimates import ResourceEstimate
 from pipeline.events import SAVED, Event
+from pipeline.generator import Generator
 from pipeline.result import GenerationResult
 from pipeline.video import measure_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from pipeline.generator import Generator
 
 
 class GeneratorContract:
@@ -31,6 +32,15 @@ class GeneratorContract:
         description = generator.describe()
         assert (description.name, description.version) == (generator.name, generator.version)
         assert type(description).from_dict(json.loads(json.dumps(description.to_dict()))) == description
+
+    def test_its_optional_answers_are_of_the_agreed_types(
+        self, generator: Generator, parameters: dict[str, Any]
+    ) -> None:
+        """What it knows of its needs and finds on this machine can be read by whoever asks."""
+        assert isinstance(generator, Generator)
+        assert isinstance(generator.estimate(generator.request(**parameters)), ResourceEstimate)
+        assert all(isinstance(found, Diagnosis) for found in generator.diagnose())
+        assert isinstance(generator.makes_batches, bool)
 
     def test_an_unknown_parameter_is_refused(self, generator: Generator, parameters: dict[str, Any]) -> None:
         """A misspelt parameter is an error that names it."""

@@ -304,7 +304,7 @@ def test_a_bad_program_ends_in_a_clear_error_and_nothing_else(
     out: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipeline.adapters import command as module
+    from pipeline.adapters.command import generator as module
 
     run = module.run_program
     monkeypatch.setattr(module, "run_program", lambda *args, **more: run(*args, **more, grace_s=0.2))
