@@ -73,8 +73,8 @@ class GeneratorContract:
             result = generator.generate(request, folder / "out.mp4", told.append)
         assert [path.name for path in folder.iterdir()] == ["out.mp4"]
         assert (result.generator, result.request) == (generator.name, request)
-        facts = asdict(measure_video(result.video))
-        assert {name: getattr(result, name) for name in facts} == facts
+        measured = asdict(measure_video(result.video))
+        assert {name: getattr(result, name) for name in measured} == measured
         assert result.events == tuple(told)
         assert [event.time_s for event in told] == sorted(event.time_s for event in told)
         assert told[-1].name == SAVED

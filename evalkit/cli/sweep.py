@@ -171,7 +171,7 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
 
 
 def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_failed: bool) -> None:
-    from evalkit.forecast.needs import find_infeasible
+    from evalkit.sweeps.infeasible import find_infeasible
     from evalkit.sweeps.status import expected_s
 
     states = dict.fromkeys((trial.id for trial in todo.done), "done")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from evalkit.metrics.speech import Alignment
-    from evalkit.tracks.transcript import Recogniser
     from evalkit.types import ClipFacts, ClipIntent, Track
+    from pipeline.recogniser import Recogniser
 
 WORD_ERROR_RATE = Metric(
     "speech.word_error_rate",

@@ -135,7 +135,7 @@ class Precomputed(Generator):
         source = self._find(request)
         with new_video(out_path) as part:
             shutil.copyfile(source, part)
-            facts = measure_video(part)
+            measured = measure_video(part)
         timeline.mark(SAVED, copied_from=str(source))
         return GenerationResult(
             generator=self.name,
@@ -143,7 +143,7 @@ class Precomputed(Generator):
             request=request,
             video=str(out_path),
             events=timeline.events,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _find(self, request: GenerationRequest) -> Path:

@@ -196,7 +196,7 @@ class LinlyTalker(Generator):
                 sound = self._sound(request, spoken, part.parent)
                 timeline.mark(SPEECH, duration_s=sound.duration_s)
                 self._talk(request, sound.path, part, timeline)
-                facts = _measure(part, self._talker.address)
+                measured = _measure(part, self._talker.address)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -207,7 +207,7 @@ class LinlyTalker(Generator):
             spoken=spoken,
             events=timeline.events,
             versions=sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _service(self, address: str) -> HttpService:

@@ -25,7 +25,7 @@ from pipeline.process import refuse_secrets
 from pipeline.request import GenerationRequest, check_files
 from pipeline.result import GenerationResult
 from pipeline.speech.stage import SpokenSound, check_sound
-from pipeline.video import VideoFacts, new_video
+from pipeline.video import MeasuredVideo, new_video
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,8 +172,8 @@ class LiveAvatar(Generator):
             else:
                 sample = prepare_sample(request, settings, size, part.parent)
                 log = run_single(sample, part, timeline)
-            facts = verify(part, sample, log)
-        _note(timeline, sample, facts, log)
+            measured = verify(part, sample, log)
+        _note(timeline, sample, measured, log)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -185,7 +185,7 @@ class LiveAvatar(Generator):
             seed=request.base_seed,
             events=timeline.events,
             versions=sample.sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _next_from_batch(
@@ -249,7 +249,7 @@ def _program(sample: Sample, out_path: Path) -> Program:
     return build_program(sample.settings, sample.request, sample.sound.path, out_path)
 
 
-def _note(timeline: Timeline, sample: Sample, facts: VideoFacts, log: LogReader) -> None:
+def _note(timeline: Timeline, sample: Sample, measured: MeasuredVideo, log: LogReader) -> None:
     """Say what a reader of the results must know."""
     if sample.size is None:
         return

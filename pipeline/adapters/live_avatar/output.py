@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.live_avatar.log import LogReader
     from pipeline.adapters.live_avatar.sample import Sample
-    from pipeline.video import VideoFacts
+    from pipeline.video import MeasuredVideo
 
 OUTPUT_FOLDER = "output"
 """In its repository: where its code writes when it is not told where."""
@@ -82,7 +82,7 @@ class OutputFolder:
         return sorted(self._folder.rglob("*.mp4")) if self._folder.is_dir() else []
 
 
-def verify(part: Path, sample: Sample, log: LogReader) -> VideoFacts:
+def verify(part: Path, sample: Sample, log: LogReader) -> MeasuredVideo:
     """Measure the video; refuse one without sound, or more than a clip shorter or longer than its code makes it.
 
     Raises
@@ -91,11 +91,11 @@ def verify(part: Path, sample: Sample, log: LogReader) -> VideoFacts:
         ``no_output`` or ``bad_output``, or what the log names as the cause.
     """
     try:
-        facts = measure_video(part, sound_expected=True)
-        _check_length(facts, sample)
+        measured = measure_video(part, sound_expected=True)
+        _check_length(measured, sample)
     except GenerationError as error:
         raise silent_failure(error, log) from None
-    return facts
+    return measured
 
 
 def silent_failure(error: GenerationError, log: LogReader) -> GenerationError:
@@ -104,8 +104,8 @@ def silent_failure(error: GenerationError, log: LogReader) -> GenerationError:
     return log.explain(GenerationError(text, error.kind))
 
 
-def _check_length(facts: VideoFacts, sample: Sample) -> None:
-    if sample.size is not None and abs(facts.n_frames - sample.n_frames) > sample.request.infer_frames:
+def _check_length(measured: MeasuredVideo, sample: Sample) -> None:
+    if sample.size is not None and abs(measured.n_frames - sample.n_frames) > sample.request.infer_frames:
         raise GenerationError(
             f"the video holds {facts.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
             "bad_output",
