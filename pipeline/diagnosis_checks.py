@@ -48,7 +48,7 @@ def check_folder(about: str, folder: str | Path, needed: Sequence[str], cure: st
     """
     folder = Path(folder)
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "is not there"
+        what = "is not a folder" if folder.exists() else "is not there"
         return stop(about, f"{folder} {what}", cure)
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
@@ -113,7 +113,7 @@ def check_port(port: int) -> Diagnosis:
         except OSError as error:
             return stop(
                 about,
-                f"cannot be listened on: {error.strerror}{_user_of(port)}",
+                f"cannot be opened for listening: {error.strerror}{_user_of(port)}",
                 "end the program that has it, or choose another port",
             )
     return fine(about, "free")
@@ -169,7 +169,9 @@ def check_python(
     if missing:
         return stop(about, f"{python!r} ({version}) has no {', no '.join(missing)}", cure)
     if on_gpu and found.get("torch", "").endswith("+cpu"):
-        return stop(about, f"{python!r} ({version}) has torch {found['torch']}, which knows no GPU", cure)
+        return stop(
+            about, f"{python!r} ({version}) has torch {found['torch']}, which was built without CUDA", cure
+        )
     told = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
     return fine(about, f"{python!r} ({version}) has {told}")
 

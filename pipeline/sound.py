@@ -49,7 +49,7 @@ def iterate_sound(path: str | Path, rate_hz: int) -> Iterator[NDArray[np.float32
     Raises
     ------
     RequestError
-        If the file is missing, is no sound, or lasts longer than `MAX_SOUND_S`.
+        If the file is missing, is not sound, or lasts longer than `MAX_SOUND_S`.
     """
     import av
 
@@ -122,6 +122,6 @@ def _refuse_silence(path: str | Path, n_samples: int, peak: float) -> None:
     if n_samples == 0:
         raise RequestError(f"audio {str(path)!r} is empty: it holds no samples")
     if not np.isfinite(peak):
-        raise RequestError(f"audio {str(path)!r} holds values that are no finite numbers")
+        raise RequestError(f"audio {str(path)!r} holds values that are not finite numbers")
     if peak < _SILENCE_PEAK:
         raise RequestError(f"audio {str(path)!r} is silent: it never rises above -80 dB of full scale")

@@ -61,14 +61,14 @@ def measure_video(path: str | Path, *, sound_expected: bool = False) -> Measured
     Raises
     ------
     GenerationError
-        ``no_output`` if there is no file or nothing in it; ``bad_output`` if it is no video, holds no frames, was cut
+        ``no_output`` if there is no file or nothing in it; ``bad_output`` if it is not a video, holds no frames, was cut
         off, or lacks its sound.
     """
     import av
 
     path = Path(path)
     if not path.is_file() or path.stat().st_size == 0:
-        raise GenerationError(f"{path} was not written, or nothing was written into it", "no_output")
+        raise GenerationError(f"{path} was not written, or is empty", "no_output")
     try:
         with av.open(str(path)) as container:
             measured = _measure(container)

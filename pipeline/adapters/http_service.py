@@ -73,8 +73,8 @@ class HttpService:
             offered = answer.json()["paths"]
         except httpx2.ReadTimeout:
             raise GenerationError(
-                f"{self.address} takes a connection and says nothing for {_IDLE_LIMIT_S:g} s: it is at work for somebody "
-                f"else, or hangs",
+                f"{self.address} accepts connections and does not answer for {_IDLE_LIMIT_S:g} s: it is busy with another "
+                f"request, or hangs",
                 "busy",
             ) from None
         except httpx2.TransportError as error:
@@ -83,7 +83,7 @@ class HttpService:
             offered = ()
         if path not in offered:
             raise GenerationError(
-                f"{self.address} is no such service: it offers no {path} (what it does offer stands at /docs)",
+                f"{self.address} is another service: it does not offer {path} (its /docs lists what it offers)",
                 "wrong_service",
             )
 
@@ -95,7 +95,8 @@ class HttpService:
             answer = json.loads(body)
         except ValueError as error:
             raise GenerationError(
-                f"{self.address}{path} answered no whole JSON ({error}): {_quote(bytes(body))}", "bad_answer"
+                f"{self.address}{path} answered with incomplete JSON ({error}): {_quote(bytes(body))}",
+                "bad_answer",
             ) from None
         if not isinstance(answer, dict):
             raise GenerationError(
@@ -261,7 +262,7 @@ def _try_lock(handle: int) -> bool:
 
 
 def _refusal(place: str, answer: httpx2.Response) -> GenerationError:
-    """Turn a status that is no success into an error, with what the service said of it."""
+    """Turn an error status into an error, with what the service said about it."""
     body = b""
     for piece in answer.iter_bytes():
         body += piece

@@ -68,7 +68,7 @@ class Chat:
             choice = reply["choices"][0]
             written = choice["message"]["content"]
         except (KeyError, IndexError, TypeError):
-            raise self._endpoint.bad_answer("JSON that is no chat completion") from None
+            raise self._endpoint.bad_answer("JSON that is not a chat completion") from None
         if choice.get("finish_reason") == "content_filter":
             raise self._endpoint.bad_answer("nothing: its own filter stopped it")
         answer = (

@@ -90,7 +90,7 @@ class LocalModel:
             raise GenerationError(
                 f"model {settings.model!r} does not fit into the memory of {device}: {error}", "out_of_memory"
             ) from error
-        except Exception as error:  # whatever a file that is no model makes a library raise
+        except Exception as error:  # whatever a file that is not a model makes a library raise
             raise GenerationError(
                 f"model {settings.model!r} cannot be loaded: {error}", "load_failed"
             ) from error

@@ -103,7 +103,7 @@ class ReferenceGenerator(Generator):
         self._load_s: float | None = None
 
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
+        """Describe it and the parameters that it uses."""
         return Description(
             name=self.name,
             version=self.version,

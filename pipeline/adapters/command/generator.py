@@ -171,7 +171,7 @@ class Command(Generator):
         check_files(request)
         check_used(request, self._used)
         for name in sorted((self._own_options() & self._settings.needed()) - request.options.keys()):
-            raise RequestError(f"the command needs {{{name}}}, which is no parameter: give it in options")
+            raise RequestError(f"the command needs {{{name}}}, which is not a parameter: give it in options")
         folder = self._settings.folder
         if folder not in {None, IN_WORK} and not Path(str(folder)).is_dir():
             raise RequestError(
@@ -229,7 +229,7 @@ class Command(Generator):
             return measure_video(part, sound_expected=sound_expected)
         except GenerationError as error:
             raise GenerationError(
-                f"{name!r} ended as if all were well, but {error}; {quote(finished.tail)}",
+                f"{name!r} ended without an error, but {error}; {quote(finished.tail)}",
                 listener.failure or error.kind,
             ) from None
 

@@ -4,7 +4,7 @@
 ``api/llm_api.py`` (8002) may answer a question first. Read from https://github.com/Kedreamix/Linly-Talker at 6342071.
 
 What is done about their traps: one request at a time for all work on this machine, as they write to fixed names; the
-model is changed before anything is timed, and is always the one asked for; a sound that is no WAV is made one, since the
+model is changed before anything is timed, and is always the one asked for; sound that is not WAV is converted, since the
 service names it so whatever it is; an answer is a video only if it can be played, with sound.
 """
 
@@ -75,7 +75,7 @@ class LinlyTalker(Generator):
         self._load_s: float | None = None
 
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
+        """Describe it and the parameters that it uses."""
         speaker = self._settings.tts_method if self._tts is not None else "espeak-ng"
         parameters = {
             "audio": "what is spoken",
@@ -244,23 +244,23 @@ class LinlyTalker(Generator):
     def _check(self, request: GenerationRequest) -> None:
         check_files(request)
         options = self._method.options.read(request.options, "option")
-        self._check_heeded(request)
+        self._check_used(request)
         self._check_picture(request)
         self._check_words(request, options)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and the service takes whole numbers")
 
-    def _check_heeded(self, request: GenerationRequest) -> None:
+    def _check_used(self, request: GenerationRequest) -> None:
         """Refuse what would make no difference: two different requests must not give the same video."""
         method = self._settings.talker_method
         if self._method.fps is not None and request.fps != self._method.fps:
             raise RequestError(
                 f"fps is {request.fps:g}, and {method} writes {self._method.fps:g} whatever is asked"
             )
-        heeded = {*self.describe().parameters, "options", "fps"}
+        used = {*self.describe().parameters, "options", "fps"}
         for name, field in GenerationRequest.model_fields.items():
             value = getattr(request, name)
-            if name not in heeded and value != field.default:
+            if name not in used and value != field.default:
                 raise RequestError(
                     f"{name} is {value!r}, but {method} of Linly-Talker has no use for it: every value would give the same video"
                 )
@@ -291,7 +291,7 @@ class LinlyTalker(Generator):
                 "give audio (a sound file), text (words to speak) or the option question (words to answer), one of them"
             )
         if options.question is not None and self._llm is None:
-            raise RequestError("there is a question, and no language model: give the setting llm")
+            raise RequestError("the option question needs a language model: give the setting llm")
         if request.audio is None and self._tts is not None:
             build_speech_form(request, request.text or "an answer", self._settings.tts_method)
 
@@ -372,9 +372,9 @@ def _tell_model(service: HttpService, model: str, path: str) -> Diagnosis:
     last = service.read_note().get(path)
     about = path.strip("/").partition("_")[0] + " model"
     if last is None:
-        return fine(about, f"nobody here has had it load one; {model} is loaded before the first video")
+        return fine(about, f"no model was loaded from this machine; {model} is loaded before the first video")
     changed = "" if last == model else f"; {model} is loaded before the first video"
-    return fine(about, f"{last} was the last that it was told to load from here{changed}")
+    return fine(about, f"{last} was the last that was loaded from this machine{changed}")
 
 
 def _measure(part: Path, address: str) -> Any:
@@ -384,9 +384,7 @@ def _measure(part: Path, address: str) -> Any:
     except GenerationError as error:
         start = part.read_bytes()[:80] if part.is_file() else b""
         said = f"; it begins with {start!r}" if start.lstrip()[:1] in {b"<", b"{"} else ""
-        raise GenerationError(
-            f"{address} answered as if all were well, but {error}{said}", error.kind
-        ) from None
+        raise GenerationError(f"{address} answered without an error, but {error}{said}", error.kind) from None
 
 
 def _form(fields: dict[str, Any]) -> dict[str, str]:

@@ -119,6 +119,6 @@ def _check_lora(repository: Path, named: str) -> Diagnosis:
         return check_weights(about, fetched[-1], f"remove {folder}, and it is fetched again")
     return warning(
         about,
-        f"{named} is no file and not in {repository / _CACHE}: it is fetched from the network at the start",
+        f"{named} is neither a file nor in {repository / _CACHE}: it is fetched from the network at the start",
         "fetch liveavatar.safetensors and name it in lora_path_dmd, where there is no network",
     )

@@ -70,7 +70,7 @@ class LiveAvatar(Generator):
 
     def describe(self) -> Description:
         """Say what reaches it."""
-        heeded = {
+        parameters = {
             "size": "a limit of the area: the sides follow from the portrait, in multiples of 64",
             "num_clip": "clips at most",
             "infer_frames": "frames a clip, a multiple of 12",
@@ -85,16 +85,18 @@ class LiveAvatar(Generator):
             "base_seed": "its --base_seed; clip k takes the k-th after it",
         }
         if self._settings.is_single and not self._settings.batch:
-            heeded["enable_online_decode"] = "decodes the first clip early; nothing is written before the end"
+            parameters["enable_online_decode"] = (
+                "decodes the first clip early; nothing is written before the end"
+            )
         if self._settings.script is not None:
             used = self._settings.placeholders() & set(GenerationRequest.model_fields)
-            heeded = dict.fromkeys(sorted(used), "given to the script")
+            parameters = dict.fromkeys(sorted(used), "given to the script")
         place = f"{len(self._settings.gpus)} GPU{'s' * (len(self._settings.gpus) != 1)}"
         return Description(
             name=self.name,
             version=self.version,
             summary=f"runs Live Avatar on {place}",
-            parameters=heeded,
+            parameters=parameters,
             options=LiveAvatarOptions.model_json_schema(),
             settings=LiveAvatarSettings.model_json_schema(),
         )
@@ -109,7 +111,7 @@ class LiveAvatar(Generator):
         return estimate_resources(request, settings)
 
     def check(self, request: GenerationRequest) -> None:
-        """Check files, sound, and whether its code can do and heeds what is asked."""
+        """Check files, sound, and whether its code can do what is asked."""
         settings, size = self._check(request)
         check_sound(request)
         path = Path("speech.wav" if request.audio is None else request.audio).absolute()
@@ -253,7 +255,7 @@ def _note(timeline: Timeline, sample: Sample, measured: MeasuredVideo, log: LogR
     """Say what a reader of the results must know."""
     if sample.size is None:
         return
-    came, read = f"{facts.width}*{facts.height}", str(sample.size)
+    came, read = f"{measured.width}*{measured.height}", str(sample.size)
     if came != read:
         timeline.mark(WARNING, text=f"it made {came} where its code was read to make {read}")
     if log.n_bottlenecks:

@@ -100,14 +100,14 @@ def verify(part: Path, sample: Sample, log: LogReader) -> MeasuredVideo:
 
 def silent_failure(error: GenerationError, log: LogReader) -> GenerationError:
     """Return what is wrong with the video of a program that ended without an error, and what its log says of it."""
-    text = f"Live Avatar ended as if all were well, but {error}; {quote(log.tail)}"
+    text = f"Live Avatar ended without an error, but {error}; {quote(log.tail)}"
     return log.explain(GenerationError(text, error.kind))
 
 
 def _check_length(measured: MeasuredVideo, sample: Sample) -> None:
     if sample.size is not None and abs(measured.n_frames - sample.n_frames) > sample.request.infer_frames:
         raise GenerationError(
-            f"the video holds {facts.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
+            f"the video holds {measured.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
             "bad_output",
         )
 

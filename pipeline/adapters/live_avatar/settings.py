@@ -109,7 +109,7 @@ class LiveAvatarSettings(PlainData):
         self.placeholders()
         if self.batch and (self.fp8 or self.script is not None):
             raise ValueError(
-                "batch: its batch script has no fp8 and is no script of yours; set fp8 to false and script to nothing"
+                "batch: its batch script has no fp8 and cannot be a script of yours; set fp8 to false and script to nothing"
             )
         if self.script is not None:
             return self

@@ -59,8 +59,8 @@ def test_an_answer_that_ran_into_its_limit_ends_with_its_last_whole_sentence(
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        ({"object": "list"}, "no chat completion"),
-        ({"choices": []}, "no chat completion"),
+        ({"object": "list"}, "not a chat completion"),
+        ({"choices": []}, "not a chat completion"),
         ({"choices": [{"message": {"content": None}}]}, "no words to speak"),
         ({"choices": [{"message": {"content": " [happy] "}}]}, "no words to speak"),
         ({"choices": [{"message": {"content": "<think>what now"}}]}, "no words to speak"),
