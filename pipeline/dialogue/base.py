@@ -54,8 +54,8 @@ class Answer:
         To be spoken: no markup, no tags.
     knows : bool
         False for "I do not know".
-    mood : str or None
-        See `pipeline.dialogue.emotion.MOODS`, where the answerer itself says it.
+    emotion : str or None
+        See `pipeline.dialogue.emotion.EMOTIONS`, where the answerer itself says it.
     sources : tuple of str
         Where it was found; empty where the answerer does not tell.
     cut : bool
@@ -64,7 +64,7 @@ class Answer:
 
     text: str
     knows: bool = True
-    mood: str | None = None
+    emotion: str | None = None
     sources: Sequence[str] = ()
     cut: bool = False
 

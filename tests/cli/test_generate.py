@@ -320,3 +320,14 @@ def test_text_is_spoken_from_the_command_line(tmp_path: Path) -> None:
     assert "no sound, and sound was asked for" in result.stderr
     with wave.open("heard.wav") as file:
         assert file.getnframes() > 5000
+
+
+def test_list_names_every_installed_generator() -> None:
+    from importlib.metadata import entry_points
+
+    result = CliRunner().invoke(main, ["list"])
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if line.startswith("generators: "))
+    assert (
+        set(line.removeprefix("generators: ").split(", ")) == entry_points(group="evalkit.generators").names
+    )
