@@ -172,8 +172,8 @@ def check_python(
         return stop(
             about, f"{python!r} ({version}) has torch {found['torch']}, which was built without CUDA", cure
         )
-    told = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
-    return fine(about, f"{python!r} ({version}) has {told}")
+    found_text = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
+    return fine(about, f"{python!r} ({version}) has {found_text}")
 
 
 def check_disk(folder: str | Path, need_mib: float, purpose: str) -> Diagnosis:
@@ -212,7 +212,7 @@ def _missing_shards(index: Path) -> Iterator[Path]:
 
 
 def _user_of(port: int) -> str:
-    """Name the program that listens there, as far as the system tells."""
+    """Name the program that listens there, as far as the system shows it."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens_at = getattr(connection.laddr, "port", None)
@@ -224,7 +224,7 @@ def _user_of(port: int) -> str:
 
 
 def _ask(argv: Sequence[str], folder: str | Path | None = None, n_lines: int = 1) -> tuple[int, str]:
-    """Run a program that only tells something; return its status and its first lines, or why there are none."""
+    """Run a program that only reports something; return its status and its first lines, or why there are none."""
     try:
         done = subprocess.run(  # noqa: S603 - a program the user named, no shell
             argv,

@@ -1,4 +1,4 @@
-"""Calling a service that speaks OpenAI's HTTP interface: one try, bounded in time and size, with errors told apart.
+"""Calling a service that speaks OpenAI's HTTP interface: one try, bounded in time and size, with distinct errors.
 
 OpenAI itself, DashScope's compatible mode, vLLM, Ollama and many others are called the same way. A key is read from an
 environment variable at each call and is in no setting, error, event or result. Trying again is the business of

@@ -101,9 +101,7 @@ class Attempt:
 class _Member(Generic[Backend]):
     settings: BackendSettings
     backend: Backend
-    abandoned: threading.Thread | None = field(
-        default=None
-    )  # still at work on something nobody waits for any more
+    abandoned: threading.Thread | None = field(default=None)  # still busy with a call that was given up
 
 
 class FallbackChain(Generic[Backend]):

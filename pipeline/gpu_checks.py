@@ -95,8 +95,8 @@ def check_nccl(environment: Mapping[str, str]) -> list[Diagnosis]:
                 warning(str(_SHARED_MEMORY), found, "start the container with --shm-size=8g or --ipc=host")
             )
     if not findings:
-        told = ", ".join(f"{name}={value}" for name, value in sorted(variables.items()))
-        findings.append(fine("NCCL variables", told or "none set"))
+        listed = ", ".join(f"{name}={value}" for name, value in sorted(variables.items()))
+        findings.append(fine("NCCL variables", listed or "none set"))
     return findings
 
 

@@ -171,7 +171,11 @@ def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_json(value: Any) -> str:
     """Write a date or a path as text."""
-    return value.isoformat() if isinstance(value, dt.date) else str(os.fspath(value))
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    raise TypeError(f"{type(value).__name__} is not text, number, list or mapping")
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def run_program(
     argv : sequence of str
         Program and arguments; no shell sees them.
     on_line : callable, optional
-        Told of each line of output and error output as it comes, without the line end. A carriage return ends a
+        Called with each line of output and error output as it comes, without the line end. A carriage return ends a
         line too (progress bars); empty lines are left out; bytes that are not UTF-8 come as U+FFFD; a longer line
         comes in pieces of 8192 characters.
     time_limit_s : float, optional
@@ -225,9 +225,9 @@ def _follow(
     stall_limit_s: float | None,
     stop: threading.Event | None,
 ) -> str | None:
-    """Pass on output until the program itself ends, whoever else still holds its output open.
+    """Pass on output until the program itself ends, even if another process holds its output open.
 
-    Return why it shall be ended, ``timed_out``, ``stalled`` or ``stopped``; None if it ended before.
+    Return why it must be ended, ``timed_out``, ``stalled`` or ``stopped``; None if it ended before.
     """
     os.set_blocking(output, False)
     heard_s = time.monotonic()

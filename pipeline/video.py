@@ -156,7 +156,7 @@ def new_video(out_path: Path) -> Iterator[Path]:
     Parameters
     ----------
     out_path : Path
-        The name it shall get; its folder exists.
+        Its final name; the folder exists.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""A service on HTTP that does one thing at a time: what it said in words, and nobody else in the way."""
+"""An HTTP service that does one thing at a time: its errors in words, and a lock that keeps other work away."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class HttpService:
         Yields
         ------
         Note
-            For what the others shall know of the service, as the models that it was made to load.
+            For what others must know about the service, such as the models that it has loaded.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class HttpService:
             os.close(handle)
 
     def read_note(self) -> dict[str, str]:
-        """Return what was last noted of it, without waiting; empty where nobody on this machine has used it."""
+        """Return its last note, without waiting; empty where it was never used from this machine."""
         if not self._lock_path.is_file():
             return {}
         handle = _open_shared(self._lock_path)

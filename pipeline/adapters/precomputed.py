@@ -95,7 +95,7 @@ class Precomputed(Generator):
             raise RequestError(f"{self._place}: there are no videos in it")
 
     def describe(self) -> Description:
-        """Say where the videos are and which parameters tell them apart."""
+        """Describe where the videos are and which parameters distinguish them."""
         stated = sorted({name for made in self._made for name in made.stated})
         options: dict[str, JsonValue] = {
             name.removeprefix(_OPTION_PREFIX): {} for name in stated if name.startswith(_OPTION_PREFIX)
@@ -153,8 +153,8 @@ class Precomputed(Generator):
         fitting = [made.video for lines, made in differences if not lines]
         if len(fitting) > 1:
             raise RequestError(
-                f"{self._place}: {len(fitting)} videos were made with these parameters and nothing stated tells them "
-                f"apart: {', '.join(map(str, fitting))}"
+                f"{self._place}: {len(fitting)} videos were made with these parameters and nothing stated distinguishes "
+                f"them: {', '.join(map(str, fitting))}"
             )
         if not fitting:
             near = sorted(differences, key=lambda pair: len(pair[0]))[:_N_NEAR]

@@ -37,7 +37,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and what the documents say of it, the best passage first."""
+    """A question, and the passages of the documents that match it, the best first."""
 
     text: str
     language: str
@@ -46,7 +46,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What shall be said.
+    """What will be spoken.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Answer:
     emotion : str or None
         See `pipeline.dialogue.emotion.EMOTIONS`, where the answerer itself says it.
     sources : tuple of str
-        Where it was found; empty where the answerer does not tell.
+        Where it was found; empty where the answerer does not report it.
     cut : bool
         Whether the end was missing and a part of a sentence was left out.
     """

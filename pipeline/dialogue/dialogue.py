@@ -161,7 +161,7 @@ class Dialogue:
         Raises
         ------
         GenerationError
-            If nobody hears, answers or speaks, or what was answered must not be spoken.
+            If no backend recognises, answers or speaks, or the answer must not be spoken.
         """
         if not request.asks and request.text is None:
             return Turn(request, None, (), 0.0, {})

@@ -58,7 +58,7 @@ def take_emotion(text: str) -> tuple[str, str | None]:
     -------
     tuple
         The text without them, and the first emotion named; ``None`` where none is. One or two words in square brackets
-        at the beginning are left out too, whatever they say: nobody wants them spoken.
+        at the beginning are left out too, whatever they say: they are stage directions.
 
     Examples
     --------

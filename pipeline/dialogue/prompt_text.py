@@ -20,7 +20,7 @@ _ENDS = tuple(".!?。！？…\"')”’」")
 
 
 def write_instructions(language: str, passages: tuple[str, ...], more: str) -> str:
-    """Write what a language model is told before the question.
+    """Write the instructions that a language model gets before the question.
 
     Parameters
     ----------

@@ -47,7 +47,7 @@ class SpeechEndpoint:
         self._endpoint = Endpoint(self._settings)
 
     def languages(self) -> tuple[str, ...]:
-        """Return the codes in the settings, sorted; none where the service does not tell."""
+        """Return the codes in the settings, sorted; none where the service does not report them."""
         return tuple(sorted(self._settings.languages))
 
     def check(self, text: str, language: str, voice: str | None = None) -> None:  # noqa: ARG002 - the protocol's
@@ -87,7 +87,7 @@ class SpeechEndpoint:
 
 
 def _rate_of(sound: bytes) -> int | None:
-    """Return the sample rate that the bytes tell, at most 48 kHz; ``None`` if they are not sound."""
+    """Return the sample rate that the bytes state, at most 48 kHz; ``None`` if they are not sound."""
     import av
 
     try:

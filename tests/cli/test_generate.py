@@ -331,3 +331,11 @@ def test_list_names_every_installed_generator() -> None:
     assert (
         set(line.removeprefix("generators: ").split(", ")) == entry_points(group="evalkit.generators").names
     )
+
+
+def test_one_clip_is_told_in_the_singular(run: Run) -> None:
+    settings = yaml.safe_load(Path("settings.yaml").read_text("utf-8"))
+    Path("settings.yaml").write_text(yaml.safe_dump({**settings, "events": {"clip": "^clip 0"}}))
+    result = run("--out", "x.mp4")
+    assert result.exit_code == 0, result.output
+    assert " in 1 clip;" in result.stdout

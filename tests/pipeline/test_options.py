@@ -74,7 +74,8 @@ class Car(PlainData):
         ({"colours": {"seat": "red"}}, "a name in colours is 'seat'; allowed: parts to colours"),
         ({"plate": "ab"}, "plate is 'ab'; allowed: capital letters (small letters)"),
         ({"built": "soon"}, "built is 'soon'; allowed: a date"),
-        ({"path": b"x".join}, "path is not a plain value: "),
+        ({"path": b"x"}, "path is not a plain value: bytes is not text, number, list or mapping"),
+        ({"path": print}, "path is not a plain value: builtin_function_or_method is not text"),
     ],
 )
 def test_a_mistake_names_the_field_the_value_and_the_cure(values: dict[str, Any], message: str) -> None:

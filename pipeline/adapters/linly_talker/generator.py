@@ -147,7 +147,7 @@ class LinlyTalker(Generator):
         return found
 
     def load(self) -> None:
-        """Have the services load their models, each while nobody else uses it. A second call does nothing.
+        """Have the services load their models, each while it is locked for others. A second call does nothing.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class LinlyTalker(Generator):
         return sorted((service for service, _ in self._programs()), key=lambda one: one.key)
 
     def _models(self) -> Iterator[tuple[HttpService, str, str]]:
-        """Give each service, the model that it shall load, and where to say so."""
+        """Give each service, the model that it must load, and the endpoint for that."""
         yield self._talker, self._settings.talker_method, "/talker_change_model/"
         if self._tts is not None:
             yield self._tts, self._settings.tts_method, "/tts_change_model/"
@@ -269,7 +269,7 @@ class LinlyTalker(Generator):
         if not self._method.takes_image:
             return
         if request.image is None:
-            raise RequestError("linly_talker needs an image: the portrait that shall speak")
+            raise RequestError("linly_talker needs an image: the portrait that is to speak")
         import av
 
         try:
@@ -284,7 +284,7 @@ class LinlyTalker(Generator):
             )
 
     def _check_words(self, request: GenerationRequest, options: Options) -> None:
-        """Check that there is something to say, and somebody to say it."""
+        """Check that there is something to say, and a voice for it."""
         given = [request.audio, request.text, options.question]
         if sum(one is not None for one in given) != 1:
             raise RequestError(
@@ -368,7 +368,7 @@ def _look_at(service: HttpService, program: str) -> Diagnosis:
 
 
 def _tell_model(service: HttpService, model: str, path: str) -> Diagnosis:
-    """Say which model a service has: it does not tell, so what was last asked of it from here."""
+    """Report which model a service has: the last one loaded from here, as the service itself does not report it."""
     last = service.read_note().get(path)
     about = path.strip("/").partition("_")[0] + " model"
     if last is None:

@@ -82,7 +82,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
 
 
 def _check_caches(settings: LiveAvatarSettings) -> list[Diagnosis]:
-    """Say where the caches of one GPU are much of its memory: that is arithmetic, and nobody measured it."""
+    """Warn where the caches of one GPU take much of its memory: by arithmetic, not by measurement."""
     gpus, _ = read_gpus()
     if not settings.is_single or settings.offload_kv_cache or settings.gpus[0] >= len(gpus):
         return []

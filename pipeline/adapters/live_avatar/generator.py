@@ -221,7 +221,7 @@ class LiveAvatar(Generator):
                     break
                 spoken = folder / f"speech_{number:04d}"
                 spoken.mkdir()
-                with suppress(RequestError, GenerationError):  # it is told when its own turn comes
+                with suppress(RequestError, GenerationError):  # raised when its own turn comes
                     samples.append(prepare_sample(other, *self._check(other), spoken))
             return Batch(samples, folder)
         except BaseException:

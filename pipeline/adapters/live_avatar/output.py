@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.video import MeasuredVideo
 
 OUTPUT_FOLDER = "output"
-"""In its repository: where its code writes when it is not told where."""
+"""In its repository: where its code writes when no place is given."""
 
 
 class OutputFolder:
@@ -52,7 +52,7 @@ class OutputFolder:
         Raises
         ------
         GenerationError
-            ``no_output`` if there is none, or nobody can tell which it is.
+            ``no_output`` if there is none, or it cannot be told which it is.
         """
         if part.is_file():
             return None
@@ -99,7 +99,7 @@ def verify(part: Path, sample: Sample, log: LogReader) -> MeasuredVideo:
 
 
 def silent_failure(error: GenerationError, log: LogReader) -> GenerationError:
-    """Return what is wrong with the video of a program that ended without an error, and what its log says of it."""
+    """Return what is wrong with the video of a program that ended without an error, and what its log says about it."""
     text = f"Live Avatar ended without an error, but {error}; {quote(log.tail)}"
     return log.explain(GenerationError(text, error.kind))
 
@@ -113,7 +113,7 @@ def _check_length(measured: MeasuredVideo, sample: Sample) -> None:
 
 
 def read_commit(repository: Path) -> str | None:
-    """Return the first digits of the commit of a repository, without asking git; None where it is not told."""
+    """Return the first digits of the commit of a repository, without asking git; None where it cannot be read."""
     git = repository / ".git"
     try:
         head = (git / "HEAD").read_text("utf-8").strip()

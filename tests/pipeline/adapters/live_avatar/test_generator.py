@@ -121,7 +121,7 @@ def test_a_video_that_was_put_elsewhere_is_found(
     with driver(fault, n_gpus=n_gpus) as live:
         result = live.generate(live.request(**inputs), out)
     assert result.n_frames == 50
-    assert any("instead of where it was told" in str(event.detail) for event in result.events)
+    assert any("instead of the place given" in str(event.detail) for event in result.events)
     assert list(old.parent.iterdir()) == [old]
     assert old.read_bytes() == OLD
 
