@@ -48,7 +48,7 @@ def check_folder(about: str, folder: str | Path, needed: Sequence[str], cure: st
     """
     folder = Path(folder)
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "is not there"
+        what = "is not a folder" if folder.exists() else "is not there"
         return stop(about, f"{folder} {what}", cure)
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
@@ -113,7 +113,7 @@ def check_port(port: int) -> Diagnosis:
         except OSError as error:
             return stop(
                 about,
-                f"cannot be listened on: {error.strerror}{_user_of(port)}",
+                f"cannot be opened for listening: {error.strerror}{_user_of(port)}",
                 "end the program that has it, or choose another port",
             )
     return fine(about, "free")
@@ -169,9 +169,11 @@ def check_python(
     if missing:
         return stop(about, f"{python!r} ({version}) has no {', no '.join(missing)}", cure)
     if on_gpu and found.get("torch", "").endswith("+cpu"):
-        return stop(about, f"{python!r} ({version}) has torch {found['torch']}, which knows no GPU", cure)
-    told = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
-    return fine(about, f"{python!r} ({version}) has {told}")
+        return stop(
+            about, f"{python!r} ({version}) has torch {found['torch']}, which was built without CUDA", cure
+        )
+    found_text = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
+    return fine(about, f"{python!r} ({version}) has {found_text}")
 
 
 def check_disk(folder: str | Path, need_mib: float, purpose: str) -> Diagnosis:
@@ -210,7 +212,7 @@ def _missing_shards(index: Path) -> Iterator[Path]:
 
 
 def _user_of(port: int) -> str:
-    """Name the program that listens there, as far as the system tells."""
+    """Name the program that listens there, as far as the system shows it."""
     try:
         for connection in psutil.net_connections("tcp"):
             listens_at = getattr(connection.laddr, "port", None)
@@ -222,7 +224,7 @@ def _user_of(port: int) -> str:
 
 
 def _ask(argv: Sequence[str], folder: str | Path | None = None, n_lines: int = 1) -> tuple[int, str]:
-    """Run a program that only tells something; return its status and its first lines, or why there are none."""
+    """Run a program that only reports something; return its status and its first lines, or why there are none."""
     try:
         done = subprocess.run(  # noqa: S603 - a program the user named, no shell
             argv,

@@ -1,6 +1,6 @@
 """What is known of a generator's memory and time before it ran here: estimates that others gave, each with its source.
 
-They disagree, and are not reconciled: whoever plans sees all of them. What a user has measured counts for more.
+They disagree, and are not reconciled: plans show all of them. What a user has measured counts for more.
 """
 
 from __future__ import annotations

@@ -101,9 +101,7 @@ class Attempt:
 class _Member(Generic[Backend]):
     settings: BackendSettings
     backend: Backend
-    abandoned: threading.Thread | None = field(
-        default=None
-    )  # still at work on something nobody waits for any more
+    abandoned: threading.Thread | None = field(default=None)  # still busy with a call that was given up
 
 
 class FallbackChain(Generic[Backend]):
@@ -241,7 +239,7 @@ class _Tries(Generic[Backend]):
     def _within_time(self, use: Callable[[Backend], Result]) -> Result:
         member = self._member
         if member.abandoned is not None and member.abandoned.is_alive():
-            raise ServiceError("is still at work on something earlier", "busy")
+            raise ServiceError("is still busy with an earlier call", "busy")
         done: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
 
         def work() -> None:
@@ -257,7 +255,7 @@ class _Tries(Generic[Backend]):
         except queue.Empty:
             member.abandoned = thread
             raise ServiceError(
-                f"was not done within {member.settings.time_limit_s:g} s", "timed_out"
+                f"did not finish within {member.settings.time_limit_s:g} s", "timed_out"
             ) from None
         thread.join()
         if worked:

@@ -1,8 +1,8 @@
 """What a generator is. Found through the entry-point group ``evalkit.generators``.
 
 The entry point is a callable (the class itself, as a rule) that takes the driver's own settings by keyword, refuses
-wrong ones with a `RequestError` and does nothing costly: weights are read in `Generator.load`. It gives a `Generator`:
-whoever derives from it writes the abstract methods and, where there is something to say, the optional ones.
+wrong ones with a `RequestError` and does nothing costly: weights are read in `Generator.load`. It gives a `Generator`: a
+subclass writes the abstract methods, and the optional ones where it has something to add.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Generator(ABC):
         return False
 
     def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
-        """Learn which requests come next, the first at once; nobody is bound by it, and by default nothing is done.
+        """Learn which requests come next, the first at once; a hint, on which by default nothing is done.
 
         A generator that is quicker with several together may begin with all of them. `generate` then gives each as
         ever, with its own events; where the work had begun before the request came, the first event is

@@ -83,7 +83,7 @@ def check_nccl(environment: Mapping[str, str]) -> list[Diagnosis]:
         findings.append(
             stop(
                 "NCCL_SOCKET_IFNAME",
-                f"is {wanted!r}, and no network interface is called so (there are: {', '.join(interfaces)})",
+                f"is {wanted!r}, and there is no such network interface (there are: {', '.join(interfaces)})",
                 "unset it, or name one of those",
             )
         )
@@ -95,8 +95,8 @@ def check_nccl(environment: Mapping[str, str]) -> list[Diagnosis]:
                 warning(str(_SHARED_MEMORY), found, "start the container with --shm-size=8g or --ipc=host")
             )
     if not findings:
-        told = ", ".join(f"{name}={value}" for name, value in sorted(variables.items()))
-        findings.append(fine("NCCL variables", told or "none set"))
+        listed = ", ".join(f"{name}={value}" for name, value in sorted(variables.items()))
+        findings.append(fine("NCCL variables", listed or "none set"))
     return findings
 
 
@@ -112,7 +112,7 @@ def _check_visible(asked: Sequence[int]) -> list[Diagnosis]:
     return [
         warning(
             "CUDA_VISIBLE_DEVICES",
-            f"is {given!r} here, and GPU {', '.join(foreign)} is asked for: perhaps somebody else's",
+            f"is {given!r} here, and GPU {', '.join(foreign)} is asked for: perhaps reserved for others",
             "ask for those that were given, or unset it if all are yours",
         )
     ]
@@ -124,7 +124,7 @@ def _check_memory(gpu: Gpu, need_mib: float, reason: str) -> Diagnosis:
     if gpu.total_mib < need_mib:
         return stop(about, found, "take a GPU with more memory, or options that need less")
     if gpu.free_mib < need_mib:
-        return stop(about, found, "end what uses it (nvidia-smi names it), or take another GPU")
+        return stop(about, found, "end the program that uses it (nvidia-smi names it), or take another GPU")
     return fine(about, found)
 
 

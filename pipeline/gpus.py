@@ -18,7 +18,7 @@ class Gpu:
     name : str
         Of the model.
     total_mib, free_mib : float
-        Its memory, and how much of it nobody uses now.
+        Its memory, and how much of it is free now.
     """
 
     index: int

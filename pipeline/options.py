@@ -175,7 +175,11 @@ def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_json(value: Any) -> str:
     """Write a date or a path as text."""
-    return value.isoformat() if isinstance(value, dt.date) else str(os.fspath(value))
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    raise TypeError(f"{type(value).__name__} is not text, number, list or mapping")
 
 
 @contextmanager
@@ -194,12 +198,13 @@ def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exce
 
 
 def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
-    group, place, field = _find(kind, detail["loc"])
+    unknown = detail["type"] == "extra_forbidden"
+    group, place, field = _find(kind, detail["loc"], unknown=unknown)
     where = ".".join(map(str, place))
     if detail["loc"][-1:] == ("[key]",):
         where = f"a name in {where}"
     message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "extra_forbidden":
+    if unknown:
         known = list(group.model_fields)
         return f"there is no {noun} {where!r}{hint(str(place[-1]), known)} (there are: {', '.join(known)})"
     described = field.description if field is not None else None
@@ -213,9 +218,16 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
 
 
 def _find(
-    kind: type[BaseModel], location: Sequence[int | str]
+    kind: type[BaseModel], location: Sequence[int | str], *, unknown: bool
 ) -> tuple[type[BaseModel], list[int | str], Any]:
     """Walk down the groups along a location of pydantic, which also names branches of unions and validators.
+
+    Parameters
+    ----------
+    kind : type of BaseModel
+    location : sequence of int or str
+    unknown : bool
+        Whether the last part of it is a name that the group does not have.
 
     Returns
     -------
@@ -238,8 +250,8 @@ def _find(
             inner = _group_in(found.annotation)
         elif isinstance(part, int) or number == 0:
             place.append(part)
-        elif inner is not None and part != inner.__name__ and number == len(location) - 1:
-            group, place = inner, [*place, part]  # an unknown name in a group
+        elif inner is not None and unknown and number == len(location) - 1:
+            group, place = inner, [*place, part]
         elif inner is None and location[-1] != "[key]":
             return group, [*place, part], field  # a key of a mapping
     return group, place, field

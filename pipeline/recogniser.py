@@ -60,7 +60,7 @@ class Recogniser(Protocol):
         Raises
         ------
         RequestError
-            If the language is not served, or the file is no sound, empty, silent, or longer than
+            If the language is not served, or the file is not sound, or is empty, silent, or longer than
             `pipeline.sound.MAX_SOUND_S`.
         GenerationError
             If the recogniser itself fails.

@@ -28,7 +28,7 @@ _SIDE_LIMITS_PX = (64, 4096)
 
 
 class GenerationRequest(PlainData):
-    """One talking video that somebody wants. Build it with `build_request` for errors that people can read.
+    """One talking video to be made. Build it with `build_request` for errors that people can read.
 
     Attributes
     ----------

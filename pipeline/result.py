@@ -49,9 +49,9 @@ class GenerationResult(PlainData):
     audio_duration_s : float or None
         Length of the sound stream; ``None`` where there is none.
     n_clips : int or None
-        Clips made; ``None`` where the generator does not tell.
+        Clips made; ``None`` where the generator does not report it.
     seed : int or None
-        Seed really used; ``None`` where the generator does not tell.
+        Seed really used; ``None`` where the generator does not report it.
     spoken : Spoken or None
         What was really asked of voice and picture after a conversation; ``None`` where the request itself says it.
     events : tuple of Event

@@ -13,18 +13,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# From the bottom up: a room may import rooms of its own row and below, and never in a circle.
+# From the bottom up: a package imports those of lower rows, none of its own row.
 ROWS = (
     {"types", "errors", "formatting", "plot_style"},
-    {"registry", "options", "isolation", "stats"},
+    {"stats", "registry", "options", "isolation"},
     {"brands", "media", "metrics", "models", "prompts"},
-    {"tracks", "runs"},
-    {"evaluators", "profiling"},
+    {"tracks"},
+    {"evaluators", "profiling", "runs"},
     {"measuring"},
     {"execution", "analysis"},
-    {"decisions"},
-    {"forecast", "sweeps"},
+    {"decisions", "forecast"},
+    {"sweeps"},
+    {"views"},
     {"reports"},
+    {"api"},
     {"cli"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
@@ -46,11 +48,7 @@ PIPELINE_ROWS = (
     {"adapters", "dialogue", "reference"},
 )
 PIPELINE_ROW_OF = {module: row for row, modules in enumerate(PIPELINE_ROWS) for module in modules}
-FRONT_DOOR = {
-    "__init__",
-    "__main__",
-    "api",
-}  # the package hands out names of any room; python -m evalkit is the cli
+FRONT_DOOR = {"__init__", "__main__"}  # hand out names of any package; python -m evalkit is the cli
 FOR_TESTS = {"testing"}  # in both packages: may use everything, nothing may use it
 
 NO_BUSINESS_OF_METRICS = {"av", "cv2", "click", "mediapipe", "open_clip", "pydantic", "torch"}
@@ -150,7 +148,7 @@ def test_a_room_imports_only_downward(path: Path) -> None:
     if room in FRONT_DOOR | FOR_TESTS:
         return
     row = ROW_OF.get(room, 0)
-    upward = sorted(used for used in rooms_used_by(path) if ROW_OF.get(used, len(ROWS)) > row)
+    upward = sorted(used for used in rooms_used_by(path) if ROW_OF.get(used, len(ROWS)) >= row)
     assert upward == [], f"{room} is in row {row}"
 
 

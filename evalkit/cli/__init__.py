@@ -20,7 +20,10 @@ _COMMANDS = {
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
     "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),
     "prompts": ("evalkit.cli.prompts:prompts", "Templates for prompts, and what a prompt leaves out."),
-    "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
+    "list": (
+        "evalkit.cli.list:list_plugins",
+        "List the installed generators, evaluators with their metrics, and other plug-ins.",
+    ),
 }
 
 

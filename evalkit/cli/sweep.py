@@ -149,8 +149,8 @@ def _read_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _print_plan(preparation: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
-    from evalkit.forecast.needs import find_infeasible
     from evalkit.formatting import count, describe_duration
+    from evalkit.sweeps.infeasible import find_infeasible
     from evalkit.sweeps.status import expected_s, load_run_status
 
     todo = load_run_status(preparation, folder)

@@ -20,9 +20,10 @@ from evalkit.metrics.speech import (
 )
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.speech import FRAME_RATE_HZ
-from evalkit.tracks.transcript import PREFIX, Recogniser, TranscriptTracker, track_name
+from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
 from evalkit.types import ClipFacts, ClipIntent, Measurement, Metric, Reason, Track
 from pipeline.options import hash_of
+from pipeline.recogniser import Recogniser
 
 WORD_ERROR_RATE = Metric(
     "speech.word_error_rate",

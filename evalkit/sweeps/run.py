@@ -15,7 +15,6 @@ from evalkit.errors import EvalkitError
 from evalkit.execution.costs import Watch, measure_costs, with_torch
 from evalkit.execution.executors import Finished, Job, Limits, Started
 from evalkit.execution.worker import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
-from evalkit.forecast.needs import find_infeasible
 from evalkit.isolation import Failure
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
@@ -31,6 +30,7 @@ from evalkit.runs.run import (
     write_file,
     write_json,
 )
+from evalkit.sweeps.infeasible import find_infeasible
 from evalkit.sweeps.status import former_facts, load_run_status
 from pipeline.options import hash_of
 

@@ -1,7 +1,7 @@
 """What the well-known programs have in common as generators, each of which is a `Command` with its command line known.
 
-Each runs in its own Python, on copies of its inputs under plain names in a folder of the run's own: Wav2Lip tells a
-picture from a video by what follows the first dot of the whole path and keeps its frames under one fixed name,
+Each runs in its own Python, on copies of its inputs under plain names in a folder of the run's own: Wav2Lip distinguishes
+a picture from a video by what follows the first dot of the whole path and keeps its frames under one fixed name,
 MuseTalk hands paths to a shell. Flags, output names and messages are those of the public repositories.
 """
 
@@ -133,7 +133,7 @@ class Preset(Command):
         ]
 
     def estimate(self, request: GenerationRequest) -> ResourceEstimate:
-        """Return what others say of its memory, whatever is asked."""
+        """Return what others measured of its memory, for any request."""
         del request
         return self.estimates
 
@@ -147,7 +147,7 @@ class Preset(Command):
 
     def _check(self, request: GenerationRequest) -> None:
         if request.image is None:
-            raise RequestError(f"{self.name} needs an image: the portrait that shall speak")
+            raise RequestError(f"{self.name} needs an image: the portrait that is to speak")
         if request.audio is None and request.text is None:
             raise RequestError(f"{self.name} needs audio (a sound file) or text (words to speak)")
         self.options.read(request.options, "option")

@@ -105,7 +105,7 @@ def check_used(request: GenerationRequest, used: Iterable[str]) -> None:
             )
     for name in request.options:
         if name in GenerationRequest.model_fields or name not in used:
-            raise RequestError(f"there is no option {name!r}: the command has no {{{name}}} of its own")
+            raise RequestError(f"there is no option {name!r}: the command has no {{{name}}}")
 
 
 def _word(value: JsonValue) -> str:

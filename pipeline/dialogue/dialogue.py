@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.dialogue.base import Answer, Answerer, Question
 from pipeline.dialogue.documents import read_documents
-from pipeline.dialogue.emotion import add_mood, read_mood
+from pipeline.dialogue.emotion import add_emotion, read_emotion
 from pipeline.dialogue.retrieval import Index
 from pipeline.dialogue.word_filter import FilterSettings, WordFilter
 from pipeline.errors import GenerationError, RequestError
@@ -156,12 +156,12 @@ class Dialogue:
         timeline : Timeline
             Takes the events.
         uses_prompt : bool
-            Whether the prompt makes a difference to the picture, so that the mood may go into it.
+            Whether the prompt makes a difference to the picture, so that the emotion may go into it.
 
         Raises
         ------
         GenerationError
-            If nobody hears, answers or speaks, or what was answered must not be spoken.
+            If no backend recognises, answers or speaks, or the answer must not be spoken.
         """
         if not request.asks and request.text is None:
             return Turn(request, None, (), 0.0, {})
@@ -171,8 +171,8 @@ class Dialogue:
             question = self._hear(Path(request.question_audio), request.language, timeline, versions)
         if question is not None:
             answer, attempts = self._answer(question, request.language, versions)
-            mood = (answer.mood or read_mood(answer.text)) if self._settings.mood else None
-            prompt = add_mood(request.prompt, mood if uses_prompt else None)
+            emotion = (answer.emotion or read_emotion(answer.text)) if self._settings.emotion else None
+            prompt = add_emotion(request.prompt, emotion if uses_prompt else None)
             text = answer.text
         said, n_filtered = self._clean(text)
         if question is not None:
@@ -181,7 +181,7 @@ class Dialogue:
                 question=question,
                 text=said,
                 knows=answer.knows,
-                mood=mood,
+                emotion=emotion,
                 sources=list(answer.sources),
                 cut=answer.cut,
                 n_filtered=n_filtered,

@@ -135,6 +135,7 @@ class Conversation(DelegatingGenerator):
         """
         if not self.makes_batches:
             return
+        self._dialogue.load()
         known = list(self._prepared)
         prepared = []
         for request in requests:

@@ -6,7 +6,7 @@ import re
 
 from pipeline.dialogue.base import Answer
 from pipeline.dialogue.documents import split_sentences
-from pipeline.dialogue.emotion import MOODS, take_mood
+from pipeline.dialogue.emotion import EMOTIONS, take_emotion
 
 _THOUGHTS = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _CHANGES = (
@@ -20,7 +20,7 @@ _ENDS = tuple(".!?。！？…\"')”’」")
 
 
 def write_instructions(language: str, passages: tuple[str, ...], more: str) -> str:
-    """Write what a language model is told before the question.
+    """Write the instructions that a language model gets before the question.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def write_instructions(language: str, passages: tuple[str, ...], more: str) -> s
         "You are the voice of a person on a screen. Your answer is spoken aloud as it is.",
         f"Answer in the language with the code {language}.",
         "Use at most three short sentences of plain text: no lists, no markup, no emoji.",
-        f"Begin with your mood in square brackets, one of: {', '.join(MOODS)}.",
+        f"Begin with your mood in square brackets, one of: {', '.join(EMOTIONS)}.",
     ]
     if passages:
         lines.append(
@@ -52,11 +52,11 @@ def read_answer(written: str, *, cut: bool = False) -> Answer | None:
     Parameters
     ----------
     written : str
-        With or without a mood tag, a passage of thinking, Markdown, emoji.
+        With or without a emotion tag, a passage of thinking, Markdown, emoji.
     cut : bool
         Whether it ran into its limit; the sentence that was cut off is left out.
     """
-    text, mood = take_mood(_THOUGHTS.sub("", written))
+    text, emotion = take_emotion(_THOUGHTS.sub("", written))
     for pattern, plain in _CHANGES:
         text = pattern.sub(plain, text)
     text = " ".join(text.split())
@@ -65,4 +65,4 @@ def read_answer(written: str, *, cut: bool = False) -> Answer | None:
         text = " ".join(whole) if text.isascii() else "".join(whole)
     if not any(character.isalnum() for character in text):
         return None
-    return Answer(text, mood=mood, cut=cut)
+    return Answer(text, emotion=emotion, cut=cut)

@@ -24,8 +24,8 @@ class ConversationSettings(PlainData):
         Passages that an answerer is shown.
     words : dict or None
         Words that are never spoken, see `pipeline.dialogue.word_filter.FilterSettings`.
-    mood : bool
-        Whether the mood of the answer becomes style words of the prompt.
+    emotion : bool
+        Whether the emotion of the answer becomes style words of the prompt.
     """
 
     generator: str = Field(min_length=1, description="name of a generator")
@@ -44,4 +44,4 @@ class ConversationSettings(PlainData):
     documents: str | None = Field(default=None, min_length=1, description="path of a folder")
     n_passages: int = Field(default=3, ge=1, le=20, description="a whole number from 1 to 20")
     words: dict[str, JsonValue] | None = Field(default=None, description="path, action, replacement, instead")
-    mood: bool = Field(default=True, description="true or false")
+    emotion: bool = Field(default=True, description="true or false")

@@ -103,7 +103,7 @@ class ReferenceGenerator(Generator):
         self._load_s: float | None = None
 
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
+        """Describe it and the parameters that it uses."""
         return Description(
             name=self.name,
             version=self.version,
@@ -211,7 +211,7 @@ class ReferenceGenerator(Generator):
             with VideoWriter(draft, request.width, request.height, stage.rate, pieces) as writer:
                 make_clips(stage, writer, timeline, online=request.enable_online_decode)
             settle(draft, part)
-            facts = measure_video(part, sound_expected=True)
+            measured = measure_video(part, sound_expected=True)
         timeline.mark(SAVED)
         return GenerationResult(
             generator=self.name,
@@ -227,7 +227,7 @@ class ReferenceGenerator(Generator):
                 **sound.versions,
             },
             weights=self._weights,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:

@@ -63,5 +63,5 @@ class TranscriptionEndpoint:
                 )
             )
         if not (isinstance(reply, dict) and isinstance(reply.get("text"), str)):
-            raise self._endpoint.bad_answer("JSON that is no transcription")
+            raise self._endpoint.bad_answer("JSON that is not a transcription")
         return Transcript(reply["text"].strip(), duration_s, language, self.name, self.version)

@@ -1,4 +1,4 @@
-"""What a sweep will need: known figures, own trials, and what cannot fit."""
+"""What a sweep will need: known estimates, own trials, and what cannot fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from evalkit.forecast import needs
-from evalkit.forecast.needs import AvailableMemory, TrialForecast, forecast_sweep, read_available_memory
+from evalkit.forecast.needs import (
+    AvailableMemory,
+    SweepForecast,
+    TrialForecast,
+    forecast_trials,
+    read_available_memory,
+)
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Input, MetricResults, MetricValue, Run, RunManifest, Trial
 from evalkit.runs.run import RUN_FILE, SAMPLES_FILE, TRIAL_FILE, TRIALS_FOLDER, write_file, write_json
@@ -45,8 +51,12 @@ def prepare(data: dict[str, Any]) -> SweepPlan:
     return plan_sweep(build_sweep(data, "test"))
 
 
+def forecast_all(preparation: SweepPlan, available: AvailableMemory, *runs: Run) -> SweepForecast:
+    return forecast_trials(preparation.deciders.generator, preparation.trials, runs, available)
+
+
 def needs_of(data: dict[str, Any], room: AvailableMemory, *runs: Run) -> list[TrialForecast]:
-    return forecast_sweep(prepare(data), runs, room).needs
+    return forecast_all(prepare(data), room, *runs).trials
 
 
 def plant(
@@ -123,7 +133,7 @@ def _whole(preparation: SweepPlan, request: dict[str, Any]) -> dict[str, Any]:
     return dict(generator.request(**request).to_dict())
 
 
-# --- known figures
+# --- known estimates
 
 
 def test_a_sharded_load_of_25_65_gb_does_not_fit_22_15() -> None:
@@ -142,7 +152,7 @@ def test_rival_figures_are_a_dispute_and_are_all_told() -> None:
     (small, large) = needs_of(live_avatar(), AvailableMemory((30 * GB,), 64 * GB, given=True))
     assert (small.fit, large.fit) == ("disputed", "disputed")
     told = [
-        (part.source, part.low_mib / GB, part.high_mib / GB) for one in small.accounts for part in one.parts
+        (part.source, part.low_mib / GB, part.high_mib / GB) for one in small.estimates for part in one.parts
     ]
     assert ("operators of a variant for GPUs of 24 GB", 12.0, 15.0) in told
     assert any("its README: a card sold as 48 GB" in source for source, _, _ in told)
@@ -164,7 +174,7 @@ def test_nothing_known_is_not_zero(stand_in: dict[str, Any]) -> None:
     for room in (AvailableMemory((), 16 * GB), CARD_24):
         for need in needs_of(stand_in, room):
             assert need.fit == "not known"
-            assert (need.memory, need.rss, need.seconds, need.literature, need.accounts) == (
+            assert (need.memory, need.rss, need.seconds, need.literature, need.estimates) == (
                 None,
                 None,
                 None,
@@ -223,7 +233,7 @@ def test_planted_trials_give_planted_seconds(tmp_path: Path) -> None:
         for size, width, height in (("384*256", 384, 256), ("512*384", 512, 384), ("704*384", 704, 384))
     }
     run = plant(tmp_path / "run", preparation, planted)
-    small, middle, large = forecast_sweep(preparation, [run], CARD_80).needs
+    small, middle, large = forecast_all(preparation, CARD_80, run).trials
     assert small.seconds is not None
     assert small.seconds.value == pytest.approx(planted["384*256", 4])
     assert small.seconds.how == "one trial with the same parameters"
@@ -238,13 +248,13 @@ def test_what_loading_took_is_told_apart(tmp_path: Path) -> None:
     preparation = prepare(live_avatar(grid={"size": ["384*256", "704*384"]}))
     took = {("384*256", 4): 30.0, ("384*256", 3): 30.0, ("704*384", 4): 30.0}
     run = plant(tmp_path / "run", preparation, took, start_s=50.0)
-    outlook = forecast_sweep(preparation, [run], CARD_80)
-    assert [need.seconds.value for need in outlook.needs if need.seconds is not None] == [30.0, 30.0]
+    outlook = forecast_all(preparation, CARD_80, run)
+    assert [need.seconds.value for need in outlook.trials if need.seconds is not None] == [30.0, 30.0]
     assert outlook.start_s == pytest.approx(50.0)
     assert outlook.total_s(set(), n_workers=1) == pytest.approx(110.0)
     assert outlook.total_s(set(), n_workers=2) == pytest.approx(80.0)
-    assert outlook.total_s({outlook.needs[0].trial.id}, n_workers=1) == pytest.approx(80.0)
-    assert outlook.total_s({need.trial.id for need in outlook.needs}, n_workers=1) is None
+    assert outlook.total_s({outlook.trials[0].trial.id}, n_workers=1) == pytest.approx(80.0)
+    assert outlook.total_s({need.trial.id for need in outlook.trials}, n_workers=1) is None
 
 
 def test_a_known_factor_carries_own_trials_to_another_kind(tmp_path: Path) -> None:
@@ -270,7 +280,7 @@ def test_own_memory_counts_for_more_than_known_figures(tmp_path: Path) -> None:
     assert need.memory.value == 21 * GB  # of the fullest GPU, not the sum
     assert need.fit == "fits"
     assert need.why == "21.00 GB against 22.15 GB a GPU: highest of 1 of the same size"
-    assert need.accounts != ()  # still told
+    assert need.estimates != ()  # still told
     (tight,) = needs_of(data, AvailableMemory((20 * GB,), 64 * GB, given=True), run)
     assert tight.fit == "does not fit"
 
@@ -304,7 +314,7 @@ def test_speech_of_unknown_length_is_taken_from_the_same_parameters(tmp_path: Pa
         preparation, trials=[replace(preparation.trials[0], speech=Input("other", "f" * 64, text="Else"))]
     )
     run = plant(tmp_path / "run", former, {("704*384", 4): 30.0})
-    (need,) = forecast_sweep(preparation, [run], CARD_80).needs
+    (need,) = forecast_all(preparation, CARD_80, run).trials
     assert need.seconds is not None
     assert (need.seconds.value, need.seconds.how) == (
         30.0,

@@ -52,7 +52,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "is no folder" in check_folder("repository", tmp_path / "file", [], "clone it").found
+    assert "is not a folder" in check_folder("repository", tmp_path / "file", [], "clone it").found
 
 
 def test_a_file_that_the_folder_lacks_is_named(tmp_path: Path) -> None:

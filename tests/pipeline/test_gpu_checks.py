@@ -88,7 +88,7 @@ def test_a_card_that_somebody_else_uses(driver: Driver) -> None:
     (_, memory) = check_gpus([0], 76294, "the README")
     assert memory.level == "stop"
     assert "21.1 of 79.6 GiB free, 74.5 GiB needed (the README)" in memory.found
-    assert "end what uses it" in memory.cure
+    assert "end the program that uses it" in memory.cure
 
 
 def test_gpus_that_were_given_to_somebody_else(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

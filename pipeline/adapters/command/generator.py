@@ -19,7 +19,7 @@ from pipeline.process import Finished, quote, refuse_secrets, run_program
 from pipeline.request import GenerationRequest, check_files
 from pipeline.result import GenerationResult
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
-from pipeline.video import VideoFacts, measure_video, new_video
+from pipeline.video import MeasuredVideo, measure_video, new_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -142,7 +142,7 @@ class Command(Generator):
                 timeline.mark(SPEECH, duration_s=sound.duration_s, **counted)
             program = self._program(request, sound, part.absolute(), Path(work))
             program.prepare()
-            facts = self._run(
+            measured = self._run(
                 program, part, timeline, sound_expected=sound is not None or request.text is not None
             )
         if not any(event.name == FIRST_FRAME for event in timeline.events):
@@ -157,7 +157,7 @@ class Command(Generator):
             n_clips=n_clips if CLIP in self._settings.events else None,
             events=timeline.events,
             versions={} if sound is None else sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _own_options(self) -> set[str]:
@@ -171,7 +171,7 @@ class Command(Generator):
         check_files(request)
         check_used(request, self._used)
         for name in sorted((self._own_options() & self._settings.needed()) - request.options.keys()):
-            raise RequestError(f"the command needs {{{name}}}, which is no parameter: give it in options")
+            raise RequestError(f"the command needs {{{name}}}, which is not a parameter: give it in options")
         folder = self._settings.folder
         if folder not in {None, IN_WORK} and not Path(str(folder)).is_dir():
             raise RequestError(
@@ -208,7 +208,9 @@ class Command(Generator):
             None if settings.output is None else fill(settings.output, values),
         )
 
-    def _run(self, program: _Program, part: Path, timeline: Timeline, *, sound_expected: bool) -> VideoFacts:
+    def _run(
+        self, program: _Program, part: Path, timeline: Timeline, *, sound_expected: bool
+    ) -> MeasuredVideo:
         listener = Listener(self._settings, timeline)
         finished = run_program(
             program.argv,
@@ -227,7 +229,7 @@ class Command(Generator):
             return measure_video(part, sound_expected=sound_expected)
         except GenerationError as error:
             raise GenerationError(
-                f"{name!r} ended as if all were well, but {error}; {quote(finished.tail)}",
+                f"{name!r} ended without an error, but {error}; {quote(finished.tail)}",
                 listener.failure or error.kind,
             ) from None
 

@@ -22,7 +22,7 @@ class Listener:
     Attributes
     ----------
     failure : str or None
-        Kind of the first failure that the output told of.
+        Kind of the first failure that the output names.
     """
 
     def __init__(self, settings: CommandSettings, timeline: Timeline) -> None:
@@ -55,7 +55,7 @@ class Listener:
         folder : str or None
             Working folder of the program; ``None`` for the current one.
         output : str or None
-            Where it should have written; ``None`` where its output says so, or it was told to write the part.
+            Where it should have written; ``None`` where its output says so, or it writes the part itself.
         part : Path
             Where the video goes.
 

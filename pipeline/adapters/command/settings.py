@@ -43,7 +43,7 @@ class CommandSettings(PlainData):
     files : dict
         Name to plain data, its texts templates: written into ``{work}`` as JSON, which is YAML too.
     failures : dict
-        Kind of failure to a regular expression; the first that is found in the output tells why no video came.
+        Kind of failure to a regular expression; the first that is found in the output is the kind of the failure.
     time_limit_s : float
         Seconds after which it is ended.
     folder : str or None

@@ -4,7 +4,7 @@
 ``api/llm_api.py`` (8002) may answer a question first. Read from https://github.com/Kedreamix/Linly-Talker at 6342071.
 
 What is done about their traps: one request at a time for all work on this machine, as they write to fixed names; the
-model is changed before anything is timed, and is always the one asked for; a sound that is no WAV is made one, since the
+model is changed before anything is timed, and is always the one asked for; sound that is not WAV is converted, since the
 service names it so whatever it is; an answer is a video only if it can be played, with sound.
 """
 
@@ -75,7 +75,7 @@ class LinlyTalker(Generator):
         self._load_s: float | None = None
 
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
+        """Describe it and the parameters that it uses."""
         speaker = self._settings.tts_method if self._tts is not None else "espeak-ng"
         parameters = {
             "audio": "what is spoken",
@@ -147,7 +147,7 @@ class LinlyTalker(Generator):
         return found
 
     def load(self) -> None:
-        """Have the services load their models, each while nobody else uses it. A second call does nothing.
+        """Have the services load their models, each while it is locked for others. A second call does nothing.
 
         Raises
         ------
@@ -196,7 +196,7 @@ class LinlyTalker(Generator):
                 sound = self._sound(request, spoken, part.parent)
                 timeline.mark(SPEECH, duration_s=sound.duration_s)
                 self._talk(request, sound.path, part, timeline)
-                facts = _measure(part, self._talker.address)
+                measured = _measure(part, self._talker.address)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -207,7 +207,7 @@ class LinlyTalker(Generator):
             spoken=spoken,
             events=timeline.events,
             versions=sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _service(self, address: str) -> HttpService:
@@ -219,7 +219,7 @@ class LinlyTalker(Generator):
         return sorted((service for service, _ in self._programs()), key=lambda one: one.key)
 
     def _models(self) -> Iterator[tuple[HttpService, str, str]]:
-        """Give each service, the model that it shall load, and where to say so."""
+        """Give each service, the model that it must load, and the endpoint for that."""
         yield self._talker, self._settings.talker_method, "/talker_change_model/"
         if self._tts is not None:
             yield self._tts, self._settings.tts_method, "/tts_change_model/"
@@ -244,23 +244,23 @@ class LinlyTalker(Generator):
     def _check(self, request: GenerationRequest) -> None:
         check_files(request)
         options = self._method.options.read(request.options, "option")
-        self._check_heeded(request)
+        self._check_used(request)
         self._check_picture(request)
         self._check_words(request, options)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and the service takes whole numbers")
 
-    def _check_heeded(self, request: GenerationRequest) -> None:
+    def _check_used(self, request: GenerationRequest) -> None:
         """Refuse what would make no difference: two different requests must not give the same video."""
         method = self._settings.talker_method
         if self._method.fps is not None and request.fps != self._method.fps:
             raise RequestError(
                 f"fps is {request.fps:g}, and {method} writes {self._method.fps:g} whatever is asked"
             )
-        heeded = {*self.describe().parameters, "options", "fps"}
+        used = {*self.describe().parameters, "options", "fps"}
         for name, field in GenerationRequest.model_fields.items():
             value = getattr(request, name)
-            if name not in heeded and value != field.default:
+            if name not in used and value != field.default:
                 raise RequestError(
                     f"{name} is {value!r}, but {method} of Linly-Talker has no use for it: every value would give the same video"
                 )
@@ -269,7 +269,7 @@ class LinlyTalker(Generator):
         if not self._method.takes_image:
             return
         if request.image is None:
-            raise RequestError("linly_talker needs an image: the portrait that shall speak")
+            raise RequestError("linly_talker needs an image: the portrait that is to speak")
         import av
 
         try:
@@ -284,14 +284,14 @@ class LinlyTalker(Generator):
             )
 
     def _check_words(self, request: GenerationRequest, options: Options) -> None:
-        """Check that there is something to say, and somebody to say it."""
+        """Check that there is something to say, and a voice for it."""
         given = [request.audio, request.text, options.question]
         if sum(one is not None for one in given) != 1:
             raise RequestError(
                 "give audio (a sound file), text (words to speak) or the option question (words to answer), one of them"
             )
         if options.question is not None and self._llm is None:
-            raise RequestError("there is a question, and no language model: give the setting llm")
+            raise RequestError("the option question needs a language model: give the setting llm")
         if request.audio is None and self._tts is not None:
             build_speech_form(request, request.text or "an answer", self._settings.tts_method)
 
@@ -368,13 +368,13 @@ def _look_at(service: HttpService, program: str) -> Diagnosis:
 
 
 def _tell_model(service: HttpService, model: str, path: str) -> Diagnosis:
-    """Say which model a service has: it does not tell, so what was last asked of it from here."""
+    """Report which model a service has: the last one loaded from here, as the service itself does not report it."""
     last = service.read_note().get(path)
     about = path.strip("/").partition("_")[0] + " model"
     if last is None:
-        return fine(about, f"nobody here has had it load one; {model} is loaded before the first video")
+        return fine(about, f"no model was loaded from this machine; {model} is loaded before the first video")
     changed = "" if last == model else f"; {model} is loaded before the first video"
-    return fine(about, f"{last} was the last that it was told to load from here{changed}")
+    return fine(about, f"{last} was the last that was loaded from this machine{changed}")
 
 
 def _measure(part: Path, address: str) -> Any:
@@ -384,9 +384,7 @@ def _measure(part: Path, address: str) -> Any:
     except GenerationError as error:
         start = part.read_bytes()[:80] if part.is_file() else b""
         said = f"; it begins with {start!r}" if start.lstrip()[:1] in {b"<", b"{"} else ""
-        raise GenerationError(
-            f"{address} answered as if all were well, but {error}{said}", error.kind
-        ) from None
+        raise GenerationError(f"{address} answered without an error, but {error}{said}", error.kind) from None
 
 
 def _form(fields: dict[str, Any]) -> dict[str, str]:

@@ -14,7 +14,7 @@ _WAV2LIP_FPS = 25.0
 
 
 class LinlySettings(PlainData):
-    """Where the services are and what they shall load.
+    """Where the services are and what they load.
 
     Attributes
     ----------

@@ -121,7 +121,7 @@ class Batch:
     def take(self, part: Path, on_event: OnEvent | None) -> tuple[Sample, Timeline, LogReader]:
         """Wait for the next video and move it to its place.
 
-        Its events count from when its own work began, whoever waited for it by then.
+        Its events count from when its own work began, even if it was already waited for.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class Batch:
         """
         sample, number = self._samples[self._n_taken], self._n_taken + 1
         self._n_taken = number
-        # what is said before its work begins is heard for troubles alone
+        # what is said before its work begins is read for failures alone
         log = sample.reader(Timeline(), is_loaded=True)
         timeline = Timeline()
         while True:

@@ -82,7 +82,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
 
 
 def _check_caches(settings: LiveAvatarSettings) -> list[Diagnosis]:
-    """Say where the caches of one GPU are much of its memory: that is arithmetic, and nobody measured it."""
+    """Warn where the caches of one GPU take much of its memory: by arithmetic, not by measurement."""
     gpus, _ = read_gpus()
     if not settings.is_single or settings.offload_kv_cache or settings.gpus[0] >= len(gpus):
         return []
@@ -119,6 +119,6 @@ def _check_lora(repository: Path, named: str) -> Diagnosis:
         return check_weights(about, fetched[-1], f"remove {folder}, and it is fetched again")
     return warning(
         about,
-        f"{named} is no file and not in {repository / _CACHE}: it is fetched from the network at the start",
+        f"{named} is neither a file nor in {repository / _CACHE}: it is fetched from the network at the start",
         "fetch liveavatar.safetensors and name it in lora_path_dmd, where there is no network",
     )

@@ -25,7 +25,7 @@ from pipeline.process import refuse_secrets
 from pipeline.request import GenerationRequest, check_files
 from pipeline.result import GenerationResult
 from pipeline.speech.stage import SpokenSound, check_sound
-from pipeline.video import VideoFacts, new_video
+from pipeline.video import MeasuredVideo, new_video
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +70,7 @@ class LiveAvatar(Generator):
 
     def describe(self) -> Description:
         """Say what reaches it."""
-        heeded = {
+        parameters = {
             "size": "a limit of the area: the sides follow from the portrait, in multiples of 64",
             "num_clip": "clips at most",
             "infer_frames": "frames a clip, a multiple of 12",
@@ -85,16 +85,18 @@ class LiveAvatar(Generator):
             "base_seed": "its --base_seed; clip k takes the k-th after it",
         }
         if self._settings.is_single and not self._settings.batch:
-            heeded["enable_online_decode"] = "decodes the first clip early; nothing is written before the end"
+            parameters["enable_online_decode"] = (
+                "decodes the first clip early; nothing is written before the end"
+            )
         if self._settings.script is not None:
             used = self._settings.placeholders() & set(GenerationRequest.model_fields)
-            heeded = dict.fromkeys(sorted(used), "given to the script")
+            parameters = dict.fromkeys(sorted(used), "given to the script")
         place = f"{len(self._settings.gpus)} GPU{'s' * (len(self._settings.gpus) != 1)}"
         return Description(
             name=self.name,
             version=self.version,
             summary=f"runs Live Avatar on {place}",
-            parameters=heeded,
+            parameters=parameters,
             options=LiveAvatarOptions.model_json_schema(),
             settings=LiveAvatarSettings.model_json_schema(),
         )
@@ -109,7 +111,7 @@ class LiveAvatar(Generator):
         return estimate_resources(request, settings)
 
     def check(self, request: GenerationRequest) -> None:
-        """Check files, sound, and whether its code can do and heeds what is asked."""
+        """Check files, sound, and whether its code can do what is asked."""
         settings, size = self._check(request)
         check_sound(request)
         path = Path("speech.wav" if request.audio is None else request.audio).absolute()
@@ -172,8 +174,8 @@ class LiveAvatar(Generator):
             else:
                 sample = prepare_sample(request, settings, size, part.parent)
                 log = run_single(sample, part, timeline)
-            facts = verify(part, sample, log)
-        _note(timeline, sample, facts, log)
+            measured = verify(part, sample, log)
+        _note(timeline, sample, measured, log)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -185,7 +187,7 @@ class LiveAvatar(Generator):
             seed=request.base_seed,
             events=timeline.events,
             versions=sample.sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _next_from_batch(
@@ -219,7 +221,7 @@ class LiveAvatar(Generator):
                     break
                 spoken = folder / f"speech_{number:04d}"
                 spoken.mkdir()
-                with suppress(RequestError, GenerationError):  # it is told when its own turn comes
+                with suppress(RequestError, GenerationError):  # raised when its own turn comes
                     samples.append(prepare_sample(other, *self._check(other), spoken))
             return Batch(samples, folder)
         except BaseException:
@@ -249,11 +251,11 @@ def _program(sample: Sample, out_path: Path) -> Program:
     return build_program(sample.settings, sample.request, sample.sound.path, out_path)
 
 
-def _note(timeline: Timeline, sample: Sample, facts: VideoFacts, log: LogReader) -> None:
+def _note(timeline: Timeline, sample: Sample, measured: MeasuredVideo, log: LogReader) -> None:
     """Say what a reader of the results must know."""
     if sample.size is None:
         return
-    came, read = f"{facts.width}*{facts.height}", str(sample.size)
+    came, read = f"{measured.width}*{measured.height}", str(sample.size)
     if came != read:
         timeline.mark(WARNING, text=f"it made {came} where its code was read to make {read}")
     if log.n_bottlenecks:

@@ -46,7 +46,7 @@ def run_single(sample: Sample, part: Path, timeline: Timeline) -> LogReader:
     except GenerationError as error:
         raise silent_failure(error, log) from None
     if found is not None:
-        text = f"it wrote to {found} instead of where it was told; the video was taken from there"
+        text = f"it wrote to {found} instead of the place given; the video was taken from there"
         timeline.mark(WARNING, text=text)
     return log
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.dialogue.emotion import MOODS, add_mood, read_mood, take_mood
+from pipeline.dialogue.emotion import EMOTIONS, add_emotion, read_emotion, take_emotion
 from pipeline.reference.channels import STYLES
 from pipeline.reference.style import read_style
 
 
 @pytest.mark.parametrize(
-    ("text", "spoken", "mood"),
+    ("text", "spoken", "emotion"),
     [
         ("[happy] Your card is ready.", "Your card is ready.", "happy"),
         ("[Happy]Your card is ready.", "Your card is ready.", "happy"),
@@ -26,12 +26,12 @@ from pipeline.reference.style import read_style
         ("I am happy.", "I am happy.", None),
     ],
 )
-def test_tags_are_taken_out(text: str, spoken: str, mood: str | None) -> None:
-    assert take_mood(text) == (spoken, mood)
+def test_tags_are_taken_out(text: str, spoken: str, emotion: str | None) -> None:
+    assert take_emotion(text) == (spoken, emotion)
 
 
 @pytest.mark.parametrize(
-    ("text", "mood"),
+    ("text", "emotion"),
     [
         ("We are open from nine to five.", None),
         ("I am sorry, the account is closed.", "sorry"),
@@ -48,8 +48,8 @@ def test_tags_are_taken_out(text: str, spoken: str, mood: str | None) -> None:
         ("", None),
     ],
 )
-def test_few_words_give_a_mood_away(text: str, mood: str | None) -> None:
-    assert read_mood(text) == mood
+def test_few_words_give_an_emotion_away(text: str, emotion: str | None) -> None:
+    assert read_emotion(text) == emotion
 
 
 def smile_and_energy(prompt: str) -> tuple[float, float]:
@@ -60,23 +60,23 @@ def smile_and_energy(prompt: str) -> tuple[float, float]:
 PROMPT = "A woman of forty in a blue suit with no glasses, behind a desk"
 
 
-def test_the_reference_generator_sees_each_mood() -> None:
+def test_the_reference_generator_sees_each_emotion() -> None:
     smile, energy = smile_and_energy(PROMPT)
-    seen = {mood: smile_and_energy(add_mood(PROMPT, mood)) for mood in MOODS}
+    seen = {emotion: smile_and_energy(add_emotion(PROMPT, emotion)) for emotion in EMOTIONS}
     assert seen["happy"][0] > smile
     assert seen["excited"][0] > smile
     assert seen["excited"][1] > energy
     assert seen["calm"][1] < energy
-    for mood in ("serious", "sorry", "sad"):
-        assert seen[mood][0] < smile
+    for emotion in ("serious", "sorry", "sad"):
+        assert seen[emotion][0] < smile
     assert seen["sorry"][1] < energy
-    assert dict(zip(STYLES, read_style(add_mood("", "surprised")), strict=True))["brow"] > 1
+    assert dict(zip(STYLES, read_style(add_emotion("", "surprised")), strict=True))["brow"] > 1
 
 
-def test_no_mood_changes_nothing() -> None:
-    assert add_mood(PROMPT, None) == PROMPT
+def test_no_emotion_changes_nothing() -> None:
+    assert add_emotion(PROMPT, None) == PROMPT
 
 
 def test_the_prompt_stands_in_front() -> None:
-    assert add_mood("A man.", "sad") == "A man. The person who speaks is sad."
-    assert add_mood("", "sad") == "The person who speaks is sad."
+    assert add_emotion("A man.", "sad") == "A man. The person who speaks is sad."
+    assert add_emotion("", "sad") == "The person who speaks is sad."

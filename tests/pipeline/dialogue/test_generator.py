@@ -102,7 +102,7 @@ def test_a_question_becomes_a_video_of_the_answer(ask: Callable[..., Any]) -> No
     assert times_s == sorted(times_s)
     answered, spoken = (events_of(result)[name] for name in (ANSWERED, SPOKEN))
     text = "Congratulations on the decision! Bring your passport to any branch."
-    assert (answered["text"], answered["knows"], answered["mood"]) == (text, True, "happy")
+    assert (answered["text"], answered["knows"], answered["emotion"]) == (text, True, "happy")
     assert answered["sources"] == ["faq.md:7"]
     assert [attempt["outcome"] for attempt in answered["backends"]] == ["used"]
     assert spoken["duration_s"] == pytest.approx(Espeak().speak(text, "en").duration_s)
@@ -111,7 +111,7 @@ def test_a_question_becomes_a_video_of_the_answer(ask: Callable[..., Any]) -> No
     assert result.request.question == "How do I open a savings account?"
 
 
-def test_the_mood_of_the_answer_reaches_the_picture(ask: Callable[..., Any]) -> None:
+def test_the_emotion_of_the_answer_reaches_the_picture(ask: Callable[..., Any]) -> None:
     result = ask(question="How do I open a savings account?")
     told = "A woman. The person who speaks is smiling warmly."
     assert json.loads(Path("seen.json").read_text())["prompt"] == told
@@ -119,9 +119,10 @@ def test_the_mood_of_the_answer_reaches_the_picture(ask: Callable[..., Any]) -> 
     assert result.spoken.prompt == told
 
 
-def test_moods_can_be_left_out(ask: Callable[..., Any]) -> None:
+def test_emotions_can_be_left_out(ask: Callable[..., Any]) -> None:
     assert (
-        events_of(ask({"mood": False}, question="How do I open a savings account?"))[ANSWERED]["mood"] is None
+        events_of(ask({"emotion": False}, question="How do I open a savings account?"))[ANSWERED]["emotion"]
+        is None
     )
     assert json.loads(Path("seen.json").read_text())["prompt"] == "A woman"
 
@@ -222,7 +223,7 @@ def test_a_cloud_that_answers_is_asked_alone(
         {"answerers": [cloud(service.url), {"name": "documents"}]}, question="When are you open on Saturday?"
     )
     answered = events_of(result)[ANSWERED]
-    assert (answered["text"], answered["mood"]) == ("We are open until one!", "excited")
+    assert (answered["text"], answered["emotion"]) == ("We are open until one!", "excited")
     assert [one["backend"] for one in answered["backends"]] == ["openai m"]
     assert result.versions["openai"] == "m"
     assert "from ten to one on Saturday" in service.sent()["messages"][0]["content"]

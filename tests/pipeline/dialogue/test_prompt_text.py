@@ -52,7 +52,7 @@ def test_the_first_half_of_the_first_sentence_is_nothing() -> None:
     assert read_answer("We open at", cut=True) is None
 
 
-def test_instructions_name_language_moods_and_passages() -> None:
+def test_instructions_name_language_emotions_and_passages() -> None:
     told = write_instructions("cmn", ("Rule 1", "Rule 2"), "Be brief.")
     assert "code cmn" in told
     assert "happy, excited" in told

@@ -170,7 +170,7 @@ def test_a_silent_video_is_one_failure_and_the_batch_goes_on(
     [
         (("oom:0", "at:2"), "out_of_memory", "out of GPU memory"),
         (("die:2",), "crashed", "ended with status 1"),
-        (("hang", "at:2"), "stalled", "was silent for 10 s"),
+        (("hang", "at:2"), "stalled", "printed nothing for 10 s"),
         (("no_file", "at:2"), "no_output", "it wrote no video 2 of its batch"),
     ],
 )
@@ -228,7 +228,7 @@ def test_a_kill_of_the_batch_is_a_failure_of_the_video_in_the_making(
     ("settings", "parameters", "message"),
     [
         ({"fp8": True}, {}, "its batch script has no fp8"),
-        ({"fp8": False, "script": ["bash", "x.sh"]}, {}, "no script of yours"),
+        ({"fp8": False, "script": ["bash", "x.sh"]}, {}, "cannot be a script of yours"),
         ({"fp8": False}, {"options": {"fp8": True}}, "its batch script has no fp8: set batch to false"),
         ({"fp8": False}, {"enable_online_decode": True}, "its batch script decodes at the end"),
     ],

@@ -44,7 +44,7 @@ def test_ranks_are_told_apart(
     [
         ("oom:3", "out_of_memory", "rank 3 of 5: out of GPU memory"),
         ("oom_hang:3", "out_of_memory", "rank 3 of 5"),
-        ("hang", "stalled", "was silent for 20 s"),
+        ("hang", "stalled", "printed nothing for 20 s"),
         ("crash", "crashed", r"ended with status 1: rank \d: KeyError: 'cond_shape'"),
     ],
 )
