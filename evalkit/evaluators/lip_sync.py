@@ -221,7 +221,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
     yield _over_windows(RESIDUAL_ERROR, curves, aligned, aligned.ranks, "rank")
     yield Measurement(
         OFFSET,
-        1e3 * found.offset_s,
+        found.offset_ms,
         n=found.n_blocks,
         coverage=coverage,
         interval=_scaled(found.interval_s, 1e3),

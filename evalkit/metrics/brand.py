@@ -75,6 +75,11 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     FloatArray, shape (n,)
         Rises with every link, never above the weakest one. Empty for n = 0.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> chain = Chain((0.0,) * 5, (1.0,) * 5)
@@ -83,6 +88,7 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     >>> round(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0]), 6)
     0.0
     """
+    require_shape("evidence", evidence, (None, len(chain.thresholds)))
     log_p = log_expit((evidence - np.array(chain.thresholds)) / np.array(chain.widths)).sum(1)
     log_p = np.minimum(log_p, -1e-12)
     return np.asarray(log_p - np.log(-np.expm1(log_p)))
@@ -92,7 +98,17 @@ def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
     """Fit where links hold, from evidence (n, 5) of right (1) and wrong (0) marks: the most likely chain.
 
     No link goes from no to yes within less than an eighth of its spread: few marks must not make it a step.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("evidence", evidence, (None, len(EVIDENCE)))
+    require_finite("evidence", evidence)
+    require_same_length({"evidence": evidence, "right": right})
+    if not ((right > 0.5).any() and (right < 0.5).any()):
+        raise ValueError("right needs at least one right (1) and one wrong (0) mark")
     spread = np.maximum(evidence.std(0), 1e-6)
     start = np.concatenate([evidence[right > 0.5].mean(0) - spread, np.log(spread / 3)])
     n = evidence.shape[1]
@@ -193,7 +209,17 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     -------
     slope, offset
         Of fidelity = expit(slope · score + offset).
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    for name, scores in (("with_mark", with_mark), ("without_mark", without_mark)):
+        require_shape(name, scores, (None,))
+        require_finite(name, scores)
+        if not scores.size:
+            raise ValueError(f"{name} is empty; a calibration needs scenes of both kinds")
     high, low = float(np.percentile(with_mark, 20)), float(np.percentile(without_mark, 95))
     high = min(max(high, LEAST), MOST)
     low = max(low, high - FARTHEST)
@@ -260,11 +286,18 @@ class RegionFit:
 def area_under_curve(present: Sequence[float] | FloatArray, absent: Sequence[float] | FloatArray) -> float:
     """Return the chance that a scene with the mark scores above one without (ties count half).
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> area_under_curve([2.0, 3.0], [1.0, 2.0])
     0.875
     """
+    if not (len(present) and len(absent)):
+        raise ValueError("present and absent each need at least one score")
     present, absent = np.asarray(present, float), np.asarray(absent, float)
     above = present[:, None] - absent[None]
     return float((above > 0).mean() + 0.5 * (above == 0).mean())

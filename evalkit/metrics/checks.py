@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_ROUNDING = 1e-6
+
 
 def require_shape(name: str, array: ArrayLike, shape: tuple[int | None, ...]) -> None:
     """Refuse an array of another shape.
@@ -116,6 +118,51 @@ def require_increasing(name: str, times_s: NDArray[np.float64]) -> None:
         raise ValueError(
             f"{name} does not increase from its value {at} to value {at + 1} "
             f"({times_s[at]:g} s, {times_s[at + 1]:g} s); are the frames sorted?"
+        )
+
+
+def require_mask(name: str, mask: ArrayLike) -> None:
+    """Refuse what is not one row of booleans: numbers would be taken for indices.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> require_mask("usable", np.array([1, 0, 1]))
+    Traceback (most recent call last):
+    ...
+    ValueError: usable holds int64 instead of booleans; compare it with something, as in usable > 0
+    """
+    require_shape(name, mask, (None,))
+    dtype = np.asarray(mask).dtype
+    if dtype != np.bool_:
+        raise ValueError(
+            f"{name} holds {dtype} instead of booleans; compare it with something, as in {name} > 0"
+        )
+
+
+def require_share(name: str, shares: ArrayLike) -> None:
+    """Refuse one row of numbers of which any lies outside of 0 to 1; NaN is left alone.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> require_share("black_share", [0.5, 98.0])
+    Traceback (most recent call last):
+    ...
+    ValueError: black_share has values from 0.5 to 98; shares lie between 0 and 1: are these percent?
+    """
+    require_shape(name, shares, (None,))
+    known = np.asarray(shares, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    if known.size and (known.min() < -_ROUNDING or known.max() > 1 + _ROUNDING):
+        raise ValueError(
+            f"{name} has values from {known.min():g} to {known.max():g}; shares lie between 0 and 1: are these percent?"
         )
 
 

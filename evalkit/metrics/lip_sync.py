@@ -33,9 +33,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal, stats
 
+from evalkit.metrics.checks import (
+    require_finite,
+    require_increasing,
+    require_mask,
+    require_same_length,
+    require_shape,
+)
 from evalkit.stats.blocks import interval_of, redraw_counts
 from evalkit.types import BoolArray, FloatArray, Interval
 
+N_SIGNALS = 6
+"""Signals of a lip trajectory."""
+N_COEFFICIENTS = 13
+"""Of the cepstrum."""
 GRID_HZ = 50
 """Rate of the lip trajectories."""
 DTW_HZ = 25
@@ -87,7 +98,14 @@ def detect_speech(level_db: FloatArray) -> BoolArray:
     -------
     BoolArray, shape (n,)
         All false for silence.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("level_db", level_db, (None,))
+    require_finite("level_db", level_db)
     if level_db.size == 0:
         return np.zeros(0, dtype=bool)
     threshold = max(float(np.percentile(level_db, 95)) - SPEECH_RANGE_DB, SPEECH_FLOOR_DB)
@@ -102,7 +120,19 @@ def normalise_cepstrum(mfcc: FloatArray, speech: BoolArray) -> NDArray[np.float3
     mfcc : FloatArray, shape (n, 13)
     speech : BoolArray, shape (n,)
         Must hold at least one true value.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("mfcc", mfcc, (None, N_COEFFICIENTS))
+    require_mask("speech", speech)
+    require_same_length({"mfcc": mfcc, "speech": speech})
+    if not speech.any():
+        raise ValueError(
+            "speech is false throughout; a cepstrum is normalised over speech, so some is needed"
+        )
     spoken = mfcc[speech]
     normal = (mfcc - spoken.mean(axis=0)) / (spoken.std(axis=0) + 1e-6)
     return np.asarray(np.clip(normal, -4.0, 4.0), dtype=np.float32)
@@ -130,7 +160,16 @@ def predict_lips(
     -------
     times_s : FloatArray, shape (n // 2,)
     lips : FloatArray, shape (n // 2, 6)
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("mfcc", mfcc, (None, N_COEFFICIENTS))
+    require_shape("level_db", level_db, (None,))
+    require_same_length({"times_s": times_s, "mfcc": mfcc, "level_db": level_db})
     even = times_s.shape[0] // 2 * 2
     cepstrum = normalise_cepstrum(mfcc[:even], detect_speech(level_db[:even]))
     return times_s[:even].reshape(-1, 2).mean(axis=1), predictor(cepstrum)
@@ -146,19 +185,50 @@ def on_grid(times_s: FloatArray, values: FloatArray, end_s: float) -> FloatArray
     ----------
     times_s : FloatArray, shape (n,), n ≥ 1, increasing
     values : FloatArray, shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("values", values, (None, None))
+    require_finite("values", values)
+    if not require_same_length({"times_s": times_s, "values": values}):
+        raise ValueError("times_s is empty; at least one observation is needed")
     grid = np.arange(int(end_s * GRID_HZ)) / GRID_HZ
     return np.stack([np.interp(grid, times_s, column) for column in values.T], axis=1)
 
 
 def keep_speech_band(lips: FloatArray) -> FloatArray:
-    """Pass `BAND_HZ` without delay. Needs at least `SHORTEST_WINDOW_S` of trajectory."""
+    """Pass `BAND_HZ` without delay. Needs at least `SHORTEST_WINDOW_S` of trajectory.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+    """
+    require_shape("lips", lips, (None, None))
+    require_finite("lips", lips)
+    if lips.shape[0] < SHORTEST_WINDOW_S * GRID_HZ:
+        raise ValueError(
+            f"lips has {lips.shape[0]} rows; {SHORTEST_WINDOW_S * GRID_HZ:.0f} ({SHORTEST_WINDOW_S} s at {GRID_HZ} Hz) "
+            f"are the least that can be filtered"
+        )
     sections = signal.butter(2, BAND_HZ, "bandpass", fs=GRID_HZ, output="sos")
     return np.asarray(signal.sosfiltfilt(sections, lips, axis=0))
 
 
 def shift(lips: FloatArray, by_s: float) -> FloatArray:
-    """Delay a trajectory on the grid by `by_s` seconds (may be negative); constant at the ends."""
+    """Delay a trajectory on the grid by `by_s` seconds (may be negative); constant at the ends.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+    """
+    require_shape("lips", lips, (None, None))
+    require_finite("lips", lips)
     rows = np.arange(lips.shape[0], dtype=np.float64)
     return np.stack([np.interp(rows - by_s * GRID_HZ, rows, column) for column in lips.T], axis=1)
 
@@ -196,6 +266,11 @@ class OffsetEstimate(NamedTuple):
     drift_interval: Interval | None
     n_blocks: int
 
+    @property
+    def offset_ms(self) -> float:
+        """The offset in milliseconds."""
+        return 1e3 * self.offset_s
+
 
 def estimate_offset(
     predicted: FloatArray, observed: FloatArray, usable: BoolArray, *, seed: int = 0
@@ -213,8 +288,16 @@ def estimate_offset(
     -------
     OffsetEstimate or None
         ``None`` when less than one block is usable at every offset.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
-    n = observed.shape[0]
+    _require_lips("predicted", predicted)
+    _require_lips("observed", observed)
+    require_mask("usable", usable)
+    n = require_same_length({"predicted": predicted, "observed": observed, "usable": usable})
     longest = min(int(LONGEST_OFFSET_S * GRID_HZ), n // 3)
     lags = np.arange(-longest, longest + 1)
     block = int(BLOCK_S * GRID_HZ)
@@ -312,6 +395,11 @@ class WindowScores(NamedTuple):
     ranks: FloatArray
     distances: FloatArray
 
+    @property
+    def error(self) -> float | None:
+        """Mean of the ranks; None without a window."""
+        return float(self.ranks.mean()) if self.ranks.size else None
+
 
 def score_windows(
     predicted: FloatArray, observed: FloatArray, usable: BoolArray, speech: BoolArray, bank: FloatArray
@@ -326,7 +414,20 @@ def score_windows(
         Where the lips were observed, where somebody speaks. A window counts with at least 80 % and 40 % of these.
     bank : FloatArray, shape (n_bank, 75, 6)
         Predicted lips of other people's speech, `WINDOW_S` long, at `DTW_HZ`.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    _require_lips("predicted", predicted)
+    _require_lips("observed", observed)
+    require_mask("usable", usable)
+    require_mask("speech", speech)
+    require_same_length({"predicted": predicted, "observed": observed, "usable": usable, "speech": speech})
+    require_shape("bank", bank, (None, int(WINDOW_S * DTW_HZ), N_SIGNALS))
+    if not len(bank):
+        raise ValueError("bank is empty; a rank needs other people's speech to compare with")
     from dtaidistance import dtw_ndim
 
     step = GRID_HZ // DTW_HZ
@@ -364,6 +465,40 @@ def _describe_window(lips: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.hstack([normal, SLOPE_WEIGHT * np.gradient(normal, axis=0)]))
 
 
+def error(
+    predicted: FloatArray, observed: FloatArray, usable: BoolArray, speech: BoolArray, bank: FloatArray
+) -> float | None:
+    """Return the mean rank error of the windows of a clip: the metric ``lip_sync.error``.
+
+    Parameters and errors are those of `score_windows`.
+
+    Returns
+    -------
+    float or None
+        0 to 1, lower is better, ½ is chance; None where no window can be scored.
+    """
+    return score_windows(predicted, observed, usable, speech, bank).error
+
+
+def offset_ms(predicted: FloatArray, observed: FloatArray, usable: BoolArray) -> float | None:
+    """Return the offset of sound and lips: the metric ``lip_sync.offset_ms``.
+
+    Parameters and errors are those of `estimate_offset`.
+
+    Returns
+    -------
+    float or None
+        In milliseconds, positive when the audio leads, 0 is best; None where too little can be compared.
+    """
+    found = estimate_offset(predicted, observed, usable)
+    return None if found is None else found.offset_ms
+
+
+def _require_lips(name: str, lips: FloatArray) -> None:
+    require_shape(name, lips, (None, N_SIGNALS))
+    require_finite(name, lips)
+
+
 # --- silence ---------------------------------------------------------------------------------------------------------
 
 
@@ -385,7 +520,16 @@ def silent_motion(
     float or None
         Ratio of root-mean-square lip-gap speeds, 0 = still; ``None`` with less than half a second of either, or
         when the lips do not move in speech.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    _require_lips("lips", lips)
+    require_mask("usable", usable)
+    require_mask("speech", speech)
+    require_same_length({"lips": lips, "usable": usable, "speech": speech})
     speed = np.abs(np.gradient(lips[:, 0]) * GRID_HZ)
     margin = int(margin_s * GRID_HZ)
     near_speech = np.convolve(speech, np.ones(2 * margin + 1), mode="same") > 0

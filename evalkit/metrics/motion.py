@@ -20,7 +20,14 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
-from evalkit.metrics.checks import require_same_length
+from evalkit.metrics.checks import (
+    require_finite,
+    require_increasing,
+    require_mask,
+    require_positive,
+    require_same_length,
+    require_shape,
+)
 from evalkit.types import BoolArray, FloatArray
 
 MOVEMENT_HZ = 6.0
@@ -85,6 +92,9 @@ def spectral_arc_length(
     ----------
     Balasubramanian et al., On the analysis of movement smoothness, J. NeuroEng. Rehabil. 12:112, 2015.
     """
+    require_shape("speed", speed, (None,))
+    require_finite("speed", speed)
+    require_positive("rate_hz", rate_hz)
     if speed.size < 2 or not np.any(speed):
         raise ValueError("the spectral arc length needs at least two samples that are not all zero")
     if cutoff_hz > rate_hz / 2:
@@ -126,6 +136,9 @@ def dimensionless_jerk(speed: FloatArray, rate_hz: float) -> float:
     Hogan & Sternad, Sensitivity of smoothness measures to movement duration, amplitude, and arrests,
     J. Mot. Behav. 41, 2009; in the form of Balasubramanian et al. 2015.
     """
+    require_shape("speed", speed, (None,))
+    require_finite("speed", speed)
+    require_positive("rate_hz", rate_hz)
     if speed.size < 3 or not np.any(speed):
         raise ValueError("the dimensionless jerk needs at least three samples that are not all zero")
     jerk = np.diff(speed, 2) * rate_hz**2
@@ -162,7 +175,15 @@ def angles_between_deg(first: FloatArray, second: FloatArray) -> tuple[FloatArra
     usable : BoolArray, shape (n,)
         False where not observed, and where a direction is shorter than a quarter of its usual (median) length: a
         limb that points at the camera has no angle in the plane of the picture.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("first", first, (None, 2))
+    require_shape("second", second, (None, 2))
+    require_same_length({"first": first, "second": second})
     cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     dot = (first * second).sum(axis=1)
     usable = np.isfinite(cross)
@@ -188,6 +209,7 @@ def frame_rate_hz(times_s: FloatArray) -> float:
     ValueError
         With fewer than two times.
     """
+    require_increasing("times_s", times_s)
     if times_s.size < 2:
         raise ValueError("a frame rate needs at least two frames")
     intervals = np.diff(times_s)
@@ -224,7 +246,18 @@ def on_grid(
     -------
     FloatArray, shape (m,)
         Cubic interpolation; NaN where there is no observation. All NaN when nothing is usable.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("angles_deg", angles_deg, (None,))
+    require_mask("usable", usable)
+    require_same_length({"times_s": times_s, "angles_deg": angles_deg, "usable": usable})
+    require_finite("angles_deg, where usable,", angles_deg[usable])
+    require_shape("grid_s", grid_s, (None,))
     result = np.full(grid_s.size, np.nan)
     times_s, angles_deg = times_s[usable], angles_deg[usable]
     if times_s.size < 2:
@@ -257,7 +290,18 @@ def angular_speeds_deg_s(angles_deg: FloatArray, rate_hz: float, *, cutoff_hz: f
     -------
     FloatArray, shape (n,)
         Never negative, in degrees a second; NaN where not observed, and in stretches too short to be filtered.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("angles_deg", angles_deg, (None,))
+    require_positive("rate_hz", rate_hz)
+    if not 0 < cutoff_hz < rate_hz / 2:
+        raise ValueError(
+            f"cutoff_hz is {cutoff_hz:g}; it must lie between 0 and half the rate, {rate_hz / 2:g} Hz"
+        )
     speeds = np.full(angles_deg.size, np.nan)
     filter_sections = butter(4, cutoff_hz, fs=rate_hz, output="sos")
     n_padding = 3 * (2 * len(filter_sections) + 1)
@@ -288,7 +332,19 @@ def speed_power(angles_deg: FloatArray, rate_hz: float, low_hz: float, high_hz: 
     -------
     float
         In (degrees / s)**2.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("angles_deg", angles_deg, (None,))
+    require_finite("angles_deg", angles_deg)
+    require_positive("rate_hz", rate_hz)
+    if angles_deg.size < 4:
+        raise ValueError(
+            f"angles_deg has {angles_deg.size} values; four are the least that have a spectrum of speed"
+        )
     steps = np.diff(angles_deg) * rate_hz
     window = np.hanning(steps.size + 1)[:-1]
     power = 2.0 * np.abs(np.fft.rfft(steps * window)) ** 2 / (steps.size * (window**2).sum())
@@ -314,7 +370,13 @@ def find_repeats(changes: FloatArray, *, still_change: float) -> BoolArray:
         A picture is a repeat when its change is below `still_change`; or, since encoding leaves differences between
         equal pictures, when it is a dip: below 10 grey levels and less than a fifth of the larger of two neighbours
         on each side. People do not stop for a single frame.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("changes", changes, (None,))
     padded = np.pad(changes, 2, mode="edge")
     before = np.maximum(padded[:-4], padded[1:-3])
     after = np.maximum(padded[3:-1], padded[4:])
@@ -342,7 +404,16 @@ def still_time_s(times_s: FloatArray, repeats: BoolArray, observed: BoolArray) -
     -------
     still_s, total_s : float
         In seconds; both 0 when nothing was observed.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_mask("repeats", repeats)
+    require_mask("observed", observed)
+    require_same_length({"times_s": times_s, "repeats": repeats, "observed": observed})
     intervals = np.diff(times_s)
     frame_s = 1.0 / frame_rate_hz(times_s)
     beyond = np.where(intervals > 1.5 * frame_s, intervals - frame_s, 0.0)
@@ -392,7 +463,14 @@ def windows(n_samples: int, rate_hz: float, length_s: float) -> list[slice]:
     list of slice
         As few as will cover everything, evenly spread, so that neighbours overlap a little where the length does
         not go evenly into the clip; one window of everything when the clip is shorter; none when it is empty.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_positive("rate_hz", rate_hz)
+    require_positive("length_s", length_s)
     length = round(length_s * rate_hz)
     if n_samples <= length:
         return [slice(0, n_samples)] if n_samples else []
@@ -512,7 +590,14 @@ def freeze_ratio(
     -------
     float or None
         0 to 1, lower is better; None when nothing was observed.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_mask("observed", observed)
+    require_same_length({"times_s": times_s, "changes": changes, "observed": observed})
     repeats = find_repeats(np.where(observed, changes, np.inf), still_change=still_change)
     still_s, total_s = still_time_s(times_s, repeats, observed)
     return still_s / total_s if total_s > 0.0 else None

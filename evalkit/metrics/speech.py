@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Literal, cast
 import jiwer
 import numpy as np
 
+from evalkit.metrics.checks import require_shape
+from evalkit.types import FloatArray
 from pipeline.languages import primary_language
 
 if TYPE_CHECKING:
     import inflect
-
-    from evalkit.types import FloatArray
 
 Kind = Literal["equal", "substitute", "delete", "insert"]
 
@@ -182,7 +182,15 @@ def sum_blocks(errors: FloatArray, block: int) -> tuple[FloatArray, FloatArray]:
     -------
     errors, sizes : FloatArray, shape (max(1, n // block),)
         Errors in each block, and its length.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("errors", errors, (None,))
+    if block < 1:
+        raise ValueError(f"block is {block}; a block holds at least one word or character")
     blocks = np.array_split(errors, max(1, errors.size // block))
     return np.array([part.sum() for part in blocks]), np.array(
         [part.size for part in blocks], dtype=np.float64
