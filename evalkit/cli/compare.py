@@ -63,7 +63,6 @@ def compare(
 
     Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
     """
-    from evalkit.analysis.catalogue import known_metrics
     from evalkit.decisions.compare import compare_tables
     from evalkit.decisions.policy import load_policy
     from evalkit.errors import EvalkitError
@@ -74,7 +73,7 @@ def compare(
         margins = _read_margins(margin)
         settings = brand_settings(brand, clip_model, clip_weights)
         load = partial(load_table, only=only, jobs=jobs, settings=settings)
-        policy = load_policy(policy_name, known_metrics())
+        policy = load_policy(policy_name)
         tables, ignore_params = _tables(load, a, b, split, where)
         comparison = compare_tables(
             *tables, policy=policy, margins=margins, ignore_params=ignore_params, seed=seed

@@ -50,7 +50,6 @@ def signoff(
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
     """
-    from evalkit.analysis.catalogue import known_metrics
     from evalkit.decisions.ledger import append_to_ledger
     from evalkit.decisions.policy import load_policy, load_waivers
     from evalkit.decisions.signoff import Decision, sign_off
@@ -59,11 +58,10 @@ def signoff(
     settings = brand_settings(brand, clip_model, clip_weights)
     try:
         table = load_table(run, only, jobs, settings) if is_run(run) else None
-        known = known_metrics(table.metrics.values() if table is not None else ())
-        policy = load_policy(policy_name, known)
+        policy = load_policy(policy_name, table.metrics.values() if table is not None else ())
         waivers = load_waivers(waivers_path, policy) if waivers_path is not None else ()
         table = table or load_table(run, only, jobs, settings)
-        verdict = sign_off(table.where(read_where(where, table)), policy, known, waivers)
+        verdict = sign_off(table.where(read_where(where, table)), policy, waivers)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import Outcome
-from evalkit.views.gate import GateOutcome
 from evalkit.visuals.numbers import count
 
 if TYPE_CHECKING:
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from evalkit.views.run import RunView
 
 _GATE_WORDS = {
-    GateOutcome.PASSES: ("passes", "pass"),
-    GateOutcome.FAILS: ("fails", "fail"),
-    GateOutcome.TOO_FEW_CLIPS: ("has too few clips to tell", "have too few clips to tell"),
-    GateOutcome.NOT_MEASURED: ("is not measured", "are not measured"),
+    Grade.PASSES: ("passes", "pass"),
+    Grade.FAILS: ("fails", "fail"),
+    Grade.TOO_FEW_CLIPS: ("has too few clips to tell", "have too few clips to tell"),
+    Grade.NOT_MEASURED: ("is not measured", "are not measured"),
 }
 
 
@@ -26,8 +26,8 @@ def describe_answer(run: RunView) -> list[str]:
     answered = run.answered
     if answered is not None and answered.gates:
         parts = []
-        for outcome, (singular, plural) in _GATE_WORDS.items():
-            n = len(answered.gates_with(outcome))
+        for grade, (singular, plural) in _GATE_WORDS.items():
+            n = len(answered.gates_with(grade))
             if n:
                 parts.append(f"{n} {singular if n == 1 else plural}")
         sentences.append(f"Of its {count(len(answered.gates), 'gate')}, {', '.join(parts)}.")
@@ -39,7 +39,7 @@ def title_configurations(run: RunView) -> str:
     words = count(len(run.configurations), "configuration")
     if run.policy is None:
         return words
-    n_without = sum(one.outcome is not GateOutcome.FAILS for one in run.configurations)
+    n_without = sum(one.grade is not Grade.FAILS for one in run.configurations)
     return f"{n_without} of {words} fail no gate"
 
 
@@ -48,5 +48,5 @@ def note_of(run: RunView, one: ConfigurationView) -> str:
     words = []
     if one.label == run.answer.configuration:
         words.append("nearest" if run.answer.outcome is Outcome.NONE else "recommended")
-    failed = [gate.metric for gate in one.gates_with(GateOutcome.FAILS)]
+    failed = [gate.metric for gate in one.gates_with(Grade.FAILS)]
     return "; ".join([*words, ", ".join(failed)] if failed else words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalkit.views.view import write_level
+from evalkit.analysis.table import level_text
 from evalkit.visuals.numbers import bracket, percent, signed, unit_suffix
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def name_step(effect: EffectView) -> str:
     """Name the step of a parameter: from which level to which."""
-    return f"{write_level(effect.before)} → {write_level(effect.after)}"
+    return f"{level_text(effect.before)} → {level_text(effect.after)}"
 
 
 def name_changed(effect: EffectView) -> str:

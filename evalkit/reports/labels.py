@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalkit.views.view import write_level
+from evalkit.analysis.table import level_text
 from evalkit.visuals.numbers import ARROWS
 
 if TYPE_CHECKING:
@@ -26,5 +26,5 @@ def shorten_level(level: Plain) -> str:
     >>> shorten_level("a prompt of many words")
     'a prompt of many …'
     """
-    text = write_level(level)
+    text = level_text(level)
     return text if len(text) <= _N_CHARACTERS else f"{text[: _N_CHARACTERS - 1]}…"

@@ -7,6 +7,7 @@ from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.table import level_text
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.effects import describe_steps, name_changed, name_step
@@ -20,7 +21,6 @@ from evalkit.reports.verdict import (
     verdict_of_trial,
 )
 from evalkit.views.trial import EvidenceView
-from evalkit.views.view import write_level
 from evalkit.visuals.numbers import count
 from evalkit.visuals.page import render_page
 from evalkit.visuals.style import BLUE
@@ -70,7 +70,7 @@ def render_run(run: RunView, timelines: Timelines = NO_TIMELINES) -> str:
         describe_steps=describe_steps,
         name_changed=name_changed,
         name_step=name_step,
-        write_level=write_level,
+        level_text=level_text,
         verdict_of_clip_limit=verdict_of_clip_limit,
         verdict_of_configuration=verdict_of_configuration,
         verdict_of_gate=verdict_of_gate,

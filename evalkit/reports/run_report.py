@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.decisions.analyse import analyse_run
 from evalkit.reports.run_markdown import render_markdown
 from evalkit.reports.run_page import render_run
 from evalkit.reports.timelines import draw_timelines
@@ -44,7 +44,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
     """
     run = Run.open(Path(run_folder))
     policy, note = policy_of(run)
-    analysis = RunAnalysis.of(run, policy)
+    analysis = analyse_run(run, policy)
     view = run_view(analysis, policy, note=note)
     timelines = draw_timelines(run, analysis.trials, everything=all_timelines)
     write_atomically(run.folder / HTML_NAME, render_run(view, timelines))

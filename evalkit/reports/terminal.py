@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from evalkit.decisions.compare import Conclusion
+from evalkit.decisions.comparison import Conclusion
 from evalkit.formatting import three_digits
 from evalkit.reports.compare_page import write_p
 from evalkit.reports.verdict import verdict_of_conclusion, verdict_of_gate
@@ -75,6 +75,8 @@ def _comparison_cells(one: MetricComparisonView) -> tuple[str, str, str, str]:
     change = _write_change(one.difference)
     if one.better == "zero" and one.moved.value is not None:
         change = f"{_write_change(one.moved)}\nfurther from 0 by {change}"
+    if one.coverage:
+        change += f"\n{one.coverage}"
     return one.metric, change, write_p(one.p_holm), f"{one.difference.n}{more}"
 
 

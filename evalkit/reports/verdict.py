@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.decisions.compare import Conclusion
+from evalkit.decisions.comparison import Conclusion
+from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import Outcome
 from evalkit.decisions.signoff import Decision
-from evalkit.views.gate import GateOutcome
 
 if TYPE_CHECKING:
     from evalkit.views.configuration import ConfigurationView
@@ -40,11 +40,11 @@ class Verdict:
 
 
 NO_POLICY = Verdict("·", "no policy", "neutral")
-_GATES = {
-    GateOutcome.PASSES: Verdict("✓", "passes", "pass"),
-    GateOutcome.TOO_FEW_CLIPS: Verdict("!", "too few clips", "warn"),
-    GateOutcome.NOT_MEASURED: Verdict("!", "not measured", "warn"),
-    GateOutcome.FAILS: Verdict("✗", "fails", "fail"),
+_GRADES = {
+    Grade.PASSES: Verdict("✓", "passes", "pass"),
+    Grade.TOO_FEW_CLIPS: Verdict("!", "too few clips", "warn"),
+    Grade.NOT_MEASURED: Verdict("!", "not measured", "warn"),
+    Grade.FAILS: Verdict("✗", "fails", "fail"),
 }
 _DECISIONS = {
     Decision.PASS: Verdict("✓", str(Decision.PASS), "pass"),
@@ -64,17 +64,17 @@ _CONCLUSIONS: dict[Conclusion, tuple[str, Tone]] = {
 
 def verdict_of_gate(gate: GateView) -> Verdict:
     """Say how one rule came out; a waiver is named beside what it waives."""
-    verdict = _GATES[gate.outcome]
+    verdict = _GRADES[gate.grade]
     if gate.status == "waived":
         return Verdict("~", f"waived: {verdict.word}", "warn")
-    if gate.kind == "soft" and gate.outcome is GateOutcome.FAILS:
+    if gate.kind == "soft" and gate.grade is Grade.FAILS:
         return Verdict("!", verdict.word, "warn")
     return verdict
 
 
 def verdict_of_configuration(configuration: ConfigurationView) -> Verdict:
     """Say how a configuration came out under the hard rules: as the least good of them."""
-    return NO_POLICY if configuration.outcome is None else _GATES[configuration.outcome]
+    return NO_POLICY if configuration.grade is None else _GRADES[configuration.grade]
 
 
 def verdict_of_decision(decision: Decision) -> Verdict:
@@ -97,7 +97,7 @@ def verdict_of_answer(view: RunView) -> Verdict:
         return Verdict("✗", "None passes", "fail")
     if outcome is Outcome.PROVISIONAL:
         return Verdict("!", "Recommended, as far as it was measured", "warn")
-    if answered is not None and answered.outcome is GateOutcome.TOO_FEW_CLIPS:
+    if answered is not None and answered.grade is Grade.TOO_FEW_CLIPS:
         return Verdict("!", "Recommended, on too few clips for a sign-off", "warn")
     return Verdict("✓", "Recommended", "pass")
 

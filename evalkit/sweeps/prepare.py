@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import EvalkitError
 from evalkit.evaluators.load import load_evaluators, version_of
@@ -70,7 +69,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     description = generator.describe().to_dict()
     evaluators = load_evaluators(config.evaluators, config.measuring)
     if config.policy is not None:
-        load_policy(config.policy, known_metrics())
+        load_policy(config.policy)
     config = config.model_copy(update={"evaluators": [evaluator.name for evaluator in evaluators]})
     portraits = [_plan_portrait(item) for item in config.inputs.portraits]
     speech = [_plan_speech(item) for item in config.inputs.speech]

@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.compare import Conclusion
-from evalkit.stats.bootstrap import Estimate
+from evalkit.analysis.values import reason_text
+from evalkit.decisions.comparison import Conclusion
 from evalkit.types import Better
-from evalkit.views.figure import FigureView, figure_of_estimate
+from evalkit.views.figure import FigureView, figure_of_estimate, figure_of_summary
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
-    from evalkit.decisions.compare import Comparison, MetricComparison
+    from evalkit.decisions.comparison import Comparison, MetricComparison
+    from evalkit.stats.bootstrap import Estimate
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class MetricComparisonView(View):
     text : str
         The conclusion in words.
     a, b : FigureView
+        Each side over all its clips, paired or not: as the report shows the configuration.
+    coverage : str
+        What the three figures cover, in words; empty where all three cover the same clips.
     difference : FigureView
         B minus A of what is judged: the value; its size where 0 is best; its distance from the policy's band where
         there is one.
@@ -44,7 +48,7 @@ class MetricComparisonView(View):
     n_more : int or None
         About how many more pairs would settle it.
     absences : mapping of str to int
-        Reason codes of pairs in which either side has no value, with their number.
+        Why clips of the pairs have no value, in words, and how often.
     """
 
     metric: str
@@ -54,6 +58,7 @@ class MetricComparisonView(View):
     text: str
     a: FigureView
     b: FigureView
+    coverage: str
     difference: FigureView
     moved: FigureView
     p: float | None
@@ -121,9 +126,6 @@ def comparison_view(comparison: Comparison) -> ComparisonView:
 
 
 def _metric(one: MetricComparison) -> MetricComparisonView:
-    def side(mean: float | None, n_scored: int, n_attempted: int) -> FigureView:
-        return figure_of_estimate(one.metric, Estimate(mean, None, n_scored), n_attempted, counted="clips")
-
     def change(estimate: Estimate) -> FigureView:
         return figure_of_estimate(one.metric, estimate, None, counted="pairs", reducer="difference")
 
@@ -133,15 +135,16 @@ def _metric(one: MetricComparison) -> MetricComparisonView:
         better=one.metric.better,
         conclusion=one.finding,
         text=one.text,
-        a=side(one.mean_a, one.scored_a, one.attempted_a),
-        b=side(one.mean_b, one.scored_b, one.attempted_b),
+        a=figure_of_summary(one.metric, one.a),
+        b=figure_of_summary(one.metric, one.b),
+        coverage=one.coverage,
         difference=change(one.difference),
-        moved=change(one.moved),
-        p=one.p,
-        p_holm=one.p_holm,
-        effect_size=one.effect_size,
+        moved=change(one.change.moved),
+        p=one.test.p,
+        p_holm=one.test.p_holm,
+        effect_size=one.test.effect_size,
         margin=one.margin,
-        detectable=one.detectable,
+        detectable=one.test.detectable,
         n_more=one.n_more,
-        absences=dict(one.absent),
+        absences={reason_text(code): n for code, n in one.change.absences.items()},
     )

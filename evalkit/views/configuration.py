@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from evalkit.analysis.catalogue import known_metrics
-from evalkit.analysis.run_analysis import summarise
-from evalkit.decisions.signoff import judge
+from evalkit.decisions.judge import Grade
 from evalkit.views.figure import FigureView, figure_of_summary
-from evalkit.views.gate import GateOutcome, GateView, gate_view, worst_outcome
+from evalkit.views.gate import GateView, gate_view, worst_grade
 from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from evalkit.analysis.run_analysis import Configuration, RunAnalysis
+    from evalkit.analysis.configurations import Configuration
+    from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.decisions.policy import Policy
-    from evalkit.types import Metric
+    from evalkit.decisions.recommend import Recommendation
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class ConfigurationView(View):
         The mean over clips, by metric.
     gates : tuple of GateView
         The hard rules of the policy, judged as a sign-off of this configuration judges them; empty without a policy.
-    outcome : GateOutcome or None
+    grade : Grade or None
         The least good of the gates.
     """
 
@@ -47,11 +46,11 @@ class ConfigurationView(View):
     n_failed: int
     figures: Mapping[str, FigureView]
     gates: tuple[GateView, ...]
-    outcome: GateOutcome | None
+    grade: Grade | None
 
-    def gates_with(self, outcome: GateOutcome) -> list[GateView]:
-        """Return the gates that came out so."""
-        return [gate for gate in self.gates if gate.outcome is outcome]
+    def gates_with(self, grade: Grade) -> list[GateView]:
+        """Return the gates with this grade."""
+        return [gate for gate in self.gates if gate.grade is grade]
 
 
 @dataclass(frozen=True)
@@ -113,10 +112,28 @@ class MapView(View):
     cells: tuple[tuple[FigureView, ...], ...]
 
 
-def configuration_views(analysis: RunAnalysis, policy: Policy | None) -> tuple[ConfigurationView, ...]:
-    """Return every configuration that has a result, in the order of the plan."""
-    known = known_metrics(analysis.metrics.values())
-    return tuple(_configuration(analysis, one, policy, known) for one in analysis.configurations)
+def configuration_views(
+    analysis: RunAnalysis, policy: Policy | None, recommendation: Recommendation | None
+) -> tuple[ConfigurationView, ...]:
+    """Return every configuration that has a result, in the order of the plan.
+
+    Parameters
+    ----------
+    analysis : RunAnalysis
+    policy : Policy or None
+    recommendation : Recommendation or None
+        Under that policy; it has judged each configuration.
+    """
+    metrics = {rule.metric.name: rule.metric for rule in policy.rules} if policy is not None else {}
+    judged = {one.name: one.lines for one in recommendation.candidates} if recommendation is not None else {}
+    return tuple(
+        _configuration(
+            analysis,
+            one,
+            tuple(gate_view(line, metrics[line.metric]) for line in judged.get(one.label, ())),
+        )
+        for one in analysis.configurations
+    )
 
 
 def front_views(analysis: RunAnalysis) -> tuple[FrontView, ...]:
@@ -163,7 +180,11 @@ def map_view(analysis: RunAnalysis, metric: str, across: str, down: str | None) 
         rows=tuple(plain_param(level) for level in rows),
         cells=tuple(
             tuple(
-                _pooled(analysis, metric, {across: x} if down is None else {across: x, down: y})
+                _figure(
+                    analysis,
+                    analysis.table.pooled({across: x} if down is None else {across: x, down: y}),
+                    metric,
+                )
                 for x in columns
             )
             for y in rows
@@ -172,37 +193,19 @@ def map_view(analysis: RunAnalysis, metric: str, across: str, down: str | None) 
 
 
 def _configuration(
-    analysis: RunAnalysis, one: Configuration, policy: Policy | None, known: Mapping[str, Metric]
+    analysis: RunAnalysis, one: Configuration, gates: tuple[GateView, ...]
 ) -> ConfigurationView:
-    rules = [rule for rule in policy.rules if rule.kind == "hard"] if policy is not None else []
-    coverage = policy.min_coverage if policy is not None else 0.0
-    gates = tuple(
-        gate_view(judge(rule, one.rows, known[rule.metric].unit, coverage), rule, known[rule.metric])
-        for rule in rules
-    )
     return ConfigurationView(
         label=one.label,
         params={name: plain_param(value) for name, value in one.params.items()},
-        n_attempted=len(one.trials),
+        n_attempted=len(one.rows),
         n_failed=one.n_failed,
         figures={name: _figure(analysis, one, name) for name in analysis.metrics},
         gates=gates,
-        outcome=worst_outcome(gates),
+        grade=worst_grade(gates),
     )
 
 
-def _figure(analysis: RunAnalysis, one: Configuration, metric: str) -> FigureView:
-    return figure_of_summary(analysis.metrics[metric], one.summaries[metric])
-
-
-def _pooled(analysis: RunAnalysis, metric: str, levels: Mapping[str, Hashable]) -> FigureView:
-    """Return a metric over all clips with these levels."""
-    matching = [
-        one
-        for one in analysis.configurations
-        if all(one.params[name] == level for name, level in levels.items())
-    ]
-    if len(matching) == 1:
-        return _figure(analysis, matching[0], metric)
-    rows = [row for one in matching for row in one.rows]
-    return figure_of_summary(analysis.metrics[metric], summarise(metric, rows))
+def _figure(analysis: RunAnalysis, one: Configuration, name: str) -> FigureView:
+    metric = analysis.metrics[name]
+    return figure_of_summary(metric, one.summary(metric))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.analysis.run_analysis import is_better
+from evalkit.analysis.direction import is_better
 from evalkit.views.figure import FigureView, figure_of_estimate
 from evalkit.views.view import Plain, View, plain_param
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from evalkit.analysis.values import reason_text
 from evalkit.types import Better
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
-    from evalkit.analysis.run_analysis import Summary
+    from evalkit.analysis.values import Summary
     from evalkit.runs import MetricValue
     from evalkit.stats.bootstrap import Estimate
     from evalkit.types import Metric
 
-Counted = Literal["clips", "pairs", "samples"]
+Counted = Literal["clips", "pairs", "samples", "raters"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class FigureView(View):
         Values behind it.
     n_attempted : int or None
         Values there could have been; None where that is not known.
-    counted : {"clips", "pairs", "samples"}
+    counted : {"clips", "pairs", "samples", "raters"}
         What `n` counts.
     reducer : str
         How the values became one: ``mean``, ``worst``, ``p90`` …; ``difference`` of pairs; ``clip``, the value of
@@ -95,8 +96,14 @@ def metric_view(metric: Metric) -> MetricView:
 
 def figure_of_summary(metric: Metric, summary: Summary) -> FigureView:
     """Return a metric over the clips of one configuration."""
+    counts_clips = summary.counts_clips
     return figure_of_estimate(
-        metric, summary.estimate, summary.n_attempted, counted="clips", absences=summary.absences
+        metric,
+        summary.estimate,
+        summary.n_attempted if counts_clips else None,
+        counted="clips" if counts_clips else "raters",
+        reducer=summary.reducer,
+        absences={reason_text(code): n for code, n in summary.absences.items()},
     )
 
 

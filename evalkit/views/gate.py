@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.decisions.signoff import Status, overshoot
-from evalkit.stats.bootstrap import Estimate
-from evalkit.views.figure import FigureView, figure_of_estimate
+from evalkit.decisions.judge import Grade
+from evalkit.views.figure import FigureView, figure_of_summary
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evalkit.decisions.policy import Policy, Rule, Waiver
-    from evalkit.decisions.signoff import RuleResult
+    from evalkit.decisions.judge import RuleResult
+    from evalkit.decisions.policy import Policy, Waiver
     from evalkit.types import Metric
 
-
-class GateOutcome(StrEnum):
-    """What is known of a gate, the best first."""
-
-    PASSES = "passes"
-    TOO_FEW_CLIPS = "too few clips"
-    NOT_MEASURED = "not measured"
-    FAILS = "fails"
+_FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)
 
 
 @dataclass(frozen=True)
@@ -56,14 +47,14 @@ class GateView(View):
     limit : str
         What was asked, in words.
     kind : {"hard", "soft"}
-    outcome : GateOutcome
-        What is known: ``too few clips`` where the value is within the limit and the evidence does not reach.
+    grade : Grade
+        What is known, whatever follows from it.
     status : {"pass", "warn", "waived", "fail"}
         What follows for a release.
     figure : FigureView or None
         What was judged; None for ``run.complete``, which is no metric.
     n, n_attempted : int
-        Clips with a value, and clips attempted.
+        Values judged, and clips attempted.
     evidence : str
         Why it came out so.
     why : str
@@ -74,7 +65,7 @@ class GateView(View):
     metric: str
     limit: str
     kind: Literal["hard", "soft"]
-    outcome: GateOutcome
+    grade: Grade
     status: Literal["pass", "warn", "waived", "fail"]
     figure: FigureView | None
     n: int
@@ -125,34 +116,28 @@ class PolicyView(View):
 def policy_view(policy: Policy) -> PolicyView:
     """Return a policy, less what only the judge needs."""
     rules = tuple(
-        RuleView(rule.metric, rule.text(), rule.kind, rule.at_least, rule.at_most) for rule in policy.rules
+        RuleView(rule.metric.name, rule.text(), rule.kind, rule.at_least, rule.at_most)
+        for rule in policy.rules
     )
     return PolicyView(policy.name, policy.title, policy.content_hash, rules)
 
 
-def gate_view(result: RuleResult, rule: Rule | None, metric: Metric | None) -> GateView:
+def gate_view(result: RuleResult, metric: Metric | None) -> GateView:
     """Return a judged rule.
 
     Parameters
     ----------
     result : RuleResult
-    rule : Rule or None
-        The rule that was judged; None for ``run.complete``.
     metric : Metric or None
-        Its metric; None for ``run.complete``.
+        Its metric; None for ``run.complete``, which is no metric.
     """
-    figure = None
-    if rule is not None and metric is not None:
-        estimate = Estimate(result.value, result.interval, result.n)
-        reducer = "worst" if rule.per == "clip" else "mean"
-        figure = figure_of_estimate(metric, estimate, result.n_attempted, counted="clips", reducer=reducer)
     return GateView(
         metric=result.metric,
         limit=result.limit,
         kind="hard" if result.kind == "hard" else "soft",
-        outcome=gate_outcome(result, rule),
+        grade=result.grade,
         status=result.status.value,
-        figure=figure,
+        figure=None if metric is None else figure_of_summary(metric, result.summary),
         n=result.n,
         n_attempted=result.n_attempted,
         evidence=result.evidence,
@@ -161,22 +146,10 @@ def gate_view(result: RuleResult, rule: Rule | None, metric: Metric | None) -> G
     )
 
 
-def gate_outcome(result: RuleResult, rule: Rule | None) -> GateOutcome:
-    """Say in one of four words what is known of a judged rule."""
-    if result.status is Status.PASS:
-        return GateOutcome.PASSES
-    if rule is None:
-        return GateOutcome.FAILS
-    if result.value is None:
-        return GateOutcome.NOT_MEASURED
-    return GateOutcome.FAILS if overshoot(rule, result.value) > 0 else GateOutcome.TOO_FEW_CLIPS
-
-
-def worst_outcome(gates: Iterable[GateView]) -> GateOutcome | None:
-    """Return the least good outcome of the hard gates; None without any."""
-    order = list(GateOutcome)
-    hard = [gate.outcome for gate in gates if gate.kind == "hard"]
-    return max(hard, key=order.index, default=None)
+def worst_grade(gates: Iterable[GateView]) -> Grade | None:
+    """Return the least good grade of the hard gates; None without any."""
+    hard = [gate.grade for gate in gates if gate.kind == "hard"]
+    return max(hard, key=_FROM_BEST.index, default=None)
 
 
 def waiver_view(waiver: Waiver) -> WaiverView:

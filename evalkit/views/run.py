@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalkit.analysis.catalogue import known_metrics
-from evalkit.analysis.table import describe
+from evalkit.analysis.configurations import describe
+from evalkit.analysis.values import reason_text
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import Outcome, recommend
 from evalkit.errors import UsageError
 from evalkit.runs.run import RUN_FILE
+from evalkit.stats.bootstrap import MIN_VALUES
 from evalkit.views.configuration import (
     ConfigurationView,
     FrontView,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from evalkit.runs import Run
 
 DEFAULT_POLICY = "customer_service"
-_FEW_CLIPS = 5
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def policy_of(run: Run) -> tuple[Policy | None, str]:
     """
     name = run.facts.policy
     try:
-        policy = load_policy(name or DEFAULT_POLICY, known_metrics())
+        policy = load_policy(name or DEFAULT_POLICY)
     except UsageError as error:
         return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
     return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
@@ -224,7 +224,7 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
         What a reader should know of the choice of the policy.
     """
     run, manifest = analysis.run, analysis.run.facts
-    answer = _answer(analysis, policy, note)
+    found = recommend(analysis.table, policy) if policy is not None and analysis.table.rows else None
     return RunView(
         name=run.folder.resolve().name,
         created_at=manifest.created_at,
@@ -235,7 +235,7 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
         n_inputs=len({row.input for row in analysis.table.rows}),
         n_seeds=len({row.seed for row in analysis.table.rows}),
         policy=None if policy is None else policy_view(policy),
-        answer=answer,
+        answer=_answer(analysis, found, note),
         coverage=_coverage(analysis),
         absences=_absences(analysis),
         metrics={name: metric_view(metric) for name, metric in analysis.metrics.items()},
@@ -243,7 +243,7 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
         levels={
             name: tuple(plain_param(level) for level in levels) for name, levels in analysis.levels.items()
         },
-        configurations=configuration_views(analysis, policy),
+        configurations=configuration_views(analysis, policy, found),
         fronts=front_views(analysis),
         effects=effect_views(analysis),
         maps=map_views(analysis),
@@ -264,21 +264,20 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
     )
 
 
-def _answer(analysis: RunAnalysis, policy: Policy | None, note: str) -> AnswerView:
+def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> AnswerView:
     """Say which configuration to use."""
     notes = (note,) if note else ()
     if not analysis.table.rows:
         return AnswerView(None, "No trial of this run has a result yet.", notes)
-    if policy is None:
+    if found is None:
         n = len(analysis.configurations)
         words = f"Nothing is recommended: there is no policy to judge {n} configuration{'s' * (n != 1)} by."
         return AnswerView(None, words, notes)
-    found = recommend(analysis.table, policy, known_metrics(analysis.metrics.values()))
     subject = found.chosen or found.nearest
     return AnswerView(
         found.outcome,
-        found.answer,
-        (*_caution(found), *notes),
+        found.headline,
+        (*found.details, *_caution(found), *notes),
         None if subject is None else subject.name,
         None if found.other is None else found.other.name,
     )
@@ -287,11 +286,11 @@ def _answer(analysis: RunAnalysis, policy: Policy | None, note: str) -> AnswerVi
 def _caution(found: Recommendation) -> tuple[str, ...]:
     """Warn where the clips are too few to tell configurations apart."""
     subject = found.chosen or found.nearest
-    if subject is None or len(found.candidates) < 2 or subject.n_clips >= _FEW_CLIPS:
+    if subject is None or len(found.candidates) < 2 or subject.n_clips >= MIN_VALUES:
         return ()
     n = subject.n_clips
     words = (
-        f"Only {n} clip{'s' * (n != 1)} a configuration: too few for intervals ({_FEW_CLIPS} are needed), so small "
+        f"Only {n} clip{'s' * (n != 1)} a configuration: too few for intervals ({MIN_VALUES} are needed), so small "
         f"differences may be chance. More inputs or seeds make it sure."
     )
     return (words,)
@@ -333,5 +332,7 @@ def _absences(analysis: RunAnalysis) -> tuple[AbsenceView, ...]:
     for metric in analysis.metrics:
         if any(row.failure is None and metric not in row.values for row in analysis.table.rows):
             reasons = analysis.absences_of(metric)
-            found.append(AbsenceView(metric, n_attempted - sum(reasons.values()), n_attempted, reasons))
+            n = n_attempted - sum(reasons.values())
+            words = {reason_text(code): count for code, count in reasons.items()}
+            found.append(AbsenceView(metric, n, n_attempted, words))
     return tuple(found)

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
 from evalkit.views.gate import GateView, PolicyView, WaiverView, gate_view, policy_view, waiver_view
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
-    from evalkit.decisions.policy import Rule
     from evalkit.decisions.signoff import Signoff
 
 
@@ -57,8 +55,7 @@ class SignoffView(View):
 
 def signoff_view(signoff: Signoff) -> SignoffView:
     """Return what is shown of a sign-off."""
-    rules: dict[tuple[str, str], Rule] = {(rule.metric, rule.kind): rule for rule in signoff.policy.rules}
-    known = known_metrics()
+    metrics = {rule.metric.name: rule.metric for rule in signoff.policy.rules}
     return SignoffView(
         title=signoff.title,
         decision=signoff.decision,
@@ -66,10 +63,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         policy=policy_view(signoff.policy),
         judged_at=signoff.judged_at.isoformat(timespec="seconds"),
         n_attempted=signoff.n_attempted,
-        gates=tuple(
-            gate_view(line, rules.get((line.metric, line.kind)), known.get(line.metric))
-            for line in signoff.lines
-        ),
+        gates=tuple(gate_view(line, metrics.get(line.metric)) for line in signoff.lines),
         unused_waivers=tuple(waiver_view(waiver) for waiver in signoff.unused_waivers),
         hashes=ledger_entry(signoff)["sha256"],
         provenance=signoff.provenance,

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from evalkit.analysis.run_analysis import reason_text
-from evalkit.analysis.table import describe
-from evalkit.decisions.signoff import overshoot
+from evalkit.analysis.configurations import describe
+from evalkit.analysis.table import level_text
+from evalkit.analysis.values import reason_text
+from evalkit.decisions.judge import overshoot
 from evalkit.runs.run import EVIDENCE_FOLDER, LOG_FILE, TRIAL_FILE, VIDEO_FILE, DamagedFileError
 from evalkit.views.figure import FigureView, figure_of_clip
-from evalkit.views.view import Plain, View, plain_param, write_level
+from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -159,7 +160,7 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
     swept = {name: plain_param(trial.params.get(name)) for name in analysis.levels}
     names = [part.name for part in (trial.portrait, trial.speech) if part is not None]
     seed = [] if trial.seed is None else [f"seed {trial.seed}"]
-    words = [describe({name: write_level(value) for name, value in swept.items()})] if swept else []
+    words = [describe({name: level_text(value) for name, value in swept.items()})] if swept else []
     has_video = run.video_of(trial.id) is not None
     return TrialView(
         id=trial.id,

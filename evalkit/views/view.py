@@ -58,12 +58,3 @@ def plain_param(value: Any) -> Plain:
         return json.dumps(value, ensure_ascii=False)
     plain: Plain = value
     return plain
-
-
-def write_level(value: Plain) -> str:
-    """Write the value of a parameter.
-
-    >>> write_level(None), write_level(4)
-    ('not set', '4')
-    """
-    return "not set" if value is None else str(value)

@@ -25,7 +25,7 @@ METRIC = "lip_sync.error"
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> RunAnalysis:
-    return RunAnalysis.of(Run.open(write_grid(tmp_path_factory.mktemp("plots") / "run")), None)
+    return RunAnalysis.of(Run.open(write_grid(tmp_path_factory.mktemp("plots") / "run")))
 
 
 @pytest.fixture(scope="module")
@@ -126,5 +126,5 @@ def test_inks_come_from_the_page_and_any_text_is_safe() -> None:
 
 def test_figures_of_many_levels_can_be_drawn(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run", sizes=tuple(f"{64 * k}*64" for k in range(1, 13)), steps=(1, 2))
-    figure, _ = draw(RunAnalysis.of(Run.open(folder), None), METRIC, "size", "sample_steps")
+    figure, _ = draw(RunAnalysis.of(Run.open(folder)), METRIC, "size", "sample_steps")
     assert not any("n = " in text for text in texts(figure_as_svg(figure, "a", "")))
