@@ -28,7 +28,10 @@ MIN_LEVELS = 12
 give a p that survives a correction for forty metrics, and intervals from resampling them are known to be too narrow."""
 N_RESAMPLES = 5000
 _CELLS_AT_ONCE = 4_000_000
-_ROUNDING = 1e-12
+_ROUNDING = 1e-13
+"""Means closer than this share of the largest value are equal: they differ by the order of summation alone."""
+_CONSTANT = 1e-9
+"""Values within this share of the largest are equal: what spreads less is rounding, and cannot be resampled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def estimate_mean(
     mean = float(values.mean())
     if n < MIN_VALUES:
         return Estimate(mean, None, n, f"{n} of the {MIN_VALUES} values an interval needs")
-    if np.ptp(values) <= _ROUNDING * np.abs(values).max():
+    if np.ptp(values) <= _CONSTANT * np.abs(values).max():
         return Estimate(mean, Interval(mean, mean), n)
     codes = [code_levels(factor) for factor in random_factors(factors or {}).values()]
     n_units = min((int(code.max()) + 1 for code in codes), default=n)

@@ -116,6 +116,14 @@ def test_equal_values_have_an_interval_without_width() -> None:
     assert estimate.interval == (0.25, 0.25)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1e-16, 1e-12, 1e-10, 1e-8, 1e-6])
+def test_hardly_any_spread_still_gives_an_interval_of_numbers(spread: float) -> None:
+    values = 0.3 + spread * np.random.default_rng(0).random(200)
+    interval = estimate_mean(values).interval
+    assert interval is not None
+    assert values.min() - 1e-15 <= interval.low <= interval.high <= values.max() + 1e-15
+
+
 def test_missing_values_are_refused() -> None:
     with pytest.raises(ValueError, match="leave out what is missing"):
         estimate_mean(np.array([1.0, np.nan]))
