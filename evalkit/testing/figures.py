@@ -60,7 +60,7 @@ def shown_by_files(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]
     swept = [name for name in names if len({trial.params.get(name) for trial in trials}) > 1]
     for label in dict.fromkeys(_label(trial.params, swept) for trial in trials):
         group = [trial for trial in trials if _label(trial.params, swept) == label]
-        for metric in run.facts.metrics:
+        for metric in run.manifest.metrics:
             if metric == ERROR_RATE.name:
                 values = [float(trial.status == "failed") for trial in group]
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.configurations import describe
@@ -11,7 +11,7 @@ from evalkit.analysis.values import reason_text
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import Outcome, recommend
 from evalkit.errors import UsageError
-from evalkit.runs.run import RUN_FILE
+from evalkit.runs.layout import RUN_FILE
 from evalkit.stats.bootstrap import MIN_VALUES
 from evalkit.views.configuration import (
     ConfigurationView,
@@ -30,7 +30,7 @@ from evalkit.views.view import Plain, View, plain_param
 if TYPE_CHECKING:
     from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.decisions.recommend import Recommendation
-    from evalkit.runs import Run
+    from evalkit.runs import Run, RunManifest
 
 DEFAULT_POLICY = "customer_service"
 
@@ -140,8 +140,8 @@ class RunView(View):
         ISO 8601.
     generator : mapping
         ``name``, ``version``, ``settings``.
-    machine : str
-        In words.
+    machines : tuple of str
+        In words, each once.
     n_inputs, n_seeds : int
     policy : PolicyView or None
     answer : AnswerView
@@ -162,13 +162,13 @@ class RunView(View):
     files : tuple of str
         Tables and the manifest, relative to the run folder.
     provenance : mapping
-        Configuration, versions, weights, machine: all that was written down.
+        Configuration, versions, weights, machines: all that was written down.
     """
 
     name: str
     created_at: str
     generator: Mapping[str, Any]
-    machine: str
+    machines: tuple[str, ...]
     n_inputs: int
     n_seeds: int
     policy: PolicyView | None
@@ -204,7 +204,7 @@ def policy_of(run: Run) -> tuple[Policy | None, str]:
     A run that names none is judged by the bundled one for customer service. A policy that cannot be read any more
     judges nothing.
     """
-    name = run.facts.policy
+    name = run.manifest.policy
     try:
         policy = load_policy(name or DEFAULT_POLICY)
     except UsageError as error:
@@ -223,15 +223,13 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
     note : str
         What a reader should know of the choice of the policy.
     """
-    run, manifest = analysis.run, analysis.run.facts
+    run, manifest = analysis.run, analysis.run.manifest
     found = recommend(analysis.table, policy) if policy is not None and analysis.table.rows else None
     return RunView(
         name=run.folder.resolve().name,
         created_at=manifest.created_at,
         generator=manifest.generator,
-        machine=str(
-            manifest.machine.get("processor") or manifest.machine.get("system") or "an unknown machine"
-        ),
+        machines=_name_machines(manifest),
         n_inputs=len({row.input for row in analysis.table.rows}),
         n_seeds=len({row.seed for row in analysis.table.rows}),
         policy=None if policy is None else policy_view(policy),
@@ -257,11 +255,18 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
             "configuration hash": manifest.config_hash,
             "generator": manifest.generator,
             "evaluators": manifest.evaluators,
+            "settings of evaluators": manifest.measuring,
             "versions": manifest.versions,
             "weights": manifest.weights,
-            "machine": manifest.machine,
+            "machines": manifest.machines,
+            "code": None if manifest.code is None else asdict(manifest.code),
         },
     )
+
+
+def _name_machines(manifest: RunManifest) -> tuple[str, ...]:
+    names = (str(one.get("processor") or one.get("system") or "") for one in manifest.machines.values())
+    return tuple(dict.fromkeys(name or "an unknown machine" for name in names))
 
 
 def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> AnswerView:
@@ -303,13 +308,13 @@ def _coverage(analysis: RunAnalysis) -> CoverageView:
         if trial.failure is not None:
             failures[trial.failure.code] = failures.get(trial.failure.code, 0) + 1
     return CoverageView(
-        n_planned=len(run.facts.planned),
+        n_planned=len(run.manifest.planned),
         n_attempted=len(trials),
         n_ok=sum(trial.status == "ok" for trial in trials),
         failures=failures,
         n_retried=sum(bool(trial.attempts) for trial in trials),
         n_unfinished=len(run.unfinished()),
-        n_orphaned=len(run.former()),
+        n_orphaned=len(run.orphaned()),
         skipped=_skipped(run),
         damage=tuple(one.text for one in analysis.damage),
     )
@@ -318,7 +323,7 @@ def _coverage(analysis: RunAnalysis) -> CoverageView:
 def _skipped(run: Run) -> tuple[SkippedView, ...]:
     by_reason: dict[str, list[str]] = {}
     for one in run.skipped().values():
-        swept = {name: value for name, value in one.params.items() if name in run.facts.swept}
+        swept = {name: value for name, value in one.params.items() if name in run.manifest.swept}
         by_reason.setdefault(one.reason, []).append(describe(swept or one.params))
     return tuple(
         SkippedView(reason, len(labels), tuple(dict.fromkeys(labels))) for reason, labels in by_reason.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,7 +11,9 @@ from evalkit.analysis.configurations import describe
 from evalkit.analysis.table import level_text
 from evalkit.analysis.values import reason_text
 from evalkit.decisions.judge import overshoot
-from evalkit.runs.run import EVIDENCE_FOLDER, LOG_FILE, TRIAL_FILE, VIDEO_FILE, DamagedFileError
+from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
+from evalkit.runs.legacy import TRIAL_FILE
+from evalkit.runs.records import DamagedFileError
 from evalkit.views.figure import FigureView, figure_of_clip
 from evalkit.views.view import Plain, View, plain_param
 
@@ -27,7 +28,7 @@ DEFAULT_FPS = 25.0
 _WINDOW_S = 3.0
 _PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
 _PAGES = {".html"}
-_CAPTIONS = "index.json"
+_FILES = (GENERATION_FILE, PROFILE_FILE, TRIAL_FILE, LOG_FILE)
 _DRAWN_BY_OLDER_REPORTS = "timeline.svg"
 
 
@@ -179,10 +180,10 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
         video=_inside(run, run.folder_of(trial.id) / VIDEO_FILE) if has_video else None,
         fps=_fps(trial),
         worst_s=_worst_s(run, trial) if has_video else None,
-        evidence=tuple(evidence_of(run, trial.id)),
+        evidence=evidence_views(run, trial.id),
         files=tuple(
             _inside(run, path)
-            for path in (run.folder_of(trial.id) / name for name in (TRIAL_FILE, LOG_FILE))
+            for path in (run.folder_of(trial.id) / name for name in _FILES)
             if path.is_file()
         ),
     )
@@ -193,30 +194,21 @@ def failure_view(failure: TrialFailure) -> FailureView:
     return FailureView(failure.stage, failure.code, failure.text)
 
 
-def evidence_of(run: Run, trial_id: str) -> list[EvidenceView]:
+def evidence_views(run: Run, trial_id: str) -> tuple[EvidenceView, ...]:
     """List the pictures and pages that were kept of a trial, with their captions."""
-    folder = run.folder_of(trial_id) / EVIDENCE_FOLDER
-    if not folder.is_dir():
-        return []
-    captions = _read_captions(folder / _CAPTIONS)
-    return [
-        EvidenceView(
-            _inside(run, path),
-            captions.get(path.name) or path.stem.replace("_", " "),
-            path.suffix.lower() in _PICTURES,
-        )
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in _PICTURES | _PAGES and path.name != _DRAWN_BY_OLDER_REPORTS
-    ]
-
-
-def _read_captions(path: Path) -> dict[str, str]:
-    """Read what is written below the pictures of a folder; nothing where nothing readable is there."""
     try:
-        data = json.loads(path.read_text("utf-8"))
-        return {str(one["file"]): str(one["caption"]) for one in data["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+        kept = run.evidence_of(trial_id)
+    except DamagedFileError:
+        return ()
+    return tuple(
+        EvidenceView(
+            _inside(run, one.path),
+            one.caption or one.path.stem.replace("_", " "),
+            is_picture=one.path.suffix.lower() in _PICTURES,
+        )
+        for one in kept
+        if one.path.suffix.lower() in _PICTURES | _PAGES and one.path.name != _DRAWN_BY_OLDER_REPORTS
+    )
 
 
 def _figures(analysis: RunAnalysis, trial: Trial) -> dict[str, FigureView]:
