@@ -196,6 +196,9 @@ class Policy(Options):
             seen.add((rule.metric.name, rule.kind))
         return self
 
+    def __repr__(self) -> str:
+        return f"<Policy {self.name}: {len(self.rules)} rules>"
+
     def metric_names(self) -> list[str]:
         """List every metric it names, once: of the rules, then quality and costs."""
         named = (*(rule.metric for rule in self.rules), self.quality, *self.costs)

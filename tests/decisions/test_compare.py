@@ -303,3 +303,38 @@ def test_everything_is_plain_data(rng: np.random.Generator) -> None:
     plain = compare_tables(make_table(values), make_table(other)).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert (plain["metrics"][0]["a"]["n"], plain["metrics"][0]["b"]["n"]) == (N, N)
+
+
+def test_each_side_shows_the_value_over_all_its_clips_and_says_where_the_pairs_are_fewer() -> None:
+    a = make_table({"lip_sync.error": [0.1, 0.2, 0.3, 0.4]})
+    b = make_table({"lip_sync.error": [0.2, 0.3, None, 0.5]})
+    found = compare_tables(a, replace(b, rows=b.rows[1:]))["lip_sync.error"]
+    assert (found.a.value, found.b.value) == (pytest.approx(0.25), pytest.approx(0.4))
+    # the pairs are the second and the fourth clip
+    assert (found.change.mean_a, found.change.mean_b) == (pytest.approx(0.3), pytest.approx(0.4))
+    assert found.difference.value == pytest.approx(0.1)
+    assert found.coverage == "A over 4 clips, B over 2 clips, the difference over 2 pairs"
+    assert found.to_dict()["coverage"] == found.coverage
+    assert compare_tables(a, a)["lip_sync.error"].coverage == ""
+
+
+def test_the_frame_has_a_row_a_metric(rng: np.random.Generator) -> None:
+    values = columns(rng)
+    other = values | {"lip_sync.error": values["lip_sync.error"] + 0.1}
+    comparison = compare_tables(make_table(values, title="<i>"), make_table(other))
+    frame = comparison.frame().set_index("metric")
+    found = comparison["lip_sync.error"]
+    assert frame.loc["lip_sync.error", ["a", "n_a", "b", "difference", "n_pairs"]].tolist() == [
+        found.a.value,
+        N,
+        found.b.value,
+        found.difference.value,
+        N,
+    ]
+    assert frame.loc["lip_sync.error", "finding"] == "worse"
+    assert json.loads(comparison.to_json()) == comparison.to_dict()
+    assert (
+        repr(comparison)
+        == "<Comparison of <i> and run: 6 metrics. B is worse in lip_sync.error, over 24 pairs.>"
+    )
+    assert comparison._repr_html_().startswith("<p>B is worse in lip_sync.error")

@@ -107,6 +107,19 @@ def test_the_hash_of_a_policy_is_that_of_what_it_says(tmp_path: Path) -> None:
             "min_n is 0; .* greater than or equal to 1",
         ),
         ("kind: soft", "kind: hard\n    dead_band: 2", "nothing lies between"),
+        (
+            "kind: soft",
+            "reducer: p91",
+            "unknown reducer 'p91'; did you mean 'p90'.*installed: mean, p10, p90",
+        ),
+        ("kind: soft", "reducer: p90\n    per: clip", "per: clip judges the worst clip, not p90"),
+        (
+            "metric: technical.loudness_lufs",
+            "metric: profile.error_rate\n    per: clip",
+            "profile.error_rate is a share of all attempts; leave out per and reducer",
+        ),
+        ("    why: a gate\n", "    why: a gate\n    at_most: 0.9\n", "'at_most' is there twice"),
+        ("rules:", "rules: []\nrules:", "'rules' is there twice"),
     ],
 )
 def test_wrong_policies_are_refused(tmp_path: Path, before: str, after: str, message: str) -> None:
@@ -190,3 +203,38 @@ def test_rules_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         rule.at_most = 1.0
     assert Policy.model_fields["rules"].is_required()
+
+
+def test_a_key_twice_in_waivers_is_refused(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY))
+    revived = WAIVERS + "    expires: 2036-03-01\n"
+    with pytest.raises(UsageError, match="'expires' is there twice"):
+        load_waivers(write(tmp_path, revived), policy)
+
+
+@pytest.mark.parametrize(
+    ("more", "reduction", "words"),
+    [
+        ({}, "mean", "at most 0.3"),
+        ({"per": "clip"}, "worst", "at most 0.3 in every clip"),
+        ({"per": "clip", "reducer": "worst"}, "worst", "at most 0.3 in every clip"),
+        ({"reducer": "mean"}, "mean", "at most 0.3"),
+        ({"reducer": "p90"}, "p90", "at most 0.3 (p90)"),
+    ],
+)
+def test_a_rule_says_how_clips_become_one_value(more: dict[str, str], reduction: str, words: str) -> None:
+    rule = Rule.model_validate({"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate", **more})
+    assert (rule.reduction, rule.requirement()) == (reduction, words)
+
+
+def test_what_a_policy_does_not_say_is_not_in_its_hash(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY))
+    assert all("reducer" not in rule for rule in policy.model_dump()["rules"])
+    median = load_policy(write(tmp_path, POLICY.replace("kind: soft", "kind: soft\n    reducer: mean")))
+    assert median.content_hash != policy.content_hash
+
+
+def test_a_policy_holds_its_metrics(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY))
+    assert (policy.quality.unit, policy.costs[0].unit, policy.rules[1].metric.better) == ("1", "s", "band")
+    assert repr(policy) == "<Policy mine: 2 rules>"

@@ -154,3 +154,45 @@ def test_the_answer_is_plain_data() -> None:
     plain = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE)).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["chosen"] == {"sample_steps": 3}
+
+
+def test_a_prompt_with_full_stops_stays_whole() -> None:
+    table = sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)])
+    prompts = {3: "A woman smiles. She nods", 4: "A man. Waits: 3 s; then <b>"}
+    rows = tuple(
+        replace(row, params={"prompt": prompts[int(str(row.params["sample_steps"]))]}) for row in table.rows
+    )
+    found = recommend(replace(table, rows=rows), policy_of(GATE))
+    assert found.headline == (
+        "Use prompt A woman smiles. She nods: 2 of 2 configurations keep every limit, and of these it costs least "
+        "(profile.total_s 15 s)."
+    )
+    assert len(found.details) == 1
+    assert found.details[0].startswith(
+        "Beside prompt A man. Waits: 3 s; then <b>, the best in quality: lip_sync"
+    )
+    assert found.answer == " ".join((found.headline, *found.details))
+    assert "&lt;b&gt;" in found._repr_html_()
+    assert "<b>" not in found._repr_html_()
+
+
+def test_a_configuration_that_lacks_values_says_which_and_why() -> None:
+    table = sweep([(3, 0.25, 15.0)])
+    lacking = replace(table.rows[0], values={}, absent={"lip_sync.error": "no_face"})
+    found = recommend(replace(table, rows=(lacking, *table.rows[1:])), policy_of(GATE))
+    assert found.answer == (
+        "The only configuration does not pass. Nearest is one configuration: "
+        "lip_sync.error only 7 of 8 clips have a value (no_face: 1 clip)."
+    )
+
+
+def test_the_frame_has_a_row_a_configuration() -> None:
+    found = recommend(sweep([(2, 0.4, 10.0), (3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE))
+    frame = found.frame()
+    assert frame["param.sample_steps"].tolist() == [2, 3, 4]
+    assert frame["chosen"].tolist() == [False, True, False]
+    assert frame["passing"].tolist() == [False, True, True]
+    assert frame["missed"].tolist() == ["lip_sync.error", "", ""]
+    assert frame["lip_sync.error"].tolist() == pytest.approx([0.4, 0.25, 0.2])
+    assert frame["lip_sync.error.n"].tolist() == [8, 8, 8]
+    assert repr(found).startswith("<Recommendation among 3 configurations: Use sample_steps 3")

@@ -290,3 +290,16 @@ def test_the_ledger_holds_hashes_of_what_was_judged(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         append_to_ledger(tmp_path, waived())
+
+
+def test_the_frame_has_a_row_a_rule_and_the_page_in_a_notebook_is_escaped() -> None:
+    verdict = hostile()
+    frame = verdict.frame()
+    assert frame["metric"].tolist() == [line.metric for line in verdict.lines]
+    assert set(frame["grade"]) == {"fails", "not measured"}
+    assert frame.set_index("metric").loc["technical.sharpness", "n"] == 0
+    html = verdict._repr_html_()
+    assert "<b a=" not in html
+    assert "&lt;b a=" in html
+    assert json.loads(verdict.to_json()) == verdict.to_dict()
+    assert len(repr(verdict)) < 200
