@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.table import rows_of_clips, rows_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.policy import load_policy, load_waivers
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from evalkit.analysis.table import ResultTable
-    from evalkit.decisions.compare import Comparison
+    from evalkit.decisions.comparison import Comparison
     from evalkit.decisions.signoff import Signoff
     from evalkit.sweeps.run import Progress
     from evalkit.types import ClipIntent
@@ -87,10 +86,8 @@ def compare(
         first, second = first.where({name: before}), first.where({name: after})
     else:
         second = open_table(b or "")
-    known = known_metrics((*first.metrics.values(), *second.metrics.values()))
-    return compare_tables(
-        first, second, policy=load_policy(policy, known), margins=margins, ignore_params=names
-    )
+    rules = load_policy(policy, (*first.metrics.values(), *second.metrics.values()))
+    return compare_tables(first, second, policy=rules, margins=margins, ignore_params=names)
 
 
 def signoff(
@@ -118,10 +115,9 @@ def signoff(
         As `evalkit.decisions.signoff.sign_off`.
     """
     table = open_table(run)
-    known = known_metrics(table.metrics.values())
-    rules = load_policy(policy, known)
+    rules = load_policy(policy, table.metrics.values())
     granted = load_waivers(waivers, rules) if waivers is not None else ()
-    return sign_off(table.where(where or {}), rules, known, granted)
+    return sign_off(table.where(where or {}), rules, granted)
 
 
 def evaluate(

@@ -5,6 +5,7 @@ A configuration is plain data. Its hash is that of its canonical JSON: keys sort
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import hashlib
 import json
@@ -71,8 +72,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
-def read_group(kind: type[Group], data: Mapping[str, Any], where: str) -> Group:
+def read_group(
+    kind: type[Group], data: Mapping[str, Any], where: str, *, context: Mapping[str, Any] | None = None
+) -> Group:
     """Check plain data against an option group, with errors that people can read.
+
+    Parameters
+    ----------
+    kind : type
+        The group.
+    data : mapping
+        Plain data; dates, as YAML has them, are read as ISO 8601 text.
+    where : str
+        Where it stands, for errors.
+    context : mapping, optional
+        What the group's validators may look things up in.
 
     Raises
     ------
@@ -80,14 +94,20 @@ def read_group(kind: type[Group], data: Mapping[str, Any], where: str) -> Group:
         A line a mistake.
     """
     try:
-        text = json.dumps(dict(data), allow_nan=False)
+        text = json.dumps(dict(data), allow_nan=False, default=_date_text)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: a value is not plain: {error}") from None
     try:
-        return kind.model_validate_json(text)
+        return kind.model_validate_json(text, context=context)
     except ValidationError as error:
         lines = (f"{where}: {_explain(kind, detail)}" for detail in error.errors())
         raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+
+
+def _date_text(value: Any) -> str:
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    raise TypeError(f"{value!r} is neither a number, a text, a date, a list nor a mapping")
 
 
 class _UniqueKeys(yaml.SafeLoader):

@@ -16,6 +16,7 @@ EVALUATORS = "evalkit.evaluators"
 GENERATORS = "evalkit.generators"
 EXECUTORS = "evalkit.executors"
 RECOGNISERS = "evalkit.recognisers"
+REDUCERS = "evalkit.reducers"
 
 
 class PluginError(EvalkitError):

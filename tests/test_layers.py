@@ -16,13 +16,14 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up: a room may import rooms of its own row and below, and never in a circle.
 ROWS = (
     {"types", "errors", "formatting"},
-    {"brands", "media", "metrics", "registry", "options", "isolation", "prompts", "stats"},
+    {"brands", "media", "metrics", "registry", "options", "isolation", "prompts", "stats", "visuals"},
     {"tracks", "runs", "models"},
     {"evaluators", "profiling"},
     {"measuring"},
     {"execution", "analysis"},
     {"decisions"},
     {"forecast", "sweeps"},
+    {"views"},
     {"reports"},
     {"cli"},
 )

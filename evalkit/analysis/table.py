@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.bootstrap import MIN_LEVELS
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping
 
     from evalkit.measuring.results import ClipResult
-    from evalkit.runs import Run
+    from evalkit.runs import Run, Trial
+    from evalkit.stats.bootstrap import Estimate
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class ClipRecord:
         Reason code of each metric that could not be measured.
     failure : str or None
         Why there is no clip to measure.
+    trial : Trial or None
+        What a row of a run was read from.
     """
 
     name: str
@@ -49,6 +53,7 @@ class ClipRecord:
     values: Mapping[str, float] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
+    trial: Trial | None = field(default=None, repr=False, compare=False)
 
     @property
     def input(self) -> Hashable:
@@ -76,26 +81,32 @@ class ResultTable:
     ----------
     title : str
         For people.
-    rows : tuple of Row
+    rows : tuple of ClipRecord
         Every attempted clip, failed ones included.
     metrics : mapping of str to Metric
         By full name, in order.
-    evaluators : mapping of str to int or str
+    evaluators : mapping of str to str
         Name to version: values of different versions are not comparable.
     missing : tuple of str
         Planned clips without a readable result, one line each.
     provenance : mapping
         Hashes of configuration, inputs, weights and environment. JSON-able.
+    run_values : mapping of str to Estimate
+        Values that belong to all rows together and to none of them (ratings), by metric.
     """
 
     title: str
     rows: tuple[ClipRecord, ...]
     metrics: Mapping[str, Metric]
-    evaluators: Mapping[str, int | str] = field(default_factory=dict)
+    evaluators: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    run_values: Mapping[str, Estimate] = field(default_factory=dict)
 
-    @property
+    def __repr__(self) -> str:
+        return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
+
+    @cached_property
     def swept(self) -> dict[str, list[Hashable]]:
         """The parameters that take more than one value, with their values in order of appearance."""
         names = dict.fromkeys(name for row in self.rows for name in row.params)
@@ -103,7 +114,7 @@ class ResultTable:
         return {name: values for name, values in levels.items() if len(values) > 1}
 
     def where(self, wanted: Mapping[str, Hashable]) -> ResultTable:
-        """Return the rows with these parameters.
+        """Return the rows with these parameters; `run_values` stay only where every row does.
 
         Raises
         ------
@@ -125,38 +136,52 @@ class ResultTable:
             rows = tuple(row for row in rows if row.params.get(name) == value)
         if not rows:
             raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
-        return replace(self, title=f"{self.title}, {describe(wanted)}", rows=rows)
+        run_values = self.run_values if len(rows) == len(self.rows) else {}
+        title = f"{self.title}, {describe(wanted)}"
+        return replace(self, title=title, rows=rows, run_values=run_values)
 
-    def configurations(self) -> list[dict[str, Hashable]]:
-        """Return each combination of swept parameters that occurs, in order of appearance."""
+    @cached_property
+    def configurations(self) -> list[Configuration]:
+        """Every combination of swept parameters that occurs, in order of appearance."""
         swept = list(self.swept)
-        settings = dict.fromkeys(tuple(row.params.get(name) for name in swept) for row in self.rows)
-        return [dict(zip(swept, setting, strict=True)) for setting in settings]
+        grouped: dict[tuple[Hashable, ...], list[ClipRecord]] = {}
+        for row in self.rows:
+            grouped.setdefault(tuple(row.params.get(name) for name in swept), []).append(row)
+        run_values = self.run_values if len(grouped) == 1 else {}
+        return [
+            Configuration(dict(zip(swept, setting, strict=True)), tuple(rows), self.metrics, run_values)
+            for setting, rows in grouped.items()
+        ]
+
+    def pooled(self, params: Mapping[str, Hashable] | None = None) -> Configuration:
+        """Return the configurations with these values of swept parameters as one; all of them without any.
+
+        Where a single configuration has them, it is that one.
+        """
+        wanted = dict(params or {})
+        found = [
+            one
+            for one in self.configurations
+            if all(one.params[name] == value for name, value in wanted.items())
+        ]
+        if len(found) == 1:
+            return found[0]
+        key = tuple(wanted.items())
+        if key not in self._pooled:
+            rows = tuple(row for one in found for row in one.rows)
+            self._pooled[key] = Configuration(
+                wanted, rows, self.metrics, self.run_values if not wanted else {}
+            )
+        return self._pooled[key]
+
+    @cached_property
+    def _pooled(self) -> dict[tuple[tuple[str, Hashable], ...], Configuration]:
+        return {}
 
 
-def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:
-    """Return what values of these rows share: portraits and speech; the input where neither has enough levels."""
-    factors: dict[str, list[Hashable]] = {}
-    for name, levels in (
-        ("portrait", [row.portrait for row in rows]),
-        ("speech", [row.speech for row in rows]),
-    ):
-        if None not in levels and len(set(levels)) >= MIN_LEVELS:
-            factors[name] = list(levels)
-    if not factors:
-        inputs = [row.input for row in rows]
-        if MIN_LEVELS <= len(set(inputs)) < len(inputs):
-            factors["input"] = inputs
-    return factors
-
-
-def describe(params: Mapping[str, Hashable]) -> str:
-    """Write parameters for people.
-
-    >>> describe({"size": "384*256", "sample_steps": 3})
-    'size 384*256, sample_steps 3'
-    """
-    return ", ".join(f"{name} {value}" for name, value in params.items()) or "one configuration"
+def level_text(value: Hashable) -> str:
+    """Write the value of a parameter."""
+    return "not set" if value is None else str(value)
 
 
 def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
@@ -176,24 +201,25 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
                 values={name: value.value for name, value in trial.metrics.items()},
                 absent=trial.absent,
                 failure=f"{trial.failure.stage} failed: {trial.failure.code}" if trial.failure else None,
+                trial=trial,
             )
         )
     metrics = {
         name: Metric(name, facts.unit, facts.better, facts.meaning)
-        for name, facts in run.facts.metrics.items()
+        for name, facts in run.manifest.metrics.items()
     }
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
     missing += [f"trial {trial_id} was skipped: {one.reason}" for trial_id, one in run.skipped().items()]
     missing += [damage.text for damage in run.damage()]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
-        "config": run.facts.config_hash,
+        "config": run.manifest.config_hash,
         "inputs": inputs,
-        "weights": run.facts.weights,
-        "environment": {"versions": run.facts.versions, "machine": run.facts.machine},
+        "weights": run.manifest.weights,
+        "environment": {"versions": run.manifest.versions, "machines": run.manifest.machines},
     }
     return ResultTable(
-        title or str(run.folder), tuple(rows), metrics, run.facts.evaluators, tuple(missing), provenance
+        title or str(run.folder), tuple(rows), metrics, run.manifest.evaluators, tuple(missing), provenance
     )
 
 
@@ -217,11 +243,7 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         versions |= clip.versions
         weights |= clip.weights
     prefix = "evaluator "
-    evaluators = {
-        name.removeprefix(prefix): int(version) if version.isdecimal() else version
-        for name, version in versions.items()
-        if prefix in name
-    }
+    evaluators = {name.removeprefix(prefix): version for name, version in versions.items() if prefix in name}
     provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalkit.analysis.table import ResultTable
-    from evalkit.decisions.compare import Comparison, MetricComparison
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -65,7 +63,6 @@ def compare(
 
     Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
     """
-    from evalkit.analysis.catalogue import known_metrics
     from evalkit.decisions.compare import compare_tables
     from evalkit.decisions.policy import load_policy
     from evalkit.errors import EvalkitError
@@ -76,7 +73,7 @@ def compare(
         margins = _read_margins(margin)
         settings = brand_settings(brand, clip_model, clip_weights)
         load = partial(load_table, only=only, jobs=jobs, settings=settings)
-        policy = load_policy(policy_name, known_metrics())
+        policy = load_policy(policy_name)
         tables, ignore_params = _tables(load, a, b, split, where)
         comparison = compare_tables(
             *tables, policy=policy, margins=margins, ignore_params=ignore_params, seed=seed
@@ -84,16 +81,15 @@ def compare(
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
 
-    from evalkit.reports.compare_page import compare_page
+    from rich.console import Console
 
-    _show(comparison)
-    write_outputs(
-        (
-            json_path,
-            lambda: json.dumps(comparison.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        ),
-        (html_path, lambda: compare_page(comparison)),
-    )
+    from evalkit.reports.compare_page import render_comparison
+    from evalkit.reports.terminal import print_comparison
+    from evalkit.views.comparison import comparison_view
+
+    view = comparison_view(comparison)
+    print_comparison(Console(highlight=False), view)
+    write_outputs((json_path, view.to_json), (html_path, lambda: render_comparison(view)))
     context.exit(0 if comparison.n_pairs else 2)
 
 
@@ -122,51 +118,3 @@ def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             raise click.UsageError(f"--margin {pair!r} is not METRIC=NUMBER") from None
     return margins
-
-
-def _show(comparison: Comparison) -> None:
-    """Print the answer, then the metrics by what was found."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
-    from evalkit.decisions.compare import Conclusion
-
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(comparison.answer)}[/]")
-    console.print(f"[dim]A: {escape(comparison.a)}\nB: {escape(comparison.b)}[/]", soft_wrap=True)
-    for finding in Conclusion:
-        found = comparison.found(finding)
-        if not found:
-            continue
-        console.print(f"\n{finding.symbol} [bold]{finding}[/]")
-        if finding is Conclusion.NOT_COMPARED:
-            for one in found:
-                console.print(f"  {one.metric.name}: {escape(one.text)}", soft_wrap=True)
-            continue
-        grid = Grid("metric", "B - A [95 %]", box=None, pad_edge=False, header_style="dim")
-        grid.add_column("p", justify="right", no_wrap=True)
-        grid.add_column("pairs", justify="right", no_wrap=True)
-        for one in found:
-            grid.add_row(*_cells(one))
-        console.print(grid)
-    for title, items in (
-        ("without a partner, A", comparison.unpaired_a),
-        ("without a partner, B", comparison.unpaired_b),
-        ("no clip, A", comparison.failed_a),
-        ("no clip, B", comparison.failed_b),
-        ("note", comparison.notes),
-    ):
-        for item in items:
-            console.print(f"[yellow]{title}:[/] {escape(item)}", soft_wrap=True)
-
-
-def _cells(one: MetricComparison) -> tuple[str, str, str, str]:
-    from evalkit.decisions.compare import signed
-
-    p = "" if one.p_holm is None else "<0.001" if one.p_holm < 0.001 else f"{one.p_holm:.3f}"
-    more = "" if one.n_more is None else f" (+{one.n_more})"
-    told = signed(one.difference, one.metric)
-    if one.metric.better == "zero" and one.moved.value is not None:
-        told = f"{signed(one.moved, one.metric)}\nfurther from 0 by {told}"
-    return one.metric.name, told, p, f"{one.difference.n}{more}"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from evalkit.cli.brand_options import brand_options, brand_settings
 from evalkit.cli.load import is_run, load_table, read_where, write_outputs
-
-if TYPE_CHECKING:
-    from evalkit.decisions.signoff import Signoff
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -55,7 +50,6 @@ def signoff(
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
     """
-    from evalkit.analysis.catalogue import known_metrics
     from evalkit.decisions.ledger import append_to_ledger
     from evalkit.decisions.policy import load_policy, load_waivers
     from evalkit.decisions.signoff import Decision, sign_off
@@ -64,25 +58,26 @@ def signoff(
     settings = brand_settings(brand, clip_model, clip_weights)
     try:
         table = load_table(run, only, jobs, settings) if is_run(run) else None
-        known = known_metrics(table.metrics.values() if table is not None else ())
-        policy = load_policy(policy_name, known)
+        policy = load_policy(policy_name, table.metrics.values() if table is not None else ())
         waivers = load_waivers(waivers_path, policy) if waivers_path is not None else ()
         table = table or load_table(run, only, jobs, settings)
-        verdict = sign_off(table.where(read_where(where, table)), policy, known, waivers)
+        verdict = sign_off(table.where(read_where(where, table)), policy, waivers)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
 
-    from evalkit.reports.junit import junit_xml
-    from evalkit.reports.signoff_page import signoff_page
+    from rich.console import Console
 
-    _show(verdict)
+    from evalkit.reports.junit import junit_xml
+    from evalkit.reports.signoff_page import render_signoff
+    from evalkit.reports.terminal import print_signoff
+    from evalkit.views.signoff import signoff_view
+
+    view = signoff_view(verdict)
+    print_signoff(Console(highlight=False), view)
     write_outputs(
-        (
-            json_path,
-            lambda: json.dumps(verdict.as_json(), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        ),
-        (junit_path, lambda: junit_xml(verdict)),
-        (html_path, lambda: signoff_page(verdict)),
+        (json_path, view.to_json),
+        (junit_path, lambda: junit_xml(view)),
+        (html_path, lambda: render_signoff(view)),
     )
     if ledger_path is None and is_run(run):
         ledger_path = Path(run) / "ledger.jsonl"
@@ -93,34 +88,3 @@ def signoff(
             raise click.UsageError(str(error)) from None
         click.echo(f"appended to {ledger_path}")
     context.exit(1 if verdict.decision is Decision.FAIL else 0)
-
-
-def _show(verdict: Signoff) -> None:
-    """Print the answer, then each rule on two lines that fit a terminal of 80 columns."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
-    from evalkit.decisions.signoff import Status
-    from evalkit.reports.signoff_page import value_text
-
-    colours = {Status.PASS: "green", Status.WARN: "yellow", Status.WAIVED: "yellow", Status.FAIL: "red"}
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(verdict.answer)}[/]")
-    console.print(
-        f"[dim]{escape(verdict.title)}, by the policy {escape(verdict.policy.name)}[/]", soft_wrap=True
-    )
-    grid = Grid(box=None, pad_edge=False, show_header=False)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for line in verdict.lines:
-        soft = " (soft)" if line.kind == "soft" else ""
-        numbers = f"{value_text(line)}, asked: {line.limit}, n {line.n} of {line.n_attempted}"
-        detail = "" if line.status is Status.PASS else f"\n[dim]{escape(line.evidence)}[/]"
-        grid.add_row(
-            f"[{colours[line.status]}]{line.status.symbol} {line.status}[/]",
-            f"{line.metric}{soft}: {escape(numbers)}{detail}",
-        )
-    console.print(grid)
-    for waiver in verdict.unused_waivers:
-        console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")

@@ -232,8 +232,8 @@ def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_
 def _print_outcome(run: Run) -> int:
     trials = run.trials()
     failed = [trial for trial in trials if trial.failure is not None]
-    former = run.former()
-    click.echo(f"{len(trials) - len(failed)} of {len(run.facts.planned)} trials done")
+    former = run.orphaned()
+    click.echo(f"{len(trials) - len(failed)} of {len(run.manifest.planned)} trials done")
     if former:
         click.echo(f"{len(former)} trials of an earlier grid are kept in the folder and in no table")
     kinds: dict[tuple[str, str], list[Trial]] = {}

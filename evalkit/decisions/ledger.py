@@ -36,7 +36,7 @@ def ledger_entry(signoff: Signoff) -> dict[str, Any]:
             "inputs": content_hash(provenance.get("inputs")),
             "weights": content_hash(provenance.get("weights")),
             "environment": content_hash(provenance.get("environment")),
-            "lines": content_hash([line.as_json() for line in signoff.lines]),
+            "lines": content_hash([line.to_dict() for line in signoff.lines]),
         },
     }
 

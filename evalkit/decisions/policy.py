@@ -10,22 +10,28 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationInfo,
+    model_validator,
+)
 
+from evalkit import registry
+from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.reducers import MEAN, WORST
 from evalkit.errors import UsageError
+from evalkit.options import Options, read_group, read_yaml
+from evalkit.profiling.costs import ERROR_RATE
+from evalkit.types import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from evalkit.types import Metric
-
 RUN_COMPLETE = "run.complete"
 """Name of the line that fails where planned clips have no result, for waivers."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 def _not_blank(text: str) -> str:
@@ -34,25 +40,51 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _bind(value: Any, info: ValidationInfo) -> Metric:
+    """Look a metric up by its name: among those of the context, or those that are installed."""
+    if isinstance(value, Metric):
+        return value
+    known: Mapping[str, Metric] = (info.context or {}).get("metrics") or known_metrics()
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"unknown metric {value!r}{_hint(str(value), known)} (evalkit list names them)")
+    return known[value]
+
+
+def _known_reducer(name: str) -> str:
+    installed = registry.names(registry.REDUCERS)
+    if name not in installed:
+        raise ValueError(
+            f"unknown reducer {name!r}{_hint(name, installed)} (installed: {', '.join(installed)})"
+        )
+    return name
+
+
 Words = Annotated[str, AfterValidator(_not_blank)]
+BoundMetric = Annotated[
+    Metric, PlainValidator(_bind), PlainSerializer(lambda metric: metric.name, return_type=str)
+]
+"""Written as a full name, read as the metric it names."""
 
 
-class Rule(_Strict):
+class Rule(Options):
     """One limit on one metric.
 
     Attributes
     ----------
-    metric : str
-        Full name.
+    metric : Metric
+        Written as its full name.
     at_most, at_least : float or None
         The limits themselves pass. One of them, or both for a band.
     kind : {"hard", "soft"}
         Whether a miss fails the release or only warns.
     per : {"run", "clip"}
-        The mean over clips, or every single clip.
+        One value over all clips, or every single clip; ``clip`` is the same as the reducer ``worst``.
+    reducer : str or None
+        How the clips become one value: the name of an installed reducer (``mean``, ``worst``, ``p10``, ``p90`` …);
+        the mean where None.
     judged_by : {"interval", "value"}
-        Whether the end of the 95 % interval that is nearer the limit must pass too, or the value alone. With
-        ``per: clip`` it is always the value.
+        Whether the end of the 95 % interval that is nearer the limit must pass too, or the value alone. For the
+        worst clip it is always the value.
     min_coverage : float or None
         Share of the attempted clips that must have a value; the policy's own where None.
     min_n : int
@@ -65,11 +97,14 @@ class Rule(_Strict):
         Where the limit comes from.
     """
 
-    metric: Words
+    metric: BoundMetric
     at_most: float | None = None
     at_least: float | None = None
     kind: Literal["hard", "soft"] = "hard"
     per: Literal["run", "clip"] = "run"
+    reducer: Annotated[Words, AfterValidator(_known_reducer)] | None = Field(
+        default=None, exclude_if=lambda name: name is None
+    )
     judged_by: Literal["interval", "value"] = "interval"
     min_coverage: float | None = Field(default=None, ge=0, le=1)
     min_n: int = Field(default=1, ge=1)
@@ -85,6 +120,19 @@ class Rule(_Strict):
         if low > high:
             raise ValueError("nothing lies between at_least and at_most, less the dead band")
         return self
+
+    @model_validator(mode="after")
+    def _is_reduced_in_one_way(self) -> Self:
+        if self.per == "clip" and self.reducer not in {None, WORST}:
+            raise ValueError(f"per: clip judges the worst clip, not {self.reducer}; leave one of the two out")
+        if self.metric.name == ERROR_RATE.name and self.reduction != MEAN:
+            raise ValueError(f"{ERROR_RATE.name} is a share of all attempts; leave out per and reducer")
+        return self
+
+    @property
+    def reduction(self) -> str:
+        """The reducer that makes the judged value."""
+        return WORST if self.per == "clip" else self.reducer or MEAN
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -102,7 +150,7 @@ class Rule(_Strict):
     def text(self) -> str:
         """Write the limits for people.
 
-        >>> Rule(metric="lip_sync.error", at_most=0.3, why="a gate").text()
+        >>> Rule.model_validate({"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}).text()
         'at most 0.3'
         """
         if self.at_least is None:
@@ -111,8 +159,12 @@ class Rule(_Strict):
             return f"at least {self.at_least:g}"
         return f"{self.at_least:g} to {self.at_most:g}"
 
+    def requirement(self) -> str:
+        """Write the limits with what they are asked of, for people."""
+        return self.text() + {MEAN: "", WORST: " in every clip"}.get(self.reduction, f" ({self.reduction})")
 
-class Policy(_Strict):
+
+class Policy(Options):
     """When a release is good enough.
 
     Attributes
@@ -120,9 +172,9 @@ class Policy(_Strict):
     name, title : str
     min_coverage : float
         Share of the attempted clips that must have a value, where a rule does not say otherwise.
-    quality : str
-        The metric that stands for quality where configurations are weighed against their cost.
-    costs : tuple of str
+    quality : Metric
+        What stands for quality where configurations are weighed against their cost.
+    costs : tuple of Metric
         What is paid for it, most important first; the first that was measured decides among those good enough.
     rules : tuple of Rule
         A metric may have a hard and a soft rule.
@@ -131,26 +183,32 @@ class Policy(_Strict):
     name: Words
     title: Words
     min_coverage: float = Field(default=0.95, ge=0, le=1)
-    quality: Words
-    costs: tuple[Words, ...] = Field(min_length=1, strict=False)
+    quality: BoundMetric
+    costs: tuple[BoundMetric, ...] = Field(min_length=1, strict=False)
     rules: tuple[Rule, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
     def _rules_differ(self) -> Self:
         seen = set()
         for rule in self.rules:
-            if (rule.metric, rule.kind) in seen:
-                raise ValueError(f"{rule.metric} has two {rule.kind} rules; join them into one")
-            seen.add((rule.metric, rule.kind))
+            if (rule.metric.name, rule.kind) in seen:
+                raise ValueError(f"{rule.metric.name} has two {rule.kind} rules; join them into one")
+            seen.add((rule.metric.name, rule.kind))
         return self
 
-    def metrics(self) -> list[str]:
-        """List every metric it names, once."""
-        return list(dict.fromkeys((*(rule.metric for rule in self.rules), self.quality, *self.costs)))
+    def __repr__(self) -> str:
+        return f"<Policy {self.name}: {len(self.rules)} rules>"
+
+    def metric_names(self) -> list[str]:
+        """List every metric it names, once: of the rules, then quality and costs."""
+        named = (*(rule.metric for rule in self.rules), self.quality, *self.costs)
+        return list(dict.fromkeys(metric.name for metric in named))
 
     def rule_for(self, metric: str) -> Rule | None:
         """Return the rule of a metric, the hard one first; None where there is none."""
-        rules = sorted((rule for rule in self.rules if rule.metric == metric), key=lambda rule: rule.kind)
+        rules = sorted(
+            (rule for rule in self.rules if rule.metric.name == metric), key=lambda rule: rule.kind
+        )
         return rules[0] if rules else None
 
     @property
@@ -159,7 +217,7 @@ class Policy(_Strict):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-class Waiver(_Strict):
+class Waiver(Options):
     """Somebody answers for a rule that is not met, for a time.
 
     Attributes
@@ -182,7 +240,7 @@ class Waiver(_Strict):
         return today <= self.expires
 
 
-class _Waivers(_Strict):
+class _Waivers(Options):
     waivers: tuple[Waiver, ...] = Field(strict=False)
 
 
@@ -192,37 +250,33 @@ def bundled_policies() -> list[str]:
     return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
-def load_policy(name_or_path: str, known: Mapping[str, Metric]) -> Policy:
+def load_policy(name_or_path: str, metrics: Iterable[Metric] = ()) -> Policy:
     """Read a policy by its bundled name or from a file.
 
     Parameters
     ----------
     name_or_path : str
         A bundled name, or the path of a YAML file.
-    known : mapping of str to Metric
-        Metrics that may be named, see `evalkit.analysis.catalogue.known_metrics`.
+    metrics : iterable of Metric
+        What may be named beside the installed metrics: those of the table to judge.
 
     Raises
     ------
     UsageError
-        If there is none, it is not YAML, a key or a metric is unknown, or a value makes no sense.
+        If there is none, it is not valid YAML, a key or a metric is unknown, or a value makes no sense.
     """
     if name_or_path in bundled_policies():
-        text = (resources.files("evalkit.decisions") / "policies" / f"{name_or_path}.yaml").read_text("utf-8")
+        bundled = resources.files("evalkit.decisions") / "policies" / f"{name_or_path}.yaml"
+        with resources.as_file(bundled) as path:
+            data = read_yaml(path)
     elif Path(name_or_path).is_file():
-        text = _read(Path(name_or_path))
+        data = read_yaml(Path(name_or_path))
     else:
         raise UsageError(
             f"no policy {name_or_path!r}: neither a file nor bundled{_hint(name_or_path, bundled_policies())} "
             f"(bundled: {', '.join(bundled_policies())})"
         )
-    policy: Policy = _parse(Policy, text, name_or_path)
-    for metric in policy.metrics():
-        if metric not in known:
-            raise UsageError(
-                f"{name_or_path}: unknown metric {metric!r}{_hint(metric, known)} (evalkit list names them)"
-            )
-    return policy
+    return read_group(Policy, data, name_or_path, context={"metrics": known_metrics(metrics)})
 
 
 def load_waivers(path: str | Path, policy: Policy) -> tuple[Waiver, ...]:
@@ -233,8 +287,8 @@ def load_waivers(path: str | Path, policy: Policy) -> tuple[Waiver, ...]:
     UsageError
         As `load_policy`, and for a waiver of a metric that has no hard rule, or two of the same.
     """
-    waivers: tuple[Waiver, ...] = _parse(_Waivers, _read(Path(path)), str(path)).waivers
-    waivable = {rule.metric for rule in policy.rules if rule.kind == "hard"} | {RUN_COMPLETE}
+    waivers = read_group(_Waivers, read_yaml(Path(path)), str(path)).waivers
+    waivable = {rule.metric.name for rule in policy.rules if rule.kind == "hard"} | {RUN_COMPLETE}
     seen = set()
     for waiver in waivers:
         if waiver.metric not in waivable:
@@ -246,45 +300,6 @@ def load_waivers(path: str | Path, policy: Policy) -> tuple[Waiver, ...]:
             raise UsageError(f"{path}: two waivers for {waiver.metric!r}; keep one")
         seen.add(waiver.metric)
     return waivers
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-
-
-def _parse(model: type[Any], text: str, source: str) -> Any:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"{source} is no YAML: {error}") from None
-    if not isinstance(data, dict):
-        raise UsageError(f"{source}: a mapping of names to values is needed, not {type(data).__name__}")
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        raise UsageError("\n".join(_explain(one, source) for one in error.errors())) from None
-
-
-def _explain(error: Any, source: str) -> str:
-    """Say what is wrong with which key, and what was probably meant."""
-    where = ".".join(str(part) for part in error["loc"]) or "the whole"
-    if error["type"] == "extra_forbidden":
-        models = (
-            (Rule,) if "rules" in error["loc"][:-1] else (Waiver,) if "waivers" in error["loc"] else (Policy,)
-        )
-        keys = [key for model in models for key in model.model_fields]
-        return f"{source}: unknown key {where!r}{_hint(str(error['loc'][-1]), keys)}"
-    if error["type"] == "missing":
-        return f"{source}: {where} is missing"
-    return f"{source}: {where}: {error['msg'].removeprefix('Value error, ')} (it is {_short(error['input'])})"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import inf
+from html import escape
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from evalkit.analysis.table import describe, shared_factors
-from evalkit.decisions.signoff import RuleResult, Status, judge, overshoot
+from evalkit.analysis.direction import loss
+from evalkit.analysis.fronts import find_unbeaten
+from evalkit.analysis.pairs import pair_clips
+from evalkit.decisions.comparison import signed
+from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, overshoot
 from evalkit.errors import UsageError
 from evalkit.formatting import three_digits
 from evalkit.stats.bootstrap import Estimate, estimate_mean
-from evalkit.stats.pareto import pareto_front
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from evalkit.analysis.table import ClipRecord, ResultTable
-    from evalkit.decisions.policy import Policy, Rule
+    import pandas as pd
+
+    from evalkit.analysis.configurations import Configuration
+    from evalkit.analysis.table import ResultTable
+    from evalkit.decisions.policy import Policy
     from evalkit.types import Metric
+
+_MISSES = {FaultKind.BEYOND, FaultKind.TOO_CLOSE, FaultKind.COVERAGE}
 
 
 class Outcome(StrEnum):
@@ -34,42 +41,64 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """One configuration.
+    """One configuration under the hard rules.
 
     Parameters
     ----------
-    params : mapping
-        Its swept parameters.
-    lines : tuple of Line
-        The hard rules of the policy, judged by the values alone: a sweep looks for the best, sign-off makes sure.
-    means : mapping of str to Estimate
-        Quality and costs.
-    missed : tuple of str
-        Hard rules that were measured and are not met.
-    absent : tuple of str
-        Hard rules that could not be judged.
+    configuration : Configuration
+    lines : tuple of RuleResult
+        The hard rules of the policy, judged as sign-off judges them.
     distance : float
         Largest miss as a share of its limit; 0 where nothing is missed.
     on_front : bool
         Whether no other configuration is at least as good in quality and every cost, and better in one.
-    n_clips, n_failed : int
-        Attempts, and those that gave no clip.
     """
 
-    params: Mapping[str, Hashable]
+    configuration: Configuration
     lines: tuple[RuleResult, ...]
-    means: Mapping[str, Estimate]
-    missed: tuple[str, ...]
-    absent: tuple[str, ...]
     distance: float
     on_front: bool
-    n_clips: int
-    n_failed: int
+
+    @property
+    def params(self) -> Mapping[str, Hashable]:
+        """Its swept parameters."""
+        return self.configuration.params
 
     @property
     def name(self) -> str:
         """The parameters in words."""
-        return describe(self.params)
+        return self.configuration.label
+
+    @property
+    def n_clips(self) -> int:
+        """Attempts."""
+        return len(self.configuration.rows)
+
+    @property
+    def n_failed(self) -> int:
+        """Attempts that gave no clip."""
+        return self.configuration.n_failed
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Hard rules whose value is beyond the limit, or that too few of the attempted clips have a value for.
+
+        A sweep looks for the best, sign-off makes sure: how wide the interval is and how many clips there are does not
+        count here.
+        """
+        return tuple(line.metric for line in self.lines if _is_missed(line))
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Hard rules that could not be judged."""
+        return tuple(line.metric for line in self.lines if line.grade is Grade.NOT_MEASURED)
+
+    @property
+    def unsure(self) -> tuple[RuleResult, ...]:
+        """Hard rules that are not missed, but that sign-off would not pass for want of clips."""
+        return tuple(
+            line for line in self.lines if line.grade is Grade.TOO_FEW_CLIPS and not _is_missed(line)
+        )
 
 
 @dataclass(frozen=True)
@@ -93,18 +122,13 @@ class Tradeoff:
         """Write it for people."""
         if self.change.value is None:
             return f"{self.metric.name} unknown: {self.change.reason}"
-        sign = "+" if self.change.value > 0 else ""
-        unit = "" if self.metric.unit == "1" else f" {self.metric.unit}"
-        words = f"{self.metric.name} {sign}{three_digits(self.change.value)}{unit}"
-        if self.change.interval is not None:
-            low, high = self.change.interval
-            words += f" [{three_digits(low)}, {three_digits(high)}]"
+        words = f"{self.metric.name} {signed(self.change, self.metric)}"
         if self.mean_other:
             words += f" ({100 * self.change.value / abs(self.mean_other):+.0f} %)"
         return words
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recommendation:
     """The answer of a sweep.
 
@@ -139,22 +163,70 @@ class Recommendation:
     tradeoffs: tuple[Tradeoff, ...]
     cost: Metric | None
 
+    def __repr__(self) -> str:
+        return f"<Recommendation among {len(self.candidates)} configurations: {self.answer}>"
+
+    def _repr_html_(self) -> str:
+        words = "".join(f"<p>{escape(text)}</p>" for text in (self.headline, *self.details))
+        return words + self.frame().to_html(index=False, na_rep="")
+
+    @property
+    def headline(self) -> str:
+        """The answer in one sentence."""
+        return _headline_none(self) if self.chosen is None else _headline_chosen(self, self.chosen)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What the answer rests on and what it leaves open, a sentence each."""
+        found = _details_none(self) if self.chosen is None else _details_chosen(self, self.chosen)
+        return tuple(found)
+
     @property
     def answer(self) -> str:
-        """In a few sentences."""
-        return _say_none(self) if self.chosen is None else _say_chosen(self, self.chosen)
+        """Headline and details as one text."""
+        return " ".join((self.headline, *self.details))
 
     @property
     def passing(self) -> list[Candidate]:
-        """Those that meet every hard rule that any could be judged by."""
+        """Those that miss no hard rule, and were judged by every rule that any could be judged by."""
         unmeasured = set(self.unmeasured)
         return [one for one in self.candidates if not one.missed and set(one.absent) <= unmeasured]
 
-    def as_json(self) -> dict[str, Any]:
+    def frame(self) -> pd.DataFrame:
+        """Return one row a configuration: parameters, how it came out, and quality and costs with interval and n."""
+        import pandas as pd
+
+        passing = {id(one) for one in self.passing}
+        rows = []
+        for one in self.candidates:
+            row: dict[str, Any] = {f"param.{name}": value for name, value in one.params.items()}
+            row |= {
+                "chosen": one is self.chosen,
+                "passing": id(one) in passing,
+                "on_front": one.on_front,
+                "clips": one.n_clips,
+                "failed": one.n_failed,
+                "missed": ", ".join(one.missed),
+                "not_measured": ", ".join(one.absent),
+            }
+            for axis in self.axes:
+                summary = one.configuration.summary(axis)
+                low, high = summary.interval or (None, None)
+                row |= {
+                    axis.name: summary.value,
+                    f"{axis.name}.low": low,
+                    f"{axis.name}.high": high,
+                    f"{axis.name}.n": summary.n,
+                }
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return {
             "outcome": self.outcome.value,
-            "answer": self.answer,
+            "headline": self.headline,
+            "details": list(self.details),
             "chosen": None if self.chosen is None else dict(self.chosen.params),
             "nearest": None if self.nearest is None else dict(self.nearest.params),
             "unmeasured": list(self.unmeasured),
@@ -168,191 +240,159 @@ class Recommendation:
                     "on_front": one.on_front,
                     "clips": one.n_clips,
                     "failed": one.n_failed,
-                    "means": {name: estimate.value for name, estimate in one.means.items()},
-                    "lines": [line.as_json() for line in one.lines],
+                    "values": {axis.name: one.configuration.summary(axis).value for axis in self.axes},
+                    "lines": [line.to_dict() for line in one.lines],
                 }
                 for one in self.candidates
             ],
         }
 
+    def to_json(self) -> str:
+        """Return `to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-def recommend(table: ResultTable, policy: Policy, known: Mapping[str, Metric]) -> Recommendation:
+
+def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     """Find the configuration to use.
 
-    Good enough is good enough: of the configurations that meet every hard rule, the cheapest in the first cost of
-    the policy that was measured for all of them is recommended. Rules are judged by values, not by intervals, and
-    without their least number of clips. A rule that no configuration could be judged by is named, and the answer
-    is then provisional.
+    Good enough is good enough: of the configurations that miss no hard rule, the cheapest in the first cost of the
+    policy that was measured for all of them is recommended. Values decide, not intervals, and not the least number of
+    clips. A rule that no configuration could be judged by is named, and the answer is then provisional.
 
     Parameters
     ----------
     table : ResultTable
         Of a sweep.
     policy : Policy
-    known : mapping of str to Metric
-        For units, see `evalkit.analysis.catalogue.known_metrics`.
 
     Raises
     ------
     UsageError
-        Without any clip.
+        Without any clip, or where two clips are the same parameters, input and seed.
     """
     if not table.rows:
         raise UsageError(f"{table.title}: nothing to recommend, it has no clip")
-    groups = [(params, table.where(params).rows) for params in table.configurations()]
-    axes = _measured_axes(policy, known, [rows for _, rows in groups])
-    means = [_means([policy.quality, *policy.costs], rows) for _, rows in groups]
+    configurations = table.configurations
+    axes = _measured_axes(policy, configurations)
+    unbeaten = find_unbeaten(configurations, axes)
     candidates = tuple(
-        replace(_candidate(params, rows, policy, known, mean), on_front=on_front)
-        for (params, rows), mean, on_front in zip(groups, means, _front(axes, means), strict=True)
+        _judge_configuration(one, policy, on_front=bool(is_unbeaten))
+        for one, is_unbeaten in zip(configurations, unbeaten, strict=True)
     )
     unmeasured = tuple(
         name for name in candidates[0].absent if all(name in candidate.absent for candidate in candidates)
     )
     found = Recommendation(Outcome.NONE, None, None, candidates, unmeasured, axes, None, (), None)
-    if not found.passing or len(unmeasured) == len(candidates[0].lines):
+    passing = found.passing
+    if not passing or len(unmeasured) == len(candidates[0].lines):
         nearest = min(candidates, key=lambda one: (len(one.missed) + len(one.absent), one.distance))
         return replace(found, nearest=nearest)
-    quality = known[policy.quality]
-    best = min(found.passing, key=lambda one: _badness(one, quality))
-    paid = (name for name in policy.costs if all(one.means[name].value is not None for one in found.passing))
-    cost = next((known[name] for name in paid), None)
+    best = min(passing, key=lambda one: _loss(one, policy.quality))
+    cost = next(
+        (
+            metric
+            for metric in policy.costs
+            if all(one.configuration.summary(metric).value is not None for one in passing)
+        ),
+        None,
+    )
     chosen = best
     if cost is not None:
-        chosen = min(found.passing, key=lambda one: (_badness(one, cost), _badness(one, quality)))
+        chosen = min(passing, key=lambda one: (_loss(one, cost), _loss(one, policy.quality)))
     other = None if best is chosen else best
-    rows_of = {one.name: rows for one, (_, rows) in zip(candidates, groups, strict=True)}
     return replace(
         found,
         outcome=Outcome.PROVISIONAL if unmeasured else Outcome.RECOMMENDED,
         chosen=chosen,
         other=other,
-        tradeoffs=() if other is None else _tradeoffs(axes, rows_of[chosen.name], rows_of[other.name]),
+        tradeoffs=() if other is None else _tradeoffs(axes, chosen.configuration, other.configuration),
         cost=cost,
     )
 
 
-def _candidate(
-    params: Mapping[str, Hashable],
-    rows: Sequence[ClipRecord],
-    policy: Policy,
-    known: Mapping[str, Metric],
-    means: Mapping[str, Estimate],
-) -> Candidate:
-    rules = [_by_value(rule) for rule in policy.rules if rule.kind == "hard"]
-    lines = [judge(rule, rows, known[rule.metric].unit, policy.min_coverage) for rule in rules]
+def _judge_configuration(configuration: Configuration, policy: Policy, *, on_front: bool) -> Candidate:
+    rules = [rule for rule in policy.rules if rule.kind == "hard"]
+    lines = tuple(judge(rule, configuration, policy.min_coverage) for rule in rules)
     distances = [
-        overshoot(rule, line.value) / (max(abs(edge) for edge in rule.limits if np.isfinite(edge)) or 1.0)
+        overshoot(rule, line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
         for rule, line in zip(rules, lines, strict=True)
         if line.value is not None
     ]
-    failed = [line for line in lines if line.status is Status.FAIL]
-    return Candidate(
-        params=params,
-        lines=tuple(lines),
-        means=means,
-        missed=tuple(line.metric for line in failed if line.value is not None),
-        absent=tuple(line.metric for line in failed if line.value is None),
-        distance=max([0.0, *distances]),
-        on_front=False,
-        n_clips=len(rows),
-        n_failed=sum(row.failure is not None for row in rows),
-    )
+    return Candidate(configuration, lines, max([0.0, *distances]), on_front)
 
 
-def _by_value(rule: Rule) -> Rule:
-    return rule.model_copy(update={"judged_by": "value", "min_n": 1})
+def _is_missed(line: RuleResult) -> bool:
+    return any(fault.kind in _MISSES for fault in line.faults)
 
 
-def _means(names: Sequence[str], rows: Sequence[ClipRecord]) -> dict[str, Estimate]:
-    means = {}
-    for name in names:
-        scored = [row for row in rows if name in row.values]
-        means[name] = estimate_mean(np.array([row.values[name] for row in scored]), shared_factors(scored))
-    return means
-
-
-def _measured_axes(
-    policy: Policy, known: Mapping[str, Metric], groups: Sequence[Sequence[ClipRecord]]
-) -> tuple[Metric, ...]:
+def _measured_axes(policy: Policy, configurations: Sequence[Configuration]) -> tuple[Metric, ...]:
     """Return quality and costs that were measured in any configuration."""
-    names = dict.fromkeys((policy.quality, *policy.costs))
-    measured = [name for name in names if any(name in row.values for rows in groups for row in rows)]
-    return tuple(known[name] for name in measured)
+    axes = {metric.name: metric for metric in (policy.quality, *policy.costs)}.values()
+    return tuple(axis for axis in axes if any(one.summary(axis).value is not None for one in configurations))
 
 
-def _front(axes: Sequence[Metric], means: Sequence[Mapping[str, Estimate]]) -> list[bool]:
-    """Say which configurations nothing beats; one that lacks a value on an axis is not on the front."""
-    costs = [[_as_cost(axis, mean[axis.name].value) for axis in axes] for mean in means]
-    complete = [index for index, row in enumerate(costs) if row and None not in row]
-    flags = [False] * len(costs)
-    if complete:
-        beats_all = pareto_front(np.array([costs[index] for index in complete], dtype=np.float64))
-        for index, flag in zip(complete, beats_all.tolist(), strict=True):
-            flags[index] = flag
-    return flags
+def _loss(candidate: Candidate, metric: Metric) -> float:
+    value = candidate.configuration.summary(metric).value
+    return inf if value is None else loss(metric, value)
 
 
-def _as_cost(metric: Metric, value: float | None) -> float | None:
-    """Return a value so that lower is better."""
-    if value is None:
-        return None
-    if metric.better == "zero":
-        return abs(value)
-    return -value if metric.better == "higher" else value
-
-
-def _badness(candidate: Candidate, metric: Metric) -> float:
-    cost = _as_cost(metric, candidate.means[metric.name].value)
-    return inf if cost is None else cost
-
-
-def _tradeoffs(
-    axes: Sequence[Metric], chosen: Sequence[ClipRecord], other: Sequence[ClipRecord]
-) -> tuple[Tradeoff, ...]:
-    partners = {(row.input, row.seed): row for row in other}
-    pairs = [(row, partners[row.input, row.seed]) for row in chosen if (row.input, row.seed) in partners]
+def _tradeoffs(axes: Sequence[Metric], chosen: Configuration, other: Configuration) -> tuple[Tradeoff, ...]:
+    pairing = pair_clips(chosen.rows, other.rows, titles=(chosen.label, other.label))
     found = []
     for axis in axes:
-        scored = [(one, two) for one, two in pairs if axis.name in one.values and axis.name in two.values]
-        here = np.array([one.values[axis.name] for one, _ in scored])
-        there = np.array([two.values[axis.name] for _, two in scored])
-        change = estimate_mean(here - there, shared_factors([one for one, _ in scored]))
-        found.append(Tradeoff(axis, change, float(there.mean()) if scored else None))
+        pairs = pairing.values(axis.name)
+        change = estimate_mean(pairs.a - pairs.b, pairs.factors)
+        found.append(Tradeoff(axis, change, float(pairs.b.mean()) if pairs.b.size else None))
     return tuple(found)
 
 
-def _say_chosen(found: Recommendation, chosen: Candidate) -> str:
-    gates = "every gate that was measured" if found.unmeasured else "every gate"
+def _headline_chosen(found: Recommendation, chosen: Candidate) -> str:
+    limits = "every limit that was measured" if found.unmeasured else "every limit"
     n_passing, n_candidates = len(found.passing), len(found.candidates)
     if n_candidates == 1:
-        words = f"Use {chosen.name}: the only configuration, and it passes {gates}"
+        words = f"Use {chosen.name}: the only configuration, and it keeps {limits}"
     else:
-        words = f"Use {chosen.name}: {n_passing} of {n_candidates} configurations pass {gates}"
+        keep = "keeps" if n_passing == 1 else "keep"
+        words = f"Use {chosen.name}: {n_passing} of {n_candidates} configurations {keep} {limits}"
         words += ", and of these it costs least" if found.cost is not None and n_passing > 1 else ""
     if found.cost is not None:
-        value = chosen.means[found.cost.name].value
-        words += f" ({found.cost.name} {three_digits(value or 0.0)} {found.cost.unit})"
-    words += "."
+        value = chosen.configuration.summary(found.cost).value
+        unit = "" if found.cost.unit == "1" else f" {found.cost.unit}"
+        words += f" ({found.cost.name} {three_digits(value or 0.0)}{unit})"
+    return f"{words}."
+
+
+def _details_chosen(found: Recommendation, chosen: Candidate) -> list[str]:
+    details = []
     if found.other is not None:
         changes = "; ".join(one.text() for one in found.tradeoffs)
-        words += f" Beside {found.other.name}, the best in quality: {changes}."
+        details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
+    if chosen.unsure:
+        reasons = "; ".join(f"{line.metric} ({line.evidence})" for line in chosen.unsure)
+        details.append(f"Sign-off needs more clips: {reasons}.")
     if found.unmeasured:
         missing = ", ".join(found.unmeasured)
-        words += f" Not measured in any configuration, so not yet to be released: {missing}."
-    return words
+        details.append(f"Not measured in any configuration, so not yet to be released: {missing}.")
+    return details
 
 
-def _say_none(found: Recommendation) -> str:
-    nearest, unmeasured = found.nearest, found.unmeasured
-    words = f"None of {len(found.candidates)} configurations passes."
-    if nearest is not None:
-        missed = [line for line in nearest.lines if line.metric in nearest.missed]
-        lines = [
-            f"{line.metric} {three_digits(line.value or 0.0)} instead of {line.limit}" for line in missed
-        ]
-        lines += [f"{name} not measured" for name in nearest.absent if name not in unmeasured]
-        words += f" Nearest is {nearest.name}: {'; '.join(lines)}." if lines else ""
-    if unmeasured:
-        words += f" Not measured in any configuration: {', '.join(unmeasured)}."
-    return words
+def _headline_none(found: Recommendation) -> str:
+    n = len(found.candidates)
+    return "The only configuration does not pass." if n == 1 else f"None of {n} configurations passes."
+
+
+def _details_none(found: Recommendation) -> list[str]:
+    details = []
+    if found.nearest is not None:
+        missed = [_describe_miss(line) for line in found.nearest.lines if _is_missed(line)]
+        missed += [f"{name} not measured" for name in found.nearest.absent if name not in found.unmeasured]
+        details += [f"Nearest is {found.nearest.name}: {'; '.join(missed)}."] if missed else []
+    if found.unmeasured:
+        details.append(f"Not measured in any configuration: {', '.join(found.unmeasured)}.")
+    return details
+
+
+def _describe_miss(line: RuleResult) -> str:
+    if line.grade is Grade.FAILS:
+        return f"{line.metric} {three_digits(line.value or 0.0)} instead of {line.limit}"
+    return f"{line.metric} {line.evidence}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from evalkit.metrics import lip_sync
+from evalkit.stats.intervals import block_interval
 from evalkit.tracks.face import LIP_COLUMNS
 from evalkit.tracks.speech import MFCC_COLUMNS
 from evalkit.types import Interval, Measurement, Metric, Reason
@@ -205,7 +206,7 @@ def _over_windows(
         float(values.mean()),
         n=values.size,
         coverage=_coverage(scores, curves.observed.shape[0]),
-        interval=lip_sync.bootstrap_mean(values),
+        interval=block_interval(values, n_neighbours=2 * int(lip_sync.WINDOW_S / lip_sync.WINDOW_HOP_S)),
         samples=(("window_start_s", scores.starts_s), (name, values)),
     )
 

@@ -11,7 +11,7 @@ from evalkit.forecast.estimates import ResourceEstimate, estimate_resources
 from evalkit.forecast.history import PastTrial, Work, count_frames, kind_of, read_past, work_of
 from evalkit.forecast.regression import Forecast, forecast
 from evalkit.runs import Run, SkippedTrial
-from evalkit.runs.run import RUN_FILE
+from evalkit.runs.layout import RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -441,27 +441,6 @@ def _describe_window(lips: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.hstack([normal, SLOPE_WEIGHT * np.gradient(normal, axis=0)]))
 
 
-def bootstrap_mean(values: FloatArray, *, seed: int = 0) -> Interval | None:
-    """Return the 95 % interval of a mean over windows; ``None`` for fewer than three values.
-
-    Neighbouring windows overlap, so runs of them are redrawn together (circular block bootstrap: D. N. Politis,
-    J. P. Romano, 1992), twice as long as a window reaches where the clip allows. The interval is widened by Student's t for
-    the number of runs, and never leaves the range of the values.
-    """
-    n = values.size
-    if n < 3:
-        return None
-    length = min(2 * int(WINDOW_S / WINDOW_HOP_S), max(1, n // 3))
-    random = np.random.default_rng(seed)
-    starts = random.integers(0, n, size=(N_BOOTSTRAP, -(-n // length), 1))
-    rows = ((starts + np.arange(length)) % n).reshape(N_BOOTSTRAP, -1)[:, :n]
-    n_runs = n / length
-    wider = stats.t.ppf(0.975, n_runs - 1) / stats.norm.ppf(0.975) * np.sqrt(n_runs / (n_runs - 1))
-    ends = values.mean() + wider * (np.percentile(values[rows].mean(axis=1), [2.5, 97.5]) - values.mean())
-    low, high = np.clip(ends, values.min(), values.max())
-    return Interval(float(low), float(high))
-
-
 # --- silence ---------------------------------------------------------------------------------------------------------
 
 

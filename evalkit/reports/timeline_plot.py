@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalkit.profiling.profile import FULL, Series
-from evalkit.reports.style import GREY, INK, SERIES, VERMILION, dress, new_figure
+from evalkit.visuals.style import GREY, INK, SERIES, VERMILION, dress, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import EvalkitError
 from evalkit.evaluators.load import load_evaluators, version_of
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
-    from evalkit.types import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class SweepPlan:
         With the evaluators named.
     trials : list of PlannedTrial
     deciders : TrialIdentity
-    metrics : dict of str to MetricFacts
+    metrics : dict of str to MetricInfo
         Every metric that a trial may carry.
     notes : list of str
         What a person should know.
@@ -70,7 +68,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     description = generator.describe().to_dict()
     evaluators = load_evaluators(config.evaluators, config.measuring)
     if config.policy is not None:
-        load_policy(config.policy, known_metrics())
+        load_policy(config.policy)
     config = config.model_copy(update={"evaluators": [evaluator.name for evaluator in evaluators]})
     portraits = [_plan_portrait(item) for item in config.inputs.portraits]
     speech = [_plan_speech(item) for item in config.inputs.speech]
@@ -99,10 +97,15 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         raise ConfigError(
             "two trials would be the same: two inputs have the same content, or two values mean one"
         )
-    metrics = [*(metric for evaluator in evaluators for metric in evaluator.metrics), *PROFILE_METRICS]
-    return SweepPlan(
-        config, trials, deciders, _facts_of(metrics), list(_unheeded(config, description["parameters"]))
-    )
+    metrics = {
+        metric.name: MetricInfo(metric.unit, metric.better, metric.meaning, evaluator.name)
+        for evaluator in evaluators
+        for metric in evaluator.metrics
+    }
+    metrics |= {
+        metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in PROFILE_METRICS
+    }
+    return SweepPlan(config, trials, deciders, metrics, list(_unheeded(config, description["parameters"])))
 
 
 class _refusing:  # noqa: N801 - reads as what it does
@@ -171,7 +174,3 @@ def _unheeded(config: SweepConfig, heeded: dict[str, str]) -> Iterable[str]:
     for name, values in config.grid.items():
         if len(values) > 1 and heeded and "." not in name and name not in heeded:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"
-
-
-def _facts_of(metrics: Iterable[Metric]) -> dict[str, MetricInfo]:
-    return {metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in metrics}

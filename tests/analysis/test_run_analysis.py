@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from evalkit.analysis.catalogue import known_metrics
-from evalkit.analysis.run_analysis import RunAnalysis, is_better, reason_text
+from evalkit.analysis.direction import is_better
+from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.analysis.values import reason_text
+from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.policy import load_policy
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
@@ -23,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def tables(folder: Path) -> RunAnalysis:
-    return RunAnalysis.of(Run.open(folder), load_policy("customer_service", known_metrics()))
+    return analyse_run(Run.open(folder), load_policy("customer_service"))
 
 
 def values(tables: RunAnalysis, metric: str, **params: object) -> dict[tuple[str, str], float]:
@@ -80,7 +81,7 @@ def test_an_effect_is_the_mean_difference_over_pairs(tables: RunAnalysis) -> Non
 def test_the_front_holds_what_no_other_beats(tables: RunAnalysis) -> None:
     front = next(front for front in tables.fronts if front.cost == "profile.total_s")
     points = [
-        (one.mean("lip_sync.error"), one.mean("profile.total_s"))
+        (one.summaries["lip_sync.error"].value, one.summaries["profile.total_s"].value)
         for one in (tables.configurations[place] for place in front.places)
     ]
     for place, is_best in enumerate(front.is_best):
@@ -94,7 +95,7 @@ def test_the_front_holds_what_no_other_beats(tables: RunAnalysis) -> None:
 def test_the_policy_says_what_is_shown_first(tables: RunAnalysis) -> None:
     assert tables.main[0] == tables.quality == "lip_sync.error"
     assert tables.costs == ["profile.total_s", "profile.peak_rss_mib"]
-    without = dataclasses.replace(tables, policy=None)
+    without = RunAnalysis.of(tables.run)
     assert without.main[:2] == ["lip_sync.error", "lip_sync.offset_ms"]
 
 

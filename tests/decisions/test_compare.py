@@ -11,7 +11,8 @@ import scipy.stats
 
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.table import ResultTable
-from evalkit.decisions.compare import Conclusion, compare_tables
+from evalkit.decisions.compare import compare_tables
+from evalkit.decisions.comparison import Conclusion
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
 from evalkit.testing.tables import make_table
@@ -50,7 +51,7 @@ def test_a_run_moved_by_80_ms_says_which_and_by_how_much(rng: np.random.Generato
     comparison = compare_tables(make_table(values), make_table(moved))
     found = comparison["lip_sync.offset_ms"]
     assert found.finding is Conclusion.WORSE
-    assert found.moved.value == pytest.approx(-80, abs=2)
+    assert found.change.moved.value == pytest.approx(-80, abs=2)
     # 10 ms from zero before, 70 ms after: 60 ms further away
     assert found.difference.value == pytest.approx(60, abs=4)
     assert comparison.found(Conclusion.WORSE) == [found]
@@ -70,7 +71,7 @@ def test_better_goes_the_way_of_the_metric(rng: np.random.Generator) -> None:
 
 def test_a_band_of_the_policy_gives_a_metric_a_good_end(rng: np.random.Generator) -> None:
     known = known_metrics()
-    policy = load_policy("customer_service", known)
+    policy = load_policy("customer_service")
     n = 12
     still, lively = rng.normal(0.5, 0.05, n), rng.normal(8.0, 1.0, n)
     a, b = (
@@ -104,8 +105,8 @@ def test_p_and_interval_agree_with_scipy(rng: np.random.Generator) -> None:
     test = scipy.stats.permutation_test(
         (b, a), lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf
     )
-    assert found.p == pytest.approx(test.pvalue, abs=1e-12)
-    assert found.p_holm == found.p  # a single metric
+    assert found.test.p == pytest.approx(test.pvalue, abs=1e-12)
+    assert found.test.p_holm == found.test.p  # a single metric
     theirs = scipy.stats.bootstrap(
         (b - a,), np.mean, confidence_level=0.9696, rng=np.random.default_rng(0)
     ).confidence_interval  # 2·Φ(t(11)·sqrt(12/11)) - 1 = 0.9785 is asked for; a plain 95 % one lies inside
@@ -178,7 +179,9 @@ def test_not_enough_evidence_says_how_much_more(rng: np.random.Generator) -> Non
     assert comparison.answer.startswith(
         "Not enough evidence for a difference in lip_sync.error, over 8 pairs"
     )
-    assert found.detectable == pytest.approx(0.1 * 1.16, rel=0.35)  # 8 pairs find 1.16 standard deviations
+    assert found.test.detectable == pytest.approx(
+        0.1 * 1.16, rel=0.35
+    )  # 8 pairs find 1.16 standard deviations
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
@@ -206,11 +209,11 @@ def test_coverage_and_reasons_are_counted() -> None:
     )
     comparison = compare_tables(a, b)
     found = comparison["lip_sync.error"]
-    assert (found.scored_a, found.attempted_a, found.scored_b, found.attempted_b) == (3, 4, 2, 4)
+    assert (found.a.n, found.a.n_attempted, found.b.n, found.b.n_attempted) == (3, 4, 2, 4)
     assert found.difference.n == 1
-    assert found.absent == {"no_face": 2, "generate failed: hang": 1}
+    assert found.change.absences == {"no_face": 2, "generate failed: hang": 1}
     rate = comparison["profile.error_rate"]
-    assert (rate.mean_a, rate.mean_b, rate.difference.n) == (0.0, 0.25, 4)
+    assert (rate.a.value, rate.b.value, rate.difference.n) == (0.0, 0.25, 4)
     assert comparison.failed_b == ("p3 × s0, seed 1: generate failed: hang",)
 
 
@@ -220,7 +223,7 @@ def test_what_a_failed_attempt_cost_is_not_compared_with_a_finished_one() -> Non
         a.rows[0], values={"profile.peak_rss_mib": 22000.0}, failure="generate failed: out_of_memory"
     )
     found = compare_tables(a, replace(a, rows=(broken, *a.rows[1:])))["profile.peak_rss_mib"]
-    assert (found.difference.value, found.difference.n, found.scored_b) == (0.0, 7, 7)
+    assert (found.difference.value, found.difference.n, found.b.n) == (0.0, 7, 7)
 
 
 def test_a_metric_that_no_pair_has_is_not_compared() -> None:
@@ -229,7 +232,7 @@ def test_a_metric_that_no_pair_has_is_not_compared() -> None:
     found = compare_tables(a, b)["lip_sync.error"]
     assert found.finding is Conclusion.NOT_COMPARED
     assert found.text == "no pair has it on both sides (no_face: 2)"
-    assert (found.mean_a, found.difference.value) == (None, None)
+    assert (found.change.mean_a, found.difference.value) == (None, None)
 
 
 def test_nothing_in_common_is_said() -> None:
@@ -297,6 +300,41 @@ def test_the_reach_of_the_answer_is_said(rng: np.random.Generator) -> None:
 def test_everything_is_plain_data(rng: np.random.Generator) -> None:
     values = columns(rng)
     other = values | {"lip_sync.error": values["lip_sync.error"] + 0.1}
-    plain = compare_tables(make_table(values), make_table(other)).as_json()
+    plain = compare_tables(make_table(values), make_table(other)).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["metrics"][0]["scored"] == {"a": N, "b": N}
+    assert (plain["metrics"][0]["a"]["n"], plain["metrics"][0]["b"]["n"]) == (N, N)
+
+
+def test_each_side_shows_the_value_over_all_its_clips_and_says_where_the_pairs_are_fewer() -> None:
+    a = make_table({"lip_sync.error": [0.1, 0.2, 0.3, 0.4]})
+    b = make_table({"lip_sync.error": [0.2, 0.3, None, 0.5]})
+    found = compare_tables(a, replace(b, rows=b.rows[1:]))["lip_sync.error"]
+    assert (found.a.value, found.b.value) == (pytest.approx(0.25), pytest.approx(0.4))
+    # the pairs are the second and the fourth clip
+    assert (found.change.mean_a, found.change.mean_b) == (pytest.approx(0.3), pytest.approx(0.4))
+    assert found.difference.value == pytest.approx(0.1)
+    assert found.coverage == "A over 4 clips, B over 2 clips, the difference over 2 pairs"
+    assert found.to_dict()["coverage"] == found.coverage
+    assert compare_tables(a, a)["lip_sync.error"].coverage == ""
+
+
+def test_the_frame_has_a_row_a_metric(rng: np.random.Generator) -> None:
+    values = columns(rng)
+    other = values | {"lip_sync.error": values["lip_sync.error"] + 0.1}
+    comparison = compare_tables(make_table(values, title="<i>"), make_table(other))
+    frame = comparison.frame().set_index("metric")
+    found = comparison["lip_sync.error"]
+    assert frame.loc["lip_sync.error", ["a", "n_a", "b", "difference", "n_pairs"]].tolist() == [
+        found.a.value,
+        N,
+        found.b.value,
+        found.difference.value,
+        N,
+    ]
+    assert frame.loc["lip_sync.error", "finding"] == "worse"
+    assert json.loads(comparison.to_json()) == comparison.to_dict()
+    assert (
+        repr(comparison)
+        == "<Comparison of <i> and run: 6 metrics. B is worse in lip_sync.error, over 24 pairs.>"
+    )
+    assert comparison._repr_html_().startswith("<p>B is worse in lip_sync.error")

@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.recommend import Outcome, Recommendation, recommend
 from evalkit.errors import UsageError
 from evalkit.testing.tables import make_table
 
-KNOWN = known_metrics()
 GATE = {"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}
 
 
@@ -56,7 +54,7 @@ def chosen(found: Recommendation) -> Any:
 
 def test_the_cheapest_that_is_good_enough_is_recommended() -> None:
     table = sweep([(2, 0.4, 10.0), (3, 0.25, 15.0), (4, 0.2, 20.0)])
-    found = recommend(table, policy_of(GATE), KNOWN)
+    found = recommend(table, policy_of(GATE))
     assert found.outcome is Outcome.RECOMMENDED
     assert chosen(found) == {"sample_steps": 3}
     assert found.other is not None
@@ -68,7 +66,7 @@ def test_the_cheapest_that_is_good_enough_is_recommended() -> None:
     ]
     assert [one.on_front for one in found.candidates] == [True, True, True]
     assert found.answer == (
-        "Use sample_steps 3: 2 of 3 configurations pass every gate, and of these it costs least "
+        "Use sample_steps 3: 2 of 3 configurations keep every limit, and of these it costs least "
         "(profile.total_s 15 s). Beside sample_steps 4, the best in quality: "
         "lip_sync.error +0.05 [0.05, 0.05] (+25 %); profile.total_s -5 s [-5, -5] (-25 %); "
         "profile.peak_rss_mib 0 MiB [0, 0] (+0 %)."
@@ -76,14 +74,14 @@ def test_the_cheapest_that_is_good_enough_is_recommended() -> None:
 
 
 def test_what_is_beaten_everywhere_is_not_on_the_front() -> None:
-    found = recommend(sweep([(2, 0.2, 10.0), (3, 0.25, 15.0)]), policy_of(GATE), KNOWN)
+    found = recommend(sweep([(2, 0.2, 10.0), (3, 0.25, 15.0)]), policy_of(GATE))
     assert [one.on_front for one in found.candidates] == [True, False]
     assert chosen(found) == {"sample_steps": 2}
     assert (found.other, found.tradeoffs) == (None, ())
 
 
 def test_none_passes_and_the_nearest_is_named() -> None:
-    found = recommend(sweep([(2, 0.6, 10.0), (3, 0.4, 15.0), (4, 0.45, 20.0)]), policy_of(GATE), KNOWN)
+    found = recommend(sweep([(2, 0.6, 10.0), (3, 0.4, 15.0), (4, 0.45, 20.0)]), policy_of(GATE))
     assert (found.outcome, found.chosen) == (Outcome.NONE, None)
     assert found.nearest is not None
     assert found.nearest.params == {"sample_steps": 3}
@@ -95,17 +93,17 @@ def test_none_passes_and_the_nearest_is_named() -> None:
 
 def test_fewer_misses_are_nearer_than_smaller_ones() -> None:
     policy = policy_of(GATE, {"metric": "profile.total_s", "at_most": 12, "why": "patience"})
-    found = recommend(sweep([(2, 0.9, 10.0), (3, 0.31, 12.5)]), policy, KNOWN)
+    found = recommend(sweep([(2, 0.9, 10.0), (3, 0.31, 12.5)]), policy)
     assert found.nearest is not None
     assert found.nearest.params == {"sample_steps": 2}
 
 
 def test_what_nobody_measured_makes_it_provisional_and_is_named() -> None:
     policy = policy_of(GATE, {"metric": "rating.mos", "at_least": 4.0, "why": "people"})
-    found = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy, KNOWN)
+    found = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy)
     assert found.outcome is Outcome.PROVISIONAL
     assert found.unmeasured == ("rating.mos",)
-    assert "pass every gate that was measured" in found.answer
+    assert "keep every limit that was measured" in found.answer
     assert found.answer.endswith("Not measured in any configuration, so not yet to be released: rating.mos.")
 
 
@@ -117,7 +115,7 @@ def test_what_one_configuration_lacks_counts_against_it() -> None:
         else row
         for row in table.rows
     )
-    found = recommend(replace(table, rows=rows), policy_of(GATE), KNOWN)
+    found = recommend(replace(table, rows=rows), policy_of(GATE))
     assert chosen(found) == {"sample_steps": 3}
     assert (found.candidates[0].absent, found.candidates[0].n_failed) == (("lip_sync.error",), 8)
     assert found.candidates[0].on_front is False
@@ -125,32 +123,76 @@ def test_what_one_configuration_lacks_counts_against_it() -> None:
 
 def test_with_nothing_measured_nothing_is_recommended() -> None:
     found = recommend(
-        sweep([(3, 0.25, 15.0)]), policy_of({"metric": "rating.mos", "at_least": 4, "why": "people"}), KNOWN
+        sweep([(3, 0.25, 15.0)]), policy_of({"metric": "rating.mos", "at_least": 4, "why": "people"})
     )
     assert (found.outcome, found.chosen) == (Outcome.NONE, None)
-    assert found.answer == ("None of 1 configurations passes. Not measured in any configuration: rating.mos.")
+    assert found.answer == (
+        "The only configuration does not pass. Not measured in any configuration: rating.mos."
+    )
 
 
 def test_few_clips_do_not_keep_a_sweep_from_choosing() -> None:
-    found = recommend(sweep([(3, 0.25, 15.0)], n=2), policy_of({**GATE, "min_n": 20}), KNOWN)
+    found = recommend(sweep([(3, 0.25, 15.0)], n=2), policy_of({**GATE, "min_n": 20}))
     assert found.answer == (
-        "Use one configuration: the only configuration, and it passes every gate (profile.total_s 15 s)."
+        "Use one configuration: the only configuration, and it keeps every limit (profile.total_s 15 s). "
+        "Sign-off needs more clips: lip_sync.error (2 of the 20 needed; the interval must pass, and there is none: "
+        "2 of the 5 values an interval needs)."
     )
 
 
 def test_soft_rules_do_not_decide() -> None:
-    found = recommend(
-        sweep([(3, 0.35, 15.0)]), policy_of({**GATE, "kind": "soft"}, {**GATE, "at_most": 0.5}), KNOWN
-    )
+    found = recommend(sweep([(3, 0.35, 15.0)]), policy_of({**GATE, "kind": "soft"}, {**GATE, "at_most": 0.5}))
     assert found.outcome is Outcome.RECOMMENDED
 
 
 def test_no_clip_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing to recommend"):
-        recommend(ResultTable("empty", (), {}), policy_of(GATE), KNOWN)
+        recommend(ResultTable("empty", (), {}), policy_of(GATE))
 
 
 def test_the_answer_is_plain_data() -> None:
-    plain = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE), KNOWN).as_json()
+    plain = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE)).to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["chosen"] == {"sample_steps": 3}
+
+
+def test_a_prompt_with_full_stops_stays_whole() -> None:
+    table = sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)])
+    prompts = {3: "A woman smiles. She nods", 4: "A man. Waits: 3 s; then <b>"}
+    rows = tuple(
+        replace(row, params={"prompt": prompts[int(str(row.params["sample_steps"]))]}) for row in table.rows
+    )
+    found = recommend(replace(table, rows=rows), policy_of(GATE))
+    assert found.headline == (
+        "Use prompt A woman smiles. She nods: 2 of 2 configurations keep every limit, and of these it costs least "
+        "(profile.total_s 15 s)."
+    )
+    assert len(found.details) == 1
+    assert found.details[0].startswith(
+        "Beside prompt A man. Waits: 3 s; then <b>, the best in quality: lip_sync"
+    )
+    assert found.answer == " ".join((found.headline, *found.details))
+    assert "&lt;b&gt;" in found._repr_html_()
+    assert "<b>" not in found._repr_html_()
+
+
+def test_a_configuration_that_lacks_values_says_which_and_why() -> None:
+    table = sweep([(3, 0.25, 15.0)])
+    lacking = replace(table.rows[0], values={}, absent={"lip_sync.error": "no_face"})
+    found = recommend(replace(table, rows=(lacking, *table.rows[1:])), policy_of(GATE))
+    assert found.answer == (
+        "The only configuration does not pass. Nearest is one configuration: "
+        "lip_sync.error only 7 of 8 clips have a value (no_face: 1 clip)."
+    )
+
+
+def test_the_frame_has_a_row_a_configuration() -> None:
+    found = recommend(sweep([(2, 0.4, 10.0), (3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE))
+    frame = found.frame()
+    assert frame["param.sample_steps"].tolist() == [2, 3, 4]
+    assert frame["chosen"].tolist() == [False, True, False]
+    assert frame["passing"].tolist() == [False, True, True]
+    assert frame["missed"].tolist() == ["lip_sync.error", "", ""]
+    assert frame["lip_sync.error"].tolist() == pytest.approx([0.4, 0.25, 0.2])
+    assert frame["lip_sync.error.n"].tolist() == [8, 8, 8]
+    assert repr(found).startswith("<Recommendation among 3 configurations: Use sample_steps 3")

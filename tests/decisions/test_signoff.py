@@ -14,18 +14,18 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
-from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.table import ResultTable
+from evalkit.decisions.judge import RuleResult, Status
 from evalkit.decisions.ledger import append_to_ledger, broken_links
 from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver, load_policy
-from evalkit.decisions.signoff import Decision, RuleResult, Signoff, Status, sign_off
+from evalkit.decisions.signoff import Decision, Signoff, sign_off
 from evalkit.errors import UsageError
 from evalkit.reports.junit import junit_xml
-from evalkit.reports.signoff_page import signoff_page
+from evalkit.reports.signoff_page import render_signoff
 from evalkit.stats.bootstrap import Estimate
 from evalkit.testing.tables import make_table
+from evalkit.views.signoff import signoff_view
 
-KNOWN = known_metrics()
 NOW = dt.datetime(2026, 2, 1, 12, 0, tzinfo=dt.UTC)
 GOOD = np.linspace(0.1, 0.2, 12)
 
@@ -45,7 +45,7 @@ def policy_of(*rules: dict[str, Any]) -> Policy:
 
 def judge_one(values: Sequence[float | None] | np.ndarray, **rule: Any) -> RuleResult:
     policy = policy_of({"metric": "lip_sync.error", **rule})
-    (line,) = sign_off(make_table({"lip_sync.error": list(values)}), policy, KNOWN, now=NOW).lines
+    (line,) = sign_off(make_table({"lip_sync.error": list(values)}), policy, now=NOW).lines
     return line
 
 
@@ -98,7 +98,7 @@ def test_what_a_rule_allows_passes(values: Any, rule: dict[str, Any]) -> None:
 
 def test_a_soft_rule_warns_and_does_not_fail() -> None:
     policy = policy_of({"metric": "lip_sync.error", "at_most": 0.1, "kind": "soft"})
-    verdict = sign_off(make_table({"lip_sync.error": GOOD}), policy, KNOWN, now=NOW)
+    verdict = sign_off(make_table({"lip_sync.error": GOOD}), policy, now=NOW)
     assert verdict.lines[0].status is Status.WARN
     assert verdict.decision is Decision.PASS
     assert verdict.answer == "PASS: 0 of 0 gates are met; 1 warning."
@@ -110,13 +110,13 @@ def test_the_error_rate_is_that_of_the_attempts() -> None:
     policy = policy_of(
         {"metric": "profile.error_rate", "at_most": 0.0049, "judged_by": "value", "min_n": 200}
     )
-    assert sign_off(table, policy, KNOWN, now=NOW).decision is Decision.PASS
-    (line,) = sign_off(replace(table, rows=(broken, *table.rows[1:])), policy, KNOWN, now=NOW).lines
+    assert sign_off(table, policy, now=NOW).decision is Decision.PASS
+    (line,) = sign_off(replace(table, rows=(broken, *table.rows[1:])), policy, now=NOW).lines
     assert (line.status, line.value) == (Status.FAIL, 1 / 200)
     # rule of three: no failure in 200 attempts leaves up to 1.8 % possible (two-sided: 1 - 0.025 ** (1 / 200))
-    interval = sign_off(table, policy, KNOWN, now=NOW).lines[0].interval
+    interval = sign_off(table, policy, now=NOW).lines[0].interval
     assert interval == pytest.approx((0.0, 0.01828), abs=1e-5)
-    (short,) = sign_off(replace(table, rows=table.rows[:50]), policy, KNOWN, now=NOW).lines
+    (short,) = sign_off(replace(table, rows=table.rows[:50]), policy, now=NOW).lines
     assert short.evidence == "50 of the 200 needed"
 
 
@@ -125,15 +125,13 @@ def test_metrics_of_the_run_as_a_whole_have_their_own_n() -> None:
     table = make_table({"lip_sync.error": GOOD})
     for n, status in ((20, Status.PASS), (19, Status.FAIL)):
         (line,) = sign_off(
-            table, policy, KNOWN, now=NOW, summaries={"rating.mos": Estimate(4.1, None, n)}
+            replace(table, run_values={"rating.mos": Estimate(4.1, None, n)}), policy, now=NOW
         ).lines
         assert (line.status, line.n) == (status, n)
 
 
 def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
-    verdict = sign_off(
-        make_table({"lip_sync.error": GOOD}), load_policy("customer_service", KNOWN), KNOWN, now=NOW
-    )
+    verdict = sign_off(make_table({"lip_sync.error": GOOD}), load_policy("customer_service"), now=NOW)
     assert verdict.decision is Decision.FAIL
     lines = {line.metric: line for line in verdict.lines}
     assert lines["lip_sync.error"].status is Status.PASS
@@ -144,7 +142,7 @@ def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
 
 def test_an_unfinished_run_fails() -> None:
     table = make_table({"lip_sync.error": GOOD}, missing=("trial ab has no result yet",))
-    verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), KNOWN, now=NOW)
+    verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), now=NOW)
     assert verdict.decision is Decision.FAIL
     assert verdict.lines[0].metric == RUN_COMPLETE
     assert "1 without one: trial ab has no result yet" in verdict.lines[0].evidence
@@ -153,14 +151,14 @@ def test_an_unfinished_run_fails() -> None:
 def test_nothing_to_judge_is_refused() -> None:
     policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
     with pytest.raises(UsageError, match="nothing to judge, it has no clip"):
-        sign_off(ResultTable("empty", (), {}), policy, KNOWN)
+        sign_off(ResultTable("empty", (), {}), policy)
 
 
 def test_several_configurations_are_refused() -> None:
     parts = [make_table({"lip_sync.error": GOOD}, params={"steps": steps}) for steps in (3, 4)]
     table = replace(parts[0], rows=parts[0].rows + parts[1].rows)
     with pytest.raises(UsageError, match=r"holds 2 configurations .* --where steps=3"):
-        sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), KNOWN)
+        sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}))
 
 
 def waiver(metric: str = "lip_sync.error", expires: str = "2026-03-01") -> Waiver:
@@ -169,7 +167,7 @@ def waiver(metric: str = "lip_sync.error", expires: str = "2026-03-01") -> Waive
 
 def waived(*waivers: Waiver, level: float = 0.5) -> Signoff:
     policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
-    return sign_off(make_table({"lip_sync.error": GOOD + level}), policy, KNOWN, waivers, now=NOW)
+    return sign_off(make_table({"lip_sync.error": GOOD + level}), policy, waivers, now=NOW)
 
 
 def test_a_waiver_lets_a_miss_pass_and_says_so() -> None:
@@ -205,11 +203,11 @@ def hostile() -> Signoff:
         {"metric": "rating.mos", "at_least": 4},
         {"metric": "technical.sharpness", "at_least": 0.5},
     )
-    return sign_off(replace(table, rows=rows), policy, KNOWN, [waiver("rating.mos")], now=NOW)
+    return sign_off(replace(table, rows=rows), policy, [waiver("rating.mos")], now=NOW)
 
 
 def test_junit_is_valid_whatever_the_names() -> None:
-    root = ET.fromstring(junit_xml(hostile()))  # noqa: S314 - our own
+    root = ET.fromstring(junit_xml(signoff_view(hostile())))  # noqa: S314 - our own
     (suite,) = root
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "1")
     cases = {case.get("name"): case for case in suite.findall("testcase")}
@@ -224,16 +222,17 @@ def test_junit_is_valid_whatever_the_names() -> None:
 
 
 def test_the_page_escapes_names_and_needs_nothing_from_outside() -> None:
-    text = signoff_page(hostile())
+    text = render_signoff(signoff_view(hostile()))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
-    assert "http" not in text
+    assert "http:" not in text
+    assert "https:" not in text
     assert text.count("<tr>") == 5
     assert "FAIL" in text
 
 
 def test_json_is_plain_data_with_evidence() -> None:
-    plain = hostile().as_json()
+    plain = hostile().to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["decision"] == "FAIL"
     assert {line["status"] for line in plain["lines"]} == {"fail", "warn", "waived"}
@@ -282,7 +281,7 @@ def test_the_ledger_holds_hashes_of_what_was_judged(tmp_path: Path) -> None:
             "environment": {"cpu": "x"},
         },
     )
-    verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), KNOWN, now=NOW)
+    verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), now=NOW)
     hashes = append_to_ledger(tmp_path / "ledger.jsonl", verdict)["sha256"]
     assert hashes["config"] == "c0"
     assert all(len(hashes[name]) == 64 for name in ("inputs", "weights", "environment", "lines"))
@@ -291,3 +290,16 @@ def test_the_ledger_holds_hashes_of_what_was_judged(tmp_path: Path) -> None:
 def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         append_to_ledger(tmp_path, waived())
+
+
+def test_the_frame_has_a_row_a_rule_and_the_page_in_a_notebook_is_escaped() -> None:
+    verdict = hostile()
+    frame = verdict.frame()
+    assert frame["metric"].tolist() == [line.metric for line in verdict.lines]
+    assert set(frame["grade"]) == {"fails", "not measured"}
+    assert frame.set_index("metric").loc["technical.sharpness", "n"] == 0
+    html = verdict._repr_html_()
+    assert "<b a=" not in html
+    assert "&lt;b a=" in html
+    assert json.loads(verdict.to_json()) == verdict.to_dict()
+    assert len(repr(verdict)) < 200

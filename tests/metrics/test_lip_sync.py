@@ -188,25 +188,6 @@ def test_ranks_do_not_depend_on_the_size_or_place_of_the_lips(scale: float, lift
     assert moved.ranks == pytest.approx(plain.ranks)
 
 
-def test_bootstrap_mean_needs_three_values_and_holds_the_mean() -> None:
-    assert lip_sync.bootstrap_mean(np.array([0.1, 0.2])) is None
-    interval = lip_sync.bootstrap_mean(np.array([0.0, 0.1, 0.2, 0.3]))
-    assert interval is not None
-    assert 0.0 <= interval.low < 0.15 < interval.high <= 0.3
-
-
-def test_the_interval_of_a_mean_knows_that_windows_overlap() -> None:
-    """Means of three neighbours, as of overlapping windows: 95 % intervals hold the truth nearly as often."""
-    held = []
-    for trial in range(300):
-        white = np.random.default_rng(trial).normal(0.4, 0.2, 42)
-        overlapping = np.convolve(white, np.ones(3) / 3, mode="valid")
-        interval = lip_sync.bootstrap_mean(overlapping, seed=trial)
-        assert interval is not None
-        held.append(interval.low <= 0.4 <= interval.high)
-    assert 0.86 <= np.mean(held) <= 0.98
-
-
 # --- silence and speech
 
 

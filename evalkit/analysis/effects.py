@@ -1,0 +1,41 @@
+"""What each step of a swept parameter does to a metric, everything else being equal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evalkit.analysis.direction import magnitude
+from evalkit.analysis.values import shared_factors
+from evalkit.stats.effects import Effect, main_effects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from evalkit.analysis.table import ClipRecord
+    from evalkit.types import Metric
+
+
+def measure_effects(metric: Metric, rows: Sequence[ClipRecord], parameters: Iterable[str]) -> list[Effect]:
+    """Return the effect of each step of each parameter on a metric (on its size where 0 is best).
+
+    Parameters
+    ----------
+    metric : Metric
+    rows : sequence of ClipRecord
+        Of all configurations; those without a value are left out.
+    parameters : iterable of str
+        The swept ones.
+    """
+    scored = [(row, value) for row in rows if (value := row.value(metric.name)) is not None]
+    kept = [row for row, _ in scored]
+    levels = {name: [row.params.get(name) for row in kept] for name in parameters}
+    if not kept or not levels:
+        return []
+    return main_effects(
+        np.array([magnitude(metric, value) for _, value in scored]),
+        levels,
+        [(row.input, row.seed) for row in kept],
+        shared_factors(kept),
+    )

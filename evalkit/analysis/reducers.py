@@ -1,0 +1,142 @@
+"""How the values of a configuration's clips become one value: the mean, the worst clip, a percentile.
+
+A reducer is a function of the values and of what is known about them, found through the entry-point group
+``evalkit.reducers``: its name there is what a policy writes after ``reducer:``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from scipy.stats import quantile_test
+
+from evalkit import registry
+from evalkit.analysis.direction import loss
+from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.types import Interval
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from evalkit.types import FloatArray, Metric
+
+MEAN, WORST = "mean", "worst"
+
+
+@dataclass(frozen=True)
+class ReductionContext:
+    """What a reducer knows beside the values.
+
+    Parameters
+    ----------
+    metric : Metric
+        Says which way is better.
+    limits : tuple of float or None
+        Lowest and highest value that pass, infinite where open; None where nobody set any.
+    factors : mapping of str to sequence
+        Which level of each factor (portrait, speech) a value belongs to, where values share levels.
+    """
+
+    metric: Metric
+    limits: tuple[float, float] | None = None
+    factors: Mapping[str, Sequence[Hashable]] = field(default_factory=dict)
+
+
+class Reducer(Protocol):
+    """Turns the values of clips into one value.
+
+    Values are finite and in the order of the clips; there may be none. What comes back has the number of values as
+    its n, and a reason where the value or the interval is missing.
+    """
+
+    def __call__(self, values: FloatArray, context: ReductionContext, /) -> Estimate:
+        """Return the value with its 95 % interval, or the reason why either is missing."""
+
+
+def mean(values: FloatArray, context: ReductionContext) -> Estimate:
+    """Return the mean with the bootstrap interval of `evalkit.stats.bootstrap.estimate_mean`."""
+    return estimate_mean(values, context.factors)
+
+
+def worst(values: FloatArray, context: ReductionContext) -> Estimate:
+    """Return the value of the worst clip: the one furthest beyond the limits, or furthest the wrong way without any.
+
+    It has no interval. A metric that is best in a band has no worst value unless limits are given.
+
+    >>> from evalkit.types import Metric
+    >>> error = Metric("lip_sync.error", "1", "lower", "")
+    >>> worst(np.array([0.1, 0.4]), ReductionContext(error)).value
+    0.4
+    """
+    if not values.size:
+        return Estimate(None, None, 0, "nothing was measured")
+    if context.limits is not None:
+        low, high = context.limits
+        badness = np.maximum(low - values, values - high)
+    elif context.metric.better == "band":
+        words = f"no end of {context.metric.name} is bad: the worst value needs limits"
+        return Estimate(None, None, values.size, words)
+    else:
+        badness = np.array([loss(context.metric, value) for value in values])
+    return Estimate(float(values[badness.argmax()]), None, values.size, "a single clip has no interval")
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """A percentile over clips, interpolated linearly, with its exact distribution-free interval.
+
+    Parameters
+    ----------
+    percent : float
+        From 0 to 100.
+
+    Notes
+    -----
+    The interval is that of the order statistics (W. J. Conover, Practical Nonparametric Statistics, 1999, sec. 3.2).
+    It needs enough clips beyond the percentile on either side (36 for the 90th), and clips that share neither
+    portrait nor speech; otherwise there is none.
+
+    Examples
+    --------
+    >>> from evalkit.types import Metric
+    >>> error = Metric("lip_sync.error", "1", "lower", "")
+    >>> Percentile(90)(np.arange(11.0), ReductionContext(error)).value
+    9.0
+    """
+
+    percent: float
+
+    def __call__(self, values: FloatArray, context: ReductionContext) -> Estimate:
+        """Return the percentile of the values."""
+        if not values.size:
+            return Estimate(None, None, 0, "nothing was measured")
+        value = float(np.percentile(values, self.percent))
+        if any(len(set(levels)) < len(levels) for levels in context.factors.values()):
+            return Estimate(value, None, values.size, "clips that share inputs give a percentile no interval")
+        test: Any = quantile_test(values, q=value, p=self.percent / 100)  # its stubs are wrong
+        low, high = test.confidence_interval(0.95)
+        if not (np.isfinite(low) and np.isfinite(high)):
+            words = f"{values.size} clips are too few for an interval of the {self.percent:g}th percentile"
+            return Estimate(value, None, values.size, words)
+        return Estimate(value, Interval(float(low), float(high)), values.size)
+
+
+p10, p90 = Percentile(10), Percentile(90)
+
+
+@cache
+def load_reducer(name: str) -> Reducer:
+    """Return an installed reducer by its name.
+
+    Raises
+    ------
+    UsageError
+        If none has that name; the message names the nearest.
+    PluginError
+        If it does not load.
+    """
+    reducer: Reducer = registry.load(registry.REDUCERS, name)
+    return reducer

@@ -1,0 +1,145 @@
+"""The one place where the clips of a configuration become a value.
+
+Which clips count: those that exist and have the metric. A failed attempt has no value, whatever it cost until it
+failed; the error rate alone counts it. Everything that names one metric of one configuration shows a `Summary`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binomtest
+
+from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
+from evalkit.profiling.costs import ERROR_RATE
+from evalkit.stats.bootstrap import MIN_LEVELS, Estimate
+from evalkit.types import Interval, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from evalkit.analysis.table import ClipRecord
+    from evalkit.types import Metric
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One metric over the clips of one configuration.
+
+    Parameters
+    ----------
+    metric : str
+        Full name.
+    reducer : str
+        How the values became one.
+    estimate : Estimate
+        Value, 95 % interval and n; or why they are missing.
+    n_attempted : int
+        Clips that could have had a value.
+    absences : mapping of str to int
+        Reason codes of the clips without a value, with their number, most frequent first.
+    counts_clips : bool
+        Whether n counts clips; where it does not (raters), n is no share of `n_attempted`.
+    """
+
+    metric: str
+    reducer: str
+    estimate: Estimate
+    n_attempted: int
+    absences: Mapping[str, int]
+    counts_clips: bool = True
+
+    @property
+    def value(self) -> float | None:
+        """In the metric's unit; None where it is absent."""
+        return self.estimate.value
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % interval; None where there is none."""
+        return self.estimate.interval
+
+    @property
+    def n(self) -> int:
+        """Number of values behind it."""
+        return self.estimate.n
+
+    @property
+    def why_absent(self) -> str:
+        """The reasons of missing values in one line, in words; empty where nothing is missing."""
+        return "; ".join(f"{reason_text(code)} ({n})" for code, n in self.absences.items())
+
+
+def summarise(
+    metric: Metric,
+    rows: Sequence[ClipRecord],
+    *,
+    reducer: str = MEAN,
+    limits: tuple[float, float] | None = None,
+) -> Summary:
+    """Return the value of a metric over the clips of one configuration.
+
+    Parameters
+    ----------
+    metric : Metric
+    rows : sequence of ClipRecord
+        Every attempted clip of the configuration, failed ones included.
+    reducer : str
+        Name in the entry-point group ``evalkit.reducers``. The error rate is always the share of attempts that failed.
+    limits : tuple of float, optional
+        Lowest and highest value that pass; a reducer may need them (the worst clip of a band).
+
+    Raises
+    ------
+    UsageError
+        If there is no such reducer.
+    """
+    if metric.name == ERROR_RATE.name:
+        return Summary(metric.name, MEAN, measure_failures(rows), len(rows), {})
+    scored = [(row, value) for row in rows if (value := row.value(metric.name)) is not None]
+    values = np.array([value for _, value in scored], dtype=np.float64)
+    context = ReductionContext(metric, limits, shared_factors([row for row, _ in scored]))
+    estimate = load_reducer(reducer)(values, context)
+    return Summary(metric.name, reducer, estimate, len(rows), count_absences(metric.name, rows))
+
+
+def measure_failures(rows: Sequence[ClipRecord]) -> Estimate:
+    """Return the share of attempts that failed, with its exact interval (Clopper & Pearson, 1934)."""
+    if not rows:
+        return Estimate(None, None, 0, "nothing was attempted")
+    n_failed = sum(row.failure is not None for row in rows)
+    interval = binomtest(n_failed, len(rows)).proportion_ci(0.95, method="exact")
+    return Estimate(n_failed / len(rows), Interval(float(interval.low), float(interval.high)), len(rows))
+
+
+def count_absences(metric: str, rows: Sequence[ClipRecord]) -> dict[str, int]:
+    """Count the reason codes of the clips that have no value of a metric, most frequent first."""
+    return dict(Counter(row.why_absent(metric) for row in rows if row.value(metric) is None).most_common())
+
+
+def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:
+    """Return what values of these clips share: portraits and speech; the input where neither has enough levels."""
+    factors: dict[str, list[Hashable]] = {}
+    for name, levels in (
+        ("portrait", [row.portrait for row in rows]),
+        ("speech", [row.speech for row in rows]),
+    ):
+        if None not in levels and len(set(levels)) >= MIN_LEVELS:
+            factors[name] = list(levels)
+    if not factors:
+        inputs = [row.input for row in rows]
+        if MIN_LEVELS <= len(set(inputs)) < len(inputs):
+            factors["input"] = inputs
+    return factors
+
+
+def reason_text(code: str) -> str:
+    """Return a reason code in words; a text that is no known code stays as it is.
+
+    >>> reason_text("no_face"), reason_text("generate failed: out_of_memory")
+    ('no face was found in enough frames', 'generate failed: out_of_memory')
+    """
+    return Reason(code).text if code in set(Reason) else code

@@ -1,0 +1,325 @@
+"""What a comparison of A and B says, as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from evalkit.formatting import three_digits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from evalkit.analysis.values import Summary
+    from evalkit.stats.bootstrap import Estimate
+    from evalkit.types import Metric
+
+
+class Conclusion(StrEnum):
+    """What is known of B beside A in one metric."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    NO_DIFFERENCE = "no difference"
+    NOT_WORSE = "not worse"
+    NOT_ENOUGH = "not enough evidence"
+    NOT_JUDGED = "no better or worse"
+    NOT_COMPARED = "not compared"
+
+    @property
+    def symbol(self) -> str:
+        """One sign, for those who see no colour."""
+        return _SYMBOLS[self]
+
+
+_SYMBOLS = {
+    Conclusion.BETTER: "▲",
+    Conclusion.WORSE: "▼",
+    Conclusion.NO_DIFFERENCE: "=",
+    Conclusion.NOT_WORSE: "≥",
+    Conclusion.NOT_ENOUGH: "?",
+    Conclusion.NOT_JUDGED: "~",
+    Conclusion.NOT_COMPARED: "–",
+}
+
+
+@dataclass(frozen=True)
+class PairedChange:
+    """How one metric differs over the pairs that have it on both sides.
+
+    Parameters
+    ----------
+    mean_a, mean_b : float or None
+        Plain means over these pairs; None without any.
+    moved : Estimate
+        B minus A of the plain value. n counts pairs.
+    judged : Estimate
+        B minus A of what is judged: the value; its size where 0 is best; its distance from the policy's band where
+        there is one.
+    absences : mapping of str to int
+        Reason codes of the clips, in any pair, without a value.
+    """
+
+    mean_a: float | None
+    mean_b: float | None
+    moved: Estimate
+    judged: Estimate
+    absences: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class DifferenceTest:
+    """Whether a difference is more than chance, and what could have been found.
+
+    Parameters
+    ----------
+    p, p_holm : float or None
+        Two-sided sign-flip test; corrected for all metrics tested. None where nothing was tested.
+    effect_size : float or None
+        Mean difference in standard deviations of the differences.
+    detectable : float or None
+        True difference found with 80 % chance by so many pairs.
+    """
+
+    p: float | None = None
+    p_holm: float | None = None
+    effect_size: float | None = None
+    detectable: float | None = None
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """One metric of B against A.
+
+    Parameters
+    ----------
+    metric : Metric
+    finding : Conclusion
+    text : str
+        The finding in words.
+    a, b : Summary
+        The value of each side over all its clips, paired or not: what a report shows of the configuration.
+    change : PairedChange
+        The difference over the pairs.
+    test : DifferenceTest
+    margin : float or None
+        The smallest difference that matters.
+    n_more : int or None
+        About how many more pairs would settle it; None where that is unknown or nothing is open.
+    """
+
+    metric: Metric
+    finding: Conclusion
+    text: str
+    a: Summary
+    b: Summary
+    change: PairedChange
+    test: DifferenceTest
+    margin: float | None = None
+    n_more: int | None = None
+
+    @property
+    def difference(self) -> Estimate:
+        """What is judged, B minus A."""
+        return self.change.judged
+
+    @property
+    def coverage(self) -> str:
+        """What the three figures cover, in words; empty where all three cover the same clips."""
+        n_pairs = self.change.judged.n
+        if self.a.n == self.b.n == n_pairs:
+            return ""
+        return f"A over {_clips(self.a.n)}, B over {_clips(self.b.n)}, the difference over {count_pairs(n_pairs)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "metric": self.metric.name,
+            "unit": self.metric.unit,
+            "better": self.metric.better,
+            "finding": self.finding.value,
+            "text": self.text,
+            "a": _side(self.a),
+            "b": _side(self.b),
+            "coverage": self.coverage,
+            "pairs": {"mean_a": self.change.mean_a, "mean_b": self.change.mean_b},
+            "difference": _estimate(self.change.judged),
+            "moved": _estimate(self.change.moved),
+            "p": self.test.p,
+            "p_holm": self.test.p_holm,
+            "effect_size": self.test.effect_size,
+            "margin": self.margin,
+            "detectable": self.test.detectable,
+            "n_more": self.n_more,
+            "absent": dict(self.change.absences),
+        }
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """B against A.
+
+    Parameters
+    ----------
+    a, b : str
+        Titles.
+    metrics : tuple of MetricComparison
+    n_pairs : int
+        Clips on both sides with the same input, seed and swept parameters.
+    unpaired_a, unpaired_b : tuple of str
+        Clips without a partner, by name.
+    failed_a, failed_b : tuple of str
+        Attempts that gave no clip, with the reason.
+    notes : tuple of str
+        What limits the answer.
+    """
+
+    a: str
+    b: str
+    metrics: tuple[MetricComparison, ...]
+    n_pairs: int
+    unpaired_a: tuple[str, ...]
+    unpaired_b: tuple[str, ...]
+    failed_a: tuple[str, ...]
+    failed_b: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def __getitem__(self, metric: str) -> MetricComparison:
+        """Return the comparison of a metric by its full name."""
+        for one in self.metrics:
+            if one.metric.name == metric:
+                return one
+        raise KeyError(metric)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.a} and {self.b}: {len(self.metrics)} metrics. {self.answer}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self.answer)}</p>{self.frame().to_html(index=False, na_rep='')}"
+
+    def found(self, finding: Conclusion) -> list[MetricComparison]:
+        """Return the metrics with this finding."""
+        return [one for one in self.metrics if one.finding is finding]
+
+    @property
+    def answer(self) -> str:
+        """One sentence that a manager can repeat."""
+        better, worse = self.found(Conclusion.BETTER), self.found(Conclusion.WORSE)
+        undecided = self.found(Conclusion.NOT_ENOUGH)
+        if better or worse:
+            parts = [f"better in {_names(better)}"] if better else []
+            parts += [f"worse in {_names(worse)}"] if worse else []
+            return f"B is {' and '.join(parts)}, over {count_pairs(self.n_pairs)}."
+        if not self.n_pairs:
+            return "Nothing can be compared: no clip of A has a partner in B."
+        settled = self.found(Conclusion.NO_DIFFERENCE) + self.found(Conclusion.NOT_WORSE)
+        if not undecided:
+            return (
+                f"No difference between A and B, over {count_pairs(self.n_pairs)}."
+                if settled
+                else "Nothing could be compared."
+            )
+        more = [one.n_more for one in undecided if one.n_more is not None]
+        need = f"; about {min(more)} more would settle the first of them" if more else ""
+        return (
+            f"Not enough evidence for a difference in {_names(undecided)}, "
+            f"over {count_pairs(self.n_pairs)}{need}."
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a metric: both sides, the difference over pairs with its interval, and the finding."""
+        import pandas as pd
+
+        rows = []
+        for one in self.metrics:
+            low, high = one.difference.interval or (None, None)
+            rows.append(
+                {
+                    "metric": one.metric.name,
+                    "unit": one.metric.unit,
+                    "finding": one.finding.value,
+                    "a": one.a.value,
+                    "n_a": one.a.n,
+                    "b": one.b.value,
+                    "n_b": one.b.n,
+                    "difference": one.difference.value,
+                    "low": low,
+                    "high": high,
+                    "n_pairs": one.difference.n,
+                    "moved": one.change.moved.value,
+                    "p": one.test.p,
+                    "p_holm": one.test.p_holm,
+                    "effect_size": one.test.effect_size,
+                    "margin": one.margin,
+                    "detectable": one.test.detectable,
+                    "n_more": one.n_more,
+                    "text": one.text,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "a": self.a,
+            "b": self.b,
+            "answer": self.answer,
+            "pairs": self.n_pairs,
+            "unpaired": {"a": list(self.unpaired_a), "b": list(self.unpaired_b)},
+            "failed": {"a": list(self.failed_a), "b": list(self.failed_b)},
+            "notes": list(self.notes),
+            "metrics": [one.to_dict() for one in self.metrics],
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text, as written by ``--json``."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def signed(estimate: Estimate, metric: Metric) -> str:
+    """Write a change with its sign, unit and interval, for people."""
+    if estimate.value is None:
+        return "unknown"
+    unit = "" if metric.unit == "1" else f" {metric.unit}"
+    words = f"{'+' if estimate.value > 0 else ''}{three_digits(estimate.value)}{unit}"
+    if estimate.interval is None:
+        return words
+    return f"{words} [{three_digits(estimate.interval.low)}, {three_digits(estimate.interval.high)}]"
+
+
+def count_pairs(n: int) -> str:
+    """Write a number of pairs.
+
+    >>> count_pairs(1), count_pairs(24)
+    ('1 pair', '24 pairs')
+    """
+    return f"{n} pair{'s' * (n != 1)}"
+
+
+def _clips(n: int) -> str:
+    return f"{n} clip{'s' * (n != 1)}"
+
+
+def _names(found: Sequence[MetricComparison]) -> str:
+    """List metrics, the first three in full."""
+    names = [one.metric.name for one in found]
+    if len(names) <= 3:
+        return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
+
+
+def _side(summary: Summary) -> dict[str, Any]:
+    return {**_estimate(summary.estimate), "attempted": summary.n_attempted}
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    plain: dict[str, Any] = {"value": estimate.value, "n": estimate.n}
+    plain["ci95"] = None if estimate.interval is None else list(estimate.interval)
+    if estimate.reason is not None:
+        plain["reason"] = estimate.reason
+    return plain

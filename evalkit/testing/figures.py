@@ -1,0 +1,185 @@
+"""Every figure that names one metric of one configuration, by who shows it.
+
+A source is a function of a run folder and a policy. It reads the folder anew, as its command would, and yields what it
+shows: configuration, metric and reducer, with value, interval and n. What a source does not show of a figure is `ANY`.
+To hold one more page to the others, add its source to `SOURCES`.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from evalkit.analysis.table import rows_of_run
+from evalkit.decisions.analyse import analyse_run
+from evalkit.decisions.compare import compare_tables
+from evalkit.decisions.policy import RUN_COMPLETE
+from evalkit.decisions.recommend import recommend
+from evalkit.decisions.signoff import sign_off
+from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs import Run
+from evalkit.views.comparison import comparison_view
+from evalkit.views.run import run_view
+from evalkit.views.signoff import signoff_view
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from evalkit.decisions.policy import Policy
+    from evalkit.views.figure import FigureView
+
+ANY = "not shown"
+
+
+class Key(NamedTuple):
+    """What a figure is of."""
+
+    configuration: str
+    metric: str
+    reducer: str
+
+
+class Figure(NamedTuple):
+    """What is shown."""
+
+    value: Any
+    interval: Any
+    n: Any
+
+
+def figures_of(folder: Path, policy: Policy) -> dict[str, list[tuple[Key, Figure]]]:
+    """Return the figures of every source; one that shows a figure twice has it twice."""
+    return {name: list(source(folder, policy)) for name, source in SOURCES.items()}
+
+
+def shown_by_files(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Work the means out from the trials themselves: an independent reference, without intervals."""
+    del policy
+    run = Run.open(folder)
+    trials = run.trials()
+    names = dict.fromkeys(name for trial in trials for name in trial.params)
+    swept = [name for name in names if len({trial.params.get(name) for trial in trials}) > 1]
+    for label in dict.fromkeys(_label(trial.params, swept) for trial in trials):
+        group = [trial for trial in trials if _label(trial.params, swept) == label]
+        for metric in run.manifest.metrics:
+            if metric == ERROR_RATE.name:
+                values = [float(trial.status == "failed") for trial in group]
+            else:
+                finished = [trial for trial in group if trial.status == "ok"]
+                values = [trial.metrics[metric].value for trial in finished if metric in trial.metrics]
+            mean = float(np.mean(values)) if values else None
+            yield Key(label, metric, "mean"), Figure(mean, ANY, len(values))
+
+
+def shown_by_analysis(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield what the tables, maps and fronts of a report are made of."""
+    analysis = analyse_run(Run.open(folder), policy)
+    for one in analysis.configurations:
+        for summaries in (one.summaries, analysis.table.pooled(one.params).summaries):
+            for name, summary in summaries.items():
+                yield Key(one.label, name, "mean"), Figure(summary.value, summary.interval, summary.n)
+
+
+def shown_by_recommend(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the judged rules of each candidate, as plain data, and quality and costs of the frame."""
+    recommendation = recommend(rows_of_run(Run.open(folder)), policy)
+    plain = recommendation.to_dict()["candidates"]
+    rows = recommendation.frame().to_dict("records")
+    for candidate, data, row in zip(recommendation.candidates, plain, rows, strict=True):
+        for line in data["lines"]:
+            yield Key(candidate.name, line["metric"], line["reducer"]), _figure(line)
+        for axis in recommendation.axes:
+            value, low, high = (_number(row[f"{axis.name}{end}"]) for end in ("", ".low", ".high"))
+            interval = None if low is None else (low, high)
+            yield Key(candidate.name, axis.name, "mean"), Figure(value, interval, row[f"{axis.name}.n"])
+
+
+def shown_by_compare(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield both sides of each configuration beside the next; of a single one beside itself."""
+    table = rows_of_run(Run.open(folder))
+    swept, configurations = list(table.swept), table.configurations
+    for first, second in pairwise(configurations) if swept else [configurations * 2]:
+        sides = {"a": first, "b": second}
+        tables = (table.where(one.params) for one in sides.values())
+        for plain in compare_tables(*tables, policy=policy, ignore_params=swept).to_dict()["metrics"]:
+            for side, configuration in sides.items():
+                yield Key(configuration.label, plain["metric"], "mean"), _figure(plain[side])
+
+
+def shown_by_signoff(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the judged rules of each configuration, as plain data."""
+    table = rows_of_run(Run.open(folder))
+    for one in table.configurations:
+        for line in sign_off(table.where(one.params), policy).to_dict()["lines"]:
+            if line["metric"] != RUN_COMPLETE:
+                yield Key(one.label, line["metric"], line["reducer"]), _figure(line)
+
+
+def shown_by_report(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the tables, gates, fronts and maps of the page, and of its JSON."""
+    view = run_view(analyse_run(Run.open(folder), policy), policy)
+    for one in view.configurations:
+        gates = [gate.figure for gate in one.gates if gate.figure is not None]
+        for figure in (*one.figures.values(), *gates):
+            yield _viewed(one.label, figure)
+    for point in (point for front in view.fronts for point in front.points):
+        for figure in (point.quality, point.cost):
+            yield _viewed(point.configuration, figure)
+    for drawn in view.maps:
+        for row, cells in zip(drawn.rows, drawn.cells, strict=True):
+            for column, figure in zip(drawn.columns, cells, strict=True):
+                params = {drawn.across: column, drawn.down: row}
+                yield _viewed(_label(params, list(view.levels)), figure)
+
+
+def shown_by_comparison_page(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield both sides of each configuration beside the next, as the page shows them."""
+    table = rows_of_run(Run.open(folder))
+    for first, second in pairwise(table.configurations):
+        tables = (table.where(one.params) for one in (first, second))
+        comparison = compare_tables(*tables, policy=policy, ignore_params=list(table.swept))
+        for side in comparison_view(comparison).metrics:
+            yield _viewed(first.label, side.a)
+            yield _viewed(second.label, side.b)
+
+
+def shown_by_signoff_page(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the gates of each configuration, as the page shows them."""
+    table = rows_of_run(Run.open(folder))
+    for one in table.configurations:
+        for gate in signoff_view(sign_off(table.where(one.params), policy)).gates:
+            if gate.figure is not None:
+                yield _viewed(one.label, gate.figure)
+
+
+SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = {
+    "files": shown_by_files,
+    "analysis": shown_by_analysis,
+    "recommend": shown_by_recommend,
+    "compare": shown_by_compare,
+    "sign-off": shown_by_signoff,
+    "report": shown_by_report,
+    "comparison page": shown_by_comparison_page,
+    "sign-off page": shown_by_signoff_page,
+}
+
+
+def _figure(plain: Mapping[str, Any]) -> Figure:
+    interval = plain["ci95"]
+    return Figure(plain["value"], None if interval is None else tuple(interval), plain["n"])
+
+
+def _viewed(configuration: str, figure: FigureView) -> tuple[Key, Figure]:
+    key = Key(configuration, figure.metric, figure.reducer)
+    return key, Figure(figure.value, figure.interval, figure.n)
+
+
+def _number(cell: Any) -> float | None:
+    return None if cell is None or np.isnan(cell) else float(cell)
+
+
+def _label(params: Mapping[str, Any], swept: list[str]) -> str:
+    return ", ".join(f"{name} {params.get(name)}" for name in swept) or "one configuration"
