@@ -37,7 +37,7 @@ from evalkit.measuring.pool import (
 from evalkit.measuring.results import Report
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Run
-from evalkit.runs.run import RUN_FILE
+from evalkit.runs.layout import RUN_FILE
 from evalkit.sweeps.config import resolve_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up: a package imports those of lower rows, none of its own row.
 ROWS = (
-    {"types", "errors", "formatting", "plot_style"},
+    {"types", "errors", "formatting"},
     {"stats", "registry", "options", "isolation"},
-    {"brands", "media", "metrics", "models", "prompts"},
+    {"brands", "media", "metrics", "models", "prompts", "visuals"},
     {"tracks"},
     {"evaluators", "profiling", "runs"},
     {"measuring"},

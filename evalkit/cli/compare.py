@@ -15,7 +15,6 @@ from evalkit.cli.settings import read_where, split_pairs
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from evalkit.decisions.comparison import Comparison, MetricComparison
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -64,10 +63,14 @@ def compare(
 
     Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
     """
+    from rich.console import Console
+
     from evalkit import api
     from evalkit.cli.progress import clip_progress
     from evalkit.errors import EvalkitError
-    from evalkit.reports.compare_page import compare_page
+    from evalkit.reports.compare_page import render_comparison
+    from evalkit.reports.terminal import print_comparison
+    from evalkit.views.comparison import comparison_view
 
     if (b is None) == (split is None):
         raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
@@ -90,11 +93,9 @@ def compare(
             )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
-    written = write_outputs(
-        (json_path, comparison.to_json),
-        (html_path, lambda: compare_page(comparison)),
-    )
-    _show(comparison)
+    view = comparison_view(comparison)
+    written = write_outputs((json_path, view.to_json), (html_path, lambda: render_comparison(view)))
+    print_comparison(Console(highlight=False), view)
     name_outputs(written)
     context.exit(0 if comparison.n_pairs else 2)
 
@@ -112,53 +113,3 @@ def _read_split(split: str | None) -> dict[str, tuple[Hashable, Hashable]] | Non
 
 def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
     return split_pairs(pairs, float, form="METRIC=NUMBER", flag="--margin")
-
-
-def _show(comparison: Comparison) -> None:
-    """Print the answer, then the metrics by what was found."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
-    from evalkit.decisions.comparison import Conclusion
-
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(comparison.answer)}[/]")
-    console.print(f"[dim]A: {escape(comparison.a)}\nB: {escape(comparison.b)}[/]", soft_wrap=True)
-    for finding in Conclusion:
-        found = comparison.found(finding)
-        if not found:
-            continue
-        console.print(f"\n{finding.symbol} [bold]{finding}[/]")
-        if finding is Conclusion.NOT_COMPARED:
-            for one in found:
-                console.print(f"  {one.metric.name}: {escape(one.text)}", soft_wrap=True)
-            continue
-        grid = Grid("metric", "B - A [95 %]", box=None, pad_edge=False, header_style="dim")
-        grid.add_column("p", justify="right", no_wrap=True)
-        grid.add_column("pairs", justify="right", no_wrap=True)
-        for one in found:
-            grid.add_row(*_cells(one))
-        console.print(grid)
-    for title, items in (
-        ("without a partner, A", comparison.unpaired_a),
-        ("without a partner, B", comparison.unpaired_b),
-        ("no clip, A", comparison.failed_a),
-        ("no clip, B", comparison.failed_b),
-        ("note", comparison.notes),
-    ):
-        for item in items:
-            console.print(f"[yellow]{title}:[/] {escape(item)}", soft_wrap=True)
-
-
-def _cells(one: MetricComparison) -> tuple[str, str, str, str]:
-    from evalkit.decisions.comparison import signed
-
-    p = "" if one.test.p_holm is None else "<0.001" if one.test.p_holm < 0.001 else f"{one.test.p_holm:.3f}"
-    more = "" if one.n_more is None else f" (+{one.n_more})"
-    words = signed(one.difference, one.metric)
-    if one.metric.better == "zero" and one.change.moved.value is not None:
-        words = f"{signed(one.change.moved, one.metric)}\nfurther from 0 by {words}"
-    if one.coverage:
-        words += f"\n{one.coverage}"
-    return one.metric.name, words, p, f"{one.difference.n}{more}"

@@ -1,4 +1,4 @@
-"""``evalkit report``: tell again what a run says, from the command line."""
+"""``evalkit report``: what a run says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from pathlib import Path
 
 import click
 
+from evalkit.cli.outputs import name_outputs, write_outputs
+
 
 @click.command()
 @click.argument("run", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--timelines", is_flag=True, help="Draw the memory of every trial, however many there are.")
-def report(run: Path, timelines: bool) -> None:
+@click.option(
+    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON."
+)
+def report(run: Path, timelines: bool, json_path: Path | None) -> None:
     """Write report.html and report.md of the run folder RUN again.
 
     Exit code: 0 when written, 2 for wrong use.
@@ -19,10 +24,11 @@ def report(run: Path, timelines: bool) -> None:
     from evalkit.reports.run_report import HTML_NAME, MARKDOWN_NAME, write_report
 
     try:
-        write_report(run, all_timelines=timelines)
+        view = write_report(run, all_timelines=timelines)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         raise click.UsageError(f"{run} cannot be written: {error.strerror}") from None
+    name_outputs(write_outputs((json_path, view.to_json)))
     for name in (MARKDOWN_NAME, HTML_NAME):
         click.echo(f"wrote {run / name}")

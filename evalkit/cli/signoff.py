@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import name_outputs, write_outputs
 from evalkit.cli.settings import read_where
-
-if TYPE_CHECKING:
-    from evalkit.decisions.signoff import Signoff
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -56,13 +52,17 @@ def signoff(
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
     """
+    from rich.console import Console
+
     from evalkit import api
     from evalkit.cli.progress import clip_progress
     from evalkit.decisions.ledger import append_to_ledger
     from evalkit.decisions.signoff import Decision
     from evalkit.errors import EvalkitError
     from evalkit.reports.junit import junit_xml
-    from evalkit.reports.signoff_page import signoff_page
+    from evalkit.reports.signoff_page import render_signoff
+    from evalkit.reports.terminal import print_signoff
+    from evalkit.views.signoff import signoff_view
 
     try:
         with clip_progress() as on_progress:
@@ -80,10 +80,11 @@ def signoff(
             )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
+    view = signoff_view(verdict)
     written = write_outputs(
-        (json_path, verdict.to_json),
-        (junit_path, lambda: junit_xml(verdict)),
-        (html_path, lambda: signoff_page(verdict)),
+        (json_path, view.to_json),
+        (junit_path, lambda: junit_xml(view)),
+        (html_path, lambda: render_signoff(view)),
     )
     if ledger_path is None and api.is_run_folder(run):
         ledger_path = Path(run) / "ledger.jsonl"
@@ -92,39 +93,8 @@ def signoff(
             append_to_ledger(ledger_path, verdict)
         except EvalkitError as error:
             raise click.UsageError(str(error)) from None
-    _show(verdict)
+    print_signoff(Console(highlight=False), view)
     name_outputs(written)
     if ledger_path is not None:
         click.echo(f"appended to {ledger_path}")
     context.exit(1 if verdict.decision is Decision.FAIL else 0)
-
-
-def _show(verdict: Signoff) -> None:
-    """Print the answer, then each rule on two lines that fit a terminal of 80 columns."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Grid
-
-    from evalkit.decisions.judge import Status
-    from evalkit.reports.signoff_page import value_text
-
-    colours = {Status.PASS: "green", Status.WARN: "yellow", Status.WAIVED: "yellow", Status.FAIL: "red"}
-    console = Console(highlight=False)
-    console.print(f"[bold]{escape(verdict.answer)}[/]")
-    console.print(
-        f"[dim]{escape(verdict.title)}, by the policy {escape(verdict.policy.name)}[/]", soft_wrap=True
-    )
-    grid = Grid(box=None, pad_edge=False, show_header=False)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for line in verdict.lines:
-        soft = " (soft)" if line.kind == "soft" else ""
-        numbers = f"{value_text(line)}, asked: {line.limit}, n {line.n} of {line.n_attempted}"
-        detail = "" if line.status is Status.PASS else f"\n[dim]{escape(line.evidence)}[/]"
-        grid.add_row(
-            f"[{colours[line.status]}]{line.status.symbol} {line.status}[/]",
-            f"{line.metric}{soft}: {escape(numbers)}{detail}",
-        )
-    console.print(grid)
-    for waiver in verdict.unused_waivers:
-        console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")

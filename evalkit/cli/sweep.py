@@ -184,8 +184,8 @@ def _print_outcome(run: Run) -> int:
 
     trials = run.trials()
     failed = [trial for trial in trials if trial.failure is not None]
-    former = run.former()
-    click.echo(f"{len(trials) - len(failed)} of {count(len(run.facts.planned), 'trial')} done")
+    former = run.orphaned()
+    click.echo(f"{len(trials) - len(failed)} of {count(len(run.manifest.planned), 'trial')} done")
     if former:
         verb = "is" if len(former) == 1 else "are"
         click.echo(

@@ -78,6 +78,6 @@ def prepare_evaluators(evaluators: Iterable[Evaluator], tell: Callable[[str], No
         evaluator.prepare(tell)
 
 
-def version_of(evaluator: Evaluator) -> int | str:
+def version_of(evaluator: Evaluator) -> str:
     """Return an evaluator's version, and after it the identity of settings that decide its values, where any do."""
-    return f"{evaluator.version} {evaluator.identity}" if evaluator.identity else evaluator.version
+    return f"{evaluator.version} {evaluator.identity}".rstrip()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.runs import MetricResults
-    from evalkit.runs.measured import Samples
+    from evalkit.runs.schema import Samples
 
 
 class Costs(NamedTuple):

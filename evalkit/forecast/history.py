@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evalkit.runs.run import DamagedFileError
+from evalkit.runs.records import DamagedFileError
 from pipeline.events import SAVED
 from pipeline.options import canonical_json
 
@@ -95,7 +95,7 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     """
     found = []
     for run in runs:
-        made_by = run.facts.generator
+        made_by = run.manifest.generator
         if made_by.get("name") == generator["name"] and made_by.get("settings") == generator["settings"]:
             found += _read_all(run)
     return found
@@ -129,7 +129,7 @@ def _read_all(run: Run) -> list[PastTrial]:
     """Read the trials of a run; the first of each worker also loaded what the others found loaded."""
     trials = [trial for trial in run.trials() if trial.generation is not None]
     in_order = sorted(trials, key=lambda trial: trial.started_at)
-    n_workers = run.facts.config.get("execution", {}).get("workers", 1)
+    n_workers = run.manifest.config.get("execution", {}).get("workers", 1)
     first = {trial.id for trial in in_order[:n_workers]} if len(trials) > n_workers else set()
     others = [trial.measure_s for trial in trials if trial.id not in first and trial.measure_s is not None]
     measure_s = median(others) if others else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from evalkit.errors import ClipError
 from evalkit.forecast.history import PastTrial, Work, count_frames, kind_of, read_past, work_of
 from evalkit.forecast.regression import Forecast, forecast
+from evalkit.runs import Run
 from pipeline.errors import RequestError
 from pipeline.generator import load_generator
 from pipeline.gpus import read_gpus

@@ -6,56 +6,54 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from evalkit.decisions.judge import Status
-
 if TYPE_CHECKING:
-    from evalkit.decisions.judge import RuleResult
-    from evalkit.decisions.signoff import Signoff
+    from evalkit.views.gate import GateView
+    from evalkit.views.signoff import SignoffView
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_xml(signoff: Signoff) -> str:
+def junit_xml(view: SignoffView) -> str:
     """Return one test case a rule: failed where it is not met, skipped where it is waived.
 
     A warning passes, with its evidence in ``system-out``.
     """
-    counts = {status: sum(line.status is status for line in signoff.lines) for status in Status}
+    statuses = [gate.status for gate in view.gates]
     suite = ET.Element(
         "testsuite",
-        name=_clean(f"evalkit.signoff.{signoff.policy.name}"),
-        tests=str(len(signoff.lines)),
-        failures=str(counts[Status.FAIL]),
+        name=_clean(f"evalkit.signoff.{view.policy.name}"),
+        tests=str(len(statuses)),
+        failures=str(statuses.count("fail")),
         errors="0",
-        skipped=str(counts[Status.WAIVED]),
-        timestamp=signoff.judged_at.replace(tzinfo=None).isoformat(timespec="seconds"),
+        skipped=str(statuses.count("waived")),
+        timestamp=view.judged_at.partition("+")[0],
         time="0",
     )
     properties = ET.SubElement(suite, "properties")
     for name, value in (
-        ("judged", signoff.title),
-        ("decision", signoff.decision.value),
-        ("policy.sha256", signoff.policy.content_hash),
+        ("judged", view.title),
+        ("decision", view.decision.value),
+        ("policy.sha256", view.policy.sha256),
     ):
         ET.SubElement(properties, "property", name=name, value=_clean(value))
-    for line in signoff.lines:
-        _add_case(suite, line, signoff.policy.name)
+    for gate in view.gates:
+        _add_case(suite, gate, view.policy.name)
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
-def _add_case(suite: ET.Element, line: RuleResult, policy: str) -> None:
-    name = f"{line.metric} {line.limit}" + (" (soft)" if line.kind == "soft" else "")
+def _add_case(suite: ET.Element, gate: GateView, policy: str) -> None:
+    name = f"{gate.metric} {gate.limit}" + (" (soft)" if gate.kind == "soft" else "")
     case = ET.SubElement(suite, "testcase", classname=_clean(policy), name=_clean(name), time="0")
-    if line.status is Status.FAIL:
-        failure = ET.SubElement(case, "failure", message=_clean(line.evidence), type=line.kind)
-        failure.text = _clean(line.why)
-    elif line.status is Status.WAIVED:
-        ET.SubElement(case, "skipped", message=_clean(line.evidence))
+    if gate.status == "fail":
+        failure = ET.SubElement(case, "failure", message=_clean(gate.evidence), type=gate.kind)
+        failure.text = _clean(gate.why)
+    elif gate.status == "waived":
+        ET.SubElement(case, "skipped", message=_clean(gate.evidence))
     else:
-        ET.SubElement(case, "system-out").text = _clean(line.evidence)
+        ET.SubElement(case, "system-out").text = _clean(gate.evidence)
 
 
 def _clean(text: str) -> str:

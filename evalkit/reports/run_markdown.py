@@ -6,51 +6,31 @@ import re
 from typing import TYPE_CHECKING
 
 from evalkit.formatting import three_digits
-from evalkit.reports.numbers import bracket, count
-from evalkit.reports.run_answer import verdict_of, verdict_of_line
-from evalkit.reports.run_page import caption_of, describe_coverage, head_of
+from evalkit.reports.answer import describe_answer, title_configurations
+from evalkit.reports.coverage import describe_coverage
+from evalkit.reports.labels import head_of
+from evalkit.reports.verdict import verdict_of_answer, verdict_of_configuration, verdict_of_gate
+from evalkit.visuals.numbers import bracket, count, unit_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from evalkit.analysis.run_analysis import RunAnalysis
-    from evalkit.analysis.values import Summary
-    from evalkit.reports.run_answer import Answer
+    from evalkit.views.figure import FigureView
+    from evalkit.views.run import RunView
 
 _N_FAILURES = 20
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$@])")
 
 
-def write_markdown(tables: RunAnalysis, answer: Answer) -> str:
-    """Return the report as Markdown that GitHub and GitLab read.
-
-    Parameters
-    ----------
-    tables : RunAnalysis
-    answer : Answer
-    """
-    lines = [f"## {answer.verdict.symbol} {escape(answer.verdict.word)}: {escape(answer.headline)}", ""]
-    lines += [line for sentence in answer.more for line in (escape(sentence), "")]
-    lines += [f"- {verdict.symbol} {escape(text)}" for verdict, text in describe_coverage(tables)] + [""]
-    if answer.told is not None:
-        lines += [f"### Evidence for {escape(answer.subject)}", ""]
-        lines += _table(
-            ["verdict", "metric", "value", "limit", "evidence"],
-            [
-                [
-                    f"{verdict_of_line(line).symbol} {verdict_of_line(line).word}",
-                    line.metric,
-                    "–"
-                    if line.value is None
-                    else f"{three_digits(line.value)} {line.unit} {bracket(line.interval)} n = {line.n}",
-                    line.limit,
-                    line.evidence,
-                ]
-                for line in answer.told.lines
-            ],
-        )
-    lines += _configurations(tables, answer) + _failures(tables)
-    lines += ["", f"Videos, plots and every trial: `report.html` in `{escape(tables.run.folder.name)}`.", ""]
+def render_markdown(run: RunView) -> str:
+    """Return the report of a run as Markdown that GitHub and GitLab read."""
+    lines = [f"## {escape(f'{verdict_of_answer(run)}: {run.answer.headline}')}", ""]
+    lines += [line for sentence in describe_answer(run) for line in (escape(sentence), "")]
+    lines += [f"- {verdict.symbol} {escape(text)}" for verdict, text in describe_coverage(run.coverage)] + [
+        ""
+    ]
+    lines += _evidence(run) + _configurations(run) + _failures(run)
+    lines += ["", f"Videos, plots and every trial: `report.html` in `{escape(run.name)}`.", ""]
     return "\n".join(lines)
 
 
@@ -68,53 +48,59 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [drawn[0], "|---" * len(heads) + "|", *drawn[1:], ""]
 
 
-def _configurations(tables: RunAnalysis, answer: Answer) -> list[str]:
-    if not tables.configurations:
-        return []
-    verdicts: dict[str, str] = {}
-    for candidate in answer.recommendation.candidates if answer.recommendation else ():
-        verdict = verdict_of(candidate)
-        verdicts[candidate.name] = f"{verdict.symbol} {verdict.word}"
-    rows = []
-    for one in tables.configurations:
-        mark = " (told above)" if one.label == answer.subject else ""
-        rows.append(
-            [
-                one.label + mark,
-                verdicts.get(one.label, "–"),
-                f"{one.n_failed} / {len(one.trials)}",
-                *(_cell(one.summaries[metric]) for metric in tables.main),
-            ]
-        )
-    heads = ["configuration", "gates", "failed", *(head_of(tables.metrics[metric]) for metric in tables.main)]
-    return [f"### {count(len(rows), 'configuration')}", "", *_table(heads, rows)]
-
-
-def _cell(summary: Summary) -> str:
-    estimate = summary.estimate
-    if estimate.value is None:
-        return f"– ({summary.why_absent or estimate.reason})"
-    return " ".join(
-        part
-        for part in (three_digits(estimate.value), bracket(estimate.interval), f"n = {estimate.n}")
-        if part
-    )
-
-
-def _failures(tables: RunAnalysis) -> list[str]:
-    failed = [trial for trial in tables.trials if trial.failure is not None]
-    if not failed:
+def _evidence(run: RunView) -> list[str]:
+    answered = run.answered
+    if answered is None or not answered.gates:
         return []
     rows = [
-        [caption_of(trial, tables), trial.failure.stage, trial.failure.code, trial.failure.text[:200]]
-        for trial in failed[:_N_FAILURES]
+        [
+            str(verdict_of_gate(gate)),
+            gate.metric,
+            "–" if gate.figure is None else _cell(gate.figure, with_unit=True),
+            gate.limit,
+            gate.evidence,
+        ]
+        for gate in answered.gates
+    ]
+    heads = ["outcome", "metric", "value", "limit", "evidence"]
+    return [f"### Evidence for {escape(answered.label)}", "", *_table(heads, rows)]
+
+
+def _configurations(run: RunView) -> list[str]:
+    if not run.configurations:
+        return []
+    rows = [
+        [
+            one.label + (" (the answer)" if one.label == run.answer.configuration else ""),
+            str(verdict_of_configuration(one)),
+            f"{one.n_failed} / {one.n_attempted}",
+            *(_cell(one.figures[name]) for name in run.main),
+        ]
+        for one in run.configurations
+    ]
+    heads = ["configuration", "gates", "failed", *(head_of(run.metrics[name]) for name in run.main)]
+    return [f"### {title_configurations(run)}", "", *_table(heads, rows)]
+
+
+def _cell(figure: FigureView, *, with_unit: bool = False) -> str:
+    if figure.value is None:
+        return f"– ({figure.why_absent})"
+    number = three_digits(figure.value) + (unit_suffix(figure.unit) if with_unit else "")
+    return " ".join(part for part in (number, bracket(figure.interval), f"n = {figure.n}") if part)
+
+
+def _failures(run: RunView) -> list[str]:
+    if not run.failed:
+        return []
+    rows = [
+        [trial.label, trial.failure.stage, trial.failure.code, trial.failure.text[:200]]
+        for trial in run.failed[:_N_FAILURES]
         if trial.failure is not None
     ]
-    lines = [
-        f"### {count(len(failed), 'trial')} failed",
+    n_more = len(run.failed) - _N_FAILURES
+    return [
+        f"### {count(len(run.failed), 'trial')} failed",
         "",
-        *_table(["trial", "stage", "what", "said"], rows),
+        *_table(["trial", "stage", "what", "message"], rows),
+        *([f"… and {n_more} more, all in `report.html`."] if n_more > 0 else []),
     ]
-    if len(failed) > _N_FAILURES:
-        lines.append(f"… and {len(failed) - _N_FAILURES} more, all in `report.html`.")
-    return lines

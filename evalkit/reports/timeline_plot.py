@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.plot_style import GREY, INK, SERIES, VERMILION, dress, new_figure
 from evalkit.profiling.profile import FULL, Series
+from evalkit.visuals.style import GREY, INK, SERIES, VERMILION, dress, new_figure
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
 if TYPE_CHECKING:

@@ -1,41 +1,56 @@
-"""Timelines of memory and GPUs, drawn once a trial and kept with its evidence."""
+"""Timelines of memory and GPUs, drawn once a trial into the report's own folder."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evalkit.profiling.profile import Profile, ProfileError
 from evalkit.runs.files import write_atomically
-from evalkit.runs.run import EVIDENCE_FOLDER, TIMELINE_FILE, DamagedFileError
+from evalkit.runs.layout import TIMELINE_FILE
+from evalkit.runs.records import DamagedFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from evalkit.runs import Run, Trial
 
-TIMELINE_PICTURE = "timeline.svg"
+FOLDER = "report/timelines"
+"""In the run's folder. Nothing else is in it, and it can be drawn again at any time."""
 N_AT_ONCE = 60
 """Timelines drawn without being asked to: each takes about 0.15 s."""
 
 
-def draw_timelines(run: Run, trials: Sequence[Trial], *, everything: bool) -> int:
-    """Draw the timelines that are not drawn yet, of `N_AT_ONCE` trials at most unless `everything` is wanted.
+class Timelines(NamedTuple):
+    """Drawings of memory and GPUs over time.
 
-    Returns
-    -------
-    int
-        How many were left undrawn.
+    Parameters
+    ----------
+    paths : mapping of str to str
+        Relative to the run folder, by trial.
+    n_undrawn : int
+        Timelines that were left undrawn.
     """
-    waiting = [trial for trial in trials if _is_waiting(run.folder_of(trial.id))]
+
+    paths: Mapping[str, str]
+    n_undrawn: int
+
+
+NO_TIMELINES = Timelines({}, 0)
+
+
+def draw_timelines(run: Run, trials: Sequence[Trial], *, everything: bool) -> Timelines:
+    """Draw the timelines that are not drawn yet, of `N_AT_ONCE` trials at most unless `everything` is wanted."""
+    waiting = [trial for trial in trials if _is_waiting(run, trial)]
     for trial in waiting if everything else waiting[:N_AT_ONCE]:
         _draw(run, trial)
-    return 0 if everything else max(0, len(waiting) - N_AT_ONCE)
+    paths = {trial.id: _name(trial) for trial in trials if _picture(run, trial).is_file()}
+    return Timelines(paths, 0 if everything else max(0, len(waiting) - N_AT_ONCE))
 
 
-def _is_waiting(folder: Path) -> bool:
-    data, picture = folder / TIMELINE_FILE, folder / EVIDENCE_FOLDER / TIMELINE_PICTURE
+def _is_waiting(run: Run, trial: Trial) -> bool:
+    data, picture = run.folder_of(trial.id) / TIMELINE_FILE, _picture(run, trial)
     return data.is_file() and not (picture.is_file() and picture.stat().st_mtime >= data.stat().st_mtime)
 
 
@@ -50,8 +65,16 @@ def _draw(run: Run, trial: Trial) -> None:
         return
     if profile is None:
         return
-    folder = run.folder_of(trial.id) / EVIDENCE_FOLDER
-    folder.mkdir(exist_ok=True)
     text = io.BytesIO()
     draw_timeline(profile, trial.events).savefig(text, format="svg", metadata={"Date": None})
-    write_atomically(folder / TIMELINE_PICTURE, text.getvalue())
+    picture = _picture(run, trial)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(picture, text.getvalue())
+
+
+def _picture(run: Run, trial: Trial) -> Path:
+    return run.folder / _name(trial)
+
+
+def _name(trial: Trial) -> str:
+    return f"{FOLDER}/{trial.id}.svg"

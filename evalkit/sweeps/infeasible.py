@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.forecast.needs import forecast_trials, read_available_memory
 from evalkit.runs import Run, SkippedTrial
-from evalkit.runs.run import RUN_FILE
+from evalkit.runs.layout import RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

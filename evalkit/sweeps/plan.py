@@ -6,16 +6,12 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.options import hash_of
+from evalkit.runs.identity import video_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from evalkit.runs import Input
-
-ID_FORMAT = 1
-"""Raised when the same trial gets another id."""
-_ID_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,7 @@ class PlannedTrial:
     Parameters
     ----------
     id : str
-        See `trial_id`.
+        That of its video, see `evalkit.runs.identity.video_id`.
     params : dict
         What was asked beside inputs and seed; ``options.NAME`` for a generator's own.
     portrait, speech : Input or None
@@ -59,20 +55,20 @@ class PlannedTrial:
 
 @dataclass(frozen=True, slots=True)
 class TrialIdentity:
-    """What decides the outcome of all trials of a sweep alike.
+    """What all trials of a sweep share: what decides their videos, and who measures them.
 
     Parameters
     ----------
     generator : dict
         ``name``, ``version``, ``settings``.
-    evaluators : mapping of str to int or str
+    evaluators : mapping of str to str
         Name to version, see `evalkit.measuring.runner.version_of`.
     contents : mapping of str to str
         Path to SHA-256 of files that parameters name.
     """
 
     generator: dict[str, Any]
-    evaluators: Mapping[str, int | str]
+    evaluators: Mapping[str, str]
     contents: Mapping[str, str]
 
 
@@ -126,33 +122,14 @@ def _cross(
         if seed is not None:
             request["base_seed"] = seed
         picture, sound = (planned.input if planned is not None else None for planned in (portrait, said))
-        yield PlannedTrial(
-            trial_id(given, picture, sound, seed, deciders), dict(given), picture, sound, seed, request
+        name = video_id(
+            deciders.generator,
+            {key: _content(value, deciders) for key, value in given.items()},
+            portrait=picture.content if picture is not None else None,
+            speech=sound.content if sound is not None else None,
+            seed=seed,
         )
-
-
-def trial_id(
-    params: Mapping[str, Any],
-    portrait: Input | None,
-    speech: Input | None,
-    seed: int | None,
-    deciders: TrialIdentity,
-) -> str:
-    """Return the name of a trial: the first 16 hexadecimal digits of the hash of all that decides its outcome.
-
-    What an input is called or where its file lies does not count, its content does.
-    """
-    return hash_of(
-        {
-            "format": ID_FORMAT,
-            "generator": deciders.generator,
-            "params": {name: _content(value, deciders) for name, value in params.items()},
-            "portrait": portrait.content if portrait is not None else None,
-            "speech": speech.content if speech is not None else None,
-            "seed": seed,
-            "evaluators": dict(deciders.evaluators),
-        }
-    )[:_ID_LENGTH]
+        yield PlannedTrial(name, dict(given), picture, sound, seed, request)
 
 
 def _content(value: Any, deciders: TrialIdentity) -> Any:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
-    from evalkit.types import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class SweepPlan:
         With the evaluators named.
     trials : list of PlannedTrial
     deciders : TrialIdentity
-    metrics : dict of str to MetricFacts
+    metrics : dict of str to MetricInfo
         Every metric that a trial may carry.
     notes : list of str
         What a person should know.
@@ -101,10 +100,15 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         raise ConfigError(
             "two trials would be the same: two inputs have the same content, or two values mean one"
         )
-    metrics = [*(metric for evaluator in evaluators for metric in evaluator.metrics), *PROFILE_METRICS]
-    return SweepPlan(
-        config, trials, deciders, _facts_of(metrics), list(_unheeded(config, description["parameters"]))
-    )
+    metrics = {
+        metric.name: MetricInfo(metric.unit, metric.better, metric.meaning, evaluator.name)
+        for evaluator in evaluators
+        for metric in evaluator.metrics
+    }
+    metrics |= {
+        metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in PROFILE_METRICS
+    }
+    return SweepPlan(config, trials, deciders, metrics, list(_unheeded(config, description["parameters"])))
 
 
 @contextmanager
@@ -168,7 +172,3 @@ def _unheeded(config: SweepConfig, heeded: dict[str, str]) -> Iterable[str]:
     for name, values in config.grid.items():
         if len(values) > 1 and heeded and "." not in name and name not in heeded:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"
-
-
-def _facts_of(metrics: Iterable[Metric]) -> dict[str, MetricInfo]:
-    return {metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in metrics}

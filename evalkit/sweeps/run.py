@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -18,20 +17,23 @@ from evalkit.execution.worker import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY
 from evalkit.isolation import Failure
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
-from evalkit.runs import MetricResults, Run, RunManifest, Trial, TrialFailure
-from evalkit.runs.files import only_writer, sync_folder
-from evalkit.runs.run import (
-    LOG_FILE,
-    RUN_FILE,
-    SAMPLES_FILE,
-    TIMELINE_FILE,
-    TRIAL_FILE,
-    TRIALS_FOLDER,
-    write_file,
-    write_json,
+from evalkit.runs import (
+    MeasurementRecord,
+    MetricResults,
+    Run,
+    RunManifest,
+    RunWriter,
+    Trial,
+    TrialFailure,
+    VideoProfile,
+    VideoRecord,
 )
+from evalkit.runs.identity import machine_key, measurement_identity
+from evalkit.runs.layout import VIDEO_FILE
+from evalkit.runs.store import StoredVideo, make_trial
 from evalkit.sweeps.infeasible import find_infeasible
 from evalkit.sweeps.status import former_facts, load_run_status
+from evalkit.tracks.cache import content_hash
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from evalkit.execution.executors import Executor, Message
     from evalkit.profiling.profile import Profile
-    from evalkit.runs.measured import Samples
+    from evalkit.runs.schema import Samples
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -103,9 +105,8 @@ def run_sweep(
     """
     load_run_status(preparation, folder)
     try:
-        (folder / TRIALS_FOLDER).mkdir(parents=True, exist_ok=True)
-        with only_writer(folder):
-            return _Sweep(preparation, folder, retry_failed, on_progress).run()
+        with RunWriter(folder) as writer:
+            return _Sweep(preparation, writer, retry_failed, on_progress).run()
     except OSError as error:
         raise SweepError(
             f"{folder} cannot be written: {error.strerror or error}; what is done is kept, and the same command goes on "
@@ -163,16 +164,17 @@ class _Sweep:
     def __init__(
         self,
         preparation: SweepPlan,
-        folder: Path,
+        writer: RunWriter,
         retry_failed: bool,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._preparation = preparation
-        self._folder = folder
-        self._trials_folder = folder / TRIALS_FOLDER
+        self._writer = writer
+        self._folder = folder = writer.folder
+        self._machine = describe_machine()
         self._execution = preparation.config.execution
         self._on_progress = on_progress
-        _clear(self._trials_folder)
+        writer.clear_leftovers()
         to_do = load_run_status(preparation, folder).to_do(retry_failed=retry_failed)
         self._skipped = find_infeasible(preparation, folder, to_do)
         self._to_do = [trial for trial in to_do if trial.id not in self._skipped]
@@ -186,16 +188,16 @@ class _Sweep:
 
     def run(self) -> Run:
         facts = self._facts()
-        write_file(self._folder / RUN_FILE, facts)
+        self._writer.write_manifest(facts)
         run = Run(self._folder, facts)
         try:
             if self._pending:
                 self._work()
         finally:
             run = Run(self._folder, _completed(facts, run.trials()))
-            write_file(self._folder / RUN_FILE, run.facts)
+            self._writer.write_manifest(run.manifest)
             run.write_tables()
-            _clear(self._trials_folder)
+            self._writer.clear_leftovers()
         return run
 
     def _work(self) -> None:
@@ -229,8 +231,7 @@ class _Sweep:
         free = lane.making is None and len(lane.waiting) < _N_WAITING_VIDEOS
         if self._pending and free and (self._overlaps or lane.measuring is None):
             planned = self._pending.pop(0)
-            folder = self._trials_folder / f".{planned.id}.{uuid.uuid4().hex}.part"
-            folder.mkdir()
+            folder = self._writer.new_video_folder(planned.id)
             lane.making = _Active(planned, folder, _now())
             self._submit(index, lane.making, GENERATE, executor)
 
@@ -335,7 +336,8 @@ class _Sweep:
             n_attempted=n_failed + (failure is None),
         )
         planned = active.planned
-        trial = Trial(
+        machine = machine_key(self._machine)
+        record = VideoRecord(
             id=planned.id,
             params=planned.params,
             portrait=planned.portrait,
@@ -343,25 +345,67 @@ class _Sweep:
             seed=planned.seed,
             status="ok" if failure is None else "failed",
             failure=failure,
-            quality=None if active.quality is None else MetricResults.from_dict(active.quality),
-            profile=costs.profile,
+            attempts=active.attempts if failure is None else active.attempts[:-1],
             generation=active.generation,
             events=active.events,
-            attempts=active.attempts if failure is None else active.attempts[:-1],
             started_at=active.started_at,
             generate_s=active.spent_s.get(GENERATE),
-            measure_s=active.spent_s.get(MEASURE),
+            content=content_hash(str(active.folder / VIDEO_FILE)) if failure is None else None,
+            machine=machine,
+            slot="local",
+            alone=self._is_alone,
         )
-        (active.folder / LOG_FILE).write_text("\n".join([*active.log, ""]), "utf-8")
-        samples = {**active.samples, **costs.samples}
-        if samples:
-            write_json(active.folder / SAMPLES_FILE, {"samples": samples}, indent=None)
-        if active.profile is not None:
-            write_json(active.folder / TIMELINE_FILE, {"profile": active.profile.to_dict()}, indent=None)
-        write_file(active.folder / TRIAL_FILE, trial)
-        _put_in_place(active.folder, self._trials_folder / planned.id)
+        measurements = self._measured(active, record) if active.quality is not None else []
+        if failure is not None:
+            (active.folder / VIDEO_FILE).unlink(missing_ok=True)
+        self._writer.put_video(
+            record,
+            active.folder,
+            profile=costs.profile,
+            samples=costs.samples,
+            timeline=active.profile.to_dict() if active.profile is not None else None,
+            log="\n".join([*active.log, ""]),
+        )
+        preparation = self._preparation
+        trial = make_trial(
+            StoredVideo(record, VideoProfile(costs.profile)),
+            measurements,
+            preparation.deciders.evaluators,
+            preparation.metrics,
+        )
         self._n_over += 1
         self._tell(trial)
+
+    def _measured(self, active: _Active, video: VideoRecord) -> list[MeasurementRecord]:
+        """Store what was measured, one record per evaluator; the video that makes it count comes after it."""
+        assert active.quality is not None  # noqa: S101 - for the type checker
+        assert video.content is not None  # noqa: S101 - for the type checker
+        quality = MetricResults.from_dict(active.quality)
+        evaluators, metrics = self._preparation.deciders.evaluators, self._preparation.metrics
+        records = []
+        for evaluator, version in evaluators.items():
+            own = {name for name, info in metrics.items() if info.evaluator == evaluator}
+            record = MeasurementRecord(
+                video_id=video.id,
+                content=video.content,
+                evaluator=evaluator,
+                version=version,
+                identity=measurement_identity(video.content, evaluator, version),
+                results=replace(
+                    quality,
+                    metrics={name: value for name, value in quality.metrics.items() if name in own},
+                    absent={name: code for name, code in quality.absent.items() if name in own},
+                ),
+                error=None,
+                measured_at=_now(),
+                measure_s=active.spent_s[MEASURE] / len(evaluators),
+                machine=video.machine,
+            )
+            self._writer.put_measurement(
+                record, {name: values for name, values in active.samples.items() if name in own}
+            )
+            records.append(record)
+        return records
 
     def _tell(self, trial: Trial | None) -> None:
         if self._on_progress is not None:
@@ -378,11 +422,13 @@ class _Sweep:
             config_hash=hash_of(plain),
             generator=preparation.deciders.generator,
             evaluators=dict(preparation.deciders.evaluators),
+            measuring=dict(preparation.config.measuring),
             metrics=preparation.metrics,
             swept=preparation.swept,
             policy=preparation.config.policy,
             planned=[trial.id for trial in preparation.trials],
-            machine=describe_machine(),
+            machines={machine_key(self._machine): self._machine},
+            code=None,
             versions={},
             weights={},
             notes=preparation.notes,
@@ -418,24 +464,6 @@ def _log_lines(active: _Active, message: Finished, failure: TrialFailure | None)
     if failure is not None:
         lines.append(f"  failed while it did {failure.stage!r}: {failure.code}: {failure.text}")
     return lines + [f"  | {line}" for line in message.log.splitlines()]
-
-
-def _put_in_place(part: Path, place: Path) -> None:
-    """Give a finished folder its name; an older result of the same trial goes when the new one is whole."""
-    if place.exists():
-        old = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
-        place.rename(old)
-        part.rename(place)
-        shutil.rmtree(old)
-    else:
-        part.rename(place)
-    sync_folder(place.parent)
-
-
-def _clear(trials_folder: Path) -> None:
-    """Take away what a killed sweep left half done."""
-    for path in trials_folder.glob(".*.part"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _empty(folder: Path, keep: str | None) -> None:

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
-from evalkit.runs import RunManifest
-from evalkit.runs.run import RUN_FILE, TRIALS_FOLDER, DamagedFileError, read_file, read_trial
+from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
+from evalkit.runs.records import DamagedFileError
+from evalkit.runs.run import read_manifest
+from evalkit.runs.store import make_trial, read_measurements, read_video
+from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from evalkit.runs import RunManifest, Trial
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -52,15 +56,16 @@ def load_run_status(preparation: SweepPlan, folder: Path) -> RunStatus:
     inside = (
         [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
     )
-    if inside and not {RUN_FILE, TRIALS_FOLDER} & set(inside):
+    if inside and not {RUN_FILE, VIDEOS_FOLDER} & set(inside):
         raise UsageError(
             f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
         )
     former_facts(folder)
+    refuse_legacy(folder)
     todo = RunStatus([], [], [], [])
     for trial in preparation.trials:
         try:
-            found = read_trial(folder / TRIALS_FOLDER / trial.id)
+            found = _read_trial(preparation, folder, trial.id)
         except DamagedFileError:
             todo.damaged.append(trial)
             continue
@@ -77,7 +82,7 @@ def expected_s(preparation: SweepPlan, folder: Path, to_do: Sequence[PlannedTria
     spent: dict[str, list[float]] = {}
     for trial in preparation.trials:
         try:
-            found = read_trial(folder / TRIALS_FOLDER / trial.id)
+            found = _read_trial(preparation, folder, trial.id)
         except DamagedFileError:
             continue
         if found is not None and found.status == "ok":
@@ -101,6 +106,15 @@ def former_facts(folder: Path) -> RunManifest | None:
     """
     path = folder / RUN_FILE
     try:
-        return read_file(path, RunManifest) if path.is_file() else None
+        return read_manifest(path)[0] if path.is_file() else None
     except DamagedFileError:
         return None
+
+
+def _read_trial(preparation: SweepPlan, folder: Path, trial_id: str) -> Trial | None:
+    video = read_video(folder, trial_id)
+    if video is None:
+        return None
+    evaluators = preparation.deciders.evaluators
+    measurements = read_measurements(folder, video.record, evaluators)
+    return make_trial(video, measurements, evaluators, preparation.metrics)

@@ -20,12 +20,16 @@ from evalkit.decisions.recommend import recommend
 from evalkit.decisions.signoff import sign_off
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs import Run
+from evalkit.views.comparison import comparison_view
+from evalkit.views.run import run_view
+from evalkit.views.signoff import signoff_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from evalkit.decisions.policy import Policy
+    from evalkit.views.figure import FigureView
 
 ANY = "not shown"
 
@@ -60,7 +64,7 @@ def shown_by_files(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]
     swept = [name for name in names if len({trial.params.get(name) for trial in trials}) > 1]
     for label in dict.fromkeys(_label(trial.params, swept) for trial in trials):
         group = [trial for trial in trials if _label(trial.params, swept) == label]
-        for metric in run.facts.metrics:
+        for metric in run.manifest.metrics:
             if metric == ERROR_RATE.name:
                 values = [float(trial.status == "failed") for trial in group]
             else:
@@ -114,18 +118,63 @@ def shown_by_signoff(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure
                 yield Key(one.label, line["metric"], line["reducer"]), _figure(line)
 
 
+def shown_by_report(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the tables, gates, fronts and maps of the page, and of its JSON."""
+    view = run_view(analyse_run(Run.open(folder), policy), policy)
+    for one in view.configurations:
+        gates = [gate.figure for gate in one.gates if gate.figure is not None]
+        for figure in (*one.figures.values(), *gates):
+            yield _viewed(one.label, figure)
+    for point in (point for front in view.fronts for point in front.points):
+        for figure in (point.quality, point.cost):
+            yield _viewed(point.configuration, figure)
+    for drawn in view.maps:
+        for row, cells in zip(drawn.rows, drawn.cells, strict=True):
+            for column, figure in zip(drawn.columns, cells, strict=True):
+                params: dict[Any, Any] = {drawn.across: column, drawn.down: row}
+                yield _viewed(_label(params, list(view.levels)), figure)
+
+
+def shown_by_comparison_page(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield both sides of each configuration beside the next, as the page shows them."""
+    table = rows_of_run(Run.open(folder))
+    for first, second in pairwise(table.configurations):
+        tables = (table.where(one.params) for one in (first, second))
+        comparison = compare_tables(*tables, policy=policy, ignore_params=list(table.swept))
+        for side in comparison_view(comparison).metrics:
+            yield _viewed(first.label, side.a)
+            yield _viewed(second.label, side.b)
+
+
+def shown_by_signoff_page(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the gates of each configuration, as the page shows them."""
+    table = rows_of_run(Run.open(folder))
+    for one in table.configurations:
+        for gate in signoff_view(sign_off(table.where(one.params), policy)).gates:
+            if gate.figure is not None:
+                yield _viewed(one.label, gate.figure)
+
+
 SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = {
     "files": shown_by_files,
     "analysis": shown_by_analysis,
     "recommend": shown_by_recommend,
     "compare": shown_by_compare,
     "sign-off": shown_by_signoff,
+    "report": shown_by_report,
+    "comparison page": shown_by_comparison_page,
+    "sign-off page": shown_by_signoff_page,
 }
 
 
 def _figure(plain: Mapping[str, Any]) -> Figure:
     interval = plain["ci95"]
     return Figure(plain["value"], None if interval is None else tuple(interval), plain["n"])
+
+
+def _viewed(configuration: str, figure: FigureView) -> tuple[Key, Figure]:
+    key = Key(configuration, figure.metric, figure.reducer)
+    return key, Figure(figure.value, figure.interval, figure.n)
 
 
 def _number(cell: Any) -> float | None:

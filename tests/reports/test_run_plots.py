@@ -8,13 +8,17 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from evalkit.analysis.run_analysis import RunAnalysis
-from evalkit.plot_style import INK, dress, new_figure
 from evalkit.reports.run_plots import draw_front, draw_heat_map
-from evalkit.reports.svg import figure_as_svg
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
+from evalkit.views.configuration import FrontPointView, FrontView, map_view
+from evalkit.views.figure import FigureView, metric_view
+from evalkit.views.run import RunView, run_view
+from evalkit.visuals.style import INK, dress, new_figure
+from evalkit.visuals.svg import figure_as_svg
 
 METRIC = "lip_sync.error"
 
@@ -22,6 +26,16 @@ METRIC = "lip_sync.error"
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> RunAnalysis:
     return RunAnalysis.of(Run.open(write_grid(tmp_path_factory.mktemp("plots") / "run")))
+
+
+@pytest.fixture(scope="module")
+def view(tables: RunAnalysis) -> RunView:
+    return run_view(tables, None)
+
+
+def draw(tables: RunAnalysis, metric: str, across: str, down: str | None) -> tuple[Figure, str]:
+    """Draw a heat map of a metric."""
+    return draw_heat_map(map_view(tables, metric, across, down), metric_view(tables.metrics[metric]))
 
 
 def texts(svg: str) -> list[str]:
@@ -34,13 +48,13 @@ def test_a_heat_map_finds_the_best_cell(tables: RunAnalysis) -> None:
     for trial in tables.trials:
         means[trial.params["size"], trial.params["sample_steps"]].append(trial.metrics[METRIC].value)
     (size, steps), values = min(means.items(), key=lambda item: np.mean(item[1]))
-    figure, finding = draw_heat_map(tables, METRIC, "size", "sample_steps")
+    figure, finding = draw(tables, METRIC, "size", "sample_steps")
     assert finding == f"best {np.mean(values):.3g} at {size}, {steps}"
     assert texts(figure_as_svg(figure, "a", finding)).count("n = 4") == 9
 
 
 def test_parameters_that_are_not_shown_are_pooled(tables: RunAnalysis) -> None:
-    figure, _ = draw_heat_map(tables, METRIC, "size", None)
+    figure, _ = draw(tables, METRIC, "size", None)
     written = texts(figure_as_svg(figure, "a", "words"))
     assert [text.rpartition(" n = ")[2] for text in written if " n = " in text] == ["12", "12", "12"]
     values = [trial.metrics[METRIC].value for trial in tables.trials if trial.params["size"] == "688*368"]
@@ -48,31 +62,48 @@ def test_parameters_that_are_not_shown_are_pooled(tables: RunAnalysis) -> None:
 
 
 def test_what_is_the_same_everywhere_has_no_best(tables: RunAnalysis) -> None:
-    _, finding = draw_heat_map(tables, "technical.face_coverage", "size", "sample_steps")
+    _, finding = draw(tables, "technical.face_coverage", "size", "sample_steps")
     assert finding == "1 everywhere"
 
 
 def test_where_no_direction_is_better_the_range_is_told(tables: RunAnalysis) -> None:
-    _, finding = draw_heat_map(tables, "motion.amount_deg_s", "size", "sample_steps")
+    _, finding = draw(tables, "motion.amount_deg_s", "size", "sample_steps")
     assert re.fullmatch(r"from [\d.]+ to [\d.]+ deg/s", finding)
 
 
 def test_what_was_never_measured_says_so(tables: RunAnalysis) -> None:
-    figure, finding = draw_heat_map(tables, "profile.peak_vram_mib", "size", "sample_steps")
+    figure, finding = draw(tables, "profile.peak_vram_mib", "size", "sample_steps")
     assert finding == "no value anywhere"
     assert texts(figure_as_svg(figure, "a", finding)).count("no value") == 9
 
 
-def test_a_front_counts_those_that_nothing_beats(tables: RunAnalysis) -> None:
-    front = tables.fronts[0]
-    _, finding = draw_front(tables, front)
-    assert finding == f"{sum(front.is_best)} of 9 configurations are beaten by no other"
+def figure(metric: str, value: float) -> FigureView:
+    return FigureView(metric, "1", "lower", value, None, 4, 4, "clips")
 
 
-def test_pictures_of_one_page_share_no_id(tables: RunAnalysis) -> None:
+def test_a_front_names_and_counts_those_that_nothing_beats(view: RunView) -> None:
+    # Error and seconds of three configurations: the third is beaten by the second in both.
+    points = [(0.1, 9.0, True), (0.2, 3.0, True), (0.3, 4.0, False)]
+    labels = [one.label for one in view.configurations]
+    front = FrontView(
+        METRIC,
+        "profile.total_s",
+        tuple(
+            FrontPointView(label, figure(METRIC, error), figure("profile.total_s", total_s), is_best)
+            for label, (error, total_s, is_best) in zip(labels, points, strict=False)
+        ),
+    )
+    drawing, finding = draw_front(view, front)
+    assert finding == "2 of 3 configurations are beaten by no other"
+    written = texts(figure_as_svg(drawing, "a", finding))
+    assert "384*256, 2" in written
+    assert "384*256, 3" in written
+    assert "384*256, 4" not in written
+
+
+def test_pictures_of_one_page_share_no_id(view: RunView) -> None:
     svgs = [
-        figure_as_svg(draw_front(tables, front)[0], f"f{place}", "")
-        for place, front in enumerate(tables.fronts)
+        figure_as_svg(draw_front(view, front)[0], f"f{place}", "") for place, front in enumerate(view.fronts)
     ]
     first, second = (set(re.findall(r' id="([^"]+)"', svg)) for svg in svgs)
     assert first
@@ -95,5 +126,5 @@ def test_inks_come_from_the_page_and_any_text_is_safe() -> None:
 
 def test_figures_of_many_levels_can_be_drawn(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run", sizes=tuple(f"{64 * k}*64" for k in range(1, 13)), steps=(1, 2))
-    figure, _ = draw_heat_map(RunAnalysis.of(Run.open(folder)), METRIC, "size", "sample_steps")
+    figure, _ = draw(RunAnalysis.of(Run.open(folder)), METRIC, "size", "sample_steps")
     assert not any("n = " in text for text in texts(figure_as_svg(figure, "a", "")))

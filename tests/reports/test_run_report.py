@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from collections import Counter
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from evalkit.cli import main
 from evalkit.errors import UsageError
+from evalkit.profiling.profile import Profile, Series
 from evalkit.reports.run_markdown import escape
 from evalkit.reports.run_report import write_report
+from evalkit.runs import Run
+from evalkit.runs.records import write_json
 from evalkit.testing.runs import write_grid
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -78,7 +85,7 @@ def test_markdown_has_the_answer_the_table_and_the_failures(folder: Path) -> Non
     text = (folder / "report.md").read_text("utf-8")
     lines = text.splitlines()
     assert lines[0].startswith("## ! Recommended, as far as it was measured: Use size 384\\*256")
-    table = lines[lines.index("### 9 configurations") + 2 :]
+    table = lines[lines.index("### 2 of 9 configurations fail no gate") + 2 :]
     n_columns = table[0].count("|")
     assert [line.count("|") for line in table[:11]] == [n_columns] * 11
     assert "### 1 trial failed" in lines
@@ -148,12 +155,12 @@ def test_a_policy_that_is_gone_judges_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_trial_is_told_and_the_rest_stays(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run")
-    broken = min((folder / "trials").iterdir())
-    (broken / "trial.json").write_text("{", "utf-8")
+    broken = min((folder / "videos").iterdir())
+    (broken / "generation.json").write_text("{", "utf-8")
     write_report(folder)
     text = read(folder).text
     assert "35 of 36 planned trials" in text
-    assert f"{broken.name}/trial.json cannot be read" in text
+    assert f"{broken.name}/generation.json cannot be read" in text
 
 
 def test_a_run_of_schema_1_has_a_report(tmp_path: Path) -> None:
@@ -172,9 +179,83 @@ def test_the_command_writes_both_files_again(tmp_path: Path) -> None:
     assert read(folder).text
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is no run folder: it has no run\.json"):
+def contents(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    """Read every file of a folder, with the time of its last change."""
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def with_timelines(folder: Path, n: int) -> list[str]:
+    """Give the first videos of a run a timeline, and return their ids."""
+    times_s = np.arange(0, 5, 0.1)
+    rss_mib = Series(times_s, 500 + 100 * times_s)
+    alive = Series(times_s, np.ones(times_s.size))
+    profile = Profile(5.0, 0.1, rss_mib=rss_mib, n_processes=alive, gpus=(), gpu_reason=None)
+    ids = Run.open(folder).manifest.planned[:n]
+    for video_id in ids:
+        write_json(folder / "videos" / video_id / "timeline.json", {"profile": profile.to_dict()})
+    return ids
+
+
+def test_a_report_changes_nothing_that_was_measured(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run")
+    drawn = with_timelines(folder, 2)
+    before = contents(folder)
+    write_report(folder)
+    after = contents(folder)
+    assert {path: after[path] for path in before} == before
+    added = {path.relative_to(folder).as_posix() for path in after.keys() - before.keys()}
+    pictures = {f"report/timelines/{video_id}.svg" for video_id in drawn}
+    assert added == {"report.html", "report.md", *pictures}
+    html = (folder / "report.html").read_text("utf-8")
+    assert all(f'src="{picture}"' in html for picture in pictures)
+
+
+def test_a_timeline_is_drawn_once(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,))
+    (video_id,) = with_timelines(folder, 1)
+    picture = folder / "report" / "timelines" / f"{video_id}.svg"
+    write_report(folder)
+    first = picture.stat().st_mtime_ns
+    write_report(folder)
+    assert picture.stat().st_mtime_ns == first
+
+
+def test_each_record_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_grid(tmp_path / "run")
+    read: Counter[Path] = Counter()
+    plain_open = Path.open
+
+    def counted_open(path: Path, *arguments: Any, **options: Any) -> Any:
+        read[path] += 1
+        return plain_open(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", counted_open)
+    write_report(folder)
+    records = {
+        path: n
+        for path, n in read.items()
+        if folder in path.parents and path.suffix == ".json" and not path.name.endswith(".samples.json")
+    }
+    assert len(records) > 36
+    assert {path.name: n for path, n in records.items() if n > 1} == {}
+
+
+def test_the_report_as_json_is_the_view(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", failing=(0,))
+    path = tmp_path / "out" / "report.json"
+    result = CliRunner().invoke(main, ["report", str(folder), "--json", str(path)])
+    assert result.exit_code == 0, result.output
+    assert f"wrote {path}" in result.output
+    assert json.loads(path.read_text("utf-8")) == write_report(folder).to_dict()
+
+
+def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is not a run folder: it has no run\.json"):
         write_report(tmp_path)
     result = CliRunner().invoke(main, ["report", str(tmp_path)])
     assert result.exit_code == 2
-    assert "is no run folder" in result.output
+    assert "is not a run folder" in result.output

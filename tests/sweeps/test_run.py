@@ -15,8 +15,7 @@ import pytest
 
 from evalkit.errors import UsageError
 from evalkit.options import ConfigError
-from evalkit.runs import Run, Trial
-from evalkit.sweeps import run as run_module
+from evalkit.runs import Run, RunWriter, Trial, VideoRecord
 from evalkit.sweeps.config import build_sweep
 from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep
@@ -47,9 +46,9 @@ def test_a_run_holds_every_trial_with_its_video_and_its_cost(
     tmp_path: Path, stand_in: dict[str, Any]
 ) -> None:
     run = sweep(tmp_path / "run", stand_in)
-    assert Run.open(tmp_path / "run").facts == run.facts
+    assert Run.open(tmp_path / "run").manifest == run.manifest
     assert [trial.params for trial in run.trials()] == [{"sample_steps": steps} for steps in (2, 3, 4)]
-    assert run.facts.swept == ["sample_steps"]
+    assert run.manifest.swept == ["sample_steps"]
     for trial in run.trials():
         assert (trial.status, trial.failure, trial.attempts) == ("ok", None, [])
         assert run.video_of(trial.id) is not None
@@ -62,17 +61,18 @@ def test_a_run_holds_every_trial_with_its_video_and_its_cost(
         assert trial.absent["profile.load_s"] == "not_reported"
         assert "saved" in (run.folder_of(trial.id) / "log.txt").read_text("utf-8")
         assert run.timeline_of(trial.id) is not None
-    assert set(run.facts.metrics) >= set(run.trials()[0].metrics)
+    assert set(run.manifest.metrics) >= set(run.trials()[0].metrics)
     assert (run.folder / "results.csv").read_text("utf-8").count("\n") == 4
     assert (run.folder / "results.parquet").is_file()
     assert sorted(path.name for path in run.folder.iterdir()) == [
         ".lock",
+        "measurements",
         "results.csv",
         "results.parquet",
         "run.json",
-        "trials",
+        "videos",
     ]
-    assert not [path for path in (run.folder / "trials").iterdir() if path.name.startswith(".")]
+    assert not [path for path in (run.folder / "videos").iterdir() if path.name.startswith(".")]
 
 
 def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
@@ -82,14 +82,14 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     assert made() == [2, 3, 4]
     again = sweep(tmp_path / "run", stand_in)
     assert again.trials() == first.trials()
-    assert again.facts.created_at == first.facts.created_at
+    assert again.manifest.created_at == first.manifest.created_at
     grown = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [1, 2, 3, 4]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(grown)) == [1, 2, 3, 4]
     shrunk = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(shrunk)) == [3]
-    assert len(shrunk.former()) == 3
+    assert len(shrunk.orphaned()) == 3
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,13 @@ def test_a_generator_that_dies_every_time_gives_a_run_of_failures(
 def test_a_damaged_trial_is_done_again(tmp_path: Path, stand_in: dict[str, Any], made: Made) -> None:
     run = sweep(tmp_path / "run", stand_in)
     spoilt = run.trials()[1].id
-    (run.folder_of(spoilt) / "trial.json").write_text("{", "utf-8")
-    assert [trial.id for trial in sweep(tmp_path / "run", stand_in).trials()] == run.facts.planned
+    (run.folder_of(spoilt) / "generation.json").write_text("{", "utf-8")
+    assert [trial.id for trial in sweep(tmp_path / "run", stand_in).trials()] == run.manifest.planned
     assert made() == [2, 3, 4, 3]
 
 
 def test_what_a_killed_sweep_left_is_cleared(tmp_path: Path, stand_in: dict[str, Any]) -> None:
-    left = tmp_path / "run" / "trials" / ".abc.def.part"
+    left = tmp_path / "run" / "videos" / ".abc.def.part"
     left.mkdir(parents=True)
     (left / "video.mp4").write_bytes(b"half")
     sweep(tmp_path / "run", stand_in)
@@ -210,16 +210,16 @@ def test_workers_beside_each_other_give_the_same_trials_and_no_times(
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(
     tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_file = run_module.write_file
+    put_video = RunWriter.put_video
     written = []
 
-    def filling(path: Path, facts: Any) -> None:
-        if path.name == "trial.json" and len(written) == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        written.append(path.name) if path.name == "trial.json" else None
-        write_file(path, facts)
+    def filling(writer: RunWriter, record: VideoRecord, part: Path, **more: Any) -> None:
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
+        written.append(record.id)
+        put_video(writer, record, part, **more)
 
-    monkeypatch.setattr(run_module, "write_file", filling)
+    monkeypatch.setattr(RunWriter, "put_video", filling)
     with pytest.raises(SweepError, match="No space left on device; what is done is kept"):
         sweep(tmp_path / "run", stand_in)
     assert list(by_steps(Run.open(tmp_path / "run"))) == [2, 3]
@@ -297,7 +297,7 @@ def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand
     assert expected_s(preparation, tmp_path / "run", todo.new) is None
     run = run_sweep(preparation, tmp_path / "run")
     for trial, seconds in zip(run.trials(), (2.0, 4.0, 9.0), strict=True):
-        path = run.folder_of(trial.id) / "trial.json"
+        path = run.folder_of(trial.id) / "generation.json"
         path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"generate_s": seconds}), "utf-8")
     assert expected_s(preparation, run.folder, preparation.trials[1:]) == 13.0
     shutil.rmtree(run.folder_of(run.trials()[2].id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evalkit.reports.numbers import bracket, count, percent, signed, unit_suffix
+from evalkit.visuals.numbers import bracket, count, percent, signed, unit_suffix
 
 
 @pytest.mark.parametrize(

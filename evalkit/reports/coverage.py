@@ -1,0 +1,42 @@
+"""What was attempted in a run, what failed and what is not there, in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalkit.reports.verdict import Verdict
+from evalkit.visuals.numbers import count
+
+if TYPE_CHECKING:
+    from evalkit.views.run import CoverageView
+
+
+def describe_coverage(coverage: CoverageView) -> list[tuple[Verdict, str]]:
+    """Return a sentence for each thing to know, with how good it is."""
+    n_planned, n_attempted, n_ok = coverage.n_planned, coverage.n_attempted, coverage.n_ok
+    is_complete = n_ok == n_attempted == n_planned
+    lines = [
+        (
+            Verdict("✓", "complete", "pass") if is_complete else Verdict("!", "incomplete", "warn"),
+            f"{n_ok} of {count(n_planned, 'planned trial')} gave a video that was measured.",
+        )
+    ]
+    if coverage.failures:
+        codes = ", ".join(f"{code.replace('_', ' ')}: {n}" for code, n in coverage.failures.items())
+        n_failed = sum(coverage.failures.values())
+        words = f"{n_failed} of {n_attempted} attempted failed ({codes})."
+        lines.append((Verdict("✗", "failed", "fail"), words))
+    if coverage.n_retried:
+        words = f"{count(coverage.n_retried, 'trial')} needed more than one attempt."
+        lines.append((Verdict("!", "retried", "warn"), words))
+    for one in coverage.skipped:
+        words = f"{count(one.n, 'planned trial')} skipped ({'; '.join(one.configurations)}): {one.reason}."
+        lines.append((Verdict("!", "skipped", "warn"), words))
+    if coverage.n_unfinished:
+        words = f"{count(coverage.n_unfinished, 'planned trial')} without a result yet."
+        lines.append((Verdict("!", "unfinished", "warn"), words))
+    lines += [(Verdict("✗", "damaged", "fail"), text) for text in coverage.damage]
+    if coverage.n_orphaned:
+        words = f"{count(coverage.n_orphaned, 'trial')} of an earlier grid in the folder, in no figure here."
+        lines.append((Verdict("·", "left out", "neutral"), words))
+    return lines

@@ -1,0 +1,97 @@
+"""Decisions in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from evalkit.decisions.comparison import Conclusion
+from evalkit.formatting import three_digits
+from evalkit.reports.compare_page import write_p
+from evalkit.reports.verdict import verdict_of_conclusion, verdict_of_gate
+from evalkit.visuals.numbers import bracket, signed, unit_suffix
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evalkit.views.comparison import ComparisonView, MetricComparisonView
+    from evalkit.views.figure import FigureView
+    from evalkit.views.gate import GateView
+    from evalkit.views.signoff import SignoffView
+
+_COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "neutral": "default"}
+
+
+def print_comparison(console: Console, view: ComparisonView) -> None:
+    """Print the answer, then the metrics by what was found."""
+    console.print(f"[bold]{escape(view.headline)}[/]")
+    console.print(f"[dim]A: {escape(view.a)}\nB: {escape(view.b)}[/]", soft_wrap=True)
+    for conclusion in Conclusion:
+        found = view.found(conclusion)
+        if not found:
+            continue
+        verdict = verdict_of_conclusion(conclusion)
+        console.print(f"\n{verdict.symbol} [bold]{verdict.word}[/]")
+        if conclusion is Conclusion.NOT_COMPARED:
+            for one in found:
+                console.print(f"  {one.metric}: {escape(one.text)}", soft_wrap=True)
+            continue
+        grid = Table("metric", "B - A [95 %]", box=None, pad_edge=False, header_style="dim")
+        grid.add_column("p", justify="right", no_wrap=True)
+        grid.add_column("pairs", justify="right", no_wrap=True)
+        for one in found:
+            grid.add_row(*_comparison_cells(one))
+        console.print(grid)
+    for title, items in (
+        ("without a partner, A", view.unpaired_a),
+        ("without a partner, B", view.unpaired_b),
+        ("no clip, A", view.failed_a),
+        ("no clip, B", view.failed_b),
+        ("note", view.notes),
+    ):
+        for item in items:
+            console.print(f"[yellow]{title}:[/] {escape(item)}", soft_wrap=True)
+
+
+def print_signoff(console: Console, view: SignoffView) -> None:
+    """Print the answer, then each rule on two lines."""
+    console.print(f"[bold]{view.decision}: {escape(view.headline)}[/]")
+    console.print(f"[dim]{escape(view.title)}, by the policy {escape(view.policy.name)}[/]", soft_wrap=True)
+    grid = Table(box=None, pad_edge=False, show_header=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for gate in view.gates:
+        verdict = verdict_of_gate(gate)
+        grid.add_row(f"[{_COLOURS[verdict.tone]}]{verdict}[/]", _describe_gate(gate))
+    console.print(grid)
+    for waiver in view.unused_waivers:
+        console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")
+
+
+def _comparison_cells(one: MetricComparisonView) -> tuple[str, str, str, str]:
+    more = "" if one.n_more is None else f" (+{one.n_more})"
+    change = _write_change(one.difference)
+    if one.better == "zero" and one.moved.value is not None:
+        change = f"{_write_change(one.moved)}\nfurther from 0 by {change}"
+    if one.coverage:
+        change += f"\n{one.coverage}"
+    return one.metric, change, write_p(one.p_holm), f"{one.difference.n}{more}"
+
+
+def _write_change(figure: FigureView) -> str:
+    if figure.value is None:
+        return "unknown"
+    return f"{signed(figure.value)}{unit_suffix(figure.unit)} {bracket(figure.interval)}".rstrip()
+
+
+def _describe_gate(gate: GateView) -> str:
+    soft = " (soft)" if gate.kind == "soft" else ""
+    figure, value = gate.figure, "not measured"
+    if figure is not None and figure.value is not None:
+        number = three_digits(figure.value) + unit_suffix(figure.unit)
+        value = f"{number} {bracket(figure.interval)}".rstrip()
+    numbers = f"{value}, asked: {gate.limit}, n {gate.n} of {gate.n_attempted}"
+    detail = "" if gate.status == "pass" else f"\n[dim]{escape(gate.evidence)}[/]"
+    return f"{gate.metric}{soft}: {escape(numbers)}{detail}"

@@ -1,0 +1,211 @@
+"""Configurations of a sweep: their figures and gates, what is best for its cost, and every metric over the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from evalkit.decisions.judge import Grade
+from evalkit.views.figure import FigureView, figure_of_summary
+from evalkit.views.gate import GateView, gate_view, worst_grade
+from evalkit.views.view import Plain, View, plain_param
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from evalkit.analysis.configurations import Configuration
+    from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.decisions.policy import Policy
+    from evalkit.decisions.recommend import Recommendation
+
+
+@dataclass(frozen=True)
+class ConfigurationView(View):
+    """One combination of the swept parameters.
+
+    Parameters
+    ----------
+    label : str
+    params : mapping
+        The swept ones.
+    n_attempted, n_failed : int
+        Trials.
+    figures : mapping of str to FigureView
+        The mean over clips, by metric.
+    gates : tuple of GateView
+        The hard rules of the policy, judged as a sign-off of this configuration judges them; empty without a policy.
+    grade : Grade or None
+        The least good of the gates.
+    """
+
+    label: str
+    params: Mapping[str, Plain]
+    n_attempted: int
+    n_failed: int
+    figures: Mapping[str, FigureView]
+    gates: tuple[GateView, ...]
+    grade: Grade | None
+
+    def gates_with(self, grade: Grade) -> list[GateView]:
+        """Return the gates with this grade."""
+        return [gate for gate in self.gates if gate.grade is grade]
+
+
+@dataclass(frozen=True)
+class FrontPointView(View):
+    """A configuration in the plane of quality and cost.
+
+    Parameters
+    ----------
+    configuration : str
+        Label.
+    quality, cost : FigureView
+    is_best : bool
+        Whether no other is at least as good in both and better in one.
+    """
+
+    configuration: str
+    quality: FigureView
+    cost: FigureView
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class FrontView(View):
+    """Quality against a cost.
+
+    Parameters
+    ----------
+    quality, cost : str
+        Metrics.
+    points : tuple of FrontPointView
+        The configurations that have both.
+    """
+
+    quality: str
+    cost: str
+    points: tuple[FrontPointView, ...]
+
+
+@dataclass(frozen=True)
+class MapView(View):
+    """One metric over the levels of one or two swept parameters; clips of all others are pooled.
+
+    Parameters
+    ----------
+    metric : str
+    across, down : str
+        Parameters; `down` is None where only one was swept.
+    columns, rows : tuple
+        Levels; one row of None without `down`.
+    cells : tuple of tuple of FigureView
+        A row each.
+    """
+
+    metric: str
+    across: str
+    down: str | None
+    columns: tuple[Plain, ...]
+    rows: tuple[Plain, ...]
+    cells: tuple[tuple[FigureView, ...], ...]
+
+
+def configuration_views(
+    analysis: RunAnalysis, policy: Policy | None, recommendation: Recommendation | None
+) -> tuple[ConfigurationView, ...]:
+    """Return every configuration that has a result, in the order of the plan.
+
+    Parameters
+    ----------
+    analysis : RunAnalysis
+    policy : Policy or None
+    recommendation : Recommendation or None
+        Under that policy; it has judged each configuration.
+    """
+    metrics = {rule.metric.name: rule.metric for rule in policy.rules} if policy is not None else {}
+    judged = {one.name: one.lines for one in recommendation.candidates} if recommendation is not None else {}
+    return tuple(
+        _configuration(
+            analysis,
+            one,
+            tuple(gate_view(line, metrics[line.metric]) for line in judged.get(one.label, ())),
+        )
+        for one in analysis.configurations
+    )
+
+
+def front_views(analysis: RunAnalysis) -> tuple[FrontView, ...]:
+    """Return quality against each cost."""
+    return tuple(
+        FrontView(
+            front.quality,
+            front.cost,
+            tuple(
+                FrontPointView(
+                    analysis.configurations[place].label,
+                    _figure(analysis, analysis.configurations[place], front.quality),
+                    _figure(analysis, analysis.configurations[place], front.cost),
+                    is_best,
+                )
+                for place, is_best in zip(front.places, front.is_best, strict=True)
+            ),
+        )
+        for front in analysis.fronts
+    )
+
+
+def map_views(analysis: RunAnalysis) -> tuple[MapView, ...]:
+    """Return the main metrics over every pair of swept parameters, and all others over the first pair."""
+    names = list(analysis.levels)
+    pairs: list[tuple[str, str | None]] = list(combinations(names, 2)) or [(name, None) for name in names]
+    more = [name for name in analysis.measured if name not in analysis.main]
+    return tuple(
+        map_view(analysis, metric, across, down)
+        for place, (across, down) in enumerate(pairs)
+        for metric in (*analysis.main, *(more if place == 0 else ()))
+    )
+
+
+def map_view(analysis: RunAnalysis, metric: str, across: str, down: str | None) -> MapView:
+    """Return one metric over one or two parameters."""
+    columns = analysis.levels[across]
+    rows: list[Hashable] = analysis.levels[down] if down is not None else [None]
+    return MapView(
+        metric=metric,
+        across=across,
+        down=down,
+        columns=tuple(plain_param(level) for level in columns),
+        rows=tuple(plain_param(level) for level in rows),
+        cells=tuple(
+            tuple(
+                _figure(
+                    analysis,
+                    analysis.table.pooled({across: x} if down is None else {across: x, down: y}),
+                    metric,
+                )
+                for x in columns
+            )
+            for y in rows
+        ),
+    )
+
+
+def _configuration(
+    analysis: RunAnalysis, one: Configuration, gates: tuple[GateView, ...]
+) -> ConfigurationView:
+    return ConfigurationView(
+        label=one.label,
+        params={name: plain_param(value) for name, value in one.params.items()},
+        n_attempted=len(one.rows),
+        n_failed=one.n_failed,
+        figures={name: _figure(analysis, one, name) for name in analysis.metrics},
+        gates=gates,
+        grade=worst_grade(gates),
+    )
+
+
+def _figure(analysis: RunAnalysis, one: Configuration, name: str) -> FigureView:
+    metric = analysis.metrics[name]
+    return figure_of_summary(metric, one.summary(metric))

@@ -1,0 +1,343 @@
+"""A run: the answer, what it rests on, every configuration and every trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from evalkit.analysis.catalogue import reason_text
+from evalkit.analysis.configurations import describe
+from evalkit.decisions.policy import Policy, load_policy
+from evalkit.decisions.recommend import Outcome, recommend
+from evalkit.errors import UsageError
+from evalkit.runs.layout import RUN_FILE
+from evalkit.stats.bootstrap import MIN_VALUES
+from evalkit.views.configuration import (
+    ConfigurationView,
+    FrontView,
+    MapView,
+    configuration_views,
+    front_views,
+    map_views,
+)
+from evalkit.views.effect import EffectView, effect_views
+from evalkit.views.figure import MetricView, metric_view
+from evalkit.views.gate import PolicyView, policy_view
+from evalkit.views.trial import TrialView, trial_view
+from evalkit.views.view import Plain, View, plain_param
+
+if TYPE_CHECKING:
+    from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.decisions.recommend import Recommendation
+    from evalkit.runs import Run, RunManifest
+
+DEFAULT_POLICY = "customer_service"
+
+
+@dataclass(frozen=True)
+class AnswerView(View):
+    """What a manager repeats.
+
+    Parameters
+    ----------
+    outcome : Outcome or None
+        None where nothing could be judged: there is no result, or no policy.
+    headline : str
+        One sentence.
+    details : tuple of str
+        What it costs, and what it leaves open, a sentence each.
+    configuration : str or None
+        Label of the configuration that is recommended, or comes nearest.
+    other : str or None
+        Label of the one it was weighed against.
+    """
+
+    outcome: Outcome | None
+    headline: str
+    details: tuple[str, ...]
+    configuration: str | None = None
+    other: str | None = None
+
+
+@dataclass(frozen=True)
+class SkippedView(View):
+    """Planned trials that were never attempted, for one reason.
+
+    Parameters
+    ----------
+    reason : str
+    n : int
+    configurations : tuple of str
+        In words, once each.
+    """
+
+    reason: str
+    n: int
+    configurations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CoverageView(View):
+    """What was attempted, and what is not there.
+
+    Parameters
+    ----------
+    n_planned, n_attempted, n_ok : int
+        Trials.
+    failures : mapping of str to int
+        Codes of those that failed.
+    n_retried : int
+        Trials that needed more than one attempt.
+    n_unfinished : int
+        Planned trials without a result.
+    n_orphaned : int
+        Trials in the folder that are not in the plan.
+    skipped : tuple of SkippedView
+    damage : tuple of str
+        What cannot be read.
+    """
+
+    n_planned: int
+    n_attempted: int
+    n_ok: int
+    failures: Mapping[str, int]
+    n_retried: int
+    n_unfinished: int
+    n_orphaned: int
+    skipped: tuple[SkippedView, ...]
+    damage: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AbsenceView(View):
+    """A metric that is missing in trials that did not fail.
+
+    Parameters
+    ----------
+    metric : str
+    n, n_attempted : int
+        Trials with a value, and all.
+    reasons : mapping of str to int
+        In words, and how often.
+    """
+
+    metric: str
+    n: int
+    n_attempted: int
+    reasons: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunView(View):
+    """Everything that is shown of a run.
+
+    Parameters
+    ----------
+    name : str
+        Of its folder.
+    created_at : str
+        ISO 8601.
+    generator : mapping
+        ``name``, ``version``, ``settings``.
+    machines : tuple of str
+        In words, each once.
+    n_inputs, n_seeds : int
+    policy : PolicyView or None
+    answer : AnswerView
+    coverage : CoverageView
+    absences : tuple of AbsenceView
+    metrics : mapping of str to MetricView
+        Every metric that any trial speaks of, in order.
+    main : tuple of str
+        Those shown first.
+    levels : mapping of str to tuple
+        The swept parameters with their values.
+    configurations : tuple of ConfigurationView
+    fronts : tuple of FrontView
+    effects : tuple of EffectView
+    maps : tuple of MapView
+    trials : tuple of TrialView
+    notes : tuple of str
+    files : tuple of str
+        Tables and the manifest, relative to the run folder.
+    provenance : mapping
+        Configuration, versions, weights, machines: all that was written down.
+    """
+
+    name: str
+    created_at: str
+    generator: Mapping[str, Any]
+    machines: tuple[str, ...]
+    n_inputs: int
+    n_seeds: int
+    policy: PolicyView | None
+    answer: AnswerView
+    coverage: CoverageView
+    absences: tuple[AbsenceView, ...]
+    metrics: Mapping[str, MetricView]
+    main: tuple[str, ...]
+    levels: Mapping[str, tuple[Plain, ...]]
+    configurations: tuple[ConfigurationView, ...]
+    fronts: tuple[FrontView, ...]
+    effects: tuple[EffectView, ...]
+    maps: tuple[MapView, ...]
+    trials: tuple[TrialView, ...]
+    notes: tuple[str, ...]
+    files: tuple[str, ...]
+    provenance: Mapping[str, Any]
+
+    @property
+    def answered(self) -> ConfigurationView | None:
+        """The configuration that the answer speaks of."""
+        return next((one for one in self.configurations if one.label == self.answer.configuration), None)
+
+    @property
+    def failed(self) -> list[TrialView]:
+        """The trials that gave no result."""
+        return [trial for trial in self.trials if trial.failure is not None]
+
+
+def policy_of(run: Run) -> tuple[Policy | None, str]:
+    """Return the policy to judge a run by, and what a reader should know of that choice.
+
+    A run that names none is judged by the bundled one for customer service. A policy that cannot be read any more
+    judges nothing.
+    """
+    name = run.manifest.policy
+    try:
+        policy = load_policy(name or DEFAULT_POLICY)
+    except UsageError as error:
+        return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
+    return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
+
+
+def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") -> RunView:
+    """Return what is shown of a run.
+
+    Parameters
+    ----------
+    analysis : RunAnalysis
+    policy : Policy or None
+        What to judge by; without one nothing is judged.
+    note : str
+        What a reader should know of the choice of the policy.
+    """
+    run, manifest = analysis.run, analysis.run.manifest
+    found = recommend(analysis.table, policy) if policy is not None and analysis.table.rows else None
+    return RunView(
+        name=run.folder.resolve().name,
+        created_at=manifest.created_at,
+        generator=manifest.generator,
+        machines=_name_machines(manifest),
+        n_inputs=len({row.input for row in analysis.table.rows}),
+        n_seeds=len({row.seed for row in analysis.table.rows}),
+        policy=None if policy is None else policy_view(policy),
+        answer=_answer(analysis, found, note),
+        coverage=_coverage(analysis),
+        absences=_absences(analysis),
+        metrics={name: metric_view(metric) for name, metric in analysis.metrics.items()},
+        main=tuple(analysis.main),
+        levels={
+            name: tuple(plain_param(level) for level in levels) for name, levels in analysis.levels.items()
+        },
+        configurations=configuration_views(analysis, policy, found),
+        fronts=front_views(analysis),
+        effects=effect_views(analysis),
+        maps=map_views(analysis),
+        trials=tuple(trial_view(analysis, trial, policy) for trial in analysis.trials),
+        notes=tuple(manifest.notes),
+        files=tuple(
+            name for name in ("results.csv", "results.parquet", RUN_FILE) if (run.folder / name).is_file()
+        ),
+        provenance={
+            "configuration": manifest.config,
+            "configuration hash": manifest.config_hash,
+            "generator": manifest.generator,
+            "evaluators": manifest.evaluators,
+            "settings of evaluators": manifest.measuring,
+            "versions": manifest.versions,
+            "weights": manifest.weights,
+            "machines": manifest.machines,
+            "code": None if manifest.code is None else asdict(manifest.code),
+        },
+    )
+
+
+def _name_machines(manifest: RunManifest) -> tuple[str, ...]:
+    names = (str(one.get("processor") or one.get("system") or "") for one in manifest.machines.values())
+    return tuple(dict.fromkeys(name or "an unknown machine" for name in names))
+
+
+def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> AnswerView:
+    """Say which configuration to use."""
+    notes = (note,) if note else ()
+    if not analysis.table.rows:
+        return AnswerView(None, "No trial of this run has a result yet.", notes)
+    if found is None:
+        n = len(analysis.configurations)
+        words = f"Nothing is recommended: there is no policy to judge {n} configuration{'s' * (n != 1)} by."
+        return AnswerView(None, words, notes)
+    subject = found.chosen or found.nearest
+    return AnswerView(
+        found.outcome,
+        found.headline,
+        (*found.details, *_caution(found), *notes),
+        None if subject is None else subject.name,
+        None if found.other is None else found.other.name,
+    )
+
+
+def _caution(found: Recommendation) -> tuple[str, ...]:
+    """Warn where the clips are too few to tell configurations apart."""
+    subject = found.chosen or found.nearest
+    if subject is None or len(found.candidates) < 2 or subject.n_clips >= MIN_VALUES:
+        return ()
+    n = subject.n_clips
+    words = (
+        f"Only {n} clip{'s' * (n != 1)} a configuration: too few for intervals ({MIN_VALUES} are needed), so small "
+        f"differences may be chance. More inputs or seeds make it sure."
+    )
+    return (words,)
+
+
+def _coverage(analysis: RunAnalysis) -> CoverageView:
+    run, trials = analysis.run, analysis.trials
+    failures: dict[str, int] = {}
+    for trial in trials:
+        if trial.failure is not None:
+            failures[trial.failure.code] = failures.get(trial.failure.code, 0) + 1
+    return CoverageView(
+        n_planned=len(run.manifest.planned),
+        n_attempted=len(trials),
+        n_ok=sum(trial.status == "ok" for trial in trials),
+        failures=failures,
+        n_retried=sum(bool(trial.attempts) for trial in trials),
+        n_unfinished=len(run.unfinished()),
+        n_orphaned=len(run.orphaned()),
+        skipped=_skipped(run),
+        damage=tuple(one.text for one in analysis.damage),
+    )
+
+
+def _skipped(run: Run) -> tuple[SkippedView, ...]:
+    by_reason: dict[str, list[str]] = {}
+    for one in run.skipped().values():
+        swept = {name: value for name, value in one.params.items() if name in run.manifest.swept}
+        by_reason.setdefault(one.reason, []).append(describe(swept or one.params))
+    return tuple(
+        SkippedView(reason, len(labels), tuple(dict.fromkeys(labels))) for reason, labels in by_reason.items()
+    )
+
+
+def _absences(analysis: RunAnalysis) -> tuple[AbsenceView, ...]:
+    """List the metrics that are missing in trials that did not fail; those that failed are listed by themselves."""
+    n_attempted = len(analysis.trials)
+    found = []
+    for metric in analysis.metrics:
+        if any(row.failure is None and metric not in row.values for row in analysis.table.rows):
+            reasons = analysis.absences_of(metric)
+            n = n_attempted - sum(reasons.values())
+            words = {reason_text(code): count for code, count in reasons.items()}
+            found.append(AbsenceView(metric, n, n_attempted, words))
+    return tuple(found)
