@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up: a room may import rooms of its own row and below, and never in a circle.
 ROWS = (
-    {"types", "errors", "formatting"},
+    {"types", "errors", "formatting", "plot_style"},
     {"brands", "media", "metrics", "registry", "options", "isolation", "prompts", "stats", "visuals"},
     {"tracks", "runs", "models"},
     {"evaluators", "profiling"},

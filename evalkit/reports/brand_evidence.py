@@ -11,8 +11,8 @@ from evalkit.evaluators.brand import FOUND
 from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
 from evalkit.metrics.color import delta_e, lab_of, take_out_light
+from evalkit.plot_style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
 from evalkit.tracks.brand import LIGHT_COLUMNS, N_BEST
-from evalkit.visuals.style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalkit.metrics import lip_sync
-from evalkit.visuals.style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
+from evalkit.plot_style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

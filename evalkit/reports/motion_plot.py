@@ -8,7 +8,7 @@ import numpy as np
 
 from evalkit.evaluators.motion import joint_angles
 from evalkit.metrics.motion import MAX_GAP_S
-from evalkit.visuals.style import BLUE, GREY, dress, new_figure
+from evalkit.plot_style import BLUE, GREY, dress, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

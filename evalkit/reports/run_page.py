@@ -8,6 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import level_text
+from evalkit.plot_style import BLUE
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.effects import describe_steps, name_changed, name_step
@@ -23,7 +24,6 @@ from evalkit.reports.verdict import (
 from evalkit.views.trial import EvidenceView
 from evalkit.visuals.numbers import count
 from evalkit.visuals.page import render_page
-from evalkit.visuals.style import BLUE
 from evalkit.visuals.svg import figure_as_svg
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.formatting import three_digits
+from evalkit.plot_style import BLUE, GREY, INK, dress, new_figure
 from evalkit.reports.labels import head_of, shorten_level
 from evalkit.visuals.numbers import bracket, unit_suffix
-from evalkit.visuals.style import BLUE, GREY, INK, dress, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalkit.plot_style import GREY, INK, SERIES, VERMILION, dress, new_figure
 from evalkit.profiling.profile import FULL, Series
-from evalkit.visuals.style import GREY, INK, SERIES, VERMILION, dress, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
