@@ -190,7 +190,14 @@ class RunView(View):
     @property
     def answered(self) -> ConfigurationView | None:
         """The configuration that the answer speaks of."""
-        return next((one for one in self.configurations if one.label == self.answer.configuration), None)
+        return next(
+            (
+                configuration
+                for configuration in self.configurations
+                if configuration.label == self.answer.configuration
+            ),
+            None,
+        )
 
     @property
     def failed(self) -> list[TrialView]:
@@ -265,7 +272,9 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
 
 
 def _name_machines(manifest: RunManifest) -> tuple[str, ...]:
-    names = (str(one.get("processor") or one.get("system") or "") for one in manifest.machines.values())
+    names = (
+        str(machine.get("processor") or machine.get("system") or "") for machine in manifest.machines.values()
+    )
     return tuple(dict.fromkeys(name or "an unknown machine" for name in names))
 
 
@@ -316,15 +325,15 @@ def _coverage(analysis: RunAnalysis) -> CoverageView:
         n_unfinished=len(run.unfinished()),
         n_orphaned=len(run.orphaned()),
         skipped=_skipped(run),
-        damage=tuple(one.text for one in analysis.damage),
+        damage=tuple(damage.text for damage in analysis.damage),
     )
 
 
 def _skipped(run: Run) -> tuple[SkippedView, ...]:
     by_reason: dict[str, list[str]] = {}
-    for one in run.skipped().values():
-        swept = {name: value for name, value in one.params.items() if name in run.manifest.swept}
-        by_reason.setdefault(one.reason, []).append(describe(swept or one.params))
+    for trial in run.skipped().values():
+        swept = {name: value for name, value in trial.params.items() if name in run.manifest.swept}
+        by_reason.setdefault(trial.reason, []).append(describe(swept or trial.params))
     return tuple(
         SkippedView(reason, len(labels), tuple(dict.fromkeys(labels))) for reason, labels in by_reason.items()
     )

@@ -277,6 +277,17 @@ def test_evidence_has_the_caption_that_its_evaluator_gave(tmp_path: Path) -> Non
     assert all(one.evidence == () for one in others)
 
 
+def test_evidence_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,))
+    opened = Run.open(folder)
+    own = opened.folder_of(opened.manifest.planned[0]) / "evidence"
+    own.mkdir()
+    (own / "index.json").write_text("{", "utf-8")
+    first, *others = view_of(folder).trials
+    assert any("index.json cannot be read" in note for note in first.notes)
+    assert not any("cannot be read" in note for trial in others for note in trial.notes)
+
+
 def test_direction_unit_and_reducer_stand_in_every_figure(views: dict[type[View], View]) -> None:
     def figures(value: Any) -> Iterator[FigureView]:
         if isinstance(value, FigureView):
