@@ -30,6 +30,8 @@ from evalkit.types import Metric
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DEFAULT_POLICY = "customer_service"
+"""Bundled; judges where no policy is named."""
 RUN_COMPLETE = "run.complete"
 """Name of the line that fails where planned clips have no result, for waivers."""
 

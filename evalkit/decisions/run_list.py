@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.analysis.catalogue import known_metrics
-from evalkit.analysis.table import describe, rows_of_run
-from evalkit.decisions.policy import load_policy
+from evalkit.analysis.table import rows_of_run
+from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.recommend import recommend
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.options import canonical_json
@@ -17,8 +16,6 @@ from evalkit.runs.layout import RUN_FILE
 
 if TYPE_CHECKING:
     import os
-
-_DEFAULT_POLICY = "customer_service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +119,13 @@ def _judge(run: Run) -> tuple[str | None, str]:
     """Return what the run's policy says of it, as `recommend` finds it."""
     if not run.trials():
         return None, "no trial has a result yet"
-    known = known_metrics()
+    policy, note = policy_of_run(run)
+    if policy is None:
+        return None, f"not judged: {note}"
     try:
-        policy = load_policy(run.manifest.policy or _DEFAULT_POLICY, known)
-        found = recommend(rows_of_run(run), policy, known)
+        found = recommend(rows_of_run(run), policy)
     except UsageError as error:
         return None, f"not judged: {error}"
     if found.chosen is None:
         return found.outcome.value, found.outcome.value
-    return found.outcome.value, f"{found.outcome.value}: {describe(found.chosen.params)}"
+    return found.outcome.value, f"{found.outcome.value}: {found.chosen.name}"

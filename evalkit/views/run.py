@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.configurations import describe
 from evalkit.analysis.values import reason_text
-from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import Outcome, recommend
-from evalkit.errors import UsageError
 from evalkit.runs.layout import RUN_FILE
 from evalkit.stats.bootstrap import MIN_VALUES
 from evalkit.views.configuration import (
@@ -29,10 +27,9 @@ from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
     from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.decisions.policy import Policy
     from evalkit.decisions.recommend import Recommendation
     from evalkit.runs import Run, RunManifest
-
-DEFAULT_POLICY = "customer_service"
 
 
 @dataclass(frozen=True)
@@ -203,20 +200,6 @@ class RunView(View):
     def failed(self) -> list[TrialView]:
         """The trials that gave no result."""
         return [trial for trial in self.trials if trial.failure is not None]
-
-
-def policy_of(run: Run) -> tuple[Policy | None, str]:
-    """Return the policy to judge a run by, and what a reader should know of that choice.
-
-    A run that names none is judged by the bundled one for customer service. A policy that cannot be read any more
-    judges nothing.
-    """
-    name = run.manifest.policy
-    try:
-        policy = load_policy(name or DEFAULT_POLICY)
-    except UsageError as error:
-        return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
-    return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
 
 
 def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") -> RunView:
