@@ -92,7 +92,7 @@ class Rule(Options):
     min_n : int
         Number of clips (raters, attempts) below which nothing passes.
     dead_band : float
-        How far inside the limit a result must lie to be told from it: the spread of measuring again.
+        How far inside the limit a result must lie to be distinguished from it: the spread of measuring again.
     margin : float or None
         The smallest difference that matters when two are compared.
     why : str
