@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up: a package imports those of lower rows, none of its own row.
 ROWS = (
-    {"types", "errors", "formatting"},
+    {"types", "errors", "formatting", "plot_style"},
     {"stats", "registry", "options", "isolation"},
     {"brands", "media", "metrics", "models", "prompts", "visuals"},
     {"tracks"},

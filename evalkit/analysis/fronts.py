@@ -52,7 +52,7 @@ def find_unbeaten(configurations: Sequence[Configuration], axes: Sequence[Metric
         None for a configuration that lacks a value on an axis, and without any axis: it is in no comparison.
     """
     found: list[bool | None] = [None] * len(configurations)
-    losses = [_losses(one, axes) for one in configurations]
+    losses = [_losses(configuration, axes) for configuration in configurations]
     complete = [index for index, row in enumerate(losses) if row is not None]
     if axes and complete:
         unbeaten = pareto_front(np.array([losses[index] for index in complete], dtype=np.float64))

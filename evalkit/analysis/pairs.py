@@ -39,13 +39,13 @@ class Pairing:
     def values(self, metric: str) -> PairedValues:
         """Return the values of a metric in the pairs that have it on both sides."""
         scored = [
-            (first, one, two)
+            (first, value_a, value_b)
             for first, second in self.pairs
-            if (one := first.value(metric)) is not None and (two := second.value(metric)) is not None
+            if (value_a := first.value(metric)) is not None and (value_b := second.value(metric)) is not None
         ]
         return PairedValues(
-            a=np.array([one for _, one, _ in scored], dtype=np.float64),
-            b=np.array([two for _, _, two in scored], dtype=np.float64),
+            a=np.array([value for _, value, _ in scored], dtype=np.float64),
+            b=np.array([value for _, _, value in scored], dtype=np.float64),
             factors=shared_factors([row for row, _, _ in scored]),
             absences=count_absences(metric, [row for pair in self.pairs for row in pair]),
         )

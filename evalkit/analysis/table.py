@@ -160,15 +160,15 @@ class ResultTable:
         """
         wanted = dict(params or {})
         found = [
-            one
-            for one in self.configurations
-            if all(one.params[name] == value for name, value in wanted.items())
+            configuration
+            for configuration in self.configurations
+            if all(configuration.params[name] == value for name, value in wanted.items())
         ]
         if len(found) == 1:
             return found[0]
         key = tuple(wanted.items())
         if key not in self._pooled:
-            rows = tuple(row for one in found for row in one.rows)
+            rows = tuple(row for configuration in found for row in configuration.rows)
             self._pooled[key] = Configuration(
                 wanted, rows, self.metrics, self.run_values if not wanted else {}
             )
@@ -209,7 +209,9 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         for name, facts in run.manifest.metrics.items()
     }
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
-    missing += [f"trial {trial_id} was skipped: {one.reason}" for trial_id, one in run.skipped().items()]
+    missing += [
+        f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
+    ]
     missing += [damage.text for damage in run.damage()]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {

@@ -1,14 +1,34 @@
-"""A run analysed for a policy: what the policy names is what is shown first."""
+"""A run analysed for a policy: which one judges it, and what it names is what is shown first."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.decisions.policy import DEFAULT_POLICY, load_policy
+from evalkit.errors import UsageError
+from evalkit.types import Metric
 
 if TYPE_CHECKING:
     from evalkit.decisions.policy import Policy
     from evalkit.runs import Run
+
+
+def policy_of_run(run: Run) -> tuple[Policy | None, str]:
+    """Return the policy that judges a run, and what a reader should know of that choice.
+
+    A run that names none is judged by the bundled one for customer service; one that cannot be read any more judges
+    nothing. Metrics of the run may be named where their evaluators are not installed.
+    """
+    name = run.manifest.policy
+    metrics = [
+        Metric(metric, info.unit, info.better, info.meaning) for metric, info in run.manifest.metrics.items()
+    ]
+    try:
+        policy = load_policy(name or DEFAULT_POLICY, metrics)
+    except UsageError as error:
+        return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
+    return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
 
 
 def analyse_run(run: Run, policy: Policy | None) -> RunAnalysis:

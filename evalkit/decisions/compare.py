@@ -92,13 +92,13 @@ def compare_tables(
         for metric in metrics.values()
         if metric.name not in refused
     ]
-    corrected = iter(holm([one.p for one in changes if one.p is not None]))
-    n_tested = sum(one.p is not None for one in changes)
+    corrected = iter(holm([tested.p for tested in changes if tested.p is not None]))
+    n_tested = sum(tested.p is not None for tested in changes)
     compared = []
-    for one in changes:
-        p_holm = None if one.p is None else next(corrected)
-        margin = margins.get(one.metric.name)
-        compared.append(_conclude(one, (a, b), p_holm, margin, ALPHA / max(1, n_tested)))
+    for tested in changes:
+        p_holm = None if tested.p is None else next(corrected)
+        margin = margins.get(tested.metric.name)
+        compared.append(_conclude(tested, (a, b), p_holm, margin, ALPHA / max(1, n_tested)))
     notes = [f"{text}: not compared, measure one of them again" for text in dict.fromkeys(refused.values())]
     return Comparison(
         a=a.title,
@@ -143,18 +143,18 @@ def _test_change(metric: Metric, pairing: Pairing, policy: Policy | None, seed: 
 
 
 def _conclude(
-    one: _TestedChange,
+    tested: _TestedChange,
     tables: tuple[ResultTable, ResultTable],
     p_holm: float | None,
     margin: float | None,
     alpha: float,
 ) -> MetricComparison:
     """Say what follows for one metric; `alpha` is what is left for each test."""
-    finding, text, n_more = _find(one, p_holm, margin, alpha)
-    side_a, side_b = (table.pooled().summary(one.metric) for table in tables)
-    detectable = _detectable(one.change.judged) if one.is_judged else None
-    test = DifferenceTest(one.p, p_holm, one.effect_size, detectable)
-    return MetricComparison(one.metric, finding, text, side_a, side_b, one.change, test, margin, n_more)
+    finding, text, n_more = _find(tested, p_holm, margin, alpha)
+    side_a, side_b = (table.pooled().summary(tested.metric) for table in tables)
+    detectable = _detectable(tested.change.judged) if tested.is_judged else None
+    test = DifferenceTest(tested.p, p_holm, tested.effect_size, detectable)
+    return MetricComparison(tested.metric, finding, text, side_a, side_b, tested.change, test, margin, n_more)
 
 
 class _Found(NamedTuple):
@@ -163,22 +163,22 @@ class _Found(NamedTuple):
     n_more: int | None = None
 
 
-def _find(one: _TestedChange, p_holm: float | None, margin: float | None, alpha: float) -> _Found:
+def _find(tested: _TestedChange, p_holm: float | None, margin: float | None, alpha: float) -> _Found:
     """Return the conclusion, its words, and how many more pairs would settle what is open."""
-    difference = one.change.judged
+    difference = tested.change.judged
     if difference.value is None:
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in one.change.absences.items())
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in tested.change.absences.items())
         return _Found(Conclusion.NOT_COMPARED, f"no pair has it on both sides ({reasons or 'no pair'})")
-    if not one.is_judged:
-        words = f"moved by {signed(one.change.moved, one.metric)}; no band says what is good"
+    if not tested.is_judged:
+        words = f"moved by {signed(tested.change.moved, tested.metric)}; no band says what is good"
         return _Found(Conclusion.NOT_JUDGED, words)
-    if one.p is None:
+    if tested.p is None:
         return _Found(Conclusion.NO_DIFFERENCE, "equal in every pair")
-    words = signed(difference, one.metric)
-    if one.metric.better in {"zero", "band"}:
-        words += f" away from {'0' if one.metric.better == 'zero' else 'its band'}"
+    words = signed(difference, tested.metric)
+    if tested.metric.better in {"zero", "band"}:
+        words += f" away from {'0' if tested.metric.better == 'zero' else 'its band'}"
     if difference.interval is not None:
-        settled = _settle(difference.interval, one.metric, p_holm, margin)
+        settled = _settle(difference.interval, tested.metric, p_holm, margin)
         if settled is not None:
             return _Found(settled.finding, words + settled.text)
     n_more = _pairs_missing(difference, margin, alpha)

@@ -191,9 +191,9 @@ class Comparison:
 
     def __getitem__(self, metric: str) -> MetricComparison:
         """Return the comparison of a metric by its full name."""
-        for one in self.metrics:
-            if one.metric.name == metric:
-                return one
+        for compared in self.metrics:
+            if compared.metric.name == metric:
+                return compared
         raise KeyError(metric)
 
     def __repr__(self) -> str:
@@ -204,7 +204,7 @@ class Comparison:
 
     def found(self, finding: Conclusion) -> list[MetricComparison]:
         """Return the metrics with this finding."""
-        return [one for one in self.metrics if one.finding is finding]
+        return [compared for compared in self.metrics if compared.finding is finding]
 
     @property
     def answer(self) -> str:
@@ -224,7 +224,7 @@ class Comparison:
                 if settled
                 else "Nothing could be compared."
             )
-        more = [one.n_more for one in undecided if one.n_more is not None]
+        more = [compared.n_more for compared in undecided if compared.n_more is not None]
         need = f"; about {min(more)} more would settle the first of them" if more else ""
         return (
             f"Not enough evidence for a difference in {_names(undecided)}, "
@@ -236,29 +236,29 @@ class Comparison:
         import pandas as pd
 
         rows = []
-        for one in self.metrics:
-            low, high = one.difference.interval or (None, None)
+        for compared in self.metrics:
+            low, high = compared.difference.interval or (None, None)
             rows.append(
                 {
-                    "metric": one.metric.name,
-                    "unit": one.metric.unit,
-                    "finding": one.finding.value,
-                    "a": one.a.value,
-                    "n_a": one.a.n,
-                    "b": one.b.value,
-                    "n_b": one.b.n,
-                    "difference": one.difference.value,
+                    "metric": compared.metric.name,
+                    "unit": compared.metric.unit,
+                    "finding": compared.finding.value,
+                    "a": compared.a.value,
+                    "n_a": compared.a.n,
+                    "b": compared.b.value,
+                    "n_b": compared.b.n,
+                    "difference": compared.difference.value,
                     "low": low,
                     "high": high,
-                    "n_pairs": one.difference.n,
-                    "moved": one.change.moved.value,
-                    "p": one.test.p,
-                    "p_holm": one.test.p_holm,
-                    "effect_size": one.test.effect_size,
-                    "margin": one.margin,
-                    "detectable": one.test.detectable,
-                    "n_more": one.n_more,
-                    "text": one.text,
+                    "n_pairs": compared.difference.n,
+                    "moved": compared.change.moved.value,
+                    "p": compared.test.p,
+                    "p_holm": compared.test.p_holm,
+                    "effect_size": compared.test.effect_size,
+                    "margin": compared.margin,
+                    "detectable": compared.test.detectable,
+                    "n_more": compared.n_more,
+                    "text": compared.text,
                 }
             )
         return pd.DataFrame(rows)
@@ -273,7 +273,7 @@ class Comparison:
             "unpaired": {"a": list(self.unpaired_a), "b": list(self.unpaired_b)},
             "failed": {"a": list(self.failed_a), "b": list(self.failed_b)},
             "notes": list(self.notes),
-            "metrics": [one.to_dict() for one in self.metrics],
+            "metrics": [compared.to_dict() for compared in self.metrics],
         }
 
     def to_json(self) -> str:
@@ -307,7 +307,7 @@ def _clips(n: int) -> str:
 
 def _names(found: Sequence[MetricComparison]) -> str:
     """List metrics, the first three in full."""
-    names = [one.metric.name for one in found]
+    names = [compared.metric.name for compared in found]
     if len(names) <= 3:
         return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return f"{', '.join(names[:3])} and {len(names) - 3} more"

@@ -31,6 +31,8 @@ from pipeline.options import PlainData
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DEFAULT_POLICY = "customer_service"
+"""Bundled; judges where no policy is named."""
 RUN_COMPLETE = "run.complete"
 """Name of the line that fails where planned clips have no result, for waivers."""
 
@@ -91,7 +93,7 @@ class Rule(PlainData):
     min_n : int
         Number of clips (raters, attempts) below which nothing passes.
     dead_band : float
-        How far inside the limit a result must lie to be told from it: the spread of measuring again.
+        How far inside the limit a result must lie to be distinguished from it: the spread of measuring again.
     margin : float or None
         The smallest difference that matters when two are compared.
     why : str

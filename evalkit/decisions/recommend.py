@@ -188,27 +188,31 @@ class Recommendation:
     def passing(self) -> list[Candidate]:
         """Those that miss no hard rule, and were judged by every rule that any could be judged by."""
         unmeasured = set(self.unmeasured)
-        return [one for one in self.candidates if not one.missed and set(one.absent) <= unmeasured]
+        return [
+            candidate
+            for candidate in self.candidates
+            if not candidate.missed and set(candidate.absent) <= unmeasured
+        ]
 
     def frame(self) -> pd.DataFrame:
         """Return one row a configuration: parameters, how it came out, and quality and costs with interval and n."""
         import pandas as pd
 
-        passing = {id(one) for one in self.passing}
+        passing = {id(candidate) for candidate in self.passing}
         rows = []
-        for one in self.candidates:
-            row: dict[str, Any] = {f"param.{name}": value for name, value in one.params.items()}
+        for candidate in self.candidates:
+            row: dict[str, Any] = {f"param.{name}": value for name, value in candidate.params.items()}
             row |= {
-                "chosen": one is self.chosen,
-                "passing": id(one) in passing,
-                "on_front": one.on_front,
-                "clips": one.n_clips,
-                "failed": one.n_failed,
-                "missed": ", ".join(one.missed),
-                "not_measured": ", ".join(one.absent),
+                "chosen": candidate is self.chosen,
+                "passing": id(candidate) in passing,
+                "on_front": candidate.on_front,
+                "clips": candidate.n_clips,
+                "failed": candidate.n_failed,
+                "missed": ", ".join(candidate.missed),
+                "not_measured": ", ".join(candidate.absent),
             }
             for axis in self.axes:
-                summary = one.configuration.summary(axis)
+                summary = candidate.configuration.summary(axis)
                 low, high = summary.interval or (None, None)
                 row |= {
                     axis.name: summary.value,
@@ -232,16 +236,16 @@ class Recommendation:
             "tradeoffs": [tradeoff.text() for tradeoff in self.tradeoffs],
             "candidates": [
                 {
-                    "params": dict(one.params),
-                    "missed": list(one.missed),
-                    "absent": list(one.absent),
-                    "on_front": one.on_front,
-                    "clips": one.n_clips,
-                    "failed": one.n_failed,
-                    "values": {axis.name: one.configuration.summary(axis).value for axis in self.axes},
-                    "lines": [line.to_dict() for line in one.lines],
+                    "params": dict(candidate.params),
+                    "missed": list(candidate.missed),
+                    "absent": list(candidate.absent),
+                    "on_front": candidate.on_front,
+                    "clips": candidate.n_clips,
+                    "failed": candidate.n_failed,
+                    "values": {axis.name: candidate.configuration.summary(axis).value for axis in self.axes},
+                    "lines": [line.to_dict() for line in candidate.lines],
                 }
-                for one in self.candidates
+                for candidate in self.candidates
             ],
         }
 
@@ -274,8 +278,8 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     axes = _measured_axes(policy, configurations)
     unbeaten = find_unbeaten(configurations, axes)
     candidates = tuple(
-        _judge_configuration(one, policy, on_front=bool(is_unbeaten))
-        for one, is_unbeaten in zip(configurations, unbeaten, strict=True)
+        _judge_configuration(configuration, policy, on_front=bool(is_unbeaten))
+        for configuration, is_unbeaten in zip(configurations, unbeaten, strict=True)
     )
     unmeasured = tuple(
         name for name in candidates[0].absent if all(name in candidate.absent for candidate in candidates)
@@ -283,20 +287,25 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     found = Recommendation(Outcome.NONE, None, None, candidates, unmeasured, axes, None, (), None)
     passing = found.passing
     if not passing or len(unmeasured) == len(candidates[0].lines):
-        nearest = min(candidates, key=lambda one: (len(one.missed) + len(one.absent), one.distance))
+        nearest = min(
+            candidates,
+            key=lambda candidate: (len(candidate.missed) + len(candidate.absent), candidate.distance),
+        )
         return replace(found, nearest=nearest)
-    best = min(passing, key=lambda one: _loss(one, policy.quality))
+    best = min(passing, key=lambda candidate: _loss(candidate, policy.quality))
     cost = next(
         (
             metric
             for metric in policy.costs
-            if all(one.configuration.summary(metric).value is not None for one in passing)
+            if all(candidate.configuration.summary(metric).value is not None for candidate in passing)
         ),
         None,
     )
     chosen = best
     if cost is not None:
-        chosen = min(passing, key=lambda one: (_loss(one, cost), _loss(one, policy.quality)))
+        chosen = min(
+            passing, key=lambda candidate: (_loss(candidate, cost), _loss(candidate, policy.quality))
+        )
     other = None if best is chosen else best
     return replace(
         found,
@@ -326,7 +335,11 @@ def _is_missed(line: RuleResult) -> bool:
 def _measured_axes(policy: Policy, configurations: Sequence[Configuration]) -> tuple[Metric, ...]:
     """Return quality and costs that were measured in any configuration."""
     axes = {metric.name: metric for metric in (policy.quality, *policy.costs)}.values()
-    return tuple(axis for axis in axes if any(one.summary(axis).value is not None for one in configurations))
+    return tuple(
+        axis
+        for axis in axes
+        if any(configuration.summary(axis).value is not None for configuration in configurations)
+    )
 
 
 def _loss(candidate: Candidate, metric: Metric) -> float:
@@ -363,7 +376,7 @@ def _headline_chosen(found: Recommendation, chosen: Candidate) -> str:
 def _details_chosen(found: Recommendation, chosen: Candidate) -> list[str]:
     details = []
     if found.other is not None:
-        changes = "; ".join(one.text() for one in found.tradeoffs)
+        changes = "; ".join(tradeoff.text() for tradeoff in found.tradeoffs)
         details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
     if chosen.unsure:
         reasons = "; ".join(f"{line.metric} ({line.evidence})" for line in chosen.unsure)

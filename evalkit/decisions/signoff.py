@@ -149,7 +149,7 @@ def sign_off(
     if not table.rows and not table.missing:
         raise UsageError(f"{table.title}: nothing to judge, it has no clip")
     if len(table.configurations) > 1:
-        examples = "; ".join(one.label for one in table.configurations[:3])
+        examples = "; ".join(configuration.label for configuration in table.configurations[:3])
         raise UsageError(
             f"{table.title} holds {len(table.configurations)} configurations ({examples} …), and a release is one of "
             f"them: name it with --where, such as --where {_as_option(table.configurations[0].params)}"

@@ -287,7 +287,7 @@ class Brand(Evaluator):
     def evidence(self, details: Sighting) -> Iterator[Exhibit]:
         """Draw the worst and the best key frame, colours and calibration; write every place that was looked at."""
         from evalkit.evaluators.pictures.brand import describe_brand, draw_sighting
-        from evalkit.visuals.style import png_of
+        from evalkit.plot_style import png_of
 
         figure = draw_sighting(self._brand, self.calibration, details)
         caption = "the brand mark where it was found, its colours, and what likeness means"

@@ -111,7 +111,7 @@ class LipSync(Evaluator):
     def evidence(self, details: Curves) -> Iterator[Exhibit]:
         """Draw the curves that the numbers come from."""
         from evalkit.evaluators.pictures.lip_sync import draw_lip_sync
-        from evalkit.visuals.style import png_of
+        from evalkit.plot_style import png_of
 
         yield Exhibit(
             "lip_sync.png",

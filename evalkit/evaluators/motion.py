@@ -183,7 +183,7 @@ class Motion(Evaluator):
     def evidence(self, details: JointAngles) -> Iterator[Exhibit]:
         """Draw the joint angles over time."""
         from evalkit.evaluators.pictures.joint_angles import draw_joint_angles
-        from evalkit.visuals.style import png_of
+        from evalkit.plot_style import png_of
 
         figure = draw_joint_angles(details.times_s, details.angles)
         yield Exhibit("joint_angles.png", "joint angles over time", png_of(figure), AMOUNT)

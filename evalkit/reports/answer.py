@@ -39,14 +39,14 @@ def title_configurations(run: RunView) -> str:
     words = count(len(run.configurations), "configuration")
     if run.policy is None:
         return words
-    n_without = sum(one.grade is not Grade.FAILS for one in run.configurations)
+    n_without = sum(configuration.grade is not Grade.FAILS for configuration in run.configurations)
     return f"{n_without} of {words} fail no gate"
 
 
-def note_of(run: RunView, one: ConfigurationView) -> str:
+def note_of(run: RunView, configuration: ConfigurationView) -> str:
     """Say what is recommended, and which gates fail."""
     words = []
-    if one.label == run.answer.configuration:
+    if configuration.label == run.answer.configuration:
         words.append("nearest" if run.answer.outcome is Outcome.NONE else "recommended")
-    failed = [gate.metric for gate in one.gates_with(Grade.FAILS)]
+    failed = [gate.metric for gate in configuration.gates_with(Grade.FAILS)]
     return "; ".join([*words, ", ".join(failed)] if failed else words)

@@ -28,15 +28,15 @@ def render_comparison(view: ComparisonView) -> str:
     )
 
 
-def place_interval(one: MetricComparisonView) -> dict[str, float] | None:
+def place_interval(compared: MetricComparisonView) -> dict[str, float] | None:
     """Return where interval, value and margin stand about zero, in pixels of a scale of the row's own.
 
     None where there is nothing to draw.
     """
-    interval, value = one.difference.interval, one.difference.value
+    interval, value = compared.difference.interval, compared.difference.value
     if interval is None or value is None:
         return None
-    reach = 1.15 * max(abs(interval[0]), abs(interval[1]), one.margin or 0.0)
+    reach = 1.15 * max(abs(interval[0]), abs(interval[1]), compared.margin or 0.0)
     if reach == 0:
         return None
 
@@ -44,8 +44,8 @@ def place_interval(one: MetricComparisonView) -> dict[str, float] | None:
         return _WIDTH / 2 * (1 + number / reach)
 
     places = {"low": across(interval[0]), "high": across(interval[1]), "value": across(value)}
-    if one.margin is not None:
-        places |= {"margin_low": across(-one.margin), "margin_high": across(one.margin)}
+    if compared.margin is not None:
+        places |= {"margin_low": across(-compared.margin), "margin_high": across(compared.margin)}
     return places
 
 

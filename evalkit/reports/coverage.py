@@ -29,8 +29,8 @@ def describe_coverage(coverage: CoverageView) -> list[tuple[Verdict, str]]:
     if coverage.n_retried:
         words = f"{count(coverage.n_retried, 'trial')} needed more than one attempt."
         lines.append((Verdict("!", "retried", "warn"), words))
-    for one in coverage.skipped:
-        words = f"{count(one.n, 'planned trial')} skipped ({'; '.join(one.configurations)}): {one.reason}."
+    for skipped in coverage.skipped:
+        words = f"{count(skipped.n, 'planned trial')} skipped ({'; '.join(skipped.configurations)}): {skipped.reason}."
         lines.append((Verdict("!", "skipped", "warn"), words))
     if coverage.n_unfinished:
         words = f"{count(coverage.n_unfinished, 'planned trial')} without a result yet."

@@ -71,12 +71,13 @@ def _configurations(run: RunView) -> list[str]:
         return []
     rows = [
         [
-            one.label + (" (the answer)" if one.label == run.answer.configuration else ""),
-            str(verdict_of_configuration(one)),
-            f"{one.n_failed} / {one.n_attempted}",
-            *(_cell(one.figures[name]) for name in run.main),
+            configuration.label
+            + (" (the answer)" if configuration.label == run.answer.configuration else ""),
+            str(verdict_of_configuration(configuration)),
+            f"{configuration.n_failed} / {configuration.n_attempted}",
+            *(_cell(configuration.figures[name]) for name in run.main),
         ]
-        for one in run.configurations
+        for configuration in run.configurations
     ]
     heads = ["configuration", "gates", "failed", *(head_of(run.metrics[name]) for name in run.main)]
     return [f"### {title_configurations(run)}", "", *_table(heads, rows)]

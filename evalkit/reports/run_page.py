@@ -8,6 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import level_text
+from evalkit.plot_style import BLUE
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.effects import describe_steps, name_changed, name_step
@@ -23,7 +24,6 @@ from evalkit.reports.verdict import (
 from evalkit.views.trial import EvidenceView
 from evalkit.visuals.numbers import count
 from evalkit.visuals.page import render_page
-from evalkit.visuals.style import BLUE
 from evalkit.visuals.svg import figure_as_svg
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _by_parameter(run: RunView) -> dict[str, list[EffectView]]:
     found: dict[str, list[EffectView]] = {}
     for effect in run.effects:
         found.setdefault(effect.parameter, []).append(effect)
-    return {name: sorted(effects, key=lambda one: _place(run, one)) for name, effects in found.items()}
+    return {name: sorted(effects, key=lambda effect: _place(run, effect)) for name, effects in found.items()}
 
 
 def _place(run: RunView, effect: EffectView) -> int:
@@ -103,18 +103,18 @@ def _draw_maps(run: RunView) -> list[dict[str, Any]]:
     """Draw the heat maps of each pair of parameters: the main metrics, and the others."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
     names = list(run.metrics)
-    for one in run.maps:
-        across, down = one.across, one.down
+    for drawn_map in run.maps:
+        across, down = drawn_map.across, drawn_map.down
         title = across if down is None else f"{across} × {down}"
         group = found.setdefault((across, down), {"title": title, "main": [], "more": []})
-        name = f"m{len(found) - 1}n{names.index(one.metric)}"
-        group["main" if one.metric in run.main else "more"].append(_draw_map(run, one, name))
+        name = f"m{len(found) - 1}n{names.index(drawn_map.metric)}"
+        group["main" if drawn_map.metric in run.main else "more"].append(_draw_map(run, drawn_map, name))
     return list(found.values())
 
 
-def _draw_map(run: RunView, one: MapView, name: str) -> Any:
-    figure, finding = draw_heat_map(one, run.metrics[one.metric])
-    return _svg(figure, name, f"{one.metric} over {one.across} and {one.down}: {finding}")
+def _draw_map(run: RunView, drawn_map: MapView, name: str) -> Any:
+    figure, finding = draw_heat_map(drawn_map, run.metrics[drawn_map.metric])
+    return _svg(figure, name, f"{drawn_map.metric} over {drawn_map.across} and {drawn_map.down}: {finding}")
 
 
 def _svg(figure: Any, name: str, words: str, inks: dict[str, str] | None = None) -> Any:
@@ -138,24 +138,24 @@ def _stage(run: RunView) -> list[TrialView]:
         return []
     best = min(
         by_item.values(),
-        key=lambda found: sorted(rank(one) for one in found)[:_N_STAGED] + [9] * (len(found) < _N_STAGED),
+        key=lambda found: sorted(rank(trial) for trial in found)[:_N_STAGED] + [9] * (len(found) < _N_STAGED),
     )
     ranked = sorted(best, key=rank)
-    rest = [one for one in ranked if rank(one) == len(wanted)]
-    chosen = [one for one in ranked if rank(one) < len(wanted)]
+    rest = [trial for trial in ranked if rank(trial) == len(wanted)]
+    chosen = [trial for trial in ranked if rank(trial) < len(wanted)]
     chosen += rest[::-1][: _N_STAGED - len(chosen)]
     return chosen[:_N_STAGED]
 
 
 def _pictures_of(timelines: Timelines, trial: TrialView) -> list[EvidenceView]:
-    pictures = [one for one in trial.evidence if one.is_picture]
+    pictures = [picture for picture in trial.evidence if picture.is_picture]
     path = timelines.paths.get(trial.id)
     words = "memory and GPUs over time, with the generator's events"
     return [*pictures, *([] if path is None else [EvidenceView(path, words, is_picture=True)])]
 
 
 def _links_of(trial: TrialView) -> list[str]:
-    return [*trial.files, *(one.path for one in trial.evidence if not one.is_picture)]
+    return [*trial.files, *(evidence.path for evidence in trial.evidence if not evidence.is_picture)]
 
 
 def _notes(run: RunView, timelines: Timelines) -> list[str]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.formatting import three_digits
+from evalkit.plot_style import BLUE, GREY, INK, dress, new_figure
 from evalkit.reports.labels import head_of, shorten_level
 from evalkit.visuals.numbers import bracket, unit_suffix
-from evalkit.visuals.style import BLUE, GREY, INK, dress, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,14 +29,14 @@ _PALE = "#E8F1F8"
 _N_LABELS = 8
 
 
-def draw_heat_map(one: MapView, metric: MetricView) -> tuple[Figure, str]:
+def draw_heat_map(heat_map: MapView, metric: MetricView) -> tuple[Figure, str]:
     """Draw the mean of a metric over the levels of two parameters, or one; the others are pooled.
 
     The better a cell, the stronger its colour; where no direction is better, the higher. The best has a frame.
 
     Parameters
     ----------
-    one : MapView
+    heat_map : MapView
     metric : MetricView
         The metric of the map.
 
@@ -47,8 +47,10 @@ def draw_heat_map(one: MapView, metric: MetricView) -> tuple[Figure, str]:
     """
     from matplotlib.colors import LinearSegmentedColormap
 
-    columns, rows = one.columns, one.rows
-    means = np.array([[np.nan if cell.value is None else cell.value for cell in line] for line in one.cells])
+    columns, rows = heat_map.columns, heat_map.rows
+    means = np.array(
+        [[np.nan if cell.value is None else cell.value for cell in line] for line in heat_map.cells]
+    )
     left, right, bottom, top = _MARGIN_IN
     width, height = len(columns) * _CELL_IN[0], len(rows) * _CELL_IN[1]
     figure = new_figure(left + width + right, bottom + height + top)
@@ -62,17 +64,19 @@ def draw_heat_map(one: MapView, metric: MetricView) -> tuple[Figure, str]:
         vmin=0, vmax=1, edgecolors=GREY, linewidth=0.4,
     )  # fmt: skip
     with_interval = len(columns) <= _MOST_WITH_INTERVALS
-    for row, line in enumerate(one.cells):
+    for row, line in enumerate(heat_map.cells):
         for column, cell in enumerate(line):
             _write_cell(axes, (column, row), cell, shades[row, column], with_interval=with_interval)
     best = _best(metric, means)
     for place in best:
         axes.add_patch(_frame(place))
-    finding = _finding(metric, means, best, columns, rows if one.down else None)
+    finding = _finding(metric, means, best, columns, rows if heat_map.down else None)
     axes.set_xticks(np.arange(len(columns)) + 0.5, [shorten_level(level) for level in columns])
-    axes.set_yticks(np.arange(len(rows)) + 0.5, [shorten_level(level) if one.down else "" for level in rows])
+    axes.set_yticks(
+        np.arange(len(rows)) + 0.5, [shorten_level(level) if heat_map.down else "" for level in rows]
+    )
     axes.tick_params(length=0)
-    dress(axes, x=one.across, y=one.down or "")
+    dress(axes, x=heat_map.across, y=heat_map.down or "")
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
     figure.text(
@@ -94,8 +98,8 @@ def draw_front(run: RunView, front: FrontView) -> tuple[Figure, str]:
     axes = figure.subplots()
     points = []
     levels = {
-        one.label: ", ".join(shorten_level(level) for level in one.params.values())
-        for one in run.configurations
+        configuration.label: ", ".join(shorten_level(level) for level in configuration.params.values())
+        for configuration in run.configurations
     }
     for point in front.points:
         quality, cost, is_best = point.quality, point.cost, point.is_best

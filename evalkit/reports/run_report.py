@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.analyse import analyse_run
+from evalkit.decisions.analyse import analyse_run, policy_of_run
 from evalkit.reports.run_markdown import render_markdown
 from evalkit.reports.run_page import render_run
 from evalkit.reports.timelines import draw_timelines
 from evalkit.runs import Run
 from evalkit.runs.files import write_atomically
-from evalkit.views.run import policy_of, run_view
+from evalkit.views.run import run_view
 
 if TYPE_CHECKING:
     from evalkit.views.run import RunView
@@ -43,7 +43,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
         If it cannot be written.
     """
     run = Run.open(Path(run_folder))
-    policy, note = policy_of(run)
+    policy, note = policy_of_run(run)
     analysis = analyse_run(run, policy)
     view = run_view(analysis, policy, note=note)
     timelines = draw_timelines(run, analysis.trials, everything=all_timelines)

@@ -35,14 +35,14 @@ def print_comparison(console: Console, view: ComparisonView) -> None:
         verdict = verdict_of_conclusion(conclusion)
         console.print(f"\n{verdict.symbol} [bold]{verdict.word}[/]")
         if conclusion is Conclusion.NOT_COMPARED:
-            for one in found:
-                console.print(f"  {one.metric}: {escape(one.text)}", soft_wrap=True)
+            for compared in found:
+                console.print(f"  {compared.metric}: {escape(compared.text)}", soft_wrap=True)
             continue
         grid = Table("metric", "B - A [95 %]", box=None, pad_edge=False, header_style="dim")
         grid.add_column("p", justify="right", no_wrap=True)
         grid.add_column("pairs", justify="right", no_wrap=True)
-        for one in found:
-            grid.add_row(*_comparison_cells(one))
+        for compared in found:
+            grid.add_row(*_comparison_cells(compared))
         console.print(grid)
     for title, items in (
         ("without a partner, A", view.unpaired_a),
@@ -70,14 +70,14 @@ def print_signoff(console: Console, view: SignoffView) -> None:
         console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")
 
 
-def _comparison_cells(one: MetricComparisonView) -> tuple[str, str, str, str]:
-    more = "" if one.n_more is None else f" (+{one.n_more})"
-    change = _write_change(one.difference)
-    if one.better == "zero" and one.moved.value is not None:
-        change = f"{_write_change(one.moved)}\nfurther from 0 by {change}"
-    if one.coverage:
-        change += f"\n{one.coverage}"
-    return one.metric, change, write_p(one.p_holm), f"{one.difference.n}{more}"
+def _comparison_cells(compared: MetricComparisonView) -> tuple[str, str, str, str]:
+    more = "" if compared.n_more is None else f" (+{compared.n_more})"
+    change = _write_change(compared.difference)
+    if compared.better == "zero" and compared.moved.value is not None:
+        change = f"{_write_change(compared.moved)}\nfurther from 0 by {change}"
+    if compared.coverage:
+        change += f"\n{compared.coverage}"
+    return compared.metric, change, write_p(compared.p_holm), f"{compared.difference.n}{more}"
 
 
 def _write_change(figure: FigureView) -> str:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalkit.plot_style import GREY, INK, SERIES, VERMILION, dress, new_figure
 from evalkit.profiling.profile import FULL, Series
-from evalkit.visuals.style import GREY, INK, SERIES, VERMILION, dress, new_figure
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def draw_timeline(profile: Profile, events: Sequence[Event] = ()) -> Figure:
             panel.axvline(event["time_s"], color=GREY, linewidth=0.8, linestyle=":")
     panels[0].set_xlim(0, max([profile.duration_s, *(event["time_s"] for event in events)]) or 1.0)
     _name_events(panels[0], events)
-    grey = " (grey: nobody looked)" if len(profile.unwatched_s) else ""
+    grey = " (grey: not sampled)" if len(profile.unwatched_s) else ""
     panels[-1].set_xlabel(f"time (s){grey}", fontsize=9, color=INK)
     return figure
 

@@ -1,4 +1,4 @@
-"""What cannot be improved without paying for it elsewhere."""
+"""Which points of several costs no other point beats (the Pareto front)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a difference more than chance? Signs of paired differences flipped, and many tests at once."""
+"""Sign-flip tests of paired differences, and corrections for many tests."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def shown_by_report(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]
     for drawn in view.maps:
         for row, cells in zip(drawn.rows, drawn.cells, strict=True):
             for column, figure in zip(drawn.columns, cells, strict=True):
-                params: dict[Any, Any] = {drawn.across: column, drawn.down: row}
+                params: dict[str, Any] = {drawn.across: column, drawn.down or "": row}
                 yield _viewed(_label(params, list(view.levels)), figure)
 
 

@@ -44,24 +44,24 @@ def clip_view(result: ClipResult) -> ClipView:
     return ClipView(
         clip=result.clip,
         error=None if result.error is None else str(result.error),
-        figures={one.metric.name: _figure(one) for one in result.measurements},
+        figures={measurement.metric.name: _figure(measurement) for measurement in result.measurements},
         notes=result.notes,
         versions=dict(result.versions),
         weights=dict(result.weights),
     )
 
 
-def _figure(one: Measurement) -> FigureView:
+def _figure(measurement: Measurement) -> FigureView:
     return FigureView(
-        metric=one.metric.name,
-        unit=one.metric.unit,
-        better=one.metric.better,
-        value=one.value,
-        interval=None if one.interval is None else (one.interval[0], one.interval[1]),
-        n=one.n,
+        metric=measurement.metric.name,
+        unit=measurement.metric.unit,
+        better=measurement.metric.better,
+        value=measurement.value,
+        interval=None if measurement.interval is None else (measurement.interval[0], measurement.interval[1]),
+        n=measurement.n,
         n_attempted=None,
         counted="samples",
         reducer="clip",
-        reason=None if one.reason is None else one.reason.text,
-        coverage=one.coverage,
+        reason=None if measurement.reason is None else measurement.reason.text,
+        coverage=measurement.coverage,
     )

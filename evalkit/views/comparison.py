@@ -104,19 +104,19 @@ class ComparisonView(View):
 
     def found(self, conclusion: Conclusion) -> list[MetricComparisonView]:
         """Return the metrics with this conclusion."""
-        return [one for one in self.metrics if one.conclusion is conclusion]
+        return [compared for compared in self.metrics if compared.conclusion is conclusion]
 
 
 def comparison_view(comparison: Comparison) -> ComparisonView:
     """Return what is shown of a comparison."""
     order = list(Conclusion)
-    ordered = sorted(comparison.metrics, key=lambda one: order.index(one.finding))
+    ordered = sorted(comparison.metrics, key=lambda compared: order.index(compared.finding))
     return ComparisonView(
         a=comparison.a,
         b=comparison.b,
         headline=comparison.answer,
         n_pairs=comparison.n_pairs,
-        metrics=tuple(_metric(one) for one in ordered),
+        metrics=tuple(_metric(compared) for compared in ordered),
         unpaired_a=comparison.unpaired_a,
         unpaired_b=comparison.unpaired_b,
         failed_a=comparison.failed_a,
@@ -125,26 +125,26 @@ def comparison_view(comparison: Comparison) -> ComparisonView:
     )
 
 
-def _metric(one: MetricComparison) -> MetricComparisonView:
+def _metric(compared: MetricComparison) -> MetricComparisonView:
     def change(estimate: Estimate) -> FigureView:
-        return figure_of_estimate(one.metric, estimate, None, counted="pairs", reducer="difference")
+        return figure_of_estimate(compared.metric, estimate, None, counted="pairs", reducer="difference")
 
     return MetricComparisonView(
-        metric=one.metric.name,
-        unit=one.metric.unit,
-        better=one.metric.better,
-        conclusion=one.finding,
-        text=one.text,
-        a=figure_of_summary(one.metric, one.a),
-        b=figure_of_summary(one.metric, one.b),
-        coverage=one.coverage,
-        difference=change(one.difference),
-        moved=change(one.change.moved),
-        p=one.test.p,
-        p_holm=one.test.p_holm,
-        effect_size=one.test.effect_size,
-        margin=one.margin,
-        detectable=one.test.detectable,
-        n_more=one.n_more,
-        absences={reason_text(code): n for code, n in one.change.absences.items()},
+        metric=compared.metric.name,
+        unit=compared.metric.unit,
+        better=compared.metric.better,
+        conclusion=compared.finding,
+        text=compared.text,
+        a=figure_of_summary(compared.metric, compared.a),
+        b=figure_of_summary(compared.metric, compared.b),
+        coverage=compared.coverage,
+        difference=change(compared.difference),
+        moved=change(compared.change.moved),
+        p=compared.test.p,
+        p_holm=compared.test.p_holm,
+        effect_size=compared.test.effect_size,
+        margin=compared.margin,
+        detectable=compared.test.detectable,
+        n_more=compared.n_more,
+        absences={reason_text(code): n for code, n in compared.change.absences.items()},
     )

@@ -125,14 +125,18 @@ def configuration_views(
         Under that policy; it has judged each configuration.
     """
     metrics = {rule.metric.name: rule.metric for rule in policy.rules} if policy is not None else {}
-    judged = {one.name: one.lines for one in recommendation.candidates} if recommendation is not None else {}
+    judged = (
+        {candidate.name: candidate.lines for candidate in recommendation.candidates}
+        if recommendation is not None
+        else {}
+    )
     return tuple(
         _configuration(
             analysis,
-            one,
-            tuple(gate_view(line, metrics[line.metric]) for line in judged.get(one.label, ())),
+            configuration,
+            tuple(gate_view(line, metrics[line.metric]) for line in judged.get(configuration.label, ())),
         )
-        for one in analysis.configurations
+        for configuration in analysis.configurations
     )
 
 
@@ -193,19 +197,19 @@ def map_view(analysis: RunAnalysis, metric: str, across: str, down: str | None) 
 
 
 def _configuration(
-    analysis: RunAnalysis, one: Configuration, gates: tuple[GateView, ...]
+    analysis: RunAnalysis, configuration: Configuration, gates: tuple[GateView, ...]
 ) -> ConfigurationView:
     return ConfigurationView(
-        label=one.label,
-        params={name: plain_param(value) for name, value in one.params.items()},
-        n_attempted=len(one.rows),
-        n_failed=one.n_failed,
-        figures={name: _figure(analysis, one, name) for name in analysis.metrics},
+        label=configuration.label,
+        params={name: plain_param(value) for name, value in configuration.params.items()},
+        n_attempted=len(configuration.rows),
+        n_failed=configuration.n_failed,
+        figures={name: _figure(analysis, configuration, name) for name in analysis.metrics},
         gates=gates,
         grade=worst_grade(gates),
     )
 
 
-def _figure(analysis: RunAnalysis, one: Configuration, name: str) -> FigureView:
+def _figure(analysis: RunAnalysis, configuration: Configuration, name: str) -> FigureView:
     metric = analysis.metrics[name]
-    return figure_of_summary(metric, one.summary(metric))
+    return figure_of_summary(metric, configuration.summary(metric))

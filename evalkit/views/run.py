@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
-from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import Outcome, recommend
-from evalkit.errors import UsageError
 from evalkit.runs.layout import RUN_FILE
 from evalkit.stats.bootstrap import MIN_VALUES
 from evalkit.views.configuration import (
@@ -29,10 +27,9 @@ from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
     from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.decisions.policy import Policy
     from evalkit.decisions.recommend import Recommendation
     from evalkit.runs import Run, RunManifest
-
-DEFAULT_POLICY = "customer_service"
 
 
 @dataclass(frozen=True)
@@ -190,26 +187,19 @@ class RunView(View):
     @property
     def answered(self) -> ConfigurationView | None:
         """The configuration that the answer speaks of."""
-        return next((one for one in self.configurations if one.label == self.answer.configuration), None)
+        return next(
+            (
+                configuration
+                for configuration in self.configurations
+                if configuration.label == self.answer.configuration
+            ),
+            None,
+        )
 
     @property
     def failed(self) -> list[TrialView]:
         """The trials that gave no result."""
         return [trial for trial in self.trials if trial.failure is not None]
-
-
-def policy_of(run: Run) -> tuple[Policy | None, str]:
-    """Return the policy to judge a run by, and what a reader should know of that choice.
-
-    A run that names none is judged by the bundled one for customer service. A policy that cannot be read any more
-    judges nothing.
-    """
-    name = run.manifest.policy
-    try:
-        policy = load_policy(name or DEFAULT_POLICY)
-    except UsageError as error:
-        return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
-    return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
 
 
 def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") -> RunView:
@@ -265,7 +255,9 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
 
 
 def _name_machines(manifest: RunManifest) -> tuple[str, ...]:
-    names = (str(one.get("processor") or one.get("system") or "") for one in manifest.machines.values())
+    names = (
+        str(machine.get("processor") or machine.get("system") or "") for machine in manifest.machines.values()
+    )
     return tuple(dict.fromkeys(name or "an unknown machine" for name in names))
 
 
@@ -316,15 +308,15 @@ def _coverage(analysis: RunAnalysis) -> CoverageView:
         n_unfinished=len(run.unfinished()),
         n_orphaned=len(run.orphaned()),
         skipped=_skipped(run),
-        damage=tuple(one.text for one in analysis.damage),
+        damage=tuple(damage.text for damage in analysis.damage),
     )
 
 
 def _skipped(run: Run) -> tuple[SkippedView, ...]:
     by_reason: dict[str, list[str]] = {}
-    for one in run.skipped().values():
-        swept = {name: value for name, value in one.params.items() if name in run.manifest.swept}
-        by_reason.setdefault(one.reason, []).append(describe(swept or one.params))
+    for trial in run.skipped().values():
+        swept = {name: value for name, value in trial.params.items() if name in run.manifest.swept}
+        by_reason.setdefault(trial.reason, []).append(describe(swept or trial.params))
     return tuple(
         SkippedView(reason, len(labels), tuple(dict.fromkeys(labels))) for reason, labels in by_reason.items()
     )

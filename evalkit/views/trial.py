@@ -163,6 +163,14 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
     seed = [] if trial.seed is None else [f"seed {trial.seed}"]
     words = [describe({name: level_text(value) for name, value in swept.items()})] if swept else []
     has_video = run.video_of(trial.id) is not None
+    evidence: tuple[EvidenceView, ...] = ()
+    worst_s: float | None = None
+    damage = []
+    try:
+        evidence = evidence_views(run, trial.id)
+        worst_s = _worst_s(run, trial) if has_video else None
+    except DamagedFileError as error:
+        damage.append(str(error))
     return TrialView(
         id=trial.id,
         label=", ".join((*words, *names, *seed)) or trial.id,
@@ -173,14 +181,14 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
         seed=trial.seed,
         status=trial.status,
         failure=None if trial.failure is None else failure_view(trial.failure),
-        attempts=tuple(failure_view(one) for one in trial.attempts),
-        notes=tuple(trial.notes),
+        attempts=tuple(failure_view(attempt) for attempt in trial.attempts),
+        notes=(*trial.notes, *damage),
         figures=_figures(analysis, trial),
         limits=_limits(trial, policy),
         video=_inside(run, run.folder_of(trial.id) / VIDEO_FILE) if has_video else None,
         fps=_fps(trial),
-        worst_s=_worst_s(run, trial) if has_video else None,
-        evidence=evidence_views(run, trial.id),
+        worst_s=worst_s,
+        evidence=evidence,
         files=tuple(
             _inside(run, path)
             for path in (run.folder_of(trial.id) / name for name in _FILES)
@@ -195,19 +203,21 @@ def failure_view(failure: TrialFailure) -> FailureView:
 
 
 def evidence_views(run: Run, trial_id: str) -> tuple[EvidenceView, ...]:
-    """List the pictures and pages that were kept of a trial, with their captions."""
-    try:
-        kept = run.evidence_of(trial_id)
-    except DamagedFileError:
-        return ()
+    """List the pictures and pages that were kept of a trial, with their captions.
+
+    Raises
+    ------
+    DamagedFileError
+        If an index of captions cannot be read.
+    """
     return tuple(
         EvidenceView(
-            _inside(run, one.path),
-            one.caption or one.path.stem.replace("_", " "),
-            is_picture=one.path.suffix.lower() in _PICTURES,
+            _inside(run, kept.path),
+            kept.caption or kept.path.stem.replace("_", " "),
+            is_picture=kept.path.suffix.lower() in _PICTURES,
         )
-        for one in kept
-        if one.path.suffix.lower() in _PICTURES | _PAGES and one.path.name != _DRAWN_BY_OLDER_REPORTS
+        for kept in run.evidence_of(trial_id)
+        if kept.path.suffix.lower() in _PICTURES | _PAGES and kept.path.name != _DRAWN_BY_OLDER_REPORTS
     )
 
 
@@ -247,10 +257,7 @@ def _fps(trial: Trial) -> float:
 
 def _worst_s(run: Run, trial: Trial) -> float | None:
     """Return the middle of the window in which the lips fit worst; None where there are no windows."""
-    try:
-        windows: Mapping[str, Sequence[Any]] = run.samples_of(trial.id).get("lip_sync.error", {})
-    except DamagedFileError:
-        return None
+    windows: Mapping[str, Sequence[Any]] = run.samples_of(trial.id).get("lip_sync.error", {})
     pairs = [
         (rank, start_s)
         for rank, start_s in zip(windows.get("rank", []), windows.get("window_start_s", []), strict=False)

@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from evalkit.visuals.style import GREY, INK, SPINE
+from evalkit.plot_style import GREY, INK, SPINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

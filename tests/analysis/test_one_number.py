@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,14 @@ def random_runs() -> st.SearchStrategy[RandomRun]:
         levels=st.sampled_from([1, 2, 5, 1000]),
         n_metrics=st.sampled_from([0, 1, 4, 7]),
     )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unsynced() -> Iterator[None]:
+    """Spare thousands of files that nobody needs to survive the way to the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
+from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -37,6 +39,14 @@ random_runs = st.builds(
     levels=st.sampled_from([1, 5, 1000]),
     n_metrics=st.sampled_from([0, 4, 7]),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unsynced() -> Iterator[None]:
+    """Spare thousands of files that nobody needs to survive the way to the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.plot_style import INK, dress, new_figure
 from evalkit.reports.run_plots import draw_front, draw_heat_map
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
 from evalkit.views.configuration import FrontPointView, FrontView, map_view
 from evalkit.views.figure import FigureView, metric_view
 from evalkit.views.run import RunView, run_view
-from evalkit.visuals.style import INK, dress, new_figure
 from evalkit.visuals.svg import figure_as_svg
 
 METRIC = "lip_sync.error"

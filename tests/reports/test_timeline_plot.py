@@ -67,7 +67,7 @@ def test_each_gpu_in_use_has_memory_and_load_and_its_limit() -> None:
 def test_an_unwatched_stretch_is_said_to_be_one() -> None:
     seen = Series(np.array([0.0, 0.05, 2.0, 2.05]), np.array([10.0, 10.0, 20.0, 20.0]))
     figure = draw_timeline(profile_of(rss_mib=seen), EVENTS)
-    assert figure.axes[-1].get_xlabel() == "time (s) (grey: nobody looked)"
+    assert figure.axes[-1].get_xlabel() == "time (s) (grey: not sampled)"
 
 
 def test_nothing_seen_is_said() -> None:

@@ -39,7 +39,7 @@ def timeless(trial: Trial) -> Trial:
 
 def finished_trials(out: Path) -> int:
     """Count the trials under their final names; one under a hidden name is still being written."""
-    return len(list(out.glob("trials/[!.]*/trial.json")))
+    return len(list(out.glob("videos/[!.]*/generation.json")))
 
 
 def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -76,7 +76,7 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
         time.sleep(chance.uniform(0.0, 0.4 if out.exists() else 2.5))
         process.send_signal(signal.SIGKILL)
         n_killed_at_work += process.wait() == -signal.SIGKILL
-        for path in out.glob("trials/[!.]*/trial.json"):
+        for path in out.glob("videos/[!.]*/generation.json"):
             assert path.stat().st_size > 0
     assert n_killed_at_work > 0
     wait_until_alone(out)
@@ -84,7 +84,7 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
     run = Run.open(out)
     assert run.damage() == []
     assert [timeless(trial) for trial in run.trials()] == [timeless(trial) for trial in undisturbed.trials()]
-    assert sorted(path.name for path in (out / "trials").iterdir()) == sorted(run.manifest.planned)
+    assert sorted(path.name for path in (out / "videos").iterdir()) == sorted(run.manifest.planned)
     for trial in run.trials():
         video, same = run.video_of(trial.id), undisturbed.video_of(trial.id)
         assert video is not None
@@ -103,7 +103,7 @@ def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, 
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
     assert len(Run.open(out).trials()) == 1
-    assert [path.name for path in (out / "trials").iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in (out / "videos").iterdir() if path.name.startswith(".")] == []
     assert (out / "results.csv").is_file()
 
 

@@ -104,7 +104,7 @@ def test_trials_that_differ_in_inputs_are_made_in_one_run(tmp_path: Path, config
         spans.append((began_s, began_s + trial.events[-1]["time_s"]))
     spans.sort()
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
-    assert not [path.name for path in (tmp_path / "run" / "trials").iterdir() if path.name.startswith(".")]
+    assert not [path.name for path in (tmp_path / "run" / "videos").iterdir() if path.name.startswith(".")]
     assert left_of(tmp_path) == []
 
 
@@ -157,7 +157,7 @@ def test_a_kill_in_the_middle_keeps_what_is_done(tmp_path: Path, config: dict[st
     config["generator"]["settings"]["environment"] |= faults
     config["evaluators"] = []
     (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config))
-    trials = tmp_path / "run" / "trials"
+    trials = tmp_path / "run" / "videos"
     words = [
         sys.executable,
         "-m",
@@ -168,7 +168,7 @@ def test_a_kill_in_the_middle_keeps_what_is_done(tmp_path: Path, config: dict[st
         str(tmp_path / "run"),
     ]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (done := list(trials.glob("[!.]*/trial.json"))):
+    while not (done := list(trials.glob("[!.]*/generation.json"))):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

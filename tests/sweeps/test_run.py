@@ -283,7 +283,7 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_done(
 ) -> None:
     with pytest.raises((ConfigError, UsageError), match=message):
         sweep(tmp_path / "run", stand_in, **changes)
-    assert not (tmp_path / "run" / "trials").exists()
+    assert not (tmp_path / "run" / "videos").exists()
 
 
 def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) -> None:

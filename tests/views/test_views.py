@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from evalkit.api import compare, evaluate, signoff
-from evalkit.decisions.analyse import analyse_run
+from evalkit.decisions.analyse import analyse_run, policy_of_run
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.runs import Run
@@ -24,7 +24,7 @@ from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.comparison import ComparisonView, comparison_view
 from evalkit.views.configuration import map_view
 from evalkit.views.figure import FigureView
-from evalkit.views.run import RunView, policy_of, run_view
+from evalkit.views.run import RunView, run_view
 from evalkit.views.signoff import SignoffView, signoff_view
 from evalkit.views.view import View
 
@@ -49,7 +49,7 @@ def run(folder: Path, policy: Policy) -> RunView:
 def view_of(folder: Path) -> RunView:
     """Return the view of a run under its own policy."""
     opened = Run.open(folder)
-    policy, note = policy_of(opened)
+    policy, note = policy_of_run(opened)
     return run_view(analyse_run(opened, policy), policy, note=note)
 
 
@@ -205,6 +205,18 @@ def test_a_gate_has_one_of_four_grades(
     assert [gate.grade for gate in configuration.gates] == [grade]
 
 
+def test_a_policy_may_name_a_metric_of_the_run_that_is_not_installed(tmp_path: Path) -> None:
+    blinks = Metric("somewhere_else.blinks", "1/min", "lower", "of an evaluator that is not installed here")
+    values = {"somewhere_else.blinks": 0.1}
+    trials = [
+        make_trial(params={}, portrait="anna", speech=f"words {k}", seed=1, values=values) for k in range(6)
+    ]
+    folder = write_run(tmp_path / "run", trials, [blinks], policy=str(tmp_path / "policy.yaml"))
+    (tmp_path / "policy.yaml").write_text(POLICY.replace("lip_sync.error", blinks.name), "utf-8")
+    (configuration,) = view_of(folder).configurations
+    assert configuration.grade is Grade.PASSES
+
+
 def test_a_headline_is_made_from_data_not_cut_from_prose(tmp_path: Path) -> None:
     prompts = ("A woman smiles. She nods", "A man: waits. ")
     trials = [
@@ -275,6 +287,17 @@ def test_evidence_has_the_caption_that_its_evaluator_gave(tmp_path: Path) -> Non
         ("transcript.html", "transcript", False),
     ]
     assert all(one.evidence == () for one in others)
+
+
+def test_evidence_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,))
+    opened = Run.open(folder)
+    own = opened.folder_of(opened.manifest.planned[0]) / "evidence"
+    own.mkdir()
+    (own / "index.json").write_text("{", "utf-8")
+    first, *others = view_of(folder).trials
+    assert any("index.json cannot be read" in note for note in first.notes)
+    assert not any("cannot be read" in note for trial in others for note in trial.notes)
 
 
 def test_direction_unit_and_reducer_stand_in_every_figure(views: dict[type[View], View]) -> None:

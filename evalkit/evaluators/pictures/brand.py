@@ -18,10 +18,10 @@ from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
 from evalkit.metrics.brand import FOUND, PASS, Calibration
 from evalkit.metrics.color import delta_e, lab_of, take_out_light
+from evalkit.plot_style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
 from evalkit.tracks.brand import LIGHT_COLUMNS, N_BEST
 from evalkit.tracks.clip import ClipModel
 from evalkit.types import FloatArray, Track
-from evalkit.visuals.style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
 
 Picture = NDArray[np.uint8]
 

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from evalkit.metrics.motion import MAX_GAP_S
+from evalkit.plot_style import BLUE, GREY, dress, new_figure
 from evalkit.types import BoolArray, FloatArray
-from evalkit.visuals.style import BLUE, GREY, dress, new_figure
 
 _N_COLUMNS = 2
 _LEAST_SPAN_DEG = 10.0

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from evalkit.evaluators.lip_sync import Curves
 from evalkit.metrics import lip_sync
-from evalkit.visuals.style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
+from evalkit.plot_style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
 
 SHOWN_S = 8.0
 _LABEL_GAP = 0.45  # standard deviations: two labels do not lie over each other

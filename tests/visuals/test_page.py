@@ -1,0 +1,64 @@
+"""The frame of every page: what is missing is an error, texts are text, and a page asks for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from jinja2 import UndefinedError
+
+from evalkit.visuals.page import render_page
+
+SIGNOFF: dict[str, Any] = {
+    "title": "<script>alert(1)</script>",
+    "view": {
+        "headline": "1 of 1 gates is met & more",
+        "policy": {"title": "P", "sha256": "0" * 64},
+        "n_attempted": 2,
+        "judged_at": "2026-01-02T03:04:05+00:00",
+        "gates": [],
+        "unused_waivers": [],
+        "hashes": {"config": None},
+    },
+    "decision": {"symbol": "✓", "word": "PASS", "tone": "pass"},
+    "verdict_of_gate": None,
+}
+
+
+def render(**context: Any) -> str:
+    return render_page("evalkit.reports", "signoff.html.j2", **{**SIGNOFF, **context})
+
+
+def security_policy(html: str) -> str:
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', html)
+    assert found is not None
+    return unescape(found.group(1))
+
+
+def test_texts_are_text() -> None:
+    html = render()
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2  # title and heading
+    assert "1 of 1 gates is met &amp; more" in html
+
+
+def test_a_name_that_is_not_given_is_an_error() -> None:
+    context = {name: value for name, value in SIGNOFF.items() if name != "decision"}
+    with pytest.raises(UndefinedError, match="decision"):
+        render_page("evalkit.reports", "signoff.html.j2", **context)
+
+
+def test_a_page_without_a_script_forbids_every_script() -> None:
+    assert "script-src 'none'" in security_policy(render())
+
+
+def test_a_page_allows_its_own_script_and_no_other() -> None:
+    script = "document.title = 'a < b';"
+    html = render(script=script)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in security_policy(html)
+    assert f"<script>{script}</script>" in html
