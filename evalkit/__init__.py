@@ -1,4 +1,7 @@
-"""evalkit measures talking avatars."""
+"""evalkit measures talking avatars: good enough to release, which configuration, which of two.
+
+Everything for scripts and notebooks is here; ``import evalkit`` loads none of it before it is used.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,77 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.api import compare, evaluate, signoff, sweep
-    from evalkit.measuring.results import Report
+    from evalkit.api import compare, evaluate, plan, recommend, signoff, sweep
+    from evalkit.decisions.comparison import Comparison
+    from evalkit.decisions.recommend import Recommendation
+    from evalkit.decisions.signoff import Signoff
+    from evalkit.errors import ClipError, EvalkitError, UsageError
+    from evalkit.evaluators.base import Evaluator, Exhibit, Measured
+    from evalkit.evaluators.session import evaluator, register
+    from evalkit.measuring.results import ClipResult, Report
+    from evalkit.profiling.block import profile
+    from evalkit.runs import Run, Trial
+    from evalkit.types import ClipFacts, ClipIntent, Interval, Measurement, Metric, Reason, Track
 
-__all__ = ["Report", "__version__", "compare", "evaluate", "signoff", "sweep"]
 __version__ = "0.1.0"
+__all__ = [
+    "ClipError",
+    "ClipFacts",
+    "ClipIntent",
+    "ClipResult",
+    "Comparison",
+    "EvalkitError",
+    "Evaluator",
+    "Exhibit",
+    "Interval",
+    "Measured",
+    "Measurement",
+    "Metric",
+    "Reason",
+    "Recommendation",
+    "Report",
+    "Run",
+    "Signoff",
+    "Track",
+    "Trial",
+    "UsageError",
+    "__version__",
+    "compare",
+    "evaluate",
+    "evaluator",
+    "plan",
+    "profile",
+    "recommend",
+    "register",
+    "signoff",
+    "sweep",
+]
 
 _HOMES = {
-    "Report": "evalkit.measuring.results",
-    "compare": "evalkit.api",
-    "evaluate": "evalkit.api",
-    "signoff": "evalkit.api",
-    "sweep": "evalkit.api",
+    "evalkit.api": "compare evaluate plan recommend signoff sweep",
+    "evalkit.decisions.comparison": "Comparison",
+    "evalkit.decisions.recommend": "Recommendation",
+    "evalkit.decisions.signoff": "Signoff",
+    "evalkit.errors": "ClipError EvalkitError UsageError",
+    "evalkit.evaluators.base": "Evaluator Exhibit Measured",
+    "evalkit.evaluators.session": "evaluator register",
+    "evalkit.measuring.results": "ClipResult Report",
+    "evalkit.profiling.block": "profile",
+    "evalkit.runs": "Run Trial",
+    "evalkit.types": "ClipFacts ClipIntent Interval Measurement Metric Reason Track",
 }
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
-def __getattr__(name: str) -> Any:
-    """Import the public names when they are first used: ``import evalkit`` stays instant."""
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'evalkit' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for public
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used."""
+        if name in _HOME_OF:
+            globals()[name] = value = getattr(import_module(_HOME_OF[name]), name)
+            return value
+        raise AttributeError(f"module 'evalkit' has no attribute {name!r}")

@@ -1,147 +1,112 @@
-"""The library: what a script or a notebook calls. The command line only parses arguments and calls the same."""
+"""The library: what a script or a notebook calls. The command line only parses arguments and calls the same.
+
+Type hints here resolve at run time, so that notebooks and other tools can read them: everything they name is imported.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
+from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from evalkit.analysis.table import rows_of_clips, rows_of_run
+from evalkit import registry
+from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
 from evalkit.decisions.compare import compare_tables
+from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import load_policy, load_waivers
-from evalkit.decisions.signoff import sign_off
+from evalkit.decisions.recommend import Recommendation
+from evalkit.decisions.recommend import recommend as recommend_configuration
+from evalkit.decisions.signoff import Signoff, sign_off
 from evalkit.errors import UsageError
-from evalkit.evaluators.brand import calibrate_before
-from evalkit.evaluators.load import load_evaluators
+from evalkit.evaluators.base import Evaluator
+from evalkit.evaluators.load import load_evaluators, prepare_evaluators
+from evalkit.evaluators.session import select_evaluators
+from evalkit.measuring.pool import (
+    STALL_LIMIT_S,
+    VIDEO_SUFFIXES,
+    BatchProgress,
+    ClipPath,
+    ClipTask,
+    expand_paths,
+    measure_clips,
+)
 from evalkit.measuring.results import Report
-from evalkit.measuring.runner import try_measure
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Run
-from evalkit.sweeps.config import build_sweep, read_sweep
-from evalkit.sweeps.prepare import plan_sweep
-from evalkit.sweeps.run import run_sweep
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-
-    from evalkit.analysis.table import ResultTable
-    from evalkit.decisions.comparison import Comparison
-    from evalkit.decisions.signoff import Signoff
-    from evalkit.sweeps.run import Progress
-    from evalkit.types import ClipIntent
+from evalkit.runs.layout import RUN_FILE
+from evalkit.sweeps.config import resolve_sweep
+from evalkit.sweeps.prepare import SweepPlan, plan_sweep
+from evalkit.sweeps.run import Progress, SweepError, run_sweep
+from evalkit.types import ClipIntent
 
 log = logging.getLogger(__name__)
 
 DEFAULT_POLICY = "customer_service"
 
-
-def open_table(path: str | Path) -> ResultTable:
-    """Read a run folder, or measure the videos of a folder, one after the other, in this process.
-
-    Raises
-    ------
-    UsageError
-        If it is neither.
-    """
-    folder = Path(path)
-    if (folder / "run.json").is_file():
-        return rows_of_run(Run.open(folder))
-    videos = sorted(str(video) for video in folder.rglob("*.mp4")) if folder.is_dir() else []
-    if not videos:
-        raise UsageError(f"{folder} is neither a run folder nor a folder of videos (*.mp4)")
-    return rows_of_clips(folder, evaluate(videos).clips)
-
-
-def compare(
-    a: str | Path,
-    b: str | Path | None = None,
-    *,
-    split: Mapping[str, tuple[Hashable, Hashable]] | None = None,
-    policy: str = DEFAULT_POLICY,
-    margins: Mapping[str, float] | None = None,
-) -> Comparison:
-    """Compare B with A: two run folders or folders of videos, or one run split by a parameter.
-
-    Parameters
-    ----------
-    a, b : path
-    split : mapping, optional
-        One parameter and its two values, ``{"sample_steps": (4, 3)}``, in place of `b`.
-    policy : str
-        Bundled name or file; gives margins and bands.
-    margins : mapping of str to float, optional
-        The smallest differences that matter, by metric.
-
-    Raises
-    ------
-    UsageError
-        As `evalkit.decisions.compare.compare_tables`.
-    """
-    if (b is None) == (not split) or (split and len(split) != 1):
-        raise UsageError("give either a second run or folder, or split={name: (value, value)} with one name")
-    first = open_table(a)
-    names = tuple(split or ())
-    if split:
-        (name, (before, after)) = next(iter(split.items()))
-        first, second = first.where({name: before}), first.where({name: after})
-    else:
-        second = open_table(b or "")
-    rules = load_policy(policy, (*first.metrics.values(), *second.metrics.values()))
-    return compare_tables(first, second, policy=rules, margins=margins, ignore_params=names)
-
-
-def signoff(
-    run: str | Path,
-    policy: str,
-    *,
-    where: Mapping[str, Hashable] | None = None,
-    waivers: str | Path | None = None,
-) -> Signoff:
-    """Judge a run folder, or a folder of videos, by a policy; nothing is written.
-
-    Parameters
-    ----------
-    run : path
-    policy : str
-        Bundled name or file.
-    where : mapping, optional
-        Parameters of the configuration to release, where the run has several.
-    waivers : path, optional
-        YAML file.
-
-    Raises
-    ------
-    UsageError
-        As `evalkit.decisions.signoff.sign_off`.
-    """
-    table = open_table(run)
-    rules = load_policy(policy, table.metrics.values())
-    granted = load_waivers(waivers, rules) if waivers is not None else ()
-    return sign_off(table.where(where or {}), rules, granted)
+Evaluators = Iterable[str | Evaluator | type[Evaluator]]
+"""Names, objects and classes of evaluators."""
+Settings = Mapping[str, Mapping[str, Any]]
+"""Settings of evaluators, by the evaluator's name."""
+Source = Run | Report | ClipPath | Iterable[ClipPath]
+"""Results, or what they can be made of: a run, a report, a run folder, or videos, folders and patterns of them."""
 
 
 def evaluate(
-    clips: str | Sequence[str],
+    clips: ClipPath | Iterable[ClipPath],
     *,
-    audio: str | None = None,
-    only: Iterable[str] | None = None,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
-    asked: ClipIntent | None = None,
+    evaluators: Evaluators | None = None,
+    settings: Settings | None = None,
+    brand: ClipPath | None = None,
+    audio: ClipPath | None = None,
+    intent: ClipIntent | None = None,
+    script: str | Path | None = None,
+    language: str | None = None,
+    prompt: str | None = None,
+    evidence: ClipPath | None = None,
+    jobs: int | None = 1,
+    isolate: bool = False,
+    stall_limit_s: float = STALL_LIMIT_S,
+    on_progress: Callable[[BatchProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Report:
-    """Measure clips, one after the other, in this process.
+    """Measure clips.
 
     Parameters
     ----------
-    clips : str or sequence of str
-        Paths of video files.
-    audio : str, optional
-        A separate sound file for a single clip.
-    only : iterable of str, optional
-        Names of the evaluators to run; all that are installed unless given.
+    clips : path or iterable of paths
+        Video files, folders of them, or patterns such as ``videos/*.mp4``.
+    evaluators : iterable of str, Evaluator or class, optional
+        What measures: names as in ``evalkit list``, and evaluators of your own; all that are installed unless given.
     settings : mapping of str to mapping, optional
         Settings of evaluators, by the evaluator's name.
-    asked : ClipIntent, optional
-        What the clips were asked to say and to show.
+    brand : path, optional
+        A brand's YAML file; short for ``settings={"brand": {"file": …}}``.
+    audio : path, optional
+        A separate sound file, for a single clip.
+    intent : ClipIntent, optional
+        What the clips were asked to say and to show; or else:
+    script : str or Path, optional
+        The words that should be said; a `Path` is a text file with them. Needs `language`.
+    language : str, optional
+        Language of the script, as in ``en`` or ``cmn``.
+    prompt : str, optional
+        What the pictures were asked to show.
+    evidence : path, optional
+        Folder for pictures of what was measured.
+    jobs : int or None
+        Clips measured at once, more than 1 in worker processes; None for one for every two cores.
+    isolate : bool
+        Measure in a worker process also where `jobs` is 1, so that a crash or a hang costs one clip.
+    stall_limit_s : float
+        A worker that reports nothing for so many seconds is given up.
+    on_progress : callable, optional
+        Called now and then with how far the batch is.
+    on_message : callable, optional
+        Called with a line for the person who waits; logged otherwise.
 
     Returns
     -------
@@ -151,34 +116,57 @@ def evaluate(
     Raises
     ------
     UsageError
-        For an unknown evaluator, settings that make no sense, or one sound for several clips.
+        For an unknown evaluator, settings that make no sense, one sound for several clips, a folder without a video.
     """
-    paths = [clips] if isinstance(clips, str) else [str(clip) for clip in clips]
+    paths = expand_paths(clips)
     if audio is not None and len(paths) != 1:
-        raise UsageError(f"one separate sound cannot belong to {len(paths)} clips")
-    evaluators = load_evaluators(only, settings)
-    return Report(tuple(try_measure(path, evaluators, audio_path=audio, asked=asked) for path in paths))
+        raise UsageError(f"a separate sound belongs to a single clip, and there are {len(paths)}")
+    intent = _read_intent(intent, script, language, prompt)
+    settings = _with_brand(settings, brand)
+    selected = select_evaluators(evaluators, settings)
+    prepare_evaluators(selected, on_message or log.info)
+    tasks = [
+        ClipTask(
+            path,
+            None if audio is None else os.fspath(audio),
+            intent,
+            None if evidence is None else os.fspath(evidence),
+        )
+        for path in paths
+    ]
+    results = measure_clips(
+        tasks, selected, jobs=jobs, isolate=isolate, stall_limit_s=stall_limit_s, on_progress=on_progress
+    )
+    return Report(tuple(results))
 
 
 def sweep(
-    config: str | Path | Mapping[str, Any],
-    out: str | Path,
+    config: str | Path | Mapping[str, Any] | SweepPlan | None = None,
+    out: str | Path | None = None,
     *,
+    overrides: Mapping[str, Any] | None = None,
     retry_failed: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> Run:
     """Measure every configuration of a grid on the same inputs, and write the report.
 
     Parameters
     ----------
-    config : path or mapping
-        A sweep's YAML file, or the same as plain data; `evalkit.options.SweepConfig` says what may be in it.
-    out : path
-        Folder of the run. One that is there is gone on with: what is done is not done again.
+    config : path, mapping or SweepPlan, optional
+        A sweep's YAML file, or the same as plain data (`evalkit.sweeps.config.SweepConfig` says what may be in it), or
+        what `plan` made of either; the bundled quickstart unless given.
+    out : path, optional
+        Folder of the run; ``runs/NAME`` unless given, for a file. One that is there is gone on with: what is done is
+        not done again.
+    overrides : mapping, optional
+        What shall be otherwise than in `config`, by dotted name: ``{"grid.sample_steps": [2, 4], "seeds": [1]}``.
     retry_failed : bool
         Do failed trials again.
     on_progress : callable, optional
         Called when something begins or ends.
+    on_message : callable, optional
+        Called with a line for the person who waits; logged otherwise.
 
     Returns
     -------
@@ -191,14 +179,344 @@ def sweep(
         If the configuration makes no sense, or `out` is something else than a run.
     SweepError
         If the results cannot be written.
-
-    Notes
-    -----
-    Worker processes import the main module anew: in a script, call it below ``if __name__ == "__main__":``.
     """
-    options = read_sweep(config) if isinstance(config, (str, Path)) else build_sweep(config, "config")
-    preparation = plan_sweep(options)
-    calibrate_before(preparation.config.measuring, log.info)
-    run = run_sweep(preparation, Path(out), retry_failed=retry_failed, on_progress=on_progress)
-    write_report(run.folder)
+    tell = on_message or log.info
+    if isinstance(config, SweepPlan):
+        if overrides:
+            raise UsageError("a plan is made already; give overrides to evalkit.plan")
+        planned = config
+    else:
+        planned = plan(config, overrides=overrides)
+        for note in planned.notes:
+            tell(f"note: {note}")
+    _refuse_session_evaluators(planned)
+    folder = Path(out) if out is not None else default_folder(config)
+    prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), tell)
+    run = run_sweep(planned, folder, retry_failed=retry_failed, on_progress=on_progress)
+    try:
+        write_report(run.folder)
+    except OSError as error:
+        raise SweepError(f"the trials are done and the report cannot be written: {error}") from error
     return run
+
+
+def _refuse_session_evaluators(planned: SweepPlan) -> None:
+    """Refuse evaluators that only this process knows, where other processes are to measure."""
+    execution = planned.config.execution
+    for name in planned.config.evaluators or ():
+        if registry.is_session_only(registry.EVALUATORS, name) and execution.executor != "in_process":
+            raise UsageError(
+                f"the evaluator {name!r} is registered in this process alone, and the sweep measures in others: install "
+                f"it as a plug-in, leave it out of evaluators, or set execution.executor to in_process"
+            )
+
+
+def plan(
+    config: str | Path | Mapping[str, Any] | None = None, *, overrides: Mapping[str, Any] | None = None
+) -> SweepPlan:
+    """List the trials of a sweep, checked: no model is loaded and no video is made.
+
+    Parameters
+    ----------
+    config, overrides
+        As for `sweep`.
+
+    Raises
+    ------
+    UsageError
+        If the configuration makes no sense.
+    """
+    return plan_sweep(resolve_sweep(config, overrides))
+
+
+def default_folder(config: object) -> Path:
+    """Return the folder of a sweep's run unless one is given: ``runs/NAME`` of a file, and of the quickstart.
+
+    Raises
+    ------
+    UsageError
+        For a configuration without a name.
+    """
+    if config is None:
+        return Path("runs") / "quickstart"
+    if isinstance(config, str | Path):
+        return Path("runs") / Path(config).stem
+    raise UsageError("say where the run goes: a configuration that is not a file has no name (out=…)")
+
+
+def compare(
+    a: Source,
+    b: Source | None = None,
+    *,
+    split: Mapping[str, tuple[Hashable, Hashable]] | None = None,
+    where: Mapping[str, Hashable] | None = None,
+    policy: str | Path = DEFAULT_POLICY,
+    margins: Mapping[str, float] | None = None,
+    seed: int = 0,
+    evaluators: Evaluators | None = None,
+    settings: Settings | None = None,
+    brand: ClipPath | None = None,
+    jobs: int | None = 1,
+    isolate: bool = False,
+    on_progress: Callable[[BatchProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> Comparison:
+    """Compare B with A: two runs or sets of videos, or one run split by a parameter.
+
+    Parameters
+    ----------
+    a, b : Run, Report, path or iterable of paths
+        A run folder is read; videos, folders of them and patterns are measured first.
+    split : mapping, optional
+        One parameter and its two values, ``{"sample_steps": (4, 3)}``, in place of `b`.
+    where : mapping, optional
+        Only clips with these parameters, on both sides.
+    policy : str or Path
+        Bundled name or file; gives margins and bands.
+    margins : mapping of str to float, optional
+        The smallest differences that matter, by metric.
+    seed : int
+        Of the bootstrap and the random signs.
+    evaluators, settings, brand, jobs, isolate, on_progress, on_message
+        Of the videos that are measured, as for `evaluate`.
+
+    Raises
+    ------
+    UsageError
+        As `evalkit.decisions.compare.compare_tables`.
+    """
+    if (b is None) == (not split) or (split and len(split) != 1):
+        raise UsageError("give either a second run or folder, or one parameter with two values to split by")
+    for name, levels in (split or {}).items():
+        if len(levels) != 2 or levels[0] == levels[1]:
+            raise UsageError(f"{name} is split by {levels!r}; two different values are needed")
+    rules = load_policy(str(policy))
+
+    def read(source: Source) -> ResultTable:
+        table = read_results(
+            source,
+            evaluators=evaluators,
+            settings=settings,
+            brand=brand,
+            jobs=jobs,
+            isolate=isolate,
+            on_progress=on_progress,
+            on_message=on_message,
+        )
+        return _where(table, where or {})
+
+    first = read(a)
+    if split:
+        (name, (before, after)) = next(iter(split.items()))
+        first, second = _where(first, {name: before}), _where(first, {name: after})
+    elif b is not None:
+        second = read(b)
+    return compare_tables(
+        first, second, policy=rules, margins=margins, ignore_params=tuple(split or ()), seed=seed
+    )
+
+
+def signoff(
+    run: Source,
+    policy: str | Path,
+    *,
+    where: Mapping[str, Hashable] | None = None,
+    waivers: str | Path | None = None,
+    evaluators: Evaluators | None = None,
+    settings: Settings | None = None,
+    brand: ClipPath | None = None,
+    jobs: int | None = 1,
+    isolate: bool = False,
+    on_progress: Callable[[BatchProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> Signoff:
+    """Judge a run, or videos, by a policy; nothing is written.
+
+    Parameters
+    ----------
+    run : Run, Report, path or iterable of paths
+        A run folder is read; videos, folders of them and patterns are measured first.
+    policy : str or Path
+        Bundled name or file.
+    where : mapping, optional
+        Parameters of the configuration to release, where the run has several.
+    waivers : path, optional
+        YAML file.
+    evaluators, settings, brand, jobs, isolate, on_progress, on_message
+        Of the videos that are measured, as for `evaluate`.
+
+    Raises
+    ------
+    UsageError
+        As `evalkit.decisions.signoff.sign_off`.
+    """
+    read = partial(
+        read_results,
+        run,
+        evaluators=evaluators,
+        settings=settings,
+        brand=brand,
+        jobs=jobs,
+        isolate=isolate,
+        on_progress=on_progress,
+        on_message=on_message,
+    )
+    table = read() if _is_measured(run) else None
+    own = [evaluator for evaluator in evaluators or () if not isinstance(evaluator, str)]
+    metrics = table.metrics.values() if table else (metric for one in own for metric in one.metrics)
+    rules = load_policy(str(policy), metrics)
+    granted = load_waivers(waivers, rules) if waivers is not None else ()
+    table = table or read()
+    return sign_off(_where(table, where or {}), rules, granted)
+
+
+def recommend(run: Run | str | Path, policy: str | Path = DEFAULT_POLICY) -> Recommendation:
+    """Find the configuration of a run to use: the cheapest of those that are good enough, or none.
+
+    Parameters
+    ----------
+    run : Run or path
+        Of a sweep.
+    policy : str or Path
+        Bundled name or file: what is good enough, and which costs count.
+
+    Raises
+    ------
+    UsageError
+        As `evalkit.decisions.recommend.recommend`; and if it is no run.
+    """
+    table = rows_of_run(run if isinstance(run, Run) else Run.open(run))
+    return recommend_configuration(table, load_policy(str(policy), table.metrics.values()))
+
+
+def read_results(
+    source: Source,
+    *,
+    evaluators: Evaluators | None = None,
+    settings: Settings | None = None,
+    brand: ClipPath | None = None,
+    jobs: int | None = 1,
+    isolate: bool = False,
+    on_progress: Callable[[BatchProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> ResultTable:
+    """Return results as rows: those of a run or report, or of videos, which are measured first.
+
+    Parameters
+    ----------
+    source : Run, Report, path or iterable of paths
+    evaluators, settings, brand, jobs, isolate, on_progress, on_message
+        Of the videos that are measured, as for `evaluate`.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to read or to measure; or if it is measured already and `evaluators`, `settings` or `brand`
+        say how.
+    """
+    if _is_measured(source):
+        given = {"evaluators": evaluators, "settings": settings, "brand": brand}
+        for name, value in given.items():
+            if value:
+                raise UsageError(f"{_title(source)} is measured already; {name} cannot change that")
+    if isinstance(source, Run):
+        return rows_of_run(source)
+    if isinstance(source, Report):
+        return rows_of_clips(_common_folder(clip.clip for clip in source.clips), source.clips)
+    if isinstance(source, str | os.PathLike) and is_run_folder(source):
+        return rows_of_run(Run.open(os.fspath(source)))
+    if isinstance(source, str | os.PathLike):
+        _check_videos(source)
+    paths = expand_paths(source)
+    report = evaluate(
+        paths,
+        evaluators=evaluators,
+        settings=settings,
+        brand=brand,
+        jobs=jobs,
+        isolate=isolate,
+        on_progress=on_progress,
+        on_message=on_message,
+    )
+    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+        return rows_of_clips(os.fspath(source), report.clips)
+    return rows_of_clips(_common_folder(paths), report.clips)
+
+
+def _check_videos(path: ClipPath) -> None:
+    """Refuse a path that is neither a video, a folder nor a pattern."""
+    named = Path(path)
+    needed = "a run folder, a video or a folder of videos is needed"
+    if named.is_file() and named.suffix.lower() not in VIDEO_SUFFIXES:
+        raise UsageError(f"{path} is a file, and no video by its name; {needed}")
+    if not named.exists() and not has_magic(os.fspath(path)):
+        raise UsageError(f"{path} is not there; {needed}")
+
+
+def _is_measured(source: Source) -> bool:
+    """Say whether results are there already: of a run, a report, or a run folder."""
+    if isinstance(source, Run | Report):
+        return True
+    return isinstance(source, str | os.PathLike) and is_run_folder(source)
+
+
+def _title(source: Source) -> str:
+    if isinstance(source, Report):
+        return "the report"
+    return f"the run {source.folder if isinstance(source, Run) else source}"
+
+
+def is_run_folder(path: ClipPath) -> bool:
+    """Say whether a path is the folder of a run."""
+    return (Path(path) / RUN_FILE).is_file()
+
+
+def _common_folder(paths: Iterable[str]) -> str:
+    return os.path.commonpath([str(Path(path).absolute().parent) for path in paths])
+
+
+def _where(table: ResultTable, wanted: Mapping[str, Hashable]) -> ResultTable:
+    """Return the rows with these parameters; a text stands for the value that is written so."""
+    known = {
+        name: {str(row.params[name]): row.params[name] for row in table.rows if name in row.params}
+        for name in wanted
+    }
+    return table.where(
+        {
+            name: known[name].get(value, value) if isinstance(value, str) else value
+            for name, value in wanted.items()
+        }
+    )
+
+
+def _with_brand(settings: Settings | None, brand: ClipPath | None) -> Settings:
+    """Put the file of a brand among the settings of evaluators."""
+    settings = dict(settings or {})
+    if brand is not None:
+        own = settings.get("brand", {})
+        if "file" in own:
+            raise UsageError(f"two brands are given: {os.fspath(brand)} and {own['file']}")
+        settings["brand"] = {**own, "file": os.fspath(brand)}
+    return settings
+
+
+def _read_intent(
+    intent: ClipIntent | None, script: str | Path | None, language: str | None, prompt: str | None
+) -> ClipIntent | None:
+    """Return what clips were asked to be, however it was given."""
+    if intent is not None:
+        if (script, language, prompt) != (None, None, None):
+            raise UsageError("give either intent, or script, language and prompt")
+        return intent
+    if script is None and language is not None:
+        raise UsageError(f"the language {language!r} belongs to a script, the words that should be said")
+    if script is not None and language is None:
+        raise UsageError("a script needs a language, as in en")
+    if isinstance(script, Path):
+        try:
+            script = script.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"the script {script} cannot be read as text: {error}") from None
+    if script is not None and not script.strip():
+        raise UsageError("the script is empty; give the words that should be said")
+    return ClipIntent(script, language, prompt)

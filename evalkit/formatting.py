@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers, counts and times as people read them."""
 
 from __future__ import annotations
 
@@ -17,3 +17,26 @@ def three_digits(value: float) -> str:
     if "e" in text:
         text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def count(n: int, noun: str, plural: str | None = None) -> str:
+    """Write how many there are.
+
+    >>> count(1, "clip"), count(2, "clip"), count(0, "box", "boxes")
+    ('1 clip', '2 clips', '0 boxes')
+    """
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def describe_duration(seconds: float) -> str:
+    """Write a time for people.
+
+    >>> describe_duration(4.2), describe_duration(75), describe_duration(7300)
+    ('4 s', '1 min 15 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

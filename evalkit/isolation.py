@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import tempfile
@@ -20,7 +21,10 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from evalkit.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,9 +118,15 @@ class Worker:
     function : callable
         As for `run_isolated`. What it keeps between two tasks (a loaded model) stays; it may have a ``close``, called
         when the worker ends in peace.
+
+    Raises
+    ------
+    UsageError
+        If the function, or something it holds, cannot be imported by a worker.
     """
 
     def __init__(self, function: Callable[[Any, Report], Any]) -> None:
+        require_importable(function, "the function")
         context = multiprocessing.get_context("spawn")
         handle, name = tempfile.mkstemp(prefix="evalkit-worker-", suffix=".log")
         os.close(handle)
@@ -127,7 +137,8 @@ class Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, function, name, self._token), daemon=False
         )
-        self._process.start()
+        with _without_main_module():
+            self._process.start()
         theirs.close()
         self.alive = True
         self._busy = False
@@ -225,6 +236,48 @@ class Worker:
         self._log.unlink(missing_ok=True)
 
 
+_MAIN_LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Keep `multiprocessing` from running the caller's script again in a worker.
+
+    A spawned process imports the main module first, so that a script without ``if __name__ == "__main__":`` would start
+    its own work once more. A worker of ours needs nothing of it: its function is importable by name.
+    """
+    with _MAIN_LOCK:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
+def require_importable(thing: object, name: str) -> None:
+    """Refuse what a worker process could not import.
+
+    Parameters
+    ----------
+    thing : object
+        A function, or an object with its class.
+    name : str
+        What to call it in the error.
+
+    Raises
+    ------
+    UsageError
+        If it, or something it holds, does not pickle or is defined in the script or notebook itself.
+    """
+    cure = "define it in a module that can be imported, or work in this process"
+    try:
+        with _without_main_module():
+            pickle.dumps(thing)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UsageError(f"{name} cannot be sent to a worker process ({error}); {cure}") from None
+
+
 def _kill_tree(pid: int, *, itself: bool = True) -> None:
     import psutil
 
@@ -239,10 +292,11 @@ def _kill_marked(token: str) -> None:
     """Kill every process that inherited a worker's token."""
     import psutil
 
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_TOKEN_NAME) == token:
-                process.kill()
+    from pipeline.process_token import find_marked
+
+    for process in find_marked(_TOKEN_NAME, token):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str, token: str) -> None:

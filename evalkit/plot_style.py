@@ -45,3 +45,12 @@ def label_at_end(axes: Axes, x: float, y: float, text: str, colour: str) -> None
         va="center",
         annotation_clip=False,
     )
+
+
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as a PNG file."""
+    from io import BytesIO
+
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()

@@ -1,31 +1,46 @@
-"""Plug-ins through entry points. Ours come the same way as anybody's.
+"""The plug-ins that measuring is put together from, see `pipeline.plugins`; refusals are `EvalkitError` here.
 
-Listing names imports nothing; a plug-in is imported when it is loaded. An import that fails is reported as
-what it is, never as "not found".
+A script or a notebook can add a plug-in for its own process, see `add`.
 """
 
 from __future__ import annotations
 
-import difflib
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any
 
 from evalkit.errors import EvalkitError, UsageError
+from pipeline import plugins
+from pipeline.errors import RequestError
+from pipeline.plugins import GENERATORS, RECOGNISERS
+
+__all__ = [
+    "EVALUATORS",
+    "EXECUTORS",
+    "GENERATORS",
+    "RECOGNISERS",
+    "REDUCERS",
+    "PluginError",
+    "add",
+    "is_session_only",
+    "load",
+    "names",
+]
 
 EVALUATORS = "evalkit.evaluators"
-GENERATORS = "evalkit.generators"
 EXECUTORS = "evalkit.executors"
-RECOGNISERS = "evalkit.recognisers"
 REDUCERS = "evalkit.reducers"
+
+_SESSION: dict[str, dict[str, Any]] = {}
+"""Plug-ins of this process alone, by group and name: the one state here, and what `add` is for."""
 
 
 class PluginError(EvalkitError):
-    """A plug-in that is installed but does not load, or two of one name."""
+    """A plug-in that is installed and cannot be used: it does not load, or two have its name."""
 
 
 def names(group: str) -> list[str]:
     """List the plug-in names of a group, sorted, importing none of them."""
-    return sorted(_by_name(group))
+    return sorted({*plugins.list_plugins(group), *_SESSION.get(group, {})})
 
 
 def load(group: str, name: str) -> Any:
@@ -36,28 +51,43 @@ def load(group: str, name: str) -> Any:
     UsageError
         If no plug-in has that name; the message names the nearest.
     PluginError
-        If it is installed but its import fails.
+        If it is installed and cannot be used.
     """
-    found = _by_name(group)
-    if name not in found:
-        near = difflib.get_close_matches(name, found, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        kind = group.rpartition(".")[2].removesuffix("s")
-        raise UsageError(f"no {kind} is named {name!r}{hint} (there are: {', '.join(sorted(found))})")
+    session = _SESSION.get(group, {})
+    if name in session:
+        return session[name]
     try:
-        return found[name].load()
-    except Exception as error:
-        raise PluginError(f"plug-in {name!r} ({found[name].value}) does not load: {error}") from error
+        return plugins.load_plugin(group, name)
+    except plugins.PluginError as error:
+        raise PluginError(str(error)) from error
+    except RequestError as error:
+        own = f"; registered in this process: {', '.join(sorted(session))}" if session else ""
+        raise UsageError(f"{error}{own}") from None
 
 
-def _by_name(group: str) -> dict[str, EntryPoint]:
-    found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=group):
-        known = found.get(point.name)
-        if known is not None and known.value != point.value:
-            raise PluginError(
-                f"two plug-ins are named {point.name!r} in {group}: {known.value} and {point.value}; "
-                f"uninstall one of them"
-            )
-        found[point.name] = point
-    return found
+def add(group: str, name: str, plugin: type) -> None:
+    """Make a plug-in known to this process, until it ends.
+
+    A class that is defined again (a notebook's cell that is run a second time) takes the place of its former self.
+
+    Raises
+    ------
+    UsageError
+        If another plug-in has that name.
+    """
+    known = _SESSION.setdefault(group, {}).get(name)
+    taken = [point.value for point in entry_points(group=group, name=name)]
+    if known is not None and _origin(known) != _origin(plugin):
+        taken.append(_origin(known))
+    if taken:
+        raise UsageError(f"the name {name!r} is taken in {group} by {taken[0]}; choose another")
+    _SESSION[group][name] = plugin
+
+
+def is_session_only(group: str, name: str) -> bool:
+    """Say whether a plug-in is known to this process alone."""
+    return name in _SESSION.get(group, {})
+
+
+def _origin(plugin: type) -> str:
+    return f"{plugin.__module__}:{plugin.__qualname__}"

@@ -11,109 +11,101 @@ Conventions
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    FloatArray = NDArray[np.float64]
-    BoolArray = NDArray[np.bool_]
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
 
 AS_RECORDED_HZ = 0
 """Asked for as a sample rate: the file's own rate, and every channel instead of mono."""
+
+_ROUNDING = 1e-6
 
 Better = Literal["lower", "higher", "zero", "band"]
 """Which way a metric is better; ``band`` means neither end is good."""
 
 
-class Reason(StrEnum):
-    """Why a metric is absent. The code is part of the data format; the text is for people."""
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a metric is absent.
 
-    NO_VIDEO = "no_video"
-    NO_AUDIO = "no_audio"
-    SILENT_AUDIO = "silent_audio"
-    NO_SPEECH = "no_speech"
-    NO_SILENCE = "no_silence"
-    NO_SCRIPT = "no_script"
-    NO_LANGUAGE = "no_language"
-    NO_RECOGNISER = "no_recogniser"
-    NO_WORD_SPACES = "no_word_spaces"
-    NO_FACE = "no_face"
-    NO_BODY = "no_body"
-    TOO_SHORT = "too_short"
-    TOO_FEW_FRAMES = "too_few_frames"
-    LOW_FRAME_RATE = "low_frame_rate"
-    NO_MOUTH_MOTION = "no_mouth_motion"
-    BLANK_PICTURE = "blank_picture"
-    NO_MOTION = "no_motion"
-    EVALUATOR_FAILED = "evaluator_failed"
-    NO_GPU = "no_gpu"
-    GPU_UNREADABLE = "gpu_unreadable"
-    GPU_NOT_USED = "gpu_not_used"
-    NOT_REPORTED = "not_reported"
-    NOT_FINISHED = "not_finished"
-    TOO_FEW_CLIPS = "too_few_clips"
-    NOTHING_ATTEMPTED = "nothing_attempted"
-    NOT_SAMPLED = "not_sampled"
-    NOT_TIMED = "not_timed"
-    SHARED_DEVICE = "shared_device"
-    NO_BRAND = "no_brand"
-    NO_BRAND_COLORS = "no_brand_colors"
-    MARK_NOT_FOUND = "mark_not_found"
-    NO_COLOR_READ = "no_color_read"
-    MODEL_WITHOUT_LANGUAGE = "model_without_language"
-    NO_PROMPT = "no_prompt"
-    NOT_MEASURED = "not_measured"
+    Reasons that several evaluators share are attributes of this class; an evaluator declares its own beside its
+    metrics and lists them in `evalkit.evaluators.base.Evaluator.reasons`.
 
-    @property
-    def text(self) -> str:
-        """One line for people."""
-        return _REASON_TEXTS[self]
+    Parameters
+    ----------
+    code : str
+        Part of the data format: small letters, digits and underscores. Reasons of one code are equal.
+    text : str
+        One line for people.
+
+    Raises
+    ------
+    ValueError
+        If the code is not written as above.
+
+    Examples
+    --------
+    >>> Reason.NO_FACE.code, Reason.NO_FACE.text
+    ('no_face', 'no face was found in enough frames')
+    """
+
+    code: str
+    text: str = field(compare=False)
+
+    NO_VIDEO: ClassVar[Reason]
+    NO_AUDIO: ClassVar[Reason]
+    SILENT_AUDIO: ClassVar[Reason]
+    NO_SPEECH: ClassVar[Reason]
+    NO_FACE: ClassVar[Reason]
+    TOO_SHORT: ClassVar[Reason]
+    TOO_FEW_FRAMES: ClassVar[Reason]
+    LOW_FRAME_RATE: ClassVar[Reason]
+    EVALUATOR_FAILED: ClassVar[Reason]
+    NOT_MEASURED: ClassVar[Reason]
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.code):
+            raise ValueError(
+                f"{self.code!r} is not the code of a reason: use small letters, digits and underscores"
+            )
+
+    def __str__(self) -> str:
+        return self.code
 
 
-_REASON_TEXTS = {
-    Reason.NO_VIDEO: "the file has no picture",
-    Reason.NO_AUDIO: "the file has no sound",
-    Reason.SILENT_AUDIO: "the sound is digital silence",
-    Reason.NO_SPEECH: "nobody speaks",
-    Reason.NO_SILENCE: "nobody is silent for long enough",
-    Reason.NO_SCRIPT: "nobody said which words it should speak",
-    Reason.NO_LANGUAGE: "nobody said in which language it should speak",
-    Reason.NO_RECOGNISER: "the speech recogniser does not understand the language",
-    Reason.NO_WORD_SPACES: "the language is written without spaces between words",
-    Reason.NO_FACE: "no face was found in enough frames",
-    Reason.NO_BODY: "no body was found in enough frames",
-    Reason.TOO_SHORT: "too short to measure",
-    Reason.TOO_FEW_FRAMES: "too few frames to measure",
-    Reason.LOW_FRAME_RATE: "too few frames a second to measure",
-    Reason.NO_MOUTH_MOTION: "the mouth does not move",
-    Reason.BLANK_PICTURE: "nothing is to be seen in the picture",
-    Reason.NO_MOTION: "the body does not move",
-    Reason.EVALUATOR_FAILED: "the evaluator failed; see the log",
-    Reason.NO_GPU: "there is no NVIDIA GPU",
-    Reason.GPU_UNREADABLE: "the GPU driver does not tell",
-    Reason.GPU_NOT_USED: "no memory of any GPU was used",
-    Reason.NOT_REPORTED: "the generator does not report it",
-    Reason.NOT_FINISHED: "the work did not come to its end",
-    Reason.TOO_FEW_CLIPS: "too few clips for this percentile",
-    Reason.NOTHING_ATTEMPTED: "nothing was attempted",
-    Reason.NOT_SAMPLED: "it was over, or the sampler gone, before anybody looked",
-    Reason.NOT_TIMED: "the video was there already; nothing was made",
-    Reason.SHARED_DEVICE: "other work of the sweep ran on the same device; one worker alone is timed",
-    Reason.NO_BRAND: "no brand was given; see --brand",
-    Reason.NO_BRAND_COLORS: "the brand names no standard colours",
-    Reason.MARK_NOT_FOUND: "the brand mark is nowhere to be seen",
-    Reason.NO_COLOR_READ: "the mark that was found is too small to read a colour from, or a version without brand colours",
-    Reason.MODEL_WITHOUT_LANGUAGE: "the bundled model knows marks, not words; see --clip-model",
-    Reason.NO_PROMPT: "nobody said what the picture was asked to show; see --prompt",
-    Reason.NOT_MEASURED: "the evaluator has not measured this video yet; see evalkit measure",
-}
+Reason.NO_VIDEO = Reason("no_video", "the file has no picture")
+Reason.NO_AUDIO = Reason("no_audio", "the file has no sound")
+Reason.SILENT_AUDIO = Reason("silent_audio", "the sound is digital silence")
+Reason.NO_SPEECH = Reason("no_speech", "nobody speaks")
+Reason.NO_FACE = Reason("no_face", "no face was found in enough frames")
+Reason.TOO_SHORT = Reason("too_short", "too short to measure")
+Reason.TOO_FEW_FRAMES = Reason("too_few_frames", "too few frames to measure")
+Reason.LOW_FRAME_RATE = Reason("low_frame_rate", "too few frames a second to measure")
+Reason.EVALUATOR_FAILED = Reason("evaluator_failed", "the evaluator failed; see the log")
+Reason.NOT_MEASURED = Reason(
+    "not_measured", "the evaluator has not measured this video yet; see evalkit measure"
+)
+
+GENERAL_REASONS = (
+    Reason.NO_VIDEO,
+    Reason.NO_AUDIO,
+    Reason.SILENT_AUDIO,
+    Reason.NO_SPEECH,
+    Reason.NO_FACE,
+    Reason.TOO_SHORT,
+    Reason.TOO_FEW_FRAMES,
+    Reason.LOW_FRAME_RATE,
+    Reason.EVALUATOR_FAILED,
+    Reason.NOT_MEASURED,
+)
+"""Those that several evaluators share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +123,9 @@ class Metric:
     meaning : str
         One line for people.
     bounds : tuple of float or None
-        Lowest and highest possible value; ``None`` where open.
+        Lowest and highest possible value; ``None`` where open. A `Measurement` outside of them is refused.
+    is_headline : bool
+        Whether tables with room for few metrics show it; where no metric of a family is one, they show its first.
     """
 
     name: str
@@ -139,6 +133,23 @@ class Metric:
     better: Better
     meaning: str
     bounds: tuple[float | None, float | None] = (None, None)
+    is_headline: bool = False
+
+    @property
+    def family(self) -> str:
+        """The part of the name before the dot: the evaluator, or ``profile``."""
+        return self.name.partition(".")[0]
+
+    def allows(self, value: float) -> bool:
+        """Say whether a value lies within the bounds; rounding (1e-6 of a bound, or of 1) does not count.
+
+        >>> Metric("a.share", "1", "higher", "a share", (0, 1)).allows(1.0000001)
+        True
+        """
+        low, high = self.bounds
+        return (low is None or value >= low - _ROUNDING * max(1.0, abs(low))) and (
+            high is None or value <= high + _ROUNDING * max(1.0, abs(high))
+        )
 
 
 class Interval(NamedTuple):
@@ -148,7 +159,7 @@ class Interval(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Measurement:
     """One metric of one clip: a value, or the reason why there is none.
 
@@ -168,6 +179,12 @@ class Measurement:
         95 % interval, where the evaluator can give one.
     samples : tuple of (str, FloatArray)
         Named raw samples for statistics across clips.
+
+    Raises
+    ------
+    ValueError
+        With neither a value nor a reason, with both, or with a value that is not finite or outside of the metric's
+        bounds.
     """
 
     metric: Metric
@@ -184,13 +201,73 @@ class Measurement:
                 f"{self.metric.name}: a measurement has either a value or a reason, "
                 f"not value={self.value!r} and reason={self.reason!r}"
             )
-        if self.value is not None and not np.isfinite(self.value):
-            raise ValueError(f"{self.metric.name}: {self.value!r} is not a number; give a reason instead")
+        if self.value is None:
+            return
+        if not np.isfinite(self.value):
+            raise ValueError(
+                f"{self.metric.name}: {self.value!r} is not a finite number; give a reason instead"
+            )
+        if not self.metric.allows(self.value):
+            low, high = ("open" if bound is None else f"{bound:g}" for bound in self.metric.bounds)
+            raise ValueError(
+                f"{self.metric.name}: {self.value!r} is outside of the metric's bounds ({low} to {high}); "
+                f"is its unit {self.metric.unit!r}?"
+            )
 
     @classmethod
     def absent(cls, metric: Metric, reason: Reason, *, coverage: float | None = None) -> Measurement:
         """Make the measurement of something that could not be measured."""
         return cls(metric, None, reason, coverage=coverage)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a measured value as plain data, as JSON output and run folders have it. Samples are left out.
+
+        Returns
+        -------
+        dict
+            ``value``, ``unit``, ``n``, ``coverage`` and ``ci95`` (two numbers, or None); only ``reason``, a code, where
+            the metric is absent.
+        """
+        if self.reason is not None or self.value is None:
+            return {"reason": str(self.reason)}
+        return {
+            "value": float(self.value),
+            "unit": self.metric.unit,
+            "n": int(self.n),
+            "coverage": None if self.coverage is None else float(self.coverage),
+            "ci95": None if self.interval is None else [float(end) for end in self.interval],
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Measurement):
+            return NotImplemented
+        return self._plain == other._plain and all(
+            name == other_name and np.array_equal(values, other_values, equal_nan=True)
+            for (name, values), (other_name, other_values) in zip(self.samples, other.samples, strict=True)
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._plain)
+
+    def __repr__(self) -> str:
+        if self.value is None:
+            return f"Measurement({self.metric.name} absent: {self.reason})"
+        interval = "" if self.interval is None else f" [{self.interval.low:.4g}, {self.interval.high:.4g}]"
+        unit = "" if self.metric.unit == "1" else f" {self.metric.unit}"
+        return f"Measurement({self.metric.name} = {self.value:.4g}{unit}{interval}, n={self.n})"
+
+    @property
+    def _plain(self) -> tuple[Any, ...]:
+        """Everything but the arrays."""
+        return (
+            self.metric,
+            self.value,
+            self.reason,
+            self.n,
+            self.coverage,
+            self.interval,
+            len(self.samples),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +297,7 @@ class AudioFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClipIntent:
-    """What a video was asked to say and to show.
+    """What a video was meant to say and to show.
 
     Parameters
     ----------
@@ -229,7 +306,7 @@ class ClipIntent:
     language : str or None
         Language of the words, as in ``en`` or ``cmn``.
     prompt : str or None
-        What was asked of the picture.
+        What the picture was meant to show.
     """
 
     text: str | None = None
@@ -249,18 +326,18 @@ class ClipFacts:
         A separate sound file that replaces the clip's own sound.
     video, audio : VideoFacts, AudioFacts or None
         ``None`` where the file has no such stream.
-    asked : ClipIntent
-        What the clip was asked to be, as far as its maker or the user tells.
+    intent : ClipIntent
+        What the clip was meant to say and show, as far as it is known.
     """
 
     path: str
     audio_path: str | None
     video: VideoFacts | None
     audio: AudioFacts | None
-    asked: ClipIntent = ClipIntent()
+    intent: ClipIntent = ClipIntent()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FrameChunk:
     """Some consecutive frames, decoded.
 
@@ -276,10 +353,10 @@ class FrameChunk:
 
     first_index: int
     times_s: FloatArray
-    frames: list[NDArray[np.uint8]]
+    frames: list[NDArray[np.uint8]] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AudioChunk:
     """Some consecutive samples of sound.
 
@@ -295,7 +372,7 @@ class AudioChunk:
 
     start_s: float
     rate_hz: int
-    samples: NDArray[np.float32]
+    samples: NDArray[np.float32] = field(repr=False)
 
     @property
     def asked_rate_hz(self) -> int:
@@ -303,9 +380,9 @@ class AudioChunk:
         return AS_RECORDED_HZ if self.samples.ndim == 2 else self.rate_hz
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Track:
-    """Named signals over time, observed at the same moments.
+    """Named signals over time, observed at the same moments. Two tracks are equal only if they are the same object.
 
     Parameters
     ----------
@@ -337,6 +414,12 @@ class Track:
                 f"track {self.name!r}: {n} times, values of shape {self.values.shape} "
                 f"and valid of shape {self.valid.shape} do not fit {len(self.columns)} columns"
             )
+
+    def __repr__(self) -> str:
+        return (
+            f"Track({self.name!r}, {len(self)} moments x {len(self.columns)} columns, "
+            f"{100 * self.coverage:.0f} % observed)"
+        )
 
     def __len__(self) -> int:
         return int(self.times_s.shape[0])

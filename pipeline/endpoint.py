@@ -1,4 +1,4 @@
-"""Calling a service that speaks OpenAI's HTTP interface: one try, bounded in time and size, with errors told apart.
+"""Calling a service that speaks OpenAI's HTTP interface: one try, bounded in time and size, with distinct errors.
 
 OpenAI itself, DashScope's compatible mode, vLLM, Ollama and many others are called the same way. A key is read from an
 environment variable at each call and is in no setting, error, event or result. Trying again is the business of
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ class EndpointSettings(PlainData):
     model : str
         The service's name for it.
     key_variable : str or None
-        Name of the environment variable with the key; ``None`` where the service wants none.
+        Name of the environment variable with the key; ``None`` where the service needs none.
     time_limit_s : float
         Seconds for one call, from connecting to the last byte.
     """
@@ -104,7 +104,7 @@ class Endpoint:
         Raises
         ------
         ServiceError
-            If there is no answer, or it is no success.
+            If there is no answer, or it is an error.
         """
         from openai import OpenAI
 
@@ -139,7 +139,7 @@ class Endpoint:
         try:
             return json.loads(body)
         except ValueError:  # cut off, or no JSON, or no UTF-8
-            raise self.bad_answer(f"{len(body)} bytes that are no whole JSON") from None
+            raise self.bad_answer(f"{len(body)} bytes that are not complete JSON") from None
 
     def bad_answer(self, what: str) -> ServiceError:
         """Return the error for an answer that is a success and cannot be used; it may be better next time."""

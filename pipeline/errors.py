@@ -1,15 +1,13 @@
-"""The two ways in which a generator says no.
+"""How a generation fails: refused before anything ran, or started without giving a video.
 
-They derive from builtin exceptions and carry a ``kind``, so that whoever drives a generator through the entry point,
-without importing this package, can tell them apart, from each other and from faults in a program: `ValueError` before
-anything ran, `RuntimeError` after.
+Each carries a ``kind`` that is stable data. Any other exception is a fault in a program.
 """
 
 from __future__ import annotations
 
 
 class RequestError(ValueError):
-    """A request that cannot be carried out as it stands: raised before anything is run or written."""
+    """A request or a setting that cannot be carried out as it stands: raised before anything is run or written."""
 
     kind = "refused"
 

@@ -1,4 +1,4 @@
-"""Several backends for one job, asked in order: cloud first, say, and local when that fails or is slow."""
+"""Several backends for one job, called in order: a cloud first, for instance, and a local one when that fails or is slow."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pydantic import Field, JsonValue
 
 from pipeline.endpoint import ServiceError
 from pipeline.errors import GenerationError, RequestError
+from pipeline.options import PlainData
 from pipeline.plugins import load_plugin
-from pipeline.request import PlainData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,12 +23,12 @@ Result = TypeVar("Result")
 
 USED = "used"
 """Outcome of the backend whose result was taken."""
-NOT_ENOUGH = "not_enough"
+UNSATISFACTORY = "unsatisfactory"
 """Outcome of a backend that worked and whose result was passed over for a better one."""
 
 
 class BackendSettings(PlainData):
-    """One backend, and how much patience it is given.
+    """One backend, with its time limit and retries.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class BackendSettings(PlainData):
         Seconds before the first further try, doubled before each one after; where the service says how long to
         wait, that counts.
     time_limit_s : float
-        Seconds for all its tries together; then the next backend is asked.
+        Seconds for all its tries together; then the next backend is called.
     """
 
     name: str = Field(min_length=1, description="name of a backend")
@@ -64,18 +64,18 @@ class BackendSettings(PlainData):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of asking one backend.
+    """What came of calling one backend.
 
     Parameters
     ----------
     backend : str
         Its label.
     outcome : str
-        `USED`, `NOT_ENOUGH`, or the kind of its last failure.
+        `USED`, `UNSATISFACTORY`, or the kind of its last failure.
     took_s : float
         Seconds, waiting between tries included.
     n_tries : int
-        Times it was asked.
+        Times it was called.
     reason : str
         Why its result was not used; ``""`` where it was.
     """
@@ -98,16 +98,14 @@ class Attempt:
 
 
 @dataclass
-class _Link(Generic[Backend]):
+class _Member(Generic[Backend]):
     settings: BackendSettings
     backend: Backend
-    stray: threading.Thread | None = field(
-        default=None
-    )  # still at work on something nobody waits for any more
+    abandoned: threading.Thread | None = field(default=None)  # still busy with a call that was given up
 
 
-class Fallback(Generic[Backend]):
-    """Backends in the order in which they are asked.
+class FallbackChain(Generic[Backend]):
+    """Backends in the order in which they are called.
 
     Parameters
     ----------
@@ -127,12 +125,12 @@ class Fallback(Generic[Backend]):
     def __init__(
         self, group: str, chosen: Sequence[BackendSettings], *, wait: Callable[[float], None] = time.sleep
     ) -> None:
-        self._links: list[_Link[Backend]] = []
+        self._members: list[_Member[Backend]] = []
         self._wait = wait
         for settings in chosen:
             factory = load_plugin(group, settings.name)
             try:
-                self._links.append(_Link(settings, factory(**settings.settings)))
+                self._members.append(_Member(settings, factory(**settings.settings)))
             except RequestError as error:
                 lines = str(error).splitlines()
                 raise RequestError("\n".join(f"{settings.called}: {line}" for line in lines)) from None
@@ -140,7 +138,7 @@ class Fallback(Generic[Backend]):
     @property
     def backends(self) -> tuple[Backend, ...]:
         """All of them, in order."""
-        return tuple(link.backend for link in self._links)
+        return tuple(member.backend for member in self._members)
 
     def check(self, check: Callable[[Backend], None]) -> None:
         """Refuse what every backend refuses.
@@ -151,31 +149,31 @@ class Fallback(Generic[Backend]):
             With all their reasons.
         """
         reasons = []
-        for link in self._links:
+        for member in self._members:
             try:
-                check(link.backend)
+                check(member.backend)
             except RequestError as error:
-                reasons.append(f"{link.settings.called}: {error}" if len(self._links) > 1 else str(error))
+                reasons.append(f"{member.settings.called}: {error}" if len(self._members) > 1 else str(error))
             else:
                 return
         raise RequestError("\n".join(reasons))
 
-    def ask(
-        self, call: Callable[[Backend], Result], is_enough: Callable[[Result], bool] = lambda _: True
+    def call(
+        self, use: Callable[[Backend], Result], is_satisfactory: Callable[[Result], bool] = lambda _: True
     ) -> tuple[Result, tuple[Attempt, ...]]:
-        """Ask one after the other until a result is enough.
+        """Call one after the other until a result is satisfactory.
 
         Parameters
         ----------
-        call : callable
-            Asks one backend; run in a thread of its own, so that its time limit holds.
+        use : callable
+            Calls one backend; run in a thread of its own, so that its time limit holds.
         is_enough : callable
-            Where no result is enough, the last one counts.
+            Where no result is satisfactory, the last one counts.
 
         Returns
         -------
         tuple
-            The result, and what came of each backend that was asked.
+            The result, and what came of each backend that was called.
 
         Raises
         ------
@@ -184,22 +182,22 @@ class Fallback(Generic[Backend]):
         """
         attempts: list[Attempt] = []
         second_best: tuple[Result, int] | None = None
-        for link in self._links:
+        for member in self._members:
             start_s = time.monotonic()
-            tries = _Tries(link, self._wait, start_s + link.settings.time_limit_s)
+            tries = _Tries(member, self._wait, start_s + member.settings.time_limit_s)
             try:
-                result = tries.make(call)
+                result = tries.make(use)
             except (RequestError, GenerationError) as error:
                 outcome, reason = error.kind, str(error)
             except Exception as error:  # noqa: BLE001 - what fails is passed over, whatever it fails of
                 outcome, reason = "crashed", f"{type(error).__name__}: {error}"
             else:
                 outcome, reason = USED, ""
-                if not is_enough(result):
+                if not is_satisfactory(result):
                     second_best = (result, len(attempts))
-                    outcome, reason = NOT_ENOUGH, "another may do better"
+                    outcome, reason = UNSATISFACTORY, "another may do better"
             took_s = time.monotonic() - start_s
-            attempts.append(Attempt(link.settings.called, outcome, took_s, tries.n_made, reason))
+            attempts.append(Attempt(member.settings.called, outcome, took_s, tries.n_made, reason))
             if outcome == USED:
                 return result, tuple(attempts)
         if second_best is None:
@@ -213,18 +211,18 @@ class Fallback(Generic[Backend]):
 class _Tries(Generic[Backend]):
     """The tries of one backend within its time limit."""
 
-    def __init__(self, link: _Link[Backend], wait: Callable[[float], None], end_s: float) -> None:
-        self._link = link
+    def __init__(self, member: _Member[Backend], wait: Callable[[float], None], end_s: float) -> None:
+        self._member = member
         self._wait = wait
         self._end_s = end_s
         self.n_made = 0
 
-    def make(self, call: Callable[[Backend], Result]) -> Result:
-        settings = self._link.settings
+    def make(self, use: Callable[[Backend], Result]) -> Result:
+        settings = self._member.settings
         while True:
             self.n_made += 1
             try:
-                return self._within_time(call)
+                return self._within_time(use)
             except ServiceError as error:
                 if not error.again or self.n_made > settings.retries:
                     raise
@@ -238,25 +236,27 @@ class _Tries(Generic[Backend]):
                     ) from None
                 self._wait(pause_s)
 
-    def _within_time(self, call: Callable[[Backend], Result]) -> Result:
-        link = self._link
-        if link.stray is not None and link.stray.is_alive():
-            raise ServiceError("is still at work on something earlier", "busy")
+    def _within_time(self, use: Callable[[Backend], Result]) -> Result:
+        member = self._member
+        if member.abandoned is not None and member.abandoned.is_alive():
+            raise ServiceError("is still busy with an earlier call", "busy")
         done: queue.SimpleQueue[tuple[bool, Any]] = queue.SimpleQueue()
 
         def work() -> None:
             try:
-                done.put((True, call(link.backend)))
+                done.put((True, use(member.backend)))
             except Exception as error:  # noqa: BLE001 - raised again by whoever waits
                 done.put((False, error))
 
-        thread = threading.Thread(target=work, name=f"asks {link.settings.called}", daemon=True)
+        thread = threading.Thread(target=work, name=f"asks {member.settings.called}", daemon=True)
         thread.start()
         try:
             worked, result = done.get(timeout=max(0.0, self._end_s - time.monotonic()))
         except queue.Empty:
-            link.stray = thread
-            raise ServiceError(f"was not done within {link.settings.time_limit_s:g} s", "timed_out") from None
+            member.abandoned = thread
+            raise ServiceError(
+                f"did not finish within {member.settings.time_limit_s:g} s", "timed_out"
+            ) from None
         thread.join()
         if worked:
             answer: Result = result

@@ -1,31 +1,32 @@
 """What a generator is. Found through the entry-point group ``evalkit.generators``.
 
 The entry point is a callable (the class itself, as a rule) that takes the driver's own settings by keyword, refuses
-wrong ones with a `RequestError` and does nothing costly: weights are read in `Generator.load`. Whoever drives a generator needs no import of this
-package: requests are built by the generator from plain parameters, results and events have ``to_dict``, and errors
-are `ValueError` (refused before it started) or `RuntimeError` (started and failed), with a ``kind`` that says how.
+wrong ones with a `RequestError` and does nothing costly: weights are read in `Generator.load`. It gives a `Generator`: a
+subclass writes the abstract methods, and the optional ones where it has something to add.
 """
 
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, JsonValue
 
 from pipeline.errors import RequestError
-from pipeline.request import Event, GenerationRequest, GenerationResult, PlainData, build_request
+from pipeline.estimates import ResourceEstimate
+from pipeline.options import PlainData
+from pipeline.plugins import GENERATORS, PluginError, load_plugin
+from pipeline.request import GenerationRequest, build_request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
-    from pipeline.diagnosis import Finding
-
-OnEvent = Callable[[Event], None]
-"""Called for each event as it happens, in the thread that makes the video."""
+    from pipeline.diagnosis import Diagnosis
+    from pipeline.events import OnEvent
+    from pipeline.result import GenerationResult
 
 
 class Plan(PlainData):
@@ -60,7 +61,7 @@ class Plan(PlainData):
 
 
 class Description(PlainData):
-    """What a generator is and which parameters it heeds.
+    """What a generator is and which parameters it uses.
 
     Attributes
     ----------
@@ -84,7 +85,7 @@ class Description(PlainData):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class Generator(Protocol):
+class Generator(ABC):
     """Makes talking videos. One thread at a time; load once, generate many times, close.
 
     ``with`` loads and closes.
@@ -95,14 +96,19 @@ class Generator(Protocol):
     version: str
     """Raised whenever the same request can give another video."""
 
+    @abstractmethod
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
-        ...
+        """Describe it and the parameters that make a difference to it."""
 
     def request(self, /, **parameters: Any) -> GenerationRequest:
-        """Build a request from plain parameters; raise `RequestError` on what is unknown or not allowed.
+        """Build a request from plain parameters.
 
-        A question is not allowed: answering it is the business of `pipeline.dialogue.generator`, for all alike.
+        Unless overridden, a question is not allowed: answering it is the business of `pipeline.dialogue.generator`.
+
+        Raises
+        ------
+        RequestError
+            If a parameter is unknown or not allowed.
         """
         request = build_request(parameters)
         if request.asks:
@@ -111,14 +117,12 @@ class Generator(Protocol):
             )
         return request
 
-    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
-        """Return what is known of the memory and the time of a request before it ran here: `pipeline.figures.Figures`.
-
-        As plain data; empty where nothing is known.
-        """
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what is known of the memory and the time of a request before it ran here; by default nothing."""
         del request
-        return {}
+        return ResourceEstimate()
 
+    @abstractmethod
     def check(self, request: GenerationRequest) -> None:
         """Check all that can be checked without generating (files, options, length of the sound, sizes).
 
@@ -127,32 +131,36 @@ class Generator(Protocol):
         RequestError
             With the reason and what to do.
         """
-        ...
 
+    @abstractmethod
     def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
         """Return exactly what `generate` would run. Checks the request, runs and writes nothing."""
-        ...
 
-    def diagnose(self) -> Sequence[Finding]:
-        """Look for what would stop it on this machine; optional, changes nothing and needs nothing loaded.
+    def diagnose(self) -> Sequence[Diagnosis]:
+        """Look for what would stop it on this machine; changes nothing and needs nothing loaded.
 
         Returns
         -------
-        sequence of Finding
-            What was looked at, also where it is fine (see `pipeline.diagnosis`); empty for a generator with nothing
-            of its own to check.
+        sequence of Diagnosis
+            What was looked at, also where it is fine; by default empty: nothing of its own to check.
         """
         return ()
 
+    @abstractmethod
     def load(self) -> None:
         """Read the models. A second call does nothing."""
-        ...
 
-    def expect(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
-        """Be told which requests come next, the first at once; optional, and nobody is bound by it.
+    @property
+    def makes_batches(self) -> bool:
+        """Whether it makes announced requests together, see `announce_upcoming`; by default not."""
+        return False
+
+    def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Learn which requests come next, the first at once; a hint, on which by default nothing is done.
 
         A generator that is quicker with several together may begin with all of them. `generate` then gives each as
-        ever, with its own events; where the work had begun before the request came, the first event is `BEGAN`.
+        ever, with its own events; where the work had begun before the request came, the first event is
+        `pipeline.events.BEGAN`.
 
         Parameters
         ----------
@@ -161,7 +169,9 @@ class Generator(Protocol):
         folder : Path
             A place for what is in the making, under a hidden name that ends in ``.part``; it outlives the requests.
         """
+        del requests, folder
 
+    @abstractmethod
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
     ) -> GenerationResult:
@@ -175,7 +185,7 @@ class Generator(Protocol):
             Where to; its folder exists. Only a finished and verified video gets this name: on any error a file
             that was there stays as it was and nothing else is left behind.
         on_event : callable, optional
-            Told of each event as it happens.
+            Called with each event as it happens.
 
         Returns
         -------
@@ -189,11 +199,10 @@ class Generator(Protocol):
         GenerationError
             When it was started and failed.
         """
-        ...
 
+    @abstractmethod
     def close(self) -> None:
         """Release models and end every process that was started. A second call does nothing."""
-        ...
 
     def __enter__(self) -> Self:
         self.load()
@@ -205,32 +214,87 @@ class Generator(Protocol):
         self.close()
 
 
-class Timeline:
-    """Collects the events of one request; time runs from its making on a clock that never jumps.
+class DelegatingGenerator(Generator):
+    """A generator in front of another one: everything goes to that one unless a subclass overrides it.
 
     Parameters
     ----------
-    on_event : callable, optional
-        Told of each event as it happens.
-    clock : callable
-        Gives the time, seconds.
+    inner : Generator
+        The one behind; `name` and `version` are its own until they are set.
     """
 
-    def __init__(self, on_event: OnEvent | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._start_s = clock()
-        self._on_event = on_event
-        self._events: list[Event] = []
+    def __init__(self, inner: Generator) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.version = inner.version
 
-    def mark(self, name: str, /, **detail: JsonValue) -> Event:
-        """Note that something has just happened."""
-        event = Event(name=name, time_s=self._clock() - self._start_s, detail=detail)
-        self._events.append(event)
-        if self._on_event is not None:
-            self._on_event(event)
-        return event
+    def describe(self) -> Description:
+        """Describe the one behind."""
+        return self.inner.describe()
+
+    def request(self, /, **parameters: Any) -> GenerationRequest:
+        """Build a request as the one behind does."""
+        return self.inner.request(**parameters)
+
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what the one behind knows of a request."""
+        return self.inner.estimate(request)
+
+    def check(self, request: GenerationRequest) -> None:
+        """Check a request with the one behind."""
+        self.inner.check(request)
+
+    def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
+        """Return what the one behind would run."""
+        return self.inner.dry_run(request, out_path)
+
+    def diagnose(self) -> Sequence[Diagnosis]:
+        """Look for what would stop the one behind."""
+        return self.inner.diagnose()
+
+    def load(self) -> None:
+        """Load the one behind."""
+        self.inner.load()
 
     @property
-    def events(self) -> tuple[Event, ...]:
-        """What happened so far, in order."""
-        return tuple(self._events)
+    def makes_batches(self) -> bool:
+        """Whether the one behind makes announced requests together."""
+        return self.inner.makes_batches
+
+    def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Tell the one behind which requests come next."""
+        self.inner.announce_upcoming(requests, folder)
+
+    def generate(
+        self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
+    ) -> GenerationResult:
+        """Have the one behind make the video."""
+        return self.inner.generate(request, out_path, on_event)
+
+    def close(self) -> None:
+        """Close the one behind."""
+        self.inner.close()
+
+
+def load_generator(name: str, settings: Mapping[str, Any]) -> Generator:
+    """Find a generator by its name and set it up; nothing is loaded yet.
+
+    Raises
+    ------
+    RequestError
+        If there is none of that name, or it refuses its settings.
+    PluginError
+        If it is installed and cannot be used.
+    """
+    return build_generator(load_plugin(GENERATORS, name), name, settings)
+
+
+def build_generator(factory: Any, name: str, settings: Mapping[str, Any]) -> Generator:
+    """Set a generator up with its entry point; otherwise as `load_generator`."""
+    generator = factory(**settings)
+    if not isinstance(generator, Generator):
+        raise PluginError(
+            f"the generator {name!r} is a {type(generator).__name__}, which does not derive from "
+            "pipeline.generator.Generator"
+        )
+    return generator

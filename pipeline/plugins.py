@@ -1,12 +1,16 @@
-"""Plug-ins that a pipeline is put together from, found through entry points and imported when they are used."""
+"""Plug-ins through entry points. Ours come the same way as anybody's.
+
+Listing names imports nothing; a plug-in is imported when it is loaded. An import that fails is reported as what it is,
+never as "not found".
+"""
 
 from __future__ import annotations
 
-import difflib
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from pipeline.errors import RequestError
+from pipeline.options import hint
 
 GENERATORS = "evalkit.generators"
 RECOGNISERS = "evalkit.recognisers"
@@ -14,25 +18,46 @@ ANSWERERS = "evalkit.answerers"
 SPEECH_ENGINES = "evalkit.speech_engines"
 
 
+class PluginError(RequestError):
+    """A plug-in that is installed and cannot be used: it does not load, or two have its name."""
+
+
+def list_plugins(group: str) -> list[str]:
+    """List the names of the plug-ins of an entry-point group, sorted, importing none of them."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
 def load_plugin(group: str, name: str) -> Any:
     """Import one plug-in.
+
+    Parameters
+    ----------
+    group : str
+        Entry-point group; its last part is what the errors call it.
+    name : str
+        As its entry point is named.
 
     Raises
     ------
     RequestError
-        If none or more than one has that name in the group, or its import fails.
+        If no plug-in has that name; the message names the nearest.
+    PluginError
+        If more than one has that name, or its import fails.
     """
-    found = {point.value: point for point in entry_points(group=group, name=name)}
+    points = {point.value: point for point in entry_points(group=group, name=name)}
     kind = group.rpartition(".")[2].removesuffix("s").replace("_", " ")
-    if not found:
-        known = sorted(point.name for point in entry_points(group=group))
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise RequestError(f"no {kind} is named {name!r}{hint} (there are: {', '.join(known)})")
-    if len(found) > 1:
-        raise RequestError(f"more than one {kind} is named {name!r}: {', '.join(sorted(found))}")
-    (point,) = found.values()
+    if not points:
+        known = list_plugins(group)
+        raise RequestError(f"no {kind} is named {name!r}{hint(name, known)} (there are: {', '.join(known)})")
+    if len(points) > 1:
+        raise PluginError(
+            f"more than one {kind} is named {name!r}: {', '.join(sorted(points))}; uninstall all but one"
+        )
+    return _import(kind, *points.values())
+
+
+def _import(kind: str, point: EntryPoint) -> Any:
     try:
         return point.load()
     except Exception as error:
-        raise RequestError(f"the {kind} {name!r} ({point.value}) does not load: {error}") from error
+        raise PluginError(f"the {kind} {point.name!r} ({point.value}) does not load: {error}") from error

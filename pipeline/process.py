@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.process_token import find_marked
 
 if TYPE_CHECKING:
     import threading
@@ -72,8 +73,8 @@ def run_program(
     argv : sequence of str
         Program and arguments; no shell sees them.
     on_line : callable, optional
-        Told of each line of output and error output as it comes, without the line end. A carriage return ends a
-        line too (progress bars); empty lines are left out; bytes that are no UTF-8 come as U+FFFD; a longer line
+        Called with each line of output and error output as it comes, without the line end. A carriage return ends a
+        line too (progress bars); empty lines are left out; bytes that are not UTF-8 come as U+FFFD; a longer line
         comes in pieces of 8192 characters.
     time_limit_s : float, optional
         Seconds after which it is ended.
@@ -120,8 +121,8 @@ def run_program(
         if limit is not None:
             did = {
                 "timed_out": f"did not end within {time_limit_s or 0:g} s",
-                "stalled": f"was silent for {stall_limit_s or 0:g} s",
-                "stopped": "was no longer wanted",
+                "stalled": f"printed nothing for {stall_limit_s or 0:g} s",
+                "stopped": "was cancelled",
             }[limit]
             raise GenerationError(f"{argv[0]!r} {did} and was ended; {quote(lines.tail)}", limit)
         left = _wait_for(process.pid, token, grace_s)
@@ -131,7 +132,7 @@ def run_program(
         os.close(output)
     if left:
         raise GenerationError(
-            f"{argv[0]!r} ended (exit status {process.returncode}) and left processes running, which were ended: "
+            f"{argv[0]!r} ended (exit status {process.returncode}) and left processes running, which have been ended: "
             + ", ".join(left),
             "left_processes",
         )
@@ -224,9 +225,9 @@ def _follow(
     stall_limit_s: float | None,
     stop: threading.Event | None,
 ) -> str | None:
-    """Pass on output until the program itself ends, whoever else still holds its output open.
+    """Pass on output until the program itself ends, even if another process holds its output open.
 
-    Return why it shall be ended, ``timed_out``, ``stalled`` or ``stopped``; None if it ended before.
+    Return why it must be ended, ``timed_out``, ``stalled`` or ``stopped``; None if it ended before.
     """
     os.set_blocking(output, False)
     heard_s = time.monotonic()
@@ -280,16 +281,7 @@ def _wait_for(leader: int, token: str, grace_s: float) -> list[str]:
 
 
 def _members(leader: int, token: str) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if _belongs(process, leader, token)]
-
-
-def _belongs(process: psutil.Process, leader: int, token: str) -> bool:
-    try:
-        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return os.getsid(process.pid) == leader or process.environ().get(_TOKEN_NAME) == token
-    except (psutil.Error, OSError):  # gone meanwhile, or somebody else's
-        return False
+    return find_marked(_TOKEN_NAME, token, session=leader)
 
 
 def _names(processes: Sequence[psutil.Process]) -> Iterator[str]:

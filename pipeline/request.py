@@ -1,104 +1,34 @@
-"""What is asked of a generator and what it gave: plain, frozen data that survives a round trip through JSON.
+"""What is asked of a generator: plain, frozen data that survives a round trip through JSON.
 
 The parameters carry the names the field uses on its command lines (``sample_steps``, ``infer_frames`` …).
 """
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
-import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     JsonValue,
-    ValidationError,
     field_validator,
     model_validator,
 )
 
 from pipeline.errors import RequestError
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _SIZE = re.compile(r"([1-9][0-9]*)\*([1-9][0-9]*)")
 _SIDE_LIMITS_PX = (64, 4096)
 
-BEGAN = "began"
-"""The work on it has begun. ``detail.monotonic_s``: when, on the machine's monotonic clock; the times of all events of
-the request count from there."""
-LOADED = "loaded"
-"""The models are in memory. ``detail`` may carry ``load_s`` when that happened before the request."""
-SPEECH = "speech"
-"""The sound to speak is there. ``detail``: ``duration_s``, ``n_clips``."""
-CLIP = "clip"
-"""One clip is done. ``detail``: ``index`` from 0, and ``n_clips`` where it is known."""
-FIRST_FRAME = "first_frame"
-"""Somebody else could show the first frame now. ``detail.at_end`` is true where that is only at the end."""
-SAVED = "saved"
-"""The video is under its final name."""
-
-WARNING = "warning"
-"""Something that a reader of the times or of the picture must know. ``detail.text`` says it."""
-
-
-EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-
-class PlainData(BaseModel):
-    """Frozen data with strict types that goes through JSON and comes back equal; unknown names are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able data, every field included."""
-        return self.model_dump(mode="json")
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any], noun: str) -> Self:
-        """Read plain values as they would come through JSON, with errors that people can read.
-
-        Parameters
-        ----------
-        values : mapping
-            Names to plain values or paths.
-        noun : str
-            What a value is called in the errors.
-
-        Raises
-        ------
-        RequestError
-            One line a mistake; the description of the field says what is allowed.
-        """
-        try:
-            text = json.dumps(dict(values), default=os.fspath)
-        except TypeError as error:
-            raise RequestError(f"a {noun} is no plain value: {error}") from None
-        with _explaining(cls, noun):
-            return cls.model_validate_json(text)
-
-    @classmethod
-    def read_texts(cls, texts: Mapping[str, str], noun: str) -> Self:
-        """Read values written as text, as in the cells of a table; otherwise as `read`."""
-        with _explaining(cls, noun):
-            return cls.model_validate_strings(texts)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_dict` gave, through JSON or not."""
-        return cls.model_validate_json(json.dumps(data))
-
 
 class GenerationRequest(PlainData):
-    """One talking video that somebody wants. Build it with `build_request` for errors that people can read.
+    """One talking video to be made. Build it with `build_request` for errors that people can read.
 
     Attributes
     ----------
@@ -185,12 +115,6 @@ class GenerationRequest(PlainData):
             raise ValueError("there are no words in it")
         return text
 
-    @field_validator("options")
-    @classmethod
-    def _options_are_json(cls, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        json.dumps(options, allow_nan=False)
-        return options
-
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         names = ("audio", "text", "question", "question_audio")
@@ -274,35 +198,6 @@ def build_request(parameters: Mapping[str, Any]) -> GenerationRequest:
     return GenerationRequest.read(parameters, "parameter")
 
 
-@contextmanager
-def _explaining(model: type[BaseModel], noun: str) -> Iterator[None]:
-    """Turn pydantic's errors into ours."""
-    try:
-        yield
-    except ValidationError as error:
-        lines = [
-            _explain(model, item["loc"], item["msg"], item.get("input"), noun) for item in error.errors()
-        ]
-        raise RequestError("\n".join(dict.fromkeys(lines))) from None
-
-
-def _explain(
-    model: type[BaseModel], location: tuple[int | str, ...], message: str, value: Any, noun: str
-) -> str:
-    if not location:
-        return message.removeprefix("Value error, ")
-    name = str(location[0])
-    field = model.model_fields.get(name)
-    if field is None:
-        near = difflib.get_close_matches(name, model.model_fields, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"there is no {noun} {name!r}{hint} (there are: {', '.join(model.model_fields)})"
-    where = name if len(location) == 1 else f"{name} (at {location[1]})"
-    if message.startswith("Field required"):
-        return f"{where} is missing; it is {field.description}"
-    return f"{where} is {value!r}; allowed: {field.description}"
-
-
 def check_files(request: GenerationRequest) -> None:
     """Refuse a request whose ``image`` or ``brand_mark`` is not there.
 
@@ -315,75 +210,3 @@ def check_files(request: GenerationRequest) -> None:
         path = getattr(request, name)
         if path is not None and not Path(path).is_file():
             raise RequestError(f"{name} {path!r}: there is no such file")
-
-
-class Event(PlainData):
-    """Something that happened while a video was made.
-
-    Attributes
-    ----------
-    name : str
-        `LOADED`, `SPEECH`, `CLIP`, `FIRST_FRAME`, `SAVED`, or a driver's own.
-    time_s : float
-        Seconds since the request.
-    detail : dict
-        Plain values that belong to it.
-    """
-
-    name: EventName
-    time_s: Annotated[float, Field(ge=0)]
-    detail: dict[str, JsonValue] = Field(default_factory=dict)
-
-
-class GenerationResult(PlainData):
-    """What was really made, measured from the file.
-
-    Attributes
-    ----------
-    generator, version : str
-        Who made it.
-    request : GenerationRequest
-        What was asked.
-    video : str
-        Path of the file.
-    width, height : int
-        Of the picture, pixels.
-    fps : float
-        Frames a second on average: ``n_frames`` over the time they are shown.
-    n_frames : int
-        Frames in the file.
-    duration_s : float
-        From the first frame to the end of the last, seconds.
-    audio_duration_s : float or None
-        Length of the sound stream; ``None`` where there is none.
-    n_clips : int or None
-        Clips made; ``None`` where the generator does not tell.
-    seed : int or None
-        Seed really used; ``None`` where the generator does not tell.
-    events : tuple of Event
-        In the order in which they happened.
-    versions : dict
-        Name of a library or program to its version.
-    weights : dict
-        Name of a weight file to its SHA-256.
-    """
-
-    generator: str
-    version: str
-    request: GenerationRequest
-    video: str
-    width: int
-    height: int
-    fps: float
-    n_frames: int
-    duration_s: float
-    audio_duration_s: float | None
-    n_clips: int | None = None
-    seed: int | None = None
-    events: tuple[Event, ...] = ()
-    versions: dict[str, str] = Field(default_factory=dict)
-    weights: dict[str, str] = Field(default_factory=dict)
-
-    def time_of(self, name: str) -> float | None:
-        """Return when something first happened, seconds since the request; ``None`` if it did not."""
-        return next((event.time_s for event in self.events if event.name == name), None)

@@ -24,7 +24,7 @@ _SILENCE_PEAK = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class SoundFacts:
+class MeasuredSound:
     """Length in seconds and largest magnitude (1 is full scale) of a sound that can be used."""
 
     duration_s: float
@@ -49,7 +49,7 @@ def iterate_sound(path: str | Path, rate_hz: int) -> Iterator[NDArray[np.float32
     Raises
     ------
     RequestError
-        If the file is missing, is no sound, or lasts longer than `MAX_SOUND_S`.
+        If the file is missing, is not sound, or lasts longer than `MAX_SOUND_S`.
     """
     import av
 
@@ -88,7 +88,7 @@ def read_sound(path: str | Path, rate_hz: int) -> NDArray[np.float32]:
     return samples
 
 
-def measure_sound(path: str | Path) -> SoundFacts:
+def measure_sound(path: str | Path) -> MeasuredSound:
     """Measure a sound file in little memory; refuse what `read_sound` refuses."""
     rate_hz = 16000
     n_samples, peak = 0, 0.0
@@ -99,7 +99,7 @@ def measure_sound(path: str | Path) -> SoundFacts:
             peak = float("nan")
             break
     _refuse_silence(path, n_samples, peak)
-    return SoundFacts(n_samples / rate_hz, peak)
+    return MeasuredSound(n_samples / rate_hz, peak)
 
 
 def write_wav(path: str | Path, samples: NDArray[np.int16], rate_hz: int) -> None:
@@ -122,6 +122,6 @@ def _refuse_silence(path: str | Path, n_samples: int, peak: float) -> None:
     if n_samples == 0:
         raise RequestError(f"audio {str(path)!r} is empty: it holds no samples")
     if not np.isfinite(peak):
-        raise RequestError(f"audio {str(path)!r} holds values that are no finite numbers")
+        raise RequestError(f"audio {str(path)!r} holds values that are not finite numbers")
     if peak < _SILENCE_PEAK:
         raise RequestError(f"audio {str(path)!r} is silent: it never rises above -80 dB of full scale")

@@ -8,15 +8,17 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pipeline.diagnosis import Diagnosis
 from pipeline.errors import RequestError
-from pipeline.request import SAVED, Event, GenerationResult
+from pipeline.estimates import ResourceEstimate
+from pipeline.events import SAVED, Event
+from pipeline.generator import Generator
+from pipeline.result import GenerationResult
 from pipeline.video import measure_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from pipeline.generator import Generator
 
 
 class GeneratorContract:
@@ -30,6 +32,15 @@ class GeneratorContract:
         description = generator.describe()
         assert (description.name, description.version) == (generator.name, generator.version)
         assert type(description).from_dict(json.loads(json.dumps(description.to_dict()))) == description
+
+    def test_its_optional_answers_are_of_the_agreed_types(
+        self, generator: Generator, parameters: dict[str, Any]
+    ) -> None:
+        """What it knows of its needs and finds on this machine can be read by any caller."""
+        assert isinstance(generator, Generator)
+        assert isinstance(generator.estimate(generator.request(**parameters)), ResourceEstimate)
+        assert all(isinstance(found, Diagnosis) for found in generator.diagnose())
+        assert isinstance(generator.makes_batches, bool)
 
     def test_an_unknown_parameter_is_refused(self, generator: Generator, parameters: dict[str, Any]) -> None:
         """A misspelt parameter is an error that names it."""
@@ -50,23 +61,23 @@ class GeneratorContract:
         assert generator.dry_run(generator.request(**parameters), folder / "out.mp4").text()
         assert list(folder.iterdir()) == []
 
-    def test_a_video_is_made_and_told_truly(
+    def test_a_video_is_made_and_reported_truly(
         self, generator: Generator, parameters: dict[str, Any], tmp_path: Path
     ) -> None:
         """The file is the only thing written; the result is what is in it; the events are in order."""
         folder = _new_folder(tmp_path)
-        told: list[Event] = []
+        seen: list[Event] = []
         request = generator.request(**parameters)
         generator.check(request)
         with generator:
-            result = generator.generate(request, folder / "out.mp4", told.append)
+            result = generator.generate(request, folder / "out.mp4", seen.append)
         assert [path.name for path in folder.iterdir()] == ["out.mp4"]
         assert (result.generator, result.request) == (generator.name, request)
-        facts = asdict(measure_video(result.video))
-        assert {name: getattr(result, name) for name in facts} == facts
-        assert result.events == tuple(told)
-        assert [event.time_s for event in told] == sorted(event.time_s for event in told)
-        assert told[-1].name == SAVED
+        measured = asdict(measure_video(result.video))
+        assert {name: getattr(result, name) for name in measured} == measured
+        assert result.events == tuple(seen)
+        assert [event.time_s for event in seen] == sorted(event.time_s for event in seen)
+        assert seen[-1].name == SAVED
         assert GenerationResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
     def test_a_refused_request_changes_nothing(

@@ -20,7 +20,7 @@ _MAX_MISSING_S, _MAX_MISSING_SHARE = 0.25, 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class VideoFacts:
+class MeasuredVideo:
     """What is really in a video file.
 
     Parameters
@@ -45,7 +45,7 @@ class VideoFacts:
     audio_duration_s: float | None
 
 
-def measure_video(path: str | Path, *, sound_expected: bool = False) -> VideoFacts:
+def measure_video(path: str | Path, *, sound_expected: bool = False) -> MeasuredVideo:
     """Measure a video file from what it holds, not from what its header announces.
 
     Every packet is read, and a frame at either end is decoded: a file that was cut off is found out in the time it
@@ -61,31 +61,31 @@ def measure_video(path: str | Path, *, sound_expected: bool = False) -> VideoFac
     Raises
     ------
     GenerationError
-        ``no_output`` if there is no file or nothing in it; ``bad_output`` if it is no video, holds no frames, was cut
+        ``no_output`` if there is no file or nothing in it; ``bad_output`` if it is not a video, holds no frames, was cut
         off, or lacks its sound.
     """
     import av
 
     path = Path(path)
     if not path.is_file() or path.stat().st_size == 0:
-        raise GenerationError(f"{path} was not written, or nothing was written into it", "no_output")
+        raise GenerationError(f"{path} was not written, or is empty", "no_output")
     try:
         with av.open(str(path)) as container:
-            facts = _measure(container)
+            measured = _measure(container)
     except _DefectError as defect:
         raise GenerationError(f"{path}: {defect}", "bad_output") from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise GenerationError(f"{path} is not a whole video: {error}", "bad_output") from error
-    if sound_expected and not facts.audio_duration_s:
+    if sound_expected and not measured.audio_duration_s:
         raise GenerationError(f"{path}: the file has no sound, and sound was asked for", "bad_output")
-    return facts
+    return measured
 
 
 class _DefectError(Exception):
     """What is wrong with a file that opens."""
 
 
-def _measure(container: Any) -> VideoFacts:
+def _measure(container: Any) -> MeasuredVideo:
     if not container.streams.video:
         raise _DefectError("the file has no picture")
     picture = container.streams.video[0]
@@ -109,7 +109,7 @@ def _measure(container: Any) -> VideoFacts:
         container.seek(moment, stream=picture)
         if next(container.decode(picture), None) is None:
             raise _DefectError("the picture cannot be decoded")
-    return VideoFacts(
+    return MeasuredVideo(
         width=picture.codec_context.width,
         height=picture.codec_context.height,
         fps=len(starts) / duration_s,
@@ -156,7 +156,7 @@ def new_video(out_path: Path) -> Iterator[Path]:
     Parameters
     ----------
     out_path : Path
-        The name it shall get; its folder exists.
+        Its final name; the folder exists.
 
     Yields
     ------

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import psutil
 import pytest
 
+from evalkit.errors import UsageError
 from evalkit.isolation import Failure, run_isolated
 from evalkit.testing.tasks import obey
 
@@ -56,3 +63,63 @@ def test_a_hang_is_ended_with_its_children() -> None:
 
 def test_no_tasks_no_workers() -> None:
     assert _run() == []
+
+
+SCRIPT = """
+import sys
+from evalkit.isolation import run_isolated
+from evalkit.testing.tasks import obey
+print("the script runs")
+print(dict(run_isolated(obey, [{"do": "return", "value": 7}], n_workers=1, stall_limit_s=60.0)))
+"""
+
+
+def test_a_script_without_a_main_guard_runs_once(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text(SCRIPT, "utf-8")
+    command = [sys.executable, "plain.py"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["the script runs", "{0: 7}"]
+
+
+def test_a_function_of_the_script_itself_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    own = SCRIPT.replace("from evalkit.testing.tasks import obey", "def obey(task, report): return 7")
+    (tmp_path / "plain.py").write_text(own, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "plain.py"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 1
+    assert re.search(r"UsageError: the function cannot be sent .*; define it in a module", done.stderr)
+    assert done.stdout.splitlines() == ["the script runs"]
+
+
+def test_a_worker_finds_the_modules_beside_the_script(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("def double(task, report): return 2 * task\n", "utf-8")
+    (tmp_path / "plain.py").write_text(
+        "from evalkit.isolation import run_isolated\nfrom beside import double\n"
+        "print(dict(run_isolated(double, [3, 4], n_workers=2, stall_limit_s=60.0)))\n",
+        "utf-8",
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "plain.py")], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ast.literal_eval(done.stdout) == {0: 6, 1: 8}, done.stderr
+
+
+def test_the_main_module_is_back_after_a_worker_was_started() -> None:
+    main = sys.modules["__main__"]
+    _run({"do": "return", "value": 7})
+    assert sys.modules["__main__"] is main
+
+
+def test_what_a_worker_cannot_import_is_refused() -> None:
+    with pytest.raises(UsageError, match="the function cannot be sent to a worker process"):
+        dict(run_isolated(lambda task, _: task, [1], n_workers=1, stall_limit_s=1.0))

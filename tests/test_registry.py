@@ -16,16 +16,18 @@ from evalkit.errors import UsageError
 from evalkit.testing.media import write_clip
 
 _PLUGIN = """
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.types import Measurement, Metric
 
 FRAMES = Metric("counting.frames", "1", "band", "how many frames there are")
 
 
-class Counting:
+class Counting(Evaluator):
     name, version, metrics, tracks = "counting", 7, (FRAMES,), ("picture",)
 
-    def evaluate(self, facts, tracks):
-        yield Measurement(FRAMES, float(len(tracks["picture"])), n=len(tracks["picture"]), coverage=1.0)
+    def measure(self, facts, tracks):
+        n = len(tracks["picture"])
+        return Measured((Measurement(FRAMES, float(n), n=n, coverage=1.0),))
 """
 
 
@@ -52,7 +54,7 @@ def test_an_evaluator_of_another_distribution_measures_beside_ours(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "r.json").read_text())
     assert result["metrics"]["counting.frames"]["value"] == 12
-    assert result["versions"]["evaluator counting"] == "7"
+    assert result["evaluators"]["counting"] == "7"
     assert "technical.fps" in result["metrics"]
 
 
@@ -61,7 +63,7 @@ def test_a_plugin_that_does_not_import_is_not_said_to_be_missing(tmp_path: Path)
     done = _run(tmp_path, "evaluate", "clip.mp4", "--only", "broken")
     assert done.returncode == 2
     assert (
-        "plug-in 'broken' (broken:X) does not load: No module named 'a_module_that_is_not_there'"
+        "the evaluator 'broken' (broken:X) does not load: No module named 'a_module_that_is_not_there'"
         in done.stderr
     )
 
@@ -70,7 +72,7 @@ def test_two_plugins_of_one_name_are_refused(tmp_path: Path) -> None:
     _install(tmp_path, "evalkit-usurper", "usurper", _PLUGIN, "lip_sync = usurper:Counting")
     done = _run(tmp_path, "evaluate", "clip.mp4", "--only", "lip_sync")
     assert done.returncode == 2
-    assert "two plug-ins are named 'lip_sync'" in done.stderr
+    assert "more than one evaluator is named 'lip_sync'" in done.stderr
 
 
 def test_listing_names_imports_no_plugin() -> None:

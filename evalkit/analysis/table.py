@@ -228,6 +228,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
 def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTable:
     """Return measured videos as rows, known by their path in the folder less its suffix."""
     rows, metrics = [], {}
+    evaluators: dict[str, str] = {}
     versions: dict[str, str] = {}
     weights: dict[str, str] = {}
     for clip in clips:
@@ -244,8 +245,7 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         rows.append(ClipRecord(str(name.with_suffix("")), values=values, absent=absent, failure=failure))
         versions |= clip.versions
         weights |= clip.weights
-    prefix = "evaluator "
-    evaluators = {name.removeprefix(prefix): version for name, version in versions.items() if prefix in name}
+        evaluators |= clip.evaluators
     provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binomtest
 
+from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import MIN_LEVELS, Estimate
-from evalkit.types import Interval, Reason
+from evalkit.types import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -134,12 +135,3 @@ def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:
         if MIN_LEVELS <= len(set(inputs)) < len(inputs):
             factors["input"] = inputs
     return factors
-
-
-def reason_text(code: str) -> str:
-    """Return a reason code in words; a text that is no known code stays as it is.
-
-    >>> reason_text("no_face"), reason_text("generate failed: out_of_memory")
-    ('no face was found in enough frames', 'generate failed: out_of_memory')
-    """
-    return Reason(code).text if code in set(Reason) else code

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from evalkit.brands.logo import LogoError, load_logo
-from evalkit.options import ConfigError, Options, hash_of, read_group, read_yaml
+from evalkit.options import ConfigError, read_group, read_yaml
+from pipeline.options import PlainData, hash_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ _PLACES = (
 )
 
 
-class BrandColor(Options):
+class BrandColor(PlainData):
     """A standard colour of a brand.
 
     Attributes
@@ -60,7 +61,7 @@ class BrandColor(Options):
         return red, green, blue
 
 
-class Box(Options):
+class Box(PlainData):
     """A part of the picture, in shares of its width and height from the upper left corner."""
 
     left: float = Field(ge=0, le=1, description="a share from 0 to 1")
@@ -75,7 +76,7 @@ class Box(Options):
         return self
 
 
-class _BrandFile(Options):
+class _BrandFile(PlainData):
     """What stands in the YAML file."""
 
     name: str = Field(min_length=1, description="the brand's name")
@@ -151,6 +152,12 @@ class BrandManual:
         self.place = given.place
         self.worn = given.worn
         self.content = hash_of({**given.model_dump(mode="json"), "logos": contents})
+
+    @property
+    def region(self) -> tuple[float, float, float, float] | None:
+        """Left, top, right and bottom of `place`; None where the mark may be anywhere."""
+        box = self.place
+        return None if box is None else (box.left, box.top, box.right, box.bottom)
 
 
 def read_brand(path: str | Path) -> BrandManual:

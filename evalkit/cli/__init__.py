@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -21,8 +22,14 @@ _COMMANDS = {
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
     "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),
     "prompts": ("evalkit.cli.prompts:prompts", "Templates for prompts, and what a prompt leaves out."),
-    "list": ("evalkit.cli.list:list_metrics", "List the installed evaluators and their metrics."),
+    "list": (
+        "evalkit.cli.list:list_plugins",
+        "List the installed generators, evaluators with their metrics, and other plug-ins.",
+    ),
 }
+
+
+_INTERRUPTED = 130
 
 
 class _LazyGroup(click.Group):
@@ -37,6 +44,14 @@ class _LazyGroup(click.Group):
         module, attribute = _COMMANDS[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an interruption from the keyboard has the exit code that shells give it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

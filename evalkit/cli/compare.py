@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings
-from evalkit.cli.load import as_in, load_table, read_where, write_outputs
+from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
+from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.settings import read_where, split_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Hashable
 
-    from evalkit.analysis.table import ResultTable
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -63,58 +63,53 @@ def compare(
 
     Exit code: 0 compared, whatever came out; 2 wrong use, or no pair to compare.
     """
-    from evalkit.decisions.compare import compare_tables
-    from evalkit.decisions.policy import load_policy
-    from evalkit.errors import EvalkitError
-
-    if (b is None) == (split is None):
-        raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
-    try:
-        margins = _read_margins(margin)
-        settings = brand_settings(brand, clip_model, clip_weights)
-        load = partial(load_table, only=only, jobs=jobs, settings=settings)
-        policy = load_policy(policy_name)
-        tables, ignore_params = _tables(load, a, b, split, where)
-        comparison = compare_tables(
-            *tables, policy=policy, margins=margins, ignore_params=ignore_params, seed=seed
-        )
-    except EvalkitError as error:
-        raise click.UsageError(str(error)) from None
-
     from rich.console import Console
 
+    from evalkit import api
+    from evalkit.cli.progress import clip_progress
+    from evalkit.errors import EvalkitError
     from evalkit.reports.compare_page import render_comparison
     from evalkit.reports.terminal import print_comparison
     from evalkit.views.comparison import comparison_view
 
+    if (b is None) == (split is None):
+        raise click.UsageError("give either a second run or folder, or --split NAME=A,B within one run")
+    try:
+        with clip_progress() as on_progress:
+            comparison = api.compare(
+                a,
+                b,
+                split=_read_split(split),
+                where=read_where(where),
+                policy=policy_name,
+                margins=_read_margins(margin),
+                seed=seed,
+                evaluators=split_names(only),
+                settings=brand_settings(brand, clip_model, clip_weights),
+                jobs=jobs,
+                isolate=True,
+                on_progress=on_progress,
+                on_message=partial(click.echo, err=True),
+            )
+    except EvalkitError as error:
+        raise click.UsageError(str(error)) from None
     view = comparison_view(comparison)
+    written = write_outputs((json_path, view.to_json), (html_path, lambda: render_comparison(view)))
     print_comparison(Console(highlight=False), view)
-    write_outputs((json_path, view.to_json), (html_path, lambda: render_comparison(view)))
+    name_outputs(written)
     context.exit(0 if comparison.n_pairs else 2)
 
 
-def _tables(
-    load: Callable[[str], ResultTable], a: str, b: str | None, split: str | None, where: tuple[str, ...]
-) -> tuple[tuple[ResultTable, ResultTable], tuple[str, ...]]:
-    table = load(a)
-    table = table.where(read_where(where, table))
+def _read_split(split: str | None) -> dict[str, tuple[Hashable, Hashable]] | None:
     if split is None:
-        other = load(str(b))
-        return (table, other.where(read_where(where, other))), ()
-    name, equals, values = split.partition("=")
-    levels = values.split(",")
-    if not equals or len(levels) != 2 or levels[0] == levels[1]:
+        return None
+    ((name, levels),) = split_pairs(
+        [split], lambda text: text.split(","), form="NAME=A,B", flag="--split"
+    ).items()
+    if len(set(levels)) != 2 or len(levels) != 2:
         raise click.UsageError(f"--split {split!r} is not NAME=A,B with two different values")
-    first, second = (table.where({name: as_in(table, name, level)}) for level in levels)
-    return (first, second), (name,)
+    return {name: (levels[0], levels[1])}
 
 
 def _read_margins(pairs: tuple[str, ...]) -> dict[str, float]:
-    margins = {}
-    for pair in pairs:
-        name, _, text = pair.partition("=")
-        try:
-            margins[name] = float(text)
-        except ValueError:
-            raise click.UsageError(f"--margin {pair!r} is not METRIC=NUMBER") from None
-    return margins
+    return split_pairs(pairs, float, form="METRIC=NUMBER", flag="--margin")

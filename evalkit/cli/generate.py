@@ -1,8 +1,6 @@
 """``evalkit generate``: one talking video from one generator.
 
-Generators are known here only through their entry points, see `evalkit.registry`: parameters go in as plain values,
-results come out as plain data; an error with a ``kind`` means refused (`ValueError`) or started and failed
-(`RuntimeError`).
+Beside the video, its result is written as plain data.
 """
 
 from __future__ import annotations
@@ -16,19 +14,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit import registry
-from evalkit.cli.settings import read_pairs, read_settings
-from evalkit.errors import EvalkitError
+from evalkit.cli.settings import take_pairs, take_settings
+from pipeline.errors import GenerationError, RequestError
+from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, WARNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from pipeline.events import Event, OnEvent
+    from pipeline.result import GenerationResult
 
 _FILE = click.Path(path_type=Path)
 _CONVERSATION = "conversation"
 
 
 class _Refused(click.ClickException):
-    """A request that cannot be carried out, told without a lesson on usage."""
+    """A request that cannot be carried out; shown without the usage line."""
 
     exit_code = 2
 
@@ -42,7 +43,7 @@ class _Refused(click.ClickException):
 @click.option("--question_audio", help="The same as a sound file.")
 @click.option("--documents", type=_FILE, help="Folder of documents to answer from (.txt .md .csv .json).")
 @click.option(
-    "--conversation", type=_FILE, callback=read_settings, help="YAML file: who hears, answers and speaks."
+    "--conversation", type=_FILE, callback=take_settings, help="YAML file: who hears, answers and speaks."
 )
 @click.option("--language", help="Language of the text, or of question and answer: en, cmn, de …")
 @click.option("--voice", help="Voice for the text.")
@@ -64,11 +65,11 @@ class _Refused(click.ClickException):
 )
 @click.option("--offload_model", is_flag=True, default=None, help="Keep only the working part on the GPU.")
 @click.option(
-    "--option", "options", multiple=True, callback=read_pairs, help="NAME=VALUE for this generator only."
+    "--option", "options", multiple=True, callback=take_pairs, help="NAME=VALUE for this generator only."
 )
-@click.option("--settings", type=_FILE, callback=read_settings, help="YAML file that sets the generator up.")
+@click.option("--settings", type=_FILE, callback=take_settings, help="YAML file that sets the generator up.")
 @click.option(
-    "--set", "changes", multiple=True, callback=read_pairs, help="NAME=VALUE, one of those settings."
+    "--set", "changes", multiple=True, callback=take_pairs, help="NAME=VALUE, one of those settings."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the video if it is there.")
 @click.option("--dry-run", is_flag=True, help="Check everything and print what would be run.")
@@ -90,6 +91,8 @@ def generate(
 
     Exit status: 0 made; 1 started and failed; 2 refused before it started.
     """
+    from pipeline.generator import load_generator
+
     given = {key: value for key, value in parameters.items() if value is not None}
     settings = {**settings, **changes}
     if documents is not None:
@@ -97,7 +100,7 @@ def generate(
     if conversation or given.keys() & {"question", "question_audio"}:
         name, settings = _with_conversation(name, settings, conversation)
     try:
-        generator = registry.load(registry.GENERATORS, name)(**settings)
+        generator = load_generator(name, settings)
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
         generator.check(request)
@@ -105,18 +108,16 @@ def generate(
             click.echo(generator.dry_run(request, out_path).text())
             return
         with _progress() as on_event, generator:
-            result = generator.generate(request, out_path, on_event).to_dict()
-    except EvalkitError as error:
+            result = generator.generate(request, out_path, on_event)
+    except RequestError as error:
         raise _Refused(str(error)) from error
-    except (ValueError, RuntimeError) as error:
-        if not hasattr(error, "kind"):  # no answer to a request but a fault in the program
-            raise
-        failure = _Refused if isinstance(error, ValueError) else click.ClickException
-        raise failure(str(error)) from error
-    Path(f"{out_path}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    for event in result["events"]:
-        if event["name"] == "warning" and "text" in event["detail"]:
-            click.echo(f"note: {event['detail']['text']}", err=True)
+    except GenerationError as error:
+        raise click.ClickException(str(error)) from error
+    text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    Path(f"{out_path}.json").write_text(text, "utf-8")
+    for event in result.events:
+        if event.name == WARNING and "text" in event.detail:
+            click.echo(f"note: {event.detail['text']}", err=True)
     click.echo(_summarise(result))
     click.echo(str(out_path))
 
@@ -143,7 +144,7 @@ def _check_out(out_path: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[Any], None]]:
+def _progress() -> Iterator[OnEvent]:
     """Show events as they come: a bar by clip on a terminal, else a line each."""
     if not sys.stderr.isatty():
         yield lambda event: click.echo(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
@@ -155,31 +156,31 @@ def _progress() -> Iterator[Callable[[Any], None]]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("starting", total=None)
 
-        def show(event: Any) -> None:
-            if event.detail.get("n_clips"):
-                progress.update(task, total=event.detail["n_clips"])
-            progress.update(task, description=_word(event), advance=event.name == "clip")
+        def show(event: Event) -> None:
+            n_clips = event.detail.get("n_clips")
+            if isinstance(n_clips, int):
+                progress.update(task, total=n_clips)
+            progress.update(task, description=_word(event), advance=event.name == CLIP)
 
         yield show
 
 
-def _word(event: Any) -> str:
+def _word(event: Event) -> str:
     """Say an event in a few words."""
-    if event.name == "clip":
+    if event.name == CLIP:
         of = f" of {event.detail['n_clips']}" if event.detail.get("n_clips") else ""
-        return f"clip {event.detail['index'] + 1}{of}"
-    if event.name in {"heard", "answered"}:
+        index = event.detail["index"]
+        return f"clip {index + 1 if isinstance(index, int) else index}{of}"
+    if event.name in {HEARD, ANSWERED}:
         return f"{event.name}: {event.detail['text']}"
-    words = str(event.name).replace("_", " ")
+    words = event.name.replace("_", " ")
     return f"{words} (only at the end)" if event.detail.get("at_end") else words
 
 
-def _summarise(result: dict[str, Any]) -> str:
-    times_s = {event["name"]: event["time_s"] for event in reversed(result["events"])}
-    clips = f" in {result['n_clips']} clips" if result["n_clips"] else ""
-    made = (
-        f"{result['width']}*{result['height']}, {result['fps']:.3g} fps, {result['duration_s']:.2f} s{clips}"
-    )
-    if "first_frame" not in times_s:
+def _summarise(result: GenerationResult) -> str:
+    clips = f" in {result.n_clips} clip{'s' * (result.n_clips != 1)}" if result.n_clips else ""
+    made = f"{result.width}*{result.height}, {result.fps:.3g} fps, {result.duration_s:.2f} s{clips}"
+    first_s, saved_s = result.time_of(FIRST_FRAME), result.time_of(SAVED)
+    if first_s is None or saved_s is None:
         return made
-    return f"{made}; first frame after {times_s['first_frame']:.2f} s, all after {times_s['saved']:.2f} s"
+    return f"{made}; first frame after {first_s:.2f} s, all after {saved_s:.2f} s"

@@ -1,4 +1,4 @@
-"""``evalkit list``: what can be measured."""
+"""``evalkit list``: what is installed: evaluators with their metrics, generators and other plug-ins by name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ _ARROWS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 
 
 
 @click.command("list")
-def list_metrics() -> None:
-    """List the installed evaluators and their metrics."""
+def list_plugins() -> None:
+    """List the installed generators and other plug-ins, and the evaluators with their metrics."""
+    from evalkit import registry
     from evalkit.errors import EvalkitError
     from evalkit.evaluators.load import load_evaluators
+    from pipeline import plugins
 
+    groups = {
+        "generators": plugins.GENERATORS,
+        "recognisers": plugins.RECOGNISERS,
+        "answerers": plugins.ANSWERERS,
+        "speech engines": plugins.SPEECH_ENGINES,
+        "executors": registry.EXECUTORS,
+    }
+    for title, group in groups.items():
+        click.echo(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
+    click.echo("evaluators:")
     try:
         evaluators = load_evaluators()
     except EvalkitError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
+from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,14 +60,12 @@ def measure(  # noqa: PLR0917 - click passes them by name
 
     if everything and only is not None:
         raise click.UsageError("--all and --only exclude each other")
-    names = [name.strip() for name in only.split(",") if name.strip()] if only is not None else None
     settings = brand_settings(brand and str(Path(brand).absolute()), clip_model, clip_weights)
     try:
-        calibrate(settings)
         with _progress() as show:
             outcome = measure_run(
                 run,
-                only=registry.names(registry.EVALUATORS) if everything else names,
+                only=registry.names(registry.EVALUATORS) if everything else split_names(only),
                 settings=settings,
                 retry_failed=retry_failed,
                 jobs=jobs,

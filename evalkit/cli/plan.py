@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.load import write_outputs
+from evalkit.cli.outputs import name_outputs, write_outputs
+from pipeline.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -51,115 +52,120 @@ def plan(
     out: Path | None,
     json_path: Path | None,
 ) -> None:
-    """Say for each trial of the sweep in CONFIG.yaml what memory and time it will need, and whether it can fit.
+    """Forecast the memory and time of each trial of the sweep in CONFIG.yaml, and whether it can fit.
 
-    What finished trials of the same generator needed counts for more than figures that others gave, which are told
-    with their sources. Nothing is made and no model is loaded.
+    What finished trials of the same generator needed counts for more than estimates of others, which are shown with
+    their sources. Nothing is made and no model is loaded.
 
-    Exit status: 0 told; 2 wrong use.
+    Exit status: 0 forecast shown; 2 wrong use.
     """
     if gpu_memory_gb is not None and not math.isfinite(gpu_memory_gb):
-        raise click.BadParameter(f"{gpu_memory_gb} is no amount of memory", param_hint="--gpu-memory-gb")
+        raise click.BadParameter(f"{gpu_memory_gb} is not an amount of memory", param_hint="--gpu-memory-gb")
     from evalkit.errors import EvalkitError
-    from evalkit.forecast.needs import forecast_sweep, read_available_memory
+    from evalkit.forecast.needs import forecast_trials, read_available_memory
     from evalkit.runs import Run
-    from evalkit.sweeps.config import read_sweep
+    from evalkit.sweeps.config import QUICKSTART, read_sweep
     from evalkit.sweeps.prepare import plan_sweep
     from evalkit.sweeps.status import load_run_status
 
-    source = config or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
+    source = config or QUICKSTART
     try:
         preparation = plan_sweep(read_sweep(source))
         folder = out or Path("runs") / source.stem
         done = {trial.id for trial in load_run_status(preparation, folder).done}
-        learnt = [Run.open(one) for one in (*runs, *([folder] if done else []))]
+        known_runs = [Run.open(run) for run in (*runs, *([folder] if done else []))]
         execution = preparation.config.execution
-        room = read_available_memory(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
-        outlook = forecast_sweep(preparation, learnt, room)
-    except EvalkitError as error:
+        available = read_available_memory(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
+        generator = preparation.deciders.generator
+        forecast = forecast_trials(generator, preparation.trials, known_runs, available)
+    except (EvalkitError, RequestError) as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
     n_workers = workers or execution.workers
     for note in preparation.notes:
         click.echo(f"note: {note}", err=True)
-    write_outputs(
+    written = write_outputs(
         (
             json_path,
-            lambda: json.dumps(_plain(outlook, done, room, n_workers), ensure_ascii=False, indent=2) + "\n",
+            lambda: (
+                json.dumps(_plain(forecast, done, available, n_workers), ensure_ascii=False, indent=2) + "\n"
+            ),
         )
     )
-    _show(outlook.needs, done, room)
-    click.echo(_total(outlook, done, n_workers))
+    name_outputs(written)
+    _show(forecast.trials, done, available)
+    click.echo(_total(forecast, done, n_workers))
 
 
-def _show(needs: Sequence[TrialForecast], done: Collection[str], room: AvailableMemory) -> None:
+def _show(trials: Sequence[TrialForecast], done: Collection[str], available: AvailableMemory) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from evalkit.forecast.needs import describe_account
+    from evalkit.forecast.needs import describe_estimate
 
     console = Console(highlight=False, width=None if Console().is_terminal else 80)
-    console.print(_say_room(room))
-    console.print(_table(needs, done))
+    console.print(_describe_memory(available))
+    console.print(_table(trials, done))
     whys: dict[tuple[str, str], int] = {}
-    for need in needs:
-        whys[need.fit, need.why] = whys.get((need.fit, need.why), 0) + 1
+    for trial in trials:
+        whys[trial.fit, trial.why] = whys.get((trial.fit, trial.why), 0) + 1
     for (fit, why), n in whys.items():
         mark, colour = _MARKS[fit]
         console.print(f"[{colour}]{mark} {fit}[/] ({n}): {escape(why)}")
-    sources = dict.fromkeys(describe_account(one) for need in needs for one in need.accounts)
+    sources = dict.fromkeys(describe_estimate(estimate) for trial in trials for estimate in trial.estimates)
     if sources:
-        console.print("Memory of a GPU as others give it, not measured here:")
+        console.print("Memory of a GPU by the estimates of others, not measured here:")
         for line in sources:
             console.print(f"  {escape(line)}")
-    for line in dict.fromkeys(need.literature.how for need in needs if need.literature is not None):
+    for line in dict.fromkeys(trial.literature.how for trial in trials if trial.literature is not None):
         console.print(f"Times marked lit. are of other machines: {escape(line)}")
 
 
-def _table(needs: Sequence[TrialForecast], done: Collection[str]) -> Table:
+def _table(trials: Sequence[TrialForecast], done: Collection[str]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("trial", overflow="ellipsis", no_wrap=True, max_width=36)
     table.add_column(
-        "GB a GPU" if any(need.memory or need.accounts for need in needs) else "GB", justify="right"
+        "GB a GPU" if any(trial.memory or trial.estimates for trial in trials) else "GB", justify="right"
     )
     table.add_column("fits")
     table.add_column("time", justify="right")
-    for label, need in zip(_labels(needs), needs, strict=True):
-        mark, colour = _MARKS[need.fit]
+    for label, trial in zip(_labels(trials), trials, strict=True):
+        mark, colour = _MARKS[trial.fit]
         table.add_row(
             escape(label),
-            _memory_cell(need),
-            f"[{colour}]{mark} {need.fit}[/]",
-            "done" if need.trial.id in done else _time_cell(need),
+            _memory_cell(trial),
+            f"[{colour}]{mark} {trial.fit}[/]",
+            "done" if trial.trial.id in done else _time_cell(trial),
         )
     return table
 
 
-def _labels(needs: Sequence[TrialForecast]) -> list[str]:
-    """Name each trial by what tells it from the others."""
-    facts = [
+def _labels(trials: Sequence[TrialForecast]) -> list[str]:
+    """Name each trial by what distinguishes it from the others."""
+    planned = [trial.trial for trial in trials]
+    words = [
         {
-            **{name: f"{name}={value}" for name, value in need.trial.params.items()},
-            "portrait": need.trial.portrait.name if need.trial.portrait else "",
-            "speech": need.trial.speech.name if need.trial.speech else "",
-            "seed": f"seed {need.trial.seed}",
+            **{name: f"{name}={value}" for name, value in trial.params.items()},
+            "portrait": trial.portrait.name if trial.portrait else "",
+            "speech": trial.speech.name if trial.speech else "",
+            "seed": f"seed {trial.seed}",
         }
-        for need in needs
+        for trial in planned
     ]
-    told = [name for name in facts[0] if len({one[name] for one in facts}) > 1]
-    return [" ".join(one[name] for name in told) or "the one trial" for one in facts]
+    differing = [name for name in words[0] if len({word[name] for word in words}) > 1]
+    return [" ".join(word[name] for name in differing) or "the one trial" for word in words]
 
 
-def _memory_cell(need: TrialForecast) -> str:
-    own = need.memory or need.rss
+def _memory_cell(trial: TrialForecast) -> str:
+    own = trial.memory or trial.rss
     if own is not None:
         return _range(own.low, own.value, own.high)
-    if need.accounts:
-        low = min(one.low_mib for one in need.accounts)
-        return f"lit. {_range(low, low, max(one.high_mib for one in need.accounts))}"
+    if trial.estimates:
+        low = min(estimate.low_mib for estimate in trial.estimates)
+        return f"lit. {_range(low, low, max(estimate.high_mib for estimate in trial.estimates))}"
     return "not known"
 
 
@@ -169,75 +175,78 @@ def _range(low: float | None, value: float, high: float | None) -> str:
     return first if first == last else f"{first}–{last}"
 
 
-def _time_cell(need: TrialForecast) -> str:
-    if need.seconds is not None:
-        return _say_time(need.seconds.value)
-    if need.literature is not None:
-        return f"lit. {_say_time(need.literature.value)}"
+def _time_cell(trial: TrialForecast) -> str:
+    if trial.seconds is not None:
+        return _describe_time(trial.seconds.value)
+    if trial.literature is not None:
+        return f"lit. {_describe_time(trial.literature.value)}"
     return "not known"
 
 
-def _say_room(room: AvailableMemory) -> str:
-    if room.given:
-        return f"Each GPU is taken to have {room.gpus_mib[0] / 1024:.2f} GB."
-    if not room.gpus_mib:
-        return f"No GPU here; {room.memory_mib / 1024:.1f} GB of memory."
-    free = ", ".join(f"{one / 1024:.2f}" for one in room.gpus_mib)
+def _describe_memory(available: AvailableMemory) -> str:
+    if available.given:
+        return f"Each GPU is taken to have {available.gpus_mib[0] / 1024:.2f} GB."
+    if not available.gpus_mib:
+        return f"No GPU here; {available.memory_mib / 1024:.1f} GB of memory."
+    free = ", ".join(f"{gpu_mib / 1024:.2f}" for gpu_mib in available.gpus_mib)
     return f"GPUs here, GB free: {free}."
 
 
-def _say_time(seconds: float) -> str:
-    from evalkit.cli.sweep import describe_duration
+def _describe_time(seconds: float) -> str:
+    from evalkit.formatting import describe_duration
 
     return describe_duration(seconds) if seconds >= 1 else "under 1 s"
 
 
-def _total(outlook: SweepForecast, done: Collection[str], n_workers: int) -> str:
+def _total(forecast: SweepForecast, done: Collection[str], n_workers: int) -> str:
     """Say how much there is to do, in one line."""
-    n_unfit = sum(need.is_unfit for need in outlook.needs)
-    left = outlook.left(done)
-    n_known = sum(need.seconds is not None for need in left)
-    words = [f"{len(outlook.needs)} trials"]
+    n_infeasible = sum(trial.is_infeasible for trial in forecast.trials)
+    pending = forecast.pending(done)
+    n_known = sum(trial.seconds is not None for trial in pending)
+    n_trials = len(forecast.trials)
+    words = [f"{n_trials} trial{'s' * (n_trials != 1)}"]
     words += [f"{len(done)} done"] if done else []
-    words += [f"{n_unfit} cannot fit"] if n_unfit else []
-    total_s = outlook.total_s(done, n_workers)
-    if not left:
+    words += [f"{n_infeasible} cannot fit"] if n_infeasible else []
+    total_s = forecast.total_s(done, n_workers)
+    if not pending:
         return ", ".join(words)
     if total_s is None:
-        return f"{', '.join(words)}; time of {len(left)} not known"
-    open_ones = f" and {len(left) - n_known} not known" if n_known < len(left) else ""
-    crew = "1 worker" if n_workers == 1 else f"{n_workers} workers"
-    return f"{', '.join(words)}; {n_known} take {_say_time(total_s)} with {crew}{open_ones}"
+        return f"{', '.join(words)}; time of {len(pending)} not known"
+    unknown = f" and {len(pending) - n_known} not known" if n_known < len(pending) else ""
+    workers = "1 worker" if n_workers == 1 else f"{n_workers} workers"
+    return f"{', '.join(words)}; {n_known} take {_describe_time(total_s)} with {workers}{unknown}"
 
 
 def _plain(
-    outlook: SweepForecast, done: Collection[str], room: AvailableMemory, n_workers: int
+    forecast: SweepForecast, done: Collection[str], available: AvailableMemory, n_workers: int
 ) -> dict[str, Any]:
     return {
-        "room": asdict(room),
+        "available": asdict(available),
         "workers": n_workers,
-        "start_s": outlook.start_s,
-        "total_s": outlook.total_s(done, n_workers),
-        "trials": [
-            {
-                "id": need.trial.id,
-                "params": need.trial.params,
-                "portrait": need.trial.portrait.name if need.trial.portrait else None,
-                "speech": need.trial.speech.name if need.trial.speech else None,
-                "seed": need.trial.seed,
-                "done": need.trial.id in done,
-                "fit": need.fit,
-                "why": need.why,
-                "gpu_mib": _forecast(need.memory),
-                "rss_mib": _forecast(need.rss),
-                "seconds": _forecast(need.seconds),
-                "literature": {
-                    "memory": [asdict(one) for one in need.accounts],
-                    "seconds": _forecast(need.literature),
-                },
-            }
-            for need in outlook.needs
-        ],
+        "start_s": forecast.start_s,
+        "total_s": forecast.total_s(done, n_workers),
+        "trials": [_plain_trial(trial, done) for trial in forecast.trials],
+    }
+
+
+def _plain_trial(trial: TrialForecast, done: Collection[str]) -> dict[str, Any]:
+    planned = trial.trial
+    return {
+        "id": planned.id,
+        "params": planned.params,
+        "portrait": planned.portrait.name if planned.portrait else None,
+        "speech": planned.speech.name if planned.speech else None,
+        "seed": planned.seed,
+        "done": planned.id in done,
+        "fit": trial.fit,
+        "why": trial.why,
+        "gpu_mib": _forecast(trial.memory),
+        "rss_mib": _forecast(trial.rss),
+        "seconds": _forecast(trial.seconds),
+        "literature": {
+            "memory": [estimate.to_dict() for estimate in trial.estimates],
+            "seconds": _forecast(trial.literature),
+        },
     }
 
 

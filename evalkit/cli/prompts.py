@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.settings import split_pairs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,12 +45,7 @@ def show(name: str, pairs: tuple[str, ...], language: str) -> None:
     from evalkit.errors import UsageError
     from evalkit.prompts.templates import load_template
 
-    values = {}
-    for pair in pairs:
-        slot, equals, text = pair.partition("=")
-        if not (slot and equals):
-            raise click.UsageError(f"--set {pair!r} is not SLOT=TEXT")
-        values[slot] = text
+    values = split_pairs(pairs, str, form="SLOT=TEXT", flag="--set")
     try:
         click.echo(load_template(name).fill(values, language))
     except UsageError as error:

@@ -1,46 +1,89 @@
-"""``NAME=VALUE`` pairs and YAML files that set a generator up, as several commands take them."""
+"""``NAME=VALUE`` pairs and YAML files of settings, as several commands take them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pipeline.errors import RequestError
+from pipeline.options import read_pairs
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
     from pathlib import Path
 
     from click import Context, Parameter
 
-
-def read_pairs(_context: Context, _parameter: Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Read ``NAME=VALUE`` pairs; a value is YAML, so numbers are numbers."""
-    import yaml
-
-    values = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise click.BadParameter(f"the value of {pair!r} is no YAML: {error}") from error
-    return values
+Value = TypeVar("Value")
 
 
-def read_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
-    """Read a YAML file of setting names and values."""
-    import yaml
+def split_pairs(
+    texts: Iterable[str], read: Callable[[str], Value], *, form: str = "NAME=VALUE", flag: str | None = None
+) -> dict[str, Value]:
+    """Read ``NAME=VALUE`` texts of a flag, see `pipeline.options.read_pairs`; a mistake is wrong use."""
+    try:
+        return read_pairs(texts, read, form=form)
+    except RequestError as error:
+        raise click.BadParameter(str(error), param_hint=flag) from None
+
+
+def read_flag(text: str, read: Callable[[str], Value], flag: str) -> Value:
+    """Read the text of a flag; a mistake is wrong use."""
+    try:
+        return read(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}", param_hint=flag) from None
+
+
+def read_value(text: str) -> Any:
+    """Read a value that is YAML, so that numbers are numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is not valid YAML.
+    """
+    from evalkit.options import ConfigError, parse_yaml
+
+    try:
+        return parse_yaml(text, "the value")
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def read_values(text: str) -> list[Any]:
+    """Read values between commas, or a YAML list; errors as `read_value`."""
+    if text.lstrip().startswith("["):
+        return list(read_value(text))
+    return [read_value(item) for item in text.split(",") if item.strip()]
+
+
+def read_where(texts: Iterable[str]) -> dict[str, Hashable]:
+    """Read ``NAME=VALUE`` texts that choose clips; a value is matched as it is written in the results."""
+    wanted: dict[str, Hashable] = {}
+    wanted |= split_pairs(texts, str, flag="--where")
+    return wanted
+
+
+def take_pairs(_context: Context, _parameter: Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    """Read the ``NAME=VALUE`` texts of an option of click; a value is YAML."""
+    return split_pairs(texts, read_value)
+
+
+def take_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
+    """Read the YAML file of setting names and values that an option of click names."""
+    from evalkit.options import ConfigError, read_yaml
 
     if path is None:
         return {}
     try:
-        settings = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise click.BadParameter(f"{path} cannot be read: {error}") from error
-    if not isinstance(settings, dict):
-        raise click.BadParameter(f"{path} is no mapping of setting names to values")
+        settings = read_yaml(path)
+    except ConfigError as error:
+        raise click.BadParameter(str(error)) from None
     for name in settings:
         if not isinstance(name, str):
-            raise click.BadParameter(f"{path}: {name!r} is no name; put it between quotes if it shall be one")
+            raise click.BadParameter(
+                f"{path}: {name!r} is not a name; write it in quotes if it should be one"
+            )
     return settings

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings
-from evalkit.cli.load import is_run, load_table, read_where, write_outputs
+from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
+from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.settings import read_where
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -50,41 +52,49 @@ def signoff(
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
     """
-    from evalkit.decisions.ledger import append_to_ledger
-    from evalkit.decisions.policy import load_policy, load_waivers
-    from evalkit.decisions.signoff import Decision, sign_off
-    from evalkit.errors import EvalkitError
-
-    settings = brand_settings(brand, clip_model, clip_weights)
-    try:
-        table = load_table(run, only, jobs, settings) if is_run(run) else None
-        policy = load_policy(policy_name, table.metrics.values() if table is not None else ())
-        waivers = load_waivers(waivers_path, policy) if waivers_path is not None else ()
-        table = table or load_table(run, only, jobs, settings)
-        verdict = sign_off(table.where(read_where(where, table)), policy, waivers)
-    except EvalkitError as error:
-        raise click.UsageError(str(error)) from None
-
     from rich.console import Console
 
+    from evalkit import api
+    from evalkit.cli.progress import clip_progress
+    from evalkit.decisions.ledger import append_to_ledger
+    from evalkit.decisions.signoff import Decision
+    from evalkit.errors import EvalkitError
     from evalkit.reports.junit import junit_xml
     from evalkit.reports.signoff_page import render_signoff
     from evalkit.reports.terminal import print_signoff
     from evalkit.views.signoff import signoff_view
 
+    try:
+        with clip_progress() as on_progress:
+            verdict = api.signoff(
+                run,
+                policy_name,
+                where=read_where(where),
+                waivers=waivers_path,
+                evaluators=split_names(only),
+                settings=brand_settings(brand, clip_model, clip_weights),
+                jobs=jobs,
+                isolate=True,
+                on_progress=on_progress,
+                on_message=partial(click.echo, err=True),
+            )
+    except EvalkitError as error:
+        raise click.UsageError(str(error)) from None
     view = signoff_view(verdict)
-    print_signoff(Console(highlight=False), view)
-    write_outputs(
+    written = write_outputs(
         (json_path, view.to_json),
         (junit_path, lambda: junit_xml(view)),
         (html_path, lambda: render_signoff(view)),
     )
-    if ledger_path is None and is_run(run):
+    if ledger_path is None and api.is_run_folder(run):
         ledger_path = Path(run) / "ledger.jsonl"
     if ledger_path is not None:
         try:
             append_to_ledger(ledger_path, verdict)
         except EvalkitError as error:
             raise click.UsageError(str(error)) from None
+    print_signoff(Console(highlight=False), view)
+    name_outputs(written)
+    if ledger_path is not None:
         click.echo(f"appended to {ledger_path}")
     context.exit(1 if verdict.decision is Decision.FAIL else 0)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
+from evalkit.cli.measuring_options import brand_options, split_names
+from evalkit.cli.settings import read_flag, read_values, split_pairs, take_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from evalkit.runs import Run, Trial
-    from evalkit.sweeps.config import SweepConfig
     from evalkit.sweeps.prepare import SweepPlan
     from evalkit.sweeps.run import Progress
-    from evalkit.sweeps.status import RunStatus
 
 _INTERRUPTED = 130
 
@@ -34,7 +34,12 @@ _INTERRUPTED = 130
 )
 @click.option("--generator", help="Who makes the videos, as in 'evalkit list'.")
 @click.option(
-    "--setting", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of the generator."
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=take_pairs,
+    help="A setting of the generator.",
 )
 @click.option("--portrait", "portraits", multiple=True, help="Picture of a speaker; may be given again.")
 @click.option("--speech", multiple=True, help="Sound file to speak; may be given again.")
@@ -52,7 +57,10 @@ _INTERRUPTED = 130
     "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
 )
 @click.option(
-    "--skip-unfit", is_flag=True, default=None, help="Leave out trials that cannot fit, see evalkit plan."
+    "--skip-infeasible",
+    is_flag=True,
+    default=None,
+    help="Leave out trials that cannot fit, see evalkit plan.",
 )
 @click.option(
     "--gpu-memory-gb", type=float, metavar="GB", help="What each GPU has for that, if not as the driver says."
@@ -77,23 +85,26 @@ def sweep(
 
     Exit status: 0 all done; 1 some trials failed, or nothing more can be written; 2 wrong use; 130 interrupted.
     """
+    from evalkit import api
     from evalkit.errors import EvalkitError
-    from evalkit.sweeps.prepare import plan_sweep
-    from evalkit.sweeps.run import SweepError, run_sweep
-    from evalkit.sweeps.status import load_run_status
+    from evalkit.sweeps.run import SweepError
 
     try:
-        preparation = plan_sweep(_read(config, flags))
-        folder = out or Path("runs") / (config.stem if config is not None else "quickstart")
-        todo = load_run_status(preparation, folder)
-        for note in preparation.notes:
+        planned = api.plan(config, overrides=_read_overrides(flags))
+        folder = out or api.default_folder(config)
+        for note in planned.notes:
             click.echo(f"note: {note}", err=True)
         if dry_run:
-            _print_plan(preparation, folder, todo, retry_failed=retry_failed)
+            _print_plan(planned, folder, retry_failed=retry_failed)
             return
-        calibrate(preparation.config.measuring)
         with _progress() as show:
-            run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
+            run = api.sweep(
+                planned,
+                folder,
+                retry_failed=retry_failed,
+                on_progress=show,
+                on_message=partial(click.echo, err=True),
+            )
     except EvalkitError as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(1 if isinstance(error, SweepError) else 2)
@@ -101,123 +112,61 @@ def sweep(
         click.echo("interrupted; the same command goes on, and evalkit report tells what there is", err=True)
         click.echo(str(folder))
         context.exit(_INTERRUPTED)
-    context.exit(_print_outcome(run) | _write_report(run.folder))
+    context.exit(_print_outcome(run))
 
 
-def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
-    """Put a file, or the quickstart, and the flags together."""
-    from evalkit.options import read_yaml
-    from evalkit.sweeps.config import build_sweep
+_OPTION_OF_FLAG = {
+    "generator": "generator.name",
+    "policy": "policy",
+    "workers": "execution.workers",
+    "executor": "execution.executor",
+    "time_limit": "execution.time_limit_s",
+    "retries": "execution.retries",
+    "careful": "execution.careful",
+    "skip_infeasible": "execution.skip_infeasible",
+    "gpu_memory_gb": "execution.gpu_memory_gb",
+    "brand": "measuring.brand.file",
+    "clip_model": "measuring.brand.model",
+    "clip_weights": "measuring.brand.weights",
+}
 
-    source = path or Path(__file__).parents[1] / "sweeps" / "quickstart.yaml"
-    data = read_yaml(source)
-    base = source.parent if path is not None else Path()
-    sets = _read_sets(flags["sets"])
-    anchored = build_sweep(data, str(source), base=base).to_dict() if path is not None else data
-    changes: dict[str, Any] = {
-        "generator": {
-            **({"name": flags["generator"]} if flags["generator"] else {}),
-            **({"settings": _read_settings(flags["settings"])} if flags["settings"] else {}),
-        },
-        "inputs": {
-            **({"portraits": list(flags["portraits"])} if flags["portraits"] else {}),
-            **(
-                {"speech": [*flags["speech"], *({"text": text} for text in flags["texts"])]}
-                if flags["speech"] or flags["texts"]
-                else {}
-            ),
-        },
-        "execution": {
-            name: flags[flag]
-            for flag, name in (
-                ("workers", "workers"),
-                ("executor", "executor"),
-                ("time_limit", "time_limit_s"),
-                ("retries", "retries"),
-                ("careful", "careful"),
-                ("skip_unfit", "skip_unfit"),
-                ("gpu_memory_gb", "gpu_memory_gb"),
-            )
-            if flags[flag] is not None
-        },
-    }
-    merged = {
-        **anchored,
-        **{group: {**anchored.get(group, {}), **new} for group, new in changes.items() if new},
-    }
-    if flags["generator"] and flags["generator"] != anchored.get("generator", {}).get("name"):
-        merged["generator"] = changes["generator"]
-    merged["parameters"] = {k: v for k, v in anchored.get("parameters", {}).items() if k not in sets}
-    merged["grid"] = {**anchored.get("grid", {}), **sets}
+
+def _read_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the flags say otherwise than the file, by the options' dotted names."""
+    overrides = {option: flags[flag] for flag, option in _OPTION_OF_FLAG.items() if flags[flag] is not None}
+    overrides |= {f"generator.settings.{name}": value for name, value in flags["settings"].items()}
+    sets = split_pairs(flags["sets"], read_values, form="NAME=VALUE,VALUE…", flag="--set")
+    overrides |= {f"grid.{name}": values for name, values in sets.items()}
+    if flags["portraits"]:
+        overrides["inputs.portraits"] = list(flags["portraits"])
+    if flags["speech"] or flags["texts"]:
+        overrides["inputs.speech"] = [*flags["speech"], *({"text": text} for text in flags["texts"])]
     if flags["seeds"] is not None:
-        merged["seeds"] = _split("seeds", flags["seeds"])
+        overrides["seeds"] = read_flag(flags["seeds"], read_values, "--seeds")
     if flags["only"] is not None:
-        merged["evaluators"] = [name.strip() for name in flags["only"].split(",") if name.strip()]
-    measuring = brand_settings(flags["brand"], flags["clip_model"], flags["clip_weights"])
-    if measuring:
-        known = anchored.get("measuring", {})
-        merged["measuring"] = {**known, "brand": {**known.get("brand", {}), **measuring["brand"]}}
-    if flags["policy"] is not None:
-        merged["policy"] = flags["policy"]
-    return build_sweep(merged, "command line" if path is None else f"{source} and flags")
+        overrides["evaluators"] = split_names(flags["only"])
+    return overrides
 
 
-def _read_sets(pairs: tuple[str, ...]) -> dict[str, list[Any]]:
-    sets: dict[str, list[Any]] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE,VALUE…", param_hint="--set")
-        if name in sets:
-            raise click.BadParameter(f"{name} is set twice; give all its values at once", param_hint="--set")
-        sets[name] = _split(name, text)
-    return sets
+def _print_plan(preparation: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
+    from evalkit.formatting import count, describe_duration
+    from evalkit.sweeps.infeasible import find_infeasible
+    from evalkit.sweeps.status import expected_s, load_run_status
 
-
-def _read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    settings = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--setting")
-        settings[name] = _read_value(name, text)
-    return settings
-
-
-def _split(name: str, text: str) -> list[Any]:
-    """Read values between commas, or a YAML list."""
-    if text.lstrip().startswith("["):
-        values = _read_value(name, text)
-        return list(values)
-    return [_read_value(name, item) for item in text.split(",") if item.strip()]
-
-
-def _read_value(name: str, text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise click.BadParameter(f"the value of {name}, {text!r}, is no YAML: {error}") from None
-
-
-def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_failed: bool) -> None:
-    from evalkit.forecast.needs import find_infeasible
-    from evalkit.sweeps.status import expected_s
-
+    todo = load_run_status(preparation, folder)
     states = dict.fromkeys((trial.id for trial in todo.done), "done")
     states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
     states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
     to_do = todo.to_do(retry_failed=retry_failed)
-    unfit = find_infeasible(preparation, folder, to_do)
-    to_do = [trial for trial in to_do if trial.id not in unfit]
-    states |= dict.fromkeys(unfit, "skip")
+    infeasible = find_infeasible(preparation, folder, to_do)
+    to_do = [trial for trial in to_do if trial.id not in infeasible]
+    states |= dict.fromkeys(infeasible, "skip")
     for trial in preparation.trials:
         click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
-    counts = [f"{len(preparation.trials)} trials", f"{len(todo.done)} done"]
+    counts = [count(len(preparation.trials), "trial"), f"{len(todo.done)} done"]
     counts += [f"{len(todo.failed)} failed"] if todo.failed else []
     counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
-    counts += [f"{len(unfit)} skipped"] if unfit else []
+    counts += [f"{len(infeasible)} skipped"] if infeasible else []
     click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
     if to_do:
         rest_s = expected_s(preparation, folder, to_do)
@@ -230,12 +179,18 @@ def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_
 
 
 def _print_outcome(run: Run) -> int:
+    from evalkit.formatting import count
+    from evalkit.reports.run_report import HTML_NAME
+
     trials = run.trials()
     failed = [trial for trial in trials if trial.failure is not None]
     former = run.orphaned()
-    click.echo(f"{len(trials) - len(failed)} of {len(run.manifest.planned)} trials done")
+    click.echo(f"{len(trials) - len(failed)} of {count(len(run.manifest.planned), 'trial')} done")
     if former:
-        click.echo(f"{len(former)} trials of an earlier grid are kept in the folder and in no table")
+        verb = "is" if len(former) == 1 else "are"
+        click.echo(
+            f"{count(len(former), 'trial')} of an earlier grid {verb} kept in the folder and in no table"
+        )
     kinds: dict[tuple[str, str], list[Trial]] = {}
     for trial in failed:
         if trial.failure is not None:
@@ -248,21 +203,8 @@ def _print_outcome(run: Run) -> int:
         said = first.text.splitlines()[0] if first is not None and first.text else ""
         click.echo(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
         click.echo(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
+    click.echo(str(run.folder / HTML_NAME))
     return 1 if failed else 0
-
-
-def _write_report(folder: Path) -> int:
-    from evalkit.errors import EvalkitError
-    from evalkit.reports.run_report import HTML_NAME, write_report
-
-    try:
-        write_report(folder)
-    except (EvalkitError, OSError) as error:
-        click.echo(f"Error: the trials are done and the report cannot be written: {error}", err=True)
-        click.echo(str(folder))
-        return 1
-    click.echo(str(folder / HTML_NAME))
-    return 0
 
 
 def _describe(trial: Any) -> str:
@@ -270,20 +212,6 @@ def _describe(trial: Any) -> str:
     words += [given.name for given in (trial.portrait, trial.speech) if given is not None]
     words += [f"seed {trial.seed}"] if trial.seed is not None else []
     return " ".join(words)
-
-
-def describe_duration(seconds: float) -> str:
-    """Write a time for people.
-
-    >>> describe_duration(4.2), describe_duration(75), describe_duration(7300)
-    ('4 s', '1 min 15 s', '2 h 2 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 @contextlib.contextmanager

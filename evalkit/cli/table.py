@@ -15,23 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.measuring.results import ClipResult
-    from evalkit.types import Measurement
+    from evalkit.types import Measurement, Metric
 
 _FEW = 3
 _ARROWS = {"lower": "↓", "higher": "↑", "zero": "→0", "band": "~"}
 
 
-def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
+def show(results: Sequence[ClipResult]) -> None:
     """Print what was measured: every metric of a few clips, or one row a clip for many."""
-    console = Console(highlight=False, stderr=stderr)
+    console = Console(highlight=False)
     measured = [result for result in results if result.error is None]
     if len(measured) <= _FEW:
         for result in measured:
-            console.print(_clip_table(result))
-            for absence in _absences(result):
-                console.print(f"  [dim]not measured,[/] {absence}")
-            for note in result.notes:
-                console.print(f"  [yellow]note:[/] {escape(note)}")
+            show_measurements(result.clip, result.measurements, result.notes)
     else:
         console.print(_overview(measured))
     for result in results:
@@ -39,17 +35,27 @@ def show(results: Sequence[ClipResult], *, stderr: bool = False) -> None:
             console.print(f"[red]✗[/] {result.error}", soft_wrap=True)
 
 
-def _clip_table(result: ClipResult) -> Table:
-    table = Table(
-        title=escape(result.clip), title_justify="left", title_style="bold", box=None, pad_edge=False
-    )
+def show_measurements(
+    title: str, measurements: Sequence[Measurement], notes: Sequence[str], *, stderr: bool = False
+) -> None:
+    """Print every measurement of a clip or of a piece of work, what is absent, and the notes."""
+    console = Console(highlight=False, stderr=stderr)
+    console.print(_table(title, measurements))
+    for absence in _absences(measurements):
+        console.print(f"  [dim]not measured,[/] {absence}")
+    for note in notes:
+        console.print(f"  [yellow]note:[/] {escape(note)}")
+
+
+def _table(title: str, measurements: Sequence[Measurement]) -> Table:
+    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("metric (↓ ↑ →: better)", no_wrap=True)
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     table.add_column("seen", justify="right", no_wrap=True)
-    for measurement in result.measurements:
+    for measurement in measurements:
         if measurement.value is None:
             continue
         metric, interval = measurement.metric, measurement.interval
@@ -64,31 +70,32 @@ def _clip_table(result: ClipResult) -> Table:
     return table
 
 
-def _absences(result: ClipResult) -> list[str]:
+def _absences(measurements: Sequence[Measurement]) -> list[str]:
     """Say what could not be measured, one line a reason."""
     by_reason: dict[str, list[str]] = {}
-    for measurement in result.measurements:
+    for measurement in measurements:
         if measurement.reason is not None:
             by_reason.setdefault(measurement.reason.text, []).append(measurement.metric.name)
     return [f"{reason}: {', '.join(names)}" for reason, names in by_reason.items()]
 
 
 def _overview(results: Sequence[ClipResult]) -> Table:
-    """Give one row a clip, with the first metric of each family."""
-    columns: dict[str, str] = {}
-    for result in results:
-        for measurement in result.measurements:
-            family = measurement.metric.name.partition(".")[0]
-            columns.setdefault(family, measurement.metric.name)
-    if "lip_sync" in columns:
-        columns = {"lip_sync": columns.pop("lip_sync"), "offset": "lip_sync.offset_ms", **columns}
+    """Give one row a clip, with the headline metrics of each family: its first metric where it names none."""
+    families: dict[str, list[Metric]] = {}
+    for metric in dict.fromkeys(m.metric for result in results for m in result.measurements):
+        families.setdefault(metric.family, []).append(metric)
+    columns = [
+        metric.name
+        for metrics in families.values()
+        for metric in [metric for metric in metrics if metric.is_headline] or metrics[:1]
+    ]
     table = Table(box=None, pad_edge=False)
     table.add_column("clip", overflow="ellipsis", no_wrap=True, max_width=26)
-    for name in columns.values():
+    for name in columns:
         table.add_column(name.replace(".", ".\n"), justify="right")
     for result in results:
         cells = []
-        for name in columns.values():
+        for name in columns:
             found = next((m for m in result.measurements if m.metric.name == name), None)
             cells.append("" if found is None else _cell(found))
         table.add_row(Path(result.clip).name, *cells)

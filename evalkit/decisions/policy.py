@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt  # noqa: TC003 - pydantic reads the annotations
+import datetime as dt
 import difflib
 import hashlib
 import math
@@ -23,9 +23,10 @@ from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.reducers import MEAN, WORST
 from evalkit.errors import UsageError
-from evalkit.options import Options, read_group, read_yaml
+from evalkit.options import read_group, read_yaml
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.types import Metric
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,7 +69,7 @@ BoundMetric = Annotated[
 """Written as a full name, read as the metric it names."""
 
 
-class Rule(Options):
+class Rule(PlainData):
     """One limit on one metric.
 
     Attributes
@@ -166,7 +167,7 @@ class Rule(Options):
         return self.text() + {MEAN: "", WORST: " in every clip"}.get(self.reduction, f" ({self.reduction})")
 
 
-class Policy(Options):
+class Policy(PlainData):
     """When a release is good enough.
 
     Attributes
@@ -219,7 +220,7 @@ class Policy(Options):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-class Waiver(Options):
+class Waiver(PlainData):
     """Somebody answers for a rule that is not met, for a time.
 
     Attributes
@@ -242,7 +243,7 @@ class Waiver(Options):
         return today <= self.expires
 
 
-class _Waivers(Options):
+class _Waivers(PlainData):
     waivers: tuple[Waiver, ...] = Field(strict=False)
 
 

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.configurations import Configuration
 from evalkit.analysis.direction import loss
 from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
+from evalkit.analysis.table import ResultTable
 from evalkit.decisions.comparison import signed
 from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, overshoot
+from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
 from evalkit.formatting import three_digits
 from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.types import Metric
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
-
     import pandas as pd
-
-    from evalkit.analysis.configurations import Configuration
-    from evalkit.analysis.table import ResultTable
-    from evalkit.decisions.policy import Policy
-    from evalkit.types import Metric
 
 _MISSES = {FaultKind.BEYOND, FaultKind.TOO_CLOSE, FaultKind.COVERAGE}
 

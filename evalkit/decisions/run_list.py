@@ -10,9 +10,9 @@ from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.recommend import recommend
 from evalkit.errors import EvalkitError, UsageError
-from evalkit.options import canonical_json
 from evalkit.runs import Run
 from evalkit.runs.layout import RUN_FILE
+from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     import os

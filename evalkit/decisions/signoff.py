@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.table import ResultTable
 from evalkit.analysis.values import Summary
 from evalkit.decisions.judge import Fault, FaultKind, RuleResult, Status, judge
-from evalkit.decisions.policy import RUN_COMPLETE
+from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver
 from evalkit.errors import UsageError
 from evalkit.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import pandas as pd
-
-    from evalkit.analysis.table import ResultTable
-    from evalkit.decisions.policy import Policy, Waiver
 
 
 class Decision(StrEnum):

@@ -16,40 +16,37 @@ Colours
 
 from __future__ import annotations
 
-import json
 import math
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from evalkit.brands import read_brand
+from evalkit.brands import BrandManual, read_brand
 from evalkit.errors import UsageError
+from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.isolation import Failure, run_isolated
-from evalkit.metrics.brand import Calibration
+from evalkit.metrics.brand import FOUND, Calibration, choose_place, drift_per_min
 from evalkit.metrics.person import outline_person, share_inside
-from evalkit.options import hash_of
-from evalkit.runs.files import write_atomically
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks import mark
+from evalkit.tracks.base import FrameTracker
 from evalkit.tracks.brand import N_BEST, BrandTracker, track_name
-from evalkit.tracks.cache import cache_folder, content_hash
-from evalkit.tracks.clip import BUNDLED, BUNDLED_FOLDER, load_clip
+from evalkit.tracks.cache import content_hash
+from evalkit.tracks.calibration_store import calibration_path, read_calibration, store_calibration
+from evalkit.tracks.clip import BUNDLED, BUNDLED_FOLDER, ClipModel, load_clip
 from evalkit.tracks.pose import JOINTS
-from evalkit.types import Interval, Measurement, Metric, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from evalkit.brands import BrandManual
-    from evalkit.tracks.base import FrameTracker
-    from evalkit.tracks.clip import ClipModel
-    from evalkit.types import BoolArray, ClipFacts, FloatArray, Track
+from evalkit.types import ClipFacts, FloatArray, Measurement, Metric, Reason, Track
 
 FIDELITY = Metric(
-    "brand.fidelity", "1", "higher", "likeness of the brand mark, calibrated for the scene", (0.0, 1.0)
+    "brand.fidelity",
+    "1",
+    "higher",
+    "likeness of the brand mark, calibrated for the scene",
+    (0.0, 1.0),
+    is_headline=True,
 )
 LOGO_COSINE = Metric(
     "brand.logo_cosine", "1", "higher", "cosine of the best region to the brand mark, raw", (-1.0, 1.0)
@@ -69,9 +66,18 @@ PROMPT_ALIGNMENT = Metric(
 )
 DRIFT = Metric("brand.drift", "1/min", "zero", "slope of the fidelity over the clip")
 
-FOUND = 0.5
-"""Fidelity from which on the mark is there: nearer to what scenes with it give than to scenes without."""
-MOST_ON_PERSON = 0.5
+NO_BRAND = Reason("no_brand", "no brand was given; see --brand")
+NO_BRAND_COLORS = Reason("no_brand_colors", "the brand names no standard colours")
+MARK_NOT_FOUND = Reason("mark_not_found", "the brand mark was not found")
+NO_COLOR_READ = Reason(
+    "no_color_read",
+    "the mark that was found is too small to read a colour from, or a version without brand colours",
+)
+MODEL_WITHOUT_LANGUAGE = Reason(
+    "model_without_language", "the bundled model knows marks, not words; see --clip-model"
+)
+NO_PROMPT = Reason("no_prompt", "no prompt was given: what the picture should show; see --prompt")
+
 LONGEST_BRIDGE_S = 1.0
 SHORTEST_DRIFT_S = 8.0
 LEAST_KEY_FRAMES = 5
@@ -109,7 +115,24 @@ class KeyFrame(NamedTuple):
     on_person: FloatArray
 
 
-class Brand:
+class Sighting(NamedTuple):
+    """All that was seen of a brand on one clip, for pictures.
+
+    Parameters
+    ----------
+    facts : ClipFacts
+    track : Track
+        The brand's own.
+    frames : list of KeyFrame
+        At least one.
+    """
+
+    facts: ClipFacts
+    track: Track
+    frames: list[KeyFrame]
+
+
+class Brand(Evaluator):
     """Compares what is seen with a brand manual.
 
     ``n`` counts key frames; ``coverage`` is the share of time that could be measured: for the colours, that in which
@@ -134,7 +157,7 @@ class Brand:
 
     name = "brand"
     version = 1
-    metrics: tuple[Metric, ...] = (
+    metrics = (
         FIDELITY,
         LOGO_COSINE,
         LOGO_COVERAGE,
@@ -142,6 +165,9 @@ class Brand:
         PROMPT_ALIGNMENT,
         DRIFT,
     )
+    reasons = (NO_BRAND, NO_BRAND_COLORS, MARK_NOT_FOUND, NO_COLOR_READ, MODEL_WITHOUT_LANGUAGE, NO_PROMPT)
+    file_settings = ("file",)
+    file_or_name_settings = ("weights",)
 
     def __init__(
         self,
@@ -150,19 +176,16 @@ class Brand:
         weights: str | None = None,
         device: str | None = None,
     ) -> None:
-        for name, value in {"file": file, "model": model, "weights": weights, "device": device}.items():
+        self._settings = {"file": file, "model": model, "weights": weights, "device": device}
+        for name, value in self._settings.items():
             if value is not None and not isinstance(value, str):
-                raise UsageError(
-                    f"the setting {name} of the evaluator brand is {value!r}, and has to be a text"
-                )
+                raise UsageError(f"the setting {name} of the evaluator brand is {value!r}; give a text")
         if file is None and (model != BUNDLED or weights is not None):
-            raise UsageError(
-                f"the CLIP model {model} has nothing to do without a brand; give --brand brand.yaml"
-            )
+            raise UsageError(f"the CLIP model {model} is of no use without a brand; give --brand brand.yaml")
         self.manual: BrandManual | None = None if file is None else read_brand(file)
         self._model_name, self._weights_name, self._device = model, weights, device
         if model != BUNDLED or weights is not None or device is not None:
-            _ = self.model  # what cannot be loaded is told before the work
+            _ = self.model  # a model that cannot be loaded is refused before the work
 
     @property
     def identity(self) -> str:
@@ -175,19 +198,28 @@ class Brand:
         return " ".join(filter(None, said))
 
     @property
-    def weights(self) -> Mapping[str, str]:
-        """Name and hash of the model's weights."""
-        return {} if self.manual is None else {f"brand/{self.model.name}": self.model.weights_hash}
-
-    @property
     def tracks(self) -> tuple[str, ...]:
         """Names of the tracks it needs: none without a brand."""
         return () if self.manual is None else ("face", "pose", self.track)
 
-    @property
-    def trackers(self) -> Mapping[str, Callable[[], FrameTracker]]:
-        """What makes the brand's own track."""
+    def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
+        """Return what makes the brand's own track."""
+        del facts
         return {} if self.manual is None else {self.track: self._make_tracker}
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        """Calibrate what is not in the cache yet, in a process of its own.
+
+        Workers would each do it, all at once and in silence, and would be given up where it takes longer than their stall
+        limit: a brand of many drawings takes minutes.
+        """
+        if self.manual is None or self.calibration_file.is_file():
+            return
+        n = len(self.manual.logos)
+        tell(f"calibrating {self.manual.name} ({n} drawing{'s' * (n != 1)}), once for each brand and model")
+        for _, outcome in run_isolated(_calibrate, [self._settings], n_workers=1, stall_limit_s=math.inf):
+            if isinstance(outcome, Failure):
+                raise UsageError(f"the brand {self.manual.name} could not be calibrated: {outcome.text}")
 
     @cached_property
     def track(self) -> str:
@@ -202,23 +234,18 @@ class Brand:
     @cached_property
     def calibration(self) -> Calibration:
         """What likeness means for this brand and model: read from the cache, or made."""
-        path = self.calibration_file
-        with suppress(OSError, ValueError, TypeError, AttributeError):  # absent, or damaged
-            return Calibration.from_dict(json.loads(path.read_text("utf-8")))
-        made = mark.calibrate(self._brand.logos, self.model)
-        with suppress(OSError):  # a cache that cannot be written is no reason to fail
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(made.to_dict()))
-        return made
+        stored = read_calibration(self.calibration_file)
+        if stored is None:
+            stored = mark.calibrate(self._brand.logos, self.model)
+            store_calibration(self.calibration_file, stored)
+        return stored
 
     @cached_property
     def calibration_file(self) -> Path:
         """Where the cache has the calibration, or will have it. Loads no model whose weights are one file."""
-        drawings = [[list(logo.shape), logo.tobytes().hex()] for logo in self._brand.logos]
         file = self._weights_file
         weights = self.model.weights_hash if file is None else content_hash(file)
-        key = hash_of([drawings, self._model_name, weights, mark.VERSION])
-        return cache_folder() / "brands" / f"{key}.json"
+        return calibration_path(self._brand.logos, self._model_name, weights)
 
     @property
     def _weights_file(self) -> str | None:
@@ -239,20 +266,34 @@ class Brand:
     def _make_finder(self) -> mark.MarkFinder:
         return mark.MarkFinder(self._brand.logos, self.model, self.calibration)
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
-        """Measure one clip; see `evalkit.evaluators.base.Evaluator`."""
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Measure one clip; the details are its `Sighting`."""
         if self.manual is None:
-            return [Measurement.absent(metric, Reason.NO_BRAND) for metric in self.metrics]
+            return self.absent(NO_BRAND)
         if self.track not in tracks or not len(tracks[self.track]):
-            return [Measurement.absent(metric, Reason.NO_VIDEO) for metric in self.metrics]
+            return self.absent(Reason.NO_VIDEO)
         seen = tracks[self.track]
         frames = self.judge(tracks)
-        return [
+        measurements = (
             *_likeness(frames),
             _colors(frames, has_colors=bool(self.manual.colors)),
             self._alignment(facts, seen, frames),
             _drift(frames),
-        ]
+        )
+        return Measured(
+            measurements, Sighting(facts, seen, frames), {f"brand/{self.model.name}": self.model.weights_hash}
+        )
+
+    def evidence(self, details: Sighting) -> Iterator[Exhibit]:
+        """Draw the worst and the best key frame, colours and calibration; write every place that was looked at."""
+        from evalkit.evaluators.pictures.brand import describe_brand, draw_sighting
+        from evalkit.plot_style import png_of
+
+        figure = draw_sighting(self._brand, self.calibration, details)
+        caption = "the brand mark where it was found, its colours, and what likeness means"
+        yield Exhibit("brand.png", caption, png_of(figure), FIDELITY)
+        text = describe_brand(self._brand, self.model, self.calibration, details)
+        yield Exhibit("brand.json", "every key frame, with every place that was looked at", text, FIDELITY)
 
     def judge(self, tracks: Mapping[str, Track]) -> list[KeyFrame]:
         """Decide for every key frame which place counts.
@@ -281,16 +322,15 @@ class Brand:
                 size[1],
                 body=not self._brand.worn,
             )
-            there = np.isfinite(boxes[row]).all(axis=1)
             covered = np.array([share_inside(box, outline) for box in boxes[row]])
-            allowed = there & (covered <= MOST_ON_PERSON) & self._in_place(boxes[row], size)
-            likeness = np.where(allowed, numbers["fidelity"][row], -1.0)
-            best = int(likeness.argmax()) if allowed.any() else None
+            best = choose_place(
+                boxes[row], numbers["fidelity"][row], covered, picture_px=size, region=self._brand.region
+            )
             values = {
                 what: float(table[row, best]) if best is not None else np.nan
                 for what, table in numbers.items()
             }
-            values["fidelity"] = max(0.0, float(likeness.max()))
+            values["fidelity"] = 0.0 if best is None else max(0.0, values["fidelity"])
             frames.append(
                 KeyFrame(
                     float(time_s), float(weights_s[row]), best, **values, boxes=boxes[row], on_person=covered
@@ -298,53 +338,15 @@ class Brand:
             )
         return frames
 
-    def _in_place(self, boxes: FloatArray, size: tuple[int, int]) -> BoolArray:
-        """Say which boxes have their middle where the brand wants it."""
-        place = self._brand.place
-        if place is None:
-            return np.ones(len(boxes), dtype=bool)
-        x = (boxes[:, 0] + boxes[:, 2]) / 2 / size[0]
-        y = (boxes[:, 1] + boxes[:, 3]) / 2 / size[1]
-        return (place.left <= x) & (x <= place.right) & (place.top <= y) & (y <= place.bottom)
-
     def _alignment(self, facts: ClipFacts, seen: Track, frames: list[KeyFrame]) -> Measurement:
-        prompt = facts.asked.prompt or self._brand.text
+        prompt = facts.intent.prompt or self._brand.text
         if not self.model.general:
-            return Measurement.absent(PROMPT_ALIGNMENT, Reason.MODEL_WITHOUT_LANGUAGE)
+            return Measurement.absent(PROMPT_ALIGNMENT, MODEL_WITHOUT_LANGUAGE)
         if not prompt:
-            return Measurement.absent(PROMPT_ALIGNMENT, Reason.NO_PROMPT)
+            return Measurement.absent(PROMPT_ALIGNMENT, NO_PROMPT)
         pictures = seen.select(*(column for column in seen.columns if column.startswith("embedding_")))
         cosines = np.maximum(0.0, pictures @ self.model.embed_texts([prompt])[0])
         return _mean(PROMPT_ALIGNMENT, frames, np.minimum(1.0, cosines), (("prompt_alignment", cosines),))
-
-
-def calibrate_before(settings: Mapping[str, Mapping[str, Any]], tell: Callable[[str], None]) -> None:
-    """Calibrate, before workers measure, what is not in the cache yet, in a process of its own.
-
-    Workers would each do it, all at once and without a word, and be given up where it takes longer than their stall
-    limit: a brand of many drawings takes minutes.
-
-    Parameters
-    ----------
-    settings : mapping of str to mapping
-        Of evaluators, by name. Nothing is done where there is no brand among them.
-    tell : callable
-        Called with a line for the person who waits.
-
-    Raises
-    ------
-    UsageError
-        If the brand cannot be used, or not be calibrated.
-    """
-    given = dict(settings.get("brand", {}))
-    brand = Brand(**given)
-    if brand.manual is None or brand.calibration_file.is_file():
-        return
-    n = len(brand.manual.logos)
-    tell(f"calibrating {brand.manual.name} ({n} drawing{'s' * (n != 1)}), once for each brand and model")
-    for _, outcome in run_isolated(_calibrate, [given], n_workers=1, stall_limit_s=math.inf):
-        if isinstance(outcome, Failure):
-            raise UsageError(f"the brand {brand.manual.name} could not be calibrated: {outcome.text}")
 
 
 def _calibrate(given: Mapping[str, Any], _report: Callable[[Any], None]) -> bool:
@@ -368,38 +370,28 @@ def _likeness(frames: list[KeyFrame]) -> Iterable[Measurement]:
 
 def _colors(frames: list[KeyFrame], *, has_colors: bool) -> Measurement:
     if not has_colors:
-        return Measurement.absent(COLOR_DELTA_E, Reason.NO_BRAND_COLORS)
+        return Measurement.absent(COLOR_DELTA_E, NO_BRAND_COLORS)
     found = np.array([frame.fidelity >= FOUND for frame in frames])
     if not found.any():
-        return Measurement.absent(COLOR_DELTA_E, Reason.MARK_NOT_FOUND, coverage=0.0)
+        return Measurement.absent(COLOR_DELTA_E, MARK_NOT_FOUND, coverage=0.0)
     raw = np.where(found, [frame.delta_e for frame in frames], np.nan)
     balanced = np.where(found, [frame.delta_e_balanced for frame in frames], np.nan)
     if not np.isfinite(raw).any():
-        return Measurement.absent(COLOR_DELTA_E, Reason.NO_COLOR_READ, coverage=0.0)
+        return Measurement.absent(COLOR_DELTA_E, NO_COLOR_READ, coverage=0.0)
     both = (("delta_e_raw", raw), ("delta_e_balanced", balanced))
     as_seen, in_white_light = (_mean(COLOR_DELTA_E, frames, values, both) for values in (raw, balanced))
     return min(as_seen, in_white_light, key=lambda measured: measured.value or 0.0)
 
 
 def _drift(frames: list[KeyFrame]) -> Measurement:
-    """Fit a line through the fidelities, key frames weighted by the time they stand for."""
-    from scipy.stats import t
-
     if not any(frame.fidelity >= FOUND for frame in frames):
-        return Measurement.absent(DRIFT, Reason.MARK_NOT_FOUND)
-    n = len(frames)
-    weights = np.array([frame.weight_s for frame in frames])
-    if n < LEAST_KEY_FRAMES or weights.sum() < SHORTEST_DRIFT_S:
+        return Measurement.absent(DRIFT, MARK_NOT_FOUND)
+    weights_s = np.array([frame.weight_s for frame in frames])
+    if len(frames) < LEAST_KEY_FRAMES or weights_s.sum() < SHORTEST_DRIFT_S:
         return Measurement.absent(DRIFT, Reason.TOO_SHORT)
-    weights /= weights.sum()
-    minutes = np.array([frame.time_s + frame.weight_s / 2 for frame in frames]) / 60.0
-    fidelity = np.array([frame.fidelity for frame in frames])
-    away, spread = minutes - weights @ minutes, fidelity - weights @ fidelity
-    variance = weights @ away**2
-    slope = float(weights @ (away * spread) / variance)
-    error = float(np.sqrt((weights**2) @ (away * (spread - slope * away)) ** 2) / variance)
-    reach = float(t.ppf(0.975, n - 2)) * error
-    return Measurement(DRIFT, slope, n=n, coverage=1.0, interval=Interval(slope - reach, slope + reach))
+    times_s = np.array([frame.time_s for frame in frames])
+    slope, interval = drift_per_min(times_s, np.array([frame.fidelity for frame in frames]), weights_s)
+    return Measurement(DRIFT, slope, n=len(frames), coverage=1.0, interval=interval)
 
 
 def _mean(
@@ -412,7 +404,7 @@ def _mean(
     weights = np.array([frame.weight_s for frame in frames])
     known = np.isfinite(values)
     if not known.any():
-        return Measurement.absent(metric, Reason.MARK_NOT_FOUND, coverage=0.0)
+        return Measurement.absent(metric, MARK_NOT_FOUND, coverage=0.0)
     sums = values[known] * weights[known]
     return Measurement(
         metric,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.metrics.expression import (
     eyes_open,
     find_blinks,
@@ -18,12 +19,7 @@ from evalkit.metrics.expression import (
 )
 from evalkit.metrics.motion import GRID_HZ, frame_rate_hz
 from evalkit.stats.intervals import rate_interval, ratio_interval
-from evalkit.types import Measurement, Metric, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from evalkit.types import ClipFacts, FloatArray, Track
+from evalkit.types import ClipFacts, FloatArray, Measurement, Metric, Reason, Track
 
 BLINK_PER_MIN = Metric(
     "expression.blink_per_min", "1/min", "band", "blinks a minute; people blink 5 to 30 times", (0.0, None)
@@ -65,7 +61,7 @@ LOWEST_RATE_HZ = 12.0
 """Frames a second below which a blink can fall between two of them."""
 
 
-class Expression:
+class Expression(Evaluator):
     """Measures the liveliness of the face from the ``face`` track.
 
     ``n`` counts events for the rates and frames with a face for the rest; ``coverage`` is the share of frames with a
@@ -77,15 +73,16 @@ class Expression:
     metrics = (BLINK_PER_MIN, SMILE_MEAN, SMILE_RANGE, NOD_PER_MIN, HEAD_MOTION, GAZE_ON_CAMERA)
     tracks = ("face",)
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:  # noqa: ARG002 - protocol
-        """Measure one clip; see `evalkit.evaluators.base.Evaluator`."""
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Measure one clip."""
+        del facts
         if "face" not in tracks:
-            return [Measurement.absent(metric, Reason.NO_VIDEO) for metric in self.metrics]
+            return self.absent(Reason.NO_VIDEO)
         face = tracks["face"]
         reason = _reason_to_refuse(face)
         if reason is not None:
-            return [Measurement.absent(metric, reason, coverage=face.coverage) for metric in self.metrics]
-        return [*_rates(face), *_smile(face), _head_motion(face), _gaze(face)]
+            return self.absent(reason, coverage=face.coverage)
+        return Measured((*_rates(face), *_smile(face), _head_motion(face), _gaze(face)))
 
 
 def _reason_to_refuse(face: Track) -> Reason | None:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.metrics import lip_sync
+from evalkit.models.lip_sync.predictor import LipSyncModel
 from evalkit.stats.intervals import block_interval
 from evalkit.tracks.face import LIP_COLUMNS
 from evalkit.tracks.speech import MFCC_COLUMNS
-from evalkit.types import Interval, Measurement, Metric, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from evalkit.types import BoolArray, ClipFacts, FloatArray, Track
+from evalkit.types import BoolArray, ClipFacts, FloatArray, Interval, Measurement, Metric, Reason, Track
 
 ERROR = Metric(
-    "lip_sync.error", "1", "lower", "chance that other words fit the lips better, as delivered", (0.0, 1.0)
+    "lip_sync.error",
+    "1",
+    "lower",
+    "chance that other words fit the lips better, as delivered",
+    (0.0, 1.0),
+    is_headline=True,
 )
 RESIDUAL_ERROR = Metric(
     "lip_sync.residual_error", "1", "lower", "the same with the constant offset taken out", (0.0, 1.0)
 )
-OFFSET = Metric("lip_sync.offset_ms", "ms", "zero", "positive: the audio leads")
+OFFSET = Metric("lip_sync.offset_ms", "ms", "zero", "positive: the audio leads", is_headline=True)
 DRIFT = Metric("lip_sync.drift_ms_per_min", "ms/min", "zero", "slope of the offset over the clip")
 DTW_DISTANCE = Metric(
     "lip_sync.dtw_distance", "1", "lower", "warped distance of the lips to their own sound", (0.0, None)
@@ -38,6 +38,9 @@ CONFIDENCE = Metric(
 SILENT_MOTION = Metric(
     "lip_sync.silent_motion", "1", "lower", "lip speed where nobody speaks, relative to speech", (0.0, None)
 )
+
+NO_MOUTH_MOTION = Reason("no_mouth_motion", "the mouth does not move")
+NO_SILENCE = Reason("no_silence", "no pause in the speech is long enough")
 
 LOWEST_FRAME_RATE_HZ = 12.0
 LOWEST_FACE_COVERAGE = 0.3
@@ -71,39 +74,51 @@ class Curves(NamedTuple):
     mouth_moves: bool
 
 
-class LipSync:
-    """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`)."""
+class LipSync(Evaluator):
+    """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`).
+
+    ``n`` counts windows for the errors and half-second blocks for the offset.
+    """
 
     name = "lip_sync"
     version = 2
     metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
+    reasons = (NO_MOUTH_MOTION, NO_SILENCE)
     tracks = ("face", "speech")
 
-    @property
-    def weights(self) -> Mapping[str, str]:
-        """Name and hash of the shipped weights."""
-        return {"lip_sync/predictor.npz": self._model.sha256}
-
     @cached_property
-    def _model(self) -> _Model:
-        return _Model.load()
+    def _model(self) -> LipSyncModel:
+        return LipSyncModel.load()
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
-        """Measure one clip; `n` counts windows for the errors and half-second blocks for the offset."""
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Measure one clip; the details are its `Curves`."""
         del facts
         reason = _reason_against(tracks)
         if reason is not None:
-            yield from (Measurement.absent(metric, reason) for metric in self.metrics)
-            return
+            return self.absent(reason)
         face, speech = tracks["face"], tracks["speech"]
         curves = self.compare(face, speech)
         if not curves.mouth_moves:
-            yield from (Measurement.absent(metric, Reason.NO_MOUTH_MOTION) for metric in self.metrics)
-            return
+            return self.absent(NO_MOUTH_MOTION)
         delivered = curves.delivered
-        yield _over_windows(ERROR, curves, delivered, delivered.ranks, "rank")
-        yield from _offsets(curves, face.coverage)
-        yield _silence(curves)
+        measurements = (
+            _over_windows(ERROR, curves, delivered, delivered.ranks, "rank"),
+            *_offsets(curves, face.coverage),
+            _silence(curves),
+        )
+        return Measured(measurements, curves, {"lip_sync/predictor.npz": self._model.sha256})
+
+    def evidence(self, details: Curves) -> Iterator[Exhibit]:
+        """Draw the curves that the numbers come from."""
+        from evalkit.evaluators.pictures.lip_sync import draw_lip_sync
+        from evalkit.plot_style import png_of
+
+        yield Exhibit(
+            "lip_sync.png",
+            "lips seen and expected, the offset, and the error over time",
+            png_of(draw_lip_sync(details)),
+            ERROR,
+        )
 
     def compare(self, face: Track, speech: Track) -> Curves:
         """Compare lips and sound of a clip that has both.
@@ -133,30 +148,6 @@ class LipSync:
             aligned = lip_sync.score_windows(moved, observed, usable, is_speech, self._model.bank)
         mouth_moves = bool(usable.any()) and float(observed[usable, 0].std()) > lip_sync.STILL_LIPS
         return Curves(observed, predicted, usable, is_speech, offset, delivered, aligned, mouth_moves)
-
-
-class _Model(NamedTuple):
-    predictor: lip_sync.ArticulatoryPredictor
-    bank: FloatArray
-    zero_s: float
-    sha256: str
-
-    @classmethod
-    def load(cls) -> _Model:
-        source = files("evalkit.models") / "lip_sync" / "predictor.npz"
-        with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            head = json.loads(str(stored["head"]))
-            networks = [
-                {
-                    name.partition("/")[2]: stored[name].astype(np.float32)
-                    for name in stored.files
-                    if name.startswith(f"{number}/")
-                }
-                for number in range(head["n_networks"])
-            ]
-            bank = stored["bank"].astype(np.float64)
-        sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-        return cls(lip_sync.ArticulatoryPredictor(networks), bank, head["zero_s"], sha256)
 
 
 def _reason_against(tracks: Mapping[str, Track]) -> Reason | None:
@@ -206,7 +197,7 @@ def _over_windows(
         float(values.mean()),
         n=values.size,
         coverage=_coverage(scores, curves.observed.shape[0]),
-        interval=block_interval(values, n_neighbours=2 * int(lip_sync.WINDOW_S / lip_sync.WINDOW_HOP_S)),
+        interval=block_interval(values, n_neighbours=lip_sync.RUN_WINDOWS),
         samples=(("window_start_s", scores.starts_s), (name, values)),
     )
 
@@ -230,7 +221,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
     yield _over_windows(RESIDUAL_ERROR, curves, aligned, aligned.ranks, "rank")
     yield Measurement(
         OFFSET,
-        1e3 * found.offset_s,
+        found.offset_ms,
         n=found.n_blocks,
         coverage=coverage,
         interval=_scaled(found.interval_s, 1e3),
@@ -252,7 +243,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
 def _silence(curves: Curves) -> Measurement:
     ratio = lip_sync.silent_motion(curves.observed, curves.usable, curves.speech)
     if ratio is None:
-        return Measurement.absent(SILENT_MOTION, Reason.NO_SILENCE)
+        return Measurement.absent(SILENT_MOTION, NO_SILENCE)
     return Measurement(
         SILENT_MOTION, ratio, n=int((~curves.speech).sum()), coverage=float(curves.usable.mean())
     )

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from inspect import signature
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from evalkit import registry
 from evalkit.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from evalkit.evaluators.base import Evaluator
-    from evalkit.types import FrameChunk
-
-    Progress = Callable[[float, float | None], None]
-    """Called now and then with the seconds of the clip done, and of the whole clip where known."""
-    FrameWatcher = Callable[[FrameChunk, Mapping[str, Sequence[Any]]], None]
-    """Called with each chunk of frames and the points each tracker found in them."""
+from evalkit.evaluators.base import Evaluator
 
 
 def load_evaluators(
@@ -36,6 +26,8 @@ def load_evaluators(
     ------
     UsageError
         For an unknown evaluator, settings that it does not have or refuses, or that belong to none of those loaded.
+    PluginError
+        If an evaluator does not load, or is not an `Evaluator`.
     """
     wanted = registry.names(registry.EVALUATORS) if only is None else list(dict.fromkeys(only))
     settings = settings or {}
@@ -43,20 +35,49 @@ def load_evaluators(
         raise UsageError(
             f"there are settings for the evaluator {name!r}, which is not among {', '.join(wanted)}"
         )
-    return [_make_evaluator(name, settings.get(name, {})) for name in wanted]
+    return [make_evaluator(evaluator_class(name), settings.get(name, {})) for name in wanted]
 
 
-def _make_evaluator(name: str, settings: Mapping[str, Any]) -> Evaluator:
+def evaluator_class(name: str) -> type[Evaluator]:
+    """Return an installed evaluator's class.
+
+    Raises
+    ------
+    UsageError
+        If no evaluator has that name.
+    PluginError
+        If it does not load, or is not an `Evaluator`.
+    """
     kind = registry.load(registry.EVALUATORS, name)
-    known = signature(kind).parameters
-    for given in settings.keys() - known.keys():
-        there = ", ".join(known) or "none"
-        raise UsageError(f"the evaluator {name!r} has no setting {given!r} (its settings: {there})")
-    evaluator: Evaluator = kind(**settings)
-    return evaluator
+    if not (isinstance(kind, type) and issubclass(kind, Evaluator)):
+        raise registry.PluginError(
+            f"the evaluator {name!r} is {kind!r}, which does not subclass evalkit.evaluators.base.Evaluator"
+        )
+    return kind
+
+
+def make_evaluator(kind: type[Evaluator], settings: Mapping[str, Any]) -> Evaluator:
+    """Make an evaluator of its class.
+
+    Raises
+    ------
+    UsageError
+        For a setting that it does not have or refuses.
+    """
+    known = kind.setting_names()
+    for given in settings.keys() - set(known):
+        raise UsageError(
+            f"the evaluator {kind.name!r} has no setting {given!r} (its settings: {', '.join(known) or 'none'})"
+        )
+    return kind(**settings)
+
+
+def prepare_evaluators(evaluators: Iterable[Evaluator], tell: Callable[[str], None]) -> None:
+    """Prepare each evaluator, before workers begin; see `Evaluator.prepare`."""
+    for evaluator in evaluators:
+        evaluator.prepare(tell)
 
 
 def version_of(evaluator: Evaluator) -> str:
     """Return an evaluator's version, and after it the identity of settings that decide its values, where any do."""
-    identity = getattr(evaluator, "identity", "")
-    return f"{evaluator.version} {identity}".rstrip()
+    return f"{evaluator.version} {evaluator.identity}".rstrip()

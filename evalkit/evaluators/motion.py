@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evalkit.metrics.motion import (
-    GRID_HZ,
-    MOVEMENT_HZ,
-    TREMBLE_HZ,
-    WindowSums,
-    angles_between_deg,
-    angular_speeds_deg_s,
-    find_repeats,
-    frame_rate_hz,
-    log_dimensionless_jerk,
-    on_grid,
-    spectral_arc_length,
-    speed_power,
-    still_time_s,
-    windows,
-)
+from evalkit.evaluators.base import Evaluator, Exhibit, Measured
+from evalkit.metrics import motion
+from evalkit.metrics.motion import GRID_HZ, MOVEMENT_HZ, SMOOTHNESS_WINDOW_S, TREMBLE_HZ, WindowSums
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks.pose import JOINTS, STILL_CHANGE
-from evalkit.types import Measurement, Metric, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import BoolArray, ClipFacts, FloatArray, Track
+from evalkit.types import BoolArray, ClipFacts, FloatArray, Measurement, Metric, Reason, Track
 
 JOINT_ANGLE_STD = Metric(
     "motion.joint_angle_std_deg",
@@ -53,7 +35,12 @@ JITTER_RATIO = Metric(
     (0.0, 1.0),
 )
 AMOUNT = Metric(
-    "motion.amount_deg_s", "deg/s", "band", "mean angular speed of the joints below 6 Hz", (0.0, None)
+    "motion.amount_deg_s",
+    "deg/s",
+    "band",
+    "mean angular speed of the joints below 6 Hz",
+    (0.0, None),
+    is_headline=True,
 )
 FREEZE_RATIO = Metric(
     "motion.freeze_ratio",
@@ -66,17 +53,12 @@ VISIBLE_JOINTS = Metric(
     "motion.visible_joints", "1", "higher", "share of the joints of a body that are seen", (0.0, 1.0)
 )
 
-SPREAD_WINDOW_S = 10.0
-SMOOTHNESS_WINDOW_S = 2.0
-"""A few seconds, for which the smoothness measures were made; also the shortest clip they are given for."""
+NO_BODY = Reason("no_body", "no body was found in enough frames")
+NO_MOTION = Reason("no_motion", "the body does not move")
+
 LOWEST_RATE_HZ = 2 * MOVEMENT_HZ
 LOWEST_JITTER_RATE_HZ = 2.3 * TREMBLE_HZ
 """23 frames a second: 10 Hz with a margin, so that 23.976 passes."""
-LOWEST_SPEED_DEG_S = 1.0
-"""Mean speed in a window below which there is no movement whose smoothness could be judged."""
-UNRESOLVED_TREMBLE = (2 * np.pi * 8.0 * 0.2) ** 2
-"""Power of angular speed, in (deg/s)**2, of 0.2 degrees (r.m.s.) of tremble around 8 Hz. The landmarks of a person
-who sits still tremble by up to that much; it is taken off before anything counts as tremble."""
 VISIBLE = 0.5
 """Visibility of a joint from which it counts as seen."""
 
@@ -134,7 +116,7 @@ def joint_angles(pose: Track, face: Track) -> dict[str, tuple[FloatArray, BoolAr
     horizontal = np.broadcast_to([1.0, 0.0], (len(pose), 2))
     for name, (first, second) in JOINT_ANGLES.items():
         start = horizontal if first is None else points[first[1]] - points[first[0]]
-        angle, usable = angles_between_deg(start, points[second[1]] - points[second[0]])
+        angle, usable = motion.angles_between_deg(start, points[second[1]] - points[second[0]])
         if usable.any():
             angles[name] = angle, usable
     return angles
@@ -156,7 +138,21 @@ def _seen(track: Track, joint: str) -> BoolArray:
     return np.asarray(track.valid & (np.nan_to_num(track[f"{joint}_visibility"]) >= VISIBLE))
 
 
-class Motion:
+class JointAngles(NamedTuple):
+    """The joint angles of a clip, for pictures.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,)
+    angles : dict of str to (FloatArray, BoolArray), each of shape (n,)
+        As `joint_angles` returns them.
+    """
+
+    times_s: FloatArray
+    angles: dict[str, tuple[FloatArray, BoolArray]]
+
+
+class Motion(Evaluator):
     """Measures the motion of the body from the tracks ``pose`` and ``face``.
 
     ``n`` counts windows (10 s for the spread, 2 s for the rest), frames for `freeze_ratio` and `visible_joints`.
@@ -166,55 +162,66 @@ class Motion:
     name = "motion"
     version = 1
     metrics = (JOINT_ANGLE_STD, SPARC, LDLJ, JITTER_RATIO, AMOUNT, FREEZE_RATIO, VISIBLE_JOINTS)
+    reasons = (NO_BODY, NO_MOTION)
     tracks = ("pose", "face")
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:  # noqa: ARG002 - protocol
-        """Measure one clip; see `evalkit.evaluators.base.Evaluator`."""
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Measure one clip; the details are its `JointAngles`, where it is long enough to have any."""
+        del facts
         if "pose" not in tracks or "face" not in tracks:
-            return [Measurement.absent(metric, Reason.NO_VIDEO) for metric in self.metrics]
+            return self.absent(Reason.NO_VIDEO)
         pose, face = tracks["pose"], tracks["face"]
         if len(pose) < 2:
-            return [Measurement.absent(metric, Reason.TOO_FEW_FRAMES) for metric in self.metrics]
+            return self.absent(Reason.TOO_FEW_FRAMES)
         if not (pose.valid | face.valid).any():
-            return [Measurement.absent(metric, Reason.NO_BODY, coverage=0.0) for metric in self.metrics]
-        return [*_angle_measurements(pose, face), _freeze(pose), _visible(pose)]
+            return self.absent(NO_BODY, coverage=0.0)
+        seen = joint_angles(pose, face)
+        measurements = [*_angle_measurements(pose, seen), _freeze(pose), _visible(pose)]
+        is_measured = next(m for m in measurements if m.metric is AMOUNT).value is not None
+        return Measured(tuple(measurements), JointAngles(pose.times_s, seen) if is_measured else None)
+
+    def evidence(self, details: JointAngles) -> Iterator[Exhibit]:
+        """Draw the joint angles over time."""
+        from evalkit.evaluators.pictures.joint_angles import draw_joint_angles
+        from evalkit.plot_style import png_of
+
+        figure = draw_joint_angles(details.times_s, details.angles)
+        yield Exhibit("joint_angles.png", "joint angles over time", png_of(figure), AMOUNT)
 
 
-def _angle_measurements(pose: Track, face: Track) -> list[Measurement]:
+def _angle_measurements(pose: Track, seen: Mapping[str, tuple[FloatArray, BoolArray]]) -> list[Measurement]:
     metrics = (JOINT_ANGLE_STD, SPARC, LDLJ, JITTER_RATIO, AMOUNT)
     times_s = pose.times_s
-    rate_hz = frame_rate_hz(times_s)
+    rate_hz = motion.frame_rate_hz(times_s)
     if times_s[-1] - times_s[0] + 1 / rate_hz < SMOOTHNESS_WINDOW_S:
         return [Measurement.absent(metric, Reason.TOO_SHORT) for metric in metrics]
     if rate_hz < LOWEST_RATE_HZ:
         return [Measurement.absent(metric, Reason.LOW_FRAME_RATE) for metric in metrics]
-    seen = joint_angles(pose, face)
     angles = _angles_on_grid(seen, times_s, GRID_HZ)
     followed = np.isfinite(list(angles.values())) if angles else np.zeros((1, 1), dtype=bool)
     coverage = float(followed.any(axis=0).mean())
     if coverage == 0.0:
-        return [Measurement.absent(metric, Reason.NO_BODY, coverage=0.0) for metric in metrics]
+        return [Measurement.absent(metric, NO_BODY, coverage=0.0) for metric in metrics]
     speeds = {
-        name: angular_speeds_deg_s(angle, GRID_HZ, cutoff_hz=MOVEMENT_HZ) for name, angle in angles.items()
+        name: motion.angular_speeds_deg_s(angle, GRID_HZ, cutoff_hz=MOVEMENT_HZ)
+        for name, angle in angles.items()
     }
     # A window without any movement has no smoothness; a clip without any whole window could not be followed.
-    parts = windows(followed.shape[1], GRID_HZ, SMOOTHNESS_WINDOW_S)
+    parts = motion.windows(followed.shape[1], GRID_HZ, SMOOTHNESS_WINDOW_S)
     otherwise = (
-        Reason.NO_MOTION
-        if any(followed[:, part].all(axis=1).any() for part in parts)
-        else Reason.TOO_FEW_FRAMES
+        NO_MOTION if any(followed[:, part].all(axis=1).any() for part in parts) else Reason.TOO_FEW_FRAMES
     )
     if rate_hz < LOWEST_JITTER_RATE_HZ:
         jitter = Measurement.absent(JITTER_RATIO, Reason.LOW_FRAME_RATE, coverage=coverage)
     else:
-        tremble = _tremble(_angles_on_grid(seen, times_s, rate_hz), rate_hz)
+        tremble = motion.jitter_ratio(_angles_on_grid(seen, times_s, rate_hz), rate_hz)
         jitter = _measurement(JITTER_RATIO, tremble, coverage, otherwise)
     return [
         _spread(angles, coverage),
-        _measurement(SPARC, _smoothness(speeds, spectral_arc_length), coverage, otherwise),
-        _measurement(LDLJ, _smoothness(speeds, log_dimensionless_jerk), coverage, otherwise),
+        _measurement(SPARC, motion.sparc(speeds), coverage, otherwise),
+        _measurement(LDLJ, motion.ldlj(speeds), coverage, otherwise),
         jitter,
-        _measurement(AMOUNT, _amount(speeds), coverage, Reason.TOO_FEW_FRAMES),
+        _measurement(AMOUNT, motion.amount_deg_s(speeds), coverage, Reason.TOO_FEW_FRAMES),
     ]
 
 
@@ -223,68 +230,15 @@ def _angles_on_grid(
 ) -> dict[str, FloatArray]:
     n_samples = int((times_s[-1] - times_s[0]) * rate_hz + 1e-6) + 1
     grid_s = times_s[0] + np.arange(n_samples) / rate_hz
-    return {name: on_grid(times_s, angle, usable, grid_s) for name, (angle, usable) in seen.items()}
-
-
-def _sum_windows(
-    signals: Mapping[str, FloatArray],
-    rate_hz: float,
-    length_s: float,
-    measure: Callable[[FloatArray], tuple[float, float] | None],
-) -> WindowSums:
-    """Add up over the joints, window by window, what a measure says of each."""
-    n_samples = next(iter(signals.values())).size
-    sums = np.array(
-        [
-            np.sum([measure(signal[part]) or (0.0, 0.0) for signal in signals.values()], axis=0)
-            for part in windows(n_samples, rate_hz, length_s)
-        ]
-    )
-    return WindowSums(sums[:, 0], sums[:, 1])
-
-
-def _deviation(angle: FloatArray) -> tuple[float, float] | None:
-    observed = angle[np.isfinite(angle)]
-    return (float(observed.std()), 1.0) if observed.size >= angle.size / 2 else None
+    return {name: motion.on_grid(times_s, angle, usable, grid_s) for name, (angle, usable) in seen.items()}
 
 
 def _spread(angles: Mapping[str, FloatArray], coverage: float) -> Measurement:
     """Take the mean over joints and windows; the samples are those of each joint."""
-    pooled = _sum_windows(angles, GRID_HZ, SPREAD_WINDOW_S, _deviation)
-    joints = {
-        name: _sum_windows({name: angle}, GRID_HZ, SPREAD_WINDOW_S, _deviation)
-        for name, angle in angles.items()
-    }
+    joints = {name: motion.spread_deg({name: angle}) for name, angle in angles.items()}
     samples = tuple((name, sums.numerators[sums.denominators > 0]) for name, sums in joints.items() if sums.n)
-    return replace(_measurement(JOINT_ANGLE_STD, pooled, coverage, Reason.TOO_FEW_FRAMES), samples=samples)
-
-
-def _smoothness(
-    speeds: Mapping[str, FloatArray], measure: Callable[[FloatArray, float], float]
-) -> WindowSums:
-    def judge(speed: FloatArray) -> tuple[float, float] | None:
-        if np.isfinite(speed).all() and speed.mean() >= LOWEST_SPEED_DEG_S:
-            return measure(speed, GRID_HZ), 1.0
-        return None
-
-    return _sum_windows(speeds, GRID_HZ, SMOOTHNESS_WINDOW_S, judge)
-
-
-def _tremble(angles: Mapping[str, FloatArray], rate_hz: float) -> WindowSums:
-    def compare(angle: FloatArray) -> tuple[float, float] | None:
-        if not np.isfinite(angle).all():
-            return None
-        tremble = max(0.0, speed_power(angle, rate_hz, MOVEMENT_HZ, TREMBLE_HZ) - UNRESOLVED_TREMBLE)
-        return tremble, tremble + speed_power(angle, rate_hz, 0.0, MOVEMENT_HZ)
-
-    return _sum_windows(angles, rate_hz, SMOOTHNESS_WINDOW_S, compare)
-
-
-def _amount(speeds: Mapping[str, FloatArray]) -> WindowSums:
-    def add(speed: FloatArray) -> tuple[float, float]:
-        return float(np.nansum(speed)), float(np.isfinite(speed).sum())
-
-    return _sum_windows(speeds, GRID_HZ, SMOOTHNESS_WINDOW_S, add)
+    pooled = _measurement(JOINT_ANGLE_STD, motion.spread_deg(angles), coverage, Reason.TOO_FEW_FRAMES)
+    return replace(pooled, samples=samples)
 
 
 def _measurement(metric: Metric, sums: WindowSums, coverage: float, otherwise: Reason) -> Measurement:
@@ -303,12 +257,10 @@ def _measurement(metric: Metric, sums: WindowSums, coverage: float, otherwise: R
 
 def _freeze(track: Track) -> Measurement:
     """Over the frames with a body."""
-    changes = np.where(track.valid, track["change"], np.inf)
-    repeats = find_repeats(changes, still_change=STILL_CHANGE)
-    still_s, total_s = still_time_s(track.times_s, repeats, track.valid)
-    if total_s == 0.0:
-        return Measurement.absent(FREEZE_RATIO, Reason.NO_BODY, coverage=0.0)
-    return Measurement(FREEZE_RATIO, still_s / total_s, n=len(track), coverage=track.coverage)
+    ratio = motion.freeze_ratio(track.times_s, track["change"], track.valid, still_change=STILL_CHANGE)
+    if ratio is None:
+        return Measurement.absent(FREEZE_RATIO, NO_BODY, coverage=0.0)
+    return Measurement(FREEZE_RATIO, ratio, n=len(track), coverage=track.coverage)
 
 
 def _visible(track: Track) -> Measurement:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from evalkit import registry
 from evalkit.errors import UsageError
+from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.metrics.lip_sync import detect_speech
 from evalkit.metrics.speech import (
+    Alignment,
     align_characters,
     align_words,
     is_written_with_spaces,
     normalise,
     sum_blocks,
 )
-from evalkit.options import hash_of
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.speech import FRAME_RATE_HZ
 from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
-from evalkit.types import Measurement, Metric, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from evalkit.metrics.speech import Alignment
-    from evalkit.tracks.transcript import Recogniser
-    from evalkit.types import ClipFacts, ClipIntent, Track
+from evalkit.types import ClipFacts, ClipIntent, Measurement, Metric, Reason, Track
+from pipeline.options import hash_of
+from pipeline.recogniser import Recogniser
 
 WORD_ERROR_RATE = Metric(
     "speech.word_error_rate",
@@ -43,6 +40,11 @@ CHAR_ERROR_RATE = Metric(
     (0, None),
 )
 
+NO_SCRIPT = Reason("no_script", "no script was given: the words that should be spoken; see --script")
+NO_LANGUAGE = Reason("no_language", "no language was given for the script; see --language")
+NO_RECOGNISER = Reason("no_recogniser", "the speech recogniser does not understand the language")
+NO_WORD_SPACES = Reason("no_word_spaces", "the language is written without spaces between words")
+
 LEAST_SPEECH_S = 0.2
 SILENCE_DB = -90.0
 BLOCK_WORDS = 5
@@ -50,8 +52,25 @@ BLOCK_CHARACTERS = 20
 """What an interval redraws: errors of neighbours go together, those of neighbouring blocks hardly do."""
 
 
-class Speech:
-    """Error rates of what a recogniser hears against what the clip was asked to say (`evalkit.types.ClipIntent`).
+class Comparison(NamedTuple):
+    """A script beside what was heard.
+
+    Parameters
+    ----------
+    words : Alignment or None
+        By word; None in a language without spaces between words.
+    characters : Alignment
+    transcript : Track
+        From `evalkit.tracks.transcript`.
+    """
+
+    words: Alignment | None
+    characters: Alignment
+    transcript: Track
+
+
+class Speech(Evaluator):
+    """Error rates of what a recogniser hears against what the clip was meant to say (`evalkit.types.ClipIntent`).
 
     The recogniser makes errors of its own, so that a perfect voice does not reach 0: compare clips heard by one
     recogniser with each other. ``n`` counts words or characters of the script. The intervals come from redrawing
@@ -74,6 +93,7 @@ class Speech:
     name = "speech"
     version = 1
     metrics = (WORD_ERROR_RATE, CHAR_ERROR_RATE)
+    reasons = (NO_SCRIPT, NO_LANGUAGE, NO_RECOGNISER, NO_WORD_SPACES)
     tracks = ("speech",)
 
     def __init__(
@@ -84,48 +104,56 @@ class Speech:
             self._recogniser: Recogniser = registry.load(registry.RECOGNISERS, recogniser)(**self._settings)
         except (ValueError, TypeError) as error:
             raise UsageError(f"the recogniser {recogniser!r} refuses its settings: {error}") from None
-        made_with = f" {hash_of(self._settings)[:8]}" if self._settings else ""
-        self.weights: Mapping[str, str] = {}
-        self.identity = f"{self._recogniser.name} {self._recogniser.version}{made_with}"
 
-    def trackers(self, facts: ClipFacts) -> Mapping[str, Callable[[], TranscriptTracker]]:
+    @property
+    def identity(self) -> str:
+        """The recogniser, its version, and its settings where there are any."""
+        made_with = f" {hash_of(self._settings)[:8]}" if self._settings else ""
+        return f"{self._recogniser.name} {self._recogniser.version}{made_with}"
+
+    def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
         """Return what writes the sound down; nothing where the transcript could not be compared anyway."""
-        language = facts.asked.language
+        language = facts.intent.language
         if language is None or self._why_not(facts) is not None:
             return {}
         name = track_name(self._recogniser, self._settings, language)
         return {name: partial(TranscriptTracker, self._recogniser, self._settings, language)}
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterable[Measurement]:
-        """Measure one clip."""
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Measure one clip; the details are its `Comparison`."""
         reason = self._why_not(facts) or _why_silent(tracks.get("speech"))
-        self.weights = {} if reason else getattr(self._recogniser, "weights", {})
         if reason is not None:
-            for metric in self.metrics:
-                yield Measurement.absent(metric, reason)
-            return
-        words, characters = compare(
-            facts.asked, next(tracks[name] for name in tracks if name.startswith(PREFIX))
-        )
-        if words is None:
-            yield Measurement.absent(WORD_ERROR_RATE, Reason.NO_WORD_SPACES)
+            return self.absent(reason)
+        found = compare(facts.intent, next(tracks[name] for name in tracks if name.startswith(PREFIX)))
+        if found.words is None:
+            by_word = Measurement.absent(WORD_ERROR_RATE, NO_WORD_SPACES)
         else:
-            yield _measurement(WORD_ERROR_RATE, words, BLOCK_WORDS)
-        yield _measurement(CHAR_ERROR_RATE, characters, BLOCK_CHARACTERS)
+            by_word = _measurement(WORD_ERROR_RATE, found.words, BLOCK_WORDS)
+        by_character = _measurement(CHAR_ERROR_RATE, found.characters, BLOCK_CHARACTERS)
+        weights = getattr(self._recogniser, "weights", {})  # a service names none
+        return Measured((by_word, by_character), found, weights)
+
+    def evidence(self, details: Comparison) -> Iterator[Exhibit]:
+        """Write the script with its differences to what was heard."""
+        from evalkit.evaluators.pictures.transcript import transcript_page
+
+        metric = CHAR_ERROR_RATE if details.words is None else WORD_ERROR_RATE
+        page = transcript_page(details)
+        yield Exhibit("transcript.html", "the script, with what was heard instead", page, metric)
 
     def _why_not(self, facts: ClipFacts) -> Reason | None:
         """Return why there is nothing to compare, as far as it is known before anything is heard."""
-        text, language = facts.asked.text, facts.asked.language
+        text, language = facts.intent.text, facts.intent.language
         if facts.audio is None:
             return Reason.NO_AUDIO
         if not text or not normalise(text, language or ""):
-            return Reason.NO_SCRIPT
+            return NO_SCRIPT
         if not language:
-            return Reason.NO_LANGUAGE
-        return None if self._recogniser.serves(language) else Reason.NO_RECOGNISER
+            return NO_LANGUAGE
+        return None if self._recogniser.serves(language) else NO_RECOGNISER
 
 
-def compare(asked: ClipIntent, transcript: Track) -> tuple[Alignment | None, Alignment]:
+def compare(intent: ClipIntent, transcript: Track) -> Comparison:
     """Align script and transcript by word, where the language has spaces between words, and by character.
 
     Raises
@@ -133,12 +161,12 @@ def compare(asked: ClipIntent, transcript: Track) -> tuple[Alignment | None, Ali
     ValueError
         Without a script or its language.
     """
-    if asked.text is None or asked.language is None:
-        raise ValueError(f"nothing is known of what should be said: {asked}")
-    script = normalise(asked.text, asked.language)
-    heard = normalise(" ".join(transcript.facts["texts"]), asked.language)
-    words = align_words(script, heard) if is_written_with_spaces(asked.language) else None
-    return words, align_characters(script, heard)
+    if intent.text is None or intent.language is None:
+        raise ValueError(f"{intent} has no script with a language to compare the transcript with")
+    script = normalise(intent.text, intent.language)
+    heard = normalise(" ".join(transcript.facts["texts"]), intent.language)
+    words = align_words(script, heard) if is_written_with_spaces(intent.language) else None
+    return Comparison(words, align_characters(script, heard), transcript)
 
 
 def _why_silent(speech: Track | None) -> Reason | None:

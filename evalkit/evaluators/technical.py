@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.metrics import technical
-from evalkit.types import Measurement, Metric, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from evalkit.types import ClipFacts, Track
+from evalkit.types import ClipFacts, Measurement, Metric, Reason, Track
 
 AV_DURATION_GAP_MS = Metric(
     "technical.av_duration_gap_ms",
@@ -74,10 +70,12 @@ FACE_COVERAGE = Metric(
     "technical.face_coverage", "1", "higher", "share of frames in which a face is found", (0, 1)
 )
 
+BLANK_PICTURE = Reason("blank_picture", "the picture shows nothing")
+
 _OVER_TIME = (BLACK_RATIO, FREEZE_RATIO, FLICKER, SHARPNESS, FPS)
 
 
-class Technical:
+class Technical(Evaluator):
     """Measures the file itself, from what is decoded and never from what is announced.
 
     ``n`` counts frames, for the loudness its gating blocks, for clipping samples. A picture of one frame has no
@@ -99,18 +97,17 @@ class Technical:
         CLIPPING_RATIO,
         FACE_COVERAGE,
     )
+    reasons = (BLANK_PICTURE,)
     tracks = ("picture", "loudness", "face")
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure one clip."""
         picture, sound, face = (tracks.get(name) for name in self.tracks)
-        yield _gap(picture, sound)
-        yield from _picture(facts, picture)
-        yield from _sound(sound)
         if face is None or not len(face):
-            yield Measurement.absent(FACE_COVERAGE, Reason.NO_VIDEO)
+            coverage = Measurement.absent(FACE_COVERAGE, Reason.NO_VIDEO)
         else:
-            yield Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0)
+            coverage = Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0)
+        return Measured((_gap(picture, sound), *_picture(facts, picture), *_sound(sound), coverage))
 
 
 def _gap(picture: Track | None, sound: Track | None) -> Measurement:
@@ -164,7 +161,7 @@ def _sharpness(picture: Track) -> Measurement:
     seen = picture["sharpness"]
     seen = seen[np.isfinite(seen) & (picture["black_share"] < technical.BLACK_SHARE)]
     if not seen.size:
-        return Measurement.absent(SHARPNESS, Reason.BLANK_PICTURE, coverage=0.0)
+        return Measurement.absent(SHARPNESS, BLANK_PICTURE, coverage=0.0)
     return Measurement(SHARPNESS, float(np.median(seen)), n=seen.size, coverage=seen.size / len(picture))
 
 

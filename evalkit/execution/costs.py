@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evalkit.profiling import reasons
 from evalkit.profiling.costs import (
     RESOURCE_METRICS,
     TIME_METRICS,
@@ -15,17 +16,14 @@ from evalkit.profiling.costs import (
 from evalkit.profiling.profile import Profile, ProfileError, TorchUse
 from evalkit.profiling.profiler import Profiler
 from evalkit.runs.measured import store_measurements
-from evalkit.types import Measurement, Reason
+from evalkit.types import Measurement
+from pipeline.events import FIRST_FRAME, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.runs import MetricResults
     from evalkit.runs.schema import Samples
-
-_FIRST_FRAME = "first_frame"
-_WARNING = "warning"
-"""Event of a generator with something that a reader of the results must know: ``text``."""
 
 
 class Costs(NamedTuple):
@@ -114,11 +112,11 @@ def measure_costs(
     n_failed, n_attempted : int
         Tries of this trial.
     """
-    timed = any(event["name"] == _FIRST_FRAME for event in events)
+    timed = any(event["name"] == FIRST_FRAME for event in events)
     if not alone:
-        times = [Measurement.absent(metric, Reason.SHARED_DEVICE) for metric in TIME_METRICS]
+        times = [Measurement.absent(metric, reasons.SHARED_DEVICE) for metric in TIME_METRICS]
     elif generation is not None and not timed:
-        times = [Measurement.absent(metric, Reason.NOT_TIMED) for metric in TIME_METRICS]
+        times = [Measurement.absent(metric, reasons.NOT_TIMED) for metric in TIME_METRICS]
     else:
         times = measure_times(
             events,
@@ -126,16 +124,16 @@ def measure_costs(
             video_s=generation["duration_s"] if generation is not None else None,
         )
     if profile is None:
-        resources = [Measurement.absent(metric, Reason.NOT_SAMPLED) for metric in RESOURCE_METRICS]
+        resources = [Measurement.absent(metric, reasons.NOT_SAMPLED) for metric in RESOURCE_METRICS]
     else:
         resources = measure_resources(profile)
     notes = [] if profile is None else list(profile.notes())
-    if any(event["name"] == _FIRST_FRAME and event["detail"].get("at_end") for event in events):
+    if any(event["name"] == FIRST_FRAME and event["detail"].get("at_end") for event in events):
         notes.append("the first frame can be shown only when the whole video is there")
     notes += [
         str(event["detail"]["text"])
         for event in events
-        if event["name"] == _WARNING and "text" in event["detail"]
+        if event["name"] == WARNING and "text" in event["detail"]
     ]
     rate = measure_error_rate(n_failed, n_attempted)
     return Costs(*store_measurements([*times, *resources, rate], notes=notes))

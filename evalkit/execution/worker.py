@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit import registry
 from evalkit.errors import EvalkitError
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.profiling.torch_watch import TorchWatch
 from evalkit.runs.measured import store_measurements
 from evalkit.types import ClipIntent
+from pipeline.errors import GenerationError, RequestError
+from pipeline.events import BEGAN
+from pipeline.generator import load_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +34,6 @@ GENERATE, MEASURE = "generate", "measure"
 DISK_FULL = "disk_full"
 OUT_OF_MEMORY = "out_of_memory"
 VIDEO = "video.mp4"
-_BEGAN = "began"
-"""First event of a generator whose work on a video had begun before it was asked for: ``monotonic_s`` says when."""
 _WARM_UP_WORTH_S = 0.05
 """A generator that loads faster has nothing that could be cold."""
 
@@ -108,7 +108,7 @@ class Stages:
         def tell(event: Any) -> None:
             nonlocal began_s, n_told
             told = event.to_dict()
-            if n_told == 0 and told["name"] == _BEGAN:
+            if n_told == 0 and told["name"] == BEGAN:
                 began_s = told["detail"]["monotonic_s"]
                 report({"begun": began_s})
             n_told += 1
@@ -140,23 +140,21 @@ class Stages:
     def _announce(self, task: dict[str, Any], folder: Path) -> Any:
         """Read the request; tell a generator that wants to know what comes after it."""
         request = self._loaded.request(**task["request"])
-        expect = getattr(self._loaded, "expect", None)
-        coming = task.get("next", [])
-        if expect is not None and coming:
-            expect([request, *(self._loaded.request(**other) for other in coming)], folder.parent)
+        coming = [self._loaded.request(**other) for other in task.get("next", [])]
+        if coming:
+            self._loaded.announce_upcoming([request, *coming], folder.parent)
         return request
 
     def _load(self, request: dict[str, Any], folder: Path) -> None:
-        factory = registry.load(registry.GENERATORS, self.generator["name"])
-        generator = factory(**self.generator["settings"])
+        generator = load_generator(self.generator["name"], self.generator["settings"])
         start_s = time.monotonic()
         generator.load()
         loading_s = time.monotonic() - start_s
         self._loaded = generator
         if self.warm_up and loading_s > _WARM_UP_WORTH_S:
             video = folder / f"warm_up-{VIDEO}"
-            heeded = generator.describe().to_dict()["parameters"]
-            short = {"num_clip": 1} if "num_clip" in heeded else {}
+            used = generator.describe().parameters
+            short = {"num_clip": 1} if "num_clip" in used else {}
             generator.generate(generator.request(**{**request, **short}), video, None)
             video.unlink()
 
@@ -169,36 +167,27 @@ class Stages:
         path = str(folder / VIDEO)
         options: dict[str, Any] = {
             "progress": lambda *done: report({"measured_s": done[0]}),
-            "asked": _asked(request),
+            "intent": _intent(request),
         }
-        evidence = None
+        evidence = folder / "evidence.part"
         if self.evidence:
-            from evalkit.reports.evidence import Evidence
+            from evalkit.measuring.evidence import EvidenceWriter
 
-            evidence = Evidence(folder / "evidence.part", path, self._measuring)
-            options |= {"watch_frames": evidence.watch_frames, "watch_tracks": evidence.watch_tracks}
+            options["observer"] = EvidenceWriter(evidence)
         result = try_measure(path, self._measuring, **options)
         if result.error is not None:
             return _failure(MEASURE, result.error.code, result.error.text)
-        if evidence is not None:
-            evidence.write(result)
-            (evidence.folder / "result.json").unlink()  # the trial says it
-            evidence.folder.rename(folder / "evidence")
-            evidence.folder.parent.rmdir()
+        if evidence.is_dir():
+            evidence.rename(folder / "evidence")
         return _quality(result)
 
 
 def request_made(generation: dict[str, Any]) -> dict[str, Any]:
-    """Return what a video was asked to be: its request, and what a conversation made of that before it was spoken.
-
-    An event ``spoken`` tells the latter: ``text`` and ``prompt``.
-    """
-    told = [event["detail"] for event in generation.get("events", ()) if event["name"] == "spoken"]
-    made = {name: value for name, value in (told[-1] if told else {}).items() if name in {"text", "prompt"}}
-    return {**generation["request"], **made}
+    """Return what a video was asked to be: its request, and what a conversation made of that before it was spoken."""
+    return {**generation["request"], **(generation.get("spoken") or {})}
 
 
-def _asked(request: dict[str, Any]) -> ClipIntent:
+def _intent(request: dict[str, Any]) -> ClipIntent:
     text = request.get("text")
     return ClipIntent(text, request.get("language") if text else None, request.get("prompt") or None)
 
@@ -209,14 +198,14 @@ def _failure(stage: str, code: str, text: str) -> dict[str, Any]:
 
 def _code_of(error: Exception) -> str | None:
     """Return the code of an answer that means no; None for a fault in a program."""
-    kind = getattr(error, "kind", None)
-    if isinstance(kind, str):
-        return kind
+    if isinstance(error, (RequestError, GenerationError)):
+        return error.kind
     return OUT_OF_MEMORY if is_out_of_memory(f"{type(error).__name__}: {error}") else None
 
 
 def _quality(result: ClipResult) -> dict[str, Any]:
+    versions = {**result.versions} | {f"evaluator {name}": text for name, text in result.evaluators.items()}
     measured, samples = store_measurements(
-        result.measurements, notes=result.notes, versions=result.versions, weights=result.weights
+        result.measurements, notes=result.notes, versions=versions, weights=result.weights
     )
     return {"quality": measured.to_dict(), "samples": samples}

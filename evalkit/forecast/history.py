@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evalkit.options import canonical_json
 from evalkit.runs.records import DamagedFileError
+from pipeline.events import SAVED
+from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from evalkit.runs import Run, Trial
 
-_OF_THE_INPUTS = {"audio", "text", "language", "voice", "image", "base_seed"}
-_OF_THE_WORK = {"size", "sample_steps", "num_clip", "infer_frames", "fps"}
+_INPUTS = {"audio", "text", "question", "question_audio", "language", "voice", "image", "base_seed"}
+_WORK = {"size", "sample_steps", "num_clip", "infer_frames", "fps"}
 _SIZE = re.compile(r"(\d+)\*(\d+)")
 _GPU = re.compile(r"gpu\d+_mib")
 
@@ -94,8 +95,8 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     """
     found = []
     for run in runs:
-        former = run.manifest.generator
-        if former.get("name") == generator["name"] and former.get("settings") == generator["settings"]:
+        made_by = run.manifest.generator
+        if made_by.get("name") == generator["name"] and made_by.get("settings") == generator["settings"]:
             found += _read_all(run)
     return found
 
@@ -113,7 +114,7 @@ def kind_of(request: Mapping[str, Any]) -> str:
     >>> kind_of({"size": "64*64", "text": "Hi", "prompt": "calm"})
     '{"prompt":"calm"}'
     """
-    rest = {name: request[name] for name in request.keys() - _OF_THE_INPUTS - _OF_THE_WORK}
+    rest = {name: request[name] for name in request.keys() - _INPUTS - _WORK}
     return canonical_json(rest)
 
 
@@ -141,7 +142,7 @@ def _read(run: Run, trial: Trial, usual_measure_s: float | None, first: set[str]
     spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
     seconds = spent_s
     if trial.id in first:
-        saved_s = [event["time_s"] for event in trial.events if event["name"] == "saved"]
+        saved_s = [event["time_s"] for event in trial.events if event["name"] == SAVED]
         making_s = min(saved_s[0], trial.generate_s or 0.0) if saved_s else trial.generate_s or 0.0
         seconds = making_s + min(trial.measure_s or 0.0, usual_measure_s or 0.0)
     peaks = [value for name, value in _gpu_peaks(run, trial).items() if _GPU.fullmatch(name)]

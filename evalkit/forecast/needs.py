@@ -1,34 +1,61 @@
-"""What each trial of a sweep will need, and whether it can fit: from the user's own trials, else from known figures."""
+"""What each trial of a sweep will need, and whether it can fit: from the user's own trials, else from known estimates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from evalkit import registry
 from evalkit.errors import ClipError
-from evalkit.forecast.estimates import ResourceEstimate, estimate_resources
 from evalkit.forecast.history import PastTrial, Work, count_frames, kind_of, read_past, work_of
 from evalkit.forecast.regression import Forecast, forecast
-from evalkit.runs import Run, SkippedTrial
-from evalkit.runs.layout import RUN_FILE
+from evalkit.runs import Run
+from pipeline.errors import RequestError
+from pipeline.generator import load_generator
+from pipeline.gpus import read_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from pathlib import Path
 
-    from evalkit.forecast.estimates import MemoryEstimate
-    from evalkit.sweeps.plan import PlannedTrial
-    from evalkit.sweeps.prepare import SweepPlan
+    from evalkit.runs import Input, Run
+    from pipeline.estimates import MemoryEstimate, ResourceEstimate
+    from pipeline.generator import Generator
 
 Fit = Literal["fits", "does not fit", "disputed", "not known"]
 MIB_PER_GB = 1024.0
 """As torch and nvidia-smi print it."""
 
 
+class Planned(Protocol):
+    """A trial before it is done, as far as a forecast looks at it."""
+
+    @property
+    def id(self) -> str:
+        """Its id in the run."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """What was asked beside inputs and seed."""
+
+    @property
+    def portrait(self) -> Input | None:
+        """Portrait, if there is one."""
+
+    @property
+    def speech(self) -> Input | None:
+        """Speech, if there is one."""
+
+    @property
+    def seed(self) -> int | None:
+        """Seed, if there is one."""
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """Everything that goes to the generator."""
+
+
 @dataclass(frozen=True, slots=True)
 class AvailableMemory:
-    """The memory there is.
+    """The memory of this machine, or the memory that was given.
 
     Parameters
     ----------
@@ -37,7 +64,7 @@ class AvailableMemory:
     memory_mib : float
         Of the machine.
     given : bool
-        Whether the memory of the GPUs was told rather than read: then there are as many as are needed.
+        Whether the memory of the GPUs was given rather than read: then there are as many as are needed.
     """
 
     gpus_mib: tuple[float, ...]
@@ -57,34 +84,34 @@ class TrialForecast:
 
     Parameters
     ----------
-    trial : PlannedTrial
+    trial : Planned
     fit : Fit
-        ``disputed`` where known figures disagree, or a range spans the limit.
+        ``disputed`` where known estimates disagree, or a range spans the limit.
     why : str
         What the verdict rests on, with its numbers.
     memory : Forecast or None
         MiB of the fullest GPU, from own trials.
     rss : Forecast or None
         MiB of the machine's memory, from own trials.
-    accounts : tuple of Account
-        What others reckon.
+    estimates : tuple of MemoryEstimate
+        What others measured and reckoned.
     seconds : Forecast or None
         To make and measure.
     literature : Forecast or None
-        Seconds to make it by rates that others gave, where no own trial tells; on their machines.
+        Seconds to make it by rates that others measured on their machines, where no own trial tells.
     """
 
-    trial: PlannedTrial
+    trial: Planned
     fit: Fit
     why: str
     memory: Forecast | None
     rss: Forecast | None
-    accounts: tuple[MemoryEstimate, ...]
+    estimates: tuple[MemoryEstimate, ...]
     seconds: Forecast | None
     literature: Forecast | None
 
     @property
-    def is_unfit(self) -> bool:
+    def is_infeasible(self) -> bool:
         """Whether it cannot fit."""
         return self.fit == "does not fit"
 
@@ -95,17 +122,17 @@ class SweepForecast:
 
     Parameters
     ----------
-    needs : list of Need
-        One a trial.
+    trials : list of TrialForecast
+        In the order of the plan.
     start_s : float
         Seconds that each worker takes to load before its first trial, as own sweeps did; 0 where none tells.
     """
 
-    needs: list[TrialForecast]
+    trials: list[TrialForecast]
     start_s: float
 
     def total_s(self, done: Collection[str], n_workers: int) -> float | None:
-        """Return the seconds that all takes which is not done, can fit, and is known; None where nothing is known.
+        """Return the seconds of all that is not done, can fit, and is known; None where nothing is known.
 
         Parameters
         ----------
@@ -114,16 +141,16 @@ class SweepForecast:
         n_workers : int
             Videos made at once.
         """
-        known = [need.seconds.value for need in self.left(done) if need.seconds is not None]
+        known = [found.seconds.value for found in self.pending(done) if found.seconds is not None]
         return self.start_s + sum(known) / n_workers if known else None
 
-    def left(self, done: Collection[str]) -> list[TrialForecast]:
+    def pending(self, done: Collection[str]) -> list[TrialForecast]:
         """List what is not done and can fit."""
-        return [need for need in self.needs if not need.is_unfit and need.trial.id not in done]
+        return [found for found in self.trials if not found.is_infeasible and found.trial.id not in done]
 
 
 def read_available_memory(gpu_memory_gb: float | None) -> AvailableMemory:
-    """Look how much memory there is; the GPUs have what is told, if something is.
+    """Read how much memory is free; where the memory of the GPUs is given, it is not read.
 
     Parameters
     ----------
@@ -135,88 +162,72 @@ def read_available_memory(gpu_memory_gb: float | None) -> AvailableMemory:
     memory_mib = psutil.virtual_memory().total / 2**20
     if gpu_memory_gb is not None:
         return AvailableMemory((gpu_memory_gb * MIB_PER_GB,), memory_mib, given=True)
-    from evalkit.profiling.nvml import Gpus
-
-    gpus = Gpus()
-    gpus.close()
-    free = sorted((one["total_mib"] - one["baseline_mib"] for one in gpus.described), reverse=True)
+    gpus, _ = read_gpus()
+    free = sorted((gpu.free_mib for gpu in gpus), reverse=True)
     return AvailableMemory(tuple(free), memory_mib)
 
 
-def find_infeasible(
-    preparation: SweepPlan, folder: Path, trials: Sequence[PlannedTrial]
-) -> dict[str, SkippedTrial]:
-    """Return the trials that cannot fit, by id; none unless ``execution.skip_unfit`` says so.
+def forecast_trials(
+    generator: Mapping[str, Any],
+    trials: Sequence[Planned],
+    runs: Sequence[Run],
+    available: AvailableMemory,
+) -> SweepForecast:
+    """Forecast what each of a generator's trials will need.
 
     Parameters
     ----------
-    preparation : SweepPlan
-    folder : Path
-        Of the run: what was measured in it counts for more than known figures.
-    trials : sequence of PlannedTrial
-        Those that are to be done.
-    """
-    execution = preparation.config.execution
-    if not execution.skip_unfit:
-        return {}
-    runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
-    outlook = forecast_sweep(preparation, runs, read_available_memory(execution.gpu_memory_gb))
-    wanted = {trial.id for trial in trials}
-    unfit = [one for one in outlook.needs if one.is_unfit and one.trial.id in wanted]
-    return {one.trial.id: SkippedTrial(one.trial.params, one.why) for one in unfit}
-
-
-def forecast_sweep(preparation: SweepPlan, runs: Sequence[Run], room: AvailableMemory) -> SweepForecast:
-    """Say of a sweep, and of each of its trials, what it will need.
-
-    Parameters
-    ----------
-    preparation : SweepPlan
+    generator : mapping
+        ``name`` and ``settings``.
+    trials : sequence of Planned
     runs : sequence of Run
         Own trials are taken from them, those of the same generator with the same settings.
-    room : AvailableMemory
+    available : AvailableMemory
+
+    Raises
+    ------
+    RequestError
+        If the generator cannot be set up.
     """
-    factory = registry.load(registry.GENERATORS, preparation.config.generator.name)
-    generator = factory(**preparation.config.generator.settings)
-    past = read_past(runs, preparation.deciders.generator)
+    maker = load_generator(generator["name"], generator["settings"])
+    past = read_past(runs, generator)
     lengths = {trial.speech: trial.speech_s for trial in past if trial.speech is not None}
-    needs = [_forecast(generator, trial, past, lengths, room) for trial in preparation.trials]
-    return SweepForecast(needs, max((one.start_s for one in past), default=0.0))
+    found = [_forecast(maker, trial, past, lengths, available) for trial in trials]
+    return SweepForecast(found, max((trial.start_s for trial in past), default=0.0))
 
 
 def _forecast(
-    generator: Any,
-    trial: PlannedTrial,
+    generator: Generator,
+    trial: Planned,
     past: Sequence[PastTrial],
     lengths: Mapping[str, float | None],
-    room: AvailableMemory,
+    available: AvailableMemory,
 ) -> TrialForecast:
-    request: dict[str, Any] = generator.request(**trial.request).to_dict()
+    wanted = generator.request(**trial.request)
+    request = wanted.to_dict()
     try:
-        known = estimate_resources(generator, trial.request)
-    except ValueError as error:
-        if not hasattr(error, "kind"):  # no refusal but a fault in the program
-            raise
+        known = generator.estimate(wanted)
+    except RequestError as error:
         return TrialForecast(trial, "not known", f"it would be refused: {error}", None, None, (), None, None)
     speech_s = _speech_s(trial, lengths)
     work = work_of(request, None if speech_s is None else count_frames(request, speech_s))
-    same = [one for one in past if one.kind == kind_of(request)]
-    memory = _of_pixels(same, work, lambda one: one.gpu_mib)
-    rss = _of_pixels(same, work, lambda one: one.rss_mib)
-    fit, why = _judge(memory, rss, known, room)
+    same = [other for other in past if other.kind == kind_of(request)]
+    memory = _of_pixels(same, work, lambda trial: trial.gpu_mib)
+    rss = _of_pixels(same, work, lambda trial: trial.rss_mib)
+    fit, why = _judge(memory, rss, known, available)
     return TrialForecast(
         trial=trial,
         fit=fit,
         why=why,
         memory=memory,
         rss=rss,
-        accounts=known.memory,
+        estimates=known.memory,
         seconds=_seconds(generator, same, past, work, known),
         literature=_literature(work, known),
     )
 
 
-def _speech_s(trial: PlannedTrial, lengths: Mapping[str, float | None]) -> float | None:
+def _speech_s(trial: Planned, lengths: Mapping[str, float | None]) -> float | None:
     """Return how long the speech is: of a sound file as it says, of a text as it was when it was spoken before."""
     if trial.speech is None:
         return None
@@ -235,7 +246,7 @@ def _of_pixels(
     past: Sequence[PastTrial], work: Work, took: Callable[[PastTrial], float | None]
 ) -> Forecast | None:
     """Forecast memory, which grows with the picture: of the same size the highest that was seen."""
-    points = [(one.work.pixels, value) for one in past if (value := took(one)) is not None]
+    points = [(trial.work.pixels, value) for trial in past if (value := took(trial)) is not None]
     same = [value for pixels, value in points if pixels == work.pixels]
     if same:
         return Forecast(
@@ -245,17 +256,23 @@ def _of_pixels(
 
 
 def _seconds(
-    generator: Any, same: Sequence[PastTrial], past: Sequence[PastTrial], work: Work, known: ResourceEstimate
+    generator: Generator,
+    same: Sequence[PastTrial],
+    past: Sequence[PastTrial],
+    work: Work,
+    known: ResourceEstimate,
 ) -> Forecast | None:
     found = _of_work(same, work)
     if found is not None:
         return found
-    others = [one for one in past if one.work.steps == work.steps]
-    factors = {id(one): _factor_of(generator, one) for one in others}
+    others = [trial for trial in past if trial.work.steps == work.steps]
+    factors = {id(trial): _factor_of(generator, trial) for trial in others}
     if not any(factor != known.factor for factor in factors.values()):
         return None
     plain = [
-        replace(one, seconds=one.seconds / factors[id(one)]) for one in others if one.seconds is not None
+        replace(trial, seconds=trial.seconds / factors[id(trial)])
+        for trial in others
+        if trial.seconds is not None
     ]
     found = _of_work(plain, work)
     if found is None:
@@ -265,15 +282,21 @@ def _seconds(
 
 def _of_work(past: Sequence[PastTrial], work: Work) -> Forecast | None:
     if work.amount is None:
-        alike = [one for one in past if (one.work.pixels, one.work.steps) == (work.pixels, work.steps)]
-        found = forecast([(1.0, one.seconds) for one in alike if one.seconds is not None], 1.0)
+        alike = [
+            trial for trial in past if (trial.work.pixels, trial.work.steps) == (work.pixels, work.steps)
+        ]
+        found = forecast([(1.0, trial.seconds) for trial in alike if trial.seconds is not None], 1.0)
         return None if found is None else replace(found, how=f"{found.how}, of other speech")
-    points = [(one.work.amount, one.seconds) for one in past if one.work.amount and one.seconds is not None]
+    points = [
+        (trial.work.amount, trial.seconds)
+        for trial in past
+        if trial.work.amount and trial.seconds is not None
+    ]
     return forecast(points, work.amount)
 
 
-def _factor_of(generator: Any, one: PastTrial) -> float:
-    return estimate_resources(generator, one.request).factor
+def _factor_of(generator: Generator, past: PastTrial) -> float:
+    return generator.estimate(generator.request(**past.request)).factor
 
 
 def _literature(work: Work, known: ResourceEstimate) -> Forecast | None:
@@ -285,23 +308,23 @@ def _literature(work: Work, known: ResourceEstimate) -> Forecast | None:
 
 
 def _judge(
-    memory: Forecast | None, rss: Forecast | None, known: ResourceEstimate, room: AvailableMemory
+    memory: Forecast | None, rss: Forecast | None, known: ResourceEstimate, available: AvailableMemory
 ) -> tuple[Fit, str]:
-    """Say whether it fits: own trials count for more than what others reckon."""
-    if not room.gpus_mib:
+    """Judge whether it fits: own trials count for more than what others reckon."""
+    if not available.gpus_mib:
         return (
-            _judge_own(rss, room.memory_mib, "of memory here")
+            _judge_own(rss, available.memory_mib, "of memory here")
             if rss
             else ("not known", "no GPU, no own trials")
         )
-    have_mib = room.of_each(known.n_gpus)
+    have_mib = available.of_each(known.n_gpus)
     if have_mib is None:
-        return "does not fit", f"needs {known.n_gpus} GPUs, {len(room.gpus_mib)} here"
+        return "does not fit", f"needs {known.n_gpus} GPUs, {len(available.gpus_mib)} here"
     if memory is not None:
         return _judge_own(memory, have_mib, "a GPU")
     if not known.memory:
-        return "not known", "no own trials and no known figures"
-    phases = dict.fromkeys(one.phase for one in known.memory)
+        return "not known", "no own trials and no known estimates"
+    phases = dict.fromkeys(estimate.phase for estimate in known.memory)
     verdicts = {phase: _judge_phase(phase, known, have_mib) for phase in phases}
     fit: Fit = "disputed"
     if "does not fit" in verdicts.values():
@@ -310,14 +333,15 @@ def _judge(
         fit = "fits"
     have = f"{have_mib / MIB_PER_GB:.2f} GB a GPU"
     if fit == "disputed":
-        return fit, f"known figures disagree, or reach across {have}"
-    told = [one for one in known.memory if verdicts[one.phase] == fit]
-    return fit, f"{'; '.join(map(describe_account, told))}, against {have}"
+        return fit, f"known estimates disagree, or span {have}"
+    decisive = [estimate for estimate in known.memory if verdicts[estimate.phase] == fit]
+    return fit, f"{'; '.join(map(describe_estimate, decisive))}, against {have}"
 
 
 def _judge_phase(phase: str, known: ResourceEstimate, have_mib: float) -> Fit:
-    """Judge rival reckonings of one phase: a verdict only where all of them agree."""
-    fits = {_compare(one.low_mib, one.high_mib, have_mib) for one in known.memory if one.phase == phase}
+    """Judge rival estimates of one phase: a verdict only where all of them agree."""
+    rivals = [estimate for estimate in known.memory if estimate.phase == phase]
+    fits = {_compare(estimate.low_mib, estimate.high_mib, have_mib) for estimate in rivals}
     return fits.pop() if len(fits) == 1 else "disputed"
 
 
@@ -335,11 +359,11 @@ def _compare(low_mib: float, high_mib: float, have_mib: float) -> Fit:
     return "fits" if high_mib <= have_mib else "disputed"
 
 
-def describe_account(account: MemoryEstimate) -> str:
-    """Write an account for people: phase, parts, sum and source."""
-    parts = [f"{part.name} {_gb(part.low_mib, part.high_mib, unit='')}" for part in account.parts]
-    total = f" = {_gb(account.low_mib, account.high_mib)}" if len(parts) > 1 else " GB"
-    return f"{account.phase}: {' + '.join(parts)}{total} ({account.source})"
+def describe_estimate(estimate: MemoryEstimate) -> str:
+    """Write an estimate for people: phase, parts, sum and source."""
+    parts = [f"{part.name} {_gb(part.low_mib, part.high_mib, unit='')}" for part in estimate.parts]
+    total = f" = {_gb(estimate.low_mib, estimate.high_mib)}" if len(parts) > 1 else " GB"
+    return f"{estimate.phase}: {' + '.join(parts)}{total} ({estimate.source})"
 
 
 def _gb(low_mib: float, high_mib: float, unit: str = " GB") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from dataclasses import dataclass, replace
@@ -11,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.evaluators.load import load_evaluators, version_of
+from evalkit.evaluators.load import load_evaluators, prepare_evaluators, version_of
 from evalkit.isolation import Failure, run_isolated
 from evalkit.measuring.gaps import Gap, Gaps, find_gaps, intent_of
 from evalkit.measuring.runner import try_measure
-from evalkit.options import canonical_json
 from evalkit.profiling.machine import describe_machine
 from evalkit.runs import MeasurementError, MeasurementRecord, MetricInfo, MetricResults, Run, RunWriter
 from evalkit.runs.identity import machine_key, measurement_identity
 from evalkit.runs.measured import store_measurements
 from evalkit.runs.writer import refuse_legacy
 from evalkit.tracks.cache import content_hash
+from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import RunManifest, Samples
     from evalkit.types import ClipIntent
+
+log = logging.getLogger(__name__)
 
 _STALL_LIMIT_S = 120.0
 _ALTERED = "altered"
@@ -178,7 +181,7 @@ def measure_video(task: VideoTask, report: Callable[[Any], None]) -> MeasuredVid
         return MeasuredVideo({}, MeasurementError(_ALTERED, text), 0.0)
     evaluators = _load(task.evaluators, canonical_json(task.settings))
     result = try_measure(
-        task.path, evaluators, asked=task.intent, progress=lambda *position: report(position)
+        task.path, evaluators, intent=task.intent, progress=lambda *position: report(position)
     )
     spent_s = time.monotonic() - start_s
     if result.error is not None:
@@ -224,6 +227,7 @@ class _Measuring:
             if name in settings or name in manifest.measuring
         }
         self._evaluators = load_evaluators(names, self._settings)
+        prepare_evaluators(self._evaluators, log.info)
         self._versions = {evaluator.name: version_of(evaluator) for evaluator in self._evaluators}
         self._gaps = find_gaps(writer.folder, manifest.planned, self._versions, retry_failed=retry_failed)
 

@@ -7,32 +7,24 @@ made, the file is not decoded. An evaluator that raises fails its own metrics, a
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version as installed_version
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import evalkit
 from evalkit.errors import ClipError
+from evalkit.evaluators.base import Evaluator, MakeTracker, Measured
 from evalkit.evaluators.load import version_of
-from evalkit.measuring.results import ClipResult
+from evalkit.measuring.observer import Observer
+from evalkit.measuring.results import ClipResult, Progress
 from evalkit.media import Reader, probe
 from evalkit.tracks import make_tracker, reads_sound
+from evalkit.tracks.base import FrameTracker, SoundTracker
 from evalkit.tracks.cache import TrackCache, content_hash
-from evalkit.types import ClipIntent, FrameChunk, Measurement, Reason
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from evalkit.evaluators.base import Evaluator
-    from evalkit.tracks.base import FrameTracker, SoundTracker
-    from evalkit.types import AudioChunk, ClipFacts, Track
-
-    Progress = Callable[[float, float | None], None]
-    """Called now and then with the seconds of the clip done, and of the whole clip where known."""
-    FrameWatcher = Callable[[FrameChunk, Mapping[str, Sequence[Any]]], None]
-    """Called with each chunk of frames and the points each tracker found in them."""
+from evalkit.types import AudioChunk, ClipFacts, ClipIntent, FrameChunk, Measurement, Reason, Track
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +42,10 @@ def measure(
     evaluators: Sequence[Evaluator],
     *,
     audio_path: str | None = None,
-    asked: ClipIntent | None = None,
+    intent: ClipIntent | None = None,
     cache: TrackCache | None = None,
     progress: Progress | None = None,
-    watch_frames: FrameWatcher | None = None,
-    watch_tracks: Callable[[ClipFacts, Mapping[str, Track]], None] | None = None,
+    observer: Observer | None = None,
 ) -> ClipResult:
     """Measure one clip in one pass.
 
@@ -64,66 +55,69 @@ def measure(
     evaluators : sequence of Evaluator
     audio_path : str, optional
         A separate sound file that replaces the clip's own.
-    asked : ClipIntent, optional
-        What the clip was asked to say and to show.
+    intent : ClipIntent, optional
+        What the clip was meant to say and to show.
     cache : TrackCache, optional
         The user's cache unless given.
     progress : callable, optional
-    watch_frames : callable, optional
-        Sees every chunk of frames; the picture is then decoded even if all tracks are known.
-    watch_tracks : callable, optional
-        Sees the finished tracks.
+        Called with the seconds of the clip done, and of the whole clip where known.
+    observer : Observer, optional
+        Sees frames and what each evaluator found: `evalkit.measuring.evidence.EvidenceWriter`, say.
 
     Raises
     ------
     ClipError
         If the file cannot be opened as media.
     """
-    facts = replace(probe(path, audio_path), asked=asked or ClipIntent())
+    facts = replace(probe(path, audio_path), intent=intent or ClipIntent())
+    observer = observer or Observer()
     wanted = [_wanted_trackers(evaluator, facts) for evaluator in evaluators]
     trackers = {name: make() for makers in wanted for name, make in makers.items()}
-    tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, watch_frames)
+    tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, observer)
     failed = frozenset(
         name
         for name, tracker in trackers.items()
         if name not in tracks and (facts.audio if reads_sound(tracker) else facts.video) is not None
     )
-    if watch_tracks is not None:
-        watch_tracks(facts, tracks)
     measurements: list[Measurement] = []
     weights: dict[str, str] = {}
     for evaluator, makers in zip(evaluators, wanted, strict=True):
         if failed.intersection(makers):
-            measurements += [
-                Measurement.absent(metric, Reason.EVALUATOR_FAILED) for metric in evaluator.metrics
-            ]
+            measured = evaluator.absent(Reason.EVALUATOR_FAILED)
         else:
             own = {name: tracks[name] for name in makers if name in tracks}
-            measurements += _evaluate(evaluator, facts, own)
-        weights |= getattr(evaluator, "weights", {})
-    return ClipResult(path, tuple(measurements), None, tuple(notes), _versions(evaluators), weights)
+            measured = _measure_alone(evaluator, facts, own)
+        observer.on_measured(evaluator, measured)
+        measurements += measured.measurements
+        weights |= measured.weights
+    return ClipResult(
+        path,
+        tuple(measurements),
+        notes=tuple(notes),
+        evaluators={evaluator.name: str(version_of(evaluator)) for evaluator in evaluators},
+        versions=_versions(),
+        weights=weights,
+    )
 
 
-def _wanted_trackers(
-    evaluator: Evaluator, facts: ClipFacts
-) -> dict[str, Callable[[], FrameTracker | SoundTracker]]:
+def _wanted_trackers(evaluator: Evaluator, facts: ClipFacts) -> dict[str, MakeTracker]:
     """Return what makes each track an evaluator needs of a clip: its own trackers, and those all may ask for."""
-    own = getattr(evaluator, "trackers", {})
-    own = own(facts) if callable(own) else own
+    own = evaluator.trackers(facts)
     return {
         name: own.get(name) or partial(make_tracker, name)
         for name in dict.fromkeys((*evaluator.tracks, *own))
     }
 
 
-def _evaluate(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track]) -> list[Measurement]:
+def _measure_alone(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
     """Run one evaluator; whatever it raises becomes the reason of its metrics."""
     try:
-        found = {measurement.metric.name: measurement for measurement in evaluator.evaluate(facts, tracks)}
-        return [found[metric.name] for metric in evaluator.metrics]
+        measured = evaluator.measure(facts, tracks)
+        found = {measurement.metric.name: measurement for measurement in measured.measurements}
+        return replace(measured, measurements=tuple(found[metric.name] for metric in evaluator.metrics))
     except Exception:
         log.exception("%s: evaluator %r failed", facts.path, evaluator.name)
-        return [Measurement.absent(metric, Reason.EVALUATOR_FAILED) for metric in evaluator.metrics]
+        return evaluator.absent(Reason.EVALUATOR_FAILED)
 
 
 def make_tracks(
@@ -131,7 +125,7 @@ def make_tracks(
     trackers: Mapping[str, FrameTracker | SoundTracker],
     cache: TrackCache,
     progress: Progress | None = None,
-    watch_frames: FrameWatcher | None = None,
+    observer: Observer | None = None,
 ) -> tuple[dict[str, Track], list[str]]:
     """Make or load the tracks of a clip, less those it has no stream for or whose tracker raised.
 
@@ -141,6 +135,7 @@ def make_tracks(
     notes : list of str
         What reading the file brought up.
     """
+    observer = observer or Observer()
     sound_trackers = {
         name: tracker for name, tracker in trackers.items() if reads_sound(tracker) and facts.audio
     }
@@ -156,13 +151,13 @@ def make_tracks(
     notes: list[str] = []
     for name, path in sources.items():
         known = cache.load(hashes[path], name, versions[name])
-        if known is not None and not (watch_frames is not None and name in frame_trackers):
+        if known is not None and not (observer.needs_frames and name in frame_trackers):
             tracks[name] = known
             notes += [note for note in known.facts.get("notes", ()) if note not in notes]
     frame_trackers = {name: tracker for name, tracker in frame_trackers.items() if name not in tracks}
     sound_trackers = {name: tracker for name, tracker in sound_trackers.items() if name not in tracks}
     if frame_trackers or sound_trackers:
-        made, found = _pass(facts, frame_trackers, sound_trackers, progress, watch_frames)
+        made, found = _pass(facts, frame_trackers, sound_trackers, progress, observer)
         for name, track in made.items():
             tracks[name] = track
             cache.store(hashes[sources[name]], versions[name], track)
@@ -175,7 +170,7 @@ def _pass(
     frame_trackers: Mapping[str, FrameTracker],
     sound_trackers: Mapping[str, SoundTracker],
     progress: Progress | None,
-    watch_frames: FrameWatcher | None,
+    observer: Observer,
 ) -> tuple[dict[str, Track], list[str]]:
     """Decode once; the frame trackers work beside each other while the next chunk is decoded."""
     reader = Reader(
@@ -186,17 +181,17 @@ def _pass(
     streams = [stream for stream in (facts.video, facts.audio) if stream is not None]
     length_s = max((stream.announced_duration_s or 0.0 for stream in streams), default=0.0) or None
     listening = dict(sound_trackers)
-    with _TrackerPool(facts.path, frame_trackers, watch_frames) as crew:
+    with _TrackerPool(facts.path, frame_trackers, observer) as pool:
         for chunk in reader:
             if isinstance(chunk, FrameChunk):
-                crew.take(chunk)
+                pool.submit(chunk)
             else:
                 _hear(chunk, listening, facts.path)
             if progress is not None:
                 progress(
                     float(chunk.times_s[0] if isinstance(chunk, FrameChunk) else chunk.start_s), length_s
                 )
-        made = crew.finish()
+        made = pool.finish()
     made |= _finish(listening, facts.path)
     notes = tuple(reader.decoded.notes)
     made = {name: replace(track, facts={**track.facts, "notes": notes}) for name, track in made.items()}
@@ -228,12 +223,10 @@ def _finish(trackers: Mapping[str, FrameTracker | SoundTracker], path: str) -> d
 class _TrackerPool:
     """The frame trackers at work, one thread each; a tracker that raises leaves, the others go on."""
 
-    def __init__(
-        self, path: str, trackers: Mapping[str, FrameTracker], watch_frames: FrameWatcher | None
-    ) -> None:
+    def __init__(self, path: str, trackers: Mapping[str, FrameTracker], observer: Observer) -> None:
         self._path = path
         self._trackers = dict(trackers)
-        self._watch_frames = watch_frames
+        self._observer = observer
         self._threads = ThreadPoolExecutor(max_workers=max(1, len(trackers)))
         self._chunk: FrameChunk | None = None
         self._futures: dict[str, Future[Any]] = {}
@@ -244,18 +237,18 @@ class _TrackerPool:
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def take(self, chunk: FrameChunk) -> None:
-        self._settle()
+    def submit(self, chunk: FrameChunk) -> None:
+        self._wait()
         self._chunk = chunk
         self._futures = {
             name: self._threads.submit(tracker.update, chunk) for name, tracker in self._trackers.items()
         }
 
     def finish(self) -> dict[str, Track]:
-        self._settle()
+        self._wait()
         return _finish(self._trackers, self._path)
 
-    def _settle(self) -> None:
+    def _wait(self) -> None:
         """Wait for the chunk in work; at most one chunk is in work while another is decoded."""
         points = {}
         for name, future in self._futures.items():
@@ -264,12 +257,11 @@ class _TrackerPool:
             except Exception:
                 log.exception("%s: track %r failed", self._path, name)
                 del self._trackers[name]
-        if self._chunk is not None and self._watch_frames is not None:
-            self._watch_frames(self._chunk, points)
+        if self._chunk is not None and self._observer.needs_frames:
+            self._observer.on_frames(self._chunk, points)
         self._chunk, self._futures = None, {}
 
 
-def _versions(evaluators: Sequence[Evaluator]) -> dict[str, str]:
-    versions = {"evalkit": evalkit.__version__}
-    versions |= {f"evaluator {evaluator.name}": str(version_of(evaluator)) for evaluator in evaluators}
-    return versions | {package: installed_version(package) for package in ("av", "mediapipe", "numpy")}
+def _versions() -> dict[str, str]:
+    packages = {package: installed_version(package) for package in ("av", "mediapipe", "numpy")}
+    return {"evalkit": evalkit.__version__, **packages}

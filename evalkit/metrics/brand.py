@@ -8,20 +8,19 @@ the mark and without.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain as join
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
+from scipy.stats import t as student
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import FloatArray
+from evalkit.metrics.checks import require_finite, require_same_length, require_shape
+from evalkit.types import FloatArray, Interval
 
 EVIDENCE = ("shape", "ink", "mirror", "color", "cosine")
 """Names of the links, in order.
@@ -32,6 +31,11 @@ mirror image, 1 if there is no difference. ``color``: 0 for the drawing's own co
 10 units of colour difference. ``cosine``: of the embeddings, standardised per model and brand.
 """
 PASS = 0.85
+"""Fidelity of the right mark shown cleanly; the bundled policy asks for it."""
+FOUND = 0.5
+"""Fidelity from which on the mark is there: nearer to what scenes with it give than to scenes without."""
+MOST_ON_PERSON = 0.5
+"""Share of a place that the person may cover."""
 CLEAN, WRONG = 0.93, 0.3
 """Fidelity that the calibration gives to the worse of its right and to the better of its wrong scenes."""
 LEAST, MOST = 3.0, 3.5
@@ -71,6 +75,11 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     FloatArray, shape (n,)
         Rises with every link, never above the weakest one. Empty for n = 0.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> chain = Chain((0.0,) * 5, (1.0,) * 5)
@@ -79,6 +88,7 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     >>> round(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0]), 6)
     0.0
     """
+    require_shape("evidence", evidence, (None, len(chain.thresholds)))
     log_p = log_expit((evidence - np.array(chain.thresholds)) / np.array(chain.widths)).sum(1)
     log_p = np.minimum(log_p, -1e-12)
     return np.asarray(log_p - np.log(-np.expm1(log_p)))
@@ -88,7 +98,17 @@ def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
     """Fit where links hold, from evidence (n, 5) of right (1) and wrong (0) marks: the most likely chain.
 
     No link goes from no to yes within less than an eighth of its spread: few marks must not make it a step.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("evidence", evidence, (None, len(EVIDENCE)))
+    require_finite("evidence", evidence)
+    require_same_length({"evidence": evidence, "right": right})
+    if not ((right > 0.5).any() and (right < 0.5).any()):
+        raise ValueError("right needs at least one right (1) and one wrong (0) mark")
     spread = np.maximum(evidence.std(0), 1e-6)
     start = np.concatenate([evidence[right > 0.5].mean(0) - spread, np.log(spread / 3)])
     n = evidence.shape[1]
@@ -168,7 +188,9 @@ class Calibration:
             [*mapping, *join.from_iterable((*scenes, made.look_alike_fidelities))], dtype=float
         )
         if not np.isfinite(numbers).all() or made.slope <= 0:
-            raise ValueError("these are no numbers of a calibration")
+            raise ValueError(
+                "these are not the numbers of a calibration: they are not finite, or the slope is not positive"
+            )
         return made
 
 
@@ -187,7 +209,17 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     -------
     slope, offset
         Of fidelity = expit(slope · score + offset).
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    for name, scores in (("with_mark", with_mark), ("without_mark", without_mark)):
+        require_shape(name, scores, (None,))
+        require_finite(name, scores)
+        if not scores.size:
+            raise ValueError(f"{name} is empty; a calibration needs scenes of both kinds")
     high, low = float(np.percentile(with_mark, 20)), float(np.percentile(without_mark, 95))
     high = min(max(high, LEAST), MOST)
     low = max(low, high - FARTHEST)
@@ -254,11 +286,99 @@ class RegionFit:
 def area_under_curve(present: Sequence[float] | FloatArray, absent: Sequence[float] | FloatArray) -> float:
     """Return the chance that a scene with the mark scores above one without (ties count half).
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> area_under_curve([2.0, 3.0], [1.0, 2.0])
     0.875
     """
+    if not (len(present) and len(absent)):
+        raise ValueError("present and absent each need at least one score")
     present, absent = np.asarray(present, float), np.asarray(absent, float)
     above = present[:, None] - absent[None]
     return float((above > 0).mean() + 0.5 * (above == 0).mean())
+
+
+def choose_place(
+    boxes_px: FloatArray,
+    fidelity: FloatArray,
+    on_person: FloatArray,
+    *,
+    picture_px: tuple[float, float],
+    region: tuple[float, float, float, float] | None = None,
+) -> int | None:
+    """Choose the place of a key frame that counts: the most faithful one that is allowed.
+
+    Parameters
+    ----------
+    boxes_px : FloatArray, shape (n, 4)
+        Left, top, right, bottom of each place; NaN where there is none.
+    fidelity : FloatArray, shape (n,)
+        Of each place, 0 to 1.
+    on_person : FloatArray, shape (n,)
+        Share of each box that the person covers; more than `MOST_ON_PERSON` is not allowed.
+    picture_px : (width, height)
+    region : (left, top, right, bottom), optional
+        Where the middle of the box must lie, in shares of the picture; anywhere unless given.
+
+    Returns
+    -------
+    int or None
+        Index of the place; None where none is left.
+
+    Raises
+    ------
+    ValueError
+        For arrays that do not fit each other.
+
+    Examples
+    --------
+    >>> boxes = np.array([[0.0, 0, 10, 10], [80, 0, 90, 10]])
+    >>> choose_place(boxes, np.array([0.9, 0.6]), np.array([0.8, 0.0]), picture_px=(100, 50))
+    1
+    """
+    require_shape("boxes_px", boxes_px, (None, 4))
+    require_same_length({"boxes_px": boxes_px, "fidelity": fidelity, "on_person": on_person})
+    allowed = np.isfinite(boxes_px).all(axis=1) & (on_person <= MOST_ON_PERSON)
+    if region is not None:
+        left, top, right, bottom = region
+        x = (boxes_px[:, 0] + boxes_px[:, 2]) / 2 / picture_px[0]
+        y = (boxes_px[:, 1] + boxes_px[:, 3]) / 2 / picture_px[1]
+        allowed &= (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+    return int(np.where(allowed, fidelity, -1.0).argmax()) if allowed.any() else None
+
+
+def drift_per_min(times_s: FloatArray, fidelity: FloatArray, weights_s: FloatArray) -> tuple[float, Interval]:
+    """Return the slope of the fidelity over a clip, and its 95 % interval, both a minute.
+
+    Parameters
+    ----------
+    times_s, fidelity, weights_s : FloatArray, shape (n,), n >= 3
+        Beginning of each key frame, its fidelity, and how long it stands for.
+
+    Raises
+    ------
+    ValueError
+        With fewer than three key frames, arrays that do not fit each other, or values that are not finite.
+
+    Notes
+    -----
+    Weighted least squares; the interval comes from residuals that may differ in size (H. White, 1980).
+    """
+    n = require_same_length({"times_s": times_s, "fidelity": fidelity, "weights_s": weights_s})
+    if n < 3:
+        raise ValueError(f"{n} key frames have no drift with an interval; three are the least")
+    for name, values in (("times_s", times_s), ("fidelity", fidelity), ("weights_s", weights_s)):
+        require_finite(name, values)
+    minutes = (times_s + weights_s / 2) / 60.0
+    weights = weights_s / weights_s.sum()
+    away, spread = minutes - weights @ minutes, fidelity - weights @ fidelity
+    variance = weights @ away**2
+    slope = float(weights @ (away * spread) / variance)
+    error = float(np.sqrt((weights**2) @ (away * (spread - slope * away)) ** 2) / variance)
+    reach = float(student.ppf(0.975, n - 2)) * error
+    return slope, Interval(slope - reach, slope + reach)

@@ -14,16 +14,13 @@ Colours are sRGB (IEC 61966-2-1), 0 to 255, or CIELAB under D65 and the 2° obse
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+from evalkit.metrics.checks import require_shape
+from evalkit.types import FloatArray
 
-    from evalkit.types import FloatArray
-
-    Labels = NDArray[np.intp]
+Labels = NDArray[np.intp]
 
 NORM_ORDER = 6
 MOST_CORRECTION = 2.0
@@ -38,9 +35,18 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 def delta_e(lab: ArrayLike, other: ArrayLike) -> FloatArray:
     """Return ΔE00 between colours, which are broadcast against each other; the last axis is L*, a*, b*.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
+    Examples
+    --------
     >>> float(delta_e([50.0, 2.6772, -79.7751], [50.0, 0.0, -82.7485]).round(4))
     2.0425
     """
+    _require_triples("lab", lab)
+    _require_triples("other", other)
     first, second = (np.moveaxis(np.asarray(given, dtype=np.float64), -1, 0) for given in (lab, other))
     mean_chroma = (np.hypot(first[1], first[2]) + np.hypot(second[1], second[2])) / 2
     stretch = 1.5 - 0.5 * np.sqrt(mean_chroma**7 / (mean_chroma**7 + 25.0**7))
@@ -82,12 +88,28 @@ def _cos_deg(angle_deg: FloatArray) -> FloatArray:
     return np.asarray(np.cos(np.deg2rad(angle_deg)))
 
 
+def _require_triples(name: str, colors: ArrayLike) -> None:
+    shape = np.shape(colors)
+    if not shape or shape[-1] != 3:
+        raise ValueError(
+            f"{name} has shape {shape}; the last axis must hold three numbers a colour, without alpha"
+        )
+
+
 def lab_of(rgb: ArrayLike) -> FloatArray:
     """Return CIELAB of sRGB colours, 0 to 255, shape (…, 3).
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
+    Examples
+    --------
     >>> lab_of([255, 255, 255]).round(2).tolist()
     [100.0, -0.0, 0.0]
     """
+    _require_triples("rgb", rgb)
     from skimage.color import rgb2lab
 
     return np.asarray(rgb2lab(np.asarray(rgb, dtype=np.float64) / 255.0), dtype=np.float64)
@@ -118,7 +140,13 @@ def estimate_light(rgb: ArrayLike) -> FloatArray:
     FloatArray, shape (3,)
         White where fewer than 16 pixels tell anything, or what they tell is no light: more than
         `MOST_CORRECTION` times as much of one channel as of another.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    _require_triples("rgb", rgb)
     pixels = np.asarray(rgb, dtype=np.float64).reshape(-1, 3)
     told = pixels[(pixels.max(axis=1) < _CLIPPED) & (pixels.max(axis=1) > _DARK)]
     white = np.ones(3)
@@ -139,7 +167,14 @@ def take_out_light(rgb: ArrayLike, light: FloatArray) -> FloatArray:
         0 to 255.
     light : FloatArray, shape (3,)
         From `estimate_light`; its luminance does not count.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    _require_triples("rgb", rgb)
+    require_shape("light", light, (3,))
     return rgb_of(linear_of(rgb) * (light @ _LUMINANCE / light))
 
 
@@ -151,7 +186,16 @@ def nearest_color(lab: FloatArray, colors: FloatArray) -> tuple[Labels, FloatArr
     lab : FloatArray, shape (n, 3)
     colors : FloatArray, shape (k, 3)
         k ≥ 1.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("lab", lab, (None, 3))
+    require_shape("colors", colors, (None, 3))
+    if not len(colors):
+        raise ValueError("colors is empty; at least one colour is needed")
     distances = delta_e(lab[:, None], colors[None])
     nearest = distances.argmin(axis=1)
     return nearest, distances[np.arange(len(lab)), nearest]

@@ -7,16 +7,14 @@ or where it is. No measure interpolates over more than `MAX_GAP_S` without a fac
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
+from evalkit.metrics.checks import require_finite, require_increasing, require_same_length, require_shape
 from evalkit.metrics.motion import GRID_HZ, on_grid
-
-if TYPE_CHECKING:
-    from evalkit.types import BoolArray, FloatArray
+from evalkit.types import BoolArray, FloatArray
 
 MAX_GAP_S = 0.2
 """Longest time without a face over which a signal is followed."""
@@ -64,7 +62,13 @@ def continuous_stretches(times_s: FloatArray, *, max_gap_s: float = MAX_GAP_S) -
     -------
     list of slice
         Covering all observations; empty when there are none.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
     if times_s.size == 0:
         return []
     cuts = [0, *(np.flatnonzero(np.diff(times_s) > max_gap_s) + 1).tolist(), times_s.size]
@@ -106,7 +110,16 @@ def open_level(times_s: FloatArray, openness: FloatArray) -> FloatArray:
     Returns
     -------
     FloatArray, shape (n,)
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("openness", openness, (None,))
+    require_same_length({"times_s": times_s, "openness": openness})
+    require_finite("openness", openness)
     first = np.searchsorted(times_s, times_s - OPEN_LEVEL_S / 2, side="left")
     last = np.searchsorted(times_s, times_s + OPEN_LEVEL_S / 2, side="right")
     return np.array(
@@ -134,7 +147,16 @@ def find_blinks(times_s: FloatArray, openness: FloatArray) -> FloatArray:
     -------
     FloatArray, shape (n_blinks,)
         When the eyes were most closed, in seconds. Empty when there is no blink, or nothing observed.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("openness", openness, (None,))
+    require_same_length({"times_s": times_s, "openness": openness})
+    require_finite("openness", openness)
     blinks: list[float] = []
     for part in continuous_stretches(times_s):
         time, closing = times_s[part], 1.0 - openness[part] / open_level(times_s[part], openness[part])
@@ -173,7 +195,16 @@ def smile_levels(times_s: FloatArray, smile: FloatArray) -> FloatArray:
     -------
     FloatArray, shape (m,)
         At `GRID_HZ`, over all stretches that are long enough to be followed; empty when none is.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("smile", smile, (None,))
+    require_same_length({"times_s": times_s, "smile": smile})
+    require_finite("smile", smile)
     levels = [
         gaussian_filter1d(signal, _SMILE_SMOOTHING_S * GRID_HZ, mode="nearest")
         for _, signal in _followed(times_s, smile)
@@ -196,7 +227,16 @@ def find_nods(times_s: FloatArray, pitch_deg: FloatArray) -> FloatArray:
     -------
     FloatArray, shape (n_nods,)
         When the head was lowest, in seconds.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("pitch_deg", pitch_deg, (None,))
+    require_same_length({"times_s": times_s, "pitch_deg": pitch_deg})
+    require_finite("pitch_deg", pitch_deg)
     sections = butter(2, NOD_HZ, btype="bandpass", fs=GRID_HZ, output="sos")
     nods: list[float] = []
     for grid_s, pitch in _followed(times_s, pitch_deg):
@@ -229,7 +269,16 @@ def rotation_spread_deg(rotations_deg: FloatArray) -> float:
     -------
     float
         In degrees; 0 for one observation or a head that is still.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("rotations_deg", rotations_deg, (None, 3))
+    require_finite("rotations_deg", rotations_deg)
+    if not len(rotations_deg):
+        raise ValueError("rotations_deg is empty; at least one observation is needed")
     return float(np.sqrt(rotations_deg.var(axis=0).sum()))
 
 
@@ -252,7 +301,17 @@ def gaze_angles_deg(
     -------
     FloatArray, shape (n,)
         In degrees, 0 into the camera.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    signals = {"yaw_deg": yaw_deg, "pitch_deg": pitch_deg, "gaze_x": gaze_x, "gaze_y": gaze_y}
+    require_same_length(signals)
+    for name, values in signals.items():
+        require_shape(name, values, (None,))
+        require_finite(name, values)
     across = np.clip(gaze_x / EYE_RADIUS, -1.0, 1.0)
     down = np.clip((gaze_y - LEVEL_GAZE_Y) / EYE_RADIUS, -1.0, 1.0)
     sideways = yaw_deg + np.degrees(np.arcsin(across))
@@ -272,5 +331,12 @@ def eyes_open(times_s: FloatArray, openness: FloatArray) -> BoolArray:
 
 
 def is_on_camera(angles_deg: FloatArray) -> BoolArray:
-    """Tell which angles from `gaze_angles_deg` are within `ON_CAMERA_DEG`."""
+    """Tell which angles from `gaze_angles_deg` are within `ON_CAMERA_DEG`.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+    """
+    require_finite("angles_deg", angles_deg)
     return np.asarray(angles_deg <= ON_CAMERA_DEG)

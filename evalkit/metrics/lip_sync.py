@@ -26,21 +26,27 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from scipy import signal, special, stats
+from numpy.typing import NDArray
+from scipy import signal, stats
 
-from evalkit.types import Interval
+from evalkit.metrics.checks import (
+    require_finite,
+    require_increasing,
+    require_mask,
+    require_same_length,
+    require_shape,
+)
+from evalkit.stats.blocks import interval_of, redraw_counts
+from evalkit.types import BoolArray, FloatArray, Interval
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import BoolArray, FloatArray
-
+N_SIGNALS = 6
+"""Signals of a lip trajectory."""
+N_COEFFICIENTS = 13
+"""Of the cepstrum."""
 GRID_HZ = 50
 """Rate of the lip trajectories."""
 DTW_HZ = 25
@@ -48,6 +54,8 @@ DTW_HZ = 25
 WINDOW_S = 3.0
 WINDOW_HOP_S = 1.0
 SHORTEST_WINDOW_S = 1.6
+RUN_WINDOWS = 2 * int(WINDOW_S / WINDOW_HOP_S)
+"""Windows that an interval redraws together: twice as many as overlap."""
 DTW_WINDOW = 2
 """dtaidistance's window counts the diagonal: 2 is a Sakoe–Chiba band of one frame, ±40 ms."""
 BAND_HZ = (0.5, 9.0)
@@ -69,6 +77,8 @@ DRIFT_WINDOW_S = 3.0
 FEWEST_DRIFT_WINDOWS = 5
 DRIFT_RANGE_S = 0.4
 """The offset of a part of the clip is looked for this near the whole clip's."""
+PASS = 0.3
+"""Rank error up to which lips and sound pass; the bundled policy asks for it."""
 STILL_LIPS = 0.004
 """Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
 
@@ -88,7 +98,14 @@ def detect_speech(level_db: FloatArray) -> BoolArray:
     -------
     BoolArray, shape (n,)
         All false for silence.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("level_db", level_db, (None,))
+    require_finite("level_db", level_db)
     if level_db.size == 0:
         return np.zeros(0, dtype=bool)
     threshold = max(float(np.percentile(level_db, 95)) - SPEECH_RANGE_DB, SPEECH_FLOOR_DB)
@@ -103,59 +120,36 @@ def normalise_cepstrum(mfcc: FloatArray, speech: BoolArray) -> NDArray[np.float3
     mfcc : FloatArray, shape (n, 13)
     speech : BoolArray, shape (n,)
         Must hold at least one true value.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("mfcc", mfcc, (None, N_COEFFICIENTS))
+    require_mask("speech", speech)
+    require_same_length({"mfcc": mfcc, "speech": speech})
+    if not speech.any():
+        raise ValueError(
+            "speech is false throughout; a cepstrum is normalised over speech, so some is needed"
+        )
     spoken = mfcc[speech]
     normal = (mfcc - spoken.mean(axis=0)) / (spoken.std(axis=0) + 1e-6)
     return np.asarray(np.clip(normal, -4.0, 4.0), dtype=np.float32)
 
 
-@dataclass(frozen=True)
-class ArticulatoryPredictor:
-    """From normalised cepstra at 100 Hz to lips at 50 Hz: the mean of a few small convolutional networks.
-
-    Parameters
-    ----------
-    networks : sequence of mapping of str to float32 arrays
-        Weights by name, as written by training/lip_sync/train.py: ``stem.weight`` (channels, 13, 5), ``down.weight``
-        (channels, channels, 4), ``blocks.K.weight`` (channels, channels, 5) with dilation 2^K, ``out.weight``
-        (6, channels, 1), each with its ``bias``.
-    """
-
-    networks: Sequence[Mapping[str, NDArray[np.float32]]]
-
-    def __call__(self, cepstrum: NDArray[np.float32]) -> FloatArray:
-        """Predict the lips.
-
-        Parameters
-        ----------
-        cepstrum : float32 array, shape (n, 13)
-            At 100 Hz.
-
-        Returns
-        -------
-        FloatArray, shape (n // 2, 6)
-            At 50 Hz, in standard deviations of the training speakers; row k stands between the rows 2 k and
-            2 k + 1 of the input.
-        """
-        n_out = cepstrum.shape[0] // 2
-        out = np.zeros((n_out, WEIGHTS.size))
-        for start in range(0, n_out, _SEGMENT):
-            low, high = max(0, start - _HALO), min(n_out, start + _SEGMENT + _HALO)
-            piece = cepstrum[2 * low : 2 * high]
-            stop = min(n_out, start + _SEGMENT)
-            for network in self.networks:
-                out[start:stop] += _run(network, piece)[start - low : stop - low]
-        return out / len(self.networks)
-
-
 def predict_lips(
-    predictor: ArticulatoryPredictor, times_s: FloatArray, mfcc: FloatArray, level_db: FloatArray
+    predictor: Callable[[NDArray[np.float32]], FloatArray],
+    times_s: FloatArray,
+    mfcc: FloatArray,
+    level_db: FloatArray,
 ) -> tuple[FloatArray, FloatArray]:
     """Predict the lips that belong to a sound.
 
     Parameters
     ----------
-    predictor : ArticulatoryPredictor
+    predictor : callable
+        From normalised cepstra at 100 Hz, shape (n, 13), to lips at 50 Hz, shape (n // 2, 6).
     times_s : FloatArray, shape (n,)
         Of the rows, 10 ms apart.
     mfcc : FloatArray, shape (n, 13)
@@ -166,50 +160,19 @@ def predict_lips(
     -------
     times_s : FloatArray, shape (n // 2,)
     lips : FloatArray, shape (n // 2, 6)
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("mfcc", mfcc, (None, N_COEFFICIENTS))
+    require_shape("level_db", level_db, (None,))
+    require_same_length({"times_s": times_s, "mfcc": mfcc, "level_db": level_db})
     even = times_s.shape[0] // 2 * 2
     cepstrum = normalise_cepstrum(mfcc[:even], detect_speech(level_db[:even]))
     return times_s[:even].reshape(-1, 2).mean(axis=1), predictor(cepstrum)
-
-
-_SEGMENT = 1500  # rows predicted at once: memory does not grow with the clip
-_HALO = 40  # rows of context that reach the middle of a segment
-
-
-def _run(network: Mapping[str, NDArray[np.float32]], cepstrum: NDArray[np.float32]) -> NDArray[np.float32]:
-    hidden = _silu(_convolve(cepstrum, network, "stem", padding=2))
-    hidden = _silu(_convolve(hidden, network, "down", padding=1, stride=2))
-    n_blocks = sum(name.startswith("blocks.") and name.endswith(".bias") for name in network)
-    for block in range(n_blocks):
-        dilation = 2**block
-        hidden = hidden + _silu(
-            _convolve(hidden, network, f"blocks.{block}", padding=2 * dilation, dilation=dilation)
-        )
-    return _convolve(hidden, network, "out")
-
-
-def _convolve(
-    x: NDArray[np.float32],
-    network: Mapping[str, NDArray[np.float32]],
-    name: str,
-    *,
-    padding: int = 0,
-    stride: int = 1,
-    dilation: int = 1,
-) -> NDArray[np.float32]:
-    """Convolve in time; `x` has shape (n, channels)."""
-    weight, bias = network[f"{name}.weight"], network[f"{name}.bias"]
-    width = weight.shape[2]
-    padded = np.pad(x, ((padding, padding), (0, 0)))
-    n_out = (padded.shape[0] - dilation * (width - 1) - 1) // stride + 1
-    total = np.broadcast_to(bias, (n_out, bias.shape[0])).astype(np.float32)
-    for tap in range(width):
-        total = total + padded[tap * dilation :: stride][:n_out] @ weight[:, :, tap].T
-    return total
-
-
-def _silu(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(x * special.expit(x), dtype=np.float32)
 
 
 # --- on one grid -----------------------------------------------------------------------------------------------------
@@ -222,19 +185,50 @@ def on_grid(times_s: FloatArray, values: FloatArray, end_s: float) -> FloatArray
     ----------
     times_s : FloatArray, shape (n,), n ≥ 1, increasing
     values : FloatArray, shape (n, k)
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("values", values, (None, None))
+    require_finite("values", values)
+    if not require_same_length({"times_s": times_s, "values": values}):
+        raise ValueError("times_s is empty; at least one observation is needed")
     grid = np.arange(int(end_s * GRID_HZ)) / GRID_HZ
     return np.stack([np.interp(grid, times_s, column) for column in values.T], axis=1)
 
 
 def keep_speech_band(lips: FloatArray) -> FloatArray:
-    """Pass `BAND_HZ` without delay. Needs at least `SHORTEST_WINDOW_S` of trajectory."""
+    """Pass `BAND_HZ` without delay. Needs at least `SHORTEST_WINDOW_S` of trajectory.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+    """
+    require_shape("lips", lips, (None, None))
+    require_finite("lips", lips)
+    if lips.shape[0] < SHORTEST_WINDOW_S * GRID_HZ:
+        raise ValueError(
+            f"lips has {lips.shape[0]} rows; {SHORTEST_WINDOW_S * GRID_HZ:.0f} ({SHORTEST_WINDOW_S} s at {GRID_HZ} Hz) "
+            f"are the least that can be filtered"
+        )
     sections = signal.butter(2, BAND_HZ, "bandpass", fs=GRID_HZ, output="sos")
     return np.asarray(signal.sosfiltfilt(sections, lips, axis=0))
 
 
 def shift(lips: FloatArray, by_s: float) -> FloatArray:
-    """Delay a trajectory on the grid by `by_s` seconds (may be negative); constant at the ends."""
+    """Delay a trajectory on the grid by `by_s` seconds (may be negative); constant at the ends.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+    """
+    require_shape("lips", lips, (None, None))
+    require_finite("lips", lips)
     rows = np.arange(lips.shape[0], dtype=np.float64)
     return np.stack([np.interp(rows - by_s * GRID_HZ, rows, column) for column in lips.T], axis=1)
 
@@ -272,6 +266,11 @@ class OffsetEstimate(NamedTuple):
     drift_interval: Interval | None
     n_blocks: int
 
+    @property
+    def offset_ms(self) -> float:
+        """The offset in milliseconds."""
+        return 1e3 * self.offset_s
+
 
 def estimate_offset(
     predicted: FloatArray, observed: FloatArray, usable: BoolArray, *, seed: int = 0
@@ -289,8 +288,16 @@ def estimate_offset(
     -------
     OffsetEstimate or None
         ``None`` when less than one block is usable at every offset.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
-    n = observed.shape[0]
+    _require_lips("predicted", predicted)
+    _require_lips("observed", observed)
+    require_mask("usable", usable)
+    n = require_same_length({"predicted": predicted, "observed": observed, "usable": usable})
     longest = min(int(LONGEST_OFFSET_S * GRID_HZ), n // 3)
     lags = np.arange(-longest, longest + 1)
     block = int(BLOCK_S * GRID_HZ)
@@ -316,10 +323,9 @@ def estimate_offset(
     curve = _correlation(sums.sum(axis=1))
     best_s = float(_peak(curve[None], lags)[0])
 
-    random = np.random.default_rng(seed)
-    counts = random.multinomial(used.size, np.full(used.size, 1 / used.size), size=N_BOOTSTRAP)
+    counts = redraw_counts(used.size, N_BOOTSTRAP, seed=seed)
     resampled = _correlation(np.einsum("rb,kbl->krl", counts, sums))
-    low_s, high_s = np.percentile(_peak(resampled, lags), [2.5, 97.5])
+    low_s, high_s = interval_of(_peak(resampled, lags))
     speaker_s = 1.96 * SPEAKER_SPREAD_MS / 1000
     interval = Interval(
         best_s - float(np.hypot(max(0.0, best_s - low_s), speaker_s)),
@@ -389,6 +395,11 @@ class WindowScores(NamedTuple):
     ranks: FloatArray
     distances: FloatArray
 
+    @property
+    def error(self) -> float | None:
+        """Mean of the ranks; None without a window."""
+        return float(self.ranks.mean()) if self.ranks.size else None
+
 
 def score_windows(
     predicted: FloatArray, observed: FloatArray, usable: BoolArray, speech: BoolArray, bank: FloatArray
@@ -403,7 +414,20 @@ def score_windows(
         Where the lips were observed, where somebody speaks. A window counts with at least 80 % and 40 % of these.
     bank : FloatArray, shape (n_bank, 75, 6)
         Predicted lips of other people's speech, `WINDOW_S` long, at `DTW_HZ`.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    _require_lips("predicted", predicted)
+    _require_lips("observed", observed)
+    require_mask("usable", usable)
+    require_mask("speech", speech)
+    require_same_length({"predicted": predicted, "observed": observed, "usable": usable, "speech": speech})
+    require_shape("bank", bank, (None, int(WINDOW_S * DTW_HZ), N_SIGNALS))
+    if not len(bank):
+        raise ValueError("bank is empty; a rank needs other people's speech to compare with")
     from dtaidistance import dtw_ndim
 
     step = GRID_HZ // DTW_HZ
@@ -441,6 +465,40 @@ def _describe_window(lips: FloatArray) -> FloatArray:
     return np.ascontiguousarray(np.hstack([normal, SLOPE_WEIGHT * np.gradient(normal, axis=0)]))
 
 
+def error(
+    predicted: FloatArray, observed: FloatArray, usable: BoolArray, speech: BoolArray, bank: FloatArray
+) -> float | None:
+    """Return the mean rank error of the windows of a clip: the metric ``lip_sync.error``.
+
+    Parameters and errors are those of `score_windows`.
+
+    Returns
+    -------
+    float or None
+        0 to 1, lower is better, ½ is chance; None where no window can be scored.
+    """
+    return score_windows(predicted, observed, usable, speech, bank).error
+
+
+def offset_ms(predicted: FloatArray, observed: FloatArray, usable: BoolArray) -> float | None:
+    """Return the offset of sound and lips: the metric ``lip_sync.offset_ms``.
+
+    Parameters and errors are those of `estimate_offset`.
+
+    Returns
+    -------
+    float or None
+        In milliseconds, positive when the audio leads, 0 is best; None where too little can be compared.
+    """
+    found = estimate_offset(predicted, observed, usable)
+    return None if found is None else found.offset_ms
+
+
+def _require_lips(name: str, lips: FloatArray) -> None:
+    require_shape(name, lips, (None, N_SIGNALS))
+    require_finite(name, lips)
+
+
 # --- silence ---------------------------------------------------------------------------------------------------------
 
 
@@ -462,7 +520,16 @@ def silent_motion(
     float or None
         Ratio of root-mean-square lip-gap speeds, 0 = still; ``None`` with less than half a second of either, or
         when the lips do not move in speech.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    _require_lips("lips", lips)
+    require_mask("usable", usable)
+    require_mask("speech", speech)
+    require_same_length({"lips": lips, "usable": usable, "speech": speech})
     speed = np.abs(np.gradient(lips[:, 0]) * GRID_HZ)
     margin = int(margin_s * GRID_HZ)
     near_speech = np.convolve(speech, np.ones(2 * margin + 1), mode="same") > 0

@@ -13,15 +13,22 @@ second can be compared with one of 60; where the frame rate is too low for a ban
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
-if TYPE_CHECKING:
-    from evalkit.types import BoolArray, FloatArray
+from evalkit.metrics.checks import (
+    require_finite,
+    require_increasing,
+    require_mask,
+    require_positive,
+    require_same_length,
+    require_shape,
+)
+from evalkit.types import BoolArray, FloatArray
 
 MOVEMENT_HZ = 6.0
 """Upper end of movement, and lower end of tremble."""
@@ -29,6 +36,14 @@ TREMBLE_HZ = 10.0
 """Upper end of what is looked at: four fifths of what 25 frames a second can show."""
 GRID_HZ = 50.0
 """Rate of the common time axis on which movement is measured, whatever the frame rate."""
+SPREAD_WINDOW_S = 10.0
+SMOOTHNESS_WINDOW_S = 2.0
+"""A few seconds, for which the smoothness measures were made; also the shortest clip they are given for."""
+LOWEST_SPEED_DEG_S = 1.0
+"""Mean speed in a window below which there is no movement whose smoothness could be judged."""
+UNRESOLVED_TREMBLE = (2 * np.pi * 8.0 * 0.2) ** 2
+"""Power of angular speed, in (deg/s)**2, of 0.2 degrees (r.m.s.) of tremble around 8 Hz. The landmarks of a person
+who sits still tremble by up to that much; it is taken off before anything counts as tremble."""
 MAX_GAP_S = 0.2
 """Longest time between two observations that is bridged by interpolation."""
 MIN_RUN_S = 0.5
@@ -77,6 +92,9 @@ def spectral_arc_length(
     ----------
     Balasubramanian et al., On the analysis of movement smoothness, J. NeuroEng. Rehabil. 12:112, 2015.
     """
+    require_shape("speed", speed, (None,))
+    require_finite("speed", speed)
+    require_positive("rate_hz", rate_hz)
     if speed.size < 2 or not np.any(speed):
         raise ValueError("the spectral arc length needs at least two samples that are not all zero")
     if cutoff_hz > rate_hz / 2:
@@ -118,6 +136,9 @@ def dimensionless_jerk(speed: FloatArray, rate_hz: float) -> float:
     Hogan & Sternad, Sensitivity of smoothness measures to movement duration, amplitude, and arrests,
     J. Mot. Behav. 41, 2009; in the form of Balasubramanian et al. 2015.
     """
+    require_shape("speed", speed, (None,))
+    require_finite("speed", speed)
+    require_positive("rate_hz", rate_hz)
     if speed.size < 3 or not np.any(speed):
         raise ValueError("the dimensionless jerk needs at least three samples that are not all zero")
     jerk = np.diff(speed, 2) * rate_hz**2
@@ -154,7 +175,15 @@ def angles_between_deg(first: FloatArray, second: FloatArray) -> tuple[FloatArra
     usable : BoolArray, shape (n,)
         False where not observed, and where a direction is shorter than a quarter of its usual (median) length: a
         limb that points at the camera has no angle in the plane of the picture.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("first", first, (None, 2))
+    require_shape("second", second, (None, 2))
+    require_same_length({"first": first, "second": second})
     cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
     dot = (first * second).sum(axis=1)
     usable = np.isfinite(cross)
@@ -180,6 +209,7 @@ def frame_rate_hz(times_s: FloatArray) -> float:
     ValueError
         With fewer than two times.
     """
+    require_increasing("times_s", times_s)
     if times_s.size < 2:
         raise ValueError("a frame rate needs at least two frames")
     intervals = np.diff(times_s)
@@ -216,7 +246,18 @@ def on_grid(
     -------
     FloatArray, shape (m,)
         Cubic interpolation; NaN where there is no observation. All NaN when nothing is usable.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_shape("angles_deg", angles_deg, (None,))
+    require_mask("usable", usable)
+    require_same_length({"times_s": times_s, "angles_deg": angles_deg, "usable": usable})
+    require_finite("angles_deg, where usable,", angles_deg[usable])
+    require_shape("grid_s", grid_s, (None,))
     result = np.full(grid_s.size, np.nan)
     times_s, angles_deg = times_s[usable], angles_deg[usable]
     if times_s.size < 2:
@@ -249,7 +290,18 @@ def angular_speeds_deg_s(angles_deg: FloatArray, rate_hz: float, *, cutoff_hz: f
     -------
     FloatArray, shape (n,)
         Never negative, in degrees a second; NaN where not observed, and in stretches too short to be filtered.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("angles_deg", angles_deg, (None,))
+    require_positive("rate_hz", rate_hz)
+    if not 0 < cutoff_hz < rate_hz / 2:
+        raise ValueError(
+            f"cutoff_hz is {cutoff_hz:g}; it must lie between 0 and half the rate, {rate_hz / 2:g} Hz"
+        )
     speeds = np.full(angles_deg.size, np.nan)
     filter_sections = butter(4, cutoff_hz, fs=rate_hz, output="sos")
     n_padding = 3 * (2 * len(filter_sections) + 1)
@@ -280,7 +332,19 @@ def speed_power(angles_deg: FloatArray, rate_hz: float, low_hz: float, high_hz: 
     -------
     float
         In (degrees / s)**2.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("angles_deg", angles_deg, (None,))
+    require_finite("angles_deg", angles_deg)
+    require_positive("rate_hz", rate_hz)
+    if angles_deg.size < 4:
+        raise ValueError(
+            f"angles_deg has {angles_deg.size} values; four are the least that have a spectrum of speed"
+        )
     steps = np.diff(angles_deg) * rate_hz
     window = np.hanning(steps.size + 1)[:-1]
     power = 2.0 * np.abs(np.fft.rfft(steps * window)) ** 2 / (steps.size * (window**2).sum())
@@ -306,7 +370,13 @@ def find_repeats(changes: FloatArray, *, still_change: float) -> BoolArray:
         A picture is a repeat when its change is below `still_change`; or, since encoding leaves differences between
         equal pictures, when it is a dip: below 10 grey levels and less than a fifth of the larger of two neighbours
         on each side. People do not stop for a single frame.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("changes", changes, (None,))
     padded = np.pad(changes, 2, mode="edge")
     before = np.maximum(padded[:-4], padded[1:-3])
     after = np.maximum(padded[3:-1], padded[4:])
@@ -334,7 +404,16 @@ def still_time_s(times_s: FloatArray, repeats: BoolArray, observed: BoolArray) -
     -------
     still_s, total_s : float
         In seconds; both 0 when nothing was observed.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_increasing("times_s", times_s)
+    require_mask("repeats", repeats)
+    require_mask("observed", observed)
+    require_same_length({"times_s": times_s, "repeats": repeats, "observed": observed})
     intervals = np.diff(times_s)
     frame_s = 1.0 / frame_rate_hz(times_s)
     beyond = np.where(intervals > 1.5 * frame_s, intervals - frame_s, 0.0)
@@ -384,12 +463,177 @@ def windows(n_samples: int, rate_hz: float, length_s: float) -> list[slice]:
     list of slice
         As few as will cover everything, evenly spread, so that neighbours overlap a little where the length does
         not go evenly into the clip; one window of everything when the clip is shorter; none when it is empty.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_positive("rate_hz", rate_hz)
+    require_positive("length_s", length_s)
     length = round(length_s * rate_hz)
     if n_samples <= length:
         return [slice(0, n_samples)] if n_samples else []
     starts = np.linspace(0, n_samples - length, -(-n_samples // length)).round().astype(int)
     return [slice(int(start), int(start) + length) for start in starts]
+
+
+def spread_deg(angles: Mapping[str, FloatArray], rate_hz: float = GRID_HZ) -> WindowSums:
+    """Return how far joint angles spread: their standard deviation over windows of `SPREAD_WINDOW_S`.
+
+    Parameters
+    ----------
+    angles : mapping of str to FloatArray, shape (n,)
+        By joint, in degrees, on one uniform time axis; NaN where not observed. A window counts for a joint that was
+        observed for at least half of it.
+    rate_hz : float
+        Samples a second.
+
+    Returns
+    -------
+    WindowSums
+        Its value is the mean over joints and windows, in degrees.
+
+    Raises
+    ------
+    ValueError
+        Without a joint, or with angles that are not all of one length.
+    """
+    return _sum_windows(angles, rate_hz, SPREAD_WINDOW_S, _deviation)
+
+
+def sparc(speeds: Mapping[str, FloatArray], rate_hz: float = GRID_HZ) -> WindowSums:
+    """Return the mean `spectral_arc_length` over joints and windows of `SMOOTHNESS_WINDOW_S`.
+
+    Parameters
+    ----------
+    speeds : mapping of str to FloatArray, shape (n,)
+        By joint, from `angular_speeds_deg_s`. A window counts for a joint that was observed throughout and moved by
+        at least `LOWEST_SPEED_DEG_S` on average.
+    rate_hz : float
+        Samples a second.
+
+    Raises
+    ------
+    ValueError
+        As `spread_deg`.
+    """
+    return _smoothness(speeds, rate_hz, spectral_arc_length)
+
+
+def ldlj(speeds: Mapping[str, FloatArray], rate_hz: float = GRID_HZ) -> WindowSums:
+    """Return the mean `log_dimensionless_jerk` over joints and windows; parameters and errors as of `sparc`."""
+    return _smoothness(speeds, rate_hz, log_dimensionless_jerk)
+
+
+def jitter_ratio(angles: Mapping[str, FloatArray], rate_hz: float) -> WindowSums:
+    """Return the share of the power of angular speed that is tremble, `MOVEMENT_HZ` to `TREMBLE_HZ`.
+
+    Parameters
+    ----------
+    angles : mapping of str to FloatArray, shape (n,)
+        By joint, in degrees, on a uniform time axis at the clip's own frame rate. A window of
+        `SMOOTHNESS_WINDOW_S` counts for a joint that was observed throughout.
+    rate_hz : float
+        Samples a second; at least twice `TREMBLE_HZ`.
+
+    Returns
+    -------
+    WindowSums
+        Its value lies between 0 and 1; `UNRESOLVED_TREMBLE` is taken off.
+
+    Raises
+    ------
+    ValueError
+        As `spread_deg`; and for a rate that cannot show the tremble.
+    """
+    if rate_hz < 2 * TREMBLE_HZ:
+        raise ValueError(
+            f"{rate_hz:g} samples a second cannot show tremble of up to {TREMBLE_HZ:g} Hz; "
+            f"{2 * TREMBLE_HZ:g} are the least"
+        )
+
+    def compare(angle: FloatArray) -> tuple[float, float] | None:
+        if not np.isfinite(angle).all():
+            return None
+        tremble = max(0.0, speed_power(angle, rate_hz, MOVEMENT_HZ, TREMBLE_HZ) - UNRESOLVED_TREMBLE)
+        return tremble, tremble + speed_power(angle, rate_hz, 0.0, MOVEMENT_HZ)
+
+    return _sum_windows(angles, rate_hz, SMOOTHNESS_WINDOW_S, compare)
+
+
+def amount_deg_s(speeds: Mapping[str, FloatArray], rate_hz: float = GRID_HZ) -> WindowSums:
+    """Return the mean angular speed over joints and time, window by window; parameters and errors as of `sparc`.
+
+    Every observed sample counts, in whichever window.
+    """
+
+    def add(speed: FloatArray) -> tuple[float, float]:
+        return float(np.nansum(speed)), float(np.isfinite(speed).sum())
+
+    return _sum_windows(speeds, rate_hz, SMOOTHNESS_WINDOW_S, add)
+
+
+def freeze_ratio(
+    times_s: FloatArray, changes: FloatArray, observed: BoolArray, *, still_change: float
+) -> float | None:
+    """Return the share of time in which the picture stands still, single repeated frames included.
+
+    Parameters
+    ----------
+    times_s, changes, observed
+        As of `still_time_s` and `find_repeats`.
+    still_change : float
+        As of `find_repeats`.
+
+    Returns
+    -------
+    float or None
+        0 to 1, lower is better; None when nothing was observed.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+    """
+    require_mask("observed", observed)
+    require_same_length({"times_s": times_s, "changes": changes, "observed": observed})
+    repeats = find_repeats(np.where(observed, changes, np.inf), still_change=still_change)
+    still_s, total_s = still_time_s(times_s, repeats, observed)
+    return still_s / total_s if total_s > 0.0 else None
+
+
+def _sum_windows(
+    signals: Mapping[str, FloatArray],
+    rate_hz: float,
+    length_s: float,
+    measure: Callable[[FloatArray], tuple[float, float] | None],
+) -> WindowSums:
+    """Add up over the joints, window by window, what a measure gives for each."""
+    n_samples = require_same_length(signals)
+    sums = np.array(
+        [
+            np.sum([measure(signal[part]) or (0.0, 0.0) for signal in signals.values()], axis=0)
+            for part in windows(n_samples, rate_hz, length_s)
+        ]
+    ).reshape(-1, 2)
+    return WindowSums(sums[:, 0], sums[:, 1])
+
+
+def _deviation(angle: FloatArray) -> tuple[float, float] | None:
+    observed = angle[np.isfinite(angle)]
+    return (float(observed.std()), 1.0) if observed.size >= angle.size / 2 else None
+
+
+def _smoothness(
+    speeds: Mapping[str, FloatArray], rate_hz: float, measure: Callable[[FloatArray, float], float]
+) -> WindowSums:
+    def judge(speed: FloatArray) -> tuple[float, float] | None:
+        if np.isfinite(speed).all() and speed.mean() >= LOWEST_SPEED_DEG_S:
+            return measure(speed, rate_hz), 1.0
+        return None
+
+    return _sum_windows(speeds, rate_hz, SMOOTHNESS_WINDOW_S, judge)
 
 
 def _stretches(flags: BoolArray) -> list[tuple[int, int]]:

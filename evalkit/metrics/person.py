@@ -5,18 +5,16 @@ Everything is in pixels, x to the right and y down.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from evalkit.metrics.checks import require_shape
+from evalkit.types import BoolArray, FloatArray
 
-    from evalkit.types import BoolArray, FloatArray
-
-    Point = tuple[float, float]
+Point = tuple[float, float]
 
 # In distances between the outer corners of the eyes, from the middle between the eyes: with hair and ears.
 _HEAD_DOWN = 0.25
@@ -35,6 +33,7 @@ _LIMBS = (
     ("right_hip", "right_knee", "right_ankle"),
 )
 _GRID = 16
+_HEAD_KEYS = {"centre_x_px", "centre_y_px", "scale_px", "yaw_deg", "roll_deg"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,15 @@ def outline_person(
         is known.
     body : bool
         Whether the body belongs to it, or the head alone.
+
+    Raises
+    ------
+    ValueError
+        If the head lacks one of the five.
     """
+    missing = sorted(_HEAD_KEYS - head.keys()) if head is not None else []
+    if missing:
+        raise ValueError(f"head lacks {', '.join(missing)}")
     outline = Outline()
     if head is not None:
         x, y, scale = head["centre_x_px"], head["centre_y_px"], head["scale_px"]
@@ -108,7 +115,13 @@ def share_inside(box: FloatArray, outline: Outline) -> float:
     ----------
     box : FloatArray, shape (4,)
         Left, top, right, bottom.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("box", box, (4,))
     places = (np.arange(_GRID) + 0.5) / _GRID
     xs, ys = np.meshgrid(box[0] + places * (box[2] - box[0]), box[1] + places * (box[3] - box[1]))
     points = np.stack([xs.ravel(), ys.ravel()], axis=1)

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Literal, cast
 import jiwer
 import numpy as np
 
+from evalkit.metrics.checks import require_shape
+from evalkit.types import FloatArray
+from pipeline.languages import primary_language
+
 if TYPE_CHECKING:
     import inflect
-
-    from evalkit.types import FloatArray
 
 Kind = Literal["equal", "substitute", "delete", "insert"]
 
@@ -102,16 +104,7 @@ def is_written_with_spaces(language: str) -> bool:
     >>> is_written_with_spaces("en-GB"), is_written_with_spaces("zh-TW"), is_written_with_spaces("JA")
     (True, False, False)
     """
-    return primary_code(language) not in WITHOUT_SPACES
-
-
-def primary_code(language: str) -> str:
-    """Return the first part of a language code, in small letters.
-
-    >>> primary_code("pt-BR"), primary_code("zh_CN")
-    ('pt', 'zh')
-    """
-    return re.split(r"[-_]", language.strip().lower(), maxsplit=1)[0]
+    return primary_language(language) not in WITHOUT_SPACES
 
 
 def normalise(text: str, language: str) -> str:
@@ -141,7 +134,7 @@ def normalise(text: str, language: str) -> str:
     '你好世界'
     """
     text = unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).lower().replace("_", " ")
-    if primary_code(language) in _ENGLISH:
+    if primary_language(language) in _ENGLISH:
         text = _speak_numbers(text)
     kept = "".join(
         character if character == "'" or unicodedata.category(character)[0] in "LNM" else " "
@@ -189,7 +182,15 @@ def sum_blocks(errors: FloatArray, block: int) -> tuple[FloatArray, FloatArray]:
     -------
     errors, sizes : FloatArray, shape (max(1, n // block),)
         Errors in each block, and its length.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
     """
+    require_shape("errors", errors, (None,))
+    if block < 1:
+        raise ValueError(f"block is {block}; a block holds at least one word or character")
     blocks = np.array_split(errors, max(1, errors.size // block))
     return np.array([part.sum() for part in blocks]), np.array(
         [part.size for part in blocks], dtype=np.float64

@@ -5,12 +5,16 @@ Shares are shares of *time*: a frame counts for as long as it is shown, so a var
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from evalkit.types import FloatArray
+from evalkit.metrics.checks import (
+    require_finite,
+    require_increasing,
+    require_same_length,
+    require_shape,
+    require_share,
+)
+from evalkit.types import FloatArray
 
 BLACK_SHARE = 0.98
 """A frame is black when at least this share of its pixels is (``pic_th`` of ffmpeg's ``blackdetect``)."""
@@ -47,6 +51,7 @@ def frame_durations_s(times_s: FloatArray) -> FloatArray:
     >>> frame_durations_s(np.array([0.0, 0.5, 1.0, 3.0])).tolist()
     [0.5, 0.5, 2.0, 0.5]
     """
+    require_increasing("times_s", times_s)
     if times_s.shape[0] < 2:
         raise ValueError(f"{times_s.shape[0]} frames have no durations; two are needed")
     intervals = np.diff(times_s)
@@ -63,11 +68,17 @@ def mean_frame_rate_hz(times_s: FloatArray) -> float:
     times_s : FloatArray, shape (n,)
         Presentation times, increasing; n ≥ 2, else a `ValueError`.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> mean_frame_rate_hz(np.array([0.0, 0.02, 0.10]))
     20.0
     """
+    require_increasing("times_s", times_s)
     if times_s.shape[0] < 2:
         raise ValueError(f"{times_s.shape[0]} frames have no rate; two are needed")
     return float((times_s.shape[0] - 1) / (times_s[-1] - times_s[0]))
@@ -91,11 +102,20 @@ def black_ratio(black_share: FloatArray, durations_s: FloatArray) -> float:
     float
         0 to 1; lower is better.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> black_ratio(np.array([0.0, 0.97, 0.98, 1.0]), np.array([1.0, 1.0, 1.0, 1.0]))
     0.5
     """
+    require_share("black_share", black_share)
+    require_finite("durations_s", durations_s)
+    if not require_same_length({"black_share": black_share, "durations_s": durations_s}):
+        raise ValueError("black_share is empty; at least one frame is needed")
     return float(durations_s[black_share >= BLACK_SHARE].sum() / durations_s.sum())
 
 
@@ -119,11 +139,18 @@ def frozen_spans_s(change: FloatArray, times_s: FloatArray, least_s: float = FRE
     FloatArray, shape (n_spans, 2)
         Start and end of each span, in seconds.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> frozen_spans_s(np.array([np.nan, 9.0, 0.0, 0.0, 9.0]), np.array([0.0, 0.3, 0.6, 0.9, 1.2])).tolist()
     [[0.3, 1.2]]
     """
+    require_shape("change", change, (None,))
+    require_same_length({"change": change, "times_s": times_s})
     end_s = times_s[-1] + frame_durations_s(times_s)[-1]
     moves = ~(change <= STILL_CHANGE)
     moves[0] = True
@@ -183,6 +210,10 @@ def flicker_percent(luma_mean: FloatArray, times_s: FloatArray) -> float:
     >>> flicker_percent(np.where(times_s < 1, 20.0, 200.0), times_s)  # a cut
     0.0
     """
+    require_increasing("times_s", times_s)
+    require_shape("luma_mean", luma_mean, (None,))
+    require_same_length({"luma_mean": luma_mean, "times_s": times_s})
+    require_finite("luma_mean", luma_mean)
     ends_s = times_s + FLICKER_WINDOW_S + 1e-6
     after = np.searchsorted(times_s, ends_s, side="right")
     swings = []
@@ -213,11 +244,22 @@ def integrated_loudness_lufs(step_power: FloatArray) -> float | None:
     float or None
         In LUFS; ``None`` when no block is louder than -70 LUFS (silence) or n < 4.
 
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that make no sense here.
+
     Examples
     --------
     >>> round(integrated_loudness_lufs(np.full(30, 10 ** (-2.3 + 0.0691))), 9)
     -23.0
     """
+    require_shape("step_power", step_power, (None,))
+    require_finite("step_power", step_power)
+    if step_power.size and step_power.min() < 0:
+        raise ValueError(
+            f"step_power has {step_power.min():g}; power is never negative: is it a level in dB?"
+        )
     if step_power.shape[0] < STEPS_PER_BLOCK:
         return None
     blocks = np.lib.stride_tricks.sliding_window_view(step_power, STEPS_PER_BLOCK).mean(axis=1)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.errors import UsageError
+from evalkit.profiling import reasons
 from evalkit.types import Interval, Measurement, Metric, Reason
+from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,11 +95,11 @@ def measure_times(
 
     Where the models were loaded within the request, `TTFF` and `TOTAL` include that, as the user waits for it too.
     """
-    missing = Reason.NOT_REPORTED if _time_of(events, "saved") is not None else Reason.NOT_FINISHED
-    total_s = _time_of(events, "saved")
+    missing = reasons.NOT_REPORTED if _time_of(events, SAVED) is not None else reasons.NOT_FINISHED
+    total_s = _time_of(events, SAVED)
     return [
-        _measure(LOAD, _load_s(events), Reason.NOT_REPORTED),
-        _measure(TTFF, _time_of(events, "first_frame"), missing),
+        _measure(LOAD, _load_s(events), reasons.NOT_REPORTED),
+        _measure(TTFF, _time_of(events, FIRST_FRAME), missing),
         *_measure_clips(clip_latencies_s(events), missing),
         _measure(TOTAL, total_s, missing),
         _measure(FPS, n_frames / total_s if total_s and n_frames else None, _no_ratio(total_s)),
@@ -107,7 +109,7 @@ def measure_times(
 
 def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
     """Say what a reader must know of the times."""
-    first = next((event for event in events if event["name"] == "first_frame"), None)
+    first = next((event for event in events if event["name"] == FIRST_FRAME), None)
     if first is not None and first["detail"].get("at_end"):
         return ("the generator shows its first frame only when the whole video is there",)
     return ()
@@ -125,12 +127,12 @@ def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
     """
     ends_s: dict[Any, float] = {}
     for place, event in enumerate(events):
-        if event["name"] == "clip":
+        if event["name"] == CLIP:
             ends_s.setdefault(event["detail"].get("index", f"place {place}"), event["time_s"])
     if not ends_s:
         return np.empty(0)
     first_s = min(ends_s.values())
-    ready_s = [event["time_s"] for event in events if event["name"] in {"loaded", "speech"}]
+    ready_s = [event["time_s"] for event in events if event["name"] in {LOADED, SPEECH}]
     start_s = max((time_s for time_s in ready_s if time_s <= first_s), default=0.0)
     return np.array([after - before for before, after in pairwise([start_s, *sorted(ends_s.values())])])
 
@@ -185,7 +187,7 @@ def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
     if not 0 <= n_failed <= n_attempted:
         raise UsageError(f"{n_failed} failed of {n_attempted} attempted: that cannot be")
     if n_attempted == 0:
-        return Measurement.absent(ERROR_RATE, Reason.NOTHING_ATTEMPTED)
+        return Measurement.absent(ERROR_RATE, reasons.NOTHING_ATTEMPTED)
     from scipy.stats import binomtest
 
     interval = binomtest(n_failed, n_attempted).proportion_ci(0.95, method="wilson")
@@ -203,8 +205,8 @@ def _measure(metric: Metric, value: float | None, reason: Reason) -> Measurement
 
 def _no_ratio(total_s: float | None) -> Reason:
     if total_s is None:
-        return Reason.NOT_FINISHED
-    return Reason.NO_VIDEO if total_s else Reason.NOT_REPORTED
+        return reasons.NOT_FINISHED
+    return Reason.NO_VIDEO if total_s else reasons.NOT_REPORTED
 
 
 def _time_of(events: Sequence[Event], name: str) -> float | None:
@@ -212,7 +214,7 @@ def _time_of(events: Sequence[Event], name: str) -> float | None:
 
 
 def _load_s(events: Sequence[Event]) -> float | None:
-    loaded = next((event for event in events if event["name"] == "loaded"), None)
+    loaded = next((event for event in events if event["name"] == LOADED), None)
     if loaded is None:
         return None
     return float(loaded["detail"].get("load_s", loaded["time_s"]))
@@ -229,7 +231,7 @@ def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement
     for q, metric in CLIP_LATENCY_P.items():
         value = percentile(samples, q)
         yield (
-            Measurement.absent(metric, Reason.TOO_FEW_CLIPS)
+            Measurement.absent(metric, reasons.TOO_FEW_CLIPS)
             if value is None
             else Measurement(metric, value, n=n)
         )
@@ -238,17 +240,17 @@ def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement
 def _gpu_absence(profile: Profile) -> Reason | None:
     """Say why nothing can be told of GPUs; ``None`` where something can."""
     if not profile.gpus:
-        return profile.gpu_reason or Reason.NO_GPU
+        return profile.gpu_reason or reasons.NO_GPU
     if profile.used_gpus:
         return None
     unread = all(not len(gpu.memory_mib) for gpu in profile.gpus)
-    return Reason.GPU_UNREADABLE if unread else Reason.GPU_NOT_USED
+    return reasons.GPU_UNREADABLE if unread else reasons.GPU_NOT_USED
 
 
 def _measure_vram(profile: Profile) -> Measurement:
     peak_mib, reason = profile.vram_mib.peak, _gpu_absence(profile)
     if reason is not None or peak_mib is None:
-        return Measurement.absent(PEAK_VRAM, reason or Reason.GPU_UNREADABLE)
+        return Measurement.absent(PEAK_VRAM, reason or reasons.GPU_UNREADABLE)
     samples = [(f"gpu{index}_mib", _peaks(gpu.memory_mib)) for index, gpu in profile.used_gpus]
     if profile.torch is not None:
         samples.append(("allocated_mib", np.array(profile.torch.allocated_mib)))
@@ -262,7 +264,7 @@ def _measure_vram_share(profile: Profile) -> Measurement:
     reason = _gpu_absence(profile)
     shares = [gpu.fullness for _, gpu in profile.used_gpus if gpu.fullness is not None]
     if reason is not None or not shares:
-        return Measurement.absent(PEAK_VRAM_SHARE, reason or Reason.GPU_UNREADABLE)
+        return Measurement.absent(PEAK_VRAM_SHARE, reason or reasons.GPU_UNREADABLE)
     samples = tuple(
         (f"gpu{index}", np.array([gpu.fullness]))
         for index, gpu in profile.used_gpus
@@ -280,7 +282,7 @@ def _measure_vram_share(profile: Profile) -> Measurement:
 def _measure_rss(profile: Profile) -> Measurement:
     peak_mib = profile.rss_mib.peak
     if not peak_mib:
-        return Measurement.absent(PEAK_RSS, Reason.NOT_SAMPLED)
+        return Measurement.absent(PEAK_RSS, reasons.NOT_SAMPLED)
     samples = (("pss_mib", _peaks(profile.pss_mib)),) if len(profile.pss_mib) else ()
     return Measurement(PEAK_RSS, peak_mib, n=len(profile.rss_mib), coverage=profile.coverage, samples=samples)
 
@@ -295,7 +297,7 @@ def _measure_util(profile: Profile) -> Measurement:
         return Measurement.absent(GPU_UTIL, reason)
     means = [(f"gpu{index}", gpu.util.values.mean()) for index, gpu in profile.used_gpus if len(gpu.util)]
     if not means:
-        return Measurement.absent(GPU_UTIL, Reason.GPU_UNREADABLE)
+        return Measurement.absent(GPU_UTIL, reasons.GPU_UNREADABLE)
     return Measurement(
         GPU_UTIL,
         float(np.mean([mean for _, mean in means])),
@@ -310,7 +312,7 @@ def _measure_energy(profile: Profile) -> Measurement:
         return Measurement.absent(ENERGY, reason)
     counters = [gpu.energy_j for _, gpu in profile.used_gpus]
     if any(len(counter) < 2 for counter in counters):
-        return Measurement.absent(ENERGY, Reason.GPU_UNREADABLE)
+        return Measurement.absent(ENERGY, reasons.GPU_UNREADABLE)
     seen_s = min(float(counter.times_s[-1] - counter.times_s[0]) for counter in counters)
     return Measurement(
         ENERGY,

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.errors import EvalkitError
-from evalkit.types import Reason
+from evalkit.profiling import reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    from evalkit.types import FloatArray
+    from evalkit.types import FloatArray, Reason
 
 FORMAT = 1
 SHORT_PEAK_S = 0.1
@@ -200,7 +200,7 @@ class Profile:
     pss_mib: Series = EMPTY
     n_processes: Series = EMPTY
     gpus: tuple[GpuUse, ...] = ()
-    gpu_reason: Reason | None = Reason.NO_GPU
+    gpu_reason: Reason | None = reasons.NO_GPU
     gpu_text: str = ""
     n_oom_kills: int | None = None
     sampler_error: str = ""
@@ -342,7 +342,7 @@ class Profile:
                 )
                 for gpu in data["gpus"]
             ),
-            gpu_reason=None if data["gpu_reason"] is None else Reason(data["gpu_reason"]),
+            gpu_reason=None if data["gpu_reason"] is None else reasons.reason_of(data["gpu_reason"]),
             gpu_text=data["gpu_text"],
             n_oom_kills=data["n_oom_kills"],
             sampler_error=data["sampler_error"],
@@ -416,7 +416,7 @@ def read_profile(
             _read_gpu(gpu, times_s, [look["gpus"][index] for look in looks])
             for index, gpu in enumerate(head["gpus"])
         ),
-        gpu_reason=None if head["gpu_reason"] is None else Reason(head["gpu_reason"]),
+        gpu_reason=None if head["gpu_reason"] is None else reasons.reason_of(head["gpu_reason"]),
         gpu_text=next((look["gpu_text"] for look in looks if "gpu_text" in look), head["gpu_text"]),
         n_oom_kills=record.n_oom_kills,
         sampler_error=sampler_error,

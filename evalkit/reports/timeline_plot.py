@@ -8,6 +8,7 @@ import numpy as np
 
 from evalkit.plot_style import GREY, INK, SERIES, VERMILION, dress, new_figure
 from evalkit.profiling.profile import FULL, Series
+from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 _N_DRAWN = 1500
 _WIDTH = 0.0085
-_WORDS = {"loaded": "models loaded", "speech": "speech there"}
-_FIRST_NAMED = {"first_frame": 0, "saved": 1, "loaded": 2}
+_WORDS = {LOADED: "models loaded", SPEECH: "speech ready"}
+_FIRST_NAMED = {FIRST_FRAME: 0, SAVED: 1, LOADED: 2}
 
 
 def draw_timeline(profile: Profile, events: Sequence[Event] = ()) -> Figure:
@@ -142,7 +143,7 @@ def _name_events(axes: Axes, events: Sequence[Event]) -> None:
 
 def _word(event: Event) -> str:
     name = str(event["name"])
-    if name == "clip":
+    if name == CLIP:
         index = event["detail"].get("index")
         return "clip done" if index is None else f"clip {index + 1} done"
     return _WORDS.get(name, name.replace("_", " "))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evalkit.options import hash_of
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
-from evalkit.options import hash_of
-from evalkit.types import Better  # noqa: TC001 - the files are checked against it when read
+from evalkit.types import Better
+from pipeline.options import hash_of
 
 SCHEMA = 3
 """1: at first. 2: a run may say which trials were skipped, and why. 3: videos and measurements are records of their own."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy.stats import chi2, norm, t
 
-from evalkit.types import Interval
-
-if TYPE_CHECKING:
-    from evalkit.types import FloatArray
+from evalkit.stats.blocks import interval_of, redraw_rows
+from evalkit.types import FloatArray, Interval
 
 MIN_WINDOWS = 5
 """With fewer windows a percentile bootstrap promises more than it can hold, and there is no interval."""
@@ -45,10 +41,8 @@ def ratio_interval(
     numerators, denominators = numerators[used], denominators[used]
     if numerators.size < MIN_WINDOWS:
         return None
-    drawn = np.random.default_rng(seed).integers(numerators.size, size=(n_resamples, numerators.size))
-    ratios = numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1)
-    low, high = np.percentile(ratios, [2.5, 97.5])
-    return Interval(float(low), float(high))
+    drawn = redraw_rows(numerators.size, n_resamples, seed=seed)
+    return interval_of(numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1))
 
 
 def block_interval(
@@ -81,12 +75,11 @@ def block_interval(
     if n < 3:
         return None
     length = min(n_neighbours, max(1, n // 3))
-    starts = np.random.default_rng(seed).integers(0, n, size=(n_resamples, -(-n // length), 1))
-    drawn = ((starts + np.arange(length)) % n).reshape(n_resamples, -1)[:, :n]
+    drawn = redraw_rows(n, n_resamples, length=length, seed=seed)
     n_runs = n / length
     wider = t.ppf(0.975, n_runs - 1) / norm.ppf(0.975) * np.sqrt(n_runs / (n_runs - 1))
     mean = values.mean()
-    ends = mean + wider * (np.percentile(values[drawn].mean(axis=1), [2.5, 97.5]) - mean)
+    ends = mean + wider * (np.array(interval_of(values[drawn].mean(axis=1))) - mean)
     low, high = np.clip(ends, values.min(), values.max())
     return Interval(float(low), float(high))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -12,21 +13,15 @@ from pydantic import (
     model_validator,
 )
 
+from evalkit.evaluators.load import evaluator_class
+from evalkit.options import ConfigError, read_group, read_yaml
+from pipeline.options import PlainData, canonical_json
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-from evalkit.options import ConfigError, Options, canonical_json, read_group, read_yaml
-
 FILE_PARAMETERS = ("brand_mark",)
 """Parameters of the grid that name a file: what counts is its content."""
-
-
-FILE_SETTINGS = ("file",)
-"""Settings of evaluators that name a file: paths in them are relative to the sweep's folder."""
-
-
-FILE_OR_NAME_SETTINGS = ("weights",)
-"""Settings of evaluators that name a file where there is one of that name, and else something known by name."""
 
 
 _SAID = ("path", "text", "question", "question_audio")
@@ -37,7 +32,7 @@ _TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
 )
 
 
-class GeneratorOptions(Options):
+class GeneratorOptions(PlainData):
     """Who makes the videos.
 
     Attributes
@@ -56,14 +51,14 @@ class GeneratorOptions(Options):
     device: str = Field(default="cpu", min_length=1, description="cpu, or where else it works (cuda)")
 
 
-class Portrait(Options):
+class Portrait(PlainData):
     """A picture of a speaker."""
 
     path: str = Field(min_length=1, description="path of a picture")
     name: str = Field(default="", description="what to call it; the file's name unless given")
 
 
-class Speech(Options):
+class Speech(PlainData):
     """What is said: a sound file or words; or what is asked, for a generator that answers."""
 
     path: str | None = Field(default=None, min_length=1, description="path of a sound file")
@@ -88,7 +83,7 @@ class Speech(Options):
         return self.path or self.question_audio
 
 
-class Inputs(Options):
+class Inputs(PlainData):
     """What is put in front of every configuration."""
 
     portraits: list[Portrait] = Field(default_factory=list, description="a list of pictures")
@@ -115,7 +110,7 @@ class Inputs(Options):
         return self
 
 
-class Execution(Options):
+class Execution(PlainData):
     """How the work is done. Nothing of it decides an outcome."""
 
     executor: str = Field(default="processes", min_length=1, description="name of an executor")
@@ -137,7 +132,7 @@ class Execution(Options):
         description="true or false: make each video twice, once for its times, once for its memory",
     )
     evidence: bool = Field(default=True, description="true or false: pictures of what was measured")
-    skip_unfit: bool = Field(
+    skip_infeasible: bool = Field(
         default=False, description="true or false: leave out, and say so, trials that cannot fit the GPUs"
     )
     gpu_memory_gb: float | None = Field(
@@ -151,7 +146,7 @@ class Execution(Options):
 Values = Annotated[list[JsonValue], Field(min_length=1)]
 
 
-class SweepConfig(Options):
+class SweepConfig(PlainData):
     """A sweep: one generator, inputs, a grid of parameters, seeds, evaluators, a policy."""
 
     generator: GeneratorOptions = Field(default_factory=GeneratorOptions, description="a group")
@@ -214,6 +209,67 @@ def read_sweep(path: str | Path) -> SweepConfig:
     return build_sweep(read_yaml(path), str(path), base=path.parent)
 
 
+QUICKSTART = Path(__file__).parent / "quickstart.yaml"
+"""The sweep that is done where none is given."""
+
+
+def resolve_sweep(
+    config: str | Path | Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> SweepConfig:
+    """Put a configuration and what shall be otherwise together.
+
+    Parameters
+    ----------
+    config : path or mapping, optional
+        A sweep's YAML file, whose paths are relative to its folder; or the same as plain data; the bundled quickstart
+        unless given.
+    overrides : mapping, optional
+        Values by dotted name: ``generator.name``, ``grid.sample_steps``, ``execution.retries``. A parameter is either in
+        ``grid`` or in ``parameters``: where an override puts it counts. Another generator has none of the settings that
+        the first one had. Paths are relative to the current folder.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or makes no sense; a line a mistake.
+    """
+    if isinstance(config, str | Path):
+        where, data = str(config), read_sweep(config).to_dict()
+    else:
+        where = "quickstart" if config is None else "config"
+        data = dict(read_yaml(QUICKSTART) if config is None else config)
+    if not overrides:
+        return build_sweep(data, where)
+    return build_sweep(override_sweep(data, overrides), f"{where} and overrides")
+
+
+def override_sweep(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return plain data of a sweep with some values in place of its own; see `resolve_sweep`.
+
+    >>> override_sweep({"parameters": {"size": "a"}, "seeds": [1]}, {"grid.size": ["b", "c"], "seeds": [2]})
+    {'parameters': {}, 'seeds': [2], 'grid': {'size': ['b', 'c']}}
+    """
+    changed: dict[str, Any] = copy.deepcopy(dict(data))
+    generator = changed.get("generator", {}).get("name")
+    if overrides.get("generator.name", generator) != generator:
+        changed["generator"] = {}
+    for dotted, value in overrides.items():
+        *groups, name = dotted.split(".", 2) if dotted.startswith(_TWO_LEVELS) else dotted.split(".", 1)
+        place = changed
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"override {dotted}: {group} is {place!r}, not a group of options")
+        place[name] = value
+        for other in {"grid": ["parameters"], "parameters": ["grid"]}.get(groups[0] if groups else "", []):
+            changed.get(other, {}).pop(name, None)
+    return changed
+
+
+_TWO_LEVELS = ("generator.settings.", "measuring.")
+"""Groups in groups: what follows is a group's name, then a name in it, which may have dots of its own."""
+
+
 def build_sweep(data: Mapping[str, Any], where: str, *, base: Path | None = None) -> SweepConfig:
     """Build a sweep of plain data.
 
@@ -249,13 +305,8 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
         values = config.grid.get(name, [config.parameters.get(name)])
         yield from ((name, value) for value in values if isinstance(value, str))
     for evaluator, settings in config.measuring.items():
-        for name in FILE_SETTINGS:
-            if isinstance(path := settings.get(name), str):
-                yield f"measuring.{evaluator}.{name}", path
-
-
-def _is_file(base: Path, name: str, value: JsonValue) -> bool:
-    return name in FILE_OR_NAME_SETTINGS and isinstance(value, str) and (base / value).is_file()
+        for name, path in evaluator_class(evaluator).files_of(settings).items():
+            yield f"measuring.{evaluator}.{name}", path
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
@@ -288,10 +339,7 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
         for name, values in config.grid.items()
     }
     measuring = {
-        evaluator: {
-            name: anchor(value) if name in FILE_SETTINGS or _is_file(base, name, value) else value
-            for name, value in settings.items()
-        }
+        evaluator: evaluator_class(evaluator).anchor(settings, base)
         for evaluator, settings in config.measuring.items()
     }
     policy = config.policy

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import difflib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.decisions.policy import load_policy
-from evalkit.errors import EvalkitError
 from evalkit.evaluators.load import load_evaluators, version_of
-from evalkit.options import ConfigError, hash_of
+from evalkit.options import ConfigError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo
 from evalkit.sweeps.config import FILE_PARAMETERS, name_of
 from evalkit.sweeps.plan import PlannedInput, PlannedTrial, TrialIdentity, expand_grid, plan_trials
 from evalkit.tracks.cache import content_hash
+from pipeline.errors import RequestError
+from pipeline.generator import Generator, build_generator
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
 
@@ -64,7 +67,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     registry.load(registry.EXECUTORS, config.execution.executor)
     factory = registry.load(registry.GENERATORS, config.generator.name)
     with _refusing(f"generator {config.generator.name!r}"):
-        generator = factory(**config.generator.settings)
+        generator = build_generator(factory, config.generator.name, config.generator.settings)
     description = generator.describe().to_dict()
     evaluators = load_evaluators(config.evaluators, config.measuring)
     if config.policy is not None:
@@ -108,22 +111,17 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     return SweepPlan(config, trials, deciders, metrics, list(_unheeded(config, description["parameters"])))
 
 
-class _refusing:  # noqa: N801 - reads as what it does
-    """Turns a generator's refusal into a `ConfigError`; faults in a program stay what they are."""
-
-    def __init__(self, where: str) -> None:
-        self._where = where
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, ValueError) and hasattr(error, "kind") and not isinstance(error, EvalkitError):
-            lines = "\n".join(f"{self._where}: {line}" for line in str(error).splitlines())
-            raise ConfigError(lines) from None
+@contextmanager
+def _refusing(where: str) -> Iterator[None]:
+    """Turn a generator's refusal into a `ConfigError`."""
+    try:
+        yield
+    except RequestError as error:
+        lines = "\n".join(f"{where}: {line}" for line in str(error).splitlines())
+        raise ConfigError(lines) from None
 
 
-def _as_understood(generator: Any, params: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+def _as_understood(generator: Generator, params: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     """Return parameters as the generator reads them: 25 and 25.0 are one value."""
     with _refusing("parameters"):
         read = generator.request(**request).to_dict()

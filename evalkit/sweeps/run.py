@@ -14,9 +14,7 @@ from evalkit.errors import EvalkitError
 from evalkit.execution.costs import Watch, measure_costs, with_torch
 from evalkit.execution.executors import Finished, Job, Limits, Started
 from evalkit.execution.worker import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
-from evalkit.forecast.needs import find_infeasible
 from evalkit.isolation import Failure
-from evalkit.options import hash_of
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.runs import (
@@ -33,8 +31,10 @@ from evalkit.runs import (
 from evalkit.runs.identity import machine_key, measurement_identity
 from evalkit.runs.layout import VIDEO_FILE
 from evalkit.runs.store import StoredVideo, make_trial
+from evalkit.sweeps.infeasible import find_infeasible
 from evalkit.sweeps.status import former_facts, load_run_status
 from evalkit.tracks.cache import content_hash
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

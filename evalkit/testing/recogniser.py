@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from evalkit.media import Reader, probe
 from evalkit.types import AudioChunk
+from pipeline.recogniser import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-
-class Heard(NamedTuple):
-    """What a recogniser returns, as far as anybody asks."""
-
-    text: str
 
 
 class FakeRecogniser:
@@ -49,12 +44,19 @@ class FakeRecogniser:
         """Tell whether it is one of its languages."""
         return language in self._languages
 
-    def recognise(self, sound: Path, language: str) -> Heard:
+    def recognise(self, sound: Path, language: str) -> Transcript:
         """Measure the sound and say the next text."""
         if not self.serves(language):
             raise ValueError(f"{language} is not served")
         reader = Reader(probe(str(sound), None), frames=False, sound_rates_hz=[16_000])
-        self.lengths_s.append(
-            sum(chunk.samples.size for chunk in reader if isinstance(chunk, AudioChunk)) / 16_000
-        )
-        return Heard(self._texts.pop(0) if self._texts else "")
+        n_samples = sum(chunk.samples.size for chunk in reader if isinstance(chunk, AudioChunk))
+        duration_s = n_samples / 16_000
+        self.lengths_s.append(duration_s)
+        text = self._texts.pop(0) if self._texts else ""
+        return Transcript(text, duration_s, language, self.name, self.version)
+
+    def load(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -11,7 +11,6 @@ from unittest.mock import patch
 
 import numpy as np
 
-from evalkit.options import hash_of
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import (
     Input,
@@ -31,6 +30,7 @@ from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
 from evalkit.runs.writer import RunWriter
 from evalkit.tracks.cache import content_hash
 from evalkit.types import Metric
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,7 +13,9 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -32,6 +34,25 @@ def content_hash(path: str) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def replace_file(target: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under another name in the same folder, made if needed, and rename it when it is whole.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the old file is then as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".tmp", delete=False) as file:
+        try:
+            write(file)
+            file.close()
+            Path(file.name).replace(target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 class TrackCache:
@@ -68,15 +89,12 @@ class TrackCache:
         target = self._path(content, track.name, version)
         head = json.dumps({"columns": track.columns, "facts": dict(track.facts)})
         with contextlib.suppress(OSError):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".tmp", delete=False) as file:
-                try:
-                    np.savez(file, head=head, times_s=track.times_s, values=track.values, valid=track.valid)
-                    file.close()
-                    Path(file.name).replace(target)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
+            replace_file(
+                target,
+                lambda file: np.savez(
+                    file, head=head, times_s=track.times_s, values=track.values, valid=track.valid
+                ),
+            )
 
     def _path(self, content: str, name: str, version: int) -> Path:
         return self._folder / "tracks" / content[:2] / f"{content}-{name}-{version}.npz"

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import wave
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evalkit.options import hash_of
 from evalkit.tracks.base import TrackBuilder
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import AudioChunk, Track
+from evalkit.types import AudioChunk, Track
+from pipeline.options import hash_of
+from pipeline.recogniser import Recogniser
 
 RATE_HZ = 16_000
 PIECE_S = 30.0
@@ -28,21 +25,6 @@ SHORTEST_S = 0.1
 """What is left over at the end and shorter than this holds no word."""
 SILENCE_PEAK = 1e-4
 PREFIX = "transcript-"
-
-
-class Recogniser(Protocol):
-    """What is asked of a plug-in of the entry-point group ``evalkit.recognisers``."""
-
-    name: str
-    version: str
-
-    def serves(self, language: str) -> bool:
-        """Tell whether it understands a language, without loading anything."""
-        ...
-
-    def recognise(self, sound: Path, language: str) -> Any:
-        """Return an object whose ``text`` is what is said in a sound file."""
-        ...
 
 
 class TranscriptTracker:
@@ -103,7 +85,7 @@ class TranscriptTracker:
                 file.setsampwidth(2)
                 file.setframerate(RATE_HZ)
                 file.writeframes(np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes())
-            return str(self._recogniser.recognise(path, self._language).text)
+            return self._recogniser.recognise(path, self._language).text
 
 
 def track_name(recogniser: Recogniser, settings: Mapping[str, Any], language: str) -> str:

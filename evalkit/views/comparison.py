@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.analysis.values import reason_text
+from evalkit.analysis.catalogue import reason_text
 from evalkit.decisions.comparison import Conclusion
 from evalkit.types import Better
 from evalkit.views.figure import FigureView, figure_of_estimate, figure_of_summary

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from evalkit.analysis.values import reason_text
+from evalkit.analysis.catalogue import reason_text
 from evalkit.types import Better
 from evalkit.views.view import View
 

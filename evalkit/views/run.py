@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
-from evalkit.analysis.values import reason_text
 from evalkit.decisions.recommend import Outcome, recommend
 from evalkit.runs.layout import RUN_FILE
 from evalkit.stats.bootstrap import MIN_VALUES

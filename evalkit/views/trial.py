@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
+from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
 from evalkit.analysis.table import level_text
-from evalkit.analysis.values import reason_text
 from evalkit.decisions.judge import overshoot
 from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
 from evalkit.runs.legacy import TRIAL_FILE

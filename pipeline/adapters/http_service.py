@@ -1,4 +1,4 @@
-"""A service on HTTP that does one thing at a time: what it said in words, and nobody else in the way."""
+"""An HTTP service that does one thing at a time: its errors in words, and a lock that keeps other work away."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class HttpService:
         self._stall_limit_s = min(stall_limit_s, time_limit_s)
         self._client: httpx2.Client | None = None
 
-    def expect(self, path: str) -> None:
-        """Make sure that it is there, is the right one, and is not at work for somebody else.
+    def require_endpoint(self, path: str) -> None:
+        """Check that the service is there, offers an endpoint, and is not busy.
 
         Raises
         ------
@@ -73,8 +73,8 @@ class HttpService:
             offered = answer.json()["paths"]
         except httpx2.ReadTimeout:
             raise GenerationError(
-                f"{self.address} takes a connection and says nothing for {_IDLE_LIMIT_S:g} s: it is at work for somebody "
-                f"else, or hangs",
+                f"{self.address} accepts connections and does not answer for {_IDLE_LIMIT_S:g} s: it is busy with another "
+                f"request, or hangs",
                 "busy",
             ) from None
         except httpx2.TransportError as error:
@@ -83,7 +83,7 @@ class HttpService:
             offered = ()
         if path not in offered:
             raise GenerationError(
-                f"{self.address} is no such service: it offers no {path} (what it does offer stands at /docs)",
+                f"{self.address} is another service: it does not offer {path} (its /docs lists what it offers)",
                 "wrong_service",
             )
 
@@ -95,7 +95,8 @@ class HttpService:
             answer = json.loads(body)
         except ValueError as error:
             raise GenerationError(
-                f"{self.address}{path} answered no whole JSON ({error}): {_quote(bytes(body))}", "bad_answer"
+                f"{self.address}{path} answered with incomplete JSON ({error}): {_quote(bytes(body))}",
+                "bad_answer",
             ) from None
         if not isinstance(answer, dict):
             raise GenerationError(
@@ -129,7 +130,7 @@ class HttpService:
         Yields
         ------
         Note
-            For what the others shall know of the service, as the models that it was made to load.
+            For what others must know about the service, such as the models that it has loaded.
 
         Raises
         ------
@@ -151,7 +152,7 @@ class HttpService:
             os.close(handle)
 
     def read_note(self) -> dict[str, str]:
-        """Return what was last noted of it, without waiting; empty where nobody on this machine has used it."""
+        """Return its last note, without waiting; empty where it was never used from this machine."""
         if not self._lock_path.is_file():
             return {}
         handle = _open_shared(self._lock_path)
@@ -261,7 +262,7 @@ def _try_lock(handle: int) -> bool:
 
 
 def _refusal(place: str, answer: httpx2.Response) -> GenerationError:
-    """Turn a status that is no success into an error, with what the service said of it."""
+    """Turn an error status into an error, with what the service said about it."""
     body = b""
     for piece in answer.iter_bytes():
         body += piece

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, JsonValue, model_validator
 
 from pipeline.errors import RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.request import SAVED, GenerationRequest, GenerationResult, PlainData, build_request
+from pipeline.events import SAVED, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.options import PlainData
+from pipeline.request import GenerationRequest, build_request
+from pipeline.result import GenerationResult
 from pipeline.video import measure_video, new_video
 
 if TYPE_CHECKING:
@@ -92,7 +95,7 @@ class Precomputed(Generator):
             raise RequestError(f"{self._place}: there are no videos in it")
 
     def describe(self) -> Description:
-        """Say where the videos are and which parameters tell them apart."""
+        """Describe where the videos are and which parameters distinguish them."""
         stated = sorted({name for made in self._made for name in made.stated})
         options: dict[str, JsonValue] = {
             name.removeprefix(_OPTION_PREFIX): {} for name in stated if name.startswith(_OPTION_PREFIX)
@@ -132,7 +135,7 @@ class Precomputed(Generator):
         source = self._find(request)
         with new_video(out_path) as part:
             shutil.copyfile(source, part)
-            facts = measure_video(part)
+            measured = measure_video(part)
         timeline.mark(SAVED, copied_from=str(source))
         return GenerationResult(
             generator=self.name,
@@ -140,7 +143,7 @@ class Precomputed(Generator):
             request=request,
             video=str(out_path),
             events=timeline.events,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _find(self, request: GenerationRequest) -> Path:
@@ -150,8 +153,8 @@ class Precomputed(Generator):
         fitting = [made.video for lines, made in differences if not lines]
         if len(fitting) > 1:
             raise RequestError(
-                f"{self._place}: {len(fitting)} videos were made with these parameters and nothing stated tells them "
-                f"apart: {', '.join(map(str, fitting))}"
+                f"{self._place}: {len(fitting)} videos were made with these parameters and nothing stated distinguishes "
+                f"them: {', '.join(map(str, fitting))}"
             )
         if not fitting:
             near = sorted(differences, key=lambda pair: len(pair[0]))[:_N_NEAR]

@@ -7,10 +7,11 @@ from string import Formatter
 from typing import TYPE_CHECKING
 
 from pipeline.errors import RequestError
+from pipeline.options import PlainData
 from pipeline.request import GenerationRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
 
@@ -75,7 +76,7 @@ def fill_words(template: str, values: Mapping[str, JsonValue]) -> list[str]:
     return [_word(item) for item in value] if isinstance(value, list) else [fill(template, values)]
 
 
-def check_heeded(request: GenerationRequest, used: Iterable[str]) -> None:
+def check_used(request: GenerationRequest, used: Iterable[str]) -> None:
     """Refuse a request that asks for what the program would never see.
 
     Parameters
@@ -104,7 +105,7 @@ def check_heeded(request: GenerationRequest, used: Iterable[str]) -> None:
             )
     for name in request.options:
         if name in GenerationRequest.model_fields or name not in used:
-            raise RequestError(f"there is no option {name!r}: the command has no {{{name}}} of its own")
+            raise RequestError(f"there is no option {name!r}: the command has no {{{name}}}")
 
 
 def _word(value: JsonValue) -> str:
@@ -113,3 +114,33 @@ def _word(value: JsonValue) -> str:
     if isinstance(value, (dict, list)):
         return json.dumps(value, ensure_ascii=False)
     return str(value)
+
+
+class OptionalArguments(PlainData):
+    """Arguments that are there only when a value is: not missing, not false, not empty; 0 is a value.
+
+    Attributes
+    ----------
+    when : str
+        Name of the placeholder that decides.
+    args : tuple of str
+        Templates.
+    """
+
+    when: str
+    args: tuple[str, ...]
+
+
+def fill_all(items: Sequence[str | OptionalArguments], values: Mapping[str, JsonValue]) -> Iterator[str]:
+    """Yield the words of a command line, templates filled; optional ones only where their value is there."""
+    for item in items:
+        if isinstance(item, str):
+            yield from fill_words(item, values)
+        elif _is_there(values.get(item.when)):
+            for template in item.args:
+                yield from fill_words(template, values)
+
+
+def _is_there(value: JsonValue) -> bool:
+    """Say whether there is something to give: 0 is."""
+    return bool(value) or (value == 0 and value is not False)

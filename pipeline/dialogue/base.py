@@ -37,7 +37,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question and what the documents say of it, the best passage first."""
+    """A question, and the passages of the documents that match it, the best first."""
 
     text: str
     language: str
@@ -46,7 +46,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What shall be said.
+    """What will be spoken.
 
     Parameters
     ----------
@@ -54,17 +54,17 @@ class Answer:
         To be spoken: no markup, no tags.
     knows : bool
         False for "I do not know".
-    mood : str or None
-        See `pipeline.dialogue.mood.MOODS`, where the answerer itself says it.
+    emotion : str or None
+        See `pipeline.dialogue.emotion.EMOTIONS`, where the answerer itself says it.
     sources : tuple of str
-        Where it was found; empty where the answerer does not tell.
+        Where it was found; empty where the answerer does not report it.
     cut : bool
         Whether the end was missing and a part of a sentence was left out.
     """
 
     text: str
     knows: bool = True
-    mood: str | None = None
+    emotion: str | None = None
     sources: Sequence[str] = ()
     cut: bool = False
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue
 
-from pipeline.dialogue.wording import read_answer, write_instructions
+from pipeline.dialogue.prompt_text import read_answer, write_instructions
 from pipeline.endpoint import Endpoint, EndpointSettings
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ChatSettings(EndpointSettings):
-    """Which model, and what it is told beside the question.
+    """Which model, and its instructions beside the question.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Chat:
 
     def answer(self, question: Question) -> Answer:
         """Ask once; see `Answerer.answer`."""
-        told = write_instructions(
+        instructions = write_instructions(
             question.language,
             tuple(passage.text for passage in question.passages),
             self._settings.instructions,
@@ -58,7 +58,7 @@ class Chat:
             lambda client: client.chat.completions.with_streaming_response.create(
                 model=self._settings.model,
                 messages=[
-                    {"role": "system", "content": told},
+                    {"role": "system", "content": instructions},
                     {"role": "user", "content": question.text},
                 ],
                 extra_body=self._settings.parameters or None,
@@ -68,7 +68,7 @@ class Chat:
             choice = reply["choices"][0]
             written = choice["message"]["content"]
         except (KeyError, IndexError, TypeError):
-            raise self._endpoint.bad_answer("JSON that is no chat completion") from None
+            raise self._endpoint.bad_answer("JSON that is not a chat completion") from None
         if choice.get("finish_reason") == "content_filter":
             raise self._endpoint.bad_answer("nothing: its own filter stopped it")
         answer = (

@@ -152,9 +152,9 @@ def _read_json(text: str, name: str) -> Iterator[Piece]:
     try:
         pairs = json.loads(text)
     except ValueError as error:
-        raise RequestError(f"document {name!r} is no JSON: {error}") from None
+        raise RequestError(f"document {name!r} is not valid JSON: {error}") from None
     if not (isinstance(pairs, list) and all(isinstance(pair, dict) for pair in pairs)):
-        raise RequestError(f'document {name!r} is no list of {{"question": …, "answer": …}}')
+        raise RequestError(f'document {name!r} is not a list of {{"question": …, "answer": …}}')
     for number, pair in enumerate(pairs, 1):
         yield from _pair(pair.get("question"), pair.get("answer"), f"{name}:{number}")
 

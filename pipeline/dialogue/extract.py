@@ -8,8 +8,8 @@ from pydantic import Field
 
 from pipeline.dialogue.base import Answer, Question
 from pipeline.errors import RequestError
-from pipeline.request import PlainData
-from pipeline.speech.recognition import primary_language
+from pipeline.languages import primary_language
+from pipeline.options import PlainData
 
 _DO_NOT_KNOW = {
     "cmn": "对不起，我不知道。",

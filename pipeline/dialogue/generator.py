@@ -6,95 +6,48 @@ with a sound file.
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, JsonValue
-
-from pipeline.dialogue.base import Answer, Answerer, Question
-from pipeline.dialogue.documents import read_documents
-from pipeline.dialogue.mood import add_mood, read_mood
-from pipeline.dialogue.retrieval import Index
-from pipeline.dialogue.words import FilterSettings, WordFilter
+from pipeline.dialogue.dialogue import Dialogue, Turn, placeholder_request
+from pipeline.dialogue.settings import ConversationSettings
 from pipeline.errors import GenerationError, RequestError
-from pipeline.fallback import Attempt, BackendSettings, Fallback
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.plugins import ANSWERERS, GENERATORS, RECOGNISERS, SPEECH_ENGINES, load_plugin
-from pipeline.request import (
-    Event,
-    GenerationRequest,
-    GenerationResult,
-    PlainData,
-    build_request,
-    check_files,
-)
-from pipeline.sound import measure_sound, write_wav
-from pipeline.speech.recognition import Recogniser, Transcript, refuse_language
+from pipeline.events import BEGAN, Event, Timeline
+from pipeline.generator import DelegatingGenerator, Description, load_generator
+from pipeline.request import GenerationRequest, build_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
-    from pipeline.speech.base import SpeechEngine
+    from pipeline.estimates import ResourceEstimate
+    from pipeline.events import OnEvent
+    from pipeline.generator import Plan
+    from pipeline.result import GenerationResult
 
-HEARD = "heard"
-"""A spoken question is there in words. ``detail``: ``text``, ``duration_s``, ``backends``."""
-ANSWERED = "answered"
-"""The answer is there. ``detail``: ``question``, ``text`` as it will be spoken, ``knows``, ``mood``, ``sources``,
-``cut``, ``n_filtered`` (places in it that were on the list of words), ``backends``."""
-SPOKEN = "spoken"
-"""The answer, or the text, is there as sound. ``detail``: ``text`` as it was spoken, ``prompt`` with the mood in it,
-``duration_s``, ``engine``, ``voice``, ``n_filtered``, ``backends``. The text and the prompt are what the video is
-asked to be."""
-
-_STAND_IN = "The answer."  # Latin letters are spoken in every language
+NAME = "conversation"
 
 
-class ConversationSettings(PlainData):
-    """Who hears, answers and speaks, and who makes the video.
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What came of a request that was announced; its sound is in `folder`."""
 
-    Attributes
-    ----------
-    generator : str
-        Name of the generator behind.
-    generator_settings : dict
-        Its own settings.
-    recognisers, answerers, voices : list of dict
-        Backends in the order in which they are asked, each as in `pipeline.fallback.BackendSettings`.
-    documents : str or None
-        Folder of the user's documents.
-    n_passages : int
-        Passages that an answerer is shown.
-    words : dict or None
-        Words that are never spoken, see `pipeline.dialogue.words.FilterSettings`.
-    mood : bool
-        Whether the mood of the answer becomes style words of the prompt.
-    """
+    request: GenerationRequest
+    outcome: Turn | RequestError | GenerationError
+    folder: Path
 
-    generator: str = Field(min_length=1, description="name of a generator")
-    generator_settings: dict[str, JsonValue] = Field(
-        default_factory=dict, description="setting names to plain values"
-    )
-    recognisers: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "pocketsphinx"},), min_length=1, description="a list of backends"
-    )
-    answerers: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "documents"},), min_length=1, description="a list of backends"
-    )
-    voices: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "espeak-ng"},), min_length=1, description="a list of backends"
-    )
-    documents: str | None = Field(default=None, min_length=1, description="path of a folder")
-    n_passages: int = Field(default=3, ge=1, le=20, description="a whole number from 1 to 20")
-    words: dict[str, JsonValue] | None = Field(default=None, description="path, action, replacement, instead")
-    mood: bool = Field(default=True, description="true or false")
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Conversation(Generator):
+class Conversation(DelegatingGenerator):
     """Hears, answers, filters and speaks; then another generator makes the video.
 
-    A request with a text is filtered and spoken by the same voices; one with a sound file goes on as it is.
+    A request with a text is filtered and spoken by the same voices; one with a sound file goes on as it is. Where the
+    generator behind makes announced requests together, their conversations are held when they are announced.
 
     Parameters
     ----------
@@ -107,34 +60,25 @@ class Conversation(Generator):
         If the settings make no sense, or a file of them cannot be read.
     """
 
-    name = "conversation"
+    name = NAME
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = given = ConversationSettings.read(settings, "setting")
-        if given.generator == self.name:
+        given = ConversationSettings.read(settings, "setting")
+        if given.generator == NAME:
             raise RequestError(
-                "a conversation before a conversation makes no sense: name the generator behind"
+                "setting generator is 'conversation'; name the generator that makes the video, as in 'reference'"
             )
-        self._generator: Generator = load_plugin(GENERATORS, given.generator)(**given.generator_settings)
-        self._documents = None if given.documents is None else read_documents(given.documents)
-        self._filter = None
-        if given.words is not None:
-            self._filter = WordFilter(FilterSettings.read(given.words, "setting of words"))
-        self._recognisers: Fallback[Recogniser] = Fallback(RECOGNISERS, _read(given.recognisers))
-        self._answerers: Fallback[Answerer] = Fallback(ANSWERERS, _read(given.answerers))
-        self._voices: Fallback[SpeechEngine] = Fallback(SPEECH_ENGINES, _read(given.voices))
-        self._indices: dict[str, Index] = {}
-        parts = ["1", f"{self._generator.name} {self._generator.version}"]
-        if self._documents is not None:
-            parts.append(f"documents {self._documents.content[:12]}")
-        if given.words is not None:
-            content = hashlib.sha256(Path(str(given.words["path"])).read_bytes()).hexdigest()
-            parts.append(f"words {content[:12]}")
-        self.version = ", ".join(parts)
+        super().__init__(load_generator(given.generator, given.generator_settings))
+        self._dialogue = Dialogue(given)
+        self._prepared: list[_Prepared] = []
+        self.name = NAME
+        self.version = ", ".join(
+            ["1", f"{self.inner.name} {self.inner.version}", *self._dialogue.content_versions]
+        )
 
     def describe(self) -> Description:
-        """Say what the generator behind is and heeds, and what comes before it."""
-        behind = self._generator.describe()
+        """Describe the generator behind, and what comes before it."""
+        behind = self.inner.describe()
         return Description(
             name=self.name,
             version=self.version,
@@ -153,219 +97,159 @@ class Conversation(Generator):
 
     def request(self, /, **parameters: Any) -> GenerationRequest:
         """Build a request, which may have a question."""
-        return build_request(parameters)
+        given = build_request(parameters)
+        said = {"text", "question", "question_audio", "language", "voice"}
+        theirs = self.inner.request(**{name: value for name, value in parameters.items() if name not in said})
+        return theirs.model_copy(update={name: getattr(given, name) for name in said})
+
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what the generator behind knows of such a request; the conversation itself is not counted."""
+        return self.inner.estimate(placeholder_request(request))
 
     def check(self, request: GenerationRequest) -> None:
-        """Check the question, that somebody serves its language, and the rest with the generator behind."""
-        self._check(request)
-        self._generator.check(_stand_in(request))
+        """Check the question, that a backend serves its language, and the rest with the generator behind."""
+        self._dialogue.check(request)
+        self.inner.check(placeholder_request(request))
 
     def dry_run(self, request: GenerationRequest, out_path: Path) -> Plan:
-        """Say who would be asked, in order, and what the generator behind would do."""
-        self._check(request)
-        plan = self._generator.dry_run(_stand_in(request), out_path)
-        return plan.model_copy(update={"steps": (*self._steps(request), *plan.steps)})
+        """Name the backends in the order in which they would be asked, and what the generator behind would do."""
+        self._dialogue.check(request)
+        plan = self.inner.dry_run(placeholder_request(request), out_path)
+        return plan.model_copy(update={"steps": (*self._dialogue.steps(request), *plan.steps)})
 
     def load(self) -> None:
-        """Load the generator behind and every backend, the later ones too: they shall be there when they are needed."""
-        self._generator.load()
-        for recogniser in self._recognisers.backends:
-            recogniser.load()
-        for answerer in self._answerers.backends:
-            answerer.load()
-        if self._documents is not None:
-            self._index(GenerationRequest().language)
+        """Load the generator behind and every backend, so that a fallback is ready when it is needed."""
+        self.inner.load()
+        self._dialogue.load()
 
     def close(self) -> None:
         """Close all of them."""
-        for recogniser in self._recognisers.backends:
-            recogniser.close()
-        for answerer in self._answerers.backends:
-            answerer.close()
-        self._generator.close()
+        self._forget([])
+        self._dialogue.close()
+        self.inner.close()
+
+    def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Hold the conversations of these requests and tell the generator behind what follows, if it makes batches.
+
+        One that fails is left out; its error is raised when its turn comes.
+        """
+        if not self.makes_batches:
+            return
+        self._dialogue.load()
+        known = list(self._prepared)
+        prepared = []
+        for request in requests:
+            same = next((item for item in known if item.request == request), None)
+            if same is not None:
+                known.remove(same)
+            prepared.append(same or self._prepare(request, folder))
+        self._forget(prepared)
+        turns = [item.outcome for item in prepared if isinstance(item.outcome, Turn)]
+        self.inner.announce_upcoming([turn.request for turn in turns], folder)
 
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
     ) -> GenerationResult:
         """Hear, answer, speak, and make the video; see `Generator.generate`.
 
-        The events are those of the conversation and then those of the generator behind, all in seconds since this
-        request.
+        The events are those of the conversation and then those of the generator behind, whose clock goes on where the
+        conversation ended, also where the conversation was held earlier.
         """
         timeline = Timeline(on_event)
         self.check(request)
         self.load()
+        if not self.makes_batches:
+            with tempfile.TemporaryDirectory() as folder:
+                turn = self._converse(request, Path(folder), timeline)
+                return self._finish(request, turn, out_path, timeline, _shift(timeline, timeline.now_s))
+        prepared = self._take_prepared(request)
+        try:
+            if not isinstance(prepared.outcome, Turn):
+                raise prepared.outcome
+            replay = _Replay(prepared.outcome, timeline)
+            return self._finish(request, prepared.outcome, out_path, timeline, replay)
+        finally:
+            prepared.remove()
 
-        def relay(event: Event) -> None:
-            timeline.mark(event.name, **event.detail)
+    def _converse(self, request: GenerationRequest, folder: Path, timeline: Timeline) -> Turn:
+        uses_prompt = "prompt" in self.inner.describe().parameters
+        return self._dialogue.converse(request, folder, timeline, uses_prompt=uses_prompt)
 
-        with tempfile.TemporaryDirectory() as folder:
-            told, versions = self._converse(request, Path(folder), timeline)
-            try:
-                result = self._generator.generate(told, out_path, relay)
-            except RequestError as error:
-                if told is request:
-                    raise
-                raise GenerationError(
-                    f"the generator {self._generator.name!r} refuses what was to be spoken: {error}",
-                    error.kind,
-                ) from error
+    def _prepare(self, request: GenerationRequest, beside: Path) -> _Prepared:
+        folder = Path(tempfile.mkdtemp(prefix=".conversation-", suffix=".part", dir=beside)).absolute()
+        outcome: Turn | RequestError | GenerationError
+        try:
+            self.check(request)
+            outcome = self._converse(request, folder, Timeline())
+        except (RequestError, GenerationError) as error:
+            outcome = error
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return _Prepared(request, outcome, folder)
+
+    def _take_prepared(self, request: GenerationRequest) -> _Prepared:
+        """Return what was prepared for a request, in its turn; else prepare it now."""
+        if self._prepared and self._prepared[0].request == request:
+            return self._prepared.pop(0)
+        self._forget([])
+        return self._prepare(request, Path(tempfile.gettempdir()))
+
+    def _forget(self, kept: list[_Prepared]) -> None:
+        """Keep these alone of what was prepared."""
+        for item in self._prepared:
+            if not any(item is other for other in kept):
+                item.remove()
+        self._prepared = kept
+
+    def _finish(
+        self, request: GenerationRequest, turn: Turn, out_path: Path, timeline: Timeline, relay: OnEvent
+    ) -> GenerationResult:
+        """Have the generator behind make the video of a turn."""
+        try:
+            result = self.inner.generate(turn.request, out_path, relay)
+        except RequestError as error:
+            if turn.spoken is None:
+                raise
+            raise GenerationError(
+                f"the generator {self.inner.name!r} refuses what was to be spoken: {error}", error.kind
+            ) from error
+        versions = {**result.versions, self.inner.name: self.inner.version, **turn.versions}
         return result.model_copy(
             update={
                 "generator": self.name,
                 "version": self.version,
                 "request": request,
+                "spoken": turn.spoken or result.spoken,
                 "events": timeline.events,
-                "versions": {
-                    **result.versions,
-                    self._generator.name: self._generator.version,
-                    **versions,
-                },
+                "versions": versions,
             }
         )
 
-    def _check(self, request: GenerationRequest) -> None:
-        check_files(request)
-        language = request.language
-        if request.question_audio is not None:
-            measure_sound(request.question_audio)
-            self._recognisers.check(lambda recogniser: refuse_language(recogniser, language))
-        if request.asks:
-            self._answerers.check(lambda answerer: answerer.check(language))
-        text = _STAND_IN if request.asks else request.text
-        if text is not None:
-            said, n_found = self._clean(text)
-            if said is None:
-                raise RequestError(
-                    f"text: {n_found} places of it are on the list of words that are not spoken"
-                )
-            self._voices.check(lambda voice: voice.check(said, language, request.voice))
 
-    def _steps(self, request: GenerationRequest) -> Iterable[str]:
-        settings = self._settings
-        if request.question_audio is not None:
-            yield f"hear {request.question_audio} ({request.language}) with {_order(settings.recognisers)}"
-        if request.asks:
-            asked = "it" if request.question is None else repr(request.question)
-            pieces = len(self._documents.pieces) if self._documents is not None else 0
-            yield f"answer {asked} with {_order(settings.answerers)}; passages of documents: {pieces}"
-        if request.asks or request.text is not None:
-            filtered = "" if settings.words is None else f"; words of {settings.words['path']} are left out"
-            yield f"speak with {_order(settings.voices)}{filtered}"
-            yield f"below, {_STAND_IN!r} stands for what is spoken"
-
-    def _converse(
-        self, request: GenerationRequest, folder: Path, timeline: Timeline
-    ) -> tuple[GenerationRequest, dict[str, str]]:
-        """Return what is asked of the generator behind, and the versions of who worked on it."""
-        if not request.asks and request.text is None:
-            return request, {}
-        versions: dict[str, str] = {}
-        text, prompt, n_filtered = request.text or "", request.prompt, 0
-        question = request.question
-        if request.question_audio is not None:
-            question = self._hear(Path(request.question_audio), request.language, timeline, versions)
-        if question is not None:
-            answer, attempts = self._answer(question, request.language, versions)
-            mood = (answer.mood or read_mood(answer.text)) if self._settings.mood else None
-            heeded = mood if "prompt" in self._generator.describe().parameters else None
-            prompt = add_mood(request.prompt, heeded)
-            text = answer.text
-        said, n_filtered = self._clean(text)
-        if question is not None:
-            timeline.mark(
-                ANSWERED,
-                question=question,
-                text=said,
-                knows=answer.knows,
-                mood=mood,
-                sources=list(answer.sources),
-                cut=answer.cut,
-                n_filtered=n_filtered,
-                backends=_plain(attempts),
-            )
-        if said is None:
-            raise GenerationError(
-                f"{n_filtered} places of the answer are on the list of words that are not spoken; to have a sentence "
-                "spoken instead, give words.instead",
-                "filtered",
-            )
-        speech, attempts = self._voices.ask(lambda voice: voice.speak(said, request.language, request.voice))
-        path = folder / "speech.wav"
-        write_wav(path, speech.samples, speech.rate_hz)
-        versions[speech.engine] = speech.version
-        timeline.mark(
-            SPOKEN,
-            text=said,
-            prompt=prompt,
-            duration_s=speech.duration_s,
-            engine=speech.engine,
-            voice=speech.voice,
-            n_filtered=n_filtered,
-            backends=_plain(attempts),
-        )
-        return _tell(request, audio=str(path), prompt=prompt), versions
-
-    def _hear(self, sound: Path, language: str, timeline: Timeline, versions: dict[str, str]) -> str:
-        heard, attempts = self._recognisers.ask(
-            lambda recogniser: recogniser.recognise(sound, language), _has_words
-        )
-        versions[heard.recogniser] = heard.version
-        timeline.mark(HEARD, text=heard.text, duration_s=heard.duration_s, backends=_plain(attempts))
-        if not _has_words(heard):
-            raise GenerationError(f"question_audio {str(sound)!r}: no word was understood", "nothing_heard")
-        return heard.text
-
-    def _answer(
-        self, question: str, language: str, versions: dict[str, str]
-    ) -> tuple[Answer, tuple[Attempt, ...]]:
-        passages = (
-            ()
-            if self._documents is None
-            else self._index(language).search(question, self._settings.n_passages)
-        )
-        asked = Question(question, language, passages)
-        (answer, answerer), attempts = self._answerers.ask(
-            lambda answerer: (answerer.answer(asked), answerer), lambda given: given[0].knows
-        )
-        versions[answerer.name] = answerer.version
-        return answer, attempts
-
-    def _index(self, language: str) -> Index:
-        if language not in self._indices:
-            pieces = self._documents.pieces if self._documents is not None else ()
-            self._indices[language] = Index(pieces, language)
-        return self._indices[language]
-
-    def _clean(self, text: str) -> tuple[str | None, int]:
-        return (text, 0) if self._filter is None else self._filter.clean(text)
+def _shift(timeline: Timeline, by_s: float) -> OnEvent:
+    """Return what adds events to a timeline, so much later."""
+    return lambda event: timeline.add(event.model_copy(update={"time_s": event.time_s + by_s}))
 
 
-def _read(backends: Iterable[dict[str, JsonValue]]) -> list[BackendSettings]:
-    return [BackendSettings.read(backend, "setting of a backend") for backend in backends]
+class _Replay:
+    """Puts the events of a conversation that is over before those of the video, as if one had followed the other."""
 
+    def __init__(self, turn: Turn, timeline: Timeline) -> None:
+        self._turn = turn
+        self._timeline = timeline
+        self._add = _shift(timeline, turn.duration_s)
+        self._is_first = True
 
-def _order(backends: Iterable[dict[str, JsonValue]]) -> str:
-    return ", else ".join(backend.called for backend in _read(backends))
-
-
-def _plain(attempts: Iterable[Attempt]) -> list[JsonValue]:
-    return [attempt.to_dict() for attempt in attempts]
-
-
-def _has_words(heard: Transcript) -> bool:
-    return any(character.isalnum() for character in heard.text)
-
-
-def _stand_in(request: GenerationRequest) -> GenerationRequest:
-    """Return a request that can be spoken by anybody, to check all else by."""
-    if not request.asks and request.text is None:
-        return request
-    return _tell(request, text=_STAND_IN)
-
-
-def _tell(request: GenerationRequest, **said: str) -> GenerationRequest:
-    """Return a request that says something, without what the conversation has done with."""
-    nothing = dict.fromkeys(("text", "question", "question_audio", "voice"))
-    defaults = GenerationRequest()
-    return request.model_copy(update={**nothing, "language": defaults.language, **said})
+    def __call__(self, event: Event) -> None:
+        if not self._is_first:
+            self._add(event)
+            return
+        self._is_first = False
+        start = event.detail.get("monotonic_s") if event.name == BEGAN else None
+        start_s = start if isinstance(start, float) else time.monotonic() - event.time_s
+        began = Event(name=BEGAN, time_s=0.0, detail={"monotonic_s": start_s - self._turn.duration_s})
+        for earlier in (began, *self._turn.events):
+            self._timeline.add(earlier)
+        if event.name != BEGAN:
+            self._add(event)

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from pipeline.dialogue.wording import read_answer, write_instructions
+from pipeline.dialogue.prompt_text import read_answer, write_instructions
 from pipeline.endpoint import ServiceError
 from pipeline.errors import GenerationError, RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from pipeline.dialogue.base import Answer, Question
 
 
 class LocalModelSettings(PlainData):
-    """Which model, where it runs, and what it is told beside the question.
+    """Which model, where it runs, and its instructions beside the question.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class LocalModelSettings(PlainData):
     max_tokens : int
         Length of an answer at most; a sentence that is cut off is left out.
     time_limit_s : float
-        Seconds after which it stops writing, as if it had reached ``max_tokens``.
+        Seconds after which it stops writing, as when it reaches ``max_tokens``.
     instructions : str
         Said after the product's own.
     """
@@ -90,7 +90,7 @@ class LocalModel:
             raise GenerationError(
                 f"model {settings.model!r} does not fit into the memory of {device}: {error}", "out_of_memory"
             ) from error
-        except Exception as error:  # whatever a file that is no model makes a library raise
+        except Exception as error:  # whatever a file that is not a model makes a library raise
             raise GenerationError(
                 f"model {settings.model!r} cannot be loaded: {error}", "load_failed"
             ) from error
@@ -104,13 +104,13 @@ class LocalModel:
         self.load()
         import torch
 
-        told = write_instructions(
+        instructions = write_instructions(
             question.language,
             tuple(passage.text for passage in question.passages),
             self._settings.instructions,
         )
         try:
-            inputs = self._read(told, question.text)
+            inputs = self._read(instructions, question.text)
             with torch.inference_mode():
                 tokens = self._model.generate(
                     **inputs,
@@ -131,15 +131,15 @@ class LocalModel:
             raise ServiceError(f"{self._settings.model} wrote no words to speak", "bad_answer")
         return answer
 
-    def _read(self, told: str, question: str) -> Any:
+    def _read(self, instructions: str, question: str) -> Any:
         """Return the prompt in tokens: by the model's own chat template, else as plain lines."""
         if self._tokenizer.chat_template is not None:
             prompt = self._tokenizer.apply_chat_template(
-                [{"role": "system", "content": told}, {"role": "user", "content": question}],
+                [{"role": "system", "content": instructions}, {"role": "user", "content": question}],
                 add_generation_prompt=True,
                 tokenize=False,
             )
             inputs = self._tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
         else:
-            inputs = self._tokenizer(f"{told}\n\nQuestion: {question}\nAnswer:", return_tensors="pt")
+            inputs = self._tokenizer(f"{instructions}\n\nQuestion: {question}\nAnswer:", return_tensors="pt")
         return inputs.to(self._model.device)

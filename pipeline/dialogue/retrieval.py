@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.dialogue.base import Passage
 from pipeline.dialogue.documents import split_sentences
-from pipeline.speech.recognition import primary_language
+from pipeline.languages import primary_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

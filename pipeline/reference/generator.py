@@ -6,7 +6,7 @@ import hashlib
 import math
 import platform
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,32 +15,25 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.events import LOADED, SAVED, SPEECH, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.options import PlainData
 from pipeline.reference import features
+from pipeline.reference.animation import Stage, count_frames, make_clips, smile_of
 from pipeline.reference.encoder import SOUND_RATE_HZ, VideoWriter, frame_rate, settle
-from pipeline.reference.face import Expression, FaceModel
-from pipeline.reference.motion import N_MOUTH, STYLES, MotionModel, MotionStream, Solver
+from pipeline.reference.face import FaceModel
+from pipeline.reference.motion import MotionModel, Solver
 from pipeline.reference.renderer import Renderer
 from pipeline.reference.scene import draw_scene, place_mark
 from pipeline.reference.style import read_scene, read_style, wants_brand
-from pipeline.request import (
-    CLIP,
-    FIRST_FRAME,
-    LOADED,
-    SAVED,
-    SPEECH,
-    GenerationRequest,
-    GenerationResult,
-    PlainData,
-    check_files,
-)
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult
 from pipeline.sound import iterate_sound
 from pipeline.speech.stage import check_sound, prepare_sound
 from pipeline.video import measure_video, new_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from fractions import Fraction
 
     from numpy.typing import NDArray
 
@@ -52,9 +45,6 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("weights")
 
 _OWN_PORTRAIT = "astronaut"
-_SMILE, _FROWN = 0.5, 0.25  # of a full smile, for a standard deviation of the style up or down
-_BREATHS_PER_S = 0.26
-_BREATH = 0.012  # eye distances
 _PARAMETERS = {
     "size": "size of the picture; the portrait is cropped, or its background widened, to fit",
     "num_clip": "clips to make at most",
@@ -73,22 +63,6 @@ _PARAMETERS = {
     "base_seed": "the same seed gives the same motion",
     "brand_mark": "placed in the scene where the prompt asks for a brand, mark or logo",
 }
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """All that is fixed for one video."""
-
-    renderer: Renderer
-    stream: MotionStream
-    rate: Fraction
-    n_frames: int
-    infer_frames: int
-    smile: float
-
-    @property
-    def n_clips(self) -> int:
-        return math.ceil(self.n_frames / self.infer_frames)
 
 
 class ReferenceSettings(PlainData):
@@ -129,7 +103,7 @@ class ReferenceGenerator(Generator):
         self._load_s: float | None = None
 
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
+        """Describe it and the parameters that it uses."""
         return Description(
             name=self.name,
             version=self.version,
@@ -218,7 +192,7 @@ class ReferenceGenerator(Generator):
             timeline.mark(SPEECH, duration_s=sound.duration_s, n_clips=n_clips)
             framed = self._frame(request, picture, points)
             style = read_style(request.prompt)
-            stage = _Stage(
+            stage = Stage(
                 renderer=Renderer(framed, self._face, _choose_scene(request, framed)),
                 stream=self._model.stream(
                     features.log_mel(iterate_sound(sound.path, features.RATE_HZ)),
@@ -230,14 +204,14 @@ class ReferenceGenerator(Generator):
                 rate=frame_rate(request.fps),
                 n_frames=n_frames,
                 infer_frames=request.infer_frames,
-                smile=_smile(style),
+                smile=smile_of(style),
             )
             draft = part.with_name("draft.mp4")
             pieces = iterate_sound(sound.path, SOUND_RATE_HZ)
             with VideoWriter(draft, request.width, request.height, stage.rate, pieces) as writer:
-                _make_clips(stage, writer, timeline, online=request.enable_online_decode)
+                make_clips(stage, writer, timeline, online=request.enable_online_decode)
             settle(draft, part)
-            facts = measure_video(part, sound_expected=True)
+            measured = measure_video(part, sound_expected=True)
         timeline.mark(SAVED)
         return GenerationResult(
             generator=self.name,
@@ -253,7 +227,7 @@ class ReferenceGenerator(Generator):
                 **sound.versions,
             },
             weights=self._weights,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:
@@ -280,12 +254,6 @@ class ReferenceGenerator(Generator):
         return frame_portrait(picture, points, mean, request.width, request.height)
 
 
-def count_frames(request: GenerationRequest, audio_s: float) -> int:
-    """Count the frames of the video: all clips but for what of the last would run past the sound."""
-    needed = max(1, math.ceil(audio_s * request.fps - 1e-6))
-    return min(needed, request.n_clips(audio_s) * request.infer_frames)
-
-
 @contextmanager
 def _told_failures() -> Iterator[None]:
     """Tell want of memory, and what the encoder or the disk refuses, as failures of the generation."""
@@ -298,89 +266,6 @@ def _told_failures() -> Iterator[None]:
         raise GenerationError(f"there is not enough memory: {error}", "out_of_memory") from error
     except (av.error.FFmpegError, OSError) as error:
         raise GenerationError(f"the video could not be written: {error}", "crashed") from error
-
-
-def _make_clips(stage: _Stage, writer: VideoWriter, timeline: Timeline, *, online: bool) -> None:
-    """Make the motion clip by clip and draw it: each clip at once, or all after the last."""
-    waiting: list[list[Expression]] = []
-    shown = False
-
-    def draw(clip: list[Expression]) -> None:
-        nonlocal shown
-        for expression in clip:
-            writer.write(stage.renderer.render(expression))
-            if not shown and writer.n_coded:
-                timeline.mark(FIRST_FRAME, at_end=not online)
-                shown = True
-
-    for index, clip in enumerate(_move(stage)):
-        if online:
-            draw(clip)
-        else:
-            waiting.append(clip)
-        timeline.mark(CLIP, index=index, n_clips=stage.n_clips)
-    for clip in waiting:
-        draw(clip)
-    if not shown:  # shorter than what the encoder looks ahead
-        timeline.mark(FIRST_FRAME, at_end=not online)
-
-
-def _move(stage: _Stage) -> Iterator[list[Expression]]:
-    """Yield the expressions of each clip's frames, interpolated from 25 a second to the frame rate."""
-    rate_hz = features.MOTION_RATE_HZ
-    motion = np.zeros((0, 0))
-    first = 0  # number of the first motion frame held
-    for clip in range(stage.n_clips):
-        frames = np.arange(clip * stage.infer_frames, min((clip + 1) * stage.infer_frames, stage.n_frames))
-        times_s = frames / float(stage.rate)
-        end = math.floor(times_s[-1] * rate_hz) + 3
-        new = stage.stream.advance(end)
-        motion = np.concatenate([motion, new]) if len(motion) else new
-        values = interpolate(motion, times_s * rate_hz - first)
-        breath = _BREATH * np.sin(2 * np.pi * _BREATHS_PER_S * times_s)
-        yield [
-            Expression(
-                mouth=v[:N_MOUTH],
-                blink=float(v[N_MOUTH]),
-                brow=float(v[N_MOUTH + 1]),
-                angles_deg=v[N_MOUTH + 2 : N_MOUTH + 5],
-                travel=v[N_MOUTH + 5 : N_MOUTH + 7],
-                zoom=float(v[N_MOUTH + 7]),
-                smile=stage.smile,
-                breath=float(b),
-            )
-            for v, b in zip(values, breath, strict=True)
-        ]
-        keep = min(4, len(motion))
-        first += len(motion) - keep
-        motion = motion[-keep:]
-
-
-def _smile(style: FloatArray) -> float:
-    wanted = float(style[STYLES.index("smile")])
-    return wanted * (_SMILE if wanted > 0 else _FROWN)
-
-
-def interpolate(values: FloatArray, places: FloatArray) -> FloatArray:
-    """Interpolate rows at fractional places by Catmull-Rom cubics; a whole place gives its row.
-
-    Parameters
-    ----------
-    values : FloatArray, shape (n, columns)
-    places : FloatArray, shape (m,)
-        From 0 to n - 1; beyond either end, the row at the end is taken for those that are missing.
-    """
-    low = np.floor(places).astype(int)
-    t = (places - low)[:, None]
-    a, b, c, d = (values[np.clip(low + k, 0, len(values) - 1)] for k in (-1, 0, 1, 2))
-    slope_b, slope_c = (c - a) / 2, (d - b) / 2
-    between: FloatArray = (
-        b
-        + slope_b * t
-        + (3 * (c - b) - 2 * slope_b - slope_c) * t**2
-        + (2 * (b - c) + slope_b + slope_c) * t**3
-    )
-    return between
 
 
 def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:

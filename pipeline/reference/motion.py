@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pipeline.reference import features
+from pipeline.reference.channels import N_CHANNELS, N_MOUTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,23 +21,8 @@ if TYPE_CHECKING:
     Float32Array = NDArray[np.float32]
     FloatArray = NDArray[np.float64]
 
-CHANNELS = (
-    *(f"mouth_{k}" for k in range(8)),
-    "blink",
-    "brow",
-    "yaw_deg",
-    "pitch_deg",
-    "roll_deg",
-    "right",
-    "down",
-    "zoom",
-)
-"""Mouth in standard deviations from closed; lids 0 to 1; brows, right and down in eye distances; zoom a logarithm."""
-N_MOUTH = 8
-N_CHANNELS = len(CHANNELS)
-STYLES = ("smile", "nod", "energy", "articulation", "brow", "blink")
 PREFIX = 8
-"""Motion frames of the clip before that a clip is told."""
+"""Motion frames of the clip before that a clip gets as context."""
 LIP_PRIOR = 0.3
 """Spread of the prior of the mouth around what the sound alone suggests, in standard deviations of the motion."""
 
@@ -53,7 +39,7 @@ _SMOOTH = (
 )  # frames over which the prior of mouth, lids and brows, and that of the head, hangs together
 _REACH = 20
 _BLOCK = 128
-_QUIET = -1.0  # loudness column below which nobody speaks
+_QUIET = -1.0  # loudness column below which there is no speech
 _HOLD = 7  # motion frames a mouth stays ready to speak after a sound
 
 
@@ -165,8 +151,8 @@ class MotionModel:
             at[..., :N_MOUTH] += likeliest[..., :N_MOUTH]
             prefix, known = torch.zeros_like(at), torch.zeros_like(at[..., :1])
             if len(before):
-                told = (before - self._mean) / self._spread
-                prefix[0, : len(before)] = torch.from_numpy(told.astype(np.float32)).to(device)
+                earlier = (before - self._mean) / self._spread
+                prefix[0, : len(before)] = torch.from_numpy(earlier.astype(np.float32)).to(device)
                 known[0, : len(before)] = 1
             wanted = torch.from_numpy(style.astype(np.float32)).to(device)[None]
             for step in range(solver.steps):
@@ -272,7 +258,7 @@ class _Lids:
 
 
 def _rest(motion: FloatArray, speaking: FloatArray) -> FloatArray:
-    """Close the mouth where nobody speaks, and let lids that fall halfway either stay up or shut."""
+    """Close the mouth where there is no speech, and let lids that fall halfway either stay up or shut."""
     motion[:, :N_MOUTH] *= speaking[:, None]
     fall = np.clip((motion[:, N_MOUTH] - _LID_STAYS) / (_LID_SHUTS - _LID_STAYS), 0, 1)
     motion[:, N_MOUTH] = fall * fall * (3 - 2 * fall)
@@ -280,7 +266,7 @@ def _rest(motion: FloatArray, speaking: FloatArray) -> FloatArray:
 
 
 def _speaking(heard: Float32Array) -> FloatArray:
-    """Return, for every motion frame, how much somebody speaks about then, from 0 to 1."""
+    """Return, for every motion frame, how much speech there is about then, from 0 to 1."""
     from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
     loud = heard[:, features.N_MEL_COLUMNS - 1 :: features.N_MEL_COLUMNS].max(1)

@@ -12,8 +12,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from pipeline.reference.channels import N_CHANNELS, STYLES
 from pipeline.reference.features import N_COLUMNS
-from pipeline.reference.motion import N_CHANNELS, STYLES
 
 N_STYLES = len(STYLES)
 WIDTH = 128

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.reference.motion import STYLES
+from pipeline.reference.channels import STYLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -33,7 +33,7 @@ class Speech:
     rate_hz : int
         Samples a second.
     phonemes : tuple of Phoneme
-        Without gaps from the first sample to the last, in order; empty where the engine does not tell.
+        Without gaps from the first sample to the last, in order; empty where the engine does not report them.
     language, voice : str
         What really spoke, in the engine's names.
     engine, version : str

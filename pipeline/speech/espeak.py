@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.request import PlainData
+from pipeline.options import PlainData
 from pipeline.sound import MAX_SOUND_S
 from pipeline.speech import espeak_worker
 from pipeline.speech.base import Phoneme, Speech
@@ -244,7 +244,7 @@ def _run(text: str, voice: str) -> tuple[dict[str, Any], NDArray[np.int16]]:
 def _spans(
     events: Sequence[tuple[str, int]], samples: NDArray[np.int16], rate_hz: int
 ) -> tuple[Phoneme, ...]:
-    """Turn the starts that espeak-ng tells into spans without gaps.
+    """Turn the starts that espeak-ng reports into spans without gaps.
 
     Its marks stand where a sound is first heard. The silence before that, when it is inside a word or a short pause
     of its own, is the closure of the sound to come. A nameless mark with sound after it, or the mark of another

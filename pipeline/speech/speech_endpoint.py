@@ -12,9 +12,9 @@ from pydantic import Field, JsonValue
 
 from pipeline.endpoint import Endpoint, EndpointSettings
 from pipeline.errors import RequestError
+from pipeline.languages import primary_language
 from pipeline.sound import read_sound
 from pipeline.speech.base import Speech
-from pipeline.speech.recognition import primary_language
 
 _MAX_RATE_HZ = 48000
 
@@ -47,7 +47,7 @@ class SpeechEndpoint:
         self._endpoint = Endpoint(self._settings)
 
     def languages(self) -> tuple[str, ...]:
-        """Return the codes in the settings, sorted; none where the service does not tell."""
+        """Return the codes in the settings, sorted; none where the service does not report them."""
         return tuple(sorted(self._settings.languages))
 
     def check(self, text: str, language: str, voice: str | None = None) -> None:  # noqa: ARG002 - the protocol's
@@ -81,13 +81,13 @@ class SpeechEndpoint:
                 samples = read_sound(path, rate_hz or _MAX_RATE_HZ)
             except RequestError as error:
                 reason = str(error).replace(str(path), "speech")
-                raise self._endpoint.bad_answer(f"{len(sound)} bytes that are no speech: {reason}") from None
+                raise self._endpoint.bad_answer(f"{len(sound)} bytes that are not speech: {reason}") from None
         pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype(np.int16)
         return Speech(pcm, rate_hz or _MAX_RATE_HZ, (), language, chosen, self.name, self._settings.model)
 
 
 def _rate_of(sound: bytes) -> int | None:
-    """Return the sample rate that the bytes tell, at most 48 kHz; ``None`` if they are no sound."""
+    """Return the sample rate that the bytes state, at most 48 kHz; ``None`` if they are not sound."""
     import av
 
     try:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.request import PlainData
+from pipeline.languages import primary_language
+from pipeline.options import PlainData
+from pipeline.recogniser import Transcript, refuse_language
 from pipeline.sound import read_sound
-from pipeline.speech.recognition import Transcript, primary_language, refuse_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

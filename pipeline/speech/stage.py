@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SpokenSound:
-    """The sound that the person shall speak.
+    """The sound that the person in the video speaks.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def check_sound(request: GenerationRequest, engine: SpeechEngine | None = None) 
     Returns
     -------
     float or None
-        Its length in seconds; ``None`` where only speaking the text will tell.
+        Its length in seconds; ``None`` where it is known only after the text is spoken.
 
     Raises
     ------

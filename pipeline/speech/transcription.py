@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import Field
 
 from pipeline.endpoint import Endpoint, EndpointSettings
+from pipeline.languages import primary_language
+from pipeline.recogniser import Transcript, refuse_language
 from pipeline.sound import measure_sound
-from pipeline.speech.recognition import Transcript, primary_language, refuse_language
 
 _ISO_639_1 = {"cmn": "zh", "nb": "no"}  # the service's codes, where espeak-ng has others
 
@@ -62,5 +63,5 @@ class TranscriptionEndpoint:
                 )
             )
         if not (isinstance(reply, dict) and isinstance(reply.get("text"), str)):
-            raise self._endpoint.bad_answer("JSON that is no transcription")
+            raise self._endpoint.bad_answer("JSON that is not a transcription")
         return Transcript(reply["text"].strip(), duration_s, language, self.name, self.version)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from evalkit.evaluators.load import load_evaluators
 from evalkit.measuring import runner
 from evalkit.testing.talking_face import SENTENCES, write_talking_face
 from evalkit.tracks import make_tracker
@@ -44,7 +45,7 @@ def _measure(clip: Path, folder: Path, evaluators: list) -> None:
 
 def test_everything_on_ten_seconds(benchmark, ten_seconds: Path, tmp_path: Path) -> None:
     """At most 5 s on two quiet cores."""
-    evaluators = runner.load_evaluators()
+    evaluators = load_evaluators()
     _measure(ten_seconds, tmp_path / "warm", evaluators)  # start-up apart
     folders = iter(range(1000))
     benchmark.extra_info["n_frames"] = len(face_track(ten_seconds, tmp_path))
@@ -55,7 +56,7 @@ def test_everything_on_ten_seconds(benchmark, ten_seconds: Path, tmp_path: Path)
 
 def test_lip_sync_alone_on_ten_seconds(benchmark, ten_seconds: Path, tmp_path: Path) -> None:
     """At least four times faster than the clip plays."""
-    evaluators = runner.load_evaluators(["lip_sync"])
+    evaluators = load_evaluators(["lip_sync"])
     _measure(ten_seconds, tmp_path / "warm", evaluators)
     folders = iter(range(1000))
     benchmark.pedantic(
@@ -71,7 +72,7 @@ def test_share_inside_the_landmark_models(
     from mediapipe.python.solutions import face_mesh
     from mediapipe.python.solutions import pose as pose_solution
 
-    evaluators = runner.load_evaluators()
+    evaluators = load_evaluators()
     _measure(ten_seconds, tmp_path / "warm", evaluators)
     clocks = {face_mesh.FaceMesh: _Clock(), pose_solution.Pose: _Clock()}
     for model, clock in clocks.items():

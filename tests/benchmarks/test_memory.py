@@ -16,8 +16,9 @@ from evalkit.testing.talking_face import SENTENCES, opening_of, talking_frames
 
 _PROGRAM = """
 import resource, sys
+from evalkit.evaluators.load import load_evaluators
 from evalkit.measuring import runner
-result = runner.measure(sys.argv[1], runner.load_evaluators())
+result = runner.measure(sys.argv[1], load_evaluators())
 assert result["lip_sync.error"].value is not None, result["lip_sync.error"].reason
 assert result["technical.face_coverage"].value == 1.0
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from evalkit.api import compare, signoff
+from evalkit.evaluators.pictures.transcript import transcript_page
+from evalkit.evaluators.speech import compare as compare_speech
 from evalkit.reports.compare_page import render_comparison
 from evalkit.reports.signoff_page import render_signoff
-from evalkit.reports.transcript_page import transcript_page
-from evalkit.types import ClipFacts, ClipIntent, Track
+from evalkit.types import ClipIntent, Track
 from evalkit.views.comparison import comparison_view
 from evalkit.views.signoff import signoff_view
 
@@ -35,7 +36,7 @@ def pages(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 signoff(run_folder, "customer_service", where={"sample_steps": 4, "size": "384*256"})
             )
         ),
-        "transcript": transcript_page(ClipFacts("a.mp4", None, None, None, ClipIntent(long, "en")), track),
+        "transcript": transcript_page(compare_speech(ClipIntent(long, "en"), track)),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, "utf-8")

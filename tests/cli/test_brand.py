@@ -60,11 +60,11 @@ def test_a_brand_is_measured_with_evidence(
     assert result["metrics"]["brand.fidelity"]["value"] >= 0.85
     assert result["metrics"]["brand.color_delta_e"]["value"] < 2
     assert result["absent"]["brand.prompt_alignment"] == "model_without_language"
-    assert "finder" in result["versions"]["evaluator brand"]
+    assert "finder" in result["evaluators"]["brand"]
     assert list(result["weights"]) == ["brand/evalkit-marks"]
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
-    assert (folder / "brand.png").stat().st_size > 10_000
-    evidence = json.loads((folder / "brand.json").read_text("utf-8"))
+    assert (folder / "brand" / "brand.png").stat().st_size > 10_000
+    evidence = json.loads((folder / "brand" / "brand.json").read_text("utf-8"))
     assert evidence["brand"] == "Norrvik"
     assert [frame["time_s"] for frame in evidence["key_frames"]] == [0, 1]
     for frame in evidence["key_frames"]:
@@ -105,7 +105,7 @@ def test_a_brand_for_what_is_not_run_is_refused(clip: Path) -> None:
 def test_a_model_without_a_brand_is_refused(clip: Path) -> None:
     done = run("evaluate", clip, "--clip-model", "ViT-B-32")
     assert done.returncode == 2
-    assert "has nothing to do without a brand" in done.stderr
+    assert "is of no use without a brand" in done.stderr
 
 
 @pytest.mark.slow

@@ -130,10 +130,13 @@ def test_two_folders_of_videos_are_measured(tmp_path: Path, talking_face: Talkin
         (["{a}", "{a}", "--margin", "lip_sync.eror=1"], "did you mean 'lip_sync.error'"),
         (["{a}", "{a}", "--policy", "costumer_service"], "did you mean 'customer_service'"),
         (["{a}", "{a}", "--where", "size"], "'size' is not NAME=VALUE"),
-        (["{a}", "{a}", "--only", "technical"], "is a run that is measured already"),
+        (["{a}", "{a}", "--only", "technical"], "is measured already"),
         (["{a}", "{empty}"], "holds no video"),
-        (["{a}", "{a}/none"], "is not there; a run folder or a folder of videos is needed"),
-        (["{a}", "{a}/run.json"], "is a file; a run folder or a folder of videos is needed"),
+        (["{a}", "{a}/none"], "is not there; a run folder, a video or a folder of videos is needed"),
+        (
+            ["{a}", "{a}/run.json"],
+            "is a file, and no video by its name; a run folder, a video or a folder of videos is needed",
+        ),
     ],
 )
 def test_wrong_use_is_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -147,5 +150,5 @@ def test_wrong_use_is_exit_code_2(tmp_path: Path, arguments: list[str], message:
 def test_the_function_refuses_as_the_command(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="either a second run"):
         evalkit.compare(tmp_path)
-    with pytest.raises(UsageError, match="neither a run folder nor a folder of videos"):
+    with pytest.raises(UsageError, match="holds no video"):
         evalkit.compare(tmp_path, tmp_path)

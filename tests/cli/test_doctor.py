@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from evalkit import registry
 from evalkit.cli import main
-from pipeline.diagnosis import Finding
+from pipeline import plugins
+from pipeline.diagnosis import Diagnosis
 from pipeline.errors import RequestError
+from pipeline.generator import Description, Generator, Plan
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +26,8 @@ def doctor(*words: str) -> Result:
     return CliRunner().invoke(main, ["doctor", *words])
 
 
-class Ill:
-    """A stand-in generator with troubles."""
+class Ill(Generator):
+    """A stand-in generator with problems."""
 
     name = "ill"
     version = "1"
@@ -37,22 +38,36 @@ class Ill:
 
     def describe(self) -> Any:
         """Say what it is."""
-        from pipeline.generator import Description
-
         return Description(name="ill", version="1", summary="always ill", parameters={})
 
-    def diagnose(self) -> list[Finding]:
+    def check(self, _request: Any) -> None:
+        """Do nothing."""
+
+    def dry_run(self, _request: Any, _out_path: Path) -> Plan:
+        """Do nothing."""
+        return Plan()
+
+    def load(self) -> None:
+        """Do nothing."""
+
+    def generate(self, _request: Any, _out_path: Path, _on_event: Any = None) -> Any:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def diagnose(self) -> list[Diagnosis]:
         """Have one of each."""
         return [
-            Finding(level="fine", about="pulse", found="70"),
-            Finding(level="warning", about="fever", found="38.2", cure="rest"),
-            Finding(level="stop", about="leg", found="broken [/bold] in two", cure="a splint"),
+            Diagnosis(level="fine", about="pulse", found="70"),
+            Diagnosis(level="warning", about="fever", found="38.2", cure="rest"),
+            Diagnosis(level="stop", about="leg", found="broken [/bold] in two", cure="a splint"),
         ]
 
 
 @pytest.fixture
 def ill(monkeypatch: pytest.MonkeyPatch) -> type[Ill]:
-    monkeypatch.setattr(registry, "load", lambda *_: Ill)
+    monkeypatch.setattr(plugins, "load_plugin", lambda *_: Ill)
     return Ill
 
 
@@ -126,7 +141,7 @@ def test_a_setting_whose_name_is_a_number_is_wrong_use() -> None:
     Path("settings.yaml").write_text("1: 2\n")
     result = doctor("--generator", "reference", "--settings", "settings.yaml")
     assert result.exit_code == 2
-    assert "1 is no name" in result.stderr
+    assert "1 is not a name" in result.stderr
 
 
 def test_an_unknown_generator_is_wrong_use() -> None:
@@ -137,9 +152,9 @@ def test_an_unknown_generator_is_wrong_use() -> None:
 
 def test_a_plug_in_that_does_not_load_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise registry.PluginError("plug-in 'x' (x:X) does not load: No module named 'decord'")
+        raise plugins.PluginError("the generator 'x' (x:X) does not load: No module named 'decord'")
 
-    monkeypatch.setattr(registry, "load", fail)
+    monkeypatch.setattr(plugins, "load_plugin", fail)
     result = doctor("--generator", "x")
     assert result.exit_code == 1
     assert "No module named 'decord'" in result.stdout

@@ -66,11 +66,11 @@ def test_evidence_is_pictures(tmp_path: Path, talking_face: TalkingFace) -> None
     done = _run("evaluate", talking_face.path, "--evidence", tmp_path)
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.iterdir()
-    names = {path.name for path in folder.iterdir()}
-    assert {"lip_sync.png", "frames.jpg", "result.json"} <= names
-    for name in names:
-        if name.endswith(".png"):
-            assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert {"lip_sync/lip_sync.png", "lip_sync/index.json", "result.json"} <= written
+    assert sum(name.endswith("frames.jpg") for name in written) == 1
+    for path in folder.rglob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--script", "hello"], "--script needs --language"),
-        (["--language", "en"], "--language belongs to --script"),
-        (["--script", " ", "--language", "en"], "--script is empty"),
+        (["--script", "hello"], "a script needs a language"),
+        (["--language", "en"], "the language 'en' belongs to a script"),
+        (["--script", " ", "--language", "en"], "the script is empty"),
         (["--script", "@no-such.txt", "--language", "en"], "no-such.txt cannot be read as text"),
         (["--recogniser", "sphinks"], "no recogniser is named 'sphinks'"),
         (["--recogniser-set", "model=a"], "--recogniser-set belongs to --recogniser"),
@@ -173,7 +173,32 @@ def test_a_script_is_compared_and_the_differences_are_shown(tmp_path: Path) -> N
     (result,) = json.loads((tmp_path / "r.json").read_text("utf-8"))
     assert result["metrics"]["speech.word_error_rate"]["n"] == 10  # the brackets end words
     assert list(result["weights"]) == ["pocketsphinx en-us"]
-    (page,) = (tmp_path / "e").glob("clip-*/transcript.html")
+    (page,) = (tmp_path / "e").glob("clip-*/speech/transcript.html")
     marked = page.read_text("utf-8")
     assert any("zebra" in part.split("</del>")[0] for part in marked.split("<del>")[1:])
     assert "<b>zebra" not in marked
+
+
+def test_an_interruption_exits_as_shells_say_it(grey: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalkit import api
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "measure_clips", interrupt)
+    done = CliRunner().invoke(main, ["evaluate", str(grey)])
+    assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+def test_results_are_written_before_the_table_is_printed(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from evalkit.cli import table
+
+    def fail(_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(table, "show", fail)
+    CliRunner().invoke(main, ["evaluate", str(grey), "--only", "technical", "--out", str(tmp_path)])
+    assert json.loads((tmp_path / "results.json").read_text("utf-8"))[0]["clip"] == str(grey)
+    assert (tmp_path / "results.csv").is_file()

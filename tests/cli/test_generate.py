@@ -199,9 +199,9 @@ def test_a_generation_that_fails_is_1_and_leaves_nothing(run: Run) -> None:
         (["--out", "x.mp4", "--image", "gone.png"], "there is no such file"),
         (["--out", "x.mp4", "--set", "time_limit=3"], "did you mean 'time_limit_s'"),
         (["--out", "x.mp4", "--set", "time_limit_s"], "is not NAME=VALUE"),
-        (["--out", "x.mp4", "--option", "a={"], "is no YAML"),
+        (["--out", "x.mp4", "--option", "a={"], "is not valid YAML"),
         (["--out", "x.mp4", "--settings", "gone.yaml"], "cannot be read"),
-        (["--out", "x.mp4", "--settings", "makes.py"], "no mapping|cannot be read"),
+        (["--out", "x.mp4", "--settings", "makes.py"], "must be a mapping|is not valid YAML"),
         (["--out", "x.mp4", "--generator", "comand"], "did you mean 'command'"),
         (["--out", "gone/x.mp4"], "there is no folder"),
         (["--out", "."], "is a folder; name a file in it"),
@@ -253,14 +253,15 @@ def test_a_dry_run_refuses_what_a_run_refuses(words: list[str], message: str, ru
 def test_a_fault_in_a_generator_is_not_taken_for_an_answer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from evalkit import registry
+    from pipeline.adapters.precomputed import Precomputed
 
-    class Broken:
-        def request(self, **_: Any) -> None:
-            raise ValueError("a bug")
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a bug")
 
-    monkeypatch.setattr(registry, "load", lambda *_: Broken)
-    result = CliRunner().invoke(main, ["generate", "--generator", "broken", "--out", str(tmp_path / "x.mp4")])
+    monkeypatch.setattr(Precomputed, "__init__", broken)
+    result = CliRunner().invoke(
+        main, ["generate", "--generator", "precomputed", "--out", str(tmp_path / "x.mp4")]
+    )
     assert isinstance(result.exception, ValueError)
     assert result.exit_code == 1
 
@@ -319,3 +320,22 @@ def test_text_is_spoken_from_the_command_line(tmp_path: Path) -> None:
     assert "no sound, and sound was asked for" in result.stderr
     with wave.open("heard.wav") as file:
         assert file.getnframes() > 5000
+
+
+def test_list_names_every_installed_generator() -> None:
+    from importlib.metadata import entry_points
+
+    result = CliRunner().invoke(main, ["list"])
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if line.startswith("generators: "))
+    assert (
+        set(line.removeprefix("generators: ").split(", ")) == entry_points(group="evalkit.generators").names
+    )
+
+
+def test_one_clip_is_told_in_the_singular(run: Run) -> None:
+    settings = yaml.safe_load(Path("settings.yaml").read_text("utf-8"))
+    Path("settings.yaml").write_text(yaml.safe_dump({**settings, "events": {"clip": "^clip 0"}}))
+    result = run("--out", "x.mp4")
+    assert result.exit_code == 0, result.output
+    assert " in 1 clip;" in result.stdout

@@ -59,7 +59,7 @@ def test_what_cannot_fit_is_marked_with_the_reason(call: Call) -> None:
         "✗ does not fit (6): load: its shard of the weights 21.48 + gathering the shards 4.17 = 25.65 GB"
         in said
     )
-    assert "as others give it, not measured here" in said
+    assert "by the estimates of others, not measured here" in said
     assert "run: all of it at 704*384 20.00–22.00 GB (operators of a variant for GPUs of 24 GB)" in said
     assert "its README: a card sold as 48 GB" in said
     assert lines[-1] == "6 trials, 6 cannot fit"
@@ -94,12 +94,12 @@ def test_what_is_done_is_not_counted_again(call: Call) -> None:
 
 
 def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
-    result = call("sweep", "live.yaml", "--skip-unfit", "--gpu-memory-gb", "22.15")
+    result = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15")
     assert result.exit_code == 0, result.output
     assert "6 skipped, which cannot fit: load: its shard of the weights 21.48" in result.stderr
     assert result.stdout.splitlines()[0] == "0 of 6 trials done"
     assert "6 planned trials skipped" in Path("runs/live/report.md").read_text("utf-8")
-    listed = call("sweep", "live.yaml", "--skip-unfit", "--gpu-memory-gb", "22.15", "--dry-run").stdout
+    listed = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15", "--dry-run").stdout
     assert listed.count("  skip ") == 6
     assert "6 trials, 0 done, 6 skipped, 0 to do" in listed
 
@@ -111,8 +111,8 @@ def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
         (("copies.yaml", "--runs", "gone"), "gone: there is no such folder"),
         (("copies.yaml", "--runs", "."), "is no run folder"),
         (("copies.yaml", "--gpu-memory-gb", "0"), "--gpu-memory-gb"),
-        (("copies.yaml", "--gpu-memory-gb", "nan"), "nan is no amount of memory"),
-        (("copies.yaml", "--gpu-memory-gb", "inf"), "inf is no amount of memory"),
+        (("copies.yaml", "--gpu-memory-gb", "nan"), "nan is not an amount of memory"),
+        (("copies.yaml", "--gpu-memory-gb", "inf"), "inf is not an amount of memory"),
         (("copies.yaml", "--workers", "0"), "--workers"),
     ],
 )

@@ -167,7 +167,7 @@ def test_what_the_program_leaves_running_goes_on_and_is_told(run: Run) -> None:
     left = psutil.Process(int(done.stdout))
     try:
         assert left.status() != psutil.STATUS_ZOMBIE
-        assert "note: 1 of its processes go on" in done.stderr
+        assert "note: 1 process of it goes on" in done.stderr
     finally:
         left.kill()
 

@@ -8,7 +8,6 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,35 +15,14 @@ import yaml
 from click.testing import CliRunner, Result
 
 from evalkit.cli import main
-from evalkit.cli.sweep import _read
 from evalkit.runs import Run
+from evalkit.sweeps.config import resolve_sweep
 
 COPIES = """
 import shutil, sys
 if sys.argv[2] == "9": sys.exit(3)
 shutil.copyfile("made.mp4", sys.argv[1])
 """
-NO_FLAGS: dict[str, Any] = {
-    **dict.fromkeys(("sets", "settings", "portraits", "speech", "texts"), ()),
-    **dict.fromkeys(
-        (
-            "generator",
-            "seeds",
-            "only",
-            "policy",
-            "brand",
-            "clip_model",
-            "clip_weights",
-            "workers",
-            "executor",
-            "time_limit",
-            "retries",
-            "careful",
-        )
-    ),
-    **dict.fromkeys(("skip_unfit", "gpu_memory_gb")),
-}
-
 Call = Callable[..., Result]
 
 
@@ -140,10 +118,10 @@ def test_names_are_data(call: Call) -> None:
         (["copies.yaml", "--set", "sample_steps"], "is not NAME=VALUE"),
         (["copies.yaml", "--set", "sample_steps="], r"grid.sample_steps is \[\]"),
         (["copies.yaml", "--set", "sample_step=2"], "did you mean 'sample_steps'"),
-        (["copies.yaml", "--set", "fps=1", "--set", "fps=2"], "fps is set twice"),
+        (["copies.yaml", "--set", "fps=1", "--set", "fps=2"], "'fps' is given twice"),
         (["copies.yaml", "--set", "size=a{"], "did you mean|allowed"),
         (["copies.yaml", "--setting", "argv"], "is not NAME=VALUE"),
-        (["copies.yaml", "--setting", "argv=[a"], "is no YAML"),
+        (["copies.yaml", "--setting", "argv=[a"], "is not valid YAML"),
         (["copies.yaml", "--portrait", "gone.png"], "there is no file gone.png"),
         (["copies.yaml", "--speech", "gone.wav"], "there is no file gone.wav"),
         (["copies.yaml", "--seeds", "a"], "seeds.0 is 'a'"),
@@ -192,25 +170,18 @@ def test_a_run_of_a_newer_schema_is_left_alone(call: Call) -> None:
     assert "written by a newer one" in result.stderr
 
 
-def test_a_name_may_stand_for_a_list_or_many_values() -> None:
-    config = _read(
-        None,
-        {
-            **NO_FLAGS,
-            "sets": ("size=384*256,688*368", "prompt=['a, b', c]", "enable_online_decode=true,false"),
-            "texts": ("Hello, you.",),
-            "seeds": "1,2",
-        },
-    )
-    assert config.grid["size"] == ["384*256", "688*368"]
-    assert config.grid["prompt"] == ["a, b", "c"]
-    assert config.grid["enable_online_decode"] == [True, False]
-    assert [item.text for item in config.inputs.speech] == ["Hello, you."]
-    assert config.seeds == [1, 2]
+def test_a_name_may_stand_for_a_list_or_many_values(call: Call) -> None:
+    words = ["--set", "size=384*256,688*368", "--set", "prompt=['a, b', c]", "--text", "Hello, you."]
+    result = call("copies.yaml", *words, "--seeds", "1,2", "--dry-run")
+    assert result.exit_code == 0, result.output
+    trials = [line.split(maxsplit=3)[3] for line in result.stdout.splitlines()[:-3]]
+    assert len(trials) == 2 * 2 * 2 * 2  # sample_steps of the file, sizes, prompts, seeds
+    assert trials[0] == "sample_steps=2 size=384*256 prompt=a, b Hello, you. seed 1"
+    assert trials[-1] == "sample_steps=3 size=688*368 prompt=c Hello, you. seed 2"
 
 
 def test_the_quickstart_is_large_enough_to_tell_something() -> None:
-    config = _read(None, NO_FLAGS)
+    config = resolve_sweep()
     assert config.generator.name == "reference"
     assert [len(config.grid[name]) >= 3 for name in ("size", "sample_steps")] == [True, True]
     assert len(config.inputs.speech) >= 2

@@ -84,7 +84,7 @@ def test_the_hash_of_a_policy_is_that_of_what_it_says(tmp_path: Path) -> None:
             "at_most: low",
             r"rules\.0\.at_most is 'low'; .* valid number",
         ),
-        ("at_most: 0.3", "at_most: .nan", "a value is not plain"),
+        ("at_most: 0.3", "at_most: .nan", "numbers must be finite"),
         ("    at_most: 0.3\n", "", "a rule needs at_most, at_least or both"),
         ("at_least: -24", "at_least: -20", "nothing lies between at_least and at_most"),
         ("kind: soft", "kind: weak", r"rules\.1\.kind is 'weak'; .*'hard' or 'soft'"),

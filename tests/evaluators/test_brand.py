@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from evalkit.errors import UsageError
-from evalkit.evaluators.brand import SHORTEST_DRIFT_S, Brand, calibrate_before
+from evalkit.evaluators.brand import (
+    MARK_NOT_FOUND,
+    MODEL_WITHOUT_LANGUAGE,
+    NO_BRAND,
+    NO_BRAND_COLORS,
+    NO_COLOR_READ,
+    NO_PROMPT,
+    SHORTEST_DRIFT_S,
+    Brand,
+)
 from evalkit.isolation import Failure
 from evalkit.measuring import runner
 from evalkit.metrics.brand import Calibration
@@ -30,6 +39,7 @@ WIDTH, HEIGHT = 640, 360
 WALL, FACE, CHEST = (20.0, 20.0, 100.0, 80.0), (300.0, 80.0, 340.0, 130.0), (290.0, 260.0, 350.0, 300.0)
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 40">
 <path fill="#1456a0" d="M0 0h40l-20 40z"/><circle fill="#f2a900" cx="48" cy="28" r="12"/></svg>"""
+FACTS = ClipFacts("clip.mp4", None, None, None)
 VIDEO = VideoFacts(WIDTH, HEIGHT, 25.0, 10.0, 0.0, "h264", 0, None)
 
 
@@ -53,9 +63,7 @@ def make_brand(tmp_path: Path) -> MakeBrand:
         usual = {"name": "Kite", "logos": "[kite.svg]", "colors": "['#1456a0', '#f2a900']"}
         path = tmp_path / "kite.yaml"
         path.write_text("".join(f"{key}: {text}\n" for key, text in {**usual, **lines}.items()), "utf-8")
-        brand = Brand(str(path))
-        brand.__dict__["model"] = Model(general=general)
-        return brand
+        return type("Known", (Brand,), {"model": Model(general=general)})(str(path))
 
     return make
 
@@ -105,17 +113,18 @@ def still_person(times_s: np.ndarray, *, seen: bool = True, shoulders: bool = Tr
 def measure(
     brand: Brand, track: Track, *, prompt: str | None = None, person: dict[str, Track] | None = None
 ) -> dict[str, Measurement]:
-    facts = ClipFacts("clip.mp4", None, VIDEO, None, asked=ClipIntent(prompt=prompt))
+    facts = ClipFacts("clip.mp4", None, VIDEO, None, intent=ClipIntent(prompt=prompt))
     tracks = {brand.track: track, **(person or still_person(np.arange(0, 20, 0.04)))}
-    return {m.metric.name.removeprefix("brand."): m for m in brand.evaluate(facts, tracks)}
+    return {m.metric.name.removeprefix("brand."): m for m in brand.measure(facts, tracks).measurements}
 
 
 def test_without_a_brand_everything_is_absent_and_nothing_is_asked_for() -> None:
     brand = Brand()
-    found = list(brand.evaluate(ClipFacts("clip.mp4", None, VIDEO, None), {}))
+    found = list(brand.measure(ClipFacts("clip.mp4", None, VIDEO, None), {}).measurements)
     assert [m.metric for m in found] == list(Brand.metrics)
-    assert {m.reason for m in found} == {Reason.NO_BRAND}
-    assert (brand.tracks, brand.trackers, brand.weights, brand.identity) == ((), {}, {}, "")
+    assert {m.reason for m in found} == {NO_BRAND}
+    assert (brand.tracks, brand.trackers(FACTS), brand.identity) == ((), {}, "")
+    assert brand.measure(FACTS, {}).weights == {}
 
 
 def test_a_mark_on_the_wall_is_measured(make_brand: MakeBrand) -> None:
@@ -130,7 +139,7 @@ def test_a_mark_on_the_wall_is_measured(make_brand: MakeBrand) -> None:
     assert found["logo_coverage"].value == 1
     assert found["color_delta_e"].value == pytest.approx(1.5)
     assert found["drift"].value == pytest.approx(0, abs=1e-6)
-    assert found["prompt_alignment"].reason is Reason.MODEL_WITHOUT_LANGUAGE
+    assert found["prompt_alignment"].reason is MODEL_WITHOUT_LANGUAGE
     samples = dict(found["color_delta_e"].samples)
     assert samples["delta_e_raw"] == pytest.approx([1.5] * 10)
     assert samples["delta_e_balanced"] == pytest.approx([4.0] * 10)
@@ -163,9 +172,9 @@ def test_with_nothing_but_the_person_the_fidelity_is_zero(make_brand: MakeBrand)
     found = measure(brand, brand_track(brand, [[{"box": FACE, "fidelity": 0.95}]] * 6))
     assert found["fidelity"].value == 0
     assert found["logo_coverage"].value == 0
-    assert found["logo_cosine"].reason is Reason.MARK_NOT_FOUND
-    assert found["color_delta_e"].reason is Reason.MARK_NOT_FOUND
-    assert found["drift"].reason is Reason.MARK_NOT_FOUND
+    assert found["logo_cosine"].reason is MARK_NOT_FOUND
+    assert found["color_delta_e"].reason is MARK_NOT_FOUND
+    assert found["drift"].reason is MARK_NOT_FOUND
 
 
 def test_a_head_without_shoulders_has_a_body_all_the_same(make_brand: MakeBrand) -> None:
@@ -219,10 +228,10 @@ def test_colours_are_measured_where_the_mark_is(make_brand: MakeBrand) -> None:
 def test_what_has_no_colours_says_so(make_brand: MakeBrand) -> None:
     brand = make_brand(colors="[]")
     found = measure(brand, brand_track(brand, [[{"box": WALL}]] * 6))
-    assert found["color_delta_e"].reason is Reason.NO_BRAND_COLORS
+    assert found["color_delta_e"].reason is NO_BRAND_COLORS
     brand = make_brand()
     found = measure(brand, brand_track(brand, [[{"box": WALL}]] * 6))  # found, and nothing could be read
-    assert found["color_delta_e"].reason is Reason.NO_COLOR_READ
+    assert found["color_delta_e"].reason is NO_COLOR_READ
 
 
 @pytest.mark.parametrize("slope_per_min", [-1.2, 0.6])
@@ -249,7 +258,7 @@ def test_a_short_clip_has_no_drift(make_brand: MakeBrand) -> None:
         ("the mark on a wall", None, 0.6 * 0.8 + 0.8 * 0.6),
         (None, "the mark", 0.96),
         ("an office", "the mark", 0.0),  # the cosine is -0.8
-        (None, None, Reason.NO_PROMPT),
+        (None, None, NO_PROMPT),
     ],
 )
 def test_prompt_alignment_is_the_cosine(
@@ -266,15 +275,15 @@ def test_prompt_alignment_is_the_cosine(
 def test_a_clip_without_picture_says_so(make_brand: MakeBrand) -> None:
     brand = make_brand()
     facts = ClipFacts("sound.wav", None, None, None)
-    assert {m.reason for m in brand.evaluate(facts, {})} == {Reason.NO_VIDEO}
+    assert {m.reason for m in brand.measure(facts, {}).measurements} == {Reason.NO_VIDEO}
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         ({"file": "gone.yaml"}, r"gone\.yaml cannot be read: No such file"),
-        ({"model": "ViT-B-32"}, "has nothing to do without a brand; give --brand"),
-        ({"file": 3}, "the setting file of the evaluator brand is 3, and has to be a text"),
+        ({"model": "ViT-B-32"}, "is of no use without a brand; give --brand"),
+        ({"file": 3}, "the setting file of the evaluator brand is 3; give a text"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], said: str) -> None:
@@ -335,14 +344,14 @@ def test_a_brand_is_calibrated_before_the_work_once_and_said_so(
     make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     make_brand()
-    settings = {"brand": {"file": str(tmp_path / "kite.yaml")}}
+    settings = {"file": str(tmp_path / "kite.yaml")}
     told: list[str] = []
-    calibrate_before(settings, told.append)
+    Brand(**settings).prepare(told.append)
     assert told == ["calibrating Kite (1 drawing), once for each brand and model"]
     monkeypatch.setattr(mark, "calibrate", None)  # the cache has it
-    assert Brand(**settings["brand"]).calibration.slope == 2.0
-    for given in (settings, {}, {"brand": {}}):
-        calibrate_before(given, told.append)
+    assert Brand(**settings).calibration.slope == 2.0
+    for given in (settings, {}):
+        Brand(**given).prepare(told.append)
     assert len(told) == 1
 
 
@@ -354,16 +363,16 @@ def test_a_calibration_that_fails_stops_the_work(
     failed = Failure("crashed", "out of memory", "")
     monkeypatch.setattr("evalkit.evaluators.brand.run_isolated", lambda *_, **__: [(0, failed)])
     with pytest.raises(UsageError, match="the brand Kite could not be calibrated: out of memory"):
-        calibrate_before({"brand": {"file": str(tmp_path / "kite.yaml")}}, print)
+        Brand(str(tmp_path / "kite.yaml")).prepare(print)
 
 
 def test_two_clips_through_the_whole_pass(make_brand: MakeBrand, tmp_path: Path) -> None:
     """Compare a clip with the mark and one without, by the bundled model; the calibration is given, not made."""
     import cv2
 
-    brand = make_brand()
-    del brand.__dict__["model"]
-    brand.__dict__["calibration"] = Calibration(1.5, 1.0, 0.2, 0.9, (), (), (), (), (), (), mark.VERSION)
+    make_brand()
+    known = Calibration(1.5, 1.0, 0.2, 0.9, (), (), (), (), (), (), mark.VERSION)
+    brand = type("Calibrated", (Brand,), {"calibration": known})(str(tmp_path / "kite.yaml"))
     assert brand.manual is not None
     logo = brand.manual.logos[0]
     random = np.random.default_rng(3)

@@ -21,7 +21,7 @@ NOBODY = ClipFacts("clip.mp4", None, None, None)
 
 
 def measure(face: Track) -> dict[str, Measurement]:
-    found = Expression().evaluate(NOBODY, {"face": face})
+    found = Expression().measure(NOBODY, {"face": face}).measurements
     return {measurement.metric.name.removeprefix("expression."): measurement for measurement in found}
 
 
@@ -90,7 +90,7 @@ def test_absent_with_a_reason(make: Callable[[], Track], reason: Reason):
 
 
 def test_no_picture():
-    found = list(Expression().evaluate(NOBODY, {}))
+    found = list(Expression().measure(NOBODY, {}).measurements)
     assert [measurement.metric for measurement in found] == list(Expression.metrics)
     assert {measurement.reason for measurement in found} == {Reason.NO_VIDEO}
 

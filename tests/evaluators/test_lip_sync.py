@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evalkit.evaluators.lip_sync import LipSync
+from evalkit.evaluators.lip_sync import NO_MOUTH_MOTION, LipSync
 from evalkit.measuring.runner import make_tracks
 from evalkit.media import probe
 from evalkit.testing.talking_face import TalkingFace
@@ -26,7 +26,7 @@ def _tracks(path: Path | str) -> dict[str, Track]:
 
 
 def _measure(tracks: dict[str, Track]) -> dict[str, Measurement]:
-    return {m.metric.name.partition(".")[2]: m for m in LipSync().evaluate(FACTS, tracks)}
+    return {m.metric.name.partition(".")[2]: m for m in LipSync().measure(FACTS, tracks).measurements}
 
 
 def _moved(tracks: dict[str, Track], by_s: float) -> dict[str, Track]:
@@ -93,7 +93,7 @@ def _face(seconds: float = 5.0, fps: float = 25, seen: float = 1.0, motion: floa
         ({"face": _face(seconds=0.04), "speech": _sound(-20)}, Reason.TOO_FEW_FRAMES),
         ({"face": _face(seconds=1), "speech": _sound(-20)}, Reason.TOO_SHORT),
         ({"face": _face(fps=8), "speech": _sound(-20)}, Reason.LOW_FRAME_RATE),
-        ({"face": _face(motion=0.0005), "speech": _sound(-20)}, Reason.NO_MOUTH_MOTION),
+        ({"face": _face(motion=0.0005), "speech": _sound(-20)}, NO_MOUTH_MOTION),
     ],
 )
 def test_what_cannot_be_measured_has_its_reason(tracks: dict[str, Track], reason: Reason) -> None:
@@ -110,11 +110,12 @@ def test_a_face_gone_for_a_while_leaves_its_place_in_time_open(spoken: dict[str,
     assert holed["offset_ms"].value == pytest.approx(whole["offset_ms"].value, abs=20)
 
 
-def test_weights_are_named_by_their_hash() -> None:
-    (name, digest), *rest = LipSync().weights.items()
+def test_weights_are_named_by_their_hash_where_they_took_part(spoken: dict[str, Track]) -> None:
+    (name, digest), *rest = LipSync().measure(FACTS, spoken).weights.items()
     assert name == "lip_sync/predictor.npz"
     assert len(digest) == 64
     assert rest == []
+    assert LipSync().measure(FACTS, {}).weights == {}
 
 
 # --- on people that training never saw

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalkit.evaluators.motion import JOINT_ANGLES, Motion, joint_angles
+from evalkit.evaluators.motion import JOINT_ANGLES, NO_BODY, NO_MOTION, Motion, joint_angles
 from evalkit.testing.stick_figure import face_track, pose_track
 from evalkit.types import ClipFacts, Reason
 
@@ -26,7 +26,7 @@ ARMS = ("left_shoulder", "right_shoulder", "left_elbow", "right_elbow")
 def measure(pose: Track, face: Track | None = None) -> dict[str, Measurement]:
     if face is None:
         face = face_track(pose.times_s, seen=np.zeros(len(pose), dtype=bool))
-    found = Motion().evaluate(NOBODY, {"pose": pose, "face": face})
+    found = Motion().measure(NOBODY, {"pose": pose, "face": face}).measurements
     return {measurement.metric.name.removeprefix("motion."): measurement for measurement in found}
 
 
@@ -151,7 +151,7 @@ def test_a_face_alone_has_scores():
     found = measure(nobody, face_track(times_s, pitch_deg=5.0 * np.sin(2 * np.pi * 0.4 * times_s)))
     assert found["amount_deg_s"].value == pytest.approx(4 * 5 * 0.4 / 3, rel=0.03)
     assert found["visible_joints"].value == 0.0
-    assert found["freeze_ratio"].reason == Reason.NO_BODY
+    assert found["freeze_ratio"].reason == NO_BODY
 
 
 def test_a_frozen_head_does_not_tremble():
@@ -172,7 +172,7 @@ def test_a_still_body_has_no_smoothness():
     found = measure(pose_track(seconds(10.0)))
     assert found["amount_deg_s"].value == pytest.approx(0.0, abs=0.01)
     assert found["joint_angle_std_deg"].value == pytest.approx(0.0, abs=0.01)
-    assert found["sparc"].reason == found["ldlj"].reason == Reason.NO_MOTION
+    assert found["sparc"].reason == found["ldlj"].reason == NO_MOTION
 
 
 def test_joints_are_named_and_complete():
@@ -183,8 +183,8 @@ def test_joints_are_named_and_complete():
 ABSENT = {
     "one frame": (lambda: pose_track(seconds(0.04)), Reason.TOO_FEW_FRAMES, "all"),
     "a fifth of a second": (lambda: pose_track(seconds(0.2)), Reason.TOO_SHORT, "angles"),
-    "nobody": (lambda: pose_track(seconds(5.0), seen=np.zeros(125, dtype=bool)), Reason.NO_BODY, "all"),
-    "a glimpse": (lambda: pose_track(seconds(5.0), seen=np.arange(125) < 3), Reason.NO_BODY, "angles"),
+    "nobody": (lambda: pose_track(seconds(5.0), seen=np.zeros(125, dtype=bool)), NO_BODY, "all"),
+    "a glimpse": (lambda: pose_track(seconds(5.0), seen=np.arange(125) < 3), NO_BODY, "angles"),
     "ten frames a second": (lambda: pose_track(seconds(5.0, 10.0)), Reason.LOW_FRAME_RATE, "angles"),
     "sixteen frames a second": (
         lambda: pose_track(seconds(5.0, 16.0)),
@@ -208,7 +208,7 @@ def test_absent_with_a_reason(make: Callable[[], Track], reason: Reason, which: 
 
 
 def test_no_picture():
-    found = list(Motion().evaluate(NOBODY, {}))
+    found = list(Motion().measure(NOBODY, {}).measurements)
     assert [measurement.metric for measurement in found] == list(Motion.metrics)
     assert {measurement.reason for measurement in found} == {Reason.NO_VIDEO}
 

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit import registry, runner
+from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.errors import UsageError
-from evalkit.evaluators.speech import Speech
+from evalkit.evaluators.load import load_evaluators
+from evalkit.evaluators.speech import NO_LANGUAGE, NO_RECOGNISER, NO_SCRIPT, NO_WORD_SPACES, Speech
+from evalkit.measuring import runner
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.recogniser import FakeRecogniser
 from evalkit.testing.speech import speak
@@ -44,8 +46,8 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def measure(path: Path, asked: ClipIntent, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
-    result = runner.measure(str(path), [evaluator or Speech()], asked=asked)
+def measure(path: Path, intent: ClipIntent, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
+    result = runner.measure(str(path), [evaluator or Speech()], intent=intent)
     return {one.metric.name: one for one in result.measurements}
 
 
@@ -69,24 +71,24 @@ def test_without_any_error_the_interval_still_says_how_many_there_may_be(voice: 
 def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecogniser) -> None:
     recogniser._texts[:] = ["你 好 世 间"]
     found = measure(voice, ClipIntent("你好,世界!", "cmn"))
-    assert found[WER].reason is Reason.NO_WORD_SPACES
+    assert found[WER].reason is NO_WORD_SPACES
     assert (found[CER].value, found[CER].n) == (0.25, 4)
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("intent", "reason"),
     [
-        (ClipIntent(), Reason.NO_SCRIPT),
-        (ClipIntent("", "en"), Reason.NO_SCRIPT),
-        (ClipIntent("… !", "en"), Reason.NO_SCRIPT),
-        (ClipIntent(SCRIPT), Reason.NO_LANGUAGE),
-        (ClipIntent("Hallo", "de"), Reason.NO_RECOGNISER),
+        (ClipIntent(), NO_SCRIPT),
+        (ClipIntent("", "en"), NO_SCRIPT),
+        (ClipIntent("… !", "en"), NO_SCRIPT),
+        (ClipIntent(SCRIPT), NO_LANGUAGE),
+        (ClipIntent("Hallo", "de"), NO_RECOGNISER),
     ],
 )
 def test_what_cannot_be_compared_is_absent_and_never_recognised(
-    asked: ClipIntent, reason: Reason, voice: Path, recogniser: FakeRecogniser
+    intent: ClipIntent, reason: Reason, voice: Path, recogniser: FakeRecogniser
 ) -> None:
-    assert {one.reason for one in measure(voice, asked).values()} == {reason}
+    assert {one.reason for one in measure(voice, intent).values()} == {reason}
     assert recogniser.lengths_s == []
 
 
@@ -136,8 +138,8 @@ def test_the_transcript_is_kept_for_another_script_but_not_for_another_recognise
 
 @pytest.mark.usefixtures("recogniser")
 def test_results_say_who_heard_it(voice: Path) -> None:
-    result = runner.measure(str(voice), [Speech()], asked=ClipIntent(SCRIPT, "en"))
-    assert result.versions["evaluator speech"] == "1 fake 1"
+    result = runner.measure(str(voice), [Speech()], intent=ClipIntent(SCRIPT, "en"))
+    assert result.evaluators["speech"] == "1 fake 1"
     assert result.weights == {"fake model": "0" * 64}
     assert runner.measure(str(voice), [Speech()]).weights == {}  # nothing was recognised
     assert Speech(settings={"model": "large"}).identity.startswith("fake 1 ")
@@ -158,7 +160,7 @@ def test_a_wrong_recogniser_is_refused_before_anything_is_measured(
     settings: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        runner.load_evaluators(["speech"], {"speech": settings})
+        load_evaluators(["speech"], {"speech": settings})
 
 
 def test_policies_know_both_metrics() -> None:

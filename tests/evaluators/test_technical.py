@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
-from evalkit.evaluators.technical import Technical
-from evalkit.measuring import runner
+import evalkit
+from evalkit.evaluators.technical import BLANK_PICTURE, Technical
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.speech import speak
 from evalkit.testing.talking_face import SENTENCES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def measure(path: Path, **options: str) -> dict[str, Measurement]:
-    (result,) = runner.evaluate(str(path), only=["technical"], **options).clips
+    (result,) = evalkit.evaluate(str(path), only=["technical"], **options).clips
     assert result.error is None
     assert [measurement.metric for measurement in result.measurements] == list(Technical.metrics)
     return {
@@ -170,7 +170,7 @@ def test_a_slide_show_is_too_slow_for_flicker(tmp_path: Path) -> None:
 
 def test_a_black_clip_has_no_sharpness(tmp_path: Path) -> None:
     measured = values(measure(write_clip(tmp_path / "black.mp4", moving_pattern(1, black=[(0, 1)]))))
-    assert measured["sharpness"] == Reason.BLANK_PICTURE
+    assert measured["sharpness"] == BLANK_PICTURE
     assert measured["black_ratio"] == pytest.approx(1.0)
 
 
@@ -179,7 +179,7 @@ def test_face_coverage_is_the_share_of_frames_with_a_face() -> None:
         "face", ("x",), np.arange(4.0), np.zeros((4, 1), np.float32), np.array([True, False, True, True])
     )
     video = VideoFacts(10, 10, 25.0, 4.0, 0.0, "h264", 0, 4)
-    found = Technical().evaluate(ClipFacts("clip", None, video, None), {"face": face})
+    found = Technical().measure(ClipFacts("clip", None, video, None), {"face": face}).measurements
     (coverage,) = (
         measurement for measurement in found if measurement.metric.name == "technical.face_coverage"
     )

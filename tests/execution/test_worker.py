@@ -6,22 +6,26 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from evalkit import registry
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.execution import worker as stages_module
 from evalkit.execution.worker import Stages
 from evalkit.testing.media import write_clip
-from evalkit.types import ClipFacts, ClipIntent, Measurement
+from evalkit.types import ClipFacts, ClipIntent
+from pipeline.errors import GenerationError
 
 
-class NoError(RuntimeError):
-    """A generator's no."""
+class TiredError(GenerationError):
+    """A failure of a generator."""
 
-    kind = "tired"
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "tired")
 
 
 @dataclass
@@ -43,9 +47,9 @@ class Generator:
     fail: BaseException | None = None
     heeds: tuple[str, ...] = ("num_clip",)
 
-    def describe(self) -> Plain:
+    def describe(self) -> SimpleNamespace:
         """Say what makes a difference."""
-        return Plain({"parameters": dict.fromkeys(self.heeds, "heeded")})
+        return SimpleNamespace(parameters=dict.fromkeys(self.heeds, "heeded"))
 
     def load(self) -> None:
         """Load."""
@@ -74,7 +78,7 @@ class Generator:
 def generator(monkeypatch: pytest.MonkeyPatch) -> Generator:
     """Give the generator that is loaded, whichever name is asked for, and takes its time to load."""
     made = Generator()
-    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_settings: made)
+    monkeypatch.setattr(stages_module, "load_generator", lambda _name, _settings: made)
     monkeypatch.setattr(stages_module, "_WARM_UP_WORTH_S", -1.0)
     return made
 
@@ -124,7 +128,7 @@ def test_what_loads_at_once_is_not_warmed_up(
 
 def test_a_no_is_an_answer_and_the_model_stays(tmp_path: Path, generator: Generator) -> None:
     work = stages()
-    generator.fail = NoError("not today")
+    generator.fail = TiredError("not today")
     outcome = work(task(tmp_path), lambda _: None)
     assert outcome["failure"] == {"stage": "generate", "code": "tired", "text": "not today"}
     generator.fail = None
@@ -162,7 +166,7 @@ def test_a_fault_in_a_program_is_no_answer(tmp_path: Path, generator: Generator)
 
 def test_a_failure_to_load_is_told_as_such(tmp_path: Path, generator: Generator) -> None:
     def refuse() -> None:
-        raise NoError("no weights")
+        raise TiredError("no weights")
 
     generator.load = refuse  # type: ignore[method-assign]
     outcome = stages()(task(tmp_path), lambda _: None)
@@ -181,7 +185,13 @@ def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path) -> Non
     assert outcome["quality"]["metrics"]["technical.width"]["value"] == 256
     assert outcome["quality"]["metrics"]["lip_sync.error"]["value"] < 0.1
     assert set(outcome["samples"]["lip_sync.error"]) == {"window_start_s", "rank"}
-    assert sorted(path.name for path in (tmp_path / "evidence").iterdir()) == ["frames.jpg", "lip_sync.png"]
+    written = (path for path in (tmp_path / "evidence").rglob("*") if path.is_file())
+    assert sorted(path.relative_to(tmp_path / "evidence").as_posix() for path in written) == [
+        "lip_sync/index.json",
+        "lip_sync/lip_sync.png",
+        "technical/frames.jpg",
+        "technical/index.json",
+    ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evidence", "video.mp4"]
     assert told
 
@@ -205,15 +215,16 @@ def test_what_was_asked_reaches_the_evaluators(
 ) -> None:
     seen = []
 
-    class Curious:
+    class Curious(Evaluator):
         name, version, metrics, tracks = "curious", 1, (), ()
 
         def __init__(self, *, colour: str = "red") -> None:
             self.colour = colour
 
-        def evaluate(self, facts: ClipFacts, _tracks: object) -> list[Measurement]:
-            seen.append((self.colour, facts.asked))
-            return []
+        def measure(self, facts: ClipFacts, tracks: object) -> Measured:
+            del tracks
+            seen.append((self.colour, facts.intent))
+            return Measured(())
 
     write_clip(tmp_path / "video.mp4", [np.zeros((48, 64, 3), np.uint8)] * 3)
     monkeypatch.setattr(registry, "load", lambda _group, _name: Curious)
@@ -228,7 +239,7 @@ class Ahead(Generator):
 
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def expect(self, requests: list[Plain], folder: Path) -> None:
+    def announce_upcoming(self, requests: list[Plain], folder: Path) -> None:
         """Note what comes."""
         self.done.append(f"expects {[request.data for request in requests]} in {folder.name}")
 
@@ -258,7 +269,7 @@ def test_work_that_had_begun_before_it_was_asked_for(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_settings: Ahead(events=events))
+    monkeypatch.setattr(stages_module, "load_generator", lambda _name, _settings: Ahead(events=events))
     told: list[Any] = []
     task = {"stage": "generate", "folder": str(tmp_path), "request": {}}
     outcome = stages()(task, told.append)
@@ -271,7 +282,7 @@ def test_a_generator_is_told_what_comes_next(
     coming: list[dict[str, Any]], expects: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     generator = Ahead()
-    monkeypatch.setattr(registry, "load", lambda _group, _name: lambda **_settings: generator)
+    monkeypatch.setattr(stages_module, "load_generator", lambda _name, _settings: generator)
     folder = tmp_path / "trials" / "one"
     folder.mkdir(parents=True)
     stages()(

@@ -1,4 +1,4 @@
-"""What a sweep will need: known figures, own trials, and what cannot fit."""
+"""What a sweep will need: known estimates, own trials, and what cannot fit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import Any
 
 import pytest
 
-from evalkit.errors import EvalkitError
-from evalkit.forecast.needs import AvailableMemory, TrialForecast, forecast_sweep, read_available_memory
+from evalkit.forecast import needs
+from evalkit.forecast.needs import (
+    AvailableMemory,
+    SweepForecast,
+    TrialForecast,
+    forecast_trials,
+    read_available_memory,
+)
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Input, MetricResults, MetricValue, Run, RunManifest, Trial
 from evalkit.sweeps.config import build_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import run_sweep
 from evalkit.testing.runs import put_trials
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
+from pipeline.estimates import ResourceEstimate, estimate_memory
+from pipeline.gpus import Gpu
 
 GB = 1024.0
 CARD_24 = AvailableMemory((22.15 * GB,), 32 * GB, given=True)
@@ -43,8 +51,12 @@ def prepare(data: dict[str, Any]) -> SweepPlan:
     return plan_sweep(build_sweep(data, "test"))
 
 
+def forecast_all(preparation: SweepPlan, available: AvailableMemory, *runs: Run) -> SweepForecast:
+    return forecast_trials(preparation.deciders.generator, preparation.trials, runs, available)
+
+
 def needs_of(data: dict[str, Any], room: AvailableMemory, *runs: Run) -> list[TrialForecast]:
-    return forecast_sweep(prepare(data), runs, room).needs
+    return forecast_all(prepare(data), room, *runs).trials
 
 
 def plant(
@@ -117,7 +129,7 @@ def _whole(preparation: SweepPlan, request: dict[str, Any]) -> dict[str, Any]:
     return dict(generator.request(**request).to_dict())
 
 
-# --- known figures
+# --- known estimates
 
 
 def test_a_sharded_load_of_25_65_gb_does_not_fit_22_15() -> None:
@@ -136,7 +148,7 @@ def test_rival_figures_are_a_dispute_and_are_all_told() -> None:
     (small, large) = needs_of(live_avatar(), AvailableMemory((30 * GB,), 64 * GB, given=True))
     assert (small.fit, large.fit) == ("disputed", "disputed")
     told = [
-        (part.source, part.low_mib / GB, part.high_mib / GB) for one in small.accounts for part in one.parts
+        (part.source, part.low_mib / GB, part.high_mib / GB) for one in small.estimates for part in one.parts
     ]
     assert ("operators of a variant for GPUs of 24 GB", 12.0, 15.0) in told
     assert any("its README: a card sold as 48 GB" in source for source, _, _ in told)
@@ -158,7 +170,7 @@ def test_nothing_known_is_not_zero(stand_in: dict[str, Any]) -> None:
     for room in (AvailableMemory((), 16 * GB), CARD_24):
         for need in needs_of(stand_in, room):
             assert need.fit == "not known"
-            assert (need.memory, need.rss, need.seconds, need.literature, need.accounts) == (
+            assert (need.memory, need.rss, need.seconds, need.literature, need.estimates) == (
                 None,
                 None,
                 None,
@@ -182,16 +194,6 @@ def test_rates_of_others_are_told_as_such(tmp_path: Path) -> None:
     assert "five H800, fp8: its paper" in need.literature.how
 
 
-def test_a_generator_that_talks_nonsense(stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Command, "estimate", lambda _self, _request: {"memory": [{"phase": "run", "parts": [{"mib": 1}]}]}
-    )
-    with pytest.raises(
-        EvalkitError, match="generator 'command' says of its memory and time what cannot be read"
-    ):
-        needs_of(stand_in, CARD_24)
-
-
 def test_what_would_be_refused_is_told() -> None:
     (need,) = needs_of(
         live_avatar(grid={"size": ["704*384"]}, parameters={"options.fp8": "perhaps"}), CARD_80
@@ -206,16 +208,8 @@ def test_what_would_be_refused_is_told() -> None:
 def test_the_room_is_what_the_driver_says_unless_it_is_given(
     given: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Driver:
-        described = (
-            {"name": "small", "total_mib": 24564.0, "baseline_mib": 564.0},
-            {"name": "large", "total_mib": 81559.0, "baseline_mib": 559.0},
-        )
-
-        def close(self) -> None:
-            """Let go."""
-
-    monkeypatch.setattr("evalkit.profiling.nvml.Gpus", Driver)
+    gpus = (Gpu(0, "small", 24564.0, 24000.0), Gpu(1, "large", 81559.0, 81000.0))
+    monkeypatch.setattr(needs, "read_gpus", lambda: (gpus, ""))
     room = read_available_memory(given)
     if given is None:
         assert (room.gpus_mib, room.given) == ((81000.0, 24000.0), False)  # what others use is not free
@@ -235,7 +229,7 @@ def test_planted_trials_give_planted_seconds(tmp_path: Path) -> None:
         for size, width, height in (("384*256", 384, 256), ("512*384", 512, 384), ("704*384", 704, 384))
     }
     run = plant(tmp_path / "run", preparation, planted)
-    small, middle, large = forecast_sweep(preparation, [run], CARD_80).needs
+    small, middle, large = forecast_all(preparation, CARD_80, run).trials
     assert small.seconds is not None
     assert small.seconds.value == pytest.approx(planted["384*256", 4])
     assert small.seconds.how == "one trial with the same parameters"
@@ -250,13 +244,13 @@ def test_what_loading_took_is_told_apart(tmp_path: Path) -> None:
     preparation = prepare(live_avatar(grid={"size": ["384*256", "704*384"]}))
     took = {("384*256", 4): 30.0, ("384*256", 3): 30.0, ("704*384", 4): 30.0}
     run = plant(tmp_path / "run", preparation, took, start_s=50.0)
-    outlook = forecast_sweep(preparation, [run], CARD_80)
-    assert [need.seconds.value for need in outlook.needs if need.seconds is not None] == [30.0, 30.0]
+    outlook = forecast_all(preparation, CARD_80, run)
+    assert [need.seconds.value for need in outlook.trials if need.seconds is not None] == [30.0, 30.0]
     assert outlook.start_s == pytest.approx(50.0)
     assert outlook.total_s(set(), n_workers=1) == pytest.approx(110.0)
     assert outlook.total_s(set(), n_workers=2) == pytest.approx(80.0)
-    assert outlook.total_s({outlook.needs[0].trial.id}, n_workers=1) == pytest.approx(80.0)
-    assert outlook.total_s({need.trial.id for need in outlook.needs}, n_workers=1) is None
+    assert outlook.total_s({outlook.trials[0].trial.id}, n_workers=1) == pytest.approx(80.0)
+    assert outlook.total_s({need.trial.id for need in outlook.trials}, n_workers=1) is None
 
 
 def test_a_known_factor_carries_own_trials_to_another_kind(tmp_path: Path) -> None:
@@ -282,7 +276,7 @@ def test_own_memory_counts_for_more_than_known_figures(tmp_path: Path) -> None:
     assert need.memory.value == 21 * GB  # of the fullest GPU, not the sum
     assert need.fit == "fits"
     assert need.why == "21.00 GB against 22.15 GB a GPU: highest of 1 of the same size"
-    assert need.accounts != ()  # still told
+    assert need.estimates != ()  # still told
     (tight,) = needs_of(data, AvailableMemory((20 * GB,), 64 * GB, given=True), run)
     assert tight.fit == "does not fit"
 
@@ -316,7 +310,7 @@ def test_speech_of_unknown_length_is_taken_from_the_same_parameters(tmp_path: Pa
         preparation, trials=[replace(preparation.trials[0], speech=Input("other", "f" * 64, text="Else"))]
     )
     run = plant(tmp_path / "run", former, {("704*384", 4): 30.0})
-    (need,) = forecast_sweep(preparation, [run], CARD_80).needs
+    (need,) = forecast_all(preparation, CARD_80, run).trials
     assert need.seconds is not None
     assert (need.seconds.value, need.seconds.how) == (
         30.0,
@@ -341,16 +335,16 @@ def test_what_was_really_swept_tells_what_comes(tmp_path: Path, stand_in: dict[s
 def greedy(stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Give the sweep of the stand-in with a known figure: four steps need 25.65 GB, fewer 12."""
 
-    def estimate(_self: Command, request: Any) -> dict[str, Any]:
+    def estimate(_self: Command, request: Any) -> ResourceEstimate:
         parts = [("shard", 21.48), ("gather", 4.17)] if request.sample_steps == 4 else [("all", 12.0)]
-        told = [
-            {"name": name, "low_mib": gb * GB, "high_mib": gb * GB, "source": "a friend"}
-            for name, gb in parts
-        ]
-        return {"memory": [{"phase": "load", "parts": told}]}
+        told = [(name, gb * GB, gb * GB, "a friend") for name, gb in parts]
+        return ResourceEstimate(memory=(estimate_memory("load", *told),))
 
     monkeypatch.setattr(Command, "estimate", estimate)
-    return {**stand_in, "execution": {"executor": "in_process", "skip_unfit": True, "gpu_memory_gb": 22.15}}
+    return {
+        **stand_in,
+        "execution": {"executor": "in_process", "skip_infeasible": True, "gpu_memory_gb": 22.15},
+    }
 
 
 def test_a_sweep_skips_what_cannot_fit_and_says_so(tmp_path: Path, greedy: dict[str, Any], made: Any) -> None:

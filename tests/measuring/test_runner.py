@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import evalkit
 from evalkit import registry
 from evalkit.errors import UsageError
+from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.evaluators.load import load_evaluators
 from evalkit.measuring import runner
 from evalkit.measuring.results import ClipResult, Report
@@ -25,25 +26,24 @@ from evalkit.types import ClipFacts, ClipIntent, FrameChunk, Interval, Measureme
 BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
 
 
-class Brightness:
+class Brightness(Evaluator):
     """A whole evaluator."""
 
     name, version, metrics, tracks = "fake", 3, (BRIGHTNESS,), ("picture",)
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure the mean luma."""
         del facts
         if "picture" not in tracks:
-            yield Measurement.absent(BRIGHTNESS, Reason.NO_VIDEO)
-        else:
-            luma = tracks["picture"]["luma_mean"]
-            yield Measurement(BRIGHTNESS, float(luma.mean()), n=len(luma), coverage=1.0)
+            return self.absent(Reason.NO_VIDEO)
+        luma = tracks["picture"]["luma_mean"]
+        return Measured((Measurement(BRIGHTNESS, float(luma.mean()), n=len(luma), coverage=1.0),))
 
 
 class Broken(Brightness):
     """An evaluator with a fault."""
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Raise."""
         del facts, tracks
         raise RuntimeError("out of order")
@@ -52,10 +52,10 @@ class Broken(Brightness):
 class Forgetful(Brightness):
     """An evaluator that does not give what it announces."""
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Give nothing."""
         del facts, tracks
-        yield from ()
+        return Measured(())
 
 
 @pytest.fixture
@@ -117,9 +117,10 @@ def test_json_has_values_with_their_facts_and_absences_with_their_reasons() -> N
             Measurement(BRIGHTNESS, 0.5, n=3, coverage=0.25, interval=Interval(0.25, 0.75)),
             Measurement.absent(Metric("fake.other", "s", "lower", "…"), Reason.NO_FACE),
         ),
+        evaluators={"fake": "3"},
         versions={"evalkit": "0"},
     )
-    plain = json.loads(Report((result,)).json())
+    plain = json.loads(Report((result,)).to_json())
     assert plain == [
         {
             "clip": "a.mp4",
@@ -128,6 +129,7 @@ def test_json_has_values_with_their_facts_and_absences_with_their_reasons() -> N
             },
             "absent": {"fake.other": "no_face"},
             "notes": [],
+            "evaluators": {"fake": "3"},
             "versions": {"evalkit": "0"},
             "weights": {},
         }
@@ -150,30 +152,30 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.versions["evaluator lip_sync"] == "2"
+    assert clip.evaluators["lip_sync"] == "2"
     assert set(clip.weights) == {"lip_sync/predictor.npz"}
 
 
 def test_a_file_that_cannot_be_opened_is_a_result(tmp_path: Path) -> None:
-    (clip,) = evalkit.evaluate(str(tmp_path / "gone.mp4"), only=["technical"]).clips
+    (clip,) = evalkit.evaluate(str(tmp_path / "gone.mp4"), evaluators=["technical"]).clips
     assert clip.error is not None
     assert clip.error.code == "missing_file"
 
 
 def test_a_separate_sound_replaces_the_clips_own(tmp_path: Path, talking_face: TalkingFace) -> None:
     silence = write_clip(tmp_path / "silence.wav", sound=np.zeros(5 * 16_000), rate_hz=16_000)
-    report = evalkit.evaluate(str(talking_face.path), audio=str(silence), only=["lip_sync"])
+    report = evalkit.evaluate(str(talking_face.path), audio=str(silence), evaluators=["lip_sync"])
     assert report.clips[0]["lip_sync.error"].reason is Reason.SILENT_AUDIO
 
 
 def test_one_sound_cannot_belong_to_two_clips() -> None:
-    with pytest.raises(UsageError, match="cannot belong to 2 clips"):
+    with pytest.raises(UsageError, match="belongs to a single clip, and there are 2"):
         evalkit.evaluate(["a.mp4", "b.mp4"], audio="c.wav")
 
 
 def test_an_unknown_evaluator_names_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean 'lip_sync'"):
-        evalkit.evaluate("a.mp4", only=["lipsync"])
+        evalkit.evaluate("a.mp4", evaluators=["lipsync"])
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_an_unknown_evaluator_names_the_nearest() -> None:
     [
         (None, None, "either a value or a reason"),
         (1.0, Reason.NO_FACE, "either"),
-        (float("nan"), None, "not a number"),
+        (float("nan"), None, "not a finite number"),
     ],
 )
 def test_a_measurement_is_a_value_or_a_reason(
@@ -198,13 +200,22 @@ class Tuned(Brightness):
 
     def __init__(self, *, scale: float = 1.0) -> None:
         self.scale = scale
-        self.trackers = {"green": GreenTracker}
-        self.identity = f"scale-{scale}"
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+    @property
+    def identity(self) -> str:
+        """The scale."""
+        return f"scale-{self.scale}"
+
+    def trackers(self, facts: ClipFacts) -> dict[str, Any]:
+        """Return what makes the green track."""
+        del facts
+        return {"green": GreenTracker}
+
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure the mean green."""
         del facts
-        yield Measurement(BRIGHTNESS, self.scale * float(tracks["green"]["mean"].mean()), n=1, coverage=1.0)
+        value = self.scale * float(tracks["green"]["mean"].mean())
+        return Measured((Measurement(BRIGHTNESS, value, n=1, coverage=1.0),))
 
 
 class GreenTracker:
@@ -240,7 +251,7 @@ def test_an_evaluator_takes_settings_and_brings_a_track(clip: Path) -> None:
     )
     assert once["fake.brightness"].value == pytest.approx(90.0, abs=3.0)  # 0, 20 … 180
     assert twice["fake.brightness"].value == pytest.approx(2.0 * (once["fake.brightness"].value or 0.0))
-    assert (once.versions["evaluator tuned"], twice.versions["evaluator tuned"]) == (
+    assert (once.evaluators["tuned"], twice.evaluators["tuned"]) == (
         "1 scale-1.0",
         "1 scale-2.0",
     )
@@ -264,19 +275,19 @@ class Choosy(Tuned):
 
     tracks = ()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.trackers = lambda facts: {"green": GreenTracker} if facts.asked.prompt else {}
+    def trackers(self, facts: ClipFacts) -> dict[str, Any]:
+        """Return what makes the green track, where there is a prompt."""
+        return {"green": GreenTracker} if facts.intent.prompt else {}
 
-    def evaluate(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Iterator[Measurement]:
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Count the tracks."""
         del facts
-        yield Measurement(BRIGHTNESS, float(len(tracks)), n=1)
+        return Measured((Measurement(BRIGHTNESS, float(len(tracks)), n=1),))
 
 
 def test_an_evaluator_may_choose_its_tracks_by_what_was_asked(clip: Path) -> None:
     with_prompt, without = (
-        runner.measure(str(clip), [Choosy()], asked=ClipIntent(prompt=prompt)) for prompt in ("a cat", None)
+        runner.measure(str(clip), [Choosy()], intent=ClipIntent(prompt=prompt)) for prompt in ("a cat", None)
     )
     assert with_prompt["fake.brightness"].value == 1
     assert without["fake.brightness"].value == 0
@@ -293,8 +304,13 @@ class Breathless(GreenTracker):
 
 
 def test_a_tracker_that_fails_at_the_end_costs_its_evaluator_alone(clip: Path) -> None:
-    failing = Tuned()
-    failing.tracks, failing.trackers = ("breathless",), {"breathless": Breathless}
-    result = runner.measure(str(clip), [failing, Brightness()])
+    class Failing(Tuned):
+        tracks = ("breathless",)
+
+        def trackers(self, facts: ClipFacts) -> dict[str, Any]:
+            del facts
+            return {"breathless": Breathless}
+
+    result = runner.measure(str(clip), [Failing(), Brightness()])
     assert result.measurements[0].reason is Reason.EVALUATOR_FAILED
     assert result.measurements[1].value is not None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
 from pipeline.adapters.precomputed import Precomputed
 from pipeline.testing import GeneratorContract
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.diagnosis import (
-    Finding,
+from pipeline.diagnosis import Diagnosis
+from pipeline.diagnosis_checks import (
     check_disk,
     check_folder,
     check_port,
@@ -28,12 +28,12 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize
 
 def test_a_trouble_without_a_cure_is_no_finding() -> None:
     with pytest.raises(RequestError, match="has a cure"):
-        Finding.read({"level": "stop", "about": "x", "found": "y"}, "field")
+        Diagnosis.read({"level": "stop", "about": "x", "found": "y"}, "field")
 
 
 def test_what_is_fine_has_nothing_to_cure() -> None:
     with pytest.raises(RequestError, match="needs none"):
-        Finding.read({"level": "fine", "about": "x", "found": "y", "cure": "z"}, "field")
+        Diagnosis.read({"level": "fine", "about": "x", "found": "y", "cure": "z"}, "field")
 
 
 # --- folders
@@ -52,7 +52,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_file_where_a_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "is no folder" in check_folder("repository", tmp_path / "file", [], "clone it").found
+    assert "is not a folder" in check_folder("repository", tmp_path / "file", [], "clone it").found
 
 
 def test_a_file_that_the_folder_lacks_is_named(tmp_path: Path) -> None:

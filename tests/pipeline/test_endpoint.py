@@ -110,7 +110,7 @@ def test_an_answer_that_is_no_json_may_be_better_next_time(service, reply, body:
     service.replies = [reply(body)]
     error = failure(endpoint(service.url))
     assert (error.kind, error.again) == ("bad_answer", True)
-    assert "no whole JSON" in str(error)
+    assert "not complete JSON" in str(error)
 
 
 def test_an_answer_that_breaks_off_may_be_better_next_time(service, reply) -> None:
@@ -158,7 +158,7 @@ def test_the_key_is_nowhere_to_be_seen(
     caplog.set_level(logging.DEBUG)
     service.replies = [reply({"error": {"message": f"{'x' * 190}{KEY} is no key", "key": KEY}}, status)]
     if status == 200:
-        service.replies = [reply(f"{KEY} is no JSON")]
+        service.replies = [reply(f"{KEY} is not valid JSON")]
     one = endpoint(service.url, key_variable="A_KEY")
     with pytest.raises(ServiceError) as caught:
         ask(one)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.endpoint import ServiceError
 from pipeline.errors import GenerationError, RequestError
-from pipeline.fallback import BackendSettings, Fallback
+from pipeline.fallback import BackendSettings, FallbackChain
 
 UNREACHABLE = ServiceError("nobody there", "unreachable", again=True)
 WRONG_KEY = ServiceError("who are you", "wrong_key")
@@ -30,7 +30,7 @@ class Scripted:
         return step() if callable(step) else step
 
 
-Make = Callable[..., Fallback[Scripted]]
+Make = Callable[..., FallbackChain[Scripted]]
 
 
 @pytest.fixture
@@ -43,11 +43,11 @@ def waited() -> list[float]:
 def chain(monkeypatch: pytest.MonkeyPatch, waited: list[float]) -> Make:
     """Give a maker of chains: pairs of settings and a script."""
 
-    def make(*links: tuple[dict[str, Any], list[Any]]) -> Fallback[Scripted]:
+    def make(*links: tuple[dict[str, Any], list[Any]]) -> FallbackChain[Scripted]:
         scripts = {f"b{number}": script for number, (_, script) in enumerate(links)}
         monkeypatch.setattr("pipeline.fallback.load_plugin", lambda _, name: lambda: Scripted(*scripts[name]))
         chosen = [BackendSettings(name=f"b{number}", **given) for number, (given, _) in enumerate(links)]
-        return Fallback("group", chosen, wait=waited.append)
+        return FallbackChain("group", chosen, wait=waited.append)
 
     return make
 
@@ -57,7 +57,7 @@ def outcomes(attempts: Any) -> list[tuple[str, str, int]]:
 
 
 def test_the_first_that_answers_is_used_and_the_rest_is_not_asked(chain: Make) -> None:
-    result, attempts = chain(({}, ["one"]), ({}, ["two"])).ask(Scripted.ask)
+    result, attempts = chain(({}, ["one"]), ({}, ["two"])).call(Scripted.ask)
     assert result == "one"
     assert outcomes(attempts) == [("b0", "used", 1)]
     assert attempts[0].reason == ""
@@ -67,7 +67,7 @@ def test_a_failure_that_may_pass_is_tried_again_after_longer_and_longer_pauses(
     chain: Make, waited: list[float]
 ) -> None:
     both = chain(({"retries": 3, "backoff_s": 0.5}, [UNREACHABLE]), ({}, ["two"]))
-    result, attempts = both.ask(Scripted.ask)
+    result, attempts = both.call(Scripted.ask)
     assert result == "two"
     assert outcomes(attempts) == [("b0", "unreachable", 4), ("b1", "used", 1)]
     assert attempts[0].reason == "nobody there"
@@ -75,26 +75,26 @@ def test_a_failure_that_may_pass_is_tried_again_after_longer_and_longer_pauses(
 
 
 def test_a_try_that_works_ends_the_trying(chain: Make) -> None:
-    result, attempts = chain(({"retries": 3}, [UNREACHABLE, UNREACHABLE, "one"])).ask(Scripted.ask)
+    result, attempts = chain(({"retries": 3}, [UNREACHABLE, UNREACHABLE, "one"])).call(Scripted.ask)
     assert (result, outcomes(attempts)) == ("one", [("b0", "used", 3)])
 
 
 def test_a_wrong_key_is_not_tried_again(chain: Make, waited: list[float]) -> None:
-    _, attempts = chain(({"retries": 5}, [WRONG_KEY]), ({}, ["two"])).ask(Scripted.ask)
+    _, attempts = chain(({"retries": 5}, [WRONG_KEY]), ({}, ["two"])).call(Scripted.ask)
     assert outcomes(attempts) == [("b0", "wrong_key", 1), ("b1", "used", 1)]
     assert waited == []
 
 
 def test_the_service_says_how_long_to_wait(chain: Make, waited: list[float]) -> None:
     limited = ServiceError("slowly", "rate_limited", again=True, after_s=7.0)
-    result, _ = chain(({"backoff_s": 0.1}, [limited, "one"])).ask(Scripted.ask)
+    result, _ = chain(({"backoff_s": 0.1}, [limited, "one"])).call(Scripted.ask)
     assert result == "one"
     assert waited == [7.0]
 
 
 def test_nobody_waits_beyond_the_time_limit(chain: Make, waited: list[float]) -> None:
     limited = ServiceError("slowly", "rate_limited", again=True, after_s=60.0)
-    _, attempts = chain(({"time_limit_s": 8.0}, [limited]), ({}, ["two"])).ask(Scripted.ask)
+    _, attempts = chain(({"time_limit_s": 8.0}, [limited]), ({}, ["two"])).call(Scripted.ask)
     assert outcomes(attempts) == [("b0", "rate_limited", 1), ("b1", "used", 1)]
     assert "60 s later, would be beyond its 8 s" in attempts[0].reason
     assert waited == []
@@ -103,15 +103,15 @@ def test_nobody_waits_beyond_the_time_limit(chain: Make, waited: list[float]) ->
 def test_one_that_is_slow_is_left_and_not_asked_again_while_it_works(chain: Make) -> None:
     free = threading.Event()
     both = chain(({"time_limit_s": 2.0}, [free.wait, "one"]), ({}, ["two"]))
-    result, attempts = both.ask(Scripted.ask)
+    result, attempts = both.call(Scripted.ask)
     assert (result, outcomes(attempts)) == ("two", [("b0", "timed_out", 1), ("b1", "used", 1)])
-    _, attempts = both.ask(Scripted.ask)
+    _, attempts = both.call(Scripted.ask)
     assert outcomes(attempts) == [("b0", "busy", 1), ("b1", "used", 1)]
     free.set()
     for thread in threading.enumerate():
         if thread.name == "asks b0":
             thread.join()
-    assert both.ask(Scripted.ask)[0] == "one"
+    assert both.call(Scripted.ask)[0] == "one"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_one_that_is_slow_is_left_and_not_asked_again_while_it_works(chain: Make
 def test_whatever_one_fails_of_the_next_is_asked(
     chain: Make, error: Exception, outcome: str, reason: str
 ) -> None:
-    result, attempts = chain(({}, [error]), ({}, ["two"])).ask(Scripted.ask)
+    result, attempts = chain(({}, [error]), ({}, ["two"])).call(Scripted.ask)
     assert result == "two"
     assert (attempts[0].outcome, attempts[0].reason) == (outcome, reason)
 
@@ -133,24 +133,24 @@ def test_whatever_one_fails_of_the_next_is_asked(
 def test_when_all_fail_each_says_why(chain: Make) -> None:
     both = chain(({"retries": 0}, [UNREACHABLE]), ({"label": "ours"}, [WRONG_KEY]))
     with pytest.raises(GenerationError) as caught:
-        both.ask(Scripted.ask)
+        both.call(Scripted.ask)
     assert caught.value.kind == "no_backend"
     assert str(caught.value) == "b0: nobody there (unreachable); ours: who are you (wrong_key)"
 
 
 def test_a_result_that_is_not_enough_counts_where_there_is_no_better_one(chain: Make) -> None:
     three = chain(({}, ["poor"]), ({}, ["poorer"]), ({}, [WRONG_KEY]))
-    result, attempts = three.ask(Scripted.ask, lambda result: result == "good")
+    result, attempts = three.call(Scripted.ask, lambda result: result == "good")
     assert result == "poorer"
-    assert outcomes(attempts) == [("b0", "not_enough", 1), ("b1", "used", 1), ("b2", "wrong_key", 1)]
+    assert outcomes(attempts) == [("b0", "unsatisfactory", 1), ("b1", "used", 1), ("b2", "wrong_key", 1)]
 
 
 def test_a_better_result_further_down_is_taken(chain: Make) -> None:
-    result, attempts = chain(({}, ["poor"]), ({}, ["good"])).ask(
+    result, attempts = chain(({}, ["poor"]), ({}, ["good"])).call(
         Scripted.ask, lambda result: result == "good"
     )
     assert result == "good"
-    assert outcomes(attempts) == [("b0", "not_enough", 1), ("b1", "used", 1)]
+    assert outcomes(attempts) == [("b0", "unsatisfactory", 1), ("b1", "used", 1)]
 
 
 def test_what_all_refuse_is_refused_with_all_reasons(chain: Make) -> None:
@@ -173,9 +173,9 @@ def test_a_backend_is_called_by_its_label_or_its_name_and_model() -> None:
 
 def test_refused_settings_are_told_with_the_backend_s_name() -> None:
     with pytest.raises(RequestError, match=r"^documents: min_score is 2; allowed: a share"):
-        Fallback("evalkit.answerers", [BackendSettings(name="documents", settings={"min_score": 2})])
+        FallbackChain("evalkit.answerers", [BackendSettings(name="documents", settings={"min_score": 2})])
 
 
 def test_an_unknown_backend_is_named_with_the_nearest() -> None:
     with pytest.raises(RequestError, match="no answerer is named 'opnai'; did you mean 'openai'"):
-        Fallback("evalkit.answerers", [BackendSettings(name="opnai")])
+        FallbackChain("evalkit.answerers", [BackendSettings(name="opnai")])

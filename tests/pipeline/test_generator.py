@@ -5,19 +5,25 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import plugins
+from pipeline.diagnosis import fine
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Plan, Timeline
+from pipeline.estimates import ResourceEstimate
+from pipeline.events import Timeline
+from pipeline.generator import DelegatingGenerator, Description, Generator, Plan, load_generator
+from pipeline.plugins import PluginError
+from pipeline.request import GenerationRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.request import Event
+    from pipeline.events import Event
 
 WORDS = st.text(st.characters(blacklist_categories=("Cs", "Cc")), max_size=12)
 
@@ -73,3 +79,118 @@ def test_a_failure_goes_to_another_process_whole() -> None:
 
     again = pickle.loads(pickle.dumps(GenerationError("no memory", "out_of_memory")))  # noqa: S301 - just made here
     assert (str(again), again.kind) == ("no memory", "out_of_memory")
+
+
+PUBLIC = sorted(
+    name for name in dir(Generator) if not name.startswith("_") or name in {"__enter__", "__exit__"}
+)
+OWN = {"__enter__", "__exit__"}  # built on load and close, which are forwarded
+
+
+class _Recording(Generator):
+    """Answers each call in a way of its own and remembers it."""
+
+    name, version = "recording", "7"
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
+
+    def _note(self, name: str, *given: Any, **named: Any) -> Any:
+        self.calls.append((name, given, named))
+        return ANSWERS[name]
+
+    def describe(self) -> Any:
+        return self._note("describe")
+
+    def request(self, /, **parameters: Any) -> Any:
+        return self._note("request", **parameters)
+
+    def estimate(self, request: Any) -> Any:
+        return self._note("estimate", request)
+
+    def check(self, request: Any) -> None:
+        self._note("check", request)
+
+    def dry_run(self, request: Any, out_path: Any) -> Any:
+        return self._note("dry_run", request, out_path)
+
+    def diagnose(self) -> Any:
+        return self._note("diagnose")
+
+    def load(self) -> None:
+        self._note("load")
+
+    @property
+    def makes_batches(self) -> bool:
+        return bool(self._note("makes_batches"))
+
+    def announce_upcoming(self, requests: Any, folder: Any) -> None:
+        self._note("announce_upcoming", requests, folder)
+
+    def generate(self, request: Any, out_path: Any, on_event: Any = None) -> Any:
+        return self._note("generate", request, out_path, on_event)
+
+    def close(self) -> None:
+        self._note("close")
+
+
+REQUEST = GenerationRequest(prompt="a request like no other")
+ANSWERS: dict[str, Any] = {
+    "describe": Description(name="a", version="b", summary="c", parameters={}),
+    "request": REQUEST,
+    "estimate": ResourceEstimate(n_gpus=5),
+    "check": None,
+    "dry_run": Plan(steps=("d",)),
+    "diagnose": [fine("e", "f")],
+    "load": None,
+    "makes_batches": True,
+    "announce_upcoming": None,
+    "generate": object(),
+    "close": None,
+}
+GIVEN: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "request": ((), {"prompt": "x"}),
+    "estimate": ((REQUEST,), {}),
+    "check": ((REQUEST,), {}),
+    "dry_run": ((REQUEST, "out"), {}),
+    "announce_upcoming": (([REQUEST], "folder"), {}),
+    "generate": ((REQUEST, "out", print), {}),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if name not in OWN])
+def test_a_generator_in_front_forwards_everything(name: str) -> None:
+    """A method that is added to `Generator` and not forwarded fails here, also when it has a default."""
+    inner = _Recording()
+    outer = DelegatingGenerator(inner)
+    given, named = GIVEN.get(name, ((), {}))
+    answer = getattr(outer, name)
+    answer = answer if name == "makes_batches" else answer(*given, **named)
+    assert inner.calls == [(name, given, named)]
+    assert answer is ANSWERS[name]
+
+
+def test_a_generator_in_front_has_the_name_and_loads_and_closes_the_one_behind() -> None:
+    inner = _Recording()
+    with DelegatingGenerator(inner) as outer:
+        assert (outer.name, outer.version) == ("recording", "7")
+    assert [name for name, _, _ in inner.calls] == ["load", "close"]
+
+
+def test_a_generator_that_lacks_a_method_cannot_be_made() -> None:
+    class Half(Generator):
+        name, version = "half", "1"
+
+    with pytest.raises(TypeError, match="abstract"):
+        Half()  # type: ignore[abstract]
+
+
+def test_what_is_no_generator_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.generator.load_plugin", lambda *_: dict)
+    with pytest.raises(PluginError, match=r"generator 'odd' is a dict, which does not derive from"):
+        load_generator("odd", {})
+
+
+def test_ours_are_generators() -> None:
+    for name in plugins.list_plugins(plugins.GENERATORS):
+        assert issubclass(plugins.load_plugin(plugins.GENERATORS, name), Generator)

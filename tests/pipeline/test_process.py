@@ -210,7 +210,7 @@ def test_a_program_that_falls_silent_is_ended_with_its_children(program: Program
         time.sleep(600)
     """)
     with pytest.raises(
-        GenerationError, match=r"was silent for 5 s and was ended.*\n  first words"
+        GenerationError, match=r"printed nothing for 5 s and was ended.*\n  first words"
     ) as failure:
         run_program(argv, stall_limit_s=5.0, grace_s=0.2)
     assert failure.value.kind == "stalled"

@@ -12,14 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
-from pipeline.request import (
-    Event,
-    GenerationRequest,
-    GenerationResult,
-    build_request,
-    check_files,
-    count_clips,
-)
+from pipeline.events import Event
+from pipeline.request import GenerationRequest, build_request, check_files, count_clips
+from pipeline.result import GenerationResult
 
 
 def test_25_s_at_16_fps_and_48_frames_is_9_clips() -> None:
@@ -80,7 +75,7 @@ def test_num_clip_is_a_limit_and_not_a_stretch() -> None:
         ({"image": ""}, "image is ''; allowed: path of a picture"),
         ({"language": "en us"}, "language is 'en us'"),
         ({"options": {"a": float("inf")}}, "options is"),
-        ({"options": {"a": object()}}, "is no plain value"),
+        ({"options": {"a": object()}}, "options is not a plain value"),
         ({"sample_step": 4}, "no parameter 'sample_step'; did you mean 'sample_steps'"),
     ],
 )

@@ -87,8 +87,8 @@ USELESS = {
     "no samples": (np.zeros(0, np.float32), "is empty|cannot be read"),
     "silence": (np.zeros(16000, np.float32), "is silent: it never rises above -80 dB"),
     "one step of 16 bits": (np.resize(np.float32([1 / 32768, 0]), 16000), "is silent"),
-    "no numbers": (np.resize(np.float32([0.1, np.nan]), 16000), "no finite numbers"),
-    "endless": (np.resize(np.float32([0.1, np.inf]), 16000), "no finite numbers"),
+    "no numbers": (np.resize(np.float32([0.1, np.nan]), 16000), "not finite numbers"),
+    "endless": (np.resize(np.float32([0.1, np.inf]), 16000), "not finite numbers"),
 }
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.errors import UsageError
+from evalkit.profiling import reasons
 from evalkit.profiling.costs import (
     METRICS,
     RESOURCE_METRICS,
@@ -61,7 +62,7 @@ def test_times_of_a_video_made_with_a_warm_model() -> None:
     assert found["clip_latency_s"].n == 3
     assert dict(found["clip_latency_s"].samples)["clip_latency_s"].tolist() == [1.0, 2.0, 0.5]
     assert found["clip_latency_p50_s"].value == 1.0
-    assert found["clip_latency_p90_s"].reason is Reason.TOO_FEW_CLIPS
+    assert found["clip_latency_p90_s"].reason is reasons.TOO_FEW_CLIPS
 
 
 def test_models_loaded_within_the_request_belong_to_no_clip() -> None:
@@ -86,19 +87,19 @@ def test_a_failed_generation_has_the_times_it_reached() -> None:
     assert found["ttff_s"].value == 1.75
     assert found["clip_latency_s"].value == 1.0
     for name in ("total_s", "fps", "rtf"):
-        assert found[name].reason is Reason.NOT_FINISHED
+        assert found[name].reason is reasons.NOT_FINISHED
 
 
 def test_a_generator_that_tells_only_the_end() -> None:
     found = by_name(measure_times([event("saved", 2.0)], n_frames=50, video_s=2.0))
     assert found["rtf"].value == 1.0
     for name in ("load_s", "ttff_s", "clip_latency_s", "clip_latency_p95_s"):
-        assert found[name].reason is Reason.NOT_REPORTED
+        assert found[name].reason is reasons.NOT_REPORTED
 
 
 def test_a_generator_that_tells_nothing_and_takes_no_time() -> None:
     found = by_name(measure_times([event("saved", 0.0)], n_frames=50, video_s=2.0))
-    assert found["fps"].reason is Reason.NOT_REPORTED
+    assert found["fps"].reason is reasons.NOT_REPORTED
     assert (
         by_name(measure_times([event("saved", 1.0)], n_frames=0, video_s=0.0))["rtf"].reason
         is Reason.NO_VIDEO
@@ -130,12 +131,12 @@ def test_memory_of_a_tree() -> None:
     assert (found["peak_rss_mib"].value, found["peak_rss_mib"].n) == (50, 5)
     assert found["peak_rss_mib"].coverage == 1.0
     for name in ("peak_vram_mib", "gpu_util", "energy_j"):
-        assert found[name].reason is Reason.NO_GPU
+        assert found[name].reason is reasons.NO_GPU
 
 
 def test_nothing_seen_is_no_zero() -> None:
     found = by_name(profile_measurements(Profile(0.001, 0.01), [], n_frames=None, video_s=None))
-    assert found["peak_rss_mib"].reason is Reason.NOT_SAMPLED
+    assert found["peak_rss_mib"].reason is reasons.NOT_SAMPLED
     assert all(measurement.value is None for measurement in found.values())
 
 
@@ -176,7 +177,7 @@ def test_the_fullest_gpu_in_use_counts_by_anybodys_memory() -> None:
     assert share.value == 0.97
     assert {name: values.tolist() for name, values in share.samples} == {"gpu0": [0.5], "gpu1": [0.97]}
     without = by_name(profile_measurements(Profile(0.02, 0.01), [], n_frames=None, video_s=None))
-    assert without["peak_vram_share"].reason is Reason.NO_GPU
+    assert without["peak_vram_share"].reason is reasons.NO_GPU
 
 
 def test_a_gap_is_neither_hidden_nor_counted_after_the_end() -> None:
@@ -205,7 +206,7 @@ def test_error_rate_has_wilsons_interval(n_failed: int, n: int, low: float, high
 
 
 def test_nothing_attempted_has_no_error_rate() -> None:
-    assert measure_error_rate(0, 0).reason is Reason.NOTHING_ATTEMPTED
+    assert measure_error_rate(0, 0).reason is reasons.NOTHING_ATTEMPTED
 
 
 @pytest.mark.parametrize(("n_failed", "n"), [(3, 2), (-1, 2)])

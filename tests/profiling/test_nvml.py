@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from evalkit.profiling import reasons
 from evalkit.profiling.costs import measure_resources
 from evalkit.profiling.nvml import GpuReading, Gpus
 from evalkit.profiling.profile import Profile
 from evalkit.profiling.profiler import Profiler
-from evalkit.types import Measurement, Reason
+from evalkit.types import Measurement
 
 from .conftest import Start
 
@@ -115,7 +116,7 @@ def test_why_there_is_nothing_to_read(tell: Tell, failure: str, reason: str) -> 
     gpus = Gpus()
     assert (gpus.reason, gpus.text, gpus.described) == (reason, "as told", [])
     assert gpus.read({11}) == []
-    assert Reason(reason).text
+    assert reasons.reason_of(reason) in reasons.REASONS
 
 
 def test_a_driver_without_devices(tell: Tell) -> None:
@@ -192,7 +193,7 @@ def test_a_gpu_that_nobody_of_ours_uses_is_no_zero(start: Start, tell: Tell) -> 
     seen = {"used_mib": 600, "compute": [[os.getpid(), 500]]}
     found = by_name(watch(process, lambda: tell(seen), lambda: tell({**seen, "used_mib": 900})))
     for name in ("peak_vram_mib", "gpu_util", "energy_j"):
-        assert found[f"profile.{name}"].reason is Reason.GPU_NOT_USED
+        assert found[f"profile.{name}"].reason is reasons.GPU_NOT_USED
 
 
 def test_an_error_in_the_middle_keeps_what_was_seen(start: Start, tell: Tell) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
+from evalkit.profiling import reasons
 from evalkit.profiling.process_tree import ProcfsTree, PsutilTree, open_process_tree
 from evalkit.profiling.profile import Profile, ProfileError, Series, read_profile
 from evalkit.profiling.profiler import Profiler
-from evalkit.types import Reason
 
 from .conftest import Start
 
@@ -320,7 +320,7 @@ def test_a_program_that_is_over_before_the_first_look_has_no_memory(start: Start
     with Profiler(process.pid) as profiler:
         pass
     assert profiler.profile.rss_mib.peak in {None, 0}
-    assert profiler.profile.gpu_reason in {Reason.NO_GPU, None}
+    assert profiler.profile.gpu_reason in {reasons.NO_GPU, None}
 
 
 def test_a_profiler_at_work_has_no_profile_yet() -> None:

@@ -54,7 +54,7 @@ def test_an_unknown_template_is_refused_with_the_nearest() -> None:
 )
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_reference_generator_follows_a_template(name: str, scene: str, language: str) -> None:
-    from pipeline.reference.motion import STYLES
+    from pipeline.reference.channels import STYLES
     from pipeline.reference.style import read_scene, read_style, wants_brand
 
     prompt = load_template(name).fill({"brand": "Acme"}, language)

@@ -59,18 +59,9 @@ def test_a_generator_that_answers_nothing_says_who_does(stand_in: dict[str, Any]
 
 def test_a_request_becomes_what_was_spoken() -> None:
     request = {"question": "When?", "text": None, "prompt": "A man", "language": "en"}
-    spoken = {
-        "name": "spoken",
-        "time_s": 1.0,
-        "detail": {"text": "At nine.", "prompt": "A man. Sad.", "engine": "x"},
-    }
-    saved = {"name": "saved", "time_s": 2.0, "detail": {"text": "no"}}
-    assert request_made({"request": request, "events": [spoken, saved]}) == {
-        **request,
-        "text": "At nine.",
-        "prompt": "A man. Sad.",
-    }
-    assert request_made({"request": request, "events": [saved]}) == request
+    spoken = {"text": "Um neun.", "language": "de", "prompt": "A man. Sad."}
+    assert request_made({"request": request, "spoken": spoken}) == {**request, **spoken}
+    assert request_made({"request": request, "spoken": None}) == request
 
 
 def test_a_spoken_question_is_found_beside_its_file(tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     [
         (11, "crashed", "exit status 3"),
         (13, "out_of_memory", "CUDA out of memory"),
-        (14, "bad_output", "ended as if all were well, but"),
-        (15, "no_output", "ended as if all were well, but"),
+        (14, "bad_output", "ended without an error, but"),
+        (15, "no_output", "ended without an error, but"),
     ],
 )
 def test_a_failure_is_a_result_with_its_reason_and_the_rest_goes_on(

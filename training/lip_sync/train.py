@@ -27,6 +27,7 @@ from torch import nn
 from evalkit.measuring.runner import make_tracks
 from evalkit.media import Reader, probe
 from evalkit.metrics import lip_sync
+from evalkit.models.lip_sync.predictor import ArticulatoryPredictor
 from evalkit.tracks import make_tracker
 from evalkit.tracks.cache import TrackCache
 from evalkit.tracks.face import LIP_COLUMNS
@@ -166,7 +167,7 @@ def weights_of(network: Network) -> dict[str, np.ndarray]:
     }
 
 
-def predict(predictor: lip_sync.ArticulatoryPredictor, speaker: Speaker) -> tuple[np.ndarray, np.ndarray]:
+def predict(predictor: ArticulatoryPredictor, speaker: Speaker) -> tuple[np.ndarray, np.ndarray]:
     """Return times and predicted lips of a speaker's own sound."""
     track = speaker.tracks["speech"]
     return lip_sync.predict_lips(
@@ -174,7 +175,7 @@ def predict(predictor: lip_sync.ArticulatoryPredictor, speaker: Speaker) -> tupl
     )
 
 
-def find_offset(predictor: lip_sync.ArticulatoryPredictor, speaker: Speaker) -> lip_sync.OffsetEstimate:
+def find_offset(predictor: ArticulatoryPredictor, speaker: Speaker) -> lip_sync.OffsetEstimate:
     """Estimate a clip's constant offset, zero not yet calibrated."""
     face = speaker.tracks["face"]
     end_s = float(face.times_s[-1])
@@ -186,7 +187,7 @@ def find_offset(predictor: lip_sync.ArticulatoryPredictor, speaker: Speaker) -> 
     return found
 
 
-def make_bank(predictor: lip_sync.ArticulatoryPredictor, folder: Path) -> np.ndarray:
+def make_bank(predictor: ArticulatoryPredictor, folder: Path) -> np.ndarray:
     """Cut other people's speech into windows and predict their lips.
 
     It must be speech that the networks never learned from: what they know by heart they predict too sharply, and a
@@ -221,12 +222,12 @@ def main() -> None:
     reference = [speaker for speaker in speakers if speaker.name.startswith(REFERENCE_GENERATOR)]
     print(f"{len(speakers)} clips, {len(reference)} of the reference generator")
 
-    first = lip_sync.ArticulatoryPredictor([weights_of(fit(reference, {}, seed=100))])
+    first = ArticulatoryPredictor([weights_of(fit(reference, {}, seed=100))])
     offsets_s = {s.name: find_offset(first, s).offset_s for s in speakers if s not in reference}
     for name, offset_s in offsets_s.items():
         print(f"  {name}: {1000 * offset_s:+.0f} ms")
     networks = [weights_of(fit(speakers, offsets_s, seed)) for seed in range(N_NETWORKS)]
-    predictor = lip_sync.ArticulatoryPredictor(networks)
+    predictor = ArticulatoryPredictor(networks)
 
     laboratory = [Speaker(path) for path in sorted((options.media / "talking_real").glob(f"{LABORATORY}*"))]
     zeros_s = [find_offset(predictor, speaker).offset_s for speaker in laboratory]

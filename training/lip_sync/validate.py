@@ -54,8 +54,8 @@ def tracks_of(path: Path) -> dict[str, Track]:
 def values(evaluator: LipSync, face: Track, speech: Track, by_s: float = 0.0) -> dict[str, Measurement]:
     """Measure with the sound moved later by `by_s`."""
     moved = replace(speech, times_s=speech.times_s + by_s)
-    found = evaluator.evaluate(None, {"face": face, "speech": moved})  # type: ignore[arg-type]
-    return {m.metric.name.partition(".")[2]: m for m in found}
+    found = evaluator.measure(None, {"face": face, "speech": moved})  # type: ignore[arg-type]
+    return {m.metric.name.partition(".")[2]: m for m in found.measurements}
 
 
 def number(measurement: Measurement) -> float:

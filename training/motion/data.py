@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from pipeline.reference.channels import N_MOUTH
 from pipeline.reference.features import FOLD
-from pipeline.reference.motion import N_MOUTH
 from pipeline.reference.topology import LOWER_INNER_LIP, UPPER_INNER_LIP
 
 if TYPE_CHECKING:

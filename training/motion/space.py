@@ -15,8 +15,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from pipeline.reference import topology
 from pipeline.reference.alignment import Similarity, fit_similarity, head_angles
+from pipeline.reference.channels import N_MOUTH
 from pipeline.reference.features import MOTION_RATE_HZ, RATE_HZ, log_mel
-from pipeline.reference.motion import N_MOUTH
 
 GAPS = (topology.UPPER_INNER_LIP[3:8], topology.LOWER_INNER_LIP[3:8])
 LIPS = np.concatenate([topology.INNER_LIPS, topology.UPPER_OUTER_LIP, topology.LOWER_OUTER_LIP])

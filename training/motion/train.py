@@ -29,8 +29,9 @@ from data import (
 )
 from torch import Tensor
 
+from pipeline.reference.channels import N_CHANNELS, N_MOUTH, STYLES
 from pipeline.reference.features import MOTION_RATE_HZ, fold
-from pipeline.reference.motion import LIP_PRIOR, N_CHANNELS, N_MOUTH, PREFIX, STYLES, prior_noise
+from pipeline.reference.motion import LIP_PRIOR, PREFIX, prior_noise
 from pipeline.reference.network import MotionNetwork
 
 HELD_OUT = (

@@ -4,7 +4,7 @@
 ``api/llm_api.py`` (8002) may answer a question first. Read from https://github.com/Kedreamix/Linly-Talker at 6342071.
 
 What is done about their traps: one request at a time for all work on this machine, as they write to fixed names; the
-model is changed before anything is timed, and is always the one asked for; a sound that is no WAV is made one, since the
+model is changed before anything is timed, and is always the one asked for; sound that is not WAV is converted, since the
 service names it so whatever it is; an answer is a video only if it can be played, with sound.
 """
 
@@ -17,21 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.adapters.http_service import HttpService
-from pipeline.adapters.linly_talker.settings import FIGURES, METHODS, SADTALKER_FPS, LinlySettings, Options
+from pipeline.adapters.linly_talker.settings import ESTIMATES, METHODS, SADTALKER_FPS, LinlySettings, Options
 from pipeline.adapters.linly_talker.speech import as_wav, build_speech_form, read_answer
-from pipeline.diagnosis import Finding, check_program, fine, stop, warning
+from pipeline.diagnosis import Diagnosis, fine, stop, warning
+from pipeline.diagnosis_checks import check_program
 from pipeline.errors import GenerationError, RequestError
-from pipeline.figures import Figures
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
-from pipeline.request import (
-    FIRST_FRAME,
-    LOADED,
-    SAVED,
-    SPEECH,
-    GenerationRequest,
-    GenerationResult,
-    check_files,
-)
+from pipeline.estimates import ResourceEstimate
+from pipeline.events import ANSWERED, FIRST_FRAME, LOADED, SAVED, SPEECH, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult, Spoken
 from pipeline.sound import measure_sound
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import measure_video, new_video
@@ -41,8 +36,6 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.http_service import Note
 
-SPOKEN = "spoken"
-"""The language model has answered. ``detail``: ``text``, what will be spoken."""
 SENT = "sent"
 """Picture and sound go to the talker."""
 RECEIVED = "received"
@@ -82,7 +75,7 @@ class LinlyTalker(Generator):
         self._load_s: float | None = None
 
     def describe(self) -> Description:
-        """Say what it is and what it heeds."""
+        """Describe it and the parameters that it uses."""
         speaker = self._settings.tts_method if self._tts is not None else "espeak-ng"
         parameters = {
             "audio": "what is spoken",
@@ -107,11 +100,11 @@ class LinlyTalker(Generator):
         """Build a request; the frame rate is the model's own where none is given."""
         return super().request(**{"fps": self._method.fps or SADTALKER_FPS, **parameters})
 
-    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
-        """Return the `Figures` that are known of a request, as plain data; none where it works on another machine."""
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what is known of its memory; nothing where it works on another machine."""
         del request
-        known = FIGURES if self._talker.key.startswith(_HERE) else {}
-        return known.get(self._settings.talker_method, Figures()).to_dict()
+        known = ESTIMATES if self._talker.key.startswith(_HERE) else {}
+        return known.get(self._settings.talker_method, ResourceEstimate())
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, text, voice and options; nothing is asked of the services."""
@@ -138,7 +131,7 @@ class LinlyTalker(Generator):
         argv += [word for field in fields for word in ("--form", field)]
         return Plan(steps=tuple(steps), argv=(*argv, f"{self._talker.address}/talker_response/"))
 
-    def diagnose(self) -> list[Finding]:
+    def diagnose(self) -> list[Diagnosis]:
         """Look at the services: which answer, which models they have as far as is known, and ffmpeg beside them."""
         found = []
         for service, program in self._programs():
@@ -154,7 +147,7 @@ class LinlyTalker(Generator):
         return found
 
     def load(self) -> None:
-        """Have the services load their models, each while nobody else uses it. A second call does nothing.
+        """Have the services load their models, each while it is locked for others. A second call does nothing.
 
         Raises
         ------
@@ -167,7 +160,7 @@ class LinlyTalker(Generator):
         try:
             for service, model, path in self._models():
                 with service.alone(self._settings.time_limit_s) as note:
-                    service.expect(path.replace("change_model", "response"))
+                    service.require_endpoint(path.replace("change_model", "response"))
                     service.ask(path, params={"model_name": model})
                     note.write(path, model)
         except GenerationError:
@@ -199,10 +192,11 @@ class LinlyTalker(Generator):
             timeline = Timeline(on_event)
             timeline.mark(LOADED, load_s=self._load_s)
             with new_video(out_path) as part:
-                sound = self._sound(request, part.parent, timeline)
+                spoken = self._answer(request, timeline)
+                sound = self._sound(request, spoken, part.parent)
                 timeline.mark(SPEECH, duration_s=sound.duration_s)
                 self._talk(request, sound.path, part, timeline)
-                facts = _measure(part, self._talker.address)
+                measured = _measure(part, self._talker.address)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -210,9 +204,10 @@ class LinlyTalker(Generator):
             version=self.version,
             request=request,
             video=str(out_path),
+            spoken=spoken,
             events=timeline.events,
             versions=sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
     def _service(self, address: str) -> HttpService:
@@ -224,7 +219,7 @@ class LinlyTalker(Generator):
         return sorted((service for service, _ in self._programs()), key=lambda one: one.key)
 
     def _models(self) -> Iterator[tuple[HttpService, str, str]]:
-        """Give each service, the model that it shall load, and where to say so."""
+        """Give each service, the model that it must load, and the endpoint for that."""
         yield self._talker, self._settings.talker_method, "/talker_change_model/"
         if self._tts is not None:
             yield self._tts, self._settings.tts_method, "/tts_change_model/"
@@ -240,7 +235,7 @@ class LinlyTalker(Generator):
     def _make_ready(self, service: HttpService, note: Note) -> None:
         """Make sure that a service is free and has the right model, which others on this machine may have changed."""
         program = next(program for one, program in self._programs() if one is service)
-        service.expect(f"/{program}_response/")
+        service.require_endpoint(f"/{program}_response/")
         for one, model, path in self._models():
             if one is service and model != note.read().get(path):
                 service.ask(path, params={"model_name": model})
@@ -249,23 +244,23 @@ class LinlyTalker(Generator):
     def _check(self, request: GenerationRequest) -> None:
         check_files(request)
         options = self._method.options.read(request.options, "option")
-        self._check_heeded(request)
+        self._check_used(request)
         self._check_picture(request)
         self._check_words(request, options)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and the service takes whole numbers")
 
-    def _check_heeded(self, request: GenerationRequest) -> None:
+    def _check_used(self, request: GenerationRequest) -> None:
         """Refuse what would make no difference: two different requests must not give the same video."""
         method = self._settings.talker_method
         if self._method.fps is not None and request.fps != self._method.fps:
             raise RequestError(
                 f"fps is {request.fps:g}, and {method} writes {self._method.fps:g} whatever is asked"
             )
-        heeded = {*self.describe().parameters, "options", "fps"}
+        used = {*self.describe().parameters, "options", "fps"}
         for name, field in GenerationRequest.model_fields.items():
             value = getattr(request, name)
-            if name not in heeded and value != field.default:
+            if name not in used and value != field.default:
                 raise RequestError(
                     f"{name} is {value!r}, but {method} of Linly-Talker has no use for it: every value would give the same video"
                 )
@@ -274,7 +269,7 @@ class LinlyTalker(Generator):
         if not self._method.takes_image:
             return
         if request.image is None:
-            raise RequestError("linly_talker needs an image: the portrait that shall speak")
+            raise RequestError("linly_talker needs an image: the portrait that is to speak")
         import av
 
         try:
@@ -289,14 +284,14 @@ class LinlyTalker(Generator):
             )
 
     def _check_words(self, request: GenerationRequest, options: Options) -> None:
-        """Check that there is something to say, and somebody to say it."""
+        """Check that there is something to say, and a voice for it."""
         given = [request.audio, request.text, options.question]
         if sum(one is not None for one in given) != 1:
             raise RequestError(
                 "give audio (a sound file), text (words to speak) or the option question (words to answer), one of them"
             )
         if options.question is not None and self._llm is None:
-            raise RequestError("there is a question, and no language model: give the setting llm")
+            raise RequestError("the option question needs a language model: give the setting llm")
         if request.audio is None and self._tts is not None:
             build_speech_form(request, request.text or "an answer", self._settings.tts_method)
 
@@ -306,17 +301,25 @@ class LinlyTalker(Generator):
         del options["question"]
         return {**options, "talker_method": self._settings.talker_method, "fps": int(request.fps)}
 
-    def _sound(self, request: GenerationRequest, folder: Path, timeline: Timeline) -> SpokenSound:
-        """Return the sound to speak, as a WAV file."""
+    def _answer(self, request: GenerationRequest, timeline: Timeline) -> Spoken | None:
+        """Ask the language model; ``None`` where there is no question."""
         question = request.options.get("question")
         if self._llm is None or question is None:
-            return as_wav(self._speak(request, folder), folder)
+            return None
         text = read_answer(self._llm.ask("/llm_response/", json={"question": question}), self._llm.address)
-        timeline.mark(SPOKEN, text=text)
+        timeline.mark(ANSWERED, question=question, text=text)
+        return Spoken(text=text, language=request.language, prompt=request.prompt)
+
+    def _sound(self, request: GenerationRequest, spoken: Spoken | None, folder: Path) -> SpokenSound:
+        """Return the sound to speak, as a WAV file."""
+        if spoken is None:
+            return as_wav(self._speak(request, folder), folder)
         try:
-            return as_wav(self._speak(request.model_copy(update={"text": text}), folder), folder)
+            return as_wav(self._speak(request.model_copy(update={"text": spoken.text}), folder), folder)
         except RequestError as error:
-            raise GenerationError(f"the answer {text!r} cannot be spoken: {error}", "bad_answer") from None
+            raise GenerationError(
+                f"the answer {spoken.text!r} cannot be spoken: {error}", "bad_answer"
+            ) from None
 
     def _speak(self, request: GenerationRequest, folder: Path) -> SpokenSound:
         """Return the sound given, or that of the text, in whatever form it comes."""
@@ -349,10 +352,10 @@ class LinlyTalker(Generator):
             )
 
 
-def _look_at(service: HttpService, program: str) -> Finding:
+def _look_at(service: HttpService, program: str) -> Diagnosis:
     """Say whether a service answers."""
     try:
-        service.expect(f"/{program}_response/")
+        service.require_endpoint(f"/{program}_response/")
     except GenerationError as error:
         if error.kind == "busy":
             return warning(program, str(error), "wait for it, or start it again")
@@ -364,14 +367,14 @@ def _look_at(service: HttpService, program: str) -> Finding:
     return fine(program, f"{service.address} answers and offers /{program}_response/")
 
 
-def _tell_model(service: HttpService, model: str, path: str) -> Finding:
-    """Say which model a service has: it does not tell, so what was last asked of it from here."""
+def _tell_model(service: HttpService, model: str, path: str) -> Diagnosis:
+    """Report which model a service has: the last one loaded from here, as the service itself does not report it."""
     last = service.read_note().get(path)
     about = path.strip("/").partition("_")[0] + " model"
     if last is None:
-        return fine(about, f"nobody here has had it load one; {model} is loaded before the first video")
+        return fine(about, f"no model was loaded from this machine; {model} is loaded before the first video")
     changed = "" if last == model else f"; {model} is loaded before the first video"
-    return fine(about, f"{last} was the last that it was told to load from here{changed}")
+    return fine(about, f"{last} was the last that was loaded from this machine{changed}")
 
 
 def _measure(part: Path, address: str) -> Any:
@@ -381,9 +384,7 @@ def _measure(part: Path, address: str) -> Any:
     except GenerationError as error:
         start = part.read_bytes()[:80] if part.is_file() else b""
         said = f"; it begins with {start!r}" if start.lstrip()[:1] in {b"<", b"{"} else ""
-        raise GenerationError(
-            f"{address} answered as if all were well, but {error}{said}", error.kind
-        ) from None
+        raise GenerationError(f"{address} answered without an error, but {error}{said}", error.kind) from None
 
 
 def _form(fields: dict[str, Any]) -> dict[str, str]:

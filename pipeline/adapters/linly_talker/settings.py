@@ -6,15 +6,15 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from pipeline.figures import MIB_PER_GIB, Figures, account
-from pipeline.request import PlainData
+from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
+from pipeline.options import PlainData
 
 _ADDRESS = r"^https?://[A-Za-z0-9.\-\[\]:]+/?$"
 _WAV2LIP_FPS = 25.0
 
 
 class LinlySettings(PlainData):
-    """Where the services are and what they shall load.
+    """Where the services are and what they load.
 
     Attributes
     ----------
@@ -108,9 +108,11 @@ METHODS = {
     "NeRFTalk": Method(Options, _WAV2LIP_FPS, takes_image=False),
 }
 _FAQ = "FAQ 2.3 of Linly-Talker"
-FIGURES = {
-    "SadTalker": Figures(
-        memory=(account("run", ("all of it, no language model", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, _FAQ)),)
+ESTIMATES = {
+    "SadTalker": ResourceEstimate(
+        memory=(
+            estimate_memory("run", ("all of it, no language model", 4 * MIB_PER_GIB, 6 * MIB_PER_GIB, _FAQ)),
+        )
     ),
 }
 SADTALKER_FPS = 30.0

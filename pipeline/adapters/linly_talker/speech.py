@@ -54,14 +54,14 @@ def build_speech_form(request: GenerationRequest, text: str, method: str) -> dic
     language = {"zh": "cmn"}.get(request.language.split("-")[0].lower(), request.language.lower())
     if request.voice is None and language not in voices:
         raise RequestError(
-            f"language is {request.language!r}, and no voice of {method} is known for it: give voice, or one of "
+            f"language is {request.language!r}, for which no voice of {method} is known: give voice, or one of these languages: "
             f"{', '.join(voices)}"
         )
     voice = request.voice or voices[language]
     form: dict[str, Any] = {"tts_method": method}
     if method == "EdgeTTS":
         if _EDGE_VOICE.fullmatch(voice) is None:
-            raise RequestError(f"voice {voice!r} is no name of an EdgeTTS voice, as in en-US-AriaNeural")
+            raise RequestError(f"voice {voice!r} is not an EdgeTTS voice; give one as in en-US-AriaNeural")
         text = text.translate(_FOR_A_SHELL)
         if "$" in text or "\\" in text:
             raise RequestError(
@@ -88,9 +88,9 @@ def read_answer(answer: dict[str, Any], address: str) -> str:
     """Return the text that the language model answered; raise `GenerationError` where there is none."""
     text = answer.get("answer")
     if not isinstance(text, str) or not any(character.isalnum() for character in text):
-        raise GenerationError(f"{address} gave no answer that can be spoken: {answer!r}", "bad_answer")
+        raise GenerationError(f"{address} gave an answer that cannot be spoken: {answer!r}", "bad_answer")
     if _NO_ANSWER in text:
-        raise GenerationError(f"{address} failed and put it so: {text!r}", "bad_answer")
+        raise GenerationError(f"{address} failed; it answered {text!r}", "bad_answer")
     return text
 
 

@@ -19,12 +19,11 @@ from pipeline.adapters.live_avatar.command import (
     launch,
     model_arguments,
 )
-from pipeline.adapters.live_avatar.output import as_if_well
+from pipeline.adapters.live_avatar.output import silent_failure
 from pipeline.adapters.live_avatar.settings import BATCH_ENTRY
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import OnEvent, Timeline
+from pipeline.events import BEGAN, LOADED, SPEECH, WARNING, OnEvent, Timeline
 from pipeline.process import quote, run_program
-from pipeline.request import BEGAN, LOADED, SPEECH, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +68,7 @@ def list_samples(samples: Sequence[Sample]) -> str:
     return yaml.safe_dump(listed, sort_keys=False, allow_unicode=True)
 
 
-def go_together(one: GenerationRequest, other: GenerationRequest) -> bool:
+def can_share_batch(one: GenerationRequest, other: GenerationRequest) -> bool:
     """Return whether two requests differ in nothing but what a sample may differ in."""
     inputs = {"prompt", "image", "audio", "text", "language", "voice", "num_clip"}
     return one.model_dump(exclude=inputs) == other.model_dump(exclude=inputs)
@@ -122,7 +121,7 @@ class Batch:
     def take(self, part: Path, on_event: OnEvent | None) -> tuple[Sample, Timeline, LogReader]:
         """Wait for the next video and move it to its place.
 
-        Its events count from when its own work began, whoever waited for it by then.
+        Its events count from when its own work began, even if it was already waited for.
 
         Raises
         ------
@@ -131,7 +130,7 @@ class Batch:
         """
         sample, number = self._samples[self._n_taken], self._n_taken + 1
         self._n_taken = number
-        # what is said before its work begins is heard for troubles alone
+        # what is said before its work begins is read for failures alone
         log = sample.reader(Timeline(), is_loaded=True)
         timeline = Timeline()
         while True:
@@ -147,7 +146,9 @@ class Batch:
                 break
         made = sorted((self._folder / "videos").glob(f"sample_{number:04d}_*.mp4"))
         if not made:
-            raise as_if_well(GenerationError(f"it wrote no video {number} of its batch", "no_output"), log)
+            raise silent_failure(
+                GenerationError(f"it wrote no video {number} of its batch", "no_output"), log
+            )
         shutil.move(made[0], part)
         if number == len(self._samples):
             self._end(timeline, log)

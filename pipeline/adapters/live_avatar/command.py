@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.adapters.command import fill_all
 from pipeline.adapters.live_avatar.settings import ENTRY
-from pipeline.adapters.template import OUT, check_heeded
+from pipeline.adapters.template import OUT, check_used, fill_all
 from pipeline.errors import RequestError
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def check_script(request: GenerationRequest, settings: LiveAvatarSettings) -> No
         Naming the parameter or the option.
     """
     used = settings.placeholders()
-    check_heeded(request.model_copy(update={"options": {}}), used)
+    check_used(request.model_copy(update={"options": {}}), used)
     unseen = sorted({"fp8", "offload_kv_cache"} & request.options.keys() - used)
     if unseen:
         raise RequestError(f"the script has no {{{unseen[0]}}} and would never see the option {unseen[0]!r}")

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.command import build_environment
-from pipeline.devices import check_gpus, check_nccl, read_gpus
-from pipeline.diagnosis import (
-    Finding,
+from pipeline.diagnosis import Diagnosis, warning
+from pipeline.diagnosis_checks import (
     check_disk,
     check_folder,
     check_port,
     check_program,
     check_python,
     check_weights,
-    warning,
 )
+from pipeline.gpu_checks import check_gpus, check_nccl
+from pipeline.gpus import read_gpus
 
 if TYPE_CHECKING:
     from pipeline.adapters.live_avatar.settings import LiveAvatarSettings
@@ -44,7 +44,7 @@ _VIDEO_MIB = 1024.0
 _CACHE_GIB = 9.7
 
 
-def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
+def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
     """Look at all it needs; changes nothing, loads nothing."""
     repository = Path(settings.repository)
     need_mib, reason = _NEED[settings.fp8]
@@ -81,8 +81,8 @@ def diagnose(settings: LiveAvatarSettings) -> list[Finding]:
     return found if settings.is_single else [*found, *check_nccl(build_environment(settings))]
 
 
-def _check_caches(settings: LiveAvatarSettings) -> list[Finding]:
-    """Say where the caches of one GPU are much of its memory: that is arithmetic, and nobody measured it."""
+def _check_caches(settings: LiveAvatarSettings) -> list[Diagnosis]:
+    """Warn where the caches of one GPU take much of its memory: by arithmetic, not by measurement."""
     gpus, _ = read_gpus()
     if not settings.is_single or settings.offload_kv_cache or settings.gpus[0] >= len(gpus):
         return []
@@ -103,7 +103,7 @@ def _scripts(settings: LiveAvatarSettings) -> list[str]:
     return [word for word in words if word.endswith((".sh", ".py")) and "{" not in word]
 
 
-def _check_lora(repository: Path, named: str) -> Finding:
+def _check_lora(repository: Path, named: str) -> Diagnosis:
     """Check a local file, or whether a name of the hub has been fetched before."""
     about = "distilled weights"
     place = repository / named
@@ -119,6 +119,6 @@ def _check_lora(repository: Path, named: str) -> Finding:
         return check_weights(about, fetched[-1], f"remove {folder}, and it is fetched again")
     return warning(
         about,
-        f"{named} is no file and not in {repository / _CACHE}: it is fetched from the network at the start",
+        f"{named} is neither a file nor in {repository / _CACHE}: it is fetched from the network at the start",
         "fetch liveavatar.safetensors and name it in lora_path_dmd, where there is no network",
     )

@@ -9,27 +9,30 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.adapters.live_avatar.batch import Batch, build_batch, go_together, list_samples
+from pipeline.adapters.live_avatar.batch import Batch, build_batch, can_share_batch, list_samples
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
-from pipeline.adapters.live_avatar.figures import list_figures
+from pipeline.adapters.live_avatar.estimates import estimate_resources
 from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits
 from pipeline.adapters.live_avatar.output import read_commit, verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
-from pipeline.adapters.live_avatar.single import make_one
+from pipeline.adapters.live_avatar.single import run_single
 from pipeline.errors import GenerationError, RequestError
-from pipeline.generator import Description, Generator, OnEvent, Plan, Timeline
+from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
+from pipeline.generator import Description, Generator, Plan
 from pipeline.process import refuse_secrets
-from pipeline.request import FIRST_FRAME, SAVED, WARNING, GenerationRequest, GenerationResult, check_files
+from pipeline.request import GenerationRequest, check_files
+from pipeline.result import GenerationResult
 from pipeline.speech.stage import SpokenSound, check_sound
-from pipeline.video import VideoFacts, new_video
+from pipeline.video import MeasuredVideo, new_video
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.adapters.live_avatar.log import LogReader
-    from pipeline.diagnosis import Finding
+    from pipeline.diagnosis import Diagnosis
+    from pipeline.estimates import ResourceEstimate
 
 _DROPPED_MS = N_DROPPED_FRAMES * 1000 // FPS
 _OFFSET_NOTE = (
@@ -67,7 +70,7 @@ class LiveAvatar(Generator):
 
     def describe(self) -> Description:
         """Say what reaches it."""
-        heeded = {
+        parameters = {
             "size": "a limit of the area: the sides follow from the portrait, in multiples of 64",
             "num_clip": "clips at most",
             "infer_frames": "frames a clip, a multiple of 12",
@@ -82,31 +85,33 @@ class LiveAvatar(Generator):
             "base_seed": "its --base_seed; clip k takes the k-th after it",
         }
         if self._settings.is_single and not self._settings.batch:
-            heeded["enable_online_decode"] = "decodes the first clip early; nothing is written before the end"
+            parameters["enable_online_decode"] = (
+                "decodes the first clip early; nothing is written before the end"
+            )
         if self._settings.script is not None:
             used = self._settings.placeholders() & set(GenerationRequest.model_fields)
-            heeded = dict.fromkeys(sorted(used), "given to the script")
+            parameters = dict.fromkeys(sorted(used), "given to the script")
         place = f"{len(self._settings.gpus)} GPU{'s' * (len(self._settings.gpus) != 1)}"
         return Description(
             name=self.name,
             version=self.version,
             summary=f"runs Live Avatar on {place}",
-            parameters=heeded,
+            parameters=parameters,
             options=LiveAvatarOptions.model_json_schema(),
             settings=LiveAvatarSettings.model_json_schema(),
         )
 
-    def diagnose(self) -> Sequence[Finding]:
+    def diagnose(self) -> Sequence[Diagnosis]:
         """Look at its repository, Python, weights, GPUs, port and what else it needs."""
         return diagnose(self._settings)
 
-    def estimate(self, request: GenerationRequest) -> dict[str, Any]:
-        """Return the `Figures` that are known of a request, as plain data."""
+    def estimate(self, request: GenerationRequest) -> ResourceEstimate:
+        """Return what others measured and reckoned of such a request."""
         settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
-        return list_figures(request, settings).to_dict()
+        return estimate_resources(request, settings)
 
     def check(self, request: GenerationRequest) -> None:
-        """Check files, sound, and whether its code can do and heeds what is asked."""
+        """Check files, sound, and whether its code can do what is asked."""
         settings, size = self._check(request)
         check_sound(request)
         path = Path("speech.wav" if request.audio is None else request.audio).absolute()
@@ -142,7 +147,12 @@ class LiveAvatar(Generator):
     def load(self) -> None:
         """Do nothing: its script loads the model for each video, or for each batch."""
 
-    def expect(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+    @property
+    def makes_batches(self) -> bool:
+        """Whether the setting ``batch`` is on."""
+        return self._settings.batch
+
+    def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
         """Make these in one batch when the first of them comes, as far as they differ in the inputs alone."""
         self._expected, self._place = list(requests), folder
 
@@ -160,12 +170,12 @@ class LiveAvatar(Generator):
         settings, size = self._check(request)
         with new_video(out_path) as part:
             if settings.batch:
-                sample, timeline, log = self._take(request, settings, size, part, on_event)
+                sample, timeline, log = self._next_from_batch(request, settings, size, part, on_event)
             else:
                 sample = prepare_sample(request, settings, size, part.parent)
-                log = make_one(sample, part, timeline)
-            facts = verify(part, sample, log)
-        _note(timeline, sample, facts, log)
+                log = run_single(sample, part, timeline)
+            measured = verify(part, sample, log)
+        _note(timeline, sample, measured, log)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
         return GenerationResult(
@@ -177,10 +187,10 @@ class LiveAvatar(Generator):
             seed=request.base_seed,
             events=timeline.events,
             versions=sample.sound.versions,
-            **asdict(facts),
+            **asdict(measured),
         )
 
-    def _take(
+    def _next_from_batch(
         self,
         request: GenerationRequest,
         settings: LiveAvatarSettings,
@@ -207,11 +217,11 @@ class LiveAvatar(Generator):
         try:
             samples = [prepare_sample(request, settings, size, folder)]
             for number, other in enumerate(self._expected[1:] if is_expected else [], start=2):
-                if not go_together(request, other):
+                if not can_share_batch(request, other):
                     break
                 spoken = folder / f"speech_{number:04d}"
                 spoken.mkdir()
-                with suppress(RequestError, GenerationError):  # it is told when its own turn comes
+                with suppress(RequestError, GenerationError):  # raised when its own turn comes
                     samples.append(prepare_sample(other, *self._check(other), spoken))
             return Batch(samples, folder)
         except BaseException:
@@ -241,11 +251,11 @@ def _program(sample: Sample, out_path: Path) -> Program:
     return build_program(sample.settings, sample.request, sample.sound.path, out_path)
 
 
-def _note(timeline: Timeline, sample: Sample, facts: VideoFacts, log: LogReader) -> None:
+def _note(timeline: Timeline, sample: Sample, measured: MeasuredVideo, log: LogReader) -> None:
     """Say what a reader of the results must know."""
     if sample.size is None:
         return
-    came, read = f"{facts.width}*{facts.height}", str(sample.size)
+    came, read = f"{measured.width}*{measured.height}", str(sample.size)
     if came != read:
         timeline.mark(WARNING, text=f"it made {came} where its code was read to make {read}")
     if log.n_bottlenecks:

@@ -1,4 +1,4 @@
-"""What Live Avatar's code can do, known before it is started: sizes, steps, frames and what it does not heed."""
+"""What Live Avatar's code can do, known before it is started: sizes, steps, frames and what it ignores."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def measure_portrait(image: str) -> Size:
     Raises
     ------
     RequestError
-        If it is no picture.
+        If it is not a picture.
     """
     from PIL import Image
 
@@ -130,11 +130,11 @@ def measure_portrait(image: str) -> Size:
         with Image.open(image) as picture:
             return Size(*picture.size)
     except (OSError, ValueError) as error:
-        raise RequestError(f"image {image!r} is no picture: {error}") from error
+        raise RequestError(f"image {image!r} is not a picture: {error}") from error
 
 
 def check_limits(request: GenerationRequest, settings: LiveAvatarSettings) -> Size:
-    """Refuse what its own entry point cannot do, or would not heed.
+    """Refuse what its own entry point cannot do, or would ignore.
 
     A parameter without effect is refused away from its default: a sweep over it would show noise as a finding.
 
@@ -149,7 +149,9 @@ def check_limits(request: GenerationRequest, settings: LiveAvatarSettings) -> Si
         A line a reason.
     """
     if request.image is None:
-        raise RequestError("image is missing: without one its code takes a boy from its own examples")
+        raise RequestError(
+            "image is missing: give the portrait; without it, Live Avatar's code uses a picture of its own examples"
+        )
     size = fit_size(*_sides(measure_portrait(request.image)), request.width * request.height)
     reasons = [
         *_size_reasons(request, settings, size),

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.limits import FRAMES_PER_BLOCK
 from pipeline.errors import GenerationError
-from pipeline.request import CLIP, LOADED
+from pipeline.events import CLIP, LOADED
 
 if TYPE_CHECKING:
-    from pipeline.generator import Timeline
+    from pipeline.events import Timeline
 
 FIRST_BLOCK = "first_block"
-"""The first twelve frames are denoised; nobody can see them yet."""
+"""The first twelve frames are denoised; they cannot be seen yet."""
 PREPARED = "prepared"
 """Portrait, sound and prompt are encoded."""
 DENOISED = "denoised"
@@ -53,7 +53,7 @@ class Trouble:
     text : str
         What it is and what to do.
     pattern : str
-        Found in the line that tells of it.
+        Found in the line that reports it.
     """
 
     kind: str
@@ -140,7 +140,7 @@ class LogReader:
     saved : str or None
         Where it says it saved the video.
     exception : str or None
-        The first exception that is told of: the cause of those after it.
+        The first exception in the log: the cause of those after it.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class LogReader:
 
     @property
     def tail(self) -> tuple[str, ...]:
-        """The last lines without bars, of the ranks if they are told apart: what torchrun says afterwards hides theirs."""
+        """The last lines without bars, of the ranks if they are marked: what torchrun says afterwards hides theirs."""
         return tuple(self._said_by_ranks or self._said)
 
     def _hear(self, rank: int | None, words: str) -> None:
@@ -236,7 +236,7 @@ class LogReader:
         self._timeline.mark(name)
 
     def _note_bar(self, rank: int | None, n_done: int) -> None:
-        """Follow one bar a block: of the last rank where ranks are told apart, else of all together."""
+        """Follow one bar a block: of the last rank where ranks are marked, else of all together."""
         if rank is None and self._n_ranks > 1:
             self._n_begun += n_done == 0  # a bar that begins ends the one before
             self._finish_clips(max(0, self._n_begun // self._n_ranks - 1))

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.live_avatar.log import LogReader
     from pipeline.adapters.live_avatar.sample import Sample
-    from pipeline.video import VideoFacts
+    from pipeline.video import MeasuredVideo
 
 OUTPUT_FOLDER = "output"
-"""In its repository: where its code writes when it is not told where."""
+"""In its repository: where its code writes when no place is given."""
 
 
 class OutputFolder:
@@ -52,7 +52,7 @@ class OutputFolder:
         Raises
         ------
         GenerationError
-            ``no_output`` if there is none, or nobody can tell which it is.
+            ``no_output`` if there is none, or it cannot be told which it is.
         """
         if part.is_file():
             return None
@@ -82,7 +82,7 @@ class OutputFolder:
         return sorted(self._folder.rglob("*.mp4")) if self._folder.is_dir() else []
 
 
-def verify(part: Path, sample: Sample, log: LogReader) -> VideoFacts:
+def verify(part: Path, sample: Sample, log: LogReader) -> MeasuredVideo:
     """Measure the video; refuse one without sound, or more than a clip shorter or longer than its code makes it.
 
     Raises
@@ -91,29 +91,29 @@ def verify(part: Path, sample: Sample, log: LogReader) -> VideoFacts:
         ``no_output`` or ``bad_output``, or what the log names as the cause.
     """
     try:
-        facts = measure_video(part, sound_expected=True)
-        _check_length(facts, sample)
+        measured = measure_video(part, sound_expected=True)
+        _check_length(measured, sample)
     except GenerationError as error:
-        raise as_if_well(error, log) from None
-    return facts
+        raise silent_failure(error, log) from None
+    return measured
 
 
-def as_if_well(error: GenerationError, log: LogReader) -> GenerationError:
-    """Return what is wrong with the video of a program that ended without an error, and what its log says of it."""
-    text = f"Live Avatar ended as if all were well, but {error}; {quote(log.tail)}"
+def silent_failure(error: GenerationError, log: LogReader) -> GenerationError:
+    """Return what is wrong with the video of a program that ended without an error, and what its log says about it."""
+    text = f"Live Avatar ended without an error, but {error}; {quote(log.tail)}"
     return log.explain(GenerationError(text, error.kind))
 
 
-def _check_length(facts: VideoFacts, sample: Sample) -> None:
-    if sample.size is not None and abs(facts.n_frames - sample.n_frames) > sample.request.infer_frames:
+def _check_length(measured: MeasuredVideo, sample: Sample) -> None:
+    if sample.size is not None and abs(measured.n_frames - sample.n_frames) > sample.request.infer_frames:
         raise GenerationError(
-            f"the video holds {facts.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
+            f"the video holds {measured.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
             "bad_output",
         )
 
 
 def read_commit(repository: Path) -> str | None:
-    """Return the first digits of the commit of a repository, without asking git; None where it is not told."""
+    """Return the first digits of the commit of a repository, without asking git; None where it cannot be read."""
     git = repository / ".git"
     try:
         head = (git / "HEAD").read_text("utf-8").strip()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.live_avatar.limits import Size
     from pipeline.adapters.live_avatar.settings import LiveAvatarSettings
-    from pipeline.generator import Timeline
+    from pipeline.events import Timeline
     from pipeline.request import GenerationRequest
     from pipeline.speech.stage import SpokenSound
 

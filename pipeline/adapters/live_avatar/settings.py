@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.adapters.command import OptionalArguments
-from pipeline.adapters.template import placeholders
-from pipeline.request import PlainData
+from pipeline.adapters.template import OptionalArguments, placeholders
+from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -59,7 +58,7 @@ class LiveAvatarSettings(PlainData):
         video is sought where its code puts it.
     batch : bool
         Make what is expected next and differs in the inputs alone in one run of its batch script, which loads the model
-        once and has neither fp8 nor online decoding. A sweep tells what is expected where videos are made alone: with
+        once and has neither fp8 nor online decoding. A sweep announces what comes next where videos are made alone: with
         ``device: cuda``, one worker and not ``careful``.
     environment : dict
         Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
@@ -110,7 +109,7 @@ class LiveAvatarSettings(PlainData):
         self.placeholders()
         if self.batch and (self.fp8 or self.script is not None):
             raise ValueError(
-                "batch: its batch script has no fp8 and is no script of yours; set fp8 to false and script to nothing"
+                "batch: its batch script has no fp8 and cannot be a script of yours; set fp8 to false and script to nothing"
             )
         if self.script is not None:
             return self

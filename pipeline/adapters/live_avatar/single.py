@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.command import build_program
-from pipeline.adapters.live_avatar.output import OutputFolder, as_if_well
+from pipeline.adapters.live_avatar.output import OutputFolder, silent_failure
 from pipeline.errors import GenerationError
+from pipeline.events import SPEECH, WARNING
 from pipeline.process import quote, run_program
-from pipeline.request import SPEECH, WARNING
 
 if TYPE_CHECKING:
     from pipeline.adapters.live_avatar.log import LogReader
     from pipeline.adapters.live_avatar.sample import Sample
-    from pipeline.generator import Timeline
+    from pipeline.events import Timeline
 
 
-def make_one(sample: Sample, part: Path, timeline: Timeline) -> LogReader:
+def run_single(sample: Sample, part: Path, timeline: Timeline) -> LogReader:
     """Run it to its end and bring what it wrote to its place.
 
     Parameters
@@ -44,9 +44,9 @@ def make_one(sample: Sample, part: Path, timeline: Timeline) -> LogReader:
     try:
         found = output.fetch(log.saved, part)
     except GenerationError as error:
-        raise as_if_well(error, log) from None
+        raise silent_failure(error, log) from None
     if found is not None:
-        text = f"it wrote to {found} instead of where it was told; the video was taken from there"
+        text = f"it wrote to {found} instead of the place given; the video was taken from there"
         timeline.mark(WARNING, text=text)
     return log
 

@@ -11,11 +11,11 @@ import psutil
 import pytest
 import yaml
 
-from pipeline.adapters.command import Command
+from pipeline.adapters.command.generator import Command
 from pipeline.errors import GenerationError, RequestError
 
 if TYPE_CHECKING:
-    from pipeline.request import Event
+    from pipeline.events import Event
     from tests.pipeline.conftest import Program
 
 OLD = b"the video of yesterday"
@@ -249,8 +249,8 @@ BAD_PROGRAMS = {
         "did not end within",
         "timed_out",
     ),
-    "writes nothing": ("print('done')", "as if all were well, but .* was not written.*\n  done", "no_output"),
-    "writes an empty file": ("open(sys.argv[1], 'wb')", "nothing was written into it", "no_output"),
+    "writes nothing": ("print('done')", "without an error, but .* was not written.*\n  done", "no_output"),
+    "writes an empty file": ("open(sys.argv[1], 'wb')", "is empty", "no_output"),
     "writes half a file": (
         "open(sys.argv[1], 'wb').write(VIDEO[:len(VIDEO) // 2])",
         "not a whole video",
@@ -304,7 +304,7 @@ def test_a_bad_program_ends_in_a_clear_error_and_nothing_else(
     out: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from pipeline.adapters import command as module
+    from pipeline.adapters.command import generator as module
 
     run = module.run_program
     monkeypatch.setattr(module, "run_program", lambda *args, **more: run(*args, **more, grace_s=0.2))
@@ -429,7 +429,7 @@ def test_a_folder_that_is_not_there(program: Program) -> None:
 
 def test_an_option_that_the_command_needs(program: Program) -> None:
     command = Command(argv=[*program(""), "{out}", "{gpus}"])
-    with pytest.raises(RequestError, match=r"needs \{gpus\}, which is no parameter: give it in options"):
+    with pytest.raises(RequestError, match=r"needs \{gpus\}, which is not a parameter: give it in options"):
         command.check(command.request())
 
 

@@ -19,10 +19,11 @@ import pytest
 
 from pipeline.adapters.linly_talker.generator import LinlyTalker
 from pipeline.errors import GenerationError, RequestError
+from pipeline.result import Spoken
 from pipeline.testing import GeneratorContract
 
 if TYPE_CHECKING:
-    from pipeline.request import GenerationResult
+    from pipeline.result import GenerationResult
 
 STAND_IN = Path(__file__).parents[2] / "stand_ins" / "linly_talker.py"
 
@@ -208,8 +209,10 @@ def test_a_question_is_answered_spoken_and_shown(make: Make, services: Services)
     result = make(settings, audio=None, options={"question": "What is new?"})
     assert services.told["models"]["llm"] == "Qwen"
     names = [event.name for event in result.events]
-    assert names == ["loaded", "spoken", "speech", "sent", "received", "first_frame", "saved"]
-    assert result.events[1].detail == {"text": 'You said "What is new?"'}
+    assert names == ["loaded", "answered", "speech", "sent", "received", "first_frame", "saved"]
+    said = 'You said "What is new?"'
+    assert result.events[1].detail == {"question": "What is new?", "text": said}
+    assert result.spoken == Spoken(text=said, language="en", prompt="")
     assert services.asked[-2]["text"] == "You said ”What is new?”"
 
 
@@ -309,13 +312,13 @@ FAILURES = {
     "out of memory": ("out_of_memory", "CUDA out of memory"),
     "lost": ("server_error", "Video file not found"),
     "no model": ("out_of_memory", "talker_change_model/ answered 500: Failed to load SadTalker"),
-    "silent": ("bad_output", "as if all were well, but .*no sound, and sound was asked for"),
-    "html": ("bad_output", "as if all were well, but .*it begins with b'<html><title>504 Gateway"),
-    "empty": ("no_output", "nothing was written into it"),
+    "silent": ("bad_output", "without an error, but .*no sound, and sound was asked for"),
+    "html": ("bad_output", "without an error, but .*it begins with b'<html><title>504 Gateway"),
+    "empty": ("no_output", "is empty"),
     "cut off": ("broken_off", "broke off"),
     "stalls": ("stalled", "was silent for 0.5 s and was given up; it may still be at work"),
     "hangs": ("stalled", "was silent for 0.5 s"),
-    "other service": ("wrong_service", "is no such service: it offers no /talker_response/"),
+    "other service": ("wrong_service", "is another service: it does not offer /talker_response/"),
 }
 
 
@@ -338,9 +341,9 @@ def test_every_failure_is_a_clear_error_and_the_old_video_stays(
     [
         ("tts html", "bad_sound", "answered with no sound .*<html>502"),
         ("tts offline", "server_error", "answered 500: 处理TTS请求失败"),
-        ("llm truncated", "bad_answer", "answered no whole JSON"),
-        ("llm failed", "bad_answer", "failed and put it so"),
-        ("llm empty", "bad_answer", "gave no answer that can be spoken"),
+        ("llm truncated", "bad_answer", "answered with incomplete JSON"),
+        ("llm failed", "bad_answer", "failed; it answered"),
+        ("llm empty", "bad_answer", "gave an answer that cannot be spoken"),
         ("llm dollars", "bad_answer", "cannot be spoken: the text has a \\$ or a backslash"),
     ],
 )
@@ -368,7 +371,7 @@ def test_a_service_that_is_at_work_for_somebody_else(
 ) -> None:
     monkeypatch.setattr("pipeline.adapters.http_service._IDLE_LIMIT_S", 0.3)
     services.fail("busy")
-    with pytest.raises(GenerationError, match="takes a connection and says nothing for") as caught:
+    with pytest.raises(GenerationError, match="accepts connections and does not answer for") as caught:
         make()
     assert caught.value.kind == "busy"
 
@@ -415,7 +418,11 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
         ({}, {"image": None}, "needs an image"),
         ({}, {"audio": None}, "give audio .*, text .* or the option question"),
         ({}, {"options": {"question": "Why?"}}, "give audio .* one of them"),
-        ({}, {"audio": None, "options": {"question": "Why?"}}, "no language model: give the setting llm"),
+        (
+            {},
+            {"audio": None, "options": {"question": "Why?"}},
+            "needs a language model: give the setting llm",
+        ),
         ({"talker_method": "Wav2Lip"}, {"fps": 30}, "fps is 30, and Wav2Lip writes 25 whatever is asked"),
         ({"talker_method": "Wav2Lip"}, {"options": {"size_of_image": 256}}, "no option 'size_of_image'"),
         ({"talker_method": "NeRFTalk"}, {}, "image is .*NeRFTalk of Linly-Talker has no use for it"),
@@ -427,7 +434,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
         (
             {"tts": "http://127.0.0.1:1"},
             {"audio": None, "text": "Hi", "voice": "x; rm"},
-            "no name of an EdgeTTS voice",
+            "not an EdgeTTS voice",
         ),
         ({"tts": "http://127.0.0.1:1"}, {"audio": None, "text": "It costs $HOME"}, "hands it to a shell"),
         (
@@ -492,11 +499,13 @@ def test_the_doctor_finds_services_up_and_tells_their_models(services: Services,
     generator = LinlyTalker(talker=services.address, tts=services.address)
     before = {finding.about: finding for finding in generator.diagnose()}
     assert {before[about].level for about in ("talker", "tts", "talker model", "tts model")} == {"fine"}
-    assert before["talker model"].found.startswith("nobody here has had it load one; SadTalker is loaded")
+    assert before["talker model"].found.startswith(
+        "no model was loaded from this machine; SadTalker is loaded"
+    )
     make({"talker_method": "Wav2Lip"})
     after = {finding.about: finding for finding in generator.diagnose()}
     assert after["talker model"].found.startswith(
-        "Wav2Lip was the last that it was told to load from here; SadTalker"
+        "Wav2Lip was the last that was loaded from this machine; SadTalker"
     )
     assert "ffmpeg" in after
     assert [asked for asked in services.asked if "fps" in asked] == services.asked[
@@ -510,7 +519,7 @@ def test_the_doctor_finds_what_is_down(services: Services) -> None:
     found = {finding.about: finding for finding in generator.diagnose()}
     assert (found["talker"].level, found["llm"].level) == ("stop", "stop")
     assert "nothing answers at http://127.0.0.1:9" in found["talker"].found
-    assert "is no such service: it offers no /llm_response/" in found["llm"].found
+    assert "is another service: it does not offer /llm_response/" in found["llm"].found
     assert found["talker"].cure == (
         "start it in its repository with `python api/talker_api.py`, or set talker to where it is"
     )
@@ -519,9 +528,7 @@ def test_the_doctor_finds_what_is_down(services: Services) -> None:
 
 def test_what_is_known_of_its_memory_carries_its_source() -> None:
     request = LinlyTalker().request()
-    (account,) = LinlyTalker().estimate(request)["memory"]
-    assert account["parts"][0]["source"] == "FAQ 2.3 of Linly-Talker"
-    assert LinlyTalker(talker_method="NeRFTalk").estimate(request)["memory"] == []
-    assert (
-        LinlyTalker(talker="http://gpu-server:8003").estimate(request)["memory"] == []
-    )  # not of the GPUs here
+    (estimate,) = LinlyTalker().estimate(request).memory
+    assert estimate.source == "FAQ 2.3 of Linly-Talker"
+    assert LinlyTalker(talker_method="NeRFTalk").estimate(request).memory == ()
+    assert LinlyTalker(talker="http://gpu-server:8003").estimate(request).memory == ()  # not of the GPUs here

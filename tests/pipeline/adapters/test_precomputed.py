@@ -101,7 +101,7 @@ def test_two_that_fit_are_one_too_many(shelf: Path) -> None:
     (shelf / "table.csv").write_text("video,size\na.mp4,384*256\nb.mp4,384*256\n")
     generator = Precomputed(table=str(shelf / "table.csv"))
     with pytest.raises(
-        RequestError, match=r"2 videos .* nothing stated tells them apart: .*a\.mp4, .*b\.mp4"
+        RequestError, match=r"2 videos .* nothing stated distinguishes them: .*a\.mp4, .*b\.mp4"
     ):
         generator.check(generator.request())
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.presets import MuseTalk, Preset, SadTalker, Wav2Lip
+from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.preset import Preset
+from pipeline.adapters.sadtalker import SadTalker
+from pipeline.adapters.wav2lip import Wav2Lip
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
 
@@ -174,7 +177,7 @@ def files_of(repository: Path) -> list[Path]:
     ("name", "mode", "kind", "message"),
     [
         ("wav2lip", "no face", "no_face", "exit status 1.*Face not detected"),
-        ("wav2lip", "no ffmpeg", "no_output", "as if all were well, but the file it should have written"),
+        ("wav2lip", "no ffmpeg", "no_output", "without an error, but the file it should have written"),
         ("wav2lip", "out of memory", "out_of_memory", "Image too big"),
         ("wav2lip", "lfs", "bad_weights", "invalid load key"),
         ("wav2lip", "silent", "bad_output", "no sound, and sound was asked for"),
@@ -182,8 +185,8 @@ def files_of(repository: Path) -> list[Path]:
         ("sadtalker", "loses it", "no_output", "the file it said it saved, .* is not there"),
         ("sadtalker", "out of memory", "out_of_memory", "exit status 1"),
         ("sadtalker", "silent", "bad_output", "no sound, and sound was asked for"),
-        ("musetalk", "no face", "no_output", "as if all were well.*integer modulo by zero"),
-        ("musetalk", "out of memory", "out_of_memory", "as if all were well"),
+        ("musetalk", "no face", "no_output", "without an error.*integer modulo by zero"),
+        ("musetalk", "out of memory", "out_of_memory", "without an error"),
         ("musetalk", "silent", "bad_output", "no sound, and sound was asked for"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.adapters.template import check_heeded, fill, placeholders
+from pipeline.adapters.template import check_used, fill, placeholders
 from pipeline.errors import RequestError
 from pipeline.request import build_request
 
@@ -80,7 +80,7 @@ def test_a_missing_value_is_named(values: dict[str, None]) -> None:
     ],
 )
 def test_what_the_program_sees_may_be_asked(parameters: dict[str, object], used: set[str]) -> None:
-    check_heeded(build_request(parameters), used)
+    check_used(build_request(parameters), used)
 
 
 @pytest.mark.parametrize(
@@ -98,4 +98,4 @@ def test_what_the_program_would_never_see_is_refused(
     parameters: dict[str, object], used: set[str], message: str
 ) -> None:
     with pytest.raises(RequestError, match=message):
-        check_heeded(build_request(parameters), used)
+        check_used(build_request(parameters), used)

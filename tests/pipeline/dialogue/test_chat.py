@@ -42,10 +42,10 @@ def test_without_passages_none_is_spoken_of(service, reply, completion, chat: Ch
     assert "passage" not in service.sent()["messages"][0]["content"]
 
 
-def test_the_mood_is_taken_out_of_the_answer(service, reply, completion, chat: Chat) -> None:
+def test_the_emotion_is_taken_out_of_the_answer(service, reply, completion, chat: Chat) -> None:
     service.replies = [reply(completion("[happy] **We** open at *nine*."))]
     answer = chat.answer(QUESTION)
-    assert (answer.text, answer.mood, answer.knows) == ("We open at nine.", "happy", True)
+    assert (answer.text, answer.emotion, answer.knows) == ("We open at nine.", "happy", True)
 
 
 def test_an_answer_that_ran_into_its_limit_ends_with_its_last_whole_sentence(
@@ -59,8 +59,8 @@ def test_an_answer_that_ran_into_its_limit_ends_with_its_last_whole_sentence(
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        ({"object": "list"}, "no chat completion"),
-        ({"choices": []}, "no chat completion"),
+        ({"object": "list"}, "not a chat completion"),
+        ({"choices": []}, "not a chat completion"),
         ({"choices": [{"message": {"content": None}}]}, "no words to speak"),
         ({"choices": [{"message": {"content": " [happy] "}}]}, "no words to speak"),
         ({"choices": [{"message": {"content": "<think>what now"}}]}, "no words to speak"),

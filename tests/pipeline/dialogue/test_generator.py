@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.dialogue.generator import ANSWERED, HEARD, SPOKEN, Conversation
+from pipeline.dialogue.generator import Conversation
 from pipeline.errors import GenerationError, RequestError
+from pipeline.events import ANSWERED, HEARD, SPOKEN
 from pipeline.sound import write_wav
 from pipeline.speech.espeak import Espeak
 from pipeline.testing import GeneratorContract
@@ -101,7 +102,7 @@ def test_a_question_becomes_a_video_of_the_answer(ask: Callable[..., Any]) -> No
     assert times_s == sorted(times_s)
     answered, spoken = (events_of(result)[name] for name in (ANSWERED, SPOKEN))
     text = "Congratulations on the decision! Bring your passport to any branch."
-    assert (answered["text"], answered["knows"], answered["mood"]) == (text, True, "happy")
+    assert (answered["text"], answered["knows"], answered["emotion"]) == (text, True, "happy")
     assert answered["sources"] == ["faq.md:7"]
     assert [attempt["outcome"] for attempt in answered["backends"]] == ["used"]
     assert spoken["duration_s"] == pytest.approx(Espeak().speak(text, "en").duration_s)
@@ -110,16 +111,18 @@ def test_a_question_becomes_a_video_of_the_answer(ask: Callable[..., Any]) -> No
     assert result.request.question == "How do I open a savings account?"
 
 
-def test_the_mood_of_the_answer_reaches_the_picture(ask: Callable[..., Any]) -> None:
+def test_the_emotion_of_the_answer_reaches_the_picture(ask: Callable[..., Any]) -> None:
     result = ask(question="How do I open a savings account?")
     told = "A woman. The person who speaks is smiling warmly."
     assert json.loads(Path("seen.json").read_text())["prompt"] == told
-    assert events_of(result)[SPOKEN]["prompt"] == told
+    assert result.spoken is not None
+    assert result.spoken.prompt == told
 
 
-def test_moods_can_be_left_out(ask: Callable[..., Any]) -> None:
+def test_emotions_can_be_left_out(ask: Callable[..., Any]) -> None:
     assert (
-        events_of(ask({"mood": False}, question="How do I open a savings account?"))[ANSWERED]["mood"] is None
+        events_of(ask({"emotion": False}, question="How do I open a savings account?"))[ANSWERED]["emotion"]
+        is None
     )
     assert json.loads(Path("seen.json").read_text())["prompt"] == "A woman"
 
@@ -220,7 +223,7 @@ def test_a_cloud_that_answers_is_asked_alone(
         {"answerers": [cloud(service.url), {"name": "documents"}]}, question="When are you open on Saturday?"
     )
     answered = events_of(result)[ANSWERED]
-    assert (answered["text"], answered["mood"]) == ("We are open until one!", "excited")
+    assert (answered["text"], answered["emotion"]) == ("We are open until one!", "excited")
     assert [one["backend"] for one in answered["backends"]] == ["openai m"]
     assert result.versions["openai"] == "m"
     assert "from ten to one on Saturday" in service.sent()["messages"][0]["content"]
@@ -234,7 +237,7 @@ def test_where_the_documents_do_not_know_the_next_is_asked(
     chain = {"answerers": [{"name": "documents"}, cloud(service.url)]}
     answered = events_of(ask(chain, question="How tall is the Eiffel tower?"))[ANSWERED]
     assert answered["text"] == "324 metres."
-    assert [one["outcome"] for one in answered["backends"]] == ["not_enough", "used"]
+    assert [one["outcome"] for one in answered["backends"]] == ["unsatisfactory", "used"]
 
 
 def test_voice_and_language_are_the_endpoint_s_affair(
@@ -286,7 +289,7 @@ def test_when_nobody_answers_there_is_no_video_and_every_reason(
 def test_an_answer_that_must_not_be_spoken_is_not(ask: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("passport")
     words = {"path": str(tmp_path / "words.txt"), "action": "refuse"}
-    with pytest.raises(GenerationError, match="1 places of the answer") as caught:
+    with pytest.raises(GenerationError, match="1 place of the answer") as caught:
         ask({"words": words}, question="How do I open a savings account?")
     assert caught.value.kind == "filtered"
     assert "passport" not in str(caught.value)
@@ -343,7 +346,7 @@ def test_a_spoken_question_in_a_language_nobody_understands_is_refused(make: Mak
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"generator": "conversation"}, "before a conversation"),
+        ({"generator": "conversation"}, "name the generator that makes the video"),
         ({"generator": "refrence"}, "no generator is named 'refrence'; did you mean 'reference'"),
         ({"documents": "gone"}, "'gone': there is no such folder"),
         ({"answerers": []}, "answerers is"),

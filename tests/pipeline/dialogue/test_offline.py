@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.dialogue.generator import Conversation
 from pipeline.reference.style import read_style
-from pipeline.request import GenerationResult
+from pipeline.result import GenerationResult
 from pipeline.sound import read_sound, write_wav
 from pipeline.speech.espeak import Espeak
 
@@ -35,7 +35,8 @@ def test_a_spoken_question_is_answered_by_a_person_in_a_video(documents: Path, t
     assert details["heard"]["text"] == "how do i open a savings account"
     assert (details["answered"]["text"], details["answered"]["sources"]) == (ANSWER, ["faq.md:7"])
     assert [one["backend"] for one in details["heard"]["backends"]] == ["pocketsphinx"]
-    assert read_style(details["spoken"]["prompt"])[0] > read_style("A woman in a bank")[0]  # the smile
+    assert result.spoken is not None
+    assert read_style(result.spoken.prompt)[0] > read_style("A woman in a bank")[0]  # the smile
 
     # What is heard in the video is the answer: the same loudness over time as espeak-ng speaking it.
     answer = Espeak().speak(ANSWER, "en-us")

@@ -119,7 +119,7 @@ def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
 
 def test_litellm_answers(litellm: str, ask: Ask) -> None:
     answer = ask(litellm, "helpful")
-    assert (answer.text, answer.mood) == ("We open at nine.", "happy")
+    assert (answer.text, answer.emotion) == ("We open at nine.", "happy")
 
 
 @pytest.mark.parametrize(

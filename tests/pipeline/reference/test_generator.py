@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.reference.generator import ReferenceGenerator, count_frames, interpolate
-from pipeline.request import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
+from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
+from pipeline.reference.animation import count_frames, interpolate
+from pipeline.reference.generator import ReferenceGenerator
 from pipeline.sound import write_wav
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.request import GenerationResult
+    from pipeline.result import GenerationResult
 
 RATE_HZ = 16000
 
@@ -214,7 +215,7 @@ def test_dry_run_says_what_would_be_done(generator: ReferenceGenerator, sound: P
 
 
 def test_text_is_spoken_and_the_result_survives_json(generator: ReferenceGenerator, tmp_path: Path) -> None:
-    from pipeline.request import GenerationResult
+    from pipeline.result import GenerationResult
 
     result = make(generator, tmp_path / "x.mp4", text="Hello!", num_clip=1)
     assert "espeak-ng" in result.versions

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.signal import resample_poly
 
+from pipeline.reference.channels import CHANNELS, N_MOUTH, STYLES
 from pipeline.reference.features import MOTION_RATE_HZ, log_mel
-from pipeline.reference.motion import CHANNELS, N_MOUTH, STYLES, MotionModel, Solver
+from pipeline.reference.motion import MotionModel, Solver
 from pipeline.reference.style import USUAL
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.reference.motion import STYLES
+from pipeline.reference.channels import STYLES
 from pipeline.reference.style import USUAL, read_scene, read_style, wants_brand
 
 

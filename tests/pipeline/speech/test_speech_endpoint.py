@@ -64,7 +64,7 @@ def test_mp3_that_is_called_wav_is_read_as_what_it_is(service: Any, reply: Any, 
     [
         ('{"error": "none"}', "cannot be read as sound"),
         ("", "cannot be read as sound"),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "no speech"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not speech"),
         ("silence", "is silent"),
     ],
 )

@@ -43,7 +43,7 @@ def test_what_is_no_transcription_may_be_one_next_time(
     service: Any, reply: Any, make: Any, spoken: Path, body: dict[str, Any]
 ) -> None:
     service.replies = [reply(body)]
-    with pytest.raises(ServiceError, match="no transcription") as caught:
+    with pytest.raises(ServiceError, match="not a transcription") as caught:
         make().recognise(spoken, "en")
     assert (caught.value.kind, caught.value.again) == ("bad_answer", True)
 

@@ -19,7 +19,8 @@ from .conftest import left_of, write_portrait
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeline.request import GenerationRequest, GenerationResult
+    from pipeline.request import GenerationRequest
+    from pipeline.result import GenerationResult
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
 
@@ -55,7 +56,7 @@ def make_all(
     """Ask for one after the other as a sweep does: each time with what comes next."""
     made: list[GenerationResult | GenerationError | RequestError] = []
     for index, request in enumerate(requests):
-        live.expect(requests[index:], folder)
+        live.announce_upcoming(requests[index:], folder)
         out = folder / f"{index}" / "video.mp4"
         out.parent.mkdir(parents=True)
         try:
@@ -109,7 +110,7 @@ def test_who_comes_late_gets_true_times(driver: Driver, inputs: list[dict[str, A
     """The batch has made the second video before it is asked for."""
     with driver(batch=True, fp8=False) as live:
         requests = [live.request(**given) for given in inputs[:2]]
-        live.expect(requests, tmp_path)
+        live.announce_upcoming(requests, tmp_path)
         first, second = tmp_path / "1.mp4", tmp_path / "2.mp4"
         live.generate(requests[0], first)
         while left_of(tmp_path):  # until the batch is over
@@ -169,7 +170,7 @@ def test_a_silent_video_is_one_failure_and_the_batch_goes_on(
     [
         (("oom:0", "at:2"), "out_of_memory", "out of GPU memory"),
         (("die:2",), "crashed", "ended with status 1"),
-        (("hang", "at:2"), "stalled", "was silent for 10 s"),
+        (("hang", "at:2"), "stalled", "printed nothing for 10 s"),
         (("no_file", "at:2"), "no_output", "it wrote no video 2 of its batch"),
     ],
 )
@@ -196,7 +197,7 @@ def test_a_batch_that_breaks_off_keeps_what_is_done_and_the_rest_is_begun_anew(
 def test_closing_ends_a_batch_under_way(driver: Driver, inputs: list[dict[str, Any]], tmp_path: Path) -> None:
     live = driver("hang", "at:2", batch=True, fp8=False)
     requests = [live.request(**given) for given in inputs]
-    live.expect(requests, tmp_path)
+    live.announce_upcoming(requests, tmp_path)
     live.generate(requests[0], tmp_path / "out.mp4")
     assert left_of(tmp_path)
     live.close()
@@ -209,7 +210,7 @@ def test_a_kill_of_the_batch_is_a_failure_of_the_video_in_the_making(
 ) -> None:
     with driver("hang", "at:2", batch=True, fp8=False) as live:
         requests = [live.request(**given) for given in inputs[:2]]
-        live.expect(requests, tmp_path)
+        live.announce_upcoming(requests, tmp_path)
         live.generate(requests[0], tmp_path / "1.mp4")
         for name in left_of(tmp_path):
             with contextlib.suppress(psutil.NoSuchProcess):  # one that went with its launcher
@@ -227,7 +228,7 @@ def test_a_kill_of_the_batch_is_a_failure_of_the_video_in_the_making(
     ("settings", "parameters", "message"),
     [
         ({"fp8": True}, {}, "its batch script has no fp8"),
-        ({"fp8": False, "script": ["bash", "x.sh"]}, {}, "no script of yours"),
+        ({"fp8": False, "script": ["bash", "x.sh"]}, {}, "cannot be a script of yours"),
         ({"fp8": False}, {"options": {"fp8": True}}, "its batch script has no fp8: set batch to false"),
         ({"fp8": False}, {"enable_online_decode": True}, "its batch script decodes at the end"),
     ],

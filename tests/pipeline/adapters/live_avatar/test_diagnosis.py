@@ -13,16 +13,18 @@ import pytest
 from click.testing import CliRunner
 
 from evalkit.cli import main
-from pipeline.devices import _SHARED_MEMORY
+from pipeline import gpu_checks
+from pipeline.adapters.live_avatar import diagnosis
+from pipeline.gpu_checks import _SHARED_MEMORY
 
 from .conftest import free_port
 
 if TYPE_CHECKING:
-    from pipeline.diagnosis import Finding
+    from pipeline.diagnosis import Diagnosis
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
 
-def by_subject(findings: Any) -> dict[str, Finding]:
+def by_subject(findings: Any) -> dict[str, Diagnosis]:
     found = {finding.about: finding for finding in findings}
     assert len(found) == len(findings)
     return found
@@ -162,10 +164,8 @@ def test_a_script_that_is_not_there(driver: Driver, repository: Path) -> None:
 def test_the_memory_that_it_needs(
     fp8: bool, need: str, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import devices
-
-    card = devices.Gpu(0, "NVIDIA L40S", total_mib=46068.0, free_mib=46000.0)
-    monkeypatch.setattr(devices, "read_gpus", lambda: ((card,), ""))
+    card = gpu_checks.Gpu(0, "NVIDIA L40S", total_mib=46068.0, free_mib=46000.0)
+    monkeypatch.setattr(gpu_checks, "read_gpus", lambda: ((card,), ""))
     finding = by_subject(driver(fp8=fp8).diagnose())["memory of GPU 0"]
     assert finding.level == ("fine" if fp8 else "stop")
     assert need in finding.found
@@ -177,11 +177,8 @@ def test_the_memory_that_it_needs(
 def test_caches_that_take_much_of_a_gpu(
     total_mib: float, offload: bool, warned: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import devices
-    from pipeline.adapters.live_avatar import diagnosis
-
-    card = devices.Gpu(0, "Card", total_mib, total_mib)
-    for module in (devices, diagnosis):
+    card = gpu_checks.Gpu(0, "Card", total_mib, total_mib)
+    for module in (gpu_checks, diagnosis):
         monkeypatch.setattr(module, "read_gpus", lambda: ((card,), ""))
     found = by_subject(driver(offload_kv_cache=offload).diagnose())
     assert ("caches of the steps" in found) == warned

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.adapters.live_avatar.generator import LiveAvatar
-    from pipeline.request import Event
+    from pipeline.events import Event
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
 OLD = b"the video of yesterday"
@@ -121,7 +121,7 @@ def test_a_video_that_was_put_elsewhere_is_found(
     with driver(fault, n_gpus=n_gpus) as live:
         result = live.generate(live.request(**inputs), out)
     assert result.n_frames == 50
-    assert any("instead of where it was told" in str(event.detail) for event in result.events)
+    assert any("instead of the place given" in str(event.detail) for event in result.events)
     assert list(old.parent.iterdir()) == [old]
     assert old.read_bytes() == OLD
 
@@ -132,8 +132,8 @@ def test_a_video_that_was_put_elsewhere_is_found(
 @pytest.mark.parametrize(
     ("fault", "n_gpus", "settings", "kind", "words"),
     [
-        ("no_file", 1, {}, "no_output", "could not write the picture.*ended as if all were well"),
-        ("no_file", 5, {}, "no_output", "ended as if all were well, but no video was written"),
+        ("no_file", 1, {}, "no_output", "could not write the picture.*ended without an error"),
+        ("no_file", 5, {}, "no_output", "ended without an error, but no video was written"),
         ("silent", 1, {}, "bad_output", "could not join picture and sound.*no sound"),
         ("hidden,two", 5, {}, "no_output", "2 videos are new in"),
         ("cut", 1, {"num_clip": 6}, "bad_output", "holds 66 frames where 200 were to come"),
@@ -145,16 +145,22 @@ def test_a_video_that_was_put_elsewhere_is_found(
         pytest.param(
             "oom:4", 5, {}, "out_of_memory", "rank 4 of 5: out of GPU memory", marks=pytest.mark.slow
         ),
-        ("oom_hang:2", 5, {"stall_limit_s": 10.0}, "out_of_memory", "rank 2 of 5: .*was silent for 10 s"),
+        (
+            "oom_hang:2",
+            5,
+            {"stall_limit_s": 10.0},
+            "out_of_memory",
+            "rank 2 of 5: .*printed nothing for 10 s",
+        ),
         pytest.param(
             "hang",
             1,
             {"stall_limit_s": 10.0},
             "stalled",
-            "was silent for 10 s and was ended",
+            "printed nothing for 10 s and was ended",
             marks=pytest.mark.slow,
         ),
-        ("hang", 5, {"stall_limit_s": 10.0}, "stalled", "was silent for 10 s and was ended"),
+        ("hang", 5, {"stall_limit_s": 10.0}, "stalled", "printed nothing for 10 s and was ended"),
         pytest.param(
             "hang",
             5,
@@ -250,8 +256,8 @@ def test_a_size_beyond_the_cache_is_a_failure_of_its_own(
         (5, {"enable_online_decode": True}, "no effect on several GPUs"),
         (5, {"options": {"offload_kv_cache": True}}, "no effect on several GPUs"),
         (1, {"brand_mark": "{image}"}, "places no marks"),
-        (1, {"image": None}, "takes a boy from its own examples"),
-        (1, {"image": "{audio}"}, "is no picture"),
+        (1, {"image": None}, "give the portrait"),
+        (1, {"image": "{audio}"}, "is not a picture"),
         (1, {"audio": None}, "the request has neither"),
         (1, {"audio": "{image}"}, "has no sound|cannot be read"),
         (1, {"options": {"fp9": True}}, "there is no option 'fp9'; did you mean 'fp8'"),

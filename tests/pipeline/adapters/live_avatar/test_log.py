@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.adapters.live_avatar.log import LogReader
-from pipeline.generator import Timeline
+from pipeline.events import Timeline
 
 
 def bar(step: int, n_steps: int = 4) -> str:

@@ -44,7 +44,7 @@ def test_ranks_are_told_apart(
     [
         ("oom:3", "out_of_memory", "rank 3 of 5: out of GPU memory"),
         ("oom_hang:3", "out_of_memory", "rank 3 of 5"),
-        ("hang", "stalled", "was silent for 20 s"),
+        ("hang", "stalled", "printed nothing for 20 s"),
         ("crash", "crashed", r"ended with status 1: rank \d: KeyError: 'cond_shape'"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_batch(driver: Driver, portrait: Path, spoken: Path, tmp_path: Path) -
     variables = environment(tmp_path, "save_s:1")
     with driver(n_gpus=5, batch=True, fp8=False, environment=variables) as live:
         requests = [live.request(image=portrait, audio=sound, prompt="x") for sound in (spoken, short)]
-        live.expect(requests, tmp_path)
+        live.announce_upcoming(requests, tmp_path)
         results = [live.generate(request, tmp_path / f"{n}.mp4") for n, request in enumerate(requests)]
     assert [result.n_frames for result in results] == [50, 25]
     assert [result.n_clips for result in results] == [2, 1]

@@ -1,0 +1,129 @@
+"""Evaluators of a script or a notebook: known to its process alone, beside those that are installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from evalkit import registry
+from evalkit.errors import UsageError
+from evalkit.evaluators.base import Evaluator
+from evalkit.evaluators.load import evaluator_class, load_evaluators, make_evaluator
+
+Kind = TypeVar("Kind", bound=type[Evaluator])
+
+
+def register(kind: Kind) -> Kind:
+    """Make an evaluator's class known by its name, in this process and until it ends.
+
+    Afterwards the name can be given wherever evaluators are named, and `evalkit.evaluate` measures with it by default.
+    Running the definition again replaces it. A finished evaluator is better installed, through the entry-point group
+    ``evalkit.evaluators``: other processes, and sweeps, know only those.
+
+    Parameters
+    ----------
+    kind : class
+        A subclass of `evalkit.Evaluator`.
+
+    Returns
+    -------
+    class
+        The same, so that this can be used as a decorator.
+
+    Raises
+    ------
+    UsageError
+        If it is not the class of an evaluator, or its name or one of its metrics is taken.
+
+    Examples
+    --------
+    ::
+
+        FRAMES = evalkit.Metric("length.frames", "1", "band", "number of frames")
+
+        @evalkit.evaluator
+        class Length(evalkit.Evaluator):
+            name, version, metrics, tracks = "length", 1, (FRAMES,), ("picture",)
+
+            def measure(self, facts, tracks):
+                n = len(tracks["picture"])
+                return evalkit.Measured((evalkit.Measurement(FRAMES, float(n), n=n),))
+
+        evalkit.evaluate("avatar.mp4", evaluators=["length", "technical"])
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Evaluator)):
+        raise UsageError(
+            f"{kind!r} is not a subclass of evalkit.Evaluator; an object of one is given where evaluators are named: "
+            f"evaluate(…, evaluators=[…])"
+        )
+    if undefined := _undefined(kind):
+        raise UsageError(f"{kind.__qualname__} is not complete: it has no {', '.join(undefined)}")
+    metrics = {metric.name for metric in kind.metrics}
+    for name in registry.names(registry.EVALUATORS):
+        others = () if name == kind.name else evaluator_class(name).metrics
+        for metric in others:
+            if metric.name in metrics:
+                raise UsageError(
+                    f"the metric {metric.name!r} of {kind.name!r} is one of the evaluator {name!r} already; choose "
+                    f"another name"
+                )
+    registry.add(registry.EVALUATORS, kind.name, kind)
+    return kind
+
+
+evaluator = register
+"""As a decorator: ``@evalkit.evaluator``."""
+
+
+def select_evaluators(
+    wanted: Iterable[str | Evaluator | type[Evaluator]] | str | None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Evaluator]:
+    """Return evaluators, of names, objects and classes, in that order.
+
+    Parameters
+    ----------
+    wanted : iterable of str, Evaluator or class; or a single name, or None
+        All that are installed or registered, for None.
+    settings : mapping of str to mapping, optional
+        Settings by the evaluator's name, for those that are not objects yet.
+
+    Raises
+    ------
+    UsageError
+        As `load_evaluators`; for something that is none of these; and for two of one name.
+    """
+    if wanted is None:
+        return load_evaluators(None, settings)
+    given = [wanted] if isinstance(wanted, str) else list(wanted)
+    settings = settings or {}
+    chosen: dict[str, Evaluator] = {}
+    for one in given:
+        selected = _select(one, settings)
+        if selected.name in chosen and not isinstance(one, str):
+            raise UsageError(f"two of the evaluators are named {selected.name!r}; give one of them")
+        chosen.setdefault(selected.name, selected)
+    for name in settings.keys() - chosen.keys():
+        there = ", ".join(chosen) or "none"
+        raise UsageError(f"there are settings for the evaluator {name!r}, which is not among {there}")
+    return list(chosen.values())
+
+
+def _select(one: str | Evaluator | type[Evaluator], settings: Mapping[str, Mapping[str, Any]]) -> Evaluator:
+    if isinstance(one, str):
+        return load_evaluators([one], {one: settings.get(one, {})})[0]
+    if isinstance(one, type) and issubclass(one, Evaluator):
+        return make_evaluator(one, settings.get(one.name, {}))
+    if not isinstance(one, Evaluator):
+        raise UsageError(f"{one!r} is not an evaluator: give its name, its class, or an object of it")
+    if one.name in settings:
+        raise UsageError(
+            f"there are settings for {one.name!r}, an object that was made with its settings already"
+        )
+    return one
+
+
+def _undefined(kind: type[Evaluator]) -> list[str]:
+    """Name what an evaluator must have and this one has not."""
+    declared = [name for name in ("name", "version", "metrics") if not hasattr(kind, name)]
+    return [*declared, *sorted(kind.__abstractmethods__)]

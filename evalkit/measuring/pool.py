@@ -1,0 +1,229 @@
+"""Batches of clips: which files are meant, and measuring them, in this process or in isolated workers.
+
+A clip that crashes or stalls its worker costs that clip and nothing else.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evalkit.errors import ClipError, UsageError
+from evalkit.evaluators.base import Evaluator
+from evalkit.isolation import Failure, require_importable, run_isolated
+from evalkit.measuring.evidence import EvidenceWriter, clip_folder
+from evalkit.measuring.results import ClipResult
+from evalkit.measuring.runner import try_measure
+from evalkit.types import ClipIntent
+
+VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+"""What counts as a video where a folder is given; a file that is named is tried whatever it is called."""
+
+STALL_LIMIT_S = 120.0
+"""A worker that reports nothing for so long is given up."""
+
+ClipPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """How far a batch is.
+
+    Parameters
+    ----------
+    n_clips, n_over : int
+        All of them, and those that have a result by now.
+    share : float
+        Of the whole work that is done, from 0 to 1, as far as the lengths of the clips are known.
+    result : ClipResult or None
+        The one that has just been made.
+    """
+
+    n_clips: int
+    n_over: int
+    share: float
+    result: ClipResult | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClipTask:
+    """One clip to measure, as plain data for a worker.
+
+    Parameters
+    ----------
+    path : str
+    audio_path : str or None
+        A separate sound file that replaces the clip's own.
+    intent : ClipIntent or None
+        What it was asked to say and to show.
+    evidence_folder : str or None
+        Gets a folder of pictures of what was measured.
+    """
+
+    path: str
+    audio_path: str | None = None
+    intent: ClipIntent | None = None
+    evidence_folder: str | None = None
+
+
+def expand_paths(given: ClipPath | Iterable[ClipPath]) -> list[str]:
+    """Turn files, folders and patterns into files, in a stable order, each once.
+
+    Parameters
+    ----------
+    given : path or iterable of paths
+        Of files, of folders (searched with all folders in them for `VIDEO_SUFFIXES`), or patterns as in
+        ``videos/*.mp4``. A file that is not there is kept, to be reported beside the others.
+
+    Raises
+    ------
+    UsageError
+        For a folder without a video, a pattern that nothing matches, or nothing at all.
+    """
+    named = [given] if isinstance(given, str | os.PathLike) else list(given)
+    paths: list[str] = []
+    for one in named:
+        name = os.fspath(one)
+        if Path(name).is_dir():
+            inside = sorted(str(path) for path in Path(name).rglob("*") if _is_video(path))
+            if not inside:
+                raise UsageError(f"the folder {name} holds no video ({', '.join(VIDEO_SUFFIXES)})")
+            paths += inside
+        elif Path(name).exists() or not glob.has_magic(name):
+            paths.append(name)
+        else:
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+            if not matches:
+                raise UsageError(f"nothing matches {name}")
+            paths += matches
+    if not paths:
+        raise UsageError("no clip was given; name video files, folders of them, or patterns")
+    return list(dict.fromkeys(paths))
+
+
+def _is_video(path: Path) -> bool:
+    """Say whether a path inside a folder is a video: a file by its suffix, none of the hidden ones that systems leave."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def measure_clips(
+    tasks: Sequence[ClipTask],
+    evaluators: Sequence[Evaluator],
+    *,
+    jobs: int | None = 1,
+    isolate: bool = False,
+    stall_limit_s: float = STALL_LIMIT_S,
+    on_progress: Callable[[BatchProgress], None] | None = None,
+) -> list[ClipResult]:
+    """Measure clips; results are in the order of the tasks.
+
+    Parameters
+    ----------
+    tasks : sequence of ClipTask
+    evaluators : sequence of Evaluator
+    jobs : int or None
+        Clips measured at once; more than 1 in worker processes. None for one for every two cores.
+    isolate : bool
+        Measure in a worker process also where `jobs` is 1: a crash or a hang costs one clip.
+    stall_limit_s : float
+        A worker that reports nothing for so many seconds is given up.
+    on_progress : callable, optional
+        Called now and then with a `BatchProgress`.
+
+    Raises
+    ------
+    UsageError
+        If `jobs` is less than 1, or an evaluator cannot be sent to a worker.
+    """
+    n_workers = default_jobs() if jobs is None else jobs
+    if n_workers < 1:
+        raise UsageError(f"jobs is {jobs}; at least 1 clip is measured at once")
+    results: dict[int, ClipResult] = {}
+    tally = _Tally(len(tasks), on_progress)
+    if isolate or n_workers > 1:
+        for evaluator in evaluators:
+            require_importable(evaluator, f"the evaluator {evaluator.name!r}")
+        outcomes = run_isolated(
+            MeasureClip(evaluators),
+            tasks,
+            n_workers=n_workers,
+            stall_limit_s=stall_limit_s,
+            on_progress=tally.hear,
+        )
+        for index, outcome in outcomes:
+            results[index] = _result_of(tasks[index], outcome)
+            tally.finish(index, results[index])
+    else:
+        measure_clip = MeasureClip(evaluators)
+        for index, task in enumerate(tasks):
+            results[index] = measure_clip(task, partial(tally.hear, index))
+            tally.finish(index, results[index])
+    return [results[index] for index in range(len(tasks))]
+
+
+def default_jobs() -> int:
+    """Return how many clips are measured at once unless it is said: one for every two cores."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
+class MeasureClip:
+    """Measures one clip a call. A worker keeps it, with what the evaluators have loaded, from clip to clip."""
+
+    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
+        self._evaluators = evaluators
+
+    def __call__(self, task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
+        """Measure; report the seconds done, and of the whole clip where they are known."""
+        folder = None if task.evidence_folder is None else clip_folder(Path(task.evidence_folder), task.path)
+        result = try_measure(
+            task.path,
+            self._evaluators,
+            audio_path=task.audio_path,
+            intent=task.intent,
+            progress=lambda *at: report(at),
+            observer=None if folder is None else EvidenceWriter(folder),
+        )
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "result.json").write_text(result.to_json() + "\n", encoding="utf-8")
+        return result
+
+
+def _result_of(task: ClipTask, outcome: object) -> ClipResult:
+    if isinstance(outcome, Failure):
+        return ClipResult(task.path, error=ClipError(outcome.code, task.path, outcome.text))
+    if not isinstance(outcome, ClipResult):
+        raise TypeError(f"a worker returned {outcome!r} for {task.path}")
+    return outcome
+
+
+class _Tally:
+    """Turns what workers report of single clips into the progress of the batch."""
+
+    def __init__(self, n_clips: int, on_progress: Callable[[BatchProgress], None] | None) -> None:
+        self._n_clips = n_clips
+        self._on_progress = on_progress
+        self._shares: dict[int, float] = {}
+        self._n_over = 0
+
+    def hear(self, index: int, at: tuple[float, float | None]) -> None:
+        position_s, length_s = at
+        if length_s:
+            share = min(0.99, position_s / length_s)
+            self._shares[index] = max(self._shares.get(index, 0.0), share)
+            self._show(None)
+
+    def finish(self, index: int, result: ClipResult) -> None:
+        self._shares[index] = 1.0
+        self._n_over += 1
+        self._show(result)
+
+    def _show(self, result: ClipResult | None) -> None:
+        if self._on_progress is not None:
+            share = sum(self._shares.values()) / self._n_clips
+            self._on_progress(BatchProgress(self._n_clips, self._n_over, share, result))

@@ -1,0 +1,1 @@
+"""Lips from sound: the predictor of `evalkit.evaluators.lip_sync`."""

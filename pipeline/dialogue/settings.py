@@ -1,0 +1,47 @@
+"""How a conversation is set up."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from pipeline.options import PlainData
+
+
+class ConversationSettings(PlainData):
+    """Who hears, answers and speaks, and who makes the video.
+
+    Attributes
+    ----------
+    generator : str
+        Name of the generator behind.
+    generator_settings : dict
+        Its own settings.
+    recognisers, answerers, voices : list of dict
+        Backends in the order in which they are asked, each as in `pipeline.fallback.BackendSettings`.
+    documents : str or None
+        Folder of the user's documents.
+    n_passages : int
+        Passages that an answerer is shown.
+    words : dict or None
+        Words that are never spoken, see `pipeline.dialogue.word_filter.FilterSettings`.
+    emotion : bool
+        Whether the emotion of the answer becomes style words of the prompt.
+    """
+
+    generator: str = Field(min_length=1, description="name of a generator")
+    generator_settings: dict[str, JsonValue] = Field(
+        default_factory=dict, description="setting names to plain values"
+    )
+    recognisers: tuple[dict[str, JsonValue], ...] = Field(
+        default=({"name": "pocketsphinx"},), min_length=1, description="a list of backends"
+    )
+    answerers: tuple[dict[str, JsonValue], ...] = Field(
+        default=({"name": "documents"},), min_length=1, description="a list of backends"
+    )
+    voices: tuple[dict[str, JsonValue], ...] = Field(
+        default=({"name": "espeak-ng"},), min_length=1, description="a list of backends"
+    )
+    documents: str | None = Field(default=None, min_length=1, description="path of a folder")
+    n_passages: int = Field(default=3, ge=1, le=20, description="a whole number from 1 to 20")
+    words: dict[str, JsonValue] | None = Field(default=None, description="path, action, replacement, instead")
+    emotion: bool = Field(default=True, description="true or false")

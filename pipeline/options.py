@@ -1,0 +1,270 @@
+"""Plain data with checks: the frozen base of settings, requests and results, one reader, one way to explain mistakes.
+
+The hash of plain data is that of its canonical JSON: keys sorted, no spaces, nothing left out.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+Value = TypeVar("Value")
+
+_MAX_SHOWN = 200
+
+
+class PlainData(BaseModel):
+    """Frozen data with strict types that goes through JSON and comes back equal; unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able data, every field included."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def read(
+        cls,
+        values: Mapping[str, Any],
+        noun: str,
+        *,
+        source: str = "",
+        error: type[Exception] = RequestError,
+        context: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Read plain values as they would come through JSON, with errors that people can read.
+
+        Parameters
+        ----------
+        values : mapping
+            Names to plain values, paths or dates.
+        noun : str
+            What a value is called in the errors, as in ``setting``.
+        source : str
+            File or place that the values come from; begins each line of the error where it is given.
+        error : type of Exception
+            What to raise.
+        context : mapping, optional
+            What validators may look things up in.
+
+        Raises
+        ------
+        RequestError or `error`
+            One line per mistake; the description of the field says what is allowed.
+        """
+        with _explaining(cls, noun, source, error):
+            text = json.dumps(_check_plain(values), default=_as_json)
+            return cls.model_validate_json(text, context=context)
+
+    @classmethod
+    def read_texts(cls, texts: Mapping[str, str], noun: str) -> Self:
+        """Read values written as text, as in the cells of a table; otherwise as `read`."""
+        with _explaining(cls, noun, "", RequestError):
+            return cls.model_validate_strings(texts)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` gave, through JSON or not.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If it is something else.
+        """
+        return cls.model_validate_json(json.dumps(data))
+
+
+def canonical_json(value: Any) -> str:
+    """Write plain data in the one way that counts for hashes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not plain data, or holds a number that is not finite.
+
+    Examples
+    --------
+    >>> canonical_json({"b": 1, "a": [True, "ü"]})
+    '{"a":[true,"ü"],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def hash_of(value: Any) -> str:
+    """Return the SHA-256 of plain data, in hexadecimal; errors as `canonical_json`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def read_pairs(
+    texts: Iterable[str], read: Callable[[str], Value], *, form: str = "NAME=VALUE"
+) -> dict[str, Value]:
+    """Read ``NAME=VALUE`` texts.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Name and value are parted by the first ``=``.
+    read : callable
+        Turns the text of a value into the value; a `ValueError` of it is a mistake in the text.
+    form : str
+        How the errors write what is wanted.
+
+    Raises
+    ------
+    RequestError
+        If there is no ``=``, the name is empty or given twice, or the value cannot be read.
+
+    Examples
+    --------
+    >>> read_pairs(["fps=25", "steps=4"], int)
+    {'fps': 25, 'steps': 4}
+    """
+    values: dict[str, Value] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise RequestError(f"{text!r} is not {form}")
+        if name in values:
+            raise RequestError(f"{name!r} is given twice; keep one of them")
+        try:
+            values[name] = read(value)
+        except ValueError as error:
+            raise RequestError(f"{text!r} is not {form}: {error}") from None
+    return values
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the words of an error that name the nearest of the known names; empty where none is near.
+
+    >>> hint("sizes", ["size", "fps"])
+    "; did you mean 'size'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class _NotPlainError(ValueError):
+    """A value that has no place in JSON."""
+
+
+def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Refuse values that JSON cannot hold, by name."""
+    for name, value in values.items():
+        try:
+            json.dumps(value, default=_as_json, allow_nan=False)
+        except TypeError as error:
+            raise _NotPlainError(f"{name} is not a plain value: {error}") from None
+        except ValueError:
+            raise _NotPlainError(f"{name} is {_shorten(value)}; numbers must be finite") from None
+    return dict(values)
+
+
+def _as_json(value: Any) -> str:
+    """Write a date or a path as text."""
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    raise TypeError(f"{type(value).__name__} is not text, number, list or mapping")
+
+
+@contextmanager
+def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exception]) -> Iterator[None]:
+    """Turn pydantic's errors into lines that name the field, the value and what is allowed."""
+    try:
+        yield
+    except ValidationError as error:
+        lines = [_explain(kind, detail, noun) for detail in error.errors()]
+    except _NotPlainError as error:
+        lines = [str(error)]
+    else:
+        return
+    start = f"{source}: " if source else ""
+    raise raised("\n".join(dict.fromkeys(start + line for line in lines))) from None
+
+
+def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
+    unknown = detail["type"] == "extra_forbidden"
+    group, place, field = _find(kind, detail["loc"], unknown=unknown)
+    where = ".".join(map(str, place))
+    if detail["loc"][-1:] == ("[key]",):
+        where = f"a name in {where}"
+    message = detail["msg"].removeprefix("Value error, ")
+    if unknown:
+        known = list(group.model_fields)
+        return f"there is no {noun} {where!r}{hint(str(place[-1]), known)} (there are: {', '.join(known)})"
+    described = field.description if field is not None else None
+    if detail["type"] == "missing":
+        return f"{where} is missing" + (f"; it is {described}" if described else "")
+    own = detail["type"] == "value_error"
+    if own and (described is None or field is None or _group_in(field.annotation) is not None):
+        return f"{where}: {message}" if where else message
+    allowed = f"{described} ({message})" if described and own else described or message
+    return f"{where} is {_shorten(detail['input'])}; allowed: {allowed}"
+
+
+def _find(
+    kind: type[BaseModel], location: Sequence[int | str], *, unknown: bool
+) -> tuple[type[BaseModel], list[int | str], Any]:
+    """Walk down the groups along a location of pydantic, which also names branches of unions and validators.
+
+    Parameters
+    ----------
+    kind : type of BaseModel
+    location : sequence of int or str
+    unknown : bool
+        Whether the last part of it is a name that the group does not have.
+
+    Returns
+    -------
+    type of BaseModel
+        The innermost group.
+    list of int or str
+        The names on the way to the mistake, as the user wrote them.
+    FieldInfo or None
+        The innermost field with a description.
+    """
+    place: list[int | str] = []
+    group: type[BaseModel] = kind
+    inner: type[BaseModel] | None = kind
+    field = None
+    for number, part in enumerate(location):
+        if inner is not None and part in inner.model_fields:
+            group, place = inner, [*place, part]
+            found = inner.model_fields[str(part)]
+            field = found if found.description or field is None else field
+            inner = _group_in(found.annotation)
+        elif isinstance(part, int) or number == 0:
+            place.append(part)
+        elif inner is not None and unknown and number == len(location) - 1:
+            group, place = inner, [*place, part]
+        elif inner is None and location[-1] != "[key]":
+            return group, [*place, part], field  # a key of a mapping
+    return group, place, field
+
+
+def _group_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the group that an annotation names, on its own or as the items of a list, a mapping or a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner: Iterable[Any] = getattr(annotation, "__args__", ())
+    return next((group for item in inner if (group := _group_in(item)) is not None), None)
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…"

@@ -1,0 +1,86 @@
+"""What a speech recogniser is. Found through the entry-point group ``evalkit.recognisers``.
+
+The entry point is a callable (the class itself, as a rule) that takes its settings by keyword, refuses wrong ones
+with a `RequestError` and does nothing costly: models are read in `Recogniser.load`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from pipeline.errors import RequestError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard.
+
+    Parameters
+    ----------
+    text : str
+        The words, in the recogniser's own spelling and punctuation; ``""`` where it heard none.
+    duration_s : float
+        Length of the sound, seconds, above 0.
+    language : str
+        As it was asked for.
+    recogniser, version : str
+        Who heard it.
+    """
+
+    text: str
+    duration_s: float
+    language: str
+    recogniser: str
+    version: str
+
+
+class Recogniser(Protocol):
+    """Turns speech into text. One thread at a time; load once, recognise many times, close."""
+
+    name: str
+    """As in the entry point."""
+    version: str
+    """Of what decides the words: another one can hear something else in the same sound."""
+
+    def serves(self, language: str) -> bool:
+        """Tell whether it understands a language (``en``, ``en-gb``, ``cmn`` …), without loading anything."""
+        ...
+
+    def load(self) -> None:
+        """Read the model. A second call does nothing."""
+        ...
+
+    def recognise(self, sound: Path, language: str) -> Transcript:
+        """Write down what is said in a sound file, or in the sound of a video file.
+
+        Raises
+        ------
+        RequestError
+            If the language is not served, or the file is not sound, or is empty, silent, or longer than
+            `pipeline.sound.MAX_SOUND_S`.
+        GenerationError
+            If the recogniser itself fails.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model. A second call does nothing."""
+        ...
+
+
+def refuse_language(recogniser: Recogniser, language: str) -> None:
+    """Refuse a language that a recogniser does not serve.
+
+    Raises
+    ------
+    RequestError
+        Naming both.
+    """
+    if not recogniser.serves(language):
+        raise RequestError(
+            f"the recogniser {recogniser.name!r} does not understand the language {language!r}"
+        )
