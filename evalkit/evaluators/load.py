@@ -35,7 +35,7 @@ def load_evaluators(
         raise UsageError(
             f"there are settings for the evaluator {name!r}, which is not among {', '.join(wanted)}"
         )
-    return [_make_evaluator(name, settings.get(name, {})) for name in wanted]
+    return [make_evaluator(evaluator_class(name), settings.get(name, {})) for name in wanted]
 
 
 def evaluator_class(name: str) -> type[Evaluator]:
@@ -56,12 +56,18 @@ def evaluator_class(name: str) -> type[Evaluator]:
     return kind
 
 
-def _make_evaluator(name: str, settings: Mapping[str, Any]) -> Evaluator:
-    kind = evaluator_class(name)
+def make_evaluator(kind: type[Evaluator], settings: Mapping[str, Any]) -> Evaluator:
+    """Make an evaluator with its settings.
+
+    Raises
+    ------
+    UsageError
+        For a setting that it does not have, by name, or one that it refuses.
+    """
     known = kind.setting_names()
     for given in settings.keys() - set(known):
         raise UsageError(
-            f"the evaluator {name!r} has no setting {given!r} (its settings: {', '.join(known) or 'none'})"
+            f"the evaluator {kind.name!r} has no setting {given!r} (its settings: {', '.join(known) or 'none'})"
         )
     return kind(**settings)
 
