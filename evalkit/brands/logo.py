@@ -6,18 +6,15 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.errors import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    Rgba = NDArray[np.uint8]
+Rgba = NDArray[np.uint8]
 
 LONGEST_SIDE_PX = 512
 """Larger drawings are reduced to this along their longer side."""

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from evalkit.brands.logo import LogoError, load_logo
 from evalkit.options import ConfigError, Options, hash_of, read_group, read_yaml
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 USUAL_TOLERANCE = 5.0
 """ΔE00 that is seen at a glance."""

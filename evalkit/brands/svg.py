@@ -15,13 +15,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from evalkit.brands.logo import LogoError, decode_picture
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
 
 MOST_CHARACTERS = 2_000_000
 MOST_ELEMENTS = 20_000

@@ -277,7 +277,7 @@ def describe_duration(seconds: float) -> str:
     """Write a time for people.
 
     >>> describe_duration(4.2), describe_duration(75), describe_duration(7300)
-    ('4 s', '1 min 15 s', '2 h 2 min')
+    ('4 s', '1 min 15 s', '2 h 1 min')
     """
     whole = round(seconds)
     if whole < 60:

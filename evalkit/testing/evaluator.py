@@ -38,6 +38,7 @@ from evalkit.types import (
 
 _UNKNOWN_SETTING = "no_such_setting"
 _SAME = 1e-9
+_PIECE = 777  # samples
 
 
 class EvaluatorContract:
@@ -243,11 +244,9 @@ def _make_tracks_piecewise(evaluator: Evaluator, facts: ClipFacts) -> Mapping[st
         if isinstance(chunk, FrameChunk):
             for frame_tracker in frame_trackers.values():
                 frame_tracker.update(chunk)
-            continue
-        for piece in _pieces(chunk):
+        else:
             for sound_tracker in sound_trackers.values():
-                if sound_tracker.rate_hz == piece.asked_rate_hz:
-                    sound_tracker.update(piece)
+                _hear(sound_tracker, chunk)
     tracks: dict[str, Track] = {}
     if facts.video is not None:
         tracks |= {name: frame_tracker.finish() for name, frame_tracker in frame_trackers.items()}
@@ -256,9 +255,10 @@ def _make_tracks_piecewise(evaluator: Evaluator, facts: ClipFacts) -> Mapping[st
     return tracks
 
 
-def _pieces(chunk: AudioChunk) -> list[AudioChunk]:
-    size = 777
-    return [
-        AudioChunk(chunk.start_s + start / chunk.rate_hz, chunk.rate_hz, chunk.samples[start : start + size])
-        for start in range(0, len(chunk.samples), size)
-    ]
+def _hear(tracker: SoundTracker, chunk: AudioChunk) -> None:
+    """Give a tracker sound in short pieces, if it is in the rate that it wants."""
+    if tracker.rate_hz != chunk.asked_rate_hz:
+        return
+    for start in range(0, len(chunk.samples), _PIECE):
+        start_s = chunk.start_s + start / chunk.rate_hz
+        tracker.update(AudioChunk(start_s, chunk.rate_hz, chunk.samples[start : start + _PIECE]))

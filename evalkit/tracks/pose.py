@@ -15,16 +15,13 @@ Three decisions make the numbers comparable:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder, load_library
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import FrameChunk, Track
+from evalkit.types import FrameChunk, Track
 
 JOINTS = {
     "nose": 0,
