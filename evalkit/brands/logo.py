@@ -102,7 +102,7 @@ def decode_picture(data: bytes, name: str) -> Rgba:
                 raise LogoError(f"{name} has more than 8 bits a channel; save it with 8")
             return _reduced(picture.convert("RGBA"))
     except UnidentifiedImageError:
-        raise LogoError(f"{name} is no picture (SVG, {', '.join(FORMATS)})") from None
+        raise LogoError(f"{name} is not a picture (SVG, {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise LogoError(f"{name} is too large: {error}") from None
     except (OSError, ValueError, SyntaxError) as error:
