@@ -31,6 +31,31 @@ class Counting(Evaluator):
 """
 
 
+_SHOWING = """
+from evalkit.evaluators.base import Evaluator, Exhibit, Measured
+from evalkit.types import Measurement, Metric, Reason
+
+WARMTH = Metric("warmth.mean", "1", "band", "how warm the picture is", (0, 1))
+COLD = Reason("too_cold", "the picture is too cold to be measured")
+
+
+class Warmth(Evaluator):
+    name, version, metrics, reasons, tracks = "warmth", 1, (WARMTH,), (COLD,), ("picture",)
+
+    def __init__(self, *, least: float = 0.0):
+        self.least = least
+
+    def measure(self, facts, tracks):
+        luma = tracks["picture"]["luma_mean"] / 255
+        if luma.mean() < self.least:
+            return self.absent(COLD)
+        return Measured((Measurement(WARMTH, float(luma.mean()), n=len(luma)),), details=luma)
+
+    def evidence(self, details):
+        yield Exhibit("warmth.svg", "warmth over time", f"<svg><!-- {details.size} frames --></svg>", WARMTH)
+"""
+
+
 def _install(folder: Path, distribution: str, module: str, source: str, entry: str) -> None:
     """Lay a distribution out as an installer would."""
     (folder / f"{module}.py").write_text(source)
@@ -56,6 +81,32 @@ def test_an_evaluator_of_another_distribution_measures_beside_ours(tmp_path: Pat
     assert result["metrics"]["counting.frames"]["value"] == 12
     assert result["evaluators"]["counting"] == "7"
     assert "technical.fps" in result["metrics"]
+
+
+def test_a_plugin_shows_a_picture_and_a_reason_of_its_own(tmp_path: Path) -> None:
+    """Nothing of ours knows its name: one module and one entry point are all there is."""
+    _install(tmp_path, "evalkit-warmth", "warmth", _SHOWING, "warmth = warmth:Warmth")
+    clip = write_clip(tmp_path / "clip.mp4", [np.full((32, 32, 3), 90, dtype=np.uint8)] * 12)
+    done = _run(tmp_path, "evaluate", clip, "--only", "warmth", "--evidence", tmp_path / "shown")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "shown").iterdir()
+    index = json.loads((folder / "warmth" / "index.json").read_text("utf-8"))
+    assert index["captions"]["warmth.svg"] == "warmth over time"
+    assert "12 frames" in (folder / "warmth" / "warmth.svg").read_text("utf-8")
+    code = (
+        "from evalkit.analysis.catalogue import known_metrics, reason_text\n"
+        "print(reason_text('too_cold'), '|', known_metrics()['warmth.mean'].meaning)\n"
+        f"import evalkit; print(evalkit.evaluate({str(clip)!r}, only=['warmth'], "
+        "settings={'warmth': {'least': 0.9}})[0][0].reason.text)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert told.stdout.splitlines() == [
+        "the picture is too cold to be measured | how warm the picture is",
+        "the picture is too cold to be measured",
+    ]
 
 
 def test_a_plugin_that_does_not_import_is_not_said_to_be_missing(tmp_path: Path) -> None:

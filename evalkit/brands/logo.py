@@ -6,18 +6,15 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.errors import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    Rgba = NDArray[np.uint8]
+Rgba = NDArray[np.uint8]
 
 LONGEST_SIDE_PX = 512
 """Larger drawings are reduced to this along their longer side."""
@@ -105,7 +102,7 @@ def decode_picture(data: bytes, name: str) -> Rgba:
                 raise LogoError(f"{name} has more than 8 bits a channel; save it with 8")
             return _reduced(picture.convert("RGBA"))
     except UnidentifiedImageError:
-        raise LogoError(f"{name} is no picture (SVG, {', '.join(FORMATS)})") from None
+        raise LogoError(f"{name} is not a picture (SVG, {', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise LogoError(f"{name} is too large: {error}") from None
     except (OSError, ValueError, SyntaxError) as error:

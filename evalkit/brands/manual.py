@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from evalkit.brands.logo import LogoError, load_logo
 from evalkit.options import ConfigError, read_group, read_yaml
 from pipeline.options import PlainData, hash_of
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 USUAL_TOLERANCE = 5.0
 """ΔE00 that is seen at a glance."""
@@ -50,7 +48,7 @@ class BrandColor(PlainData):
     @classmethod
     def _is_a_colour(cls, value: str) -> str:
         if not _HEX.fullmatch(value):
-            raise ValueError(f'{value!r} is no colour; write it as in "#0b5fff"')
+            raise ValueError(f'{value!r} is not a colour; write it as in "#0b5fff"')
         digits = value[1:].lower()
         return "#" + ("".join(2 * digit for digit in digits) if len(digits) == 3 else digits)
 
@@ -196,7 +194,7 @@ def _named_region(text: str) -> dict[str, float]:
     rows = [_ROWS[word] for word in words if word in _ROWS]
     columns = [_COLUMNS[word] for word in words if word in _COLUMNS]
     if not words or len(rows) > 1 or len(columns) > 1 or len(rows) + len(columns) < len(words):
-        raise ValueError(f"{text!r} is no place in the picture; allowed: {_PLACES}")
+        raise ValueError(f"{text!r} is not a place in the picture; allowed: {_PLACES}")
     top, bottom = rows[0] if rows else _ROWS["middle"] if words == ["centre"] else _ALL
     left, right = columns[0] if columns else _ALL
     return {"left": left, "top": top, "right": right, "bottom": bottom}

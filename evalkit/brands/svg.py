@@ -15,13 +15,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING
-from xml.etree.ElementTree import ParseError
+from xml.etree.ElementTree import Element, ParseError
 
 from evalkit.brands.logo import LogoError, decode_picture
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
 
 MOST_CHARACTERS = 2_000_000
 MOST_ELEMENTS = 20_000
@@ -82,7 +78,9 @@ def _text_of(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise LogoError(f"{name} is no SVG in UTF-8 (a compressed .svgz has to be unpacked)") from None
+        raise LogoError(
+            f"{name} is not an SVG file in UTF-8 (a compressed .svgz has to be unpacked)"
+        ) from None
     if len(text) > MOST_CHARACTERS:
         raise LogoError(f"{name} has {len(text)} characters; at most {MOST_CHARACTERS} are read")
     if _INSTRUCTION.search(text):
@@ -99,9 +97,9 @@ def _parse(text: str, name: str) -> Element:
     except DefusedXmlException:
         raise LogoError(f"{name} has a document type or entities (<!DOCTYPE …>); remove them") from None
     except (ParseError, ValueError) as error:
-        raise LogoError(f"{name} is no SVG: {error}") from None
+        raise LogoError(f"{name} is not an SVG file: {error}") from None
     if root.tag != f"{{{_SVG}}}svg":
-        raise LogoError(f"{name} is no SVG: it begins with {_local(root.tag)!r}")
+        raise LogoError(f"{name} is not an SVG file: it begins with {_local(root.tag)!r}")
     return root
 
 
@@ -177,7 +175,7 @@ def _check_growth(root: Element, name: str) -> None:
             part = named.get(target[1:])
             if part is not None and not _local(part.tag).endswith("Gradient"):
                 raise LogoError(
-                    f"{name} refers to {target} in a style sheet; write what is no gradient as an attribute"
+                    f"{name} refers to {target} in a style sheet; write everything but gradients as an attribute"
                 )
     sizes: dict[Element, int] = {}
     under_way: set[Element] = set()

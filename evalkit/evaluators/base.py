@@ -84,7 +84,7 @@ class Exhibit:
     metric: Metric
 
     def __post_init__(self) -> None:
-        if Path(self.file).name != self.file or self.file.startswith(".") or self.file == "index.json":
+        if Path(self.file).name != self.file or self.file[:1] in {"", "."} or self.file == "index.json":
             raise ValueError(f"{self.file!r} is not a name for evidence: give a plain file name")
 
 

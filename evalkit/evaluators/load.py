@@ -57,12 +57,12 @@ def evaluator_class(name: str) -> type[Evaluator]:
 
 
 def make_evaluator(kind: type[Evaluator], settings: Mapping[str, Any]) -> Evaluator:
-    """Make an evaluator of its class.
+    """Make an evaluator with its settings.
 
     Raises
     ------
     UsageError
-        For a setting that it does not have or refuses.
+        For a setting that it does not have, by name, or one that it refuses.
     """
     known = kind.setting_names()
     for given in settings.keys() - set(known):

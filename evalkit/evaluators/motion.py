@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.metrics import motion
-from evalkit.metrics.motion import GRID_HZ, MOVEMENT_HZ, SMOOTHNESS_WINDOW_S, TREMBLE_HZ, WindowSums
+from evalkit.metrics.motion import GRID_HZ, MOVEMENT_HZ, SMOOTHNESS_WINDOW_S, TREMOR_HZ, WindowSums
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks.pose import JOINTS, STILL_CHANGE
 from evalkit.types import BoolArray, ClipFacts, FloatArray, Measurement, Metric, Reason, Track
@@ -31,7 +31,7 @@ JITTER_RATIO = Metric(
     "motion.jitter_ratio",
     "1",
     "lower",
-    "share of the power of angular speed that is tremble, 6-10 Hz",
+    "share of the power of angular speed that is tremor, 6-10 Hz",
     (0.0, 1.0),
 )
 AMOUNT = Metric(
@@ -57,7 +57,7 @@ NO_BODY = Reason("no_body", "no body was found in enough frames")
 NO_MOTION = Reason("no_motion", "the body does not move")
 
 LOWEST_RATE_HZ = 2 * MOVEMENT_HZ
-LOWEST_JITTER_RATE_HZ = 2.3 * TREMBLE_HZ
+LOWEST_JITTER_RATE_HZ = 2.3 * TREMOR_HZ
 """23 frames a second: 10 Hz with a margin, so that 23.976 passes."""
 VISIBLE = 0.5
 """Visibility of a joint from which it counts as seen."""
@@ -214,8 +214,8 @@ def _angle_measurements(pose: Track, seen: Mapping[str, tuple[FloatArray, BoolAr
     if rate_hz < LOWEST_JITTER_RATE_HZ:
         jitter = Measurement.absent(JITTER_RATIO, Reason.LOW_FRAME_RATE, coverage=coverage)
     else:
-        tremble = motion.jitter_ratio(_angles_on_grid(seen, times_s, rate_hz), rate_hz)
-        jitter = _measurement(JITTER_RATIO, tremble, coverage, otherwise)
+        tremor = motion.jitter_ratio(_angles_on_grid(seen, times_s, rate_hz), rate_hz)
+        jitter = _measurement(JITTER_RATIO, tremor, coverage, otherwise)
     return [
         _spread(angles, coverage),
         _measurement(SPARC, motion.sparc(speeds), coverage, otherwise),

@@ -71,7 +71,7 @@ def measure(
     """
     facts = replace(probe(path, audio_path), intent=intent or ClipIntent())
     observer = observer or Observer()
-    wanted = [_wanted_trackers(evaluator, facts) for evaluator in evaluators]
+    wanted = [wanted_trackers(evaluator, facts) for evaluator in evaluators]
     trackers = {name: make() for makers in wanted for name, make in makers.items()}
     tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, observer)
     failed = frozenset(
@@ -100,8 +100,14 @@ def measure(
     )
 
 
-def _wanted_trackers(evaluator: Evaluator, facts: ClipFacts) -> dict[str, MakeTracker]:
-    """Return what makes each track an evaluator needs of a clip: its own trackers, and those all may ask for."""
+def wanted_trackers(evaluator: Evaluator, facts: ClipFacts) -> dict[str, MakeTracker]:
+    """Return what makes each track an evaluator needs of a clip: its own trackers, and those all may ask for.
+
+    Raises
+    ------
+    UsageError
+        When a maker is called for a track that nobody makes.
+    """
     own = evaluator.trackers(facts)
     return {
         name: own.get(name) or partial(make_tracker, name)

@@ -85,8 +85,8 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     >>> chain = Chain((0.0,) * 5, (1.0,) * 5)
     >>> float(chain_score(np.full((1, 5), 30.0), chain)[0]) > 20
     True
-    >>> round(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0]), 6)
-    0.0
+    >>> abs(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0])) < 1e-6
+    True
     """
     require_shape("evidence", evidence, (None, len(chain.thresholds)))
     log_p = log_expit((evidence - np.array(chain.thresholds)) / np.array(chain.widths)).sum(1)
@@ -270,7 +270,7 @@ class RegionFit:
 
         >>> fit = RegionFit(np.array([[0.0], [0.0], [1.0], [1.0]]), floor=0.0)
         >>> share, colors, rest = fit(np.float32([[0] * 3, [0] * 3, [255] * 3, [255] * 3]))
-        >>> round(share, 3), colors.round().tolist()
+        >>> round(share, 3), np.abs(colors.round()).tolist()
         (1.0, [[0.0, 0.0, 0.0], [255.0, 255.0, 255.0]])
         """
         fitted = self._inverse @ patch

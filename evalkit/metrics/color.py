@@ -148,11 +148,11 @@ def estimate_light(rgb: ArrayLike) -> FloatArray:
     """
     _require_triples("rgb", rgb)
     pixels = np.asarray(rgb, dtype=np.float64).reshape(-1, 3)
-    told = pixels[(pixels.max(axis=1) < _CLIPPED) & (pixels.max(axis=1) > _DARK)]
+    lit = pixels[(pixels.max(axis=1) < _CLIPPED) & (pixels.max(axis=1) > _DARK)]
     white = np.ones(3)
-    if len(told) < 16:
+    if len(lit) < 16:
         return white
-    light = (linear_of(told) ** NORM_ORDER).mean(axis=0) ** (1 / NORM_ORDER)
+    light = (linear_of(lit) ** NORM_ORDER).mean(axis=0) ** (1 / NORM_ORDER)
     if light.max() > MOST_CORRECTION * light.min():
         return white
     return np.asarray(light / light.mean())

@@ -7,7 +7,7 @@ where or how large the person stands in it plays a part. Angles are put on a uni
 timestamps (`on_grid`): a missing frame never closes up the time axis, and a gap is bridged only when it is short.
 
 Two bands divide the frequencies. Below `MOVEMENT_HZ` is movement: voluntary movement of people has next to no power
-above. From there to `TREMBLE_HZ` is tremble. Both are the same at every frame rate, so that a clip of 16 frames a
+above. From there to `TREMOR_HZ` is tremor. Both are the same at every frame rate, so that a clip of 16 frames a
 second can be compared with one of 60; where the frame rate is too low for a band, its metrics are absent.
 """
 
@@ -31,8 +31,8 @@ from evalkit.metrics.checks import (
 from evalkit.types import BoolArray, FloatArray
 
 MOVEMENT_HZ = 6.0
-"""Upper end of movement, and lower end of tremble."""
-TREMBLE_HZ = 10.0
+"""Upper end of movement, and lower end of tremor."""
+TREMOR_HZ = 10.0
 """Upper end of what is looked at: four fifths of what 25 frames a second can show."""
 GRID_HZ = 50.0
 """Rate of the common time axis on which movement is measured, whatever the frame rate."""
@@ -41,9 +41,9 @@ SMOOTHNESS_WINDOW_S = 2.0
 """A few seconds, for which the smoothness measures were made; also the shortest clip they are given for."""
 LOWEST_SPEED_DEG_S = 1.0
 """Mean speed in a window below which there is no movement whose smoothness could be judged."""
-UNRESOLVED_TREMBLE = (2 * np.pi * 8.0 * 0.2) ** 2
-"""Power of angular speed, in (deg/s)**2, of 0.2 degrees (r.m.s.) of tremble around 8 Hz. The landmarks of a person
-who sits still tremble by up to that much; it is taken off before anything counts as tremble."""
+UNRESOLVED_TREMOR = (2 * np.pi * 8.0 * 0.2) ** 2
+"""Power of angular speed, in (deg/s)**2, of 0.2 degrees (r.m.s.) of tremor around 8 Hz. The landmarks of a person
+who sits still tremble by up to that much; it is taken off before anything counts as tremor."""
 MAX_GAP_S = 0.2
 """Longest time between two observations that is bridged by interpolation."""
 MIN_RUN_S = 0.5
@@ -527,7 +527,7 @@ def ldlj(speeds: Mapping[str, FloatArray], rate_hz: float = GRID_HZ) -> WindowSu
 
 
 def jitter_ratio(angles: Mapping[str, FloatArray], rate_hz: float) -> WindowSums:
-    """Return the share of the power of angular speed that is tremble, `MOVEMENT_HZ` to `TREMBLE_HZ`.
+    """Return the share of the power of angular speed that is tremor, `MOVEMENT_HZ` to `TREMOR_HZ`.
 
     Parameters
     ----------
@@ -535,29 +535,29 @@ def jitter_ratio(angles: Mapping[str, FloatArray], rate_hz: float) -> WindowSums
         By joint, in degrees, on a uniform time axis at the clip's own frame rate. A window of
         `SMOOTHNESS_WINDOW_S` counts for a joint that was observed throughout.
     rate_hz : float
-        Samples a second; at least twice `TREMBLE_HZ`.
+        Samples a second; at least twice `TREMOR_HZ`.
 
     Returns
     -------
     WindowSums
-        Its value lies between 0 and 1; `UNRESOLVED_TREMBLE` is taken off.
+        Its value lies between 0 and 1; `UNRESOLVED_TREMOR` is taken off.
 
     Raises
     ------
     ValueError
-        As `spread_deg`; and for a rate that cannot show the tremble.
+        As `spread_deg`; and for a rate that cannot show the tremor.
     """
-    if rate_hz < 2 * TREMBLE_HZ:
+    if rate_hz < 2 * TREMOR_HZ:
         raise ValueError(
-            f"{rate_hz:g} samples a second cannot show tremble of up to {TREMBLE_HZ:g} Hz; "
-            f"{2 * TREMBLE_HZ:g} are the least"
+            f"{rate_hz:g} samples a second cannot show tremor of up to {TREMOR_HZ:g} Hz; "
+            f"{2 * TREMOR_HZ:g} are the least"
         )
 
     def compare(angle: FloatArray) -> tuple[float, float] | None:
         if not np.isfinite(angle).all():
             return None
-        tremble = max(0.0, speed_power(angle, rate_hz, MOVEMENT_HZ, TREMBLE_HZ) - UNRESOLVED_TREMBLE)
-        return tremble, tremble + speed_power(angle, rate_hz, 0.0, MOVEMENT_HZ)
+        tremor = max(0.0, speed_power(angle, rate_hz, MOVEMENT_HZ, TREMOR_HZ) - UNRESOLVED_TREMOR)
+        return tremor, tremor + speed_power(angle, rate_hz, 0.0, MOVEMENT_HZ)
 
     return _sum_windows(angles, rate_hz, SMOOTHNESS_WINDOW_S, compare)
 

@@ -47,7 +47,7 @@ class Profiler:
     Examples
     --------
     >>> with Profiler(os.getpid()) as profiler:
-    ...     block = bytes(50_000_000)
+    ...     block = b"x" * 50_000_000
     >>> profiler.profile.rss_mib.peak > 47
     True
     """

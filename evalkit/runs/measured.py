@@ -27,15 +27,9 @@ def store_measurements(
         if measurement.value is None:
             absent[name] = str(measurement.reason)
         else:
-            metrics[name] = MetricValue(
-                float(measurement.value),
-                measurement.metric.unit,
-                int(measurement.n),
-                None if measurement.coverage is None else float(measurement.coverage),
-                None
-                if measurement.interval is None
-                else (float(measurement.interval.low), float(measurement.interval.high)),
-            )
+            plain = measurement.to_dict()
+            interval = plain.pop("ci95")
+            metrics[name] = MetricValue(**plain, ci95=None if interval is None else tuple(interval))
         if measurement.samples:
             samples[name] = {key: _numbers(values.tolist()) for key, values in measurement.samples}
     return MetricResults(metrics, absent, list(notes), dict(versions or {}), dict(weights or {})), samples

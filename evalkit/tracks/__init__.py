@@ -6,11 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
+from evalkit.tracks.base import FrameTracker, SoundTracker
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
-
-    from evalkit.tracks.base import FrameTracker, SoundTracker
 
 TRACKERS = {
     "face": "evalkit.tracks.face:FaceTracker",

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from importlib import import_module
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evalkit.types import Track
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.types import AudioChunk, FrameChunk
-
+from evalkit.types import AudioChunk, FrameChunk, Track
 
 _IMPORTING = Lock()
 _BLOCK_ROWS = 1024

@@ -7,26 +7,22 @@ other tracks, which are made at the same time.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from evalkit.brands import BrandManual
 from evalkit.metrics.color import delta_e, estimate_light, lab_of, nearest_color, take_out_light
 from evalkit.tracks import mark
 from evalkit.tracks.base import TrackBuilder
+from evalkit.tracks.clip import ClipModel
 from evalkit.tracks.key_frames import KeyFrames
+from evalkit.tracks.mark import Candidate, MarkFinder
+from evalkit.types import FloatArray, FrameChunk, Track
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from evalkit.brands import BrandManual
-    from evalkit.tracks.clip import ClipModel
-    from evalkit.tracks.mark import Candidate, MarkFinder
-    from evalkit.types import FloatArray, FrameChunk, Track
-
-    Picture = NDArray[np.uint8]
+Picture = NDArray[np.uint8]
 
 VERSION = 1
 N_BEST = 8

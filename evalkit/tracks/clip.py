@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.errors import UsageError
 from evalkit.tracks.base import load_library
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from numpy.typing import NDArray
 
 BUNDLED = "evalkit-marks"
 BUNDLED_FOLDER = Path(__file__).parents[1] / "models" / "brand"

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.errors import UsageError
 from evalkit.metrics.brand import RegionFit
 from evalkit.tracks.base import load_library
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import FloatArray
+from evalkit.types import FloatArray
 
 WORK_PX = 56
 """Square root of a drawing's area where it is compared with a picture."""

@@ -14,16 +14,13 @@ they are cut into chunks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder, load_library
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import FloatArray, FrameChunk, Track
+from evalkit.types import FloatArray, FrameChunk, Track
 
 COLUMNS = (
     "yaw_deg",

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder
-from evalkit.types import AS_RECORDED_HZ
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import AudioChunk, FloatArray, Track
+from evalkit.types import AS_RECORDED_HZ, AudioChunk, FloatArray, Track
 
 STEPS_HZ = 10
 """Steps a second: a gating block of BS.1770 is four steps long and begins at every step."""

@@ -7,23 +7,18 @@ and CLIP embedding. The evidence is joined and calibrated by `evalkit.metrics.br
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.metrics import brand
+from evalkit.metrics.brand import Calibration
+from evalkit.tracks.clip import ClipModel
 from evalkit.tracks.mark_calibration import VERSION, calibrate
 from evalkit.tracks.mark_evidence import MarkSeeker
 from evalkit.tracks.mark_place import bound, corners_of, overlap
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.metrics.brand import Calibration
-    from evalkit.tracks.clip import ClipModel
 
 __all__ = ["VERSION", "Candidate", "MarkFinder", "calibrate", "overlap"]
 

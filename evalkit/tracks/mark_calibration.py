@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.metrics import brand
+from evalkit.metrics.brand import Calibration
 from evalkit.tracks import mark_scenes as scenes
+from evalkit.tracks.clip import ClipModel
 from evalkit.tracks.drawing import trace_logo, trim_logo
-from evalkit.tracks.mark_evidence import MarkSeeker, embed_drawings
-from evalkit.tracks.mark_place import bound, corners_of, overlap
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.metrics.brand import Calibration
-    from evalkit.tracks.clip import ClipModel
-    from evalkit.tracks.mark_evidence import Gathered
-    from evalkit.tracks.mark_place import Box
-    from evalkit.types import FloatArray
+from evalkit.tracks.mark_evidence import Gathered, MarkSeeker, embed_drawings
+from evalkit.tracks.mark_place import Box, bound, corners_of, overlap
+from evalkit.types import FloatArray
 
 VERSION = 2
 """Of the finder and its calibration: raised whenever a fidelity can change."""

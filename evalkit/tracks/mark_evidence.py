@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import load_library
+from evalkit.tracks.clip import ClipModel
 from evalkit.tracks.drawing import NOISE_VARIANCE, Drawing, trace_logo
 from evalkit.tracks.mark_place import choose_view, propose, register, warp
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from evalkit.tracks.clip import ClipModel
-    from evalkit.types import FloatArray
+from evalkit.types import FloatArray
 
 COARSE_PX, FINE_PX = 512, 1280
 """Long side of the frame for proposals, and at most for everything after."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import load_library
-from evalkit.tracks.drawing import NOISE_VARIANCE, SOFTNESS, WORK_PX
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.tracks.drawing import Drawing
-    from evalkit.types import FloatArray
+from evalkit.tracks.drawing import NOISE_VARIANCE, SOFTNESS, WORK_PX, Drawing
+from evalkit.types import FloatArray
 
 PROPOSAL_PX = 18
 """Square root of a drawing's area where it is proposed."""

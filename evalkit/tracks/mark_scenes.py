@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import load_library
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import FloatArray
+from evalkit.types import FloatArray
 
 
 def draw_room(rng: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:

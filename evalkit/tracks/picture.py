@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.metrics.technical import STILL_CHANGE
 from evalkit.tracks.base import TrackBuilder
+from evalkit.types import FrameChunk, Track
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import FrameChunk, Track
-
-    Plane = NDArray[np.uint8] | NDArray[np.float32]
+Plane = NDArray[np.uint8] | NDArray[np.float32]
 
 BLACK_LEVEL = 25
 """A pixel is black up to this luma of 255: a tenth of the range, as in ffmpeg's ``blackdetect`` (``pix_th``)."""

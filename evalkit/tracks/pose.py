@@ -1,7 +1,7 @@
 """Where the joints of the body are, frame by frame, from MediaPipe's pose model.
 
 The model is the full one of the MediaPipe wheel (BlazePose GHUM, complexity 1), tracking from frame to frame.
-Its own one-euro smoothing is off: it would hide the tremble that `motion.jitter_ratio` is there to find.
+Its own one-euro smoothing is off: it would hide the tremor that `motion.jitter_ratio` is there to find.
 
 Three decisions make the numbers comparable:
 
@@ -15,16 +15,13 @@ Three decisions make the numbers comparable:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder, load_library
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import FrameChunk, Track
+from evalkit.types import FrameChunk, Track
 
 JOINTS = {
     "nose": 0,

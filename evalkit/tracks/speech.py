@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from evalkit.types import AudioChunk, FloatArray, Track
+from evalkit.types import AudioChunk, FloatArray, Track
 
 RATE_HZ = 16_000
 FRAME_RATE_HZ = 100

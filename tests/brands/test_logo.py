@@ -101,10 +101,10 @@ def test_a_white_mark_on_transparency_is_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is no picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is no picture"),
-        (b"just words", r"is no picture \(SVG, PNG, JPEG"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "is no picture|cannot be decoded"),
+        (b"", "is not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n", "is not a picture"),
+        (b"just words", r"is not a picture \(SVG, PNG, JPEG"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "is not a picture|cannot be decoded"),
     ],
     ids=["empty", "postscript", "words", "damaged"],
 )

@@ -59,9 +59,9 @@ def test_a_place_is_words_or_a_box(write_brand: WriteBrand, words: str, box: tup
     [
         (
             {"colors": '["blue"]'},
-            r"colors\.0\.hex is 'blue'; .*'blue' is no colour; write it as in \"#0b5fff\"",
+            r"colors\.0\.hex is 'blue'; .*'blue' is not a colour; write it as in \"#0b5fff\"",
         ),
-        ({"colors": '["#12345"]'}, r"'#12345' is no colour"),
+        ({"colors": '["#12345"]'}, r"'#12345' is not a colour"),
         ({"colors": "[123456]"}, r"colors\.0"),
         ({"colors": "\n  - #1456a0"}, "put it in quotes, .* for # begins a comment"),
         ({"colors": '["#fa0", "#FFAA00"]'}, "#ffaa00 is there twice"),
@@ -70,8 +70,8 @@ def test_a_place_is_words_or_a_box(write_brand: WriteBrand, words: str, box: tup
             "two colours are called 'a'",
         ),
         ({"colors": '[{hex: "#fa0", tolerance: 0}]'}, r"colors\.0\.tolerance is 0; allowed: ΔE00, above 0"),
-        ({"place": "upstairs"}, "'upstairs' is no place in the picture; allowed: top left"),
-        ({"place": "top bottom"}, "'top bottom' is no place"),
+        ({"place": "upstairs"}, "'upstairs' is not a place in the picture; allowed: top left"),
+        ({"place": "top bottom"}, "'top bottom' is not a place"),
         ({"place": "{left: 0.5, top: 0, right: 0.4, bottom: 1}"}, "the box is empty"),
         ({"logos": "[]"}, "logos is .*allowed: a list of 1 to 16 picture files"),
         ({"logos": "[kite.svg, moon.svg]"}, r"logos\.1: there is no file .*moon\.svg"),

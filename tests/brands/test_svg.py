@@ -125,8 +125,8 @@ CASES = {
     "too many": (HEAD + "<g/>" * 30_000 + "</svg>", "too deep or too large"),
     "too long": (HEAD + "<!--" + "x" * 2_000_000 + "--></svg>", "characters; at most 2000000"),
     "text": (f"{HEAD}<text>Kite</text>{SHAPE}</svg>", "has text, .* turn it into outlines"),
-    "no xml": ("<svg", "is no SVG"),
-    "no svg": ("<html/>", "is no SVG: it begins with 'html'"),
+    "no xml": ("<svg", "is not an SVG file"),
+    "no svg": ("<html/>", "is not an SVG file: it begins with 'html'"),
     "blank": (f"{HEAD}</svg>", "shows nothing"),
 }
 
@@ -157,5 +157,5 @@ def test_a_shape_that_would_take_all_memory_is_small(tmp_path: Path) -> None:
 
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
     (tmp_path / "logo.svg").write_bytes((HEAD + SHAPE + "</svg>").encode("utf-16"))
-    with pytest.raises(LogoError, match="is no SVG in UTF-8"):
+    with pytest.raises(LogoError, match="is not an SVG file in UTF-8"):
         load_logo(tmp_path / "logo.svg")

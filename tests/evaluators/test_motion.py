@@ -34,9 +34,9 @@ def seconds(duration_s: float, fps: float = 25.0) -> np.ndarray:
     return np.arange(round(duration_s * fps)) / fps
 
 
-def waving(times_s: np.ndarray, tremble_deg: float = 0.0) -> np.ndarray:
-    tremble = np.random.default_rng(0).normal(size=times_s.size)
-    return 20.0 * np.sin(2 * np.pi * 0.6 * times_s) + tremble_deg * tremble
+def waving(times_s: np.ndarray, tremor_deg: float = 0.0) -> np.ndarray:
+    tremor = np.random.default_rng(0).normal(size=times_s.size)
+    return 20.0 * np.sin(2 * np.pi * 0.6 * times_s) + tremor_deg * tremor
 
 
 @pytest.mark.parametrize("fps", [15.0, 25.0, 30.0, 60.0])
@@ -56,27 +56,27 @@ def test_known_wave_has_known_spread_and_amount(fps: float):
 
 
 @pytest.mark.parametrize("fps", [25.0, 30.0, 50.0, 60.0])
-def test_tremble_of_known_power_is_the_same_at_every_frame_rate(fps: float):
+def test_tremor_of_known_power_is_the_same_at_every_frame_rate(fps: float):
     times_s = seconds(20.0, fps)
     wave = waving(times_s) + 1.5 * np.sin(2 * np.pi * 8.0 * times_s)
     found = measure(pose_track(times_s, upper_arm_deg=wave, visible=ARMS))["jitter_ratio"]
     # powers of speed: (2 pi 8 1.5)^2 / 2 less the unresolved (2 pi 8 0.2)^2, against (2 pi 0.6 20)^2 / 2
-    tremble = (2 * np.pi * 8) ** 2 * (1.5**2 / 2 - 0.2**2)
+    tremor = (2 * np.pi * 8) ** 2 * (1.5**2 / 2 - 0.2**2)
     movement = (2 * np.pi * 0.6 * 20) ** 2 / 2
-    assert found.value == pytest.approx(tremble / (tremble + movement), rel=0.02)
+    assert found.value == pytest.approx(tremor / (tremor + movement), rel=0.02)
 
 
-def test_movement_alone_is_no_tremble():
+def test_movement_alone_is_no_tremor():
     times_s = seconds(20.0)
     found = measure(pose_track(times_s, upper_arm_deg=waving(times_s, 0.05)))
     assert found["jitter_ratio"].value == 0.0
 
 
-def test_more_tremble_is_never_better():
+def test_more_tremor_is_never_better():
     times_s = seconds(20.0)
     worse = [
-        measure(pose_track(times_s, upper_arm_deg=waving(times_s, tremble), visible=ARMS))
-        for tremble in (0.0, 0.5, 1.0, 2.0, 4.0)
+        measure(pose_track(times_s, upper_arm_deg=waving(times_s, tremor), visible=ARMS))
+        for tremor in (0.0, 0.5, 1.0, 2.0, 4.0)
     ]
     jitter = [found["jitter_ratio"].value for found in worse]
     jerk = [found["ldlj"].value for found in worse]
@@ -276,11 +276,11 @@ def test_damage_to_a_real_clip_shows(media_folder: Path):
     frames = resized(frames, 512)
     plain = measure_frames(frames, fps)
 
-    tremble = [plain, *(measure_frames(shaken(frames, spread_px), fps) for spread_px in (1.0, 2.0, 4.0))]
-    assert np.all(np.diff([found["jitter_ratio"].value for found in tremble]) > 0)
-    # a jerk that is nothing but tremble does not get worse with more of it: 4 pixels are left out
-    assert np.all(np.diff([found["ldlj"].value for found in tremble[:3]]) < 0)
-    assert np.all(np.diff([found["amount_deg_s"].value for found in tremble]) > 0)
+    tremor = [plain, *(measure_frames(shaken(frames, spread_px), fps) for spread_px in (1.0, 2.0, 4.0))]
+    assert np.all(np.diff([found["jitter_ratio"].value for found in tremor]) > 0)
+    # a jerk that is nothing but tremor does not get worse with more of it: 4 pixels are left out
+    assert np.all(np.diff([found["ldlj"].value for found in tremor[:3]]) < 0)
+    assert np.all(np.diff([found["amount_deg_s"].value for found in tremor]) > 0)
 
     slowed = measure_frames(frames, fps / 1.7)
     assert slowed["amount_deg_s"].value < 0.8 * plain["amount_deg_s"].value

@@ -62,7 +62,7 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (motion.windows, (100, 50.0, -1.0), {}, "length_s is -1.0"),
     (motion.spread_deg, ({},), {}, "at least one array is needed"),
     (motion.amount_deg_s, ({"neck": SIGNAL, "trunk": SIGNAL[:9]},), {}, "neck has 200 rows and trunk has 9"),
-    (motion.jitter_ratio, ({"neck": SIGNAL}, 15.0), {}, "15 samples a second cannot show tremble of up to 10 Hz"),
+    (motion.jitter_ratio, ({"neck": SIGNAL}, 15.0), {}, "15 samples a second cannot show tremor of up to 10 Hz"),
     # expression
     (expression.find_blinks, (TIMES_S, SIGNAL[:9]), {}, "times_s has 200 rows and openness has 9"),
     (expression.find_blinks, (TIMES_S, broken(SIGNAL)), {}, "openness has 1 value"),

@@ -40,9 +40,9 @@ def test_dimensionless_jerk_by_hand():
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000))
-def test_added_tremble_is_less_smooth(seed: int):
-    tremble = np.random.default_rng(seed).normal(size=200)
-    jerks = [motion.log_dimensionless_jerk(bell() + a * tremble, 100.0) for a in (0.0, 0.01, 0.05, 0.2)]
+def test_added_tremor_is_less_smooth(seed: int):
+    tremor = np.random.default_rng(seed).normal(size=200)
+    jerks = [motion.log_dimensionless_jerk(bell() + a * tremor, 100.0) for a in (0.0, 0.01, 0.05, 0.2)]
     assert jerks == sorted(jerks, reverse=True)
 
 
@@ -170,7 +170,7 @@ def test_is_unknown_where_the_angle_is():
 
 
 @pytest.mark.parametrize("rate_hz", [25.0, 30.0, 50.0, 60.0])
-def test_tremble_of_known_power_at_every_frame_rate(rate_hz: float):
+def test_tremor_of_known_power_at_every_frame_rate(rate_hz: float):
     # speed of A sin(2 pi f t): amplitude 2 pi f A, power half its square
     times_s = np.arange(int(2 * rate_hz) + 1) / rate_hz
     angles = 20.0 * np.sin(2 * np.pi * 1.0 * times_s) + 0.5 * np.sin(2 * np.pi * 8.0 * times_s)
@@ -182,7 +182,7 @@ def test_tremble_of_known_power_at_every_frame_rate(rate_hz: float):
     )
 
 
-def test_a_steady_turn_is_no_tremble():
+def test_a_steady_turn_is_no_tremor():
     assert motion.speed_power(30.0 * np.arange(50) / 25.0, 25.0, 6.0, 10.0) == pytest.approx(0.0, abs=1e-9)
 
 
