@@ -137,7 +137,7 @@ def _run(program: str, command: tuple[str, ...], interval_s: float) -> tuple[int
             with _passing_on(process):
                 profiler.watch(process.pid)
                 code = process.wait()
-            return code, time.monotonic() - start_s, profiler.cut(start_s)
+            return code, time.monotonic() - start_s, profiler.slice(start_s)
     except ProfileError as error:
         raise click.ClickException(str(error)) from None
 

@@ -67,30 +67,22 @@ RESOURCE_METRICS = (PEAK_VRAM, PEAK_VRAM_SHARE, PEAK_RSS, GPU_UTIL, ENERGY)
 METRICS = (*TIME_METRICS, *RESOURCE_METRICS, ERROR_RATE)
 
 
-def profile_measurements(
-    profile: Profile, events: Sequence[Event], *, n_frames: int | None, video_s: float | None
+def measure_times(
+    events: Sequence[Event], *, n_frames: int | None, video_s: float | None
 ) -> list[Measurement]:
-    """Return every metric of `TIME_METRICS` and `RESOURCE_METRICS`, each with a value or a reason.
+    """Return the metrics of `TIME_METRICS`, each with a value or a reason.
 
     Parameters
     ----------
-    profile : Profile
-        Of the whole piece of work, loading included if it belonged to it.
     events : sequence of mapping
         Of the generator, in the order in which they happened; those up to the end where it failed.
     n_frames : int or None
         Frames in the finished video, counted; ``None`` where there is none.
     video_s : float or None
         Length of the finished video, seconds; ``None`` where there is none.
-    """
-    return [*measure_times(events, n_frames=n_frames, video_s=video_s), *measure_resources(profile)]
 
-
-def measure_times(
-    events: Sequence[Event], *, n_frames: int | None, video_s: float | None
-) -> list[Measurement]:
-    """Return the metrics of `TIME_METRICS`; parameters as of `profile_measurements`.
-
+    Notes
+    -----
     Where the models were loaded within the request, `TTFF` and `TOTAL` include that, as the user waits for it too.
     """
     missing = Reason.NOT_REPORTED if _time_of(events, "saved") is not None else Reason.NOT_FINISHED
@@ -106,11 +98,16 @@ def measure_times(
 
 
 def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
-    """Say what a reader must know of the times."""
-    first = next((event for event in events if event["name"] == "first_frame"), None)
-    if first is not None and first["detail"].get("at_end"):
-        return ("the generator shows its first frame only when the whole video is there",)
-    return ()
+    """Return what a reader of the times must know: how the first frame came, and the generator's own warnings."""
+    notes = []
+    if any(event["name"] == "first_frame" and event["detail"].get("at_end") for event in events):
+        notes.append("the first frame can be shown only when the whole video is there")
+    notes += [
+        str(event["detail"]["text"])
+        for event in events
+        if event["name"] == "warning" and "text" in event["detail"]
+    ]
+    return tuple(notes)
 
 
 def clip_latencies_s(events: Sequence[Event]) -> FloatArray:

@@ -6,16 +6,13 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalkit.options import hash_of
+from evalkit.execution.jobs import InputFile
+from evalkit.runs.identity import video_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalkit.runs import Input
-
-ID_FORMAT = 1
-"""Raised when the same trial gets another id."""
-_ID_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +24,13 @@ class PlannedInput:
     input : Input
     request : dict
         Parameters of the request: ``image``, or ``audio``, or ``text`` with ``language`` and ``voice``.
+    files : tuple of InputFile
+        Files that `request` names.
     """
 
     input: Input
     request: dict[str, Any]
+    files: tuple[InputFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,15 @@ class PlannedTrial:
     Parameters
     ----------
     id : str
-        See `trial_id`.
+        That of its video, see `evalkit.runs.identity.video_id`.
     params : dict
         What was asked beside inputs and seed; ``options.NAME`` for a generator's own.
     portrait, speech : Input or None
     seed : int or None
     request : dict
         Everything that goes to the generator.
+    files : tuple of InputFile
+        Files that `request` names.
     """
 
     id: str
@@ -55,25 +57,7 @@ class PlannedTrial:
     speech: Input | None
     seed: int | None
     request: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TrialIdentity:
-    """What decides the outcome of all trials of a sweep alike.
-
-    Parameters
-    ----------
-    generator : dict
-        ``name``, ``version``, ``settings``.
-    evaluators : mapping of str to int or str
-        Name to version, see `evalkit.measuring.runner.version_of`.
-    contents : mapping of str to str
-        Path to SHA-256 of files that parameters name.
-    """
-
-    generator: dict[str, Any]
-    evaluators: Mapping[str, int | str]
-    contents: Mapping[str, str]
+    files: tuple[InputFile, ...] = ()
 
 
 def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -90,7 +74,9 @@ def plan_trials(
     portraits: Sequence[PlannedInput],
     speech: Sequence[PlannedInput],
     seeds: Sequence[int | None],
-    deciders: TrialIdentity,
+    *,
+    generator: Mapping[str, Any],
+    contents: Mapping[str, str],
 ) -> list[PlannedTrial]:
     """Cross configurations with inputs and seeds.
 
@@ -104,63 +90,42 @@ def plan_trials(
         None at all means one trial without.
     seeds : sequence of int or None
         None for the generator's own.
-    deciders : TrialIdentity
+    generator : mapping
+        ``name``, ``version``, ``settings``.
+    contents : mapping of str to str
+        Path to SHA-256 of files that parameters name.
     """
-    return list(_cross(params, portraits, speech, seeds, deciders))
-
-
-def _cross(
-    params: Sequence[Mapping[str, Any]],
-    portraits: Sequence[PlannedInput],
-    speech: Sequence[PlannedInput],
-    seeds: Sequence[int | None],
-    deciders: TrialIdentity,
-) -> Iterator[PlannedTrial]:
     nothing: list[PlannedInput | None] = [None]
+    trials = []
     for given, portrait, said, seed in itertools.product(
         params, list(portraits) or nothing, list(speech) or nothing, seeds
     ):
-        request = _nest(given)
-        for planned in (portrait, said):
-            request |= planned.request if planned is not None else {}
-        if seed is not None:
-            request["base_seed"] = seed
         picture, sound = (planned.input if planned is not None else None for planned in (portrait, said))
-        yield PlannedTrial(
-            trial_id(given, picture, sound, seed, deciders), dict(given), picture, sound, seed, request
+        name = video_id(
+            generator,
+            {
+                key: contents.get(value, value) if isinstance(value, str) else value
+                for key, value in given.items()
+            },
+            portrait=picture.content if picture is not None else None,
+            speech=sound.content if sound is not None else None,
+            seed=seed,
         )
+        files = [file for planned in (portrait, said) if planned is not None for file in planned.files]
+        files += [
+            InputFile(value, contents[value])
+            for value in given.values()
+            if isinstance(value, str) and value in contents
+        ]
+        request = make_request(given, portrait, said, seed)
+        trials.append(PlannedTrial(name, dict(given), picture, sound, seed, request, tuple(files)))
+    return trials
 
 
-def trial_id(
-    params: Mapping[str, Any],
-    portrait: Input | None,
-    speech: Input | None,
-    seed: int | None,
-    deciders: TrialIdentity,
-) -> str:
-    """Return the name of a trial: the first 16 hexadecimal digits of the hash of all that decides its outcome.
-
-    What an input is called or where its file lies does not count, its content does.
-    """
-    return hash_of(
-        {
-            "format": ID_FORMAT,
-            "generator": deciders.generator,
-            "params": {name: _content(value, deciders) for name, value in params.items()},
-            "portrait": portrait.content if portrait is not None else None,
-            "speech": speech.content if speech is not None else None,
-            "seed": seed,
-            "evaluators": dict(deciders.evaluators),
-        }
-    )[:_ID_LENGTH]
-
-
-def _content(value: Any, deciders: TrialIdentity) -> Any:
-    return deciders.contents.get(value, value) if isinstance(value, str) else value
-
-
-def _nest(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Put ``options.NAME`` where a request has them."""
+def make_request(
+    params: Mapping[str, Any], portrait: PlannedInput | None, speech: PlannedInput | None, seed: int | None
+) -> dict[str, Any]:
+    """Return what goes to the generator: ``options.NAME`` stands where a request has it."""
     request: dict[str, Any] = {}
     for name, value in params.items():
         group, dot, own = name.partition(".")
@@ -168,4 +133,8 @@ def _nest(params: Mapping[str, Any]) -> dict[str, Any]:
             request.setdefault(group, {})[own] = value
         else:
             request[name] = value
+    for planned in (portrait, speech):
+        request |= planned.request if planned is not None else {}
+    if seed is not None:
+        request["base_seed"] = seed
     return request

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
-from evalkit.runs import RunManifest
-from evalkit.runs.run import RUN_FILE, TRIALS_FOLDER, DamagedFileError, read_file, read_trial
+from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
+from evalkit.runs.records import DamagedFileError
+from evalkit.runs.run import read_manifest
+from evalkit.runs.store import list_videos, make_trial, read_measurement, read_video
+from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from evalkit.runs import MeasurementRecord, RunManifest, Trial, VideoRecord
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -23,75 +27,154 @@ class RunStatus:
 
     Parameters
     ----------
-    done, failed, damaged, new : list of PlannedTrial
-        With an ok result; with a failed one; with one that cannot be read; without.
+    trials : list of PlannedTrial
+        All that are planned.
+    found : dict of str to Trial
+        Those with a video, or a failure to make one, by id.
+    damaged : set of str
+        Ids of those whose video cannot be read.
+    videos : dict of str to VideoRecord
+        Of `found`.
+    unmeasured : dict of str to list of str
+        Evaluators whose measurement of a video is missing, or cannot be read; by the id of a video that is there.
+    unmeasurable : dict of str to list of str
+        Evaluators that could not measure a video.
     """
 
-    done: list[PlannedTrial]
-    failed: list[PlannedTrial]
-    damaged: list[PlannedTrial]
-    new: list[PlannedTrial]
+    trials: list[PlannedTrial]
+    found: dict[str, Trial] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    videos: dict[str, VideoRecord] = field(default_factory=dict)
+    unmeasured: dict[str, list[str]] = field(default_factory=dict)
+    unmeasurable: dict[str, list[str]] = field(default_factory=dict)
 
-    def to_do(self, *, retry_failed: bool) -> list[PlannedTrial]:
-        """List what a sweep would do now: never what is done, and what failed only on request."""
-        wanted = {trial.id for trial in (*self.new, *self.damaged, *(self.failed if retry_failed else ()))}
-        everything = (*self.done, *self.failed, *self.damaged, *self.new)
-        return [trial for trial in everything if trial.id in wanted]
+    def to_make(self, *, retry_failed: bool) -> list[PlannedTrial]:
+        """List the trials whose video is to be made: never one that is there, and what failed only on request."""
+        return [
+            trial
+            for trial in self.trials
+            if trial.id not in self.videos or (retry_failed and self.videos[trial.id].status == "failed")
+        ]
+
+    def to_measure(self, *, retry_failed: bool) -> dict[str, list[str]]:
+        """Return the evaluators that are to measure videos that are there, by the id of the video."""
+        wanted = {
+            trial.id: [
+                *self.unmeasured.get(trial.id, ()),
+                *(self.unmeasurable.get(trial.id, ()) if retry_failed else ()),
+            ]
+            for trial in self.trials
+        }
+        return {video_id: evaluators for video_id, evaluators in wanted.items() if evaluators}
+
+    def state_of(self, trial: PlannedTrial) -> str:
+        """Return ``done``, ``failed``, ``damaged``, ``measure`` or ``to do``."""
+        if trial.id in self.damaged:
+            return "damaged"
+        if trial.id not in self.found:
+            return "to do"
+        if self.found[trial.id].status == "failed":
+            return "failed"
+        return "measure" if trial.id in self.unmeasured else "done"
 
 
-def load_run_status(preparation: SweepPlan, folder: Path) -> RunStatus:
-    """Hold the plan against a folder; one that is not there holds nothing.
+def check_folder(folder: Path) -> None:
+    """Check that a sweep may write to a folder; one that is not there may be made.
 
     Raises
     ------
     UsageError
-        If the folder is something else than a run, or a newer evalkit wrote it.
+        If it is something else than a run, a newer evalkit wrote it, or an older one whose runs can only be read.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; a run is a folder")
     inside = (
         [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
     )
-    if inside and not {RUN_FILE, TRIALS_FOLDER} & set(inside):
+    if inside and not {RUN_FILE, VIDEOS_FOLDER} & set(inside):
         raise UsageError(
-            f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
+            f"{folder} is not a run folder and not empty ({inside[0]} is in it): name another with --out"
         )
-    former_facts(folder)
-    todo = RunStatus([], [], [], [])
-    for trial in preparation.trials:
+    refuse_legacy(folder)
+
+
+def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
+    """Hold the plan against a folder; one that is not there holds nothing. Each file is read once.
+
+    Raises
+    ------
+    UsageError
+        As `check_folder`.
+    """
+    check_folder(folder)
+    status = RunStatus(plan.trials)
+    for trial in plan.trials:
         try:
-            found = read_trial(folder / TRIALS_FOLDER / trial.id)
+            video = read_video(folder, trial.id)
         except DamagedFileError:
-            todo.damaged.append(trial)
+            status.damaged.add(trial.id)
             continue
-        place = todo.new if found is None else todo.done if found.status == "ok" else todo.failed
-        place.append(trial)
-    return todo
+        if video is None:
+            continue
+        measured = _read_measurements(folder, video.record, plan.evaluators)
+        status.videos[trial.id] = video.record
+        status.found[trial.id] = make_trial(video, list(measured.values()), plan.evaluators, plan.metrics)
+        if video.record.status == "failed":
+            continue
+        missing = [name for name in plan.evaluators if name not in measured]
+        without = [name for name, record in measured.items() if record.error is not None]
+        status.unmeasured |= {trial.id: missing} if missing else {}
+        status.unmeasurable |= {trial.id: without} if without else {}
+    return status
 
 
-def expected_s(preparation: SweepPlan, folder: Path, to_do: Sequence[PlannedTrial]) -> float | None:
-    """Guess how long the rest takes from the trials that are done; None where none is.
+def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
+    """Read one trial that has just been written."""
+    video = read_video(folder, video_id)
+    if video is None:
+        raise DamagedFileError(f"{folder / VIDEOS_FOLDER / video_id} is gone")
+    measured = _read_measurements(folder, video.record, plan.evaluators)
+    return make_trial(video, list(measured.values()), plan.evaluators, plan.metrics)
+
+
+def refuse_to_orphan(plan: SweepPlan, folder: Path, manifest: RunManifest | None) -> None:
+    """Refuse a plan that would take finished trials of a folder out of its tables.
+
+    Raises
+    ------
+    UsageError
+        With the number of trials, and the cure.
+    """
+    if manifest is None:
+        return
+    orphans = set(list_videos(folder)) & set(manifest.planned) - {trial.id for trial in plan.trials}
+    if orphans:
+        raise UsageError(
+            f"{folder}: {len(orphans)} finished trials of the grid that this run was made with are not in the new "
+            f"one, and would be in no table any more: name another folder with --out, or give --replan to keep them "
+            f"in the folder and out of the tables"
+        )
+
+
+def expected_s(plan: SweepPlan, status: RunStatus, to_make: Sequence[PlannedTrial]) -> float | None:
+    """Guess how long making and measuring takes from the trials that are done; None where none is.
 
     A trial is expected to take as long as the mean of those with the same parameters, else of all.
     """
     spent: dict[str, list[float]] = {}
-    for trial in preparation.trials:
-        try:
-            found = read_trial(folder / TRIALS_FOLDER / trial.id)
-        except DamagedFileError:
-            continue
-        if found is not None and found.status == "ok":
+    for trial in status.found.values():
+        if trial.status == "ok":
             spent.setdefault(str(trial.params), []).append(
-                (found.generate_s or 0.0) + (found.measure_s or 0.0)
+                (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
             )
     everything = [seconds for values in spent.values() for seconds in values]
     if not everything:
         return None
-    guesses = [spent.get(str(trial.params), everything) for trial in to_do]
-    return sum(sum(values) / len(values) for values in guesses) / preparation.config.execution.workers
+    guesses = [spent.get(str(trial.params), everything) for trial in to_make]
+    return sum(sum(values) / len(values) for values in guesses) / len(plan.slots)
 
 
-def former_facts(folder: Path) -> RunManifest | None:
+def read_former_manifest(folder: Path) -> RunManifest | None:
     """Read what an earlier call wrote; None where there is nothing, or nothing that can be read: it is written anew.
 
     Raises
@@ -101,6 +184,21 @@ def former_facts(folder: Path) -> RunManifest | None:
     """
     path = folder / RUN_FILE
     try:
-        return read_file(path, RunManifest) if path.is_file() else None
+        return read_manifest(path)[0] if path.is_file() else None
     except DamagedFileError:
         return None
+
+
+def _read_measurements(
+    folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
+) -> dict[str, MeasurementRecord]:
+    """Read the measurements of a video that are there and can be read."""
+    found: dict[str, MeasurementRecord] = {}
+    for name, version in evaluators.items() if video.content is not None else ():
+        try:
+            record = read_measurement(folder, video.id, str(video.content), name, version)
+        except DamagedFileError:
+            continue
+        if record is not None:
+            found[name] = record
+    return found

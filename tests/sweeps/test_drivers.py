@@ -107,7 +107,7 @@ def test_two_workers_over_linly_talker_never_meet_in_it(
         server.kill()
     assert told["n_met"] == 0
     assert sum("fps" in asked for asked in told["asked"]) >= 4
-    assert "sample_steps makes no difference to the generator 'linly_talker'" in run.facts.notes
+    assert "sample_steps makes no difference to the generator 'linly_talker'" in run.manifest.notes
     for trial in run.trials():
         refused = trial.params["sample_steps"] == 3
         assert (trial.status, trial.failure and trial.failure.code) == (

@@ -84,7 +84,7 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
     run = Run.open(out)
     assert run.damage() == []
     assert [timeless(trial) for trial in run.trials()] == [timeless(trial) for trial in undisturbed.trials()]
-    assert sorted(path.name for path in (out / "trials").iterdir()) == sorted(run.facts.planned)
+    assert sorted(path.name for path in (out / "trials").iterdir()) == sorted(run.manifest.planned)
     for trial in run.trials():
         video, same = run.video_of(trial.id), undisturbed.video_of(trial.id)
         assert video is not None

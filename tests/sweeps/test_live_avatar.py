@@ -181,5 +181,7 @@ def test_a_kill_in_the_middle_keeps_what_is_done(tmp_path: Path, config: dict[st
     assert sweep(tmp_path, config) == 0
     assert {path: path.read_bytes() for path in before} == before
     assert [trial.status for trial in Run.open(tmp_path / "run").trials()] == ["ok"] * 3
-    assert sorted(path.name for path in trials.iterdir()) == sorted(Run.open(tmp_path / "run").facts.planned)
+    assert sorted(path.name for path in trials.iterdir()) == sorted(
+        Run.open(tmp_path / "run").manifest.planned
+    )
     assert n_loads(tmp_path) == 2

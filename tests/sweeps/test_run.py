@@ -47,9 +47,9 @@ def test_a_run_holds_every_trial_with_its_video_and_its_cost(
     tmp_path: Path, stand_in: dict[str, Any]
 ) -> None:
     run = sweep(tmp_path / "run", stand_in)
-    assert Run.open(tmp_path / "run").facts == run.facts
+    assert Run.open(tmp_path / "run").manifest == run.manifest
     assert [trial.params for trial in run.trials()] == [{"sample_steps": steps} for steps in (2, 3, 4)]
-    assert run.facts.swept == ["sample_steps"]
+    assert run.manifest.swept == ["sample_steps"]
     for trial in run.trials():
         assert (trial.status, trial.failure, trial.attempts) == ("ok", None, [])
         assert run.video_of(trial.id) is not None
@@ -62,7 +62,7 @@ def test_a_run_holds_every_trial_with_its_video_and_its_cost(
         assert trial.absent["profile.load_s"] == "not_reported"
         assert "saved" in (run.folder_of(trial.id) / "log.txt").read_text("utf-8")
         assert run.timeline_of(trial.id) is not None
-    assert set(run.facts.metrics) >= set(run.trials()[0].metrics)
+    assert set(run.manifest.metrics) >= set(run.trials()[0].metrics)
     assert (run.folder / "results.csv").read_text("utf-8").count("\n") == 4
     assert (run.folder / "results.parquet").is_file()
     assert sorted(path.name for path in run.folder.iterdir()) == [
@@ -82,14 +82,14 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     assert made() == [2, 3, 4]
     again = sweep(tmp_path / "run", stand_in)
     assert again.trials() == first.trials()
-    assert again.facts.created_at == first.facts.created_at
+    assert again.manifest.created_at == first.manifest.created_at
     grown = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [1, 2, 3, 4]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(grown)) == [1, 2, 3, 4]
     shrunk = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(shrunk)) == [3]
-    assert len(shrunk.former()) == 3
+    assert len(shrunk.orphaned()) == 3
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_damaged_trial_is_done_again(tmp_path: Path, stand_in: dict[str, Any],
     run = sweep(tmp_path / "run", stand_in)
     spoilt = run.trials()[1].id
     (run.folder_of(spoilt) / "trial.json").write_text("{", "utf-8")
-    assert [trial.id for trial in sweep(tmp_path / "run", stand_in).trials()] == run.facts.planned
+    assert [trial.id for trial in sweep(tmp_path / "run", stand_in).trials()] == run.manifest.planned
     assert made() == [2, 3, 4, 3]
 
 

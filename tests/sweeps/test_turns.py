@@ -120,4 +120,4 @@ def test_lanes_work_beside_each_other(
     run, executor = slow_sweep(monkeypatch, prepare(workers=2), tmp_path / "run")
     assert ((0, "generate"), (1, "generate")) in executor.seen
     assert [trial.absent["profile.total_s"] for trial in run.trials()] == ["shared_device"] * 6
-    assert [trial.id for trial in run.trials()] == run.facts.planned
+    assert [trial.id for trial in run.trials()] == run.manifest.planned
