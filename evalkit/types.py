@@ -69,6 +69,7 @@ class Reason(StrEnum):
     NO_COLOR_READ = "no_color_read"
     MODEL_WITHOUT_LANGUAGE = "model_without_language"
     NO_PROMPT = "no_prompt"
+    NOT_MEASURED = "not_measured"
 
     @property
     def text(self) -> str:
@@ -111,6 +112,7 @@ _REASON_TEXTS = {
     Reason.NO_COLOR_READ: "the mark that was found is too small to read a colour from, or a version without brand colours",
     Reason.MODEL_WITHOUT_LANGUAGE: "the bundled model knows marks, not words; see --clip-model",
     Reason.NO_PROMPT: "nobody said what the picture was asked to show; see --prompt",
+    Reason.NOT_MEASURED: "the evaluator has not measured this video yet; see evalkit measure",
 }
 
 

@@ -80,7 +80,7 @@ class ResultTable:
         Every attempted clip, failed ones included.
     metrics : mapping of str to Metric
         By full name, in order.
-    evaluators : mapping of str to int or str
+    evaluators : mapping of str to str
         Name to version: values of different versions are not comparable.
     missing : tuple of str
         Planned clips without a readable result, one line each.
@@ -91,7 +91,7 @@ class ResultTable:
     title: str
     rows: tuple[ClipRecord, ...]
     metrics: Mapping[str, Metric]
-    evaluators: Mapping[str, int | str] = field(default_factory=dict)
+    evaluators: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -180,20 +180,20 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         )
     metrics = {
         name: Metric(name, facts.unit, facts.better, facts.meaning)
-        for name, facts in run.facts.metrics.items()
+        for name, facts in run.manifest.metrics.items()
     }
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
     missing += [f"trial {trial_id} was skipped: {one.reason}" for trial_id, one in run.skipped().items()]
     missing += [damage.text for damage in run.damage()]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
-        "config": run.facts.config_hash,
+        "config": run.manifest.config_hash,
         "inputs": inputs,
-        "weights": run.facts.weights,
-        "environment": {"versions": run.facts.versions, "machine": run.facts.machine},
+        "weights": run.manifest.weights,
+        "environment": {"versions": run.manifest.versions, "machines": run.manifest.machines},
     }
     return ResultTable(
-        title or str(run.folder), tuple(rows), metrics, run.facts.evaluators, tuple(missing), provenance
+        title or str(run.folder), tuple(rows), metrics, run.manifest.evaluators, tuple(missing), provenance
     )
 
 
@@ -217,11 +217,7 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         versions |= clip.versions
         weights |= clip.weights
     prefix = "evaluator "
-    evaluators = {
-        name.removeprefix(prefix): int(version) if version.isdecimal() else version
-        for name, version in versions.items()
-        if prefix in name
-    }
+    evaluators = {name.removeprefix(prefix): version for name, version in versions.items() if prefix in name}
     provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
 

@@ -49,7 +49,10 @@ _INTERRUPTED = 130
 @click.option("--time-limit", type=float, metavar="S", help="Seconds for each load, video and measurement.")
 @click.option("--retries", type=int, help="Further tries of a trial that fails.")
 @click.option(
-    "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
+    "--separate-profiling-pass",
+    is_flag=True,
+    default=None,
+    help="Make each video twice: once for its times, once for its memory.",
 )
 @click.option(
     "--skip-unfit", is_flag=True, default=None, help="Leave out trials that cannot fit, see evalkit plan."
@@ -58,6 +61,11 @@ _INTERRUPTED = 130
     "--gpu-memory-gb", type=float, metavar="GB", help="What each GPU has for that, if not as the driver says."
 )
 @click.option("--retry-failed", is_flag=True, help="Do trials again that failed in an earlier call.")
+@click.option(
+    "--replan",
+    is_flag=True,
+    help="Keep finished trials that the grid has no more, in the folder and in no table.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and the expected time.")
 @click.pass_context
 def sweep(
@@ -67,6 +75,7 @@ def sweep(
     config: Path | None,
     out: Path | None,
     retry_failed: bool,
+    replan: bool,
     dry_run: bool,
     **flags: Any,
 ) -> None:
@@ -80,20 +89,21 @@ def sweep(
     from evalkit.errors import EvalkitError
     from evalkit.sweeps.prepare import plan_sweep
     from evalkit.sweeps.run import SweepError, run_sweep
-    from evalkit.sweeps.status import load_run_status
+    from evalkit.sweeps.status import check_plan, load_run_status
 
     try:
         preparation = plan_sweep(_read(config, flags))
         folder = out or Path("runs") / (config.stem if config is not None else "quickstart")
-        todo = load_run_status(preparation, folder)
         for note in preparation.notes:
             click.echo(f"note: {note}", err=True)
         if dry_run:
-            _print_plan(preparation, folder, todo, retry_failed=retry_failed)
+            status = load_run_status(preparation, folder)
+            _print_plan(preparation, folder, status, retry_failed=retry_failed)
             return
+        check_plan(preparation, folder, replan=replan)
         calibrate(preparation.config.measuring)
         with _progress() as show:
-            run = run_sweep(preparation, folder, retry_failed=retry_failed, on_progress=show)
+            run = run_sweep(preparation, folder, retry_failed=retry_failed, replan=replan, on_progress=show)
     except EvalkitError as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(1 if isinstance(error, SweepError) else 2)
@@ -134,7 +144,7 @@ def _read(path: Path | None, flags: dict[str, Any]) -> SweepConfig:
                 ("executor", "executor"),
                 ("time_limit", "time_limit_s"),
                 ("retries", "retries"),
-                ("careful", "careful"),
+                ("separate_profiling_pass", "separate_profiling_pass"),
                 ("skip_unfit", "skip_unfit"),
                 ("gpu_memory_gb", "gpu_memory_gb"),
             )
@@ -201,26 +211,28 @@ def _read_value(name: str, text: str) -> Any:
         raise click.BadParameter(f"the value of {name}, {text!r}, is no YAML: {error}") from None
 
 
-def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_failed: bool) -> None:
+def _print_plan(plan: SweepPlan, folder: Path, status: RunStatus, *, retry_failed: bool) -> None:
     from evalkit.forecast.needs import find_infeasible
     from evalkit.sweeps.status import expected_s
 
-    states = dict.fromkeys((trial.id for trial in todo.done), "done")
-    states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
-    states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
-    to_do = todo.to_do(retry_failed=retry_failed)
-    unfit = find_infeasible(preparation, folder, to_do)
-    to_do = [trial for trial in to_do if trial.id not in unfit]
-    states |= dict.fromkeys(unfit, "skip")
-    for trial in preparation.trials:
-        click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
-    counts = [f"{len(preparation.trials)} trials", f"{len(todo.done)} done"]
-    counts += [f"{len(todo.failed)} failed"] if todo.failed else []
-    counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
-    counts += [f"{len(unfit)} skipped"] if unfit else []
-    click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
-    if to_do:
-        rest_s = expected_s(preparation, folder, to_do)
+    to_make = status.to_make(retry_failed=retry_failed)
+    skipped = find_infeasible(plan, folder, to_make)
+    to_make = [trial for trial in to_make if trial.id not in skipped]
+    states = {trial.id: status.state_of(trial) for trial in plan.trials} | dict.fromkeys(skipped, "skip")
+    for trial in plan.trials:
+        click.echo(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")
+    found = list(states.values())
+    counts = [f"{len(plan.trials)} trials", f"{found.count('done')} done"]
+    for state, words in (
+        ("failed", "failed"),
+        ("damaged", "damaged"),
+        ("skip", "skipped"),
+        ("measure", "to measure"),
+    ):
+        counts += [f"{found.count(state)} {words}"] if state in found else []
+    click.echo(f"{', '.join(counts)}, {len(to_make)} to do")
+    if to_make:
+        rest_s = expected_s(plan, status, to_make)
         click.echo(
             "expected time: not known until a first trial is done"
             if rest_s is None
@@ -232,8 +244,8 @@ def _print_plan(preparation: SweepPlan, folder: Path, todo: RunStatus, *, retry_
 def _print_outcome(run: Run) -> int:
     trials = run.trials()
     failed = [trial for trial in trials if trial.failure is not None]
-    former = run.former()
-    click.echo(f"{len(trials) - len(failed)} of {len(run.facts.planned)} trials done")
+    former = run.orphaned()
+    click.echo(f"{len(trials) - len(failed)} of {len(run.manifest.planned)} trials done")
     if former:
         click.echo(f"{len(former)} trials of an earlier grid are kept in the folder and in no table")
     kinds: dict[tuple[str, str], list[Trial]] = {}

@@ -56,7 +56,7 @@ def _make_evaluator(name: str, settings: Mapping[str, Any]) -> Evaluator:
     return evaluator
 
 
-def version_of(evaluator: Evaluator) -> int | str:
+def version_of(evaluator: Evaluator) -> str:
     """Return an evaluator's version, and after it the identity of settings that decide its values, where any do."""
     identity = getattr(evaluator, "identity", "")
-    return f"{evaluator.version} {identity}" if identity else evaluator.version
+    return f"{evaluator.version} {identity}".rstrip()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from evalkit.profiling.profile import Profile
     from evalkit.runs import MetricResults
-    from evalkit.runs.measured import Samples
+    from evalkit.runs.schema import Samples
 
 _FIRST_FRAME = "first_frame"
 

@@ -51,7 +51,8 @@ class _Plain:
         pydantic.ValidationError
             If it is something else.
         """
-        return _adapter(cls).validate_json(json.dumps(data), strict=True)
+        read: Self = _adapter(cls).validate_json(json.dumps(data), strict=True)  # type: ignore[arg-type]
+        return read
 
 
 @cache

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from evalkit.options import canonical_json
-from evalkit.runs.run import DamagedFileError
+from evalkit.runs.records import DamagedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     """
     found = []
     for run in runs:
-        former = run.facts.generator
+        former = run.manifest.generator
         if former.get("name") == generator["name"] and former.get("settings") == generator["settings"]:
             found += _read_all(run)
     return found
@@ -128,7 +128,7 @@ def _read_all(run: Run) -> list[PastTrial]:
     """Read the trials of a run; the first of each worker also loaded what the others found loaded."""
     trials = [trial for trial in run.trials() if trial.generation is not None]
     in_order = sorted(trials, key=lambda trial: trial.started_at)
-    n_workers = run.facts.config.get("execution", {}).get("workers", 1)
+    n_workers = run.manifest.config.get("execution", {}).get("workers", 1)
     first = {trial.id for trial in in_order[:n_workers]} if len(trials) > n_workers else set()
     others = [trial.measure_s for trial in trials if trial.id not in first and trial.measure_s is not None]
     measure_s = median(others) if others else None

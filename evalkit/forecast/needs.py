@@ -11,7 +11,7 @@ from evalkit.forecast.estimates import ResourceEstimate, estimate_resources
 from evalkit.forecast.history import PastTrial, Work, count_frames, kind_of, read_past, work_of
 from evalkit.forecast.regression import Forecast, forecast
 from evalkit.runs import Run, SkippedTrial
-from evalkit.runs.run import RUN_FILE
+from evalkit.runs.layout import RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -178,7 +178,7 @@ def forecast_sweep(preparation: SweepPlan, runs: Sequence[Run], room: AvailableM
     """
     factory = registry.load(registry.GENERATORS, preparation.config.generator.name)
     generator = factory(**preparation.config.generator.settings)
-    past = read_past(runs, preparation.deciders.generator)
+    past = read_past(runs, preparation.generator)
     lengths = {trial.speech: trial.speech_s for trial in past if trial.speech is not None}
     needs = [_forecast(generator, trial, past, lengths, room) for trial in preparation.trials]
     return SweepForecast(needs, max((one.start_s for one in past), default=0.0))

@@ -94,7 +94,7 @@ def policy_of(run: Run) -> tuple[Policy | None, str]:
     A run that names none is judged by the bundled one for customer service. A policy that cannot be read any more
     judges nothing.
     """
-    name = run.facts.policy
+    name = run.manifest.policy
     try:
         policy = load_policy(name or DEFAULT_POLICY, known_metrics())
     except UsageError as error:

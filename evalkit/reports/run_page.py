@@ -19,15 +19,9 @@ from evalkit.reports.svg import figure_as_svg
 from evalkit.reports.timelines import TIMELINE_PICTURE
 from evalkit.reports.transcript_page import TRANSCRIPT_PAGE
 from evalkit.runs import Input
-from evalkit.runs.run import (
-    EVIDENCE_FOLDER,
-    LOG_FILE,
-    RUN_FILE,
-    TRIAL_FILE,
-    TRIALS_FOLDER,
-    VIDEO_FILE,
-    DamagedFileError,
-)
+from evalkit.runs.layout import EVIDENCE_FOLDER, GENERATION_FILE, LOG_FILE, RUN_FILE, VIDEO_FILE
+from evalkit.runs.legacy import TRIAL_FILE
+from evalkit.runs.records import DamagedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +57,7 @@ def build_page(tables: RunAnalysis, answer: Answer, n_undrawn: int) -> dict[str,
     n_undrawn : int
         Timelines that were left undrawn.
     """
-    generator = tables.run.facts.generator
+    generator = tables.run.manifest.generator
     staged = _staged(tables, answer)
     trials = [_trial(tables, trial, is_staged=trial.id in staged) for trial in tables.trials]
     absences = _absences(tables)
@@ -104,7 +98,7 @@ def build_page(tables: RunAnalysis, answer: Answer, n_undrawn: int) -> dict[str,
 def describe_coverage(tables: RunAnalysis) -> list[tuple[Verdict, str]]:
     """Say what was attempted, what failed, and what is not there, in words."""
     run = tables.run
-    n_planned, n_tried = len(run.facts.planned), len(tables.trials)
+    n_planned, n_tried = len(run.manifest.planned), len(tables.trials)
     n_ok = sum(trial.status == "ok" for trial in tables.trials)
     lines = [
         (
@@ -133,7 +127,7 @@ def describe_coverage(tables: RunAnalysis) -> list[tuple[Verdict, str]]:
             (Verdict("!", "unfinished", "warn"), f"{count(n_open, 'planned trial')} without a result yet.")
         )
     lines += [(Verdict("✗", "damaged", "fail"), one.text) for one in tables.damage]
-    n_former = len(run.former())
+    n_former = len(run.orphaned())
     if n_former:
         words = f"{count(n_former, 'trial')} of an earlier grid in the folder, in no figure here."
         lines.append((Verdict("·", "left out", "neutral"), words))
@@ -155,10 +149,11 @@ def head_of(metric: Metric) -> str:
 
 
 def _facts(tables: RunAnalysis) -> str:
-    facts = tables.run.facts
+    facts = tables.run.manifest
     n_inputs = len({row.input for row in tables.table.rows})
     n_seeds = len({row.seed for row in tables.table.rows})
-    machine = facts.machine.get("processor") or facts.machine.get("system") or "an unknown machine"
+    machines = [machine.get("processor") or machine.get("system") for machine in facts.machines.values()]
+    machine = ", ".join(dict.fromkeys(name for name in machines if name)) or "an unknown machine"
     parts = (
         f"{count(len(tables.configurations), 'configuration')} × {count(n_inputs, 'input')} × {count(n_seeds, 'seed')}",
         f"begun {facts.created_at.replace('T', ' ')}",
@@ -217,7 +212,7 @@ def _say_skipped(run: Run) -> list[str]:
     """Say which trials were never attempted, a sentence a reason."""
     by_reason: dict[str, list[str]] = {}
     for one in run.skipped().values():
-        told = {name: value for name, value in one.params.items() if name in run.facts.swept}
+        told = {name: value for name, value in one.params.items() if name in run.manifest.swept}
         by_reason.setdefault(one.reason, []).append(describe(told or one.params))
     return [
         f"{count(len(names), 'planned trial')} skipped ({'; '.join(dict.fromkeys(names))}): {reason}."
@@ -440,7 +435,7 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
         "verdict": verdict,
         "note": ", ".join(missed),
         "cells": [_value_cell(trial, name, rules.get(name)) for name in tables.main],
-        "src": _link(trial.id, VIDEO_FILE) if has_video else "",
+        "src": _link(tables.run, trial.id, VIDEO_FILE) if has_video else "",
         "staged": is_staged,
         "fps": _fps(trial),
         "worst": _worst_s(tables, trial) if has_video else None,
@@ -452,7 +447,7 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
             *(f"an earlier attempt failed: {one.stage}: {one.code}: {one.text}" for one in trial.attempts),
         ],
         "pictures": [
-            {"src": _link(trial.id, EVIDENCE_FOLDER, name), "alt": alt}
+            {"src": _link(tables.run, trial.id, EVIDENCE_FOLDER, name), "alt": alt}
             for name, alt in _PICTURES.items()
             if (folder / EVIDENCE_FOLDER / name).is_file()
         ],
@@ -463,8 +458,8 @@ def _trial(tables: RunAnalysis, trial: Trial, *, is_staged: bool) -> dict[str, A
         ],
         "absent": _absent_lines(trial),
         "files": [
-            {"name": parts[-1], "src": _link(trial.id, *parts)}
-            for parts in ((TRIAL_FILE,), (LOG_FILE,), (EVIDENCE_FOLDER, TRANSCRIPT_PAGE))
+            {"name": parts[-1], "src": _link(tables.run, trial.id, *parts)}
+            for parts in ((TRIAL_FILE,), (GENERATION_FILE,), (LOG_FILE,), (EVIDENCE_FOLDER, TRANSCRIPT_PAGE))
             if folder.joinpath(*parts).is_file()
         ],
     }
@@ -568,12 +563,13 @@ def _worst_s(tables: RunAnalysis, trial: Trial) -> float | None:
     return max(pairs)[1] + _WINDOW_S / 2 if pairs and max(pairs)[0] > 0 else None
 
 
-def _link(*parts: str) -> str:
-    return "/".join(quote(part, safe="") for part in (TRIALS_FOLDER, *parts))
+def _link(run: Run, trial_id: str, *parts: str) -> str:
+    place = run.folder_of(trial_id).relative_to(run.folder)
+    return "/".join(quote(part, safe="") for part in (*place.parts, *parts))
 
 
 def _notes(tables: RunAnalysis, n_undrawn: int) -> list[str]:
-    notes = list(tables.run.facts.notes)
+    notes = list(tables.run.manifest.notes)
     if n_undrawn:
         notes.append(
             f"The timelines of {count(n_undrawn, 'trial')} are not drawn, as there are many: "
@@ -583,7 +579,7 @@ def _notes(tables: RunAnalysis, n_undrawn: int) -> list[str]:
 
 
 def _about(tables: RunAnalysis) -> str:
-    facts = tables.run.facts
+    facts = tables.run.manifest
     about = {
         "configuration": facts.config,
         "configuration hash": facts.config_hash,
@@ -591,6 +587,6 @@ def _about(tables: RunAnalysis) -> str:
         "evaluators": facts.evaluators,
         "versions": facts.versions,
         "weights": facts.weights,
-        "machine": facts.machine,
+        "machines": facts.machines,
     }
     return json.dumps(about, indent=2, ensure_ascii=False)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from evalkit.profiling.profile import Profile, ProfileError
 from evalkit.runs.files import write_atomically
-from evalkit.runs.run import EVIDENCE_FOLDER, TIMELINE_FILE, DamagedFileError
+from evalkit.runs.layout import EVIDENCE_FOLDER, TIMELINE_FILE
+from evalkit.runs.records import DamagedFileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

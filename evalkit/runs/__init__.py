@@ -1,37 +1,57 @@
-"""The run folder: what a sweep leaves behind, readable without this program.
+"""The run folder: a record that grows, readable without this program.
 
 ::
 
     RUN/
-      run.json                what was asked, of what, with which versions, on which machine
-      trials/<id>/trial.json  one trial: parameters, inputs, outcome, numbers
-      trials/<id>/samples.json, timeline.json, video.mp4, log.txt, evidence/
-      results.csv, results.parquet    one row a trial; derived, can be rebuilt
+      run.json                                     the plan, versions, machines
+      videos/<id>/                                 one video: id = hash of generator, settings, parameters, inputs, seed
+          video.mp4, generation.json, profile.json, timeline.json, log.txt
+      measurements/<id>/<evaluator>@<identity>.json    what one version of one evaluator measured on that video
+      measurements/<id>/<evaluator>@<identity>.samples.json, .evidence/
+      ratings/, decisions/                         what people said of the videos; what was decided
+      results.csv, results.parquet                 one row per trial; derived, can be rebuilt
 
 Files are written under another name and renamed when whole, so a reader needs no lock and never sees half of one.
+Modules: `schema` (what the files hold), `identity` (what names them), `layout` (where they are), `records` (one file),
+`store` (videos and measurements put together as trials), `legacy` (schema 1 and 2), `run` (reading), `writer` (writing).
 """
 
-from evalkit.runs.run import Damage, Run
+from evalkit.runs.run import Damage, Evidence, Run
 from evalkit.runs.schema import (
+    CodeVersion,
     Input,
+    MeasurementError,
+    MeasurementRecord,
     MetricInfo,
     MetricResults,
     MetricValue,
     RunManifest,
+    Samples,
     SkippedTrial,
     Trial,
     TrialFailure,
+    VideoProfile,
+    VideoRecord,
 )
+from evalkit.runs.writer import RunWriter
 
 __all__ = [
+    "CodeVersion",
     "Damage",
+    "Evidence",
     "Input",
+    "MeasurementError",
+    "MeasurementRecord",
     "MetricInfo",
     "MetricResults",
     "MetricValue",
     "Run",
     "RunManifest",
+    "RunWriter",
+    "Samples",
     "SkippedTrial",
     "Trial",
     "TrialFailure",
+    "VideoProfile",
+    "VideoRecord",
 ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOCK_NAME = ".lock"
+_REPLACED = ".replaced"
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -51,6 +54,41 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def put_folder(part: Path, place: Path) -> None:
+    """Give a finished folder its name, on disk; an older folder of that name goes when the new one has it.
+
+    A writer that is killed in between leaves the older one hidden: see `replaced_name`.
+    """
+    for path in part.iterdir():
+        if path.is_file():
+            _sync_file(path)
+    sync_folder(part)
+    if place.exists():
+        former = place.with_name(f".{place.name}.{uuid.uuid4().hex}{_REPLACED}")
+        place.rename(former)
+        part.rename(place)
+        sync_folder(place.parent)
+        shutil.rmtree(former)
+    else:
+        part.rename(place)
+        sync_folder(place.parent)
+
+
+def replaced_name(path: Path) -> Path | None:
+    """Return the place of a folder that `put_folder` was replacing when it was killed; None for anything else."""
+    if not (path.name.startswith(".") and path.name.endswith(_REPLACED)):
+        return None
+    return path.with_name(path.name.removeprefix(".").removesuffix(_REPLACED).rpartition(".")[0])
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Keep a second writer out of a folder for as long as this lasts.
@@ -70,7 +108,7 @@ def only_writer(folder: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "unknown"
             raise UsageError(
-                f"{folder}: another sweep (process {holder}) writes into this folder; "
+                f"{folder}: another process ({holder}) writes into this folder; "
                 f"wait for it, end it, or name another folder with --out"
             ) from None
         file.truncate(0)

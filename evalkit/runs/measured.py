@@ -9,10 +9,8 @@ from evalkit.runs.schema import MetricResults, MetricValue
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from evalkit.runs.schema import Samples
     from evalkit.types import Measurement
-
-Samples = dict[str, dict[str, Any]]
-"""Metric, then name of the sample, then (nested) lists of numbers; None for what is no number."""
 
 
 def store_measurements(
@@ -22,7 +20,7 @@ def store_measurements(
     versions: Mapping[str, str] | None = None,
     weights: Mapping[str, str] | None = None,
 ) -> tuple[MetricResults, Samples]:
-    """Split measurements into what goes to ``trial.json`` and the raw samples beside it."""
+    """Split measurements into results and raw samples, as they are stored."""
     metrics, absent, samples = {}, {}, {}
     for measurement in measurements:
         name = measurement.metric.name
@@ -44,7 +42,7 @@ def store_measurements(
 
 
 def _numbers(values: Any) -> Any:
-    """Return nested lists with None for what is no number: JSON has none for it."""
+    """Return nested lists with None for what is not a number: JSON has none for it."""
     if isinstance(values, list):
         return [_numbers(value) for value in values]
     return values if abs(values) < float("inf") else None

@@ -1,41 +1,48 @@
-"""Reading a run folder, and rebuilding what is derived from it."""
+"""A run folder as it is read: the manifest, its trials, and everything beside them."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from evalkit.errors import EvalkitError, UsageError
+from evalkit.errors import UsageError
 from evalkit.runs.files import write_atomically
-from evalkit.runs.schema import SCHEMA, RunManifest, SkippedTrial, Trial
+from evalkit.runs.layout import (
+    EVIDENCE_FOLDER,
+    LEGACY_TRIALS_FOLDER,
+    RUN_FILE,
+    TIMELINE_FILE,
+    VIDEO_FILE,
+    VIDEOS_FOLDER,
+)
+from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
+from evalkit.runs.records import DamagedFileError, read_json, to_record
+from evalkit.runs.schema import SCHEMA, RunManifest, Samples, SkippedTrial, Trial
+from evalkit.runs.store import (
+    StoredVideo,
+    list_evidence,
+    list_videos,
+    make_trial,
+    read_measurements,
+    read_samples,
+    read_video,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pydantic import TypeAdapter
 
-Facts = TypeVar("Facts", RunManifest, Trial)
-
-RUN_FILE = "run.json"
-TRIAL_FILE = "trial.json"
-SAMPLES_FILE = "samples.json"
-VIDEO_FILE = "video.mp4"
-TIMELINE_FILE = "timeline.json"
-LOG_FILE = "log.txt"
-EVIDENCE_FOLDER = "evidence"
-TRIALS_FOLDER = "trials"
-
-
-class DamagedFileError(EvalkitError):
-    """A file of a run folder that cannot be read as what it should be."""
+LEGACY_SCHEMA = 2
+"""Up to this one, a trial is one file that cannot grow: the folder can only be read."""
+_INDEX_FILE = "index.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A trial whose file cannot be read.
+    """A trial of which a file cannot be read.
 
     Parameters
     ----------
@@ -49,19 +56,52 @@ class Damage:
     text: str
 
 
+class Evidence(NamedTuple):
+    """A picture, or another file, that shows what was measured on a trial.
+
+    Parameters
+    ----------
+    evaluator : str or None
+        Whose it is; None where it belongs to none, or where that was not recorded.
+    path : Path
+    caption : str or None
+        What it shows, where the evaluator said so.
+    """
+
+    evaluator: str | None
+    path: Path
+    caption: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """Everything that was read at one time."""
+
+    trials: list[Trial]
+    damage: list[Damage]
+    without_result: list[str]
+    videos: dict[str, StoredVideo]
+
+
 @dataclass(frozen=True)
 class Run:
     """A run folder, read.
 
+    The records are read when they are first asked for, each file once, and kept: a run shows the folder as it was
+    then. Open it again to see what was added since.
+
     Parameters
     ----------
     folder : Path
-    facts : RunManifest
+    manifest : RunManifest
         What ``run.json`` says.
+    schema : int
+        Of the folder. Up to `LEGACY_SCHEMA` it can only be read.
     """
 
     folder: Path
-    facts: RunManifest
+    manifest: RunManifest
+    schema: int = SCHEMA
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -70,67 +110,78 @@ class Run:
         Raises
         ------
         UsageError
-            If it is none, was written by a newer evalkit, or its ``run.json`` is damaged.
+            If it is not a run folder, was written by a newer evalkit, or its ``run.json`` is damaged.
         """
         folder = Path(folder)
         if not folder.is_dir():
             raise UsageError(f"{folder}: there is no such folder")
         path = folder / RUN_FILE
         if not path.is_file():
-            raise UsageError(f"{folder} is no run folder: it has no {RUN_FILE} (evalkit sweep makes one)")
+            raise UsageError(f"{folder} is not a run folder: it has no {RUN_FILE} (evalkit sweep makes one)")
         try:
-            return cls(folder, read_file(path, RunManifest))
+            return cls(folder, *read_manifest(path))
         except DamagedFileError as error:
             raise UsageError(str(error)) from None
 
+    def load(self) -> Self:
+        """Read all records now, and return this run."""
+        _ = self._contents
+        return self
+
     def trials(self) -> list[Trial]:
-        """Read the trials of the present grid that are finished, ok or failed, in the order of the plan."""
-        return self._read()[0]
+        """Return the trials of the present grid that are finished, ok or failed, in the order of the plan."""
+        return list(self._contents.trials)
 
     def damage(self) -> list[Damage]:
-        """List the trials of the present grid whose files cannot be read."""
-        return self._read()[1]
+        """List the trials of the present grid of which a file cannot be read."""
+        return list(self._contents.damage)
 
     def unfinished(self) -> list[str]:
         """List the ids of the present grid that have no result yet and were not skipped."""
-        return [one for one in self._without_result() if one not in self.facts.skipped]
+        return [
+            trial_id for trial_id in self._contents.without_result if trial_id not in self.manifest.skipped
+        ]
 
     def skipped(self) -> dict[str, SkippedTrial]:
         """Return the trials of the present grid that were skipped, by id; none that have a result."""
-        return {one: self.facts.skipped[one] for one in self._without_result() if one in self.facts.skipped}
+        skipped = self.manifest.skipped
+        return {
+            trial_id: skipped[trial_id] for trial_id in self._contents.without_result if trial_id in skipped
+        }
 
-    def former(self) -> list[str]:
+    def orphaned(self) -> list[str]:
         """List the ids that are in the folder but not in the present grid: kept, and in no table."""
-        inside = (path.parent.name for path in (self.folder / TRIALS_FOLDER).glob(f"*/{TRIAL_FILE}"))
-        return sorted({name for name in inside if not name.startswith(".")} - set(self.facts.planned))
+        listed = list_legacy_trials(self.folder) if self._is_legacy else list_videos(self.folder)
+        return sorted(set(listed) - set(self.manifest.planned))
 
     def folder_of(self, trial_id: str) -> Path:
-        """Return the folder of a trial: ``video.mp4``, ``log.txt``, ``evidence/``."""
-        return self.folder / TRIALS_FOLDER / trial_id
+        """Return the folder of a trial's video: ``video.mp4``, ``log.txt``, ``timeline.json``."""
+        return self.folder / (LEGACY_TRIALS_FOLDER if self._is_legacy else VIDEOS_FOLDER) / trial_id
 
     def video_of(self, trial_id: str) -> Path | None:
         """Return a trial's video, or None where there is none."""
         path = self.folder_of(trial_id) / VIDEO_FILE
         return path if path.is_file() else None
 
-    def samples_of(self, trial_id: str) -> dict[str, dict[str, Any]]:
+    def samples_of(self, trial_id: str) -> Samples:
         """Read a trial's raw samples: metric, then sample name, then (nested) lists of numbers.
 
-        A sample that is no number is None. Empty where nothing was stored.
+        A sample that is not a number is None. Empty where nothing was stored.
 
         Raises
         ------
         DamagedFileError
-            If the file cannot be read.
+            If a file cannot be read.
         """
-        path = self.folder_of(trial_id) / SAMPLES_FILE
-        if not path.is_file():
-            return {}
-        samples: dict[str, dict[str, Any]] = read_json(path)["samples"]
-        return samples
+        if self._is_legacy:
+            return read_legacy_samples(self.folder, trial_id)
+        video = self._contents.videos.get(trial_id)
+        return {} if video is None else read_samples(self.folder, video, self.manifest.evaluators)
 
     def timeline_of(self, trial_id: str) -> dict[str, Any] | None:
-        """Read a trial's timeline of memory and GPUs, the plain data of a profile; None where nobody watched.
+        """Read what was sampled while a trial's video was made, as `evalkit.profiling.profile.Profile.to_dict` gave it.
+
+        None where nobody watched.
 
         Raises
         ------
@@ -140,11 +191,30 @@ class Run:
         path = self.folder_of(trial_id) / TIMELINE_FILE
         return dict(read_json(path)["profile"]) if path.is_file() else None
 
+    def evidence_of(self, trial_id: str) -> list[Evidence]:
+        """List the pictures that show what was measured on a trial, by evaluator and name.
+
+        Raises
+        ------
+        DamagedFileError
+            If an index of captions cannot be read.
+        """
+        folders: list[tuple[str | None, Path]] = []
+        video = None if self._is_legacy else self._contents.videos.get(trial_id)
+        if video is not None:
+            folders += list_evidence(self.folder, video.record, self.manifest.evaluators)
+        own = self.folder_of(trial_id) / EVIDENCE_FOLDER
+        return [
+            evidence
+            for evaluator, folder in [*folders, *([(None, own)] if own.is_dir() else [])]
+            for evidence in _list_folder(evaluator, folder)
+        ]
+
     def frame(self) -> pd.DataFrame:
-        """Return one row a finished trial.
+        """Return one row per finished trial.
 
         Columns: ``trial``; ``param.NAME`` for each parameter; ``portrait``, ``speech``, ``seed``; ``status``,
-        ``failure``, ``failure_text``; a column a metric, missing where absent; ``METRIC.absent`` with the reason
+        ``failure``, ``failure_text``; a column per metric, missing where absent; ``METRIC.absent`` with the reason
         code, where a metric is absent in any trial.
         """
         import pandas as pd
@@ -152,7 +222,7 @@ class Run:
         trials = self.trials()
         params = list(dict.fromkeys(name for trial in trials for name in trial.params))
         found = dict.fromkeys(name for trial in trials for name in (*trial.metrics, *trial.absent))
-        known = [name for name in self.facts.metrics if name in found]
+        known = [name for name in self.manifest.metrics if name in found]
         metrics = list(dict.fromkeys((*known, *found)))
         columns: dict[str, list[Any]] = {"trial": [trial.id for trial in trials]}
         for name in params:
@@ -179,107 +249,52 @@ class Run:
         write_atomically(parquet, table.to_parquet(None, index=False))
         return [csv, parquet]
 
-    def _without_result(self) -> list[str]:
-        return [trial_id for trial_id in self.facts.planned if not self._trial_file(trial_id).exists()]
+    @property
+    def _is_legacy(self) -> bool:
+        return self.schema <= LEGACY_SCHEMA
 
-    def _trial_file(self, trial_id: str) -> Path:
-        return self.folder_of(trial_id) / TRIAL_FILE
-
-    def _read(self) -> tuple[list[Trial], list[Damage]]:
-        trials, damage = [], []
-        for trial_id in self.facts.planned:
+    @cached_property
+    def _contents(self) -> _Contents:
+        contents = _Contents([], [], [], {})
+        for trial_id in self.manifest.planned:
             try:
-                trial = read_trial(self.folder_of(trial_id))
+                trial = self._read_trial(trial_id, contents.videos)
             except DamagedFileError as error:
-                damage.append(Damage(trial_id, str(error)))
+                contents.damage.append(Damage(trial_id, str(error)))
                 continue
-            if trial is not None:
-                trials.append(trial)
-        return trials, damage
+            if trial is None:
+                contents.without_result.append(trial_id)
+            else:
+                contents.trials.append(trial)
+        return contents
+
+    def _read_trial(self, trial_id: str, videos: dict[str, StoredVideo]) -> Trial | None:
+        if self._is_legacy:
+            return read_legacy_trial(self.folder, trial_id)
+        video = read_video(self.folder, trial_id)
+        if video is None:
+            return None
+        videos[trial_id] = video
+        evaluators = self.manifest.evaluators
+        measurements = read_measurements(self.folder, video.record, evaluators)
+        return make_trial(video, measurements, evaluators, self.manifest.metrics)
 
 
-def read_trial(folder: Path) -> Trial | None:
-    """Read the trial in a folder; None where it has no result.
-
-    Raises
-    ------
-    DamagedFileError
-        If its file is damaged, or belongs to another trial than the folder's name says.
-    """
-    path = folder / TRIAL_FILE
-    if not path.exists():
-        return None
-    trial = read_file(path, Trial)
-    if trial.id != folder.name:
-        raise DamagedFileError(
-            f"{path}: it is the result of trial {trial.id!r} and lies in folder {folder.name!r}"
-        )
-    if (trial.status == "failed") != (trial.failure is not None):
-        raise DamagedFileError(f"{path}: status is {trial.status!r} and failure is {trial.failure!r}")
-    return trial
-
-
-def read_file(path: Path, kind: type[Facts]) -> Facts:
-    """Read a file of a run folder.
-
-    Raises
-    ------
-    UsageError
-        If a newer evalkit wrote it.
-    DamagedFileError
-        If it is not what it should be.
-    """
-    from pydantic import ValidationError
-
+def read_manifest(path: Path) -> tuple[RunManifest, int]:
+    """Read ``run.json`` and the schema of its folder; raise as `evalkit.runs.records.read_record`."""
     data = read_json(path)
-    try:
-        facts: Facts = _adapter(kind).validate_json(
-            json.dumps({name: value for name, value in data.items() if name != "schema"}), strict=True
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DamagedFileError(f"{path} is damaged: {where}: {first['msg']}") from None
-    return facts
+    schema = data.pop("schema")
+    return to_record(path, manifest_of(data) if schema <= LEGACY_SCHEMA else data, RunManifest), schema
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run folder, whatever its shape, and check its schema; raise as `read_file`."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise DamagedFileError(f"{path} cannot be read: {error}") from None
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if not isinstance(schema, int) or schema < 1:
-        raise DamagedFileError(f"{path} is damaged: it states no schema")
-    if schema > SCHEMA:
-        raise UsageError(
-            f"{path} has schema {schema}, and this evalkit reads up to {SCHEMA}: it was written by a newer one"
-        )
-    return dict(data)
-
-
-def write_file(path: Path, facts: RunManifest | Trial) -> None:
-    """Write a file of a run folder, atomically."""
-    plain = _adapter(type(facts)).dump_python(facts, mode="json")
-    write_json(path, plain)
-
-
-def write_json(path: Path, plain: dict[str, Any], *, indent: int | None = 2) -> None:
-    """Write plain data with its schema, atomically."""
-    text = json.dumps({"schema": SCHEMA, **plain}, indent=indent, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, text + "\n")
-
-
-def _adapter(kind: type[RunManifest | Trial]) -> TypeAdapter[Any]:
-    return _adapters()[kind]
-
-
-@cache
-def _adapters() -> dict[type[RunManifest | Trial], TypeAdapter[Any]]:
-    from pydantic import TypeAdapter
-
-    return {RunManifest: TypeAdapter(RunManifest), Trial: TypeAdapter(Trial)}
+def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:
+    index = folder / _INDEX_FILE
+    captions = read_json(index)["captions"] if index.is_file() else {}
+    return [
+        Evidence(evaluator, path, captions.get(path.name))
+        for path in sorted(folder.iterdir())
+        if path.name != _INDEX_FILE and not path.name.startswith(".")
+    ]
 
 
 def _cell(value: Any) -> Any:

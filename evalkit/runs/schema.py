@@ -1,6 +1,6 @@
 """What stands in the files of a run folder, as frozen plain data. The dataclasses *are* the format.
 
-A change of a field is a new `SCHEMA`; folders of every schema ever written stay readable, see `evalkit.runs.run`.
+A change of a field is a new `SCHEMA`; folders of every schema ever written stay readable, see `evalkit.runs.legacy`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
+from evalkit.options import hash_of
 from evalkit.types import Better  # noqa: TC001 - the files are checked against it when read
 
-SCHEMA = 2
-"""1: at first. 2: a run may say which trials were skipped, and why."""
+SCHEMA = 3
+"""1: at first. 2: a run may say which trials were skipped, and why. 3: videos and measurements are records of their own."""
 
 Json = Any
 """A plain value as JSON knows it."""
+
+Samples = dict[str, dict[str, Json]]
+"""Metric, then name of the sample, then (nested) lists of numbers; None for what is not a number."""
 
 
 class _Strict:
@@ -96,7 +100,7 @@ class MetricResults(_Strict):
 
     Parameters
     ----------
-    metrics : dict of str to Value
+    metrics : dict of str to MetricValue
         By full name, ``family.quantity``.
     absent : dict of str to str
         Full name to reason code (`evalkit.types.Reason`).
@@ -130,38 +134,155 @@ class MetricResults(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial(_Strict):
-    """One configuration on one pair of inputs with one seed, and what came of it.
+class VideoRecord(_Strict):
+    """A video that was made, or could not be made: ``videos/ID/generation.json``.
 
     Parameters
     ----------
     id : str
-        Hash of everything that decides the outcome.
+        See `evalkit.runs.identity.video_id`.
     params : dict
         Parameters of the request, less inputs and seed; ``options.NAME`` for a generator's own.
     portrait, speech : Input or None
-        ``None`` where the generator was given none.
+        None where the generator was given none.
     seed : int or None
-        ``None`` where none was given.
+        None where none was given.
+    status : {"ok", "failed"}
+        ``ok`` when there is a video file.
+    failure : TrialFailure or None
+        The last failed attempt, exactly where `status` is ``failed``.
+    attempts : list of TrialFailure
+        Every other attempt that failed, those of earlier calls included, in order.
+    generation : dict or None
+        The generator's result: request, what came out, events, versions, weights.
+    events : list of dict
+        ``name``, ``time_s``, ``detail`` of everything the generator reported, also when it failed later; with a
+        separate profiling pass, of the pass that was timed.
+    started_at : str
+        ISO 8601, UTC.
+    generate_s : float or None
+        How long it took, for people who plan; not a measurement.
+    content : str or None
+        SHA-256 of the video file; None where it failed.
+    machine : str
+        Key into `RunManifest.machines`.
+    slot : str
+        Name of the slot it was made in.
+    alone : bool
+        Whether nothing else was at work in that slot, so that times are those of this video.
+    """
+
+    id: str
+    params: dict[str, Json]
+    portrait: Input | None
+    speech: Input | None
+    seed: int | None
+    status: Literal["ok", "failed"]
+    failure: TrialFailure | None
+    attempts: list[TrialFailure]
+    generation: dict[str, Json] | None
+    events: list[dict[str, Json]]
+    started_at: str
+    generate_s: float | None
+    content: str | None
+    machine: str
+    slot: str
+    alone: bool
+
+    def __post_init__(self) -> None:
+        if (self.status == "failed") != (self.failure is not None):
+            raise ValueError(f"status is {self.status!r} and failure is {self.failure!r}")
+        if (self.status == "failed") != (self.content is None):
+            raise ValueError(f"status is {self.status!r} and content is {self.content!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoProfile(_Strict):
+    """What making a video cost: ``videos/ID/profile.json``. A failed attempt has costs too.
+
+    Parameters
+    ----------
+    results : MetricResults
+    samples : dict of str to dict
+        Raw samples by metric.
+    """
+
+    results: MetricResults
+    samples: Samples = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementError(_Strict):
+    """Why an evaluator could not measure a video at all: it cannot be opened, or the process at work on it crashed."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementRecord(_Strict):
+    """What one evaluator measured on one video: ``measurements/VIDEO_ID/EVALUATOR@IDENTITY.json``.
+
+    Parameters
+    ----------
+    video_id : str
+    content : str
+        SHA-256 of the video file that was measured.
+    evaluator : str
+    version : str
+        Its version, and after a space the identity of the settings that decide its values, where any do.
+    identity : str
+        See `evalkit.runs.identity.measurement_identity`.
+    results : MetricResults or None
+        Exactly where `error` is None.
+    error : MeasurementError or None
+    measured_at : str
+        ISO 8601, UTC.
+    measure_s : float or None
+        Its share of the time the pass over the video took.
+    machine : str
+        Key into `RunManifest.machines`.
+    """
+
+    video_id: str
+    content: str
+    evaluator: str
+    version: str
+    identity: str
+    results: MetricResults | None
+    error: MeasurementError | None
+    measured_at: str
+    measure_s: float | None
+    machine: str
+
+    def __post_init__(self) -> None:
+        if (self.results is None) != (self.error is not None):
+            raise ValueError("a measurement has either results or an error")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(_Strict):
+    """One configuration on one pair of inputs with one seed, and what came of it: a video and its measurements.
+
+    This is how a run is read; see `VideoRecord` and `MeasurementRecord` for how it is stored.
+
+    Parameters
+    ----------
+    id : str
+        That of its video.
+    params, portrait, speech, seed, generation, events, attempts, started_at, generate_s
+        As of `VideoRecord`.
     status : {"ok", "failed"}
         ``ok`` when there is a video and it could be opened as media. Single metrics may still be absent.
     failure : TrialFailure or None
         Exactly where `status` is ``failed``.
     quality : MetricResults or None
-        Of the video; ``None`` where it was not measured.
+        Of the video, by the evaluators that the manifest names; a metric without a measurement is absent as
+        ``not_measured``. None where there is no video, or no evaluator.
     profile : MetricResults
         What it cost. A failed trial has a profile too.
-    generation : dict or None
-        The generator's result: request, what came out, events, versions, weights.
-    events : list of dict
-        ``name``, ``time_s``, ``detail`` of everything the generator told, also when it failed later; in a careful
-        sweep, of the pass that was timed.
-    attempts : list of TrialFailure
-        Earlier tries that failed.
-    started_at : str
-        ISO 8601, UTC.
-    generate_s, measure_s : float or None
-        How long the two stages took, for people who plan; no measurement.
+    measure_s : float or None
+        How long measuring took.
     """
 
     id: str
@@ -214,16 +335,40 @@ class SkippedTrial(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo(_Strict):
-    """What a metric means, so that a run can be read where its evaluators are not installed."""
+    """What a metric means, so that a run can be read where its evaluators are not installed.
+
+    Parameters
+    ----------
+    unit, better, meaning
+        As of `evalkit.types.Metric`.
+    evaluator : str or None
+        Name of the evaluator that gives it; None for a cost, and where it was not recorded.
+    """
 
     unit: str
     better: Better
     meaning: str
+    evaluator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeVersion(_Strict):
+    """State of the user's own git repository, in which a run was made.
+
+    Parameters
+    ----------
+    commit : str
+    dirty : bool
+        Whether files differed from that commit.
+    """
+
+    commit: str
+    dirty: bool
 
 
 @dataclass(frozen=True, slots=True)
 class RunManifest(_Strict):
-    """What a run is, beside its trials.
+    """What a run is, beside its videos and measurements: ``run.json``.
 
     Parameters
     ----------
@@ -235,18 +380,22 @@ class RunManifest(_Strict):
         SHA-256 of its canonical JSON.
     generator : dict
         ``name``, ``version``, ``settings``.
-    evaluators : dict of str to int or str
-        Name to version.
-    metrics : dict of str to MetricFacts
+    evaluators : dict of str to str
+        Name to version, with the identity of settings: the measurements that the tables show.
+    measuring : dict of str to dict
+        Settings of these evaluators, by name.
+    metrics : dict of str to MetricInfo
         Every metric that the trials may carry, by full name, in order.
     swept : list of str
         Parameters with more than one value in the grid.
     policy : str or None
         Name or path of the policy to judge by.
     planned : list of str
-        Ids of the trials of the present grid, in order.
-    machine : dict
-        Facts of the machine.
+        Ids of the videos of the present grid, in order.
+    machines : dict of str to dict
+        What is known of each machine that took part, by `evalkit.runs.identity.machine_key`.
+    code : CodeVersion or None
+        The user's own git repository, where there is one.
     versions, weights : dict of str to str
         Of everything that took part in any trial so far.
     notes : list of str
@@ -259,13 +408,20 @@ class RunManifest(_Strict):
     config: dict[str, Json]
     config_hash: str
     generator: dict[str, Json]
-    evaluators: dict[str, int | str]
+    evaluators: dict[str, str]
+    measuring: dict[str, dict[str, Json]]
     metrics: dict[str, MetricInfo]
     swept: list[str]
     policy: str | None
     planned: list[str]
-    machine: dict[str, Json]
+    machines: dict[str, dict[str, Json]]
+    code: CodeVersion | None
     versions: dict[str, str]
     weights: dict[str, str]
     notes: list[str]
     skipped: dict[str, SkippedTrial] = field(default_factory=dict)
+
+    @property
+    def plan_hash(self) -> str:
+        """First 12 hexadecimal digits of the hash of the planned ids: another grid has another."""
+        return hash_of(self.planned)[:12]

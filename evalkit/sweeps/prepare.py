@@ -134,12 +134,10 @@ def plan_slots(config: SweepConfig, *, takes_device: bool) -> tuple[Slot, ...]:
     """
     execution = config.execution
     own = config.generator.settings.get("device") if takes_device else None
-    stated = {
-        "generator.device": config.generator.device,
-        "generator.settings.device": own if isinstance(own, str) else None,
-    }
-    stated = {where: device for where, device in stated.items() if device is not None}
+    places = {"generator.device": config.generator.device, "generator.settings.device": own}
+    stated = {where: device for where, device in places.items() if isinstance(device, str)}
     base = next(iter(stated.values()), "cpu")
+    wanted: list[tuple[str, str, int | None]]
     if execution.slots is not None:
         wanted = [(slot.name, slot.device or base, slot.cores) for slot in execution.slots]
         stated |= {f"execution.slots.{place}": device for place, (_, device, _) in enumerate(wanted)}
@@ -163,11 +161,11 @@ def _plan_trials(
     speech = [_plan_speech(item) for item in config.inputs.speech]
     seeds: Sequence[int | None] = config.seeds or [None]
     _check_options([*config.parameters, *config.grid], description)
-    first = (portraits or [None])[0], (speech or [None])[0], seeds[0]
-    params = []
-    for given in expand_grid(config.grid):
-        given = {**config.parameters, **given}
-        params.append(_as_understood(generator, given, make_request(given, *first)))
+    portrait, said = (items[0] if items else None for items in (portraits, speech))
+    params = [
+        _as_understood(generator, given, make_request(given, portrait, said, seeds[0]))
+        for given in ({**config.parameters, **values} for values in expand_grid(config.grid))
+    ]
     contents = {path: content_hash(path) for path in _parameter_files(config)}
     trials = plan_trials(params, portraits, speech, seeds, generator=identity, contents=contents)
     for trial in trials[: len(trials) // len(params)]:
@@ -233,7 +231,7 @@ def _plan_speech(item: Speech) -> PlannedInput:
         return PlannedInput(given, {"audio": item.path}, (InputFile(item.path, given.content),))
     names = ("text", "question", "question_audio", "language", "voice")
     request = {name: value for name in names if (value := getattr(item, name)) is not None}
-    what, files = dict(request), ()
+    what, files = dict(request), tuple[InputFile, ...]()
     if item.question_audio is not None:
         what["question_audio"] = content_hash(item.question_audio)
         files = (InputFile(item.question_audio, what["question_audio"]),)

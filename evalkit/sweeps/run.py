@@ -47,13 +47,7 @@ from evalkit.runs import (
 from evalkit.runs.identity import machine_key, measurement_identity
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.sweeps.prepare import find_executor
-from evalkit.sweeps.status import (
-    check_folder,
-    load_run_status,
-    read_former_manifest,
-    read_trial,
-    refuse_to_orphan,
-)
+from evalkit.sweeps.status import check_plan, load_run_status, read_trial
 from evalkit.tracks.cache import content_hash
 
 if TYPE_CHECKING:
@@ -124,10 +118,7 @@ def run_sweep(
     KeyboardInterrupt
         When interrupted; the tables are written, work under way is given up and leaves nothing.
     """
-    check_folder(folder)
-    former = read_former_manifest(folder)
-    if not replan:
-        refuse_to_orphan(plan, folder, former)
+    former = check_plan(plan, folder, replan=replan)
     try:
         with RunWriter(folder) as writer:
             writer.clear_leftovers()
@@ -397,16 +388,18 @@ class _Sweep:
         self, job: MeasureJob, video: VideoRecord, result: MeasureResult | JobFailure
     ) -> None:
         """Store what each evaluator measured, or why it could not."""
-        machine = self._note_machine(result.machine)
+        machine, versions = self._note_machine(result.machine), self._plan.evaluators
+        measured = result.measured if isinstance(result, MeasureResult) else ()
+        spent_s = result.measure_s if isinstance(result, MeasureResult) else result.spent_s
+        error = None
         if isinstance(result, JobFailure):
-            error, measured, spent_s = MeasurementError(result.code, result.text), (), result.spent_s
-        else:
-            error = MeasurementError(**result.error) if result.error is not None else None
-            measured, spent_s = result.measured, result.measure_s
+            error = MeasurementError(result.code, result.text)
+        elif result.error is not None:
+            error = MeasurementError(**result.error)
         found = {one.evaluator: one for one in measured}
         for evaluator in job.evaluators:
             one = found.get(evaluator)
-            version = self._plan.evaluators[evaluator]
+            version = versions[evaluator]
             record = MeasurementRecord(
                 video_id=video.id,
                 content=str(video.content),

@@ -123,8 +123,10 @@ def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
             continue
         missing = [name for name in plan.evaluators if name not in measured]
         without = [name for name, record in measured.items() if record.error is not None]
-        status.unmeasured |= {trial.id: missing} if missing else {}
-        status.unmeasurable |= {trial.id: without} if without else {}
+        if missing:
+            status.unmeasured[trial.id] = missing
+        if without:
+            status.unmeasurable[trial.id] = without
     return status
 
 
@@ -137,16 +139,20 @@ def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
     return make_trial(video, list(measured.values()), plan.evaluators, plan.metrics)
 
 
-def refuse_to_orphan(plan: SweepPlan, folder: Path, manifest: RunManifest | None) -> None:
-    """Refuse a plan that would take finished trials of a folder out of its tables.
+def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | None:
+    """Check that a plan may be done in a folder, and return what an earlier call wrote there.
+
+    A plan that only adds to the one of the folder is the same run going on.
 
     Raises
     ------
     UsageError
-        With the number of trials, and the cure.
+        As `check_folder`; or, unless `replan`, if finished trials of the folder are not in the plan.
     """
-    if manifest is None:
-        return
+    check_folder(folder)
+    manifest = read_former_manifest(folder)
+    if manifest is None or replan:
+        return manifest
     orphans = set(list_videos(folder)) & set(manifest.planned) - {trial.id for trial in plan.trials}
     if orphans:
         raise UsageError(
@@ -154,6 +160,7 @@ def refuse_to_orphan(plan: SweepPlan, folder: Path, manifest: RunManifest | None
             f"one, and would be in no table any more: name another folder with --out, or give --replan to keep them "
             f"in the folder and out of the tables"
         )
+    return manifest
 
 
 def expected_s(plan: SweepPlan, status: RunStatus, to_make: Sequence[PlannedTrial]) -> float | None:

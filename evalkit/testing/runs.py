@@ -5,22 +5,30 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from evalkit.options import hash_of
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
-from evalkit.runs import Input, MetricInfo, MetricResults, MetricValue, RunManifest, Trial, TrialFailure
-from evalkit.runs.run import (
-    RUN_FILE,
-    SAMPLES_FILE,
-    TRIAL_FILE,
-    TRIALS_FOLDER,
-    VIDEO_FILE,
-    write_file,
-    write_json,
+from evalkit.runs import (
+    Input,
+    MeasurementError,
+    MeasurementRecord,
+    MetricInfo,
+    MetricResults,
+    MetricValue,
+    RunManifest,
+    Samples,
+    Trial,
+    TrialFailure,
+    VideoRecord,
 )
+from evalkit.runs.identity import machine_key, measurement_identity
+from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
+from evalkit.runs.writer import RunWriter
+from evalkit.tracks.cache import content_hash
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
@@ -57,6 +65,7 @@ _QUALITY: dict[str, tuple[str, Better, float, float]] = {
     "technical.fps": ("1/s", "band", 25.0, 0.0),
     "technical.face_coverage": ("1", "higher", 1.0, 0.0),
 }
+_MACHINE = {"processor": "none", "n_cores": 2}
 _TOO_SHORT = "expression.blink_per_min"
 
 
@@ -116,6 +125,8 @@ def write_run(
     unfinished: Sequence[str] = (),
     evaluators: Mapping[str, int] | None = None,
     policy: str | None = None,
+    samples: Samples | None = None,
+    video: Path | None = None,
 ) -> Path:
     """Write a run folder and return it.
 
@@ -129,37 +140,154 @@ def write_run(
     unfinished : sequence of str
         Ids of trials that are planned and have no result.
     evaluators : mapping of str to int, optional
-        Name to version.
+        Name to version; one named like each family of metrics unless given.
     policy : str, optional
         Name or path.
+    samples : dict, optional
+        Raw samples of every trial that is ok.
+    video : Path, optional
+        Copied into every trial that is ok.
     """
     swept = [
         name
         for name in dict.fromkeys(name for trial in trials for name in trial.params)
         if len({str(trial.params.get(name)) for trial in trials}) > 1
     ]
-    facts = RunManifest(
+    families = dict.fromkeys(
+        name.partition(".")[0]
+        for trial in trials
+        if trial.quality is not None
+        for name in (*trial.quality.metrics, *trial.quality.absent)
+    )
+    versions = {name: str(version) for name, version in (evaluators or dict.fromkeys(families, 1)).items()}
+    manifest = RunManifest(
         created_at="2026-11-22T01:00:00+00:00",
         config={"generator": {"name": "made up"}},
         config_hash="0" * 64,
         generator={"name": "made up", "version": "1", "settings": {}},
-        evaluators=dict(evaluators or {}),
-        metrics={metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in metrics},
+        evaluators=versions,
+        measuring={},
+        metrics={metric.name: _describe(metric, versions) for metric in metrics},
         swept=swept,
         policy=policy,
         planned=[*(trial.id for trial in trials), *unfinished],
-        machine={"processor": "none", "n_cores": 2},
+        machines={machine_key(_MACHINE): _MACHINE},
+        code=None,
         versions={"evalkit": "0.1.0"},
         weights={"lip_sync": "ab" * 32},
         notes=[],
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / RUN_FILE, facts)
-    for trial in trials:
-        place = folder / TRIALS_FOLDER / trial.id
-        place.mkdir(parents=True, exist_ok=True)
-        write_file(place / TRIAL_FILE, trial)
+    put_trials(folder, manifest, trials, samples, video=video)
     return folder
+
+
+def put_trials(
+    folder: Path,
+    manifest: RunManifest,
+    trials: Sequence[Trial],
+    samples: Samples | None = None,
+    *,
+    video: Path | None = None,
+) -> None:
+    """Write a run folder: a manifest, and the records behind trials.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    manifest : RunManifest
+        A metric belongs to the evaluator that is named like its family, or else to the first.
+    trials : sequence of Trial
+    samples : dict, optional
+        Raw samples of every trial that is ok.
+    video : Path, optional
+        Copied into every trial that is ok; without, there are records of a video and no file.
+    """
+    with RunWriter(folder) as writer:
+        writer.write_manifest(manifest)
+        for trial in trials:
+            _put_trial(writer, manifest, trial, samples or {}, video)
+
+
+def _put_trial(
+    writer: RunWriter,
+    manifest: RunManifest,
+    trial: Trial,
+    samples: Samples,
+    video: Path | None,
+) -> None:
+    content = hash_of(f"video {trial.id}") if video is None else content_hash(str(video))
+    failure = trial.failure
+    was_made = failure is None or failure.stage == "measure"
+    record = VideoRecord(
+        id=trial.id,
+        params=trial.params,
+        portrait=trial.portrait,
+        speech=trial.speech,
+        seed=trial.seed,
+        status="ok" if was_made else "failed",
+        failure=None if was_made else failure,
+        attempts=trial.attempts,
+        generation=trial.generation,
+        events=trial.events,
+        started_at=trial.started_at,
+        generate_s=trial.generate_s,
+        content=content if was_made else None,
+        machine=next(iter(manifest.machines), ""),
+        slot="local",
+        alone=True,
+    )
+    part = writer.new_video_folder(trial.id)
+    if was_made:
+        if video is None:
+            (part / VIDEO_FILE).touch()
+        else:
+            shutil.copy(video, part / VIDEO_FILE)
+    costs = {name: values for name, values in samples.items() if name.startswith("profile.")}
+    writer.put_video(record, part, profile=trial.profile, samples=costs if failure is None else {})
+    if was_made and video is None:
+        (writer.folder / VIDEOS_FOLDER / trial.id / VIDEO_FILE).unlink()
+    if not was_made or (trial.quality is None and failure is None):
+        return
+    owners = manifest.evaluators
+    for evaluator, version in owners.items():
+        results = None if trial.quality is None else _part_of(trial.quality, evaluator, owners)
+        measured = MeasurementRecord(
+            video_id=trial.id,
+            content=content,
+            evaluator=evaluator,
+            version=version,
+            identity=measurement_identity(content, evaluator, version),
+            results=results if failure is None else None,
+            error=None if failure is None else MeasurementError(failure.code, failure.text),
+            measured_at=trial.started_at,
+            measure_s=None if trial.measure_s is None else trial.measure_s / len(owners),
+            machine=record.machine,
+        )
+        own = {name: values for name, values in samples.items() if _owner(name, owners) == evaluator}
+        writer.put_measurement(measured, own)
+
+
+def _owner(metric: str, evaluators: Mapping[str, str]) -> str | None:
+    """Return the evaluator that gives a metric: that named like its family, or else the first; none for a cost."""
+    family = metric.partition(".")[0]
+    if family == "profile":
+        return None
+    return family if family in evaluators else next(iter(evaluators), None)
+
+
+def _describe(metric: Metric, evaluators: Mapping[str, str]) -> MetricInfo:
+    return MetricInfo(metric.unit, metric.better, metric.meaning, _owner(metric.name, evaluators))
+
+
+def _part_of(results: MetricResults, evaluator: str, evaluators: Mapping[str, str]) -> MetricResults:
+    return replace(
+        results,
+        metrics={
+            name: value for name, value in results.metrics.items() if _owner(name, evaluators) == evaluator
+        },
+        absent={name: code for name, code in results.absent.items() if _owner(name, evaluators) == evaluator},
+    )
 
 
 def write_grid(
@@ -200,22 +328,16 @@ def write_grid(
             trials.append(_trial(trial_id, key, failed=place in failing))
     metrics = [Metric(name, unit, better, name) for name, (unit, better, _, _) in _QUALITY.items()]
     evaluators = dict.fromkeys(("lip_sync", "motion", "expression", "technical"), 1)
-    write_run(
+    return write_run(
         folder,
         trials,
         [*metrics, *PROFILE_METRICS],
         unfinished=open_ids,
         evaluators=evaluators,
         policy=policy,
+        samples={"lip_sync.error": {"window_start_s": [0.0, 1.5, 3.0], "rank": [0.05, 0.45, 0.1]}},
+        video=video,
     )
-    samples = {"lip_sync.error": {"window_start_s": [0.0, 1.5, 3.0], "rank": [0.05, 0.45, 0.1]}}
-    for trial in trials:
-        if trial.status == "ok":
-            place_on_disk = folder / TRIALS_FOLDER / trial.id
-            write_json(place_on_disk / SAMPLES_FILE, {"samples": samples}, indent=None)
-            if video is not None:
-                shutil.copy(video, place_on_disk / VIDEO_FILE)
-    return folder
 
 
 def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) -> Trial:

@@ -39,7 +39,7 @@ NO_FLAGS: dict[str, Any] = {
             "executor",
             "time_limit",
             "retries",
-            "careful",
+            "separate_profiling_pass",
         )
     ),
     **dict.fromkeys(("skip_unfit", "gpu_memory_gb")),
@@ -180,7 +180,7 @@ def test_a_full_disk_is_1_and_told(call: Call, monkeypatch: pytest.MonkeyPatch) 
     result = call("copies.yaml")
     assert result.exit_code == 1
     assert "runs/copies cannot be written: No space left on device; what is done is kept" in result.stderr
-    assert Run.open("runs/copies").unfinished() == Run.open("runs/copies").facts.planned
+    assert Run.open("runs/copies").unfinished() == Run.open("runs/copies").manifest.planned
 
 
 def test_a_run_of_a_newer_schema_is_left_alone(call: Call) -> None:

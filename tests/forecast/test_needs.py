@@ -12,10 +12,10 @@ from evalkit.errors import EvalkitError
 from evalkit.forecast.needs import AvailableMemory, TrialForecast, forecast_sweep, read_available_memory
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Input, MetricResults, MetricValue, Run, RunManifest, Trial
-from evalkit.runs.run import RUN_FILE, SAMPLES_FILE, TRIAL_FILE, TRIALS_FOLDER, write_file, write_json
 from evalkit.sweeps.config import build_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import run_sweep
+from evalkit.testing.runs import put_trials
 from pipeline.adapters.command import Command
 
 GB = 1024.0
@@ -91,25 +91,21 @@ def plant(
         created_at="2026-11-22T01:00:00+00:00",
         config={},
         config_hash="0" * 64,
-        generator=preparation.deciders.generator,
+        generator=preparation.generator,
         evaluators={},
         metrics={},
         swept=[],
         policy=None,
         planned=[trial.id for trial in trials],
-        machine={},
+        measuring={},
+        machines={},
+        code=None,
         versions={},
         weights={},
         notes=[],
     )
-    for trial in trials:
-        place = folder / TRIALS_FOLDER / trial.id
-        place.mkdir(parents=True)
-        write_file(place / TRIAL_FILE, trial)
-        if gpu_mib is not None:
-            samples = {f"{name}_mib": [value] for name, value in gpu_mib.items()}
-            write_json(place / SAMPLES_FILE, {"samples": {"profile.peak_vram_mib": samples}})
-    write_file(folder / RUN_FILE, facts)
+    samples = {f"{name}_mib": [value] for name, value in (gpu_mib or {}).items()}
+    put_trials(folder, facts, trials, {"profile.peak_vram_mib": samples} if samples else {})
     return Run.open(folder)
 
 
@@ -361,9 +357,9 @@ def test_a_sweep_skips_what_cannot_fit_and_says_so(tmp_path: Path, greedy: dict[
     run = run_sweep(prepare(greedy), tmp_path / "run")
     assert made() == [2, 3]
     assert [trial.params["sample_steps"] for trial in run.trials()] == [2, 3]
-    assert Run.open(tmp_path / "run").facts == run.facts
+    assert Run.open(tmp_path / "run").manifest == run.manifest
     ((trial_id, skipped),) = run.skipped().items()
-    assert (trial_id, skipped.params) == (run.facts.planned[2], {"sample_steps": 4})
+    assert (trial_id, skipped.params) == (run.manifest.planned[2], {"sample_steps": 4})
     assert "shard 21.48 + gather 4.17 = 25.65 GB (a friend), against 22.15 GB a GPU" in skipped.reason
     assert run.unfinished() == []
     write_report(run.folder)
@@ -394,4 +390,4 @@ def test_nothing_is_skipped_unless_asked(tmp_path: Path, greedy: dict[str, Any],
         prepare({**greedy, "execution": {"executor": "in_process", "gpu_memory_gb": 22.15}}), tmp_path / "run"
     )
     assert made() == [2, 3, 4]
-    assert run.facts.skipped == {}
+    assert run.manifest.skipped == {}

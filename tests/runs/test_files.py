@@ -47,14 +47,15 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_second_writer_is_refused_until_the_first_is_gone_even_killed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == b"held\n"
-        with (
-            pytest.raises(UsageError, match=rf"another sweep \(process {first.pid}\)"),
-            only_writer(tmp_path),
-        ):
-            pass
-        first.kill()
-        first.wait()
+        try:
+            assert first.stdout is not None
+            assert first.stdout.readline() == b"held\n"
+            with (
+                pytest.raises(UsageError, match=rf"another process \({first.pid}\) writes into"),
+                only_writer(tmp_path),
+            ):
+                pass
+        finally:
+            first.kill()
     with only_writer(tmp_path):
         assert (tmp_path / ".lock").read_text("ascii") == str(os.getpid())

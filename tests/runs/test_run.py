@@ -13,7 +13,8 @@ import pytest
 
 from evalkit.errors import UsageError
 from evalkit.runs import Run, SkippedTrial
-from evalkit.runs.run import DamagedFileError, read_trial, write_file
+from evalkit.runs.legacy import read_legacy_trial
+from evalkit.runs.records import DamagedFileError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 A1, A2, A3, A4 = (f"00000000000000a{k}" for k in range(1, 5))
@@ -31,8 +32,8 @@ def edit(path: Path, **changes: Any) -> None:
 
 def test_a_run_of_schema_1_still_loads() -> None:
     run = Run.open(GOLDEN / "run_schema_1")
-    assert run.facts.swept == ["size", "sample_steps"]
-    assert run.facts.metrics["lip_sync.error"].better == "lower"
+    assert run.manifest.swept == ["size", "sample_steps"]
+    assert run.manifest.metrics["lip_sync.error"].better == "lower"
     first, second, failed = run.trials()
     assert (first.id, first.params, first.seed) == (
         A1,
@@ -50,7 +51,7 @@ def test_a_run_of_schema_1_still_loads() -> None:
     assert [attempt.code for attempt in failed.attempts] == ["stalled"]
     assert run.unfinished() == [A4]
     assert run.damage() == []
-    assert run.former() == []
+    assert run.orphaned() == []
     assert run.samples_of(A1) == {"lip_sync.error": {"rank": [0.25, None, 0.25]}}
     assert run.samples_of(A3) == {}
     assert run.video_of(A1) is None
@@ -127,7 +128,7 @@ def test_a_damaged_trial_is_reported_and_the_others_are_read(folder: Path, damag
     (found,) = run.damage()
     assert found.trial_id == A1
     with pytest.raises(DamagedFileError, match=message):
-        read_trial(folder / "trials" / A1)
+        read_legacy_trial(folder, A1)
     assert run.frame()["trial"].tolist() == [A2, A3]
 
 
@@ -135,22 +136,15 @@ def test_trials_of_an_earlier_grid_are_kept_out_of_the_tables(folder: Path) -> N
     edit(folder / "run.json", planned=[A2, A4])
     run = Run.open(folder)
     assert [trial.id for trial in run.trials()] == [A2]
-    assert run.former() == [A1, A3]
-
-
-def test_what_is_written_is_read_back_equal(tmp_path: Path) -> None:
-    trial = Run.open(GOLDEN / "run_schema_1").trials()[2]
-    (tmp_path / A3).mkdir()
-    write_file(tmp_path / A3 / "trial.json", trial)
-    assert read_trial(tmp_path / A3) == trial
+    assert run.orphaned() == [A1, A3]
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (shutil.rmtree, "there is no such folder"),
-        (lambda run: (run / "run.json").unlink(), r"is no run folder: it has no run\.json"),
-        (lambda run: edit(run / "run.json", schema=3), "schema 3, and this evalkit reads up to 2"),
+        (lambda run: (run / "run.json").unlink(), r"is not a run folder: it has no run\.json"),
+        (lambda run: edit(run / "run.json", schema=4), "schema 4, and this evalkit reads up to 3"),
         (lambda run: edit(run / "run.json", planned=3), "planned: Input should be a valid (list|array)"),
         (lambda run: (run / "run.json").write_text("", "utf-8"), "cannot be read"),
     ],
@@ -162,6 +156,6 @@ def test_what_is_no_readable_run_is_refused(folder: Path, spoil: Any, message: s
 
 
 def test_a_trial_of_a_newer_schema_is_no_damage_but_refused(folder: Path) -> None:
-    edit(folder / "trials" / A1 / "trial.json", schema=3)
+    edit(folder / "trials" / A1 / "trial.json", schema=4)
     with pytest.raises(UsageError, match="written by a newer one"):
         Run.open(folder).trials()

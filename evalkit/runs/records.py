@@ -1,0 +1,148 @@
+"""One file, one record: reading and checking it, writing it whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from evalkit.errors import EvalkitError, UsageError
+from evalkit.runs.files import write_atomically
+from evalkit.runs.schema import SCHEMA, MeasurementRecord, RunManifest, Trial, VideoProfile, VideoRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic import TypeAdapter
+
+Record = TypeVar("Record", RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
+
+_N_TRIES = 5
+"""A folder may be replaced while it is read; more than once in a row is most unlikely."""
+
+
+class DamagedFileError(EvalkitError):
+    """A file of a run folder that cannot be read as what it should be."""
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read a file of a run folder.
+
+    Raises
+    ------
+    UsageError
+        If a newer evalkit wrote it.
+    DamagedFileError
+        If it is not what it should be.
+    """
+    return to_record(path, read_json(path), kind)
+
+
+def to_record(path: Path, data: Mapping[str, Any], kind: type[Record]) -> Record:
+    """Check what a file holds; raise as `read_record`."""
+    from pydantic import ValidationError
+
+    plain = {name: value for name, value in data.items() if name != "schema"}
+    try:
+        record: Record = _adapter(kind).validate_json(json.dumps(plain), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise DamagedFileError(f"{path} is damaged: {where}: {first['msg']}") from None
+    return record
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run folder, whatever its shape, and check its schema; raise as `read_record`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror or error}") from None
+    return parse_json(path, content)
+
+
+def parse_json(path: Path, content: bytes) -> dict[str, Any]:
+    """Parse what stands in a JSON file of a run folder, and check its schema; raise as `read_record`."""
+    try:
+        data = json.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}") from None
+    schema = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(schema, int) or schema < 1:
+        raise DamagedFileError(f"{path} is damaged: it states no schema")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"{path} has schema {schema}, and this evalkit reads up to {SCHEMA}: it was written by a newer one"
+        )
+    return dict(data)
+
+
+def read_files_of(folder: Path, *names: str) -> list[bytes] | None:
+    """Read files of a folder that may be replaced meanwhile: all of them from the same folder.
+
+    Returns
+    -------
+    list of bytes or None
+        One a name; None where there is no such folder.
+
+    Raises
+    ------
+    DamagedFileError
+        If one cannot be read.
+    """
+    for _ in range(_N_TRIES):
+        try:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DamagedFileError(f"{folder} cannot be read: {error.strerror}") from None
+        try:
+            return [_read_at(handle, name) for name in names]
+        except OSError as error:
+            if _is_still(folder, handle):
+                raise DamagedFileError(
+                    f"{folder / str(error.filename)} cannot be read: {error.strerror}"
+                ) from None
+        finally:
+            os.close(handle)
+    raise DamagedFileError(f"{folder} cannot be read: it is replaced again and again")
+
+
+def write_record(path: Path, record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord) -> None:
+    """Write a file of a run folder, atomically."""
+    write_json(path, _adapter(type(record)).dump_python(record, mode="json"))
+
+
+def write_json(path: Path, plain: Mapping[str, Any], *, indent: int | None = 2) -> None:
+    """Write plain data with its schema, atomically."""
+    text = json.dumps({"schema": SCHEMA, **plain}, indent=indent, ensure_ascii=False, allow_nan=False)
+    write_atomically(path, text + "\n")
+
+
+def _read_at(handle: int, name: str) -> bytes:
+    file = os.open(name, os.O_RDONLY, dir_fd=handle)
+    with os.fdopen(file, "rb") as stream:
+        return stream.read()
+
+
+def _is_still(folder: Path, handle: int) -> bool:
+    """Say whether an opened folder still has its name."""
+    try:
+        return os.path.samestat(folder.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return _adapters()[kind]
+
+
+@cache
+def _adapters() -> dict[type[Any], TypeAdapter[Any]]:
+    from pydantic import TypeAdapter
+
+    kinds: tuple[type[Any], ...] = (RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
+    return {kind: TypeAdapter(kind) for kind in kinds}

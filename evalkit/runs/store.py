@@ -1,0 +1,226 @@
+"""Reading the records of a run folder of schema 3, and putting them together as trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalkit.runs.layout import (
+    GENERATION_FILE,
+    MEASUREMENTS_FOLDER,
+    PROFILE_FILE,
+    VIDEOS_FOLDER,
+    evidence_folder,
+    measurement_name,
+    record_file,
+    samples_file,
+)
+from evalkit.runs.records import (
+    DamagedFileError,
+    parse_json,
+    read_files_of,
+    read_json,
+    read_record,
+    to_record,
+)
+from evalkit.runs.schema import (
+    MeasurementRecord,
+    MetricResults,
+    Samples,
+    Trial,
+    TrialFailure,
+    VideoProfile,
+    VideoRecord,
+)
+from evalkit.types import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from evalkit.runs.schema import MetricInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVideo:
+    """A video of a run: what was made, and what that cost."""
+
+    record: VideoRecord
+    profile: VideoProfile
+
+
+def read_video(folder: Path, video_id: str) -> StoredVideo | None:
+    """Read what is known of a video; None where there is no result.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    video_id : str
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is damaged, or belongs to another video than the folder's name says.
+    UsageError
+        If a newer evalkit wrote it.
+    """
+    place = folder / VIDEOS_FOLDER / video_id
+    contents = read_files_of(place, GENERATION_FILE, PROFILE_FILE)
+    if contents is None:
+        return None
+    paths = place / GENERATION_FILE, place / PROFILE_FILE
+    made, cost = (parse_json(path, content) for path, content in zip(paths, contents, strict=True))
+    record = to_record(paths[0], made, VideoRecord)
+    if record.id != video_id:
+        raise DamagedFileError(
+            f"{paths[0]}: it is the result of video {record.id!r} and lies in folder {video_id!r}"
+        )
+    return StoredVideo(record, to_record(paths[1], cost, VideoProfile))
+
+
+def read_measurement(
+    folder: Path, video_id: str, content: str, evaluator: str, version: str
+) -> MeasurementRecord | None:
+    """Read what a version of an evaluator measured on a video of this content; None where it did not.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is damaged, or belongs to another measurement than its name says.
+    UsageError
+        If a newer evalkit wrote it.
+    """
+    name = measurement_name(evaluator, content, version)
+    path = record_file(folder / MEASUREMENTS_FOLDER / video_id, name)
+    if not path.exists():
+        return None
+    record = read_record(path, MeasurementRecord)
+    if (record.video_id, f"{record.evaluator}@{record.identity}") != (video_id, name):
+        raise DamagedFileError(
+            f"{path}: it is measurement {record.evaluator}@{record.identity} of video {record.video_id!r}"
+        )
+    return record
+
+
+def read_measurements(
+    folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
+) -> list[MeasurementRecord]:
+    """Read the measurements of a video by these evaluators, in their order, as far as there are any.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    video : VideoRecord
+    evaluators : mapping of str to str
+        Name to version.
+
+    Raises
+    ------
+    DamagedFileError, UsageError
+        As `read_measurement`.
+    """
+    if video.content is None:
+        return []
+    found = (
+        read_measurement(folder, video.id, video.content, name, version)
+        for name, version in evaluators.items()
+    )
+    return [record for record in found if record is not None]
+
+
+def read_samples(folder: Path, video: StoredVideo, evaluators: Mapping[str, str]) -> Samples:
+    """Read the raw samples of a video: of its costs, and of its measurements by these evaluators."""
+    samples = dict(video.profile.samples)
+    for name in _names(video.record, evaluators):
+        path = samples_file(folder / MEASUREMENTS_FOLDER / video.record.id, name)
+        if path.is_file():
+            samples |= read_json(path)["samples"]
+    return samples
+
+
+def list_evidence(folder: Path, video: VideoRecord, evaluators: Mapping[str, str]) -> list[tuple[str, Path]]:
+    """List the folders with pictures of a video, each with the evaluator's name."""
+    measurements = folder / MEASUREMENTS_FOLDER / video.id
+    names = zip(evaluators, _names(video, evaluators), strict=False)
+    found = [(evaluator, evidence_folder(measurements, name)) for evaluator, name in names]
+    return [(evaluator, place) for evaluator, place in found if place.is_dir()]
+
+
+def list_videos(folder: Path) -> list[str]:
+    """List the ids of the videos that have a result."""
+    names = (path.parent.name for path in (folder / VIDEOS_FOLDER).glob(f"*/{GENERATION_FILE}"))
+    return [name for name in names if not name.startswith(".")]
+
+
+def make_trial(
+    video: StoredVideo,
+    measurements: Sequence[MeasurementRecord],
+    evaluators: Mapping[str, str],
+    metrics: Mapping[str, MetricInfo],
+) -> Trial:
+    """Put a video and its measurements together.
+
+    Parameters
+    ----------
+    video : StoredVideo
+    measurements : sequence of MeasurementRecord
+        By any of `evaluators`, see `read_measurements`.
+    evaluators : mapping of str to str
+        Those that the run's tables show.
+    metrics : mapping of str to MetricInfo
+        Those that a trial may carry; what no measurement and no cost has is absent as ``not_measured``.
+    """
+    record, profile = video.record, video.profile.results
+    failure = record.failure
+    if failure is None:
+        failure = next(
+            (TrialFailure("measure", one.error.code, one.error.text) for one in measurements if one.error),
+            None,
+        )
+    quality = None
+    if failure is None and evaluators:
+        quality = _merged([one.results for one in measurements if one.results is not None])
+        known = {*quality.metrics, *quality.absent, *profile.metrics, *profile.absent}
+        missing = (
+            name
+            for name, info in metrics.items()
+            if name not in known and (info.evaluator is None or info.evaluator in evaluators)
+        )
+        quality.absent.update(dict.fromkeys(missing, str(Reason.NOT_MEASURED)))
+    spent_s = [one.measure_s for one in measurements if one.measure_s is not None]
+    return Trial(
+        id=record.id,
+        params=record.params,
+        portrait=record.portrait,
+        speech=record.speech,
+        seed=record.seed,
+        status="ok" if failure is None else "failed",
+        failure=failure,
+        quality=quality,
+        profile=profile,
+        generation=record.generation,
+        events=record.events,
+        attempts=record.attempts,
+        started_at=record.started_at,
+        generate_s=record.generate_s,
+        measure_s=sum(spent_s) if spent_s else None,
+    )
+
+
+def _merged(results: Iterable[MetricResults]) -> MetricResults:
+    merged = MetricResults()
+    for one in results:
+        merged.metrics.update(one.metrics)
+        merged.absent.update(one.absent)
+        merged.notes.extend(note for note in one.notes if note not in merged.notes)
+        merged.versions.update(one.versions)
+        merged.weights.update(one.weights)
+    return merged
+
+
+def _names(video: VideoRecord, evaluators: Mapping[str, str]) -> list[str]:
+    if video.content is None:
+        return []
+    return [measurement_name(name, video.content, version) for name, version in evaluators.items()]
