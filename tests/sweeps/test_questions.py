@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from evalkit.execution.worker import request_made
 from evalkit.options import ConfigError
 from evalkit.sweeps.config import build_sweep, name_of, read_sweep
 from evalkit.sweeps.prepare import plan_sweep
-from evalkit.sweeps.run import run_sweep
+from evalkit.sweeps.run import request_made, run_sweep
 
 
 @pytest.fixture
