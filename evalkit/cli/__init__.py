@@ -14,6 +14,8 @@ _COMMANDS = {
     "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator on this machine."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
+    "measure": ("evalkit.cli.measure:measure", "Measure what the videos of a run lack; make none."),
+    "runs": ("evalkit.cli.runs:runs", "List runs: when, how far, and what was found."),
     "plan": ("evalkit.cli.plan:plan", "Say what memory and time a sweep will need, and what cannot fit."),
     "report": ("evalkit.cli.report:report", "Write the report of a sweep again."),
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from evalkit.types import ClipIntent  # noqa: TC001 - what is read is checked against it
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -121,15 +123,6 @@ class GeneratorSpec(_Plain):
 
 
 @dataclass(frozen=True, slots=True)
-class Intent(_Plain):
-    """What a video was asked to say and to show."""
-
-    text: str | None = None
-    language: str | None = None
-    prompt: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class GenerateJob(_Plain):
     """Make one video.
 
@@ -185,7 +178,7 @@ class MeasureJob(_Plain):
         Names.
     settings : dict of str to dict
         Settings of evaluators, by name.
-    intent : Intent
+    intent : ClipIntent
     folder : str
         An existing folder, for `EVIDENCE_NAME`.
     files : tuple of InputFile
@@ -199,7 +192,7 @@ class MeasureJob(_Plain):
     video: str
     evaluators: tuple[str, ...]
     settings: dict[str, dict[str, Json]]
-    intent: Intent
+    intent: ClipIntent
     folder: str
     files: tuple[InputFile, ...] = ()
     evidence: bool = True

@@ -10,7 +10,7 @@ import errno
 import time
 import traceback
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,15 +38,12 @@ from evalkit.options import canonical_json
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.profiling.torch_watch import TorchWatch
-from evalkit.runs.measured import store_measurements
-from evalkit.types import ClipIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from evalkit.evaluators.base import Evaluator
-    from evalkit.execution.jobs import Intent, Job, Message, Result, Slot
-    from evalkit.measuring.results import ClipResult
+    from evalkit.execution.jobs import Job, Message, Result, Slot
 
     Report = Callable[[Message], None]
 
@@ -230,13 +227,20 @@ class VideoWork(Work):
             video.unlink()
 
     def _measure(self, job: MeasureJob, report: Report, start_s: float) -> Result:
+        from evalkit.evaluators.load import version_of
+        from evalkit.measuring.run import check_content, split_by_evaluator
         from evalkit.measuring.runner import try_measure
+
+        (video,) = (file for file in job.files if file.path == job.video)
+        altered = check_content(job.video, video.content)
+        if altered is not None:
+            return MeasureResult((), asdict(altered), time.monotonic() - start_s, describe_machine())
 
         evaluators = [self._load_evaluator(name, job.settings.get(name, {})) for name in job.evaluators]
         folder = Path(job.folder)
         options: dict[str, Any] = {
             "progress": lambda *done: report(Progressed(job.id, done[0])),
-            "asked": _intent(job.intent),
+            "asked": job.intent,
         }
         evidence = None
         if job.evidence:
@@ -254,7 +258,11 @@ class VideoWork(Work):
             (folder / EVIDENCE_NAME).mkdir(exist_ok=True)
             evidence.folder.rename(folder / EVIDENCE_NAME / job.evaluators[0])
             evidence.folder.parent.rmdir()
-        measured = _split(result, evaluators)
+        versions = {evaluator.name: version_of(evaluator) for evaluator in evaluators}
+        measured = tuple(
+            EvaluatorResult(name, versions[name], results.to_dict(), samples)
+            for name, (results, samples) in split_by_evaluator(result, evaluators).items()
+        )
         return MeasureResult(
             measured, None, time.monotonic() - start_s, describe_machine(), _list_files(folder)
         )
@@ -343,24 +351,3 @@ def _watch(slot: Slot) -> Watch:
 
 def _list_files(folder: Path) -> tuple[str, ...]:
     return tuple(str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _intent(intent: Intent) -> ClipIntent:
-    return ClipIntent(intent.text, intent.language if intent.text else None, intent.prompt or None)
-
-
-def _split(result: ClipResult, evaluators: Sequence[Evaluator]) -> tuple[EvaluatorResult, ...]:
-    """Give each evaluator what it measured."""
-    from evalkit.evaluators.load import version_of
-
-    found = []
-    for evaluator in evaluators:
-        own = {metric.name for metric in evaluator.metrics}
-        results, samples = store_measurements(
-            [measurement for measurement in result.measurements if measurement.metric.name in own],
-            notes=result.notes,
-            versions=result.versions,
-            weights=result.weights,
-        )
-        found.append(EvaluatorResult(evaluator.name, str(version_of(evaluator)), results.to_dict(), samples))
-    return tuple(found)

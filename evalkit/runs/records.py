@@ -111,15 +111,20 @@ def read_files_of(folder: Path, *names: str) -> list[bytes] | None:
     raise DamagedFileError(f"{folder} cannot be read: it is replaced again and again")
 
 
-def write_record(path: Path, record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord) -> None:
-    """Write a file of a run folder, atomically."""
-    write_json(path, _adapter(type(record)).dump_python(record, mode="json"))
+def record_text(record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord) -> str:
+    """Return what a file of a run folder holds."""
+    return to_text(_adapter(type(record)).dump_python(record, mode="json"))
+
+
+def to_text(plain: Mapping[str, Any], *, indent: int | None = 2) -> str:
+    """Return plain data with its schema as JSON."""
+    text = json.dumps({"schema": SCHEMA, **plain}, indent=indent, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
 
 
 def write_json(path: Path, plain: Mapping[str, Any], *, indent: int | None = 2) -> None:
     """Write plain data with its schema, atomically."""
-    text = json.dumps({"schema": SCHEMA, **plain}, indent=indent, ensure_ascii=False, allow_nan=False)
-    write_atomically(path, text + "\n")
+    write_atomically(path, to_text(plain, indent=indent))
 
 
 def _read_at(handle: int, name: str) -> bytes:

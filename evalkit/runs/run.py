@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class _Contents:
     videos: dict[str, StoredVideo]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run folder, read.
 
@@ -122,6 +123,16 @@ class Run:
             return cls(folder, *read_manifest(path))
         except DamagedFileError as error:
             raise UsageError(str(error)) from None
+
+    def __repr__(self) -> str:
+        """Say what it is, from the manifest alone."""
+        generator = self.manifest.generator.get("name", "an unknown generator")
+        return f"Run({str(self.folder)!r}: {len(self.manifest.planned)} planned trials of {generator})"
+
+    def _repr_html_(self) -> str:
+        """Show the table in a notebook."""
+        table = self.frame().to_html(index=False, max_rows=20, na_rep="")
+        return f"<p>{html.escape(repr(self))}</p>\n{table}"
 
     def load(self) -> Self:
         """Read all records now, and return this run."""
@@ -288,13 +299,17 @@ def read_manifest(path: Path) -> tuple[RunManifest, int]:
 
 
 def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:
+    """List the files of a folder: those of its index in that order, then others by name."""
     index = folder / _INDEX_FILE
-    captions = read_json(index)["captions"] if index.is_file() else {}
-    return [
-        Evidence(evaluator, path, captions.get(path.name))
-        for path in sorted(folder.iterdir())
-        if path.name != _INDEX_FILE and not path.name.startswith(".")
-    ]
+    captions: dict[str, str] = {}
+    if index.is_file():
+        try:
+            captions = dict(json.loads(index.read_text("utf-8"))["captions"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise DamagedFileError(f"{index} cannot be read: it is not an index of captions") from None
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")} - {_INDEX_FILE}
+    ordered = [*(name for name in captions if name in names), *sorted(names - captions.keys())]
+    return [Evidence(evaluator, folder / name, captions.get(name)) for name in ordered]
 
 
 def _cell(value: Any) -> Any:

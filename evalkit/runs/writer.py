@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from evalkit.errors import UsageError
-from evalkit.runs.files import only_writer, put_folder, replaced_name
+from evalkit.runs.files import only_writer, put_folder, replaced_name, write_atomically
 from evalkit.runs.layout import (
     GENERATION_FILE,
     LOG_FILE,
@@ -23,7 +23,7 @@ from evalkit.runs.layout import (
     record_file,
     samples_file,
 )
-from evalkit.runs.records import DamagedFileError, write_json, write_record
+from evalkit.runs.records import DamagedFileError, record_text, to_text, write_json
 from evalkit.runs.run import LEGACY_SCHEMA, read_manifest
 from evalkit.runs.schema import VideoProfile
 
@@ -77,7 +77,7 @@ class RunWriter:
 
     def write_manifest(self, manifest: RunManifest) -> None:
         """Write ``run.json``."""
-        write_record(self.folder / RUN_FILE, manifest)
+        write_atomically(self.folder / RUN_FILE, record_text(manifest))
 
     def new_video_folder(self, video_id: str) -> Path:
         """Make a hidden folder in which a video can be made, and return it; `put_video` gives it its name."""
@@ -124,9 +124,10 @@ class RunWriter:
             )
         (part_folder / LOG_FILE).write_text(log, "utf-8")
         if timeline is not None:
-            write_json(part_folder / TIMELINE_FILE, {"profile": dict(timeline)}, indent=None)
-        write_record(part_folder / PROFILE_FILE, VideoProfile(profile, samples or {}))
-        write_record(part_folder / GENERATION_FILE, record)
+            text = to_text({"profile": dict(timeline)}, indent=None)
+            (part_folder / TIMELINE_FILE).write_text(text, "utf-8")
+        for name, made in ((PROFILE_FILE, VideoProfile(profile, samples or {})), (GENERATION_FILE, record)):
+            (part_folder / name).write_text(record_text(made), "utf-8")
         put_folder(part_folder, self.folder / VIDEOS_FOLDER / record.id)
 
     def new_evidence_folder(self, video_id: str) -> Path:
@@ -150,8 +151,9 @@ class RunWriter:
         name = measurement_name(record.evaluator, record.content, record.version)
         if evidence is not None:
             put_folder(evidence, evidence_folder(measurements, name))
-        write_json(samples_file(measurements, name), {"samples": samples}, indent=None)
-        write_record(record_file(measurements, name), record)
+        if samples:
+            write_json(samples_file(measurements, name), {"samples": samples}, indent=None)
+        write_atomically(record_file(measurements, name), record_text(record))
 
     def clear_leftovers(self) -> None:
         """Remove what a killed process left half done; put back what it was about to replace."""

@@ -21,7 +21,6 @@ from evalkit.execution.jobs import (
     GenerateJob,
     GenerateResult,
     InputFile,
-    Intent,
     JobFailure,
     MeasureJob,
     MeasureResult,
@@ -31,6 +30,8 @@ from evalkit.execution.scheduler import Scheduler
 from evalkit.execution.slots import is_alone
 from evalkit.execution.worker import DISK_FULL, REFUSED
 from evalkit.forecast.needs import find_infeasible
+from evalkit.measuring.gaps import intent_of
+from evalkit.measuring.run import ALTERED
 from evalkit.options import hash_of
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.profile import Profile
@@ -44,6 +45,7 @@ from evalkit.runs import (
     TrialFailure,
     VideoRecord,
 )
+from evalkit.runs.code import read_code_version
 from evalkit.runs.identity import machine_key, measurement_identity
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.sweeps.prepare import find_executor
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from evalkit.execution.executors import Executor
     from evalkit.execution.jobs import Job, Message
     from evalkit.execution.scheduler import Task
-    from evalkit.runs import Trial
+    from evalkit.runs import SkippedTrial, Trial
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -272,7 +274,7 @@ class _Sweep:
                 for name, settings in self._plan.config.measuring.items()
                 if name in self._to_measure[video.id]
             },
-            find_intent(video),
+            intent_of(video.generation),
             str(self._writer.new_evidence_folder(video.id).absolute()),
             (InputFile(path, str(video.content)), *self._plan.measuring_files),
             self._execution.evidence,
@@ -396,6 +398,9 @@ class _Sweep:
             error = MeasurementError(result.code, result.text)
         elif result.error is not None:
             error = MeasurementError(**result.error)
+        if error is not None and error.code == ALTERED:
+            self._manifest = replace(self._manifest, notes=[*self._manifest.notes, error.text])
+            return
         found = {one.evaluator: one for one in measured}
         for evaluator in job.evaluators:
             one = found.get(evaluator)
@@ -444,23 +449,8 @@ class _Sweep:
             self._on_progress(Progress(self._n_to_do, self._n_over, trial, labels))
 
 
-def find_intent(video: VideoRecord) -> Intent:
-    """Return what a video was asked to say and to show: its request, and what a conversation made of that."""
-    made = request_made(video.generation or {"request": {}})
-    return Intent(made.get("text"), made.get("language"), made.get("prompt"))
-
-
-def request_made(generation: dict[str, Any]) -> dict[str, Any]:
-    """Return what a video was asked to be: its request, and what a conversation made of that before it was spoken.
-
-    An event ``spoken`` tells the latter: ``text`` and ``prompt``.
-    """
-    told = [event["detail"] for event in generation.get("events", ()) if event["name"] == "spoken"]
-    made = {name: value for name, value in (told[-1] if told else {}).items() if name in {"text", "prompt"}}
-    return {**generation["request"], **made}
-
-
-def _describe(plan: SweepPlan, former: RunManifest | None, skipped: dict[str, Any]) -> RunManifest:
+def _describe(plan: SweepPlan, former: RunManifest | None, skipped: dict[str, SkippedTrial]) -> RunManifest:
+    """Describe the run; what measured it before goes on being shown."""
     plain = plan.config.to_dict()
     here = describe_machine()
     return RunManifest(
@@ -468,14 +458,14 @@ def _describe(plan: SweepPlan, former: RunManifest | None, skipped: dict[str, An
         config=plain,
         config_hash=hash_of(plain),
         generator=plan.generator,
-        evaluators=plan.evaluators,
-        measuring=dict(plan.config.measuring),
-        metrics=plan.metrics,
+        evaluators={**(former.evaluators if former is not None else {}), **plan.evaluators},
+        measuring={**(former.measuring if former is not None else {}), **plan.config.measuring},
+        metrics={**(former.metrics if former is not None else {}), **plan.metrics},
         swept=plan.swept,
         policy=plan.config.policy,
         planned=[trial.id for trial in plan.trials],
         machines={**(former.machines if former is not None else {}), machine_key(here): here},
-        code=None,
+        code=read_code_version(Path.cwd()),
         versions={},
         weights={},
         notes=plan.notes,

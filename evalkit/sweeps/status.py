@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
+from evalkit.measuring.gaps import is_missing
 from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.run import read_manifest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from evalkit.runs import MeasurementRecord, RunManifest, Trial, VideoRecord
+    from evalkit.runs.store import StoredVideo
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -35,18 +37,16 @@ class RunStatus:
         Ids of those whose video cannot be read.
     videos : dict of str to VideoRecord
         Of `found`.
-    unmeasured : dict of str to list of str
-        Evaluators whose measurement of a video is missing, or cannot be read; by the id of a video that is there.
-    unmeasurable : dict of str to list of str
-        Evaluators that could not measure a video.
+    measured : dict of str to dict
+        Measurements of a video that is there, by its id and the evaluator's name; None for one that is not there or
+        cannot be read.
     """
 
     trials: list[PlannedTrial]
     found: dict[str, Trial] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
     videos: dict[str, VideoRecord] = field(default_factory=dict)
-    unmeasured: dict[str, list[str]] = field(default_factory=dict)
-    unmeasurable: dict[str, list[str]] = field(default_factory=dict)
+    measured: dict[str, dict[str, MeasurementRecord | None]] = field(default_factory=dict)
 
     def to_make(self, *, retry_failed: bool) -> list[PlannedTrial]:
         """List the trials whose video is to be made: never one that is there, and what failed only on request."""
@@ -59,11 +59,10 @@ class RunStatus:
     def to_measure(self, *, retry_failed: bool) -> dict[str, list[str]]:
         """Return the evaluators that are to measure videos that are there, by the id of the video."""
         wanted = {
-            trial.id: [
-                *self.unmeasured.get(trial.id, ()),
-                *(self.unmeasurable.get(trial.id, ()) if retry_failed else ()),
+            video_id: [
+                name for name, record in measured.items() if is_missing(record, retry_failed=retry_failed)
             ]
-            for trial in self.trials
+            for video_id, measured in self.measured.items()
         }
         return {video_id: evaluators for video_id, evaluators in wanted.items() if evaluators}
 
@@ -75,7 +74,7 @@ class RunStatus:
             return "to do"
         if self.found[trial.id].status == "failed":
             return "failed"
-        return "measure" if trial.id in self.unmeasured else "done"
+        return "measure" if None in self.measured.get(trial.id, {}).values() else "done"
 
 
 def check_folder(folder: Path) -> None:
@@ -118,15 +117,9 @@ def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
             continue
         measured = _read_measurements(folder, video.record, plan.evaluators)
         status.videos[trial.id] = video.record
-        status.found[trial.id] = make_trial(video, list(measured.values()), plan.evaluators, plan.metrics)
-        if video.record.status == "failed":
-            continue
-        missing = [name for name in plan.evaluators if name not in measured]
-        without = [name for name, record in measured.items() if record.error is not None]
-        if missing:
-            status.unmeasured[trial.id] = missing
-        if without:
-            status.unmeasurable[trial.id] = without
+        status.found[trial.id] = _to_trial(plan, video, measured)
+        if video.record.status == "ok":
+            status.measured[trial.id] = measured
     return status
 
 
@@ -135,8 +128,7 @@ def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
     video = read_video(folder, video_id)
     if video is None:
         raise DamagedFileError(f"{folder / VIDEOS_FOLDER / video_id} is gone")
-    measured = _read_measurements(folder, video.record, plan.evaluators)
-    return make_trial(video, list(measured.values()), plan.evaluators, plan.metrics)
+    return _to_trial(plan, video, _read_measurements(folder, video.record, plan.evaluators))
 
 
 def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | None:
@@ -198,14 +190,17 @@ def read_former_manifest(folder: Path) -> RunManifest | None:
 
 def _read_measurements(
     folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
-) -> dict[str, MeasurementRecord]:
-    """Read the measurements of a video that are there and can be read."""
-    found: dict[str, MeasurementRecord] = {}
+) -> dict[str, MeasurementRecord | None]:
+    """Read the measurements of a video; None for one that is not there or cannot be read."""
+    found: dict[str, MeasurementRecord | None] = {}
     for name, version in evaluators.items() if video.content is not None else ():
         try:
-            record = read_measurement(folder, video.id, str(video.content), name, version)
+            found[name] = read_measurement(folder, video.id, str(video.content), name, version)
         except DamagedFileError:
-            continue
-        if record is not None:
-            found[name] = record
+            found[name] = None
     return found
+
+
+def _to_trial(plan: SweepPlan, video: StoredVideo, measured: Mapping[str, MeasurementRecord | None]) -> Trial:
+    there = [record for record in measured.values() if record is not None]
+    return make_trial(video, there, plan.evaluators, plan.metrics)

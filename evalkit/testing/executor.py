@@ -21,7 +21,6 @@ from evalkit.execution.jobs import (
     GenerateResult,
     GeneratorSpec,
     InputFile,
-    Intent,
     JobFailure,
     MeasureJob,
     MeasureResult,
@@ -31,6 +30,7 @@ from evalkit.execution.jobs import (
     read_plain,
 )
 from evalkit.options import read_group
+from evalkit.types import ClipIntent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +56,7 @@ def measure_job(folder: Path, name: str = "m", slot: str = "one", **task: Any) -
     (folder / name).mkdir()
     video = str(folder / VIDEO_NAME)
     settings = {"do": task} if task else {}
-    return MeasureJob(name, Slot(slot), video, ("counting",), settings, Intent(), str(folder / name))
+    return MeasureJob(name, Slot(slot), video, ("counting",), settings, ClipIntent(), str(folder / name))
 
 
 def do_jobs(executor: Executor, *jobs: Job) -> list[Message]:

@@ -102,8 +102,8 @@ def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:
 
 def test_an_unfinished_or_damaged_run_does_not_pass(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", unfinished=["00ff"])
-    trial = next((folder / "trials").iterdir())
-    (trial / "trial.json").write_text("{", "utf-8")
+    trial = next((folder / "videos").iterdir())
+    (trial / "generation.json").write_text("{", "utf-8")
     result = run(folder, "--policy", policy(tmp_path))
     assert result.exit_code == 1
     assert "run.complete" in result.output

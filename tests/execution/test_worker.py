@@ -21,7 +21,7 @@ from evalkit.execution.jobs import (
     GenerateJob,
     GenerateResult,
     GeneratorSpec,
-    Intent,
+    InputFile,
     JobFailure,
     MeasureJob,
     MeasureResult,
@@ -32,6 +32,7 @@ from evalkit.execution.jobs import (
 from evalkit.execution.worker import VideoWork
 from evalkit.profiling.profile import Profile
 from evalkit.testing.media import write_clip
+from evalkit.tracks.cache import content_hash
 from evalkit.types import ClipFacts, ClipIntent, Measurement
 
 
@@ -302,10 +303,10 @@ def test_with_a_separate_profiling_pass_times_are_of_the_first_and_memory_of_the
 
 
 def measure_job(folder: Path, evaluators: tuple[str, ...], **options: Any) -> MeasureJob:
-    options = {"settings": {}, "intent": Intent(), "evidence": False, **options}
-    return MeasureJob(
-        "1", Slot("cpu"), str(folder / "video.mp4"), evaluators, folder=str(folder / "out"), **options
-    )
+    options = {"settings": {}, "intent": ClipIntent(), "evidence": False, **options}
+    video = str(folder / "video.mp4")
+    files = (InputFile(video, content_hash(video)),)
+    return MeasureJob("1", CPU, video, evaluators, folder=str(folder / "out"), files=files, **options)
 
 
 @pytest.fixture
@@ -345,12 +346,11 @@ def test_what_is_no_video_says_so(tmp_path: Path, out: Path, work: VideoWork) ->
 @pytest.mark.parametrize(
     ("intent", "expected"),
     [
-        (Intent("Hi", "en", "A man."), ClipIntent("Hi", "en", "A man.")),
-        (Intent(None, "en", ""), ClipIntent()),
+        (ClipIntent("Hi", "en", "A man."), ClipIntent("Hi", "en", "A man.")),
     ],
 )
 def test_what_was_asked_reaches_the_evaluators(
-    intent: Intent,
+    intent: ClipIntent,
     expected: ClipIntent,
     tmp_path: Path,
     out: Path,

@@ -148,12 +148,12 @@ def test_a_policy_that_is_gone_judges_nothing(tmp_path: Path) -> None:
 
 def test_a_damaged_trial_is_told_and_the_rest_stays(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run")
-    broken = min((folder / "trials").iterdir())
-    (broken / "trial.json").write_text("{", "utf-8")
+    broken = min((folder / "videos").iterdir())
+    (broken / "generation.json").write_text("{", "utf-8")
     write_report(folder)
     text = read(folder).text
     assert "35 of 36 planned trials" in text
-    assert f"{broken.name}/trial.json cannot be read" in text
+    assert f"{broken.name}/generation.json cannot be read" in text
 
 
 def test_a_run_of_schema_1_has_a_report(tmp_path: Path) -> None:

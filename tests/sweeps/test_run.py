@@ -136,8 +136,8 @@ def test_another_evaluator_makes_no_video_and_measures_what_is_missing(
         assert trial.metrics["technical.width"].value == 64
         assert trial.measure_s is not None
         assert "measure: " in (measured.folder_of(trial.id) / "log.txt").read_text("utf-8")
-    records = {path: path.read_bytes() for path in (tmp_path / "run").glob("measurements/*/*.json")}
-    assert len(records) == 6  # a record and samples, for each of three
+    records = {path: path.read_bytes() for path in (tmp_path / "run").glob("measurements/*/technical@*.json")}
+    assert len([path for path in records if "samples" not in path.name]) == 3
     more = sweep(tmp_path / "run", stand_in, evaluators=["technical", "lip_sync"])
     assert made() == [2, 3, 4]
     assert {path: path.read_bytes() for path in records} == records
@@ -154,23 +154,49 @@ def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: d
     ]
 
 
-def test_a_video_that_cannot_be_measured_is_a_failure_that_is_tried_again_on_request(
+def test_a_video_that_was_altered_is_not_measured_and_that_is_said(
     tmp_path: Path, stand_in: dict[str, Any], made: Made
 ) -> None:
+    changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
     sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]})
     (video,) = (tmp_path / "run").glob("videos/*/video.mp4")
     whole = video.read_bytes()
-    video.write_bytes(b"no video")
-    changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
-    (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
-    assert trial.failure is not None
-    assert (trial.failure.stage, trial.failure.code) == ("measure", "not_media")
+    video.write_bytes(b"another video")
+    run = sweep(tmp_path / "run", stand_in, **changes)
+    assert run.trials()[0].absent["technical.width"] == "not_measured"
+    assert any("its content was altered" in note for note in run.manifest.notes)
     video.write_bytes(whole)
+    run = sweep(tmp_path / "run", stand_in, **changes)
+    assert run.trials()[0].metrics["technical.width"].value == 64
+    assert made() == [2]
+
+
+def test_a_measurement_that_failed_is_made_again_on_request(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise MemoryError("no room")
+
+    changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
+    with monkeypatch.context() as patch:
+        patch.setattr("evalkit.measuring.runner.try_measure", no_memory)
+        (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
+    assert trial.failure is not None
+    assert (trial.failure.stage, trial.failure.code) == ("measure", "out_of_memory")
+    assert "no room" in Run.open(tmp_path / "run").folder_of(trial.id).joinpath("log.txt").read_text("utf-8")
     (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
     assert trial.status == "failed"
     (trial,) = sweep(tmp_path / "run", stand_in, retry_failed=True, **changes).trials()
     assert trial.status == "ok"
     assert made() == [2]
+
+
+def test_what_measured_a_run_before_goes_on_being_shown(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    changes = {"grid": {"sample_steps": [2]}}
+    sweep(tmp_path / "run", stand_in, evaluators=["technical"], **changes)
+    run = sweep(tmp_path / "run", stand_in, evaluators=[], **changes)
+    assert run.manifest.evaluators.keys() == {"technical"}
+    assert run.trials()[0].metrics["technical.width"].value == 64
 
 
 @pytest.mark.parametrize(

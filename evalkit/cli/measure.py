@@ -1,0 +1,128 @@
+"""``evalkit measure``: measure what the videos of a run lack, from the command line."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evalkit.cli.brand_options import brand_options, brand_settings, calibrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalkit.measuring.run import MeasuringOutcome, MeasuringProgress
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--only", help="Evaluators to measure with, separated by commas (default: those that the run has)."
+)
+@click.option("--all", "everything", is_flag=True, help="Measure with every installed evaluator.")
+@brand_options
+@click.option("--retry-failed", is_flag=True, help="Measure again what crashed or failed.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Videos measured at once (default: one for every two cores)."
+)
+@click.option(
+    "--stall-limit",
+    type=click.FloatRange(min=1),
+    default=120.0,
+    show_default=True,
+    help="Give a video up after this many seconds without progress.",
+)
+@click.pass_context
+def measure(  # noqa: PLR0917 - click passes them by name
+    context: click.Context,
+    run: Path,
+    only: str | None,
+    everything: bool,
+    brand: str | None,
+    clip_model: str | None,
+    clip_weights: str | None,
+    retry_failed: bool,
+    jobs: int | None,
+    stall_limit: float,
+) -> None:
+    """Measure what the videos of the run folder RUN lack, and write its tables and report again.
+
+    No video is made. What is measured stays measured: the same command again goes on where it was ended.
+
+    Exit code: 0 when every video could be measured, 1 when some could not, 2 for wrong use, 130 interrupted.
+    """
+    from evalkit import registry
+    from evalkit.errors import EvalkitError
+    from evalkit.measuring.run import measure_run
+    from evalkit.reports.run_report import write_report
+
+    if everything and only is not None:
+        raise click.UsageError("--all and --only exclude each other")
+    names = [name.strip() for name in only.split(",") if name.strip()] if only is not None else None
+    settings = brand_settings(brand and str(Path(brand).absolute()), clip_model, clip_weights)
+    try:
+        calibrate(settings)
+        with _progress() as show:
+            outcome = measure_run(
+                run,
+                only=registry.names(registry.EVALUATORS) if everything else names,
+                settings=settings,
+                retry_failed=retry_failed,
+                jobs=jobs,
+                stall_limit_s=stall_limit,
+                on_progress=show,
+            )
+        if outcome.has_changed:
+            write_report(outcome.run.folder)
+    except EvalkitError as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        click.echo(f"Error: {run} cannot be written: {error.strerror}; what is measured is kept", err=True)
+        context.exit(1)
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on", err=True)
+        context.exit(130)
+    _tell(outcome)
+    context.exit(1 if outcome.problems else 0)
+
+
+def _tell(outcome: MeasuringOutcome) -> None:
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
+    for video_id, text in outcome.problems.items():
+        click.echo(f"  {video_id}: {text}", err=True)
+    versions = ", ".join(f"{name} {version}" for name, version in outcome.run.manifest.evaluators.items())
+    if outcome.n_videos == 0:
+        click.echo(f"nothing is missing: {outcome.n_complete} videos are measured ({versions})")
+        return
+    click.echo(
+        f"{outcome.n_measurements} measurements of {outcome.n_videos} videos; "
+        f"{outcome.n_complete} lacked nothing ({versions})"
+    )
+    click.echo(f"wrote {outcome.run.folder / 'report.html'}")
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[MeasuringProgress], None]]:
+    """Show a bar on a terminal; nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        whole = bar.add_task("measuring", total=1.0)
+
+        def show(at: MeasuringProgress) -> None:
+            bar.update(
+                whole, completed=at.share, description=f"measuring, {at.n_over} of {at.n_videos} videos done"
+            )
+
+        yield show

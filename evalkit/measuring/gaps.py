@@ -1,0 +1,137 @@
+"""Which measurements a run lacks. Reads the run folder; measures nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
+from evalkit.runs.records import DamagedFileError
+from evalkit.runs.store import read_measurement, read_video
+from evalkit.types import ClipIntent, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from evalkit.runs import MeasurementRecord, VideoRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A video of a run, and the evaluators that have not measured it.
+
+    Parameters
+    ----------
+    video : VideoRecord
+    path : Path
+        The video file.
+    evaluators : tuple of str
+        Names.
+    """
+
+    video: VideoRecord
+    path: Path
+    evaluators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What a run lacks.
+
+    Parameters
+    ----------
+    to_measure : list of Gap
+    unusable : dict of str to str
+        Why a video that lacks measurements cannot be measured, by its id.
+    n_complete : int
+        Videos that lack nothing; those that could not be made lack nothing either.
+    """
+
+    to_measure: list[Gap]
+    unusable: dict[str, str]
+    n_complete: int
+
+
+def find_gaps(
+    folder: Path, video_ids: Iterable[str], evaluators: Mapping[str, str], *, retry_failed: bool = False
+) -> Gaps:
+    """Find the measurements that a run lacks.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder, of schema 3.
+    video_ids : iterable of str
+        Those that have no result yet are passed over.
+    evaluators : mapping of str to str
+        Name to version, see `evalkit.evaluators.load.version_of`.
+    retry_failed : bool
+        A measurement that failed counts as lacking; else it is done, until the evaluator has another version.
+
+    Raises
+    ------
+    UsageError
+        If a newer evalkit wrote a file.
+    """
+    gaps = Gaps([], {}, 0)
+    n_complete = 0
+    for video_id in video_ids:
+        try:
+            stored = read_video(folder, video_id)
+        except DamagedFileError as error:
+            gaps.unusable[video_id] = str(error)
+            continue
+        if stored is None:
+            continue
+        video = stored.record
+        missing = tuple(
+            name
+            for name, version in evaluators.items()
+            if video.content is not None
+            and is_missing(_read(folder, video_id, video.content, name, version), retry_failed=retry_failed)
+        )
+        path = folder / VIDEOS_FOLDER / video_id / VIDEO_FILE
+        if not missing:
+            n_complete += 1
+        elif path.is_file():
+            gaps.to_measure.append(Gap(video, path, missing))
+        else:
+            gaps.unusable[video_id] = f"{path} is not there: it was removed after it had been made"
+    return Gaps(gaps.to_measure, gaps.unusable, n_complete)
+
+
+def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
+    """Return what a video was meant to say and to show.
+
+    That is its request, and what a conversation made of it before it was spoken: an event ``spoken`` says the latter.
+
+    Parameters
+    ----------
+    generation : mapping or None
+        Of a `VideoRecord`.
+    """
+    generation = generation or {}
+    spoken = [event["detail"] for event in generation.get("events", ()) if event["name"] == "spoken"]
+    wanted = {**generation.get("request", {}), **(spoken[-1] if spoken else {})}
+    text = wanted.get("text")
+    return ClipIntent(text, wanted.get("language") if text else None, wanted.get("prompt") or None)
+
+
+def is_missing(record: MeasurementRecord | None, *, retry_failed: bool) -> bool:
+    """Return whether a measurement is to be made: it is not there, or it failed and is tried again.
+
+    One fails for a cause outside the video: a crash, or a fault in the evaluator.
+    """
+    if record is None:
+        return True
+    failed = record.results is None or str(Reason.EVALUATOR_FAILED) in record.results.absent.values()
+    return retry_failed and failed
+
+
+def _read(folder: Path, video_id: str, content: str, name: str, version: str) -> MeasurementRecord | None:
+    try:
+        return read_measurement(folder, video_id, content, name, version)
+    except DamagedFileError:
+        return None
