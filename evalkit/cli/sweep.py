@@ -44,7 +44,7 @@ _INTERRUPTED = 130
 @brand_options
 @click.option("--policy", help="Policy that the report judges by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
-@click.option("--workers", type=int, help="Videos made at once; more than one are not timed.")
+@click.option("--workers", type=int, help="Videos made at once on one device, not timed then.")
 @click.option("--executor", help="Where the work is done: processes, in_process, or a plug-in's.")
 @click.option("--time-limit", type=float, metavar="S", help="Seconds for each load, video and measurement.")
 @click.option("--retries", type=int, help="Further tries of a trial that fails.")

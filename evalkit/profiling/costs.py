@@ -233,7 +233,7 @@ def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement
 
 
 def _gpu_absence(profile: Profile) -> Reason | None:
-    """Say why nothing can be told of GPUs; ``None`` where something can."""
+    """Return why no metric of GPUs can be measured; ``None`` where one can."""
     if not profile.gpus:
         return profile.gpu_reason or Reason.NO_GPU
     if profile.used_gpus:

@@ -92,7 +92,7 @@ class GpuUse:
     used_mib : Series
         In use by anybody.
     tree_mib : Series
-        In use by the watched processes, where the driver tells.
+        In use by the watched processes, where the driver reports it.
     util : Series
         Share of time at work, from 0 to 1, of the whole device.
     energy_j : Series
@@ -108,14 +108,14 @@ class GpuUse:
     energy_j: Series = EMPTY
 
     @property
-    def told_by_process(self) -> bool:
-        """Whether the driver tells the memory of the watched processes; if not, the device's growth stands for it."""
+    def is_read_by_process(self) -> bool:
+        """Whether the driver reports the memory of single processes; if not, the device's growth stands for it."""
         return len(self.tree_mib) > 0
 
     @property
     def memory_mib(self) -> Series:
         """The memory of the watched processes, or the growth of the device's since the baseline."""
-        if self.told_by_process:
+        if self.is_read_by_process:
             return self.tree_mib
         return Series(self.used_mib.times_s, np.maximum(self.used_mib.values - self.baseline_mib, 0.0))
 
@@ -189,7 +189,7 @@ class Profile:
     sampler_error : str
         What happened to the sampler; empty when nothing did. What was seen before stays.
     torch : TorchUse or None
-        Where the work was done by torch on CUDA, and its process told.
+        What torch measured, where the work was done by it on CUDA.
     """
 
     duration_s: float
@@ -256,9 +256,9 @@ class Profile:
                     f"{gpu.total_mib:.0f} MiB; the limit is {100 * FULL:.0f} %"
                 )
         for index, gpu in self.used_gpus:
-            if not gpu.told_by_process:
+            if not gpu.is_read_by_process:
                 yield (
-                    f"GPU {index}: the driver does not tell the memory of single processes here; "
+                    f"GPU {index}: the driver does not report the memory of single processes here; "
                     f"given is the growth of the whole device since {gpu.baseline_mib:.0f} MiB"
                 )
         if self.gpus and self.gpu_text:

@@ -174,7 +174,7 @@ class Sampler:
         return n_alive > 0
 
     def _read_pss(self, tree: ProcessTree, rss_kib: int, n_alive: int) -> dict[str, int | None]:
-        """Read proportional memory where it tells something new. It costs more the more memory there is.
+        """Read proportional memory where it may be a new peak. It costs more the more memory there is.
 
         That is: at a new peak of several processes that has lasted a moment, and not too often.
         """

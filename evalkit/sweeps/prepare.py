@@ -105,7 +105,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         measuring_files=tuple(InputFile(path, content_hash(path)) for path in measuring_files(config)),
         slots=slots,
         metrics=_describe_metrics(evaluators),
-        notes=list(_unheeded(config, description["parameters"])),
+        notes=list(_list_without_effect(config, description["parameters"])),
     )
 
 
@@ -119,7 +119,7 @@ def plan_slots(config: SweepConfig, *, takes_device: bool) -> tuple[Slot, ...]:
     """Return the slots that a configuration asks for.
 
     Without ``slots`` there are as many as ``workers`` says, all on the generator's device. With neither there is one;
-    on a machine with several GPUs, one for each, where the generator is on ``cuda`` and takes the device it is told.
+    on a machine with several GPUs, one for each, where the generator is on ``cuda`` and has a setting for its device.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def _check_options(names: Sequence[str], description: dict[str, Any]) -> None:
             )
 
 
-def _unheeded(config: SweepConfig, heeded: dict[str, str]) -> Iterable[str]:
+def _list_without_effect(config: SweepConfig, effective: dict[str, str]) -> Iterable[str]:
     for name, values in config.grid.items():
-        if len(values) > 1 and heeded and "." not in name and name not in heeded:
+        if len(values) > 1 and effective and "." not in name and name not in effective:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"
