@@ -66,6 +66,7 @@ _QUALITY: dict[str, tuple[str, Better, float, float]] = {
     "technical.fps": ("1/s", "band", 25.0, 0.0),
     "technical.face_coverage": ("1", "higher", 1.0, 0.0),
 }
+_TIMES = ("profile.ttff_s", "profile.total_s", "profile.rtf")
 _MACHINE = {"processor": "none", "n_cores": 2}
 _TOO_SHORT = "expression.blink_per_min"
 
@@ -362,7 +363,10 @@ def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) 
         "profile.rtf": (total_s / 5, 1),
         "profile.peak_rss_mib": (900 + 160 * work, 40),
     }
-    absent = {"profile.peak_vram_mib": "no_gpu", "profile.gpu_util": "no_gpu", "profile.energy_j": "no_gpu"}
+    if failed:  # it cost something all the same; what never ended has no time
+        cost = {name: cost[name] for name in ("profile.load_s", "profile.peak_rss_mib")}
+    absent = {name: "not_finished" for name in _TIMES if failed}
+    absent |= {"profile.peak_vram_mib": "no_gpu", "profile.gpu_util": "no_gpu", "profile.energy_j": "no_gpu"}
     failure = TrialFailure("generate", "out_of_memory", "CUDA out of memory. Tried to allocate 2 GiB")
     return Trial(
         id=trial_id,
@@ -373,7 +377,7 @@ def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) 
         status="failed" if failed else "ok",
         failure=failure if failed else None,
         quality=None if failed else _measured(quality, {_TOO_SHORT: "too_short"}),
-        profile=_measured({**({} if failed else cost), "profile.error_rate": (float(failed), 1)}, absent),
+        profile=_measured({**cost, "profile.error_rate": (float(failed), 1)}, absent),
         generation=None if failed else {"fps": 25.0, "width": width, "height": height, "duration_s": 5.0},
         events=[{"name": "loaded", "time_s": 0.5, "detail": {}}],
         attempts=[],
