@@ -57,7 +57,10 @@ def test_a_place_is_words_or_a_box(write_brand: WriteBrand, words: str, box: tup
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ({"colors": '["blue"]'}, r"colors\.0\.hex is 'blue'; .*'blue' is not a colour; write it as in \"#0b5fff\""),
+        (
+            {"colors": '["blue"]'},
+            r"colors\.0\.hex is 'blue'; .*'blue' is not a colour; write it as in \"#0b5fff\"",
+        ),
         ({"colors": '["#12345"]'}, r"'#12345' is not a colour"),
         ({"colors": "[123456]"}, r"colors\.0"),
         ({"colors": "\n  - #1456a0"}, "put it in quotes, .* for # begins a comment"),

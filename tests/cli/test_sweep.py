@@ -75,7 +75,7 @@ def test_flags_change_the_grid_and_failures_are_1_and_told(call: Call) -> None:
     assert result.exit_code == 1
     assert result.stdout.splitlines() == ["1 of 2 trials done", "here/report.html"]
     assert re.search(r"1 failed \(generate: crashed\): .* failed with exit status 3", result.stderr)
-    assert re.search(r"see here/trials/\w+/log\.txt; --retry-failed", result.stderr)
+    assert re.search(r"see here/videos/\w+/log\.txt; --retry-failed", result.stderr)
 
 
 def test_a_dry_run_says_what_is_done_and_how_long_the_rest_takes(call: Call) -> None:
@@ -150,7 +150,7 @@ def test_a_full_disk_is_1_and_told(call: Call, monkeypatch: pytest.MonkeyPatch) 
     fsync = os.fsync
 
     def full(handle: int) -> None:
-        if Path(f"/proc/self/fd/{handle}").readlink().name.startswith(".generation.json"):
+        if Path(f"/proc/self/fd/{handle}").readlink().name == "generation.json":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(handle)
 
