@@ -20,6 +20,7 @@ import traceback
 import uuid
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
@@ -170,6 +171,7 @@ class Worker:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, function, str(self._log)), daemon=False)
         variables = {**(environment or {}), _TOKEN_NAME: self._token, _FOLDER_NAME: str(self.folder)}
+        resource_tracker.ensure_running()  # one process for all workers: it must not inherit what is one worker's
         with _inherited(variables, cores), _without_main_module():
             self._process.start()
         theirs.close()
