@@ -41,6 +41,7 @@ from evalkit.runs.layout import RUN_FILE
 from evalkit.sweeps.config import resolve_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep
+from evalkit.sweeps.status import check_plan
 from evalkit.types import ClipIntent
 
 log = logging.getLogger(__name__)
@@ -148,6 +149,7 @@ def sweep(
     *,
     overrides: Mapping[str, Any] | None = None,
     retry_failed: bool = False,
+    replan: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> Run:
@@ -165,6 +167,8 @@ def sweep(
         What shall be otherwise than in `config`, by dotted name: ``{"grid.sample_steps": [2, 4], "seeds": [1]}``.
     retry_failed : bool
         Do failed trials again.
+    replan : bool
+        Let another grid take the place of the folder's, though finished trials then stand in no table.
     on_progress : callable, optional
         Called when something begins or ends.
     on_message : callable, optional
@@ -191,11 +195,12 @@ def sweep(
         planned = plan(config, overrides=overrides)
         for note in planned.notes:
             tell(f"note: {note}")
-    if planned.config.execution.executor != IN_PROCESS:
+    if planned.config.execution.executor.name != IN_PROCESS:
         require_installed(planned.config.evaluators or ())
     folder = Path(out) if out is not None else default_folder(config)
+    check_plan(planned, folder, replan=replan)
     prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), tell)
-    run = run_sweep(planned, folder, retry_failed=retry_failed, on_progress=on_progress)
+    run = run_sweep(planned, folder, retry_failed=retry_failed, replan=replan, on_progress=on_progress)
     try:
         write_report(run.folder)
     except OSError as error:

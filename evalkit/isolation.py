@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import traceback
 import uuid
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
     Report = Callable[[Any], None]
@@ -98,6 +100,7 @@ def run_isolated(
                 del at_work[place]
                 if waiting:
                     if not workers[place].alive:
+                        workers[place].end()
                         workers[place] = Worker(function)
                     at_work[place] = waiting.pop()
                     workers[place].give(tasks[at_work[place]])
@@ -108,16 +111,42 @@ def run_isolated(
 
 
 _TOKEN_NAME = "EVALKIT_WORKER_TOKEN"  # noqa: S105 - the name of a variable, no secret
+_FOLDER_NAME = "EVALKIT_WORKER_FOLDER"
+_OUTLIVES_NAME = "EVALKIT_OUTLIVES_WORKER"
+_starting = threading.Lock()
+"""Held while a process is started: it inherits what stands in this process for a moment."""
+
+
+def worker_folder() -> Path | None:
+    """Return the folder of the worker that this process is; None where it is no worker.
+
+    It lies outside the run, and is removed when the worker is over and whoever started it has looked into it.
+    """
+    folder = os.environ.get(_FOLDER_NAME)
+    return Path(folder) if folder else None
+
+
+def environment_to_outlive_worker() -> dict[str, str]:
+    """Return the environment for a helper of a worker that notices by itself when the worker is gone.
+
+    It is not killed with the worker, so that it can write down what it saw last.
+    """
+    variables = {name: value for name, value in os.environ.items() if name != _TOKEN_NAME}
+    return {**variables, _OUTLIVES_NAME: "1"}
 
 
 class Worker:
-    """One process, the pipe to it, and a log of what is written there.
+    """One process, the pipe to it, and a folder of its own with a log of what is written there.
 
     Parameters
     ----------
     function : callable
         As for `run_isolated`. What it keeps between two tasks (a loaded model) stays; it may have a ``close``, called
         when the worker ends in peace.
+    environment : mapping of str to str, optional
+        Variables that are set in the process before it imports anything.
+    cores : collection of int, optional
+        Processor cores that the process, and all that it starts, is bound to; all that this process has unless given.
 
     Raises
     ------
@@ -125,19 +154,25 @@ class Worker:
         If the function, or something it holds, cannot be imported by a worker.
     """
 
-    def __init__(self, function: Callable[[Any, Report], Any]) -> None:
+    def __init__(
+        self,
+        function: Callable[[Any, Report], Any],
+        *,
+        environment: Mapping[str, str] | None = None,
+        cores: Collection[int] | None = None,
+    ) -> None:
         require_importable(function, "the function")
         context = multiprocessing.get_context("spawn")
-        handle, name = tempfile.mkstemp(prefix="evalkit-worker-", suffix=".log")
-        os.close(handle)
-        self._log = Path(name)
+        self.folder = Path(tempfile.mkdtemp(prefix="evalkit-worker-"))
+        self._log = self.folder / "log.txt"
+        self._log.touch()
         self._log_start = 0
         self._token = uuid.uuid4().hex
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, function, name, self._token), daemon=False
-        )
-        with _without_main_module():
+        self._process = context.Process(target=_serve, args=(theirs, function, str(self._log)), daemon=False)
+        variables = {**(environment or {}), _TOKEN_NAME: self._token, _FOLDER_NAME: str(self.folder)}
+        resource_tracker.ensure_running()  # one process for all workers: it must not inherit what is one worker's
+        with _inherited(variables, cores), _without_main_module():
             self._process.start()
         theirs.close()
         self.alive = True
@@ -170,6 +205,8 @@ class Worker:
     ) -> object | None:
         """Return the result of the task, or its `Failure`, or None while it is at work; never waits.
 
+        After a failure the process and everything it started are ended; its folder stays until `end`.
+
         Parameters
         ----------
         on_progress : callable, optional
@@ -194,7 +231,7 @@ class Worker:
             gone = True
         failure = self._failure(stall_limit_s, time_limit_s, gone=gone)
         if failure is not None:
-            self.end()
+            self.kill()
         return failure
 
     def log(self) -> str:
@@ -220,20 +257,45 @@ class Worker:
         return None
 
     def end(self) -> None:
-        """End the process and everything it started; once."""
-        if not self.alive:
-            return
-        self.alive = False
-        if not self._busy:  # at rest: let it go in peace
+        """End the process and everything it started, and remove its folder. A second call does nothing."""
+        if self.alive and not self._busy:  # at rest: let it go in peace
             with contextlib.suppress(OSError):
                 self.connection.send(None)
             self._process.join(timeout=2.0)
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End the process and everything it started at once; its folder stays until `end`."""
+        if not self.alive:
+            return
+        self.alive = False
         _kill_tree(self.pid)
         self._process.join()
         if self._process.exitcode != 0:  # children of a process that was killed have another parent by now
             _kill_marked(self._token)
         self.connection.close()
-        self._log.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _inherited(variables: Mapping[str, str], cores: Collection[int] | None) -> Iterator[None]:
+    """Give this thread an environment and cores for a moment: a process that it starts has them from the beginning."""
+    with _starting:
+        before = {name: os.environ.get(name) for name in variables}
+        all_cores = os.sched_getaffinity(0) if cores is not None else None
+        os.environ.update(variables)
+        try:
+            if cores is not None:
+                os.sched_setaffinity(0, cores)
+            yield
+        finally:
+            if all_cores is not None:
+                os.sched_setaffinity(0, all_cores)
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 _MAIN_LOCK = threading.Lock()
@@ -284,8 +346,9 @@ def _kill_tree(pid: int, *, itself: bool = True) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
         for process in [*root.children(recursive=True), *([root] if itself else [])]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid == pid or _OUTLIVES_NAME not in process.environ():
+                    process.kill()
 
 
 def _kill_marked(token: str) -> None:
@@ -299,9 +362,8 @@ def _kill_marked(token: str) -> None:
             process.kill()
 
 
-def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str, token: str) -> None:
+def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
     """Be a worker: take tasks until told to stop. What is written to output and error output goes to the log."""
-    os.environ[_TOKEN_NAME] = token
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with Path(log_name).open("ab") as log:
@@ -325,4 +387,6 @@ def _die_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         _kill_tree(os.getpid(), itself=False)
+        if (folder := worker_folder()) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)

@@ -44,6 +44,21 @@ def test_a_crash_costs_one_task(task: dict[str, object], cause: str) -> None:
     assert fine == 7
 
 
+def test_the_process_that_all_workers_share_outlives_a_crash() -> None:
+    code = (
+        "from evalkit.isolation import run_isolated\n"
+        "from evalkit.testing.tasks import obey\n"
+        "from multiprocessing import resource_tracker\n"
+        "import psutil\n"
+        "tasks = [{'do': 'kill'}, {'do': 'return', 'value': 7}]\n"
+        "list(run_isolated(obey, tasks, n_workers=1, stall_limit_s=60))\n"
+        "tracker = psutil.Process(resource_tracker._resource_tracker._pid)\n"
+        "print(tracker.status() != 'zombie', 'EVALKIT_WORKER_TOKEN' in tracker.environ())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"], done.stderr
+
+
 def test_a_hang_is_ended_with_its_children() -> None:
     children = []
     outcomes = run_isolated(

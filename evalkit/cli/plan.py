@@ -72,16 +72,17 @@ def plan(
     try:
         preparation = plan_sweep(read_sweep(source))
         folder = out or Path("runs") / source.stem
-        done = {trial.id for trial in load_run_status(preparation, folder).done}
+        status = load_run_status(preparation, folder)
+        done = {trial.id for trial in status.trials if status.state_of(trial) == "done"}
         known_runs = [Run.open(run) for run in (*runs, *([folder] if done else []))]
         execution = preparation.config.execution
         available = read_available_memory(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
-        generator = preparation.deciders.generator
+        generator = preparation.generator
         forecast = forecast_trials(generator, preparation.trials, known_runs, available)
     except (EvalkitError, RequestError) as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
-    n_workers = workers or execution.workers
+    n_workers = workers or len(preparation.slots)
     for note in preparation.notes:
         click.echo(f"note: {note}", err=True)
     written = write_outputs(

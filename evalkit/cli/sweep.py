@@ -49,12 +49,15 @@ _INTERRUPTED = 130
 @brand_options
 @click.option("--policy", help="Policy that the report judges by.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
-@click.option("--workers", type=int, help="Videos made at once; more than one are not timed.")
+@click.option("--workers", type=int, help="Videos made at once on one device, not timed then.")
 @click.option("--executor", help="Where the work is done: processes, in_process, or a plug-in's.")
 @click.option("--time-limit", type=float, metavar="S", help="Seconds for each load, video and measurement.")
 @click.option("--retries", type=int, help="Further tries of a trial that fails.")
 @click.option(
-    "--careful", is_flag=True, default=None, help="Measure times and memory in passes of their own."
+    "--separate-profiling-pass",
+    is_flag=True,
+    default=None,
+    help="Make each video twice: once for its times, once for its memory.",
 )
 @click.option(
     "--skip-infeasible",
@@ -66,6 +69,11 @@ _INTERRUPTED = 130
     "--gpu-memory-gb", type=float, metavar="GB", help="What each GPU has for that, if not as the driver says."
 )
 @click.option("--retry-failed", is_flag=True, help="Do trials again that failed in an earlier call.")
+@click.option(
+    "--replan",
+    is_flag=True,
+    help="Keep finished trials that the grid has no more, in the folder and in no table.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the trials, what is done, and the expected time.")
 @click.pass_context
 def sweep(
@@ -75,6 +83,7 @@ def sweep(
     config: Path | None,
     out: Path | None,
     retry_failed: bool,
+    replan: bool,
     dry_run: bool,
     **flags: Any,
 ) -> None:
@@ -102,6 +111,7 @@ def sweep(
                 planned,
                 folder,
                 retry_failed=retry_failed,
+                replan=replan,
                 on_progress=show,
                 on_message=partial(click.echo, err=True),
             )
@@ -122,7 +132,7 @@ _OPTION_OF_FLAG = {
     "executor": "execution.executor",
     "time_limit": "execution.time_limit_s",
     "retries": "execution.retries",
-    "careful": "execution.careful",
+    "separate_profiling_pass": "execution.separate_profiling_pass",
     "skip_infeasible": "execution.skip_infeasible",
     "gpu_memory_gb": "execution.gpu_memory_gb",
     "brand": "measuring.brand.file",
@@ -148,28 +158,31 @@ def _read_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
     return overrides
 
 
-def _print_plan(preparation: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
+def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     from evalkit.formatting import count, describe_duration
     from evalkit.sweeps.infeasible import find_infeasible
     from evalkit.sweeps.status import expected_s, load_run_status
 
-    todo = load_run_status(preparation, folder)
-    states = dict.fromkeys((trial.id for trial in todo.done), "done")
-    states |= dict.fromkeys((trial.id for trial in todo.failed), "failed")
-    states |= dict.fromkeys((trial.id for trial in todo.damaged), "damaged")
-    to_do = todo.to_do(retry_failed=retry_failed)
-    infeasible = find_infeasible(preparation, folder, to_do)
-    to_do = [trial for trial in to_do if trial.id not in infeasible]
-    states |= dict.fromkeys(infeasible, "skip")
-    for trial in preparation.trials:
-        click.echo(f"{trial.id}  {states.get(trial.id, 'to do'):7}  {_describe(trial)}")
-    counts = [count(len(preparation.trials), "trial"), f"{len(todo.done)} done"]
-    counts += [f"{len(todo.failed)} failed"] if todo.failed else []
-    counts += [f"{len(todo.damaged)} damaged"] if todo.damaged else []
-    counts += [f"{len(infeasible)} skipped"] if infeasible else []
-    click.echo(f"{', '.join(counts)}, {len(to_do)} to do")
-    if to_do:
-        rest_s = expected_s(preparation, folder, to_do)
+    status = load_run_status(plan, folder)
+
+    to_make = status.to_make(retry_failed=retry_failed)
+    skipped = find_infeasible(plan, folder, to_make)
+    to_make = [trial for trial in to_make if trial.id not in skipped]
+    states = {trial.id: status.state_of(trial) for trial in plan.trials} | dict.fromkeys(skipped, "skip")
+    for trial in plan.trials:
+        click.echo(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")
+    found = list(states.values())
+    counts = [count(len(plan.trials), "trial"), f"{found.count('done')} done"]
+    for state, words in (
+        ("failed", "failed"),
+        ("damaged", "damaged"),
+        ("skip", "skipped"),
+        ("measure", "to measure"),
+    ):
+        counts += [f"{found.count(state)} {words}"] if state in found else []
+    click.echo(f"{', '.join(counts)}, {len(to_make)} to do")
+    if to_make:
+        rest_s = expected_s(plan, status, to_make)
         click.echo(
             "expected time: not known until a first trial is done"
             if rest_s is None

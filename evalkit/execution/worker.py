@@ -1,199 +1,322 @@
-"""What is done with a trial: a video is made, then measured. Runs wherever an executor puts it.
+"""What is done with a job: a video is made, watched and timed, or measured. Runs wherever an executor puts it.
 
-Both stages take plain data and return plain data. They are done by different processes: so the memory that a video
-cost is not that of the evaluators.
+Videos are made and measured by different processes, so that the memory that a video cost is not that of the
+evaluators.
 """
 
 from __future__ import annotations
 
 import errno
-import logging
 import time
-from dataclasses import dataclass, field
+import traceback
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import EvalkitError
+from evalkit.execution.jobs import (
+    EVIDENCE_NAME,
+    VIDEO_NAME,
+    EvaluatorResult,
+    EventReported,
+    GenerateJob,
+    GenerateResult,
+    GeneratorSpec,
+    JobFailure,
+    MeasureJob,
+    MeasureResult,
+    Progressed,
+    Stage,
+    WorkBegun,
+)
+from evalkit.execution.slots import find_device, find_gpu
+from evalkit.execution.watch import Watch
+from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.profiling.torch_watch import TorchWatch
-from evalkit.runs.measured import store_measurements
-from evalkit.types import ClipIntent
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import BEGAN
 from pipeline.generator import load_generator
+from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from evalkit.evaluators.base import Evaluator
-    from evalkit.measuring.results import ClipResult
+    from evalkit.execution.jobs import Job, Message, Result, Slot
 
-    Report = Callable[[Any], None]
+    Report = Callable[[Message], None]
 
-GENERATE, MEASURE = "generate", "measure"
 DISK_FULL = "disk_full"
 OUT_OF_MEMORY = "out_of_memory"
-VIDEO = "video.mp4"
+RAISED = "raised"
+REFUSED = "refused"
 _WARM_UP_WORTH_S = 0.05
 """A generator that loads faster has nothing that could be cold."""
 
-log = logging.getLogger(__name__)
 
+class Work(ABC):
+    """Does jobs one after the other in one process; what it loads stays loaded until `close`."""
 
-@dataclass
-class Stages:
-    """The work of a sweep; what it loads stays loaded until `close`.
-
-    Parameters
-    ----------
-    generator : dict
-        ``name`` and ``settings``.
-    evaluators : list of str
-    measuring : dict
-        Settings of evaluators, by name.
-    warm_up : bool
-        Make a clip for nothing after loading.
-    evidence : bool
-        Draw what was measured.
-    """
-
-    generator: dict[str, Any]
-    evaluators: list[str]
-    measuring: dict[str, dict[str, Any]]
-    warm_up: bool
-    evidence: bool
-    _loaded: Any = field(default=None, init=False, repr=False)
-    _measuring: list[Evaluator] | None = field(default=None, init=False, repr=False)
-
-    def __call__(self, task: dict[str, Any], report: Report) -> dict[str, Any]:
-        """Do one stage of one trial.
+    @abstractmethod
+    def __call__(self, job: Job, report: Report) -> Result:
+        """Do a job.
 
         Parameters
         ----------
-        task : dict
-            ``stage``; ``folder``, where ``video.mp4`` is or will be; ``request``: for generating what to make, for
-            measuring what was made; for generating, ``next``: requests that come after it and differ in inputs alone.
+        job : Job
         report : callable
-            Told ``{"event": …}`` for each event, and ``{"begun": time}`` when loading and warming up are over.
+            Called with each message on the way.
 
         Returns
         -------
-        dict
-            ``{"failure": {"stage", "code", "text"}}``, or what the stage gives: ``generation``; ``quality`` and
-            ``samples``. After generating also ``torch``, what torch said of it, and ``ended_s`` where it was over
-            before it was asked for.
+        Result
+            A `JobFailure` where the job was answered with no; a fault in a program is raised.
         """
-        folder = Path(task["folder"])
-        try:
-            if task["stage"] == MEASURE:
-                return self._measure(folder, task["request"], report)
-            return self._generate(task, folder, report)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                return _failure(task["stage"], DISK_FULL, str(error))
-            raise
 
     def close(self) -> None:
-        """Let the generator go."""
-        generator, self._loaded = self._loaded, None
+        """Release what was loaded."""
+        return
+
+
+VIDEO_WORK = "evalkit.execution.worker:VideoWork"
+"""Name of the work of a sweep, see `load_work`."""
+
+
+def load_work(name: str) -> Work:
+    """Make the work of a name ``module:class``: so it can be named to a process on another machine."""
+    module, _, attribute = name.partition(":")
+    work: Work = getattr(import_module(module), attribute)()
+    return work
+
+
+@dataclass
+class _Pass:
+    """One pass of a generator over a request, on this process's clock."""
+
+    generation: dict[str, Any]
+    events: list[dict[str, Any]]
+    profile: dict[str, Any] | None
+
+
+class _Refusal(Exception):  # noqa: N818 - an answer, not an error
+    """The generator's answer is no."""
+
+    def __init__(self, code: str, text: str, profile: dict[str, Any] | None = None) -> None:
+        super().__init__(text)
+        self.code, self.text, self.profile = code, text, profile
+
+
+@dataclass
+class VideoWork(Work):
+    """Makes videos and measures them."""
+
+    _generator: Any = field(default=None, init=False, repr=False)
+    _spec: GeneratorSpec | None = field(default=None, init=False, repr=False)
+    _evaluators: dict[str, Evaluator] = field(default_factory=dict, init=False, repr=False)
+    _watch: Watch | None = field(default=None, init=False, repr=False)
+    _stage: Stage = field(default=Stage.LOAD, init=False, repr=False)
+
+    def __call__(self, job: Job, report: Report) -> Result:
+        """Make a video, or measure one; whatever is raised is the failure of the job."""
+        start_s = time.monotonic()
+        self._stage = job.stage
+        profile, trace = None, ""
+        try:
+            if isinstance(job, MeasureJob):
+                return self._measure(job, report, start_s)
+            return self._generate(job, report, start_s)
+        except _Refusal as refusal:
+            if refusal.code == OUT_OF_MEMORY:
+                self._release()
+            code, text, profile = refusal.code, refusal.text, refusal.profile
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's result
+            code, text = _explain_fault(error)
+            trace = traceback.format_exc()
+        if isinstance(job, GenerateJob) and self._watch is not None:
+            profile = profile or self._watch.slice()
+        spent_s = time.monotonic() - start_s
+        return JobFailure(self._stage, code, text, profile, spent_s, describe_machine(), trace)
+
+    def close(self) -> None:
+        """Release the generator, and end the watching."""
+        self._release()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _release(self) -> None:
+        generator, self._generator, self._spec = self._generator, None, None
         if generator is not None:
             generator.close()
 
-    def _generate(self, task: dict[str, Any], folder: Path, report: Report) -> dict[str, Any]:
-        stage = "load"
-        watch = TorchWatch()
-        began_s: float | None = None
-        n_told = 0
+    def _generate(self, job: GenerateJob, report: Report, start_s: float) -> Result:
+        watch = self._watch = self._watch or _watch(job.slot)
+        watch.attach()
+        if self._spec != job.generator:
+            self._stage = Stage.LOAD
+            self._release()
+            self._load(job)
+            self._stage = Stage.GENERATE
+        request = self._announce(job)
+        report(WorkBegun(job.id))
+        timed = None
+        if job.separate_profiling_pass:
+            watch.pause()
+            timed = self._make(job, request, report, None)
+            (Path(job.folder) / VIDEO_NAME).unlink()
+            report(WorkBegun(job.id))
+            watch.attach()
+        watched = self._make(job, request, report, watch)
+        return GenerateResult(
+            watched.generation,
+            (timed or watched).events,
+            watched.profile,
+            time.monotonic() - start_s,
+            describe_machine(),
+            _list_files(Path(job.folder)),
+        )
 
-        def tell(event: Any) -> None:
-            nonlocal began_s, n_told
-            told = event.to_dict()
-            if n_told == 0 and told["name"] == BEGAN:
-                began_s = told["detail"]["monotonic_s"]
-                report({"begun": began_s})
-            n_told += 1
-            report({"event": told})
-
+    def _make(self, job: GenerateJob, request: Any, report: Report, watch: Watch | None) -> _Pass:
+        """Make the video once, watched or not."""
+        clock = _RequestClock(lambda event: report(EventReported(job.id, event)))
+        torch = TorchWatch()
+        if watch is not None:
+            watch.begin()
         try:
-            if self._loaded is None:
-                self._load(task["request"], folder)
-            stage = GENERATE
-            request = self._announce(task, folder)
-            report({"begun": time.monotonic()})
-            with watch:
-                result = self._loaded.generate(request, folder / VIDEO, tell).to_dict()
-        except EvalkitError as error:
-            return _failure(stage, "refused", str(error))
-        except (ValueError, RuntimeError, MemoryError) as error:
-            code = _code_of(error)
-            if code is None:  # no answer to a request but a fault in the program
-                raise
-            if code == OUT_OF_MEMORY:
-                self.close()
-            outcome = _failure(stage, code, str(error) or type(error).__name__)
-        else:
-            outcome = {"generation": {**result, "video": VIDEO}}
-            if began_s is not None:
-                outcome["ended_s"] = began_s + result["events"][-1]["time_s"]
-        return {**outcome, "torch": watch.use.to_dict() if watch.use is not None else None}
+            with _translating(self._generator), torch:
+                result = self._generator.generate(
+                    request, Path(job.folder) / VIDEO_NAME, clock.hear
+                ).to_dict()
+        except _Refusal as refusal:
+            if watch is not None:
+                refusal.profile = watch.slice(clock.began_s, torch=torch.use)
+            raise
+        events = [clock.convert(event) for event in result.get("events", ())]
+        end_s = clock.began_s + events[-1]["time_s"] if clock.began_s is not None and events else None
+        profile = watch.slice(clock.began_s, end_s, torch=torch.use) if watch is not None else None
+        return _Pass({**result, "events": events, "video": VIDEO_NAME}, clock.events, profile)
 
-    def _announce(self, task: dict[str, Any], folder: Path) -> Any:
-        """Read the request; tell a generator that wants to know what comes after it."""
-        request = self._loaded.request(**task["request"])
-        coming = [self._loaded.request(**other) for other in task.get("next", [])]
-        if coming:
-            self._loaded.announce_upcoming([request, *coming], folder.parent)
+    def _announce(self, job: GenerateJob) -> Any:
+        """Read the request; announce what comes after it."""
+        with _translating(self._generator):
+            request = self._generator.request(**job.request)
+            if job.upcoming:
+                coming = [self._generator.request(**other) for other in job.upcoming]
+                self._generator.announce_upcoming([request, *coming], Path(job.folder).parent)
         return request
 
-    def _load(self, request: dict[str, Any], folder: Path) -> None:
-        generator = load_generator(self.generator["name"], self.generator["settings"])
-        start_s = time.monotonic()
-        generator.load()
-        loading_s = time.monotonic() - start_s
-        self._loaded = generator
-        if self.warm_up and loading_s > _WARM_UP_WORTH_S:
-            video = folder / f"warm_up-{VIDEO}"
-            used = generator.describe().parameters
-            short = {"num_clip": 1} if "num_clip" in used else {}
-            generator.generate(generator.request(**{**request, **short}), video, None)
+    def _load(self, job: GenerateJob) -> None:
+        settings = dict(job.generator.settings)
+        if job.generator.takes_device:
+            settings["device"] = find_device(job.slot)
+        with _translating(None):
+            generator = load_generator(job.generator.name, settings)
+            start_s = time.monotonic()
+            generator.load()
+            loading_s = time.monotonic() - start_s
+        self._generator, self._spec = generator, job.generator
+        if job.warm_up and loading_s > _WARM_UP_WORTH_S:
+            video = Path(job.folder) / f"warm_up-{VIDEO_NAME}"
+            short = {"num_clip": 1} if "num_clip" in generator.describe().to_dict()["parameters"] else {}
+            with _translating(generator):
+                generator.generate(generator.request(**{**job.request, **short}), video, None)
             video.unlink()
 
-    def _measure(self, folder: Path, request: dict[str, Any], report: Report) -> dict[str, Any]:
-        from evalkit.evaluators.load import load_evaluators
+    def _measure(self, job: MeasureJob, report: Report, start_s: float) -> Result:
+        from evalkit.evaluators.load import version_of
+        from evalkit.measuring.run import check_content, split_by_evaluator
         from evalkit.measuring.runner import try_measure
 
-        if self._measuring is None:
-            self._measuring = load_evaluators(self.evaluators, self.measuring)
-        path = str(folder / VIDEO)
+        (video,) = (file for file in job.files if file.path == job.video)
+        altered = check_content(job.video, video.content)
+        if altered is not None:
+            return MeasureResult((), asdict(altered), time.monotonic() - start_s, describe_machine())
+
+        evaluators = [self._load_evaluator(name, job.settings.get(name, {})) for name in job.evaluators]
+        folder = Path(job.folder)
         options: dict[str, Any] = {
-            "progress": lambda *done: report({"measured_s": done[0]}),
-            "intent": _intent(request),
+            "progress": lambda *done: report(Progressed(job.id, done[0])),
+            "intent": job.intent,
         }
-        evidence = folder / "evidence.part"
-        if self.evidence:
+        if job.evidence:
             from evalkit.measuring.evidence import EvidenceWriter
 
-            options["observer"] = EvidenceWriter(evidence)
-        result = try_measure(path, self._measuring, **options)
+            options["observer"] = EvidenceWriter(folder / EVIDENCE_NAME)
+        result = try_measure(job.video, evaluators, **options)
         if result.error is not None:
-            return _failure(MEASURE, result.error.code, result.error.text)
-        if evidence.is_dir():
-            evidence.rename(folder / "evidence")
-        return _quality(result)
+            error = {"code": result.error.code, "text": result.error.text}
+            return MeasureResult((), error, time.monotonic() - start_s, describe_machine())
+        versions = {evaluator.name: version_of(evaluator) for evaluator in evaluators}
+        measured = tuple(
+            EvaluatorResult(name, versions[name], results.to_dict(), samples)
+            for name, (results, samples) in split_by_evaluator(result, evaluators).items()
+        )
+        return MeasureResult(
+            measured, None, time.monotonic() - start_s, describe_machine(), _list_files(folder)
+        )
+
+    def _load_evaluator(self, name: str, settings: dict[str, Any]) -> Evaluator:
+        from evalkit.evaluators.load import load_evaluators
+
+        key = canonical_json([name, settings])
+        if key not in self._evaluators:
+            (self._evaluators[key],) = load_evaluators([name], {name: settings})
+        return self._evaluators[key]
 
 
-def request_made(generation: dict[str, Any]) -> dict[str, Any]:
-    """Return what a video was asked to be: its request, and what a conversation made of that before it was spoken."""
-    return {**generation["request"], **(generation.get("spoken") or {})}
+class _RequestClock:
+    """Notes the events of a request. Where the work had begun before, its times count from then.
+
+    Attributes
+    ----------
+    events : list of dict
+    began_s : float or None
+        When the work began, on this process's clock, where the generator says that; None where it was at the request.
+    """
+
+    def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.began_s: float | None = None
+        self._asked_s = time.monotonic()
+        self._report = report
+
+    def hear(self, event: Any) -> None:
+        """Note an event of the generator."""
+        plain = event.to_dict()
+        if not self.events and plain["name"] == BEGAN:
+            self.began_s = plain["detail"]["monotonic_s"]
+        plain = self.convert(plain)
+        self.events.append(plain)
+        self._report(plain)
+
+    def convert(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event without a reading of this process's clock: seconds since the request instead."""
+        detail = dict(event["detail"])
+        if event["name"] != BEGAN or "monotonic_s" not in detail:
+            return event
+        detail["since_request_s"] = detail.pop("monotonic_s") - self._asked_s
+        return {**event, "detail": detail}
 
 
-def _intent(request: dict[str, Any]) -> ClipIntent:
-    text = request.get("text")
-    return ClipIntent(text, request.get("language") if text else None, request.get("prompt") or None)
+class _translating:  # noqa: N801 - reads as what it does
+    """Turns a generator's no into a `_Refusal`; faults in a program stay what they are."""
 
+    def __init__(self, generator: Any) -> None:
+        self._generator = generator
 
-def _failure(stage: str, code: str, text: str) -> dict[str, Any]:
-    return {"failure": {"stage": stage, "code": code, "text": text}}
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, EvalkitError):
+            raise _Refusal(REFUSED, str(error)) from error
+        if isinstance(error, (ValueError, RuntimeError, MemoryError)):
+            code = _code_of(error)
+            if code is not None:
+                raise _Refusal(code, str(error) or type(error).__name__) from error
 
 
 def _code_of(error: Exception) -> str | None:
@@ -203,9 +326,18 @@ def _code_of(error: Exception) -> str | None:
     return OUT_OF_MEMORY if is_out_of_memory(f"{type(error).__name__}: {error}") else None
 
 
-def _quality(result: ClipResult) -> dict[str, Any]:
-    versions = {**result.versions} | {f"evaluator {name}": text for name, text in result.evaluators.items()}
-    measured, samples = store_measurements(
-        result.measurements, notes=result.notes, versions=versions, weights=result.weights
-    )
-    return {"quality": measured.to_dict(), "samples": samples}
+def _explain_fault(error: Exception) -> tuple[str, str]:
+    """Return code and text of an exception that is no answer."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return DISK_FULL, str(error)
+    text = f"{type(error).__name__}: {error}"
+    return OUT_OF_MEMORY if is_out_of_memory(text) else RAISED, text
+
+
+def _watch(slot: Slot) -> Watch:
+    gpu = find_gpu(slot)
+    return Watch(None if gpu is None else [gpu])
+
+
+def _list_files(folder: Path) -> tuple[str, ...]:
+    return tuple(str(path.relative_to(folder)) for path in sorted(folder.rglob("*")) if path.is_file())

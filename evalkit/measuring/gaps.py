@@ -90,7 +90,7 @@ def find_gaps(
             name
             for name, version in evaluators.items()
             if video.content is not None
-            and _is_missing(folder, video_id, video.content, name, version, retry_failed=retry_failed)
+            and is_missing(_read(folder, video_id, video.content, name, version), retry_failed=retry_failed)
         )
         path = folder / VIDEOS_FOLDER / video_id / VIDEO_FILE
         if not missing:
@@ -105,7 +105,7 @@ def find_gaps(
 def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
     """Return what a video was meant to say and to show.
 
-    That is its request, and what a conversation made of it before it was spoken: an event ``spoken`` says the latter.
+    That is its request, and what a conversation made of it before it was spoken.
 
     Parameters
     ----------
@@ -113,22 +113,24 @@ def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
         Of a `VideoRecord`.
     """
     generation = generation or {}
-    spoken = [event["detail"] for event in generation.get("events", ()) if event["name"] == "spoken"]
-    wanted = {**generation.get("request", {}), **(spoken[-1] if spoken else {})}
+    wanted = {**generation.get("request", {}), **(generation.get("spoken") or {})}
     text = wanted.get("text")
     return ClipIntent(text, wanted.get("language") if text else None, wanted.get("prompt") or None)
 
 
-def has_failed(record: MeasurementRecord) -> bool:
-    """Say whether a measurement failed for a cause outside the video: a crash, or a fault in the evaluator."""
-    return record.results is None or str(Reason.EVALUATOR_FAILED) in record.results.absent.values()
+def is_missing(record: MeasurementRecord | None, *, retry_failed: bool) -> bool:
+    """Return whether a measurement is to be made: it is not there, or it failed and is tried again.
 
-
-def _is_missing(
-    folder: Path, video_id: str, content: str, name: str, version: str, *, retry_failed: bool
-) -> bool:
-    try:
-        record = read_measurement(folder, video_id, content, name, version)
-    except DamagedFileError:
+    One fails for a cause outside the video: a crash, or a fault in the evaluator.
+    """
+    if record is None:
         return True
-    return record is None or (retry_failed and has_failed(record))
+    failed = record.results is None or str(Reason.EVALUATOR_FAILED) in record.results.absent.values()
+    return retry_failed and failed
+
+
+def _read(folder: Path, video_id: str, content: str, name: str, version: str) -> MeasurementRecord | None:
+    try:
+        return read_measurement(folder, video_id, content, name, version)
+    except DamagedFileError:
+        return None

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _STALL_LIMIT_S = 120.0
-_ALTERED = "altered"
+ALTERED = "altered"
+"""Code of the error of a video that is not the one that was made: it says nothing of that one, and is not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +181,9 @@ def measure_run(
 def measure_video(task: VideoTask, report: Callable[[Any], None]) -> MeasuredVideo:
     """Measure one video in a worker process."""
     start_s = time.monotonic()
-    if content_hash(task.path) != task.content:
-        text = f"{task.path} is not the video that was made: its content was altered"
-        return MeasuredVideo({}, MeasurementError(_ALTERED, text), 0.0)
+    altered = check_content(task.path, task.content)
+    if altered is not None:
+        return MeasuredVideo({}, altered, 0.0)
     evaluators = _load(task.evaluators, canonical_json(task.settings))
     result = try_measure(
         task.path, evaluators, intent=task.intent, progress=lambda *position: report(position)
@@ -191,6 +192,13 @@ def measure_video(task: VideoTask, report: Callable[[Any], None]) -> MeasuredVid
     if result.error is not None:
         return MeasuredVideo({}, MeasurementError(result.error.code, result.error.text), spent_s)
     return MeasuredVideo(split_by_evaluator(result, evaluators), None, spent_s)
+
+
+def check_content(path: str, content: str) -> MeasurementError | None:
+    """Return an error where a file has another content than was recorded."""
+    if content_hash(path) == content:
+        return None
+    return MeasurementError(ALTERED, f"{path} is not the video that was made: its content was altered")
 
 
 def split_by_evaluator(
@@ -255,7 +263,7 @@ class _Measuring:
             measured = _outcome_of(outcome)
             if measured.error is not None:
                 problems[gap.video.id] = measured.error.text
-            if measured.error is None or measured.error.code != _ALTERED:
+            if measured.error is None or measured.error.code != ALTERED:
                 n_measurements += self._put(gap, measured)
             for results, _ in measured.measured.values():
                 seen_versions |= results.versions

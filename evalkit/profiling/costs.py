@@ -10,7 +10,7 @@ import numpy as np
 from evalkit.errors import UsageError
 from evalkit.profiling import reasons
 from evalkit.types import Interval, Measurement, Metric, Reason
-from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
+from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH, WARNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,30 +69,22 @@ RESOURCE_METRICS = (PEAK_VRAM, PEAK_VRAM_SHARE, PEAK_RSS, GPU_UTIL, ENERGY)
 METRICS = (*TIME_METRICS, *RESOURCE_METRICS, ERROR_RATE)
 
 
-def profile_measurements(
-    profile: Profile, events: Sequence[Event], *, n_frames: int | None, video_s: float | None
+def measure_times(
+    events: Sequence[Event], *, n_frames: int | None, video_s: float | None
 ) -> list[Measurement]:
-    """Return every metric of `TIME_METRICS` and `RESOURCE_METRICS`, each with a value or a reason.
+    """Return the metrics of `TIME_METRICS`, each with a value or a reason.
 
     Parameters
     ----------
-    profile : Profile
-        Of the whole piece of work, loading included if it belonged to it.
     events : sequence of mapping
         Of the generator, in the order in which they happened; those up to the end where it failed.
     n_frames : int or None
         Frames in the finished video, counted; ``None`` where there is none.
     video_s : float or None
         Length of the finished video, seconds; ``None`` where there is none.
-    """
-    return [*measure_times(events, n_frames=n_frames, video_s=video_s), *measure_resources(profile)]
 
-
-def measure_times(
-    events: Sequence[Event], *, n_frames: int | None, video_s: float | None
-) -> list[Measurement]:
-    """Return the metrics of `TIME_METRICS`; parameters as of `profile_measurements`.
-
+    Notes
+    -----
     Where the models were loaded within the request, `TTFF` and `TOTAL` include that, as the user waits for it too.
     """
     missing = reasons.NOT_REPORTED if _time_of(events, SAVED) is not None else reasons.NOT_FINISHED
@@ -108,11 +100,16 @@ def measure_times(
 
 
 def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
-    """Say what a reader must know of the times."""
-    first = next((event for event in events if event["name"] == FIRST_FRAME), None)
-    if first is not None and first["detail"].get("at_end"):
-        return ("the generator shows its first frame only when the whole video is there",)
-    return ()
+    """Return what a reader of the times must know: how the first frame came, and the generator's own warnings."""
+    notes = []
+    if any(event["name"] == FIRST_FRAME and event["detail"].get("at_end") for event in events):
+        notes.append("the first frame can be shown only when the whole video is there")
+    notes += [
+        str(event["detail"]["text"])
+        for event in events
+        if event["name"] == WARNING and "text" in event["detail"]
+    ]
+    return tuple(notes)
 
 
 def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
@@ -238,7 +235,7 @@ def _measure_clips(samples: FloatArray, missing: Reason) -> Iterator[Measurement
 
 
 def _gpu_absence(profile: Profile) -> Reason | None:
-    """Say why nothing can be told of GPUs; ``None`` where something can."""
+    """Return why no metric of GPUs can be measured; ``None`` where one can."""
     if not profile.gpus:
         return profile.gpu_reason or reasons.NO_GPU
     if profile.used_gpus:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 
+@cache
 def describe_machine() -> dict[str, Any]:
     """Return system, Python, processor, cores and memory as plain data."""
     import psutil

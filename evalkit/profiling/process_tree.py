@@ -1,6 +1,6 @@
 """A process with all its descendants, and the memory they hold. Cheap enough to be asked a hundred times a second.
 
-New processes are found without listing all of them: Linux tells the newest process id, so that only ids handed out
+New processes are found without listing all of them: Linux reports the newest process id, so that only ids handed out
 since the last look need one. A process that left the tree on purpose (its parent ended before it was seen once) is
 not found.
 """
@@ -120,7 +120,7 @@ class ProcfsTree:
         return pages * _PAGE_KIB, n_alive
 
     def pss_kib(self) -> int | None:
-        """Return proportional memory, where the system tells."""
+        """Return proportional memory, where the system reports it."""
         total = 0
         for pid, member in self._members.items():
             if not member.size:
@@ -224,7 +224,7 @@ class PsutilTree:
         return total, n_alive
 
     def pss_kib(self) -> int | None:
-        """Return proportional memory, where the system tells."""
+        """Return proportional memory, where the system reports it."""
         return None
 
     def close(self) -> None:

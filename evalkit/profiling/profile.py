@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,12 @@ from evalkit.errors import EvalkitError
 from evalkit.profiling import reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-    from typing import BinaryIO
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from evalkit.types import FloatArray, Reason
 
-FORMAT = 1
+PROFILE_FORMAT = 1
+"""Of what `Profile.to_dict` gives."""
 SHORT_PEAK_S = 0.1
 """A peak this long, seconds, is seen where the watching had no longer gap."""
 FULL = 0.95
@@ -94,7 +92,7 @@ class GpuUse:
     used_mib : Series
         In use by anybody.
     tree_mib : Series
-        In use by the watched processes, where the driver tells.
+        In use by the watched processes, where the driver reports it.
     util : Series
         Share of time at work, from 0 to 1, of the whole device.
     energy_j : Series
@@ -110,14 +108,14 @@ class GpuUse:
     energy_j: Series = EMPTY
 
     @property
-    def told_by_process(self) -> bool:
-        """Whether the driver tells the memory of the watched processes; if not, the device's growth stands for it."""
+    def is_read_by_process(self) -> bool:
+        """Whether the driver reports the memory of single processes; if not, the device's growth stands for it."""
         return len(self.tree_mib) > 0
 
     @property
     def memory_mib(self) -> Series:
         """The memory of the watched processes, or the growth of the device's since the baseline."""
-        if self.told_by_process:
+        if self.is_read_by_process:
             return self.tree_mib
         return Series(self.used_mib.times_s, np.maximum(self.used_mib.values - self.baseline_mib, 0.0))
 
@@ -191,7 +189,7 @@ class Profile:
     sampler_error : str
         What happened to the sampler; empty when nothing did. What was seen before stays.
     torch : TorchUse or None
-        Where the work was done by torch on CUDA, and its process told.
+        What torch measured, where the work was done by it on CUDA.
     """
 
     duration_s: float
@@ -258,9 +256,9 @@ class Profile:
                     f"{gpu.total_mib:.0f} MiB; the limit is {100 * FULL:.0f} %"
                 )
         for index, gpu in self.used_gpus:
-            if not gpu.told_by_process:
+            if not gpu.is_read_by_process:
                 yield (
-                    f"GPU {index}: the driver does not tell the memory of single processes here; "
+                    f"GPU {index}: the driver does not report the memory of single processes here; "
                     f"given is the growth of the whole device since {gpu.baseline_mib:.0f} MiB"
                 )
         if self.gpus and self.gpu_text:
@@ -287,6 +285,16 @@ class Profile:
                 f"a shorter peak can have been missed in {100 * (1 - self.coverage):.0f} % of the time"
             )
 
+    def restricted_to(self, gpus: Collection[int]) -> Profile:
+        """Return the same without the readings of other GPUs, on which somebody else was at work."""
+        return replace(
+            self,
+            gpus=tuple(
+                gpu if index in gpus else GpuUse(gpu.name, gpu.total_mib, gpu.baseline_mib)
+                for index, gpu in enumerate(self.gpus)
+            ),
+        )
+
     def with_torch(self, torch: TorchUse | None) -> Profile:
         """Return the same with what torch said."""
         return replace(self, torch=torch)
@@ -294,7 +302,7 @@ class Profile:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data, the whole timeline included."""
         return {
-            "format": FORMAT,
+            "format": PROFILE_FORMAT,
             "duration_s": self.duration_s,
             "interval_s": self.interval_s,
             "rss_mib": self.rss_mib.to_lists(),
@@ -325,8 +333,10 @@ class Profile:
         ProfileError
             If the data has another format.
         """
-        if data.get("format") != FORMAT:
-            raise ProfileError(f"a profile of format {data.get('format')!r}; this version reads {FORMAT}")
+        if data.get("format") != PROFILE_FORMAT:
+            raise ProfileError(
+                f"a profile of format {data.get('format')!r}; this version reads {PROFILE_FORMAT}"
+            )
         return cls(
             duration_s=data["duration_s"],
             interval_s=data["interval_s"],
@@ -351,129 +361,3 @@ class Profile:
 
 
 _GPU_SERIES = ("used_mib", "tree_mib", "util", "energy_j")
-
-
-@dataclass
-class _Record:
-    """The lines of a sampler's file that belong to a time."""
-
-    head: dict[str, Any]
-    before: dict[str, Any]
-    looks: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def n_oom_kills(self) -> int | None:
-        """Processes ended for want of memory between the last line before the time and the last line in it."""
-        first, last = (line["oom_kills"] for line in (self.before, (self.looks or [self.before])[-1]))
-        return None if first is None or last is None else last - first
-
-
-def read_profile(
-    path: Path, start_s: float | None = None, end_s: float | None = None, *, sampler_error: str = ""
-) -> Profile:
-    """Cut a profile out of a sampler's file, while it is being written or after everybody has died.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    start_s, end_s : float or None
-        On the clock of ``time.monotonic()``, which all processes of a machine share; ``None`` for the beginning and
-        the end of what was seen.
-    sampler_error : str
-        What happened to the sampler, if anything.
-
-    Raises
-    ------
-    ProfileError
-        If the file is missing or was not written by a sampler.
-    """
-    try:
-        with path.open("rb") as file:
-            record = _read(file, path, start_s, end_s)
-    except OSError as error:
-        raise ProfileError(f"{path}: {error.strerror}; is it the file of a profiler?") from None
-    first_s = start_s if start_s is not None else (record.looks[0] if record.looks else record.head)["t"]
-    last_s = end_s if end_s is not None else (record.looks[-1]["t"] if record.looks else first_s)
-    head, looks = record.head, record.looks
-    times_s = [look["t"] - first_s for look in looks]
-
-    def series(values: Sequence[float | None], scale: float = 1.0) -> Series:
-        return Series.of(
-            [
-                (time_s, None if value is None else value * scale)
-                for time_s, value in zip(times_s, values, strict=True)
-            ]
-        )
-
-    return Profile(
-        duration_s=max(0.0, last_s - first_s),
-        interval_s=head["interval_s"],
-        rss_mib=series([look["rss_kib"] for look in looks], 1 / 1024),
-        pss_mib=series([look.get("pss_kib") for look in looks], 1 / 1024),
-        n_processes=series([look["n"] for look in looks]),
-        gpus=tuple(
-            _read_gpu(gpu, times_s, [look["gpus"][index] for look in looks])
-            for index, gpu in enumerate(head["gpus"])
-        ),
-        gpu_reason=None if head["gpu_reason"] is None else reasons.reason_of(head["gpu_reason"]),
-        gpu_text=next((look["gpu_text"] for look in looks if "gpu_text" in look), head["gpu_text"]),
-        n_oom_kills=record.n_oom_kills,
-        sampler_error=sampler_error,
-    )
-
-
-def _read_gpu(head: dict[str, Any], times_s: list[float], readings: list[list[float | None]]) -> GpuUse:
-    def column(index: int) -> Series:
-        return Series.of([(time_s, row[index]) for time_s, row in zip(times_s, readings, strict=True)])
-
-    energy_j, power_w = column(3), column(4)
-    if not len(energy_j) and len(power_w):  # the device does not count: add its power up
-        steps_j = np.diff(power_w.times_s) * (power_w.values[1:] + power_w.values[:-1]) / 2
-        energy_j = Series(power_w.times_s, np.concatenate(([0.0], np.cumsum(steps_j))))
-    return GpuUse(
-        head["name"], head["total_mib"], head["baseline_mib"], column(0), column(1), column(2), energy_j
-    )
-
-
-def _read(file: BinaryIO, path: Path, start_s: float | None, end_s: float | None) -> _Record:
-    first = file.readline()
-    try:
-        head = json.loads(first)
-        if head["format"] != FORMAT:
-            raise ProfileError(f"{path}: a record of format {head['format']!r}; this version reads {FORMAT}")
-    except (ValueError, KeyError, TypeError):
-        raise ProfileError(f"{path} is no record of a profiler: its first line is {first[:60]!r}") from None
-    record = _Record(head, before=head)
-    if start_s is not None:
-        _seek(file, file.tell(), start_s)
-    for line in file:
-        if not line.endswith(b"\n"):  # cut off with the sampler
-            break
-        try:
-            look = json.loads(line)
-            time_s = look["t"]
-        except (ValueError, KeyError, TypeError):
-            raise ProfileError(f"{path} is damaged: one of its lines is {line[:60]!r}") from None
-        if end_s is not None and time_s > end_s:
-            break
-        if start_s is not None and time_s < start_s:
-            record.before = look
-        else:
-            record.looks.append(look)
-    return record
-
-
-def _seek(file: BinaryIO, first: int, start_s: float) -> None:
-    """Go to a line a little before a moment, in steps of halves: a record may be hours long."""
-    low, high = first, file.seek(0, 2)
-    while high - low > 65536:
-        middle = (low + high) // 2
-        file.seek(middle)
-        file.readline()
-        at, line = file.tell(), file.readline()
-        if not line.endswith(b"\n") or json.loads(line)["t"] >= start_s:
-            high = middle
-        else:
-            low = at
-    file.seek(low)

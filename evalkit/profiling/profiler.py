@@ -1,4 +1,4 @@
-"""Watch a process tree from outside: start the sampler, tell it what to watch, cut out what was seen."""
+"""Watch a process tree from outside: start the sampler, say what to watch, read what was seen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from evalkit.profiling.profile import Profile, ProfileError, read_profile
+from evalkit.isolation import environment_to_outlive_worker
+from evalkit.profiling.profile import Profile, ProfileError
+from evalkit.profiling.record import read_profile
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,13 +28,13 @@ _START_LIMIT_S = 60.0
 class Profiler:
     """Watches a process with all its descendants, from a process of its own.
 
-    One profiler serves many pieces of work one after the other: it is started once (about 0.1 s), and `cut` gives the
+    One profiler serves many pieces of work one after the other: it is started once (about 0.1 s), and `slice` gives the
     profile of each. GPU memory counts from its start, so start it before a model is loaded.
 
     Parameters
     ----------
     root_pid : int or None
-        The process to watch; ``None`` to tell it later with `watch`.
+        The process to watch; ``None`` to say it later with `watch`.
     interval_s : float
         Time between two looks, seconds. It grows up to 50 ms where less would cost more than 1.5 % of one core.
     path : Path or None
@@ -91,10 +93,11 @@ class Profiler:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            env=environment_to_outlive_worker(),
             bufsize=0,
             start_new_session=True,  # an interrupt from the keyboard is not meant for it
         )
-        if not self._tell("look", _START_LIMIT_S):
+        if not self._command("look", _START_LIMIT_S):
             error = self._error
             self._end()
             raise ProfileError(f"the profiler did not start: {error}")
@@ -103,14 +106,23 @@ class Profiler:
 
     def watch(self, pid: int) -> None:
         """Watch another process, with its descendants, from now on."""
-        self._tell(f"watch {pid}")
+        self._command(f"watch {pid}")
         self._start_s = time.monotonic() if self._start_s is None else self._start_s
 
-    def rest(self) -> None:
-        """Look at nothing until `watch` is called again: for a stretch that nothing must disturb."""
-        self._tell("rest")
+    def mark(self) -> float:
+        """Note in the record that a piece of work begins, and return that moment on ``time.monotonic()``.
 
-    def cut(self, start_s: float, end_s: float | None = None) -> Profile:
+        `evalkit.profiling.record.read_last_piece` finds it when this process is gone.
+        """
+        now_s = time.monotonic()
+        self._command("mark")
+        return now_s
+
+    def pause(self) -> None:
+        """Look at nothing until `watch` is called again: for a stretch that nothing must disturb."""
+        self._command("pause")
+
+    def slice(self, start_s: float, end_s: float | None = None) -> Profile:
         """Return what was seen in a stretch of time; watching goes on.
 
         Parameters
@@ -118,7 +130,7 @@ class Profiler:
         start_s, end_s : float or None
             On the clock of ``time.monotonic()``, which all processes of a machine share; ``None`` for now.
         """
-        self._tell("look")
+        self._command("look")
         return read_profile(
             self.path, start_s, time.monotonic() if end_s is None else end_s, sampler_error=self._error
         )
@@ -128,7 +140,7 @@ class Profiler:
         if self._profile is None:
             start_s = time.monotonic() if self._start_s is None else self._start_s
             try:
-                self._profile = self.cut(start_s)
+                self._profile = self.slice(start_s)
             finally:
                 self._end()
         return self._profile
@@ -137,13 +149,11 @@ class Profiler:
     def profile(self) -> Profile:
         """All that was seen, from the start to the end of the ``with`` block."""
         if self._profile is None:
-            raise ProfileError(
-                "the profiler is still at work: stop it, or leave its block, or cut a profile out"
-            )
+            raise ProfileError("the profiler is still at work: stop it, or leave its block, or read a slice")
         return self._profile
 
-    def _tell(self, line: str, limit_s: float = _ANSWER_LIMIT_S) -> bool:
-        """Tell the sampler something and wait until it has done it; note why if it does not."""
+    def _command(self, line: str, limit_s: float = _ANSWER_LIMIT_S) -> bool:
+        """Give the sampler a command and wait until it has done it; note why if it does not."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise ProfileError("the profiler has not been started, or has ended")

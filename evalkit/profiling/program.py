@@ -106,7 +106,7 @@ def profile_program(command: Sequence[str], *, interval_s: float = DEFAULT_INTER
         with _passing_on(process):
             profiler.watch(process.pid)
             code = process.wait()
-        return ProgramCost(tuple(command), code, time.monotonic() - start_s, profiler.cut(start_s))
+        return ProgramCost(tuple(command), code, time.monotonic() - start_s, profiler.slice(start_s))
 
 
 def _find(name: str) -> str:

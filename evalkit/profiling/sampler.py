@@ -1,14 +1,16 @@
 """The process that watches: ``python -m evalkit.profiling.sampler FILE INTERVAL_S keep|remove``.
 
 It writes a line of JSON for each look, ten times a second: when the program it watches is killed, or the one that
-started it, the lines stay and the last ones follow. Lines on its standard input tell it what to do and it answers each with an empty line: ``watch PID``, ``look``, ``rest``. At the
-end of its input it ends. It imports little, so that it is at work soon.
+started it, the lines stay and the last ones follow. Lines on its standard input are commands, each answered with an
+empty line when it is done: ``watch PID``, ``look``, ``mark`` (a look at which a piece of work begins), ``pause``. At
+the end of its input it looks once more and ends. It imports little, so that it is at work soon.
 
 The first line of the file describes the GPUs; the next ones are looks:
 
 ``t`` seconds on the system's monotonic clock, ``rss_kib`` resident memory of the tree, ``n`` processes alive, ``pss_kib``
 proportional memory (now and then, at new peaks that last), ``gpus`` (`evalkit.profiling.nvml.GpuReading`, a list each),
-``oom_kills`` processes of the machine that were ended for want of memory since it was started, as of the last second.
+``oom_kills`` processes of the machine that were ended for want of memory since it was started, as of the last second,
+``mark`` where a piece of work begins. The last line is ``{"t": …, "end": true}``.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from evalkit.profiling.process_tree import open_process_tree
 if TYPE_CHECKING:
     from evalkit.profiling.process_tree import ProcessTree
 
-FORMAT = 1
+RECORD_FORMAT = 1
 _STDIN, _STDOUT = 0, 1
 _CPU_SHARE = 0.015
 _BURST_S = 0.015
@@ -90,7 +92,7 @@ class Sampler:
         self._write_due_s = 0.0
         self._unwritten: list[dict[str, Any]] = [
             {
-                "format": FORMAT,
+                "format": RECORD_FORMAT,
                 "t": time.monotonic(),
                 "interval_s": interval_s,
                 "gpus": self._gpus.described,
@@ -109,12 +111,13 @@ class Sampler:
             now_s = time.monotonic()
             timeout_s = None if next_s is None else max(0.0, next_s - now_s)
             if select.select([_STDIN], [], [], timeout_s)[0]:
-                told = os.read(_STDIN, 4096)
-                for line in told.decode().splitlines():
+                commands = os.read(_STDIN, 4096)
+                if not commands:
+                    self._end()
+                    return
+                for line in commands.decode().splitlines():
                     next_s = self._obey(line)
                 self._write()
-                if not told:
-                    return
                 os.write(_STDOUT, b"\n")
                 continue
             alive = self._look()
@@ -127,18 +130,26 @@ class Sampler:
             next_s = max(due_s, now_s + rest_s) if alive else None
 
     def _obey(self, line: str) -> float | None:
-        """Do as told; return when the next look is due, ``None`` for never."""
-        if self._tree is not None and line != "look":
+        """Carry out a command; return when the next look is due, ``None`` for never."""
+        if self._tree is not None and line not in {"look", "mark"}:
             self._tree.close()
             self._tree = None
         if line.startswith("watch "):
             self._tree = open_process_tree(int(line.removeprefix("watch ")))
+        if line != "look":
             self._pss_peak_kib = 0.0
         self._oom_due_s = 0.0
-        alive = self._look(closely=True)
+        alive = self._look(closely=True, mark=line == "mark")
         return time.monotonic() + self._interval_s if alive else None
 
-    def _look(self, *, closely: bool = False) -> bool:
+    def _end(self) -> None:
+        """Look once more: who closed the input may have been ended for want of memory."""
+        self._oom_due_s = 0.0
+        self._look(closely=True)
+        self._unwritten.append({"t": time.monotonic(), "end": True})
+        self._write()
+
+    def _look(self, *, closely: bool = False, mark: bool = False) -> bool:
         """Look once; return whether there is anybody left to look at."""
         if self._tree is None:
             return False
@@ -155,13 +166,15 @@ class Sampler:
         if look["t"] > self._oom_due_s:
             self._oom_kills, self._oom_due_s = count_oom_kills(), look["t"] + _OOM_INTERVAL_S
         look["oom_kills"] = self._oom_kills
+        if mark:
+            look["mark"] = True
         self._unwritten.append(look)
         if look["t"] > self._write_due_s or not n_alive:
             self._write()
         return n_alive > 0
 
     def _read_pss(self, tree: ProcessTree, rss_kib: int, n_alive: int) -> dict[str, int | None]:
-        """Read proportional memory where it tells something new. It costs more the more memory there is.
+        """Read proportional memory where it may be a new peak. It costs more the more memory there is.
 
         That is: at a new peak of several processes that has lasted a moment, and not too often.
         """

@@ -32,6 +32,9 @@ _TAKEN = {"image": "inputs.portraits", "base_seed": "seeds"} | dict.fromkeys(
 )
 
 
+DEVICE = r"^(cpu|cuda(:[0-9]+)?)$"
+
+
 class GeneratorOptions(PlainData):
     """Who makes the videos.
 
@@ -41,14 +44,15 @@ class GeneratorOptions(PlainData):
         As in ``evalkit.generators``.
     settings : dict
         The generator's own. Paths in them are relative to where evalkit runs.
-    device : str
-        Where it works. On ``cpu`` nothing is measured while a video is made, so that its timing is undisturbed; with
-        any other, a video is measured while the next one is made.
+    device : str or None
+        Where it works: ``cpu``, ``cuda`` or ``cuda:N``. On ``cpu`` nothing is measured while a video is made, so that
+        its timing is undisturbed; on a GPU, a video is measured while the next one is made. None for the setting
+        ``device`` of the generator, else ``cpu``. `Execution.slots` may name one for each slot.
     """
 
     name: str = Field(default="reference", min_length=1, description="name of a generator")
     settings: dict[str, JsonValue] = Field(default_factory=dict, description="setting names to plain values")
-    device: str = Field(default="cpu", min_length=1, description="cpu, or where else it works (cuda)")
+    device: str | None = Field(default=None, pattern=DEVICE, description="cpu, cuda or cuda:N")
 
 
 class Portrait(PlainData):
@@ -110,11 +114,42 @@ class Inputs(PlainData):
         return self
 
 
+class SlotOptions(PlainData):
+    """Where one video at a time is made. Unless something else uses the device, it is timed there."""
+
+    name: str = Field(default="", description="what to call it; its device unless given")
+    device: str | None = Field(
+        default=None, pattern=DEVICE, description="cpu, cuda or cuda:N; the generator's unless given"
+    )
+    cores: int | None = Field(
+        default=None,
+        ge=1,
+        description="a whole number of processor cores of its own, from 1; all unless given",
+    )
+
+
+class ExecutorOptions(PlainData):
+    """Who does the work."""
+
+    name: str = Field(default="processes", min_length=1, description="name of an executor")
+    settings: dict[str, JsonValue] = Field(default_factory=dict, description="setting names to plain values")
+
+
 class Execution(PlainData):
     """How the work is done. Nothing of it decides an outcome."""
 
-    executor: str = Field(default="processes", min_length=1, description="name of an executor")
-    workers: int = Field(default=1, ge=1, le=256, description="a whole number of videos made at once, from 1")
+    executor: ExecutorOptions = Field(
+        default_factory=ExecutorOptions, description="name of an executor, or its name and settings"
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="a whole number of videos made at once on the generator's device, from 1",
+    )
+    slots: list[SlotOptions] | None = Field(
+        default=None, min_length=1, max_length=256, description="a list of slots: name, device, cores"
+    )
     time_limit_s: float = Field(
         default=3600.0, gt=0, description="seconds, above 0, for each load, video and measurement"
     )
@@ -127,7 +162,7 @@ class Execution(PlainData):
     warm_up: bool = Field(
         default=True, description="true or false: one clip for nothing after a model was loaded"
     )
-    careful: bool = Field(
+    separate_profiling_pass: bool = Field(
         default=False,
         description="true or false: make each video twice, once for its times, once for its memory",
     )
@@ -141,6 +176,19 @@ class Execution(PlainData):
         allow_inf_nan=False,
         description="GB of 1024 MiB that each GPU has; what the driver says unless given",
     )
+
+    @field_validator("executor", mode="before")
+    @classmethod
+    def _a_text_is_a_name(cls, executor: Any) -> Any:
+        return {"name": executor} if isinstance(executor, str) else executor
+
+    @model_validator(mode="after")
+    def _slots_are_said_once(self) -> Self:
+        if self.slots is not None and self.workers not in {None, len(self.slots)}:
+            raise ValueError(
+                f"workers is {self.workers} and there are {len(self.slots)} slots: give one of them"
+            )
+        return self
 
 
 Values = Annotated[list[JsonValue], Field(min_length=1)]
@@ -307,6 +355,15 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
     for evaluator, settings in config.measuring.items():
         for name, path in evaluator_class(evaluator).files_of(settings).items():
             yield f"measuring.{evaluator}.{name}", path
+
+
+def measuring_files(config: SweepConfig) -> list[str]:
+    """List the files that settings of evaluators name."""
+    return [
+        path
+        for evaluator, settings in config.measuring.items()
+        for path in evaluator_class(evaluator).files_of(settings).values()
+    ]
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:

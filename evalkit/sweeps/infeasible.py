@@ -34,7 +34,7 @@ def find_infeasible(
         return {}
     runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
     available = read_available_memory(execution.gpu_memory_gb)
-    forecast = forecast_trials(preparation.deciders.generator, trials, runs, available)
+    forecast = forecast_trials(preparation.generator, trials, runs, available)
     return {
         found.trial.id: SkippedTrial(dict(found.trial.params), found.why)
         for found in forecast.trials

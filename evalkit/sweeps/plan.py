@@ -6,10 +6,11 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalkit.execution.jobs import InputFile
 from evalkit.runs.identity import video_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalkit.runs import Input
 
@@ -23,10 +24,13 @@ class PlannedInput:
     input : Input
     request : dict
         Parameters of the request: ``image``, or ``audio``, or ``text`` with ``language`` and ``voice``.
+    files : tuple of InputFile
+        Files that `request` names.
     """
 
     input: Input
     request: dict[str, Any]
+    files: tuple[InputFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class PlannedTrial:
     seed : int or None
     request : dict
         Everything that goes to the generator.
+    files : tuple of InputFile
+        Files that `request` names.
     """
 
     id: str
@@ -51,25 +57,7 @@ class PlannedTrial:
     speech: Input | None
     seed: int | None
     request: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class TrialIdentity:
-    """What all trials of a sweep share: what decides their videos, and who measures them.
-
-    Parameters
-    ----------
-    generator : dict
-        ``name``, ``version``, ``settings``.
-    evaluators : mapping of str to str
-        Name to version, see `evalkit.measuring.runner.version_of`.
-    contents : mapping of str to str
-        Path to SHA-256 of files that parameters name.
-    """
-
-    generator: dict[str, Any]
-    evaluators: Mapping[str, str]
-    contents: Mapping[str, str]
+    files: tuple[InputFile, ...] = ()
 
 
 def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -86,7 +74,9 @@ def plan_trials(
     portraits: Sequence[PlannedInput],
     speech: Sequence[PlannedInput],
     seeds: Sequence[int | None],
-    deciders: TrialIdentity,
+    *,
+    generator: Mapping[str, Any],
+    contents: Mapping[str, str],
 ) -> list[PlannedTrial]:
     """Cross configurations with inputs and seeds.
 
@@ -100,44 +90,42 @@ def plan_trials(
         None at all means one trial without.
     seeds : sequence of int or None
         None for the generator's own.
-    deciders : TrialIdentity
+    generator : mapping
+        ``name``, ``version``, ``settings``.
+    contents : mapping of str to str
+        Path to SHA-256 of files that parameters name.
     """
-    return list(_cross(params, portraits, speech, seeds, deciders))
-
-
-def _cross(
-    params: Sequence[Mapping[str, Any]],
-    portraits: Sequence[PlannedInput],
-    speech: Sequence[PlannedInput],
-    seeds: Sequence[int | None],
-    deciders: TrialIdentity,
-) -> Iterator[PlannedTrial]:
     nothing: list[PlannedInput | None] = [None]
+    trials = []
     for given, portrait, said, seed in itertools.product(
         params, list(portraits) or nothing, list(speech) or nothing, seeds
     ):
-        request = _nest(given)
-        for planned in (portrait, said):
-            request |= planned.request if planned is not None else {}
-        if seed is not None:
-            request["base_seed"] = seed
         picture, sound = (planned.input if planned is not None else None for planned in (portrait, said))
         name = video_id(
-            deciders.generator,
-            {key: _content(value, deciders) for key, value in given.items()},
+            generator,
+            {
+                key: contents.get(value, value) if isinstance(value, str) else value
+                for key, value in given.items()
+            },
             portrait=picture.content if picture is not None else None,
             speech=sound.content if sound is not None else None,
             seed=seed,
         )
-        yield PlannedTrial(name, dict(given), picture, sound, seed, request)
+        files = [file for planned in (portrait, said) if planned is not None for file in planned.files]
+        files += [
+            InputFile(value, contents[value])
+            for value in given.values()
+            if isinstance(value, str) and value in contents
+        ]
+        request = make_request(given, portrait, said, seed)
+        trials.append(PlannedTrial(name, dict(given), picture, sound, seed, request, tuple(files)))
+    return trials
 
 
-def _content(value: Any, deciders: TrialIdentity) -> Any:
-    return deciders.contents.get(value, value) if isinstance(value, str) else value
-
-
-def _nest(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Put ``options.NAME`` where a request has them."""
+def make_request(
+    params: Mapping[str, Any], portrait: PlannedInput | None, speech: PlannedInput | None, seed: int | None
+) -> dict[str, Any]:
+    """Return what goes to the generator: ``options.NAME`` stands where a request has it."""
     request: dict[str, Any] = {}
     for name, value in params.items():
         group, dot, own = name.partition(".")
@@ -145,4 +133,8 @@ def _nest(params: Mapping[str, Any]) -> dict[str, Any]:
             request.setdefault(group, {})[own] = value
         else:
             request[name] = value
+    for planned in (portrait, speech):
+        request |= planned.request if planned is not None else {}
+    if seed is not None:
+        request["base_seed"] = seed
     return request

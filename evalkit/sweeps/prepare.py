@@ -1,4 +1,4 @@
-"""From a configuration to a plan: ask the generator and the evaluators, read the inputs, list the trials."""
+"""From a configuration to a plan: ask the generator and the evaluators, read the inputs, list trials and slots."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 from evalkit import registry
 from evalkit.decisions.policy import load_policy
 from evalkit.evaluators.load import load_evaluators, version_of
+from evalkit.execution.executors import load_executor
+from evalkit.execution.jobs import GeneratorSpec, InputFile, Slot
+from evalkit.execution.slots import count_gpus, make_slots
 from evalkit.options import ConfigError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo
-from evalkit.sweeps.config import FILE_PARAMETERS, name_of
-from evalkit.sweeps.plan import PlannedInput, PlannedTrial, TrialIdentity, expand_grid, plan_trials
+from evalkit.sweeps.config import FILE_PARAMETERS, SlotOptions, measuring_files, name_of
+from evalkit.sweeps.plan import PlannedInput, PlannedTrial, expand_grid, make_request, plan_trials
 from evalkit.tracks.cache import content_hash
 from pipeline.errors import RequestError
 from pipeline.generator import Generator, build_generator
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from evalkit.evaluators.base import Evaluator
+    from evalkit.execution.executors import Executor
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
 
 
@@ -33,9 +38,17 @@ class SweepPlan:
     Parameters
     ----------
     config : SweepConfig
-        With the evaluators named.
+        With the evaluators and the slots named.
     trials : list of PlannedTrial
-    deciders : TrialIdentity
+    generator : dict
+        ``name``, ``version``, ``settings``: what decides, with the request, what a video shows.
+    spec : GeneratorSpec
+        How to load the generator.
+    evaluators : dict of str to str
+        Name to version, see `evalkit.evaluators.load.version_of`.
+    measuring_files : tuple of InputFile
+        Files that settings of evaluators name.
+    slots : tuple of Slot
     metrics : dict of str to MetricInfo
         Every metric that a trial may carry.
     notes : list of str
@@ -44,7 +57,11 @@ class SweepPlan:
 
     config: SweepConfig
     trials: list[PlannedTrial]
-    deciders: TrialIdentity
+    generator: dict[str, Any]
+    spec: GeneratorSpec
+    evaluators: dict[str, str]
+    measuring_files: tuple[InputFile, ...]
+    slots: tuple[Slot, ...]
     metrics: dict[str, MetricInfo]
     notes: list[str]
 
@@ -64,7 +81,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     UsageError
         If a generator, an evaluator or an executor is unknown, or the policy cannot be used.
     """
-    registry.load(registry.EXECUTORS, config.execution.executor)
+    find_executor(config)
     factory = registry.load(registry.GENERATORS, config.generator.name)
     with _refusing(f"generator {config.generator.name!r}"):
         generator = build_generator(factory, config.generator.name, config.generator.settings)
@@ -72,43 +89,115 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     evaluators = load_evaluators(config.evaluators, config.measuring)
     if config.policy is not None:
         load_policy(config.policy)
-    config = config.model_copy(update={"evaluators": [evaluator.name for evaluator in evaluators]})
+    settings = config.generator.settings
+    takes_device = "device" in description["settings"].get("properties", {})
+    slots = plan_slots(config, takes_device=takes_device)
+    identity = {
+        "name": generator.name,
+        "version": str(generator.version),
+        "settings": {**settings, "device": slots[0].kind} if takes_device else dict(settings),
+    }
+    trials = _plan_trials(config, generator, description, identity)
+    return SweepPlan(
+        config=_resolve(config, [evaluator.name for evaluator in evaluators], slots),
+        trials=trials,
+        generator=identity,
+        spec=GeneratorSpec(generator.name, dict(settings), takes_device),
+        evaluators={evaluator.name: version_of(evaluator) for evaluator in evaluators},
+        measuring_files=tuple(InputFile(path, content_hash(path)) for path in measuring_files(config)),
+        slots=slots,
+        metrics=_describe_metrics(evaluators),
+        notes=list(_list_without_effect(config, description["parameters"])),
+    )
+
+
+def find_executor(config: SweepConfig) -> Callable[..., Executor]:
+    """Return what makes the executor of slots and limits; raise as `load_executor`."""
+    executor = config.execution.executor
+    return load_executor(executor.name, executor.settings, "execution.executor.settings")
+
+
+def plan_slots(config: SweepConfig, *, takes_device: bool) -> tuple[Slot, ...]:
+    """Return the slots that a configuration asks for.
+
+    Without ``slots`` there are as many as ``workers`` says, all on the generator's device. With neither there is one;
+    on a machine with several GPUs, one for each, where the generator is on ``cuda`` and has a setting for its device.
+
+    Parameters
+    ----------
+    config : SweepConfig
+    takes_device : bool
+        Whether the generator has a setting ``device``.
+
+    Raises
+    ------
+    ConfigError
+        If devices contradict each other.
+    """
+    execution = config.execution
+    own = config.generator.settings.get("device") if takes_device else None
+    places = {"generator.device": config.generator.device, "generator.settings.device": own}
+    stated = {where: device for where, device in places.items() if isinstance(device, str)}
+    base = next(iter(stated.values()), "cpu")
+    wanted: list[tuple[str, str, int | None]]
+    if execution.slots is not None:
+        wanted = [(slot.name, slot.device or base, slot.cores) for slot in execution.slots]
+        stated |= {f"execution.slots.{place}": device for place, (_, device, _) in enumerate(wanted)}
+    elif execution.workers is None and base == "cuda" and takes_device and (n_gpus := count_gpus()) > 1:
+        wanted = [("", f"cuda:{index}", None) for index in range(n_gpus)]
+    else:
+        wanted = [("", base, None)] * (execution.workers or 1)
+    kinds = {device.partition(":")[0]: where for where, device in reversed(stated.items())}
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"{' and '.join(f'{where} is {stated[where]!r}' for where in kinds.values())}: "
+            f"what is made on different kinds of device cannot be compared; let all of them be of one kind"
+        )
+    return make_slots(wanted)
+
+
+def _plan_trials(
+    config: SweepConfig, generator: Any, description: dict[str, Any], identity: dict[str, Any]
+) -> list[PlannedTrial]:
     portraits = [_plan_portrait(item) for item in config.inputs.portraits]
     speech = [_plan_speech(item) for item in config.inputs.speech]
-    _check_options([*config.parameters, *config.grid], description)
-    params = [{**config.parameters, **given} for given in expand_grid(config.grid)]
-    deciders = TrialIdentity(
-        generator={
-            "name": generator.name,
-            "version": str(generator.version),
-            "settings": dict(config.generator.settings),
-        },
-        evaluators={evaluator.name: version_of(evaluator) for evaluator in evaluators},
-        contents={path: content_hash(path) for path in _parameter_files(config)},
-    )
     seeds: Sequence[int | None] = config.seeds or [None]
-    requests = [
-        trial.request for trial in plan_trials(params, portraits[:1], speech[:1], seeds[:1], deciders)
-    ]
+    _check_options([*config.parameters, *config.grid], description)
+    portrait, said = (items[0] if items else None for items in (portraits, speech))
     params = [
-        _as_understood(generator, given, request) for given, request in zip(params, requests, strict=True)
+        _as_understood(generator, given, make_request(given, portrait, said, seeds[0]))
+        for given in ({**config.parameters, **values} for values in expand_grid(config.grid))
     ]
-    for trial in plan_trials(params[:1], portraits, speech, seeds, deciders):
+    contents = {path: content_hash(path) for path in _parameter_files(config)}
+    trials = plan_trials(params, portraits, speech, seeds, generator=identity, contents=contents)
+    for trial in trials[: len(trials) // len(params)]:
         _as_understood(generator, {}, trial.request)
-    trials = plan_trials(params, portraits, speech, seeds, deciders)
     if len({trial.id for trial in trials}) < len(trials):
         raise ConfigError(
             "two trials would be the same: two inputs have the same content, or two values mean one"
         )
+    return trials
+
+
+def _resolve(config: SweepConfig, evaluators: list[str], slots: tuple[Slot, ...]) -> SweepConfig:
+    """Return a configuration with nothing left to defaults."""
+    named = [SlotOptions(name=slot.name, device=slot.device, cores=slot.cores) for slot in slots]
+    execution = config.execution.model_copy(update={"slots": named, "workers": len(slots)})
+    generator = config.generator.model_copy(update={"device": slots[0].kind})
+    return config.model_copy(
+        update={"evaluators": evaluators, "execution": execution, "generator": generator}
+    )
+
+
+def _describe_metrics(evaluators: Sequence[Evaluator]) -> dict[str, MetricInfo]:
     metrics = {
         metric.name: MetricInfo(metric.unit, metric.better, metric.meaning, evaluator.name)
         for evaluator in evaluators
         for metric in evaluator.metrics
     }
-    metrics |= {
+    return metrics | {
         metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in PROFILE_METRICS
     }
-    return SweepPlan(config, trials, deciders, metrics, list(_unheeded(config, description["parameters"])))
 
 
 @contextmanager
@@ -130,21 +219,21 @@ def _as_understood(generator: Generator, params: dict[str, Any], request: dict[s
 
 def _plan_portrait(item: Portrait) -> PlannedInput:
     given = Input(name_of(item), content_hash(item.path), path=item.path)
-    return PlannedInput(given, {"image": item.path})
+    return PlannedInput(given, {"image": item.path}, (InputFile(item.path, given.content),))
 
 
 def _plan_speech(item: Speech) -> PlannedInput:
     if item.path is not None:
-        return PlannedInput(
-            Input(name_of(item), content_hash(item.path), path=item.path), {"audio": item.path}
-        )
+        given = Input(name_of(item), content_hash(item.path), path=item.path)
+        return PlannedInput(given, {"audio": item.path}, (InputFile(item.path, given.content),))
     names = ("text", "question", "question_audio", "language", "voice")
     request = {name: value for name in names if (value := getattr(item, name)) is not None}
-    what = dict(request)
+    what, files = dict(request), tuple[InputFile, ...]()
     if item.question_audio is not None:
         what["question_audio"] = content_hash(item.question_audio)
+        files = (InputFile(item.question_audio, what["question_audio"]),)
     given = Input(name_of(item), hash_of(what), path=item.question_audio, text=item.text or item.question)
-    return PlannedInput(given, request)
+    return PlannedInput(given, request, files)
 
 
 def _parameter_files(config: SweepConfig) -> Iterable[str]:
@@ -168,7 +257,7 @@ def _check_options(names: Sequence[str], description: dict[str, Any]) -> None:
             )
 
 
-def _unheeded(config: SweepConfig, heeded: dict[str, str]) -> Iterable[str]:
+def _list_without_effect(config: SweepConfig, effective: dict[str, str]) -> Iterable[str]:
     for name, values in config.grid.items():
-        if len(values) > 1 and heeded and "." not in name and name not in heeded:
+        if len(values) > 1 and effective and "." not in name and name not in effective:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"

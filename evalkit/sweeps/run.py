@@ -2,52 +2,66 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
-import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit import registry
 from evalkit.errors import EvalkitError
-from evalkit.execution.costs import Watch, measure_costs, with_torch
-from evalkit.execution.executors import Finished, Job, Limits, Started
-from evalkit.execution.worker import DISK_FULL, GENERATE, MEASURE, OUT_OF_MEMORY, Stages, request_made
-from evalkit.isolation import Failure
+from evalkit.execution.costs import measure_costs
+from evalkit.execution.executors import Limits
+from evalkit.execution.jobs import (
+    EVIDENCE_NAME,
+    VIDEO_NAME,
+    EventReported,
+    Finished,
+    GenerateJob,
+    GenerateResult,
+    InputFile,
+    JobFailure,
+    MeasureJob,
+    MeasureResult,
+    Stage,
+)
+from evalkit.execution.scheduler import Scheduler
+from evalkit.execution.slots import is_alone
+from evalkit.execution.worker import DISK_FULL, REFUSED
+from evalkit.measuring.gaps import intent_of
+from evalkit.measuring.run import ALTERED
 from evalkit.profiling.machine import describe_machine
-from evalkit.profiling.out_of_memory import is_out_of_memory
+from evalkit.profiling.profile import Profile
 from evalkit.runs import (
+    MeasurementError,
     MeasurementRecord,
     MetricResults,
     Run,
     RunManifest,
     RunWriter,
-    Trial,
     TrialFailure,
-    VideoProfile,
     VideoRecord,
 )
+from evalkit.runs.code import read_code_version
 from evalkit.runs.identity import machine_key, measurement_identity
-from evalkit.runs.layout import VIDEO_FILE
-from evalkit.runs.store import StoredVideo, make_trial
+from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.sweeps.infeasible import find_infeasible
-from evalkit.sweeps.status import former_facts, load_run_status
+from evalkit.sweeps.prepare import find_executor
+from evalkit.sweeps.status import check_plan, load_run_status, read_trial
 from evalkit.tracks.cache import content_hash
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from evalkit.execution.executors import Executor, Message
-    from evalkit.profiling.profile import Profile
-    from evalkit.runs.schema import Samples
+    from evalkit.execution.executors import Executor
+    from evalkit.execution.jobs import Job, Message
+    from evalkit.execution.scheduler import Task
+    from evalkit.runs import SkippedTrial, Trial
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
-_N_WAITING_VIDEOS = 2
-"""Videos that may wait to be measured before no further one is made."""
 _WAIT_S = 0.5
 
 
@@ -76,37 +90,41 @@ class Progress:
 
 
 def run_sweep(
-    preparation: SweepPlan,
+    plan: SweepPlan,
     folder: Path,
     *,
     retry_failed: bool = False,
+    replan: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Run:
-    """Do what is to be done of a sweep and write its tables.
+    """Make the videos of a sweep that are missing, measure what is not measured, and write the tables.
 
     Parameters
     ----------
-    preparation : SweepPlan
+    plan : SweepPlan
     folder : Path
         Made if it is not there.
     retry_failed : bool
-        Do failed trials again.
+        Try again what failed; what failed before stays in the record.
+    replan : bool
+        Whether finished trials of the folder may be left out of the new plan; they stay in the folder.
     on_progress : callable, optional
         Called when something begins or ends.
 
     Raises
     ------
     UsageError
-        If another sweep writes there, or it is no run folder.
+        If another sweep writes there, it is not a run folder, or the plan leaves out finished trials.
     SweepError
         If the results cannot be written.
     KeyboardInterrupt
         When interrupted; the tables are written, work under way is given up and leaves nothing.
     """
-    load_run_status(preparation, folder)
+    former = check_plan(plan, folder, replan=replan)
     try:
         with RunWriter(folder) as writer:
-            return _Sweep(preparation, writer, retry_failed, on_progress).run()
+            writer.clear_leftovers()
+            return _Sweep(plan, writer, former, retry_failed, on_progress).run()
     except OSError as error:
         raise SweepError(
             f"{folder} cannot be written: {error.strerror or error}; what is done is kept, and the same command goes on "
@@ -115,47 +133,24 @@ def run_sweep(
 
 
 @dataclass
-class _Active:
-    """A trial under way."""
+class _Video:
+    """A video under way: being made, or being measured."""
 
     planned: PlannedTrial
     folder: Path
     started_at: str
-    stage: str = GENERATE
-    begun_s: float = 0.0
-    stage_began_s: float = 0.0
-    has_begun: bool = False
-    profile: Profile | None = None
+    attempts: list[TrialFailure]
+    n_tries: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
-    timing: list[dict[str, Any]] = field(default_factory=list)
-    generation: dict[str, Any] | None = None
-    timed: bool = False
-    quality: dict[str, Any] | None = None
-    samples: Samples = field(default_factory=dict)
-    attempts: list[TrialFailure] = field(default_factory=list)
-    spent_s: dict[str, float] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
 
-    @property
-    def label(self) -> str:
-        """What goes on, for people."""
-        words = [f"{name}={value}" for name, value in self.planned.params.items()]
-        inputs = [given.name for given in (self.planned.portrait, self.planned.speech) if given is not None]
-        return f"{self.stage} {' '.join([*words, *inputs])}"
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A job, and what it is for."""
 
-@dataclass
-class _Lane:
-    """One video at a time is made in it, and one measured."""
-
-    watch: Watch
-    making: _Active | None = None
-    measuring: _Active | None = None
-    waiting: list[_Active] = field(default_factory=list)
-
-    @property
-    def at_work(self) -> list[_Active]:
-        return [active for active in (self.making, self.measuring) if active is not None]
+    task: Task
+    job: Job
 
 
 class _Sweep:
@@ -163,180 +158,189 @@ class _Sweep:
 
     def __init__(
         self,
-        preparation: SweepPlan,
+        plan: SweepPlan,
         writer: RunWriter,
+        former: RunManifest | None,
         retry_failed: bool,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self._preparation = preparation
+        self._plan = plan
         self._writer = writer
-        self._folder = folder = writer.folder
-        self._machine = describe_machine()
-        self._execution = preparation.config.execution
+        self._folder = writer.folder
+        self._execution = plan.config.execution
         self._on_progress = on_progress
-        writer.clear_leftovers()
-        to_do = load_run_status(preparation, folder).to_do(retry_failed=retry_failed)
-        self._skipped = find_infeasible(preparation, folder, to_do)
-        self._to_do = [trial for trial in to_do if trial.id not in self._skipped]
-        self._pending = list(self._to_do)
+        self._planned = {trial.id: trial for trial in plan.trials}
+        status = load_run_status(plan, writer.folder)
+        to_make = status.to_make(retry_failed=retry_failed)
+        skipped = find_infeasible(plan, writer.folder, to_make)
+        self._videos = status.videos
+        self._to_measure = status.to_measure(retry_failed=retry_failed)
+        self._scheduler = Scheduler(
+            plan.slots, [trial.id for trial in to_make if trial.id not in skipped], self._to_measure
+        )
+        self._n_to_do = len({*self._scheduler.waiting, *self._to_measure})
         self._n_over = 0
-        self._lanes: list[_Lane] = []
-        # One lane on the device that also measures: making and measuring take turns, so that a time is that of the
-        # work alone. More lanes are in each other's company anyway, and their times are not told.
-        self._overlaps = preparation.config.generator.device != "cpu" or self._execution.workers > 1
-        self._is_alone = self._execution.workers == 1
+        self._making: dict[str, _Video] = {}
+        self._measuring_tries: dict[str, int] = {}
+        self._under_way: dict[str, _UnderWay] = {}
+        self._numbers = itertools.count()
+        self._manifest = _describe(plan, former, skipped)
+        for trial in status.found.values():
+            self._note_versions(trial.generation or {})
+            self._note_versions(trial.quality.to_dict() if trial.quality else {})
 
     def run(self) -> Run:
-        facts = self._facts()
-        self._writer.write_manifest(facts)
-        run = Run(self._folder, facts)
+        self._writer.write_manifest(self._manifest)
         try:
-            if self._pending:
+            if not self._scheduler.is_over:
                 self._work()
         finally:
-            run = Run(self._folder, _completed(facts, run.trials()))
-            self._writer.write_manifest(run.manifest)
+            self._writer.write_manifest(self._manifest)
+            run = Run(self._folder, self._manifest)
             run.write_tables()
             self._writer.clear_leftovers()
         return run
 
     def _work(self) -> None:
-        config = self._preparation.config
-        stages = Stages(
-            {"name": config.generator.name, "settings": config.generator.settings},
-            list(config.evaluators or []),
-            dict(config.measuring),
-            self._execution.warm_up,
-            self._execution.evidence,
-        )
         limits = Limits(self._execution.time_limit_s, self._execution.stall_limit_s)
-        executor: Executor = registry.load(registry.EXECUTORS, self._execution.executor)(stages, limits)
-        self._lanes = [_Lane(Watch()) for _ in range(min(self._execution.workers, len(self._pending)))]
+        executor = find_executor(self._plan.config)(self._plan.slots, limits)
         try:
-            while self._pending or any(lane.at_work or lane.waiting for lane in self._lanes):
-                for index, lane in enumerate(self._lanes):
-                    self._fill(index, lane, executor)
+            while not self._scheduler.is_over:
+                for task in self._scheduler.next_tasks():
+                    self._submit(task, executor)
                 for message in executor.wait(_WAIT_S):
-                    self._hear(message, executor)
+                    self._hear(message)
         finally:
             executor.close()
-            for lane in self._lanes:
-                lane.watch.close()
 
-    def _fill(self, index: int, lane: _Lane, executor: Executor) -> None:
-        """Give a lane what it may do now; what waits to be measured goes first."""
-        if lane.waiting and lane.measuring is None and (self._overlaps or lane.making is None):
-            lane.measuring = lane.waiting.pop(0)
-            self._submit(index, lane.measuring, MEASURE, executor)
-        free = lane.making is None and len(lane.waiting) < _N_WAITING_VIDEOS
-        if self._pending and free and (self._overlaps or lane.measuring is None):
-            planned = self._pending.pop(0)
-            folder = self._writer.new_video_folder(planned.id)
-            lane.making = _Active(planned, folder, _now())
-            self._submit(index, lane.making, GENERATE, executor)
-
-    def _submit(self, index: int, active: _Active, stage: str, executor: Executor) -> None:
-        active.stage = stage
-        active.stage_began_s = active.begun_s = time.monotonic()
-        request = request_made({"request": active.planned.request, **(active.generation or {})})
-        task: dict[str, Any] = {"stage": stage, "folder": str(active.folder.absolute()), "request": request}
-        if stage == GENERATE:
-            task["next"] = self._coming(active.planned)
-            active.events, active.has_begun = [], False
-        executor.submit(Job(index, task))
-        self._tell(None)
-
-    def _coming(self, planned: PlannedTrial) -> list[dict[str, Any]]:
-        """List the requests that come next and differ in the inputs alone: a generator may make them together.
-
-        None where trials would disturb each other: beside measuring on the same device, beside another lane, or where
-        each is made twice.
-        """
-        if not (self._overlaps and self._is_alone) or self._execution.careful:
-            return []
-        alike = takewhile(
-            lambda other: (other.params, other.seed) == (planned.params, planned.seed), self._pending
+    def _submit(self, task: Task, executor: Executor) -> None:
+        job_id = f"{task.video_id}-{task.stage}-{next(self._numbers)}"
+        job = (
+            self._generate_job(job_id, task)
+            if task.stage is Stage.GENERATE
+            else self._measure_job(job_id, task)
         )
-        return [other.request for other in alike]
+        self._under_way[job_id] = _UnderWay(task, job)
+        executor.submit(job)
+        self._report(None)
 
-    def _hear(self, message: Message, executor: Executor) -> None:
-        lane = self._lanes[message.job.lane]
-        generating = message.job.task["stage"] == GENERATE
-        active = lane.making if generating else lane.measuring
-        if active is None:
-            return
-        if isinstance(message, Started):
-            if generating and self._execution.careful and not active.timed:
-                lane.watch.rest()
-            elif generating:
-                lane.watch.follow(message.pid)
+    def _generate_job(self, job_id: str, task: Task) -> GenerateJob:
+        planned = self._planned[task.video_id]
+        if planned.id not in self._making:
+            folder = self._writer.new_video_folder(planned.id)
+            former = self._videos.get(planned.id)
+            attempts = list(former.attempts) if former is not None else []
+            if former is not None and former.failure is not None:
+                attempts.append(former.failure)
+            self._making[planned.id] = _Video(planned, folder, _now(), attempts)
+        video = self._making[planned.id]
+        video.events = []
+        upcoming = self._upcoming(planned)
+        files = [file for trial in (planned, *upcoming) for file in trial.files]
+        return GenerateJob(
+            job_id,
+            task.slot,
+            self._plan.spec,
+            planned.request,
+            str(video.folder.absolute()),
+            tuple(dict.fromkeys(files)),
+            tuple(trial.request for trial in upcoming),
+            self._execution.warm_up,
+            self._execution.separate_profiling_pass,
+        )
+
+    def _upcoming(self, planned: PlannedTrial) -> list[PlannedTrial]:
+        """List the trials that come next and differ in the inputs alone: a generator may make them together.
+
+        None where trials would disturb each other, or where each is made twice.
+        """
+        if self._scheduler.disturbs or self._execution.separate_profiling_pass:
+            return []
+        waiting = (self._planned[video_id] for video_id in self._scheduler.waiting)
+        return list(
+            takewhile(lambda other: (other.params, other.seed) == (planned.params, planned.seed), waiting)
+        )
+
+    def _measure_job(self, job_id: str, task: Task) -> MeasureJob:
+        video = self._videos[task.video_id]
+        path = str((self._folder / VIDEOS_FOLDER / video.id / VIDEO_NAME).absolute())
+        return MeasureJob(
+            job_id,
+            task.slot,
+            path,
+            tuple(self._to_measure[video.id]),
+            {
+                name: settings
+                for name, settings in self._plan.config.measuring.items()
+                if name in self._to_measure[video.id]
+            },
+            intent_of(video.generation),
+            str(self._writer.new_evidence_folder(video.id).absolute()),
+            (InputFile(path, str(video.content)), *self._plan.measuring_files),
+            self._execution.evidence,
+        )
+
+    def _hear(self, message: Message) -> None:
+        under_way = self._under_way[message.job_id]
+        task = under_way.task
+        if isinstance(message, EventReported):
+            self._making[task.video_id].events.append(message.event)
         elif isinstance(message, Finished):
-            self._finish_stage(message, lane, active, executor)
-        elif "event" in message.value:
-            active.events.append(message.value["event"])
-        elif "begun" in message.value:
-            active.begun_s, active.has_begun = message.value["begun"], True
-
-    def _finish_stage(self, message: Finished, lane: _Lane, active: _Active, executor: Executor) -> None:
-        generating = active.stage == GENERATE
-        if generating:
-            ended_s = message.outcome.get("ended_s") if isinstance(message.outcome, dict) else None
-            active.profile = lane.watch.cut(active.begun_s, ended_s)
-        spent_s = time.monotonic() - active.stage_began_s
-        active.spent_s[active.stage] = active.spent_s.get(active.stage, 0.0) + spent_s
-        failure = _failure_of(message, active)
-        active.log += _log_lines(active, message, failure)
-        if failure is not None:
-            if failure.code == DISK_FULL:
+            del self._under_way[message.job_id]
+            if isinstance(message.result, JobFailure) and message.result.code == DISK_FULL:
                 raise SweepError(
-                    f"{self._folder}: the disk is full ({failure.text}); make room, and the same command goes on"
+                    f"{self._folder}: the disk is full ({message.result.text}); make room, and the same command goes on"
                 )
-            active.attempts.append(failure)
-            if len(active.attempts) <= self._execution.retries and failure.code != "refused":
-                _empty(active.folder, keep="video.mp4" if not generating else None)
-                self._submit(message.job.lane, active, active.stage, executor)
-                return
-            self._free(lane, active)
-            self._finish(active, failure)
-            return
-        outcome = message.outcome
-        assert isinstance(outcome, dict)  # noqa: S101 - for the type checker: a Failure was dealt with above
-        if generating and self._execution.careful and not active.timed:
-            active.timed, active.timing = True, active.events
-            _empty(active.folder, keep=None)
-            self._submit(message.job.lane, active, GENERATE, executor)
-            return
-        self._free(lane, active)
-        if generating:
-            active.events = active.timing or active.events
-            active.profile = with_torch(active.profile, outcome["torch"])
-            active.generation = outcome["generation"]
-            if self._preparation.config.evaluators:
-                lane.waiting.append(active)
-                return
-        else:
-            active.quality, active.samples = outcome["quality"], outcome["samples"]
-        self._finish(active, None)
+            if task.stage is Stage.GENERATE:
+                self._finish_video(task, message)
+            else:
+                self._finish_measuring(under_way, message)
 
-    def _free(self, lane: _Lane, active: _Active) -> None:
-        if lane.making is active:
-            lane.making = None
-        else:
-            lane.measuring = None
+    def _finish_video(self, task: Task, message: Finished) -> None:
+        video, result = self._making[task.video_id], message.result
+        video.n_tries += 1
+        failure = None
+        if isinstance(result, JobFailure):
+            failure = _to_record(result)
+            if video.n_tries <= self._execution.retries and failure.code != REFUSED:
+                video.log += _log_lines(result, video.events, message.log)
+                video.attempts.append(failure)
+                _empty(video.folder)
+                self._scheduler.repeat(task)
+                return
+            _empty(video.folder)
+        assert not isinstance(result, MeasureResult)  # noqa: S101 - for the type checker: see `_hear`
+        made = result if isinstance(result, GenerateResult) else None
+        events = made.events if made is not None else video.events
+        video.log += _log_lines(result, events, message.log)
+        del self._making[task.video_id]
+        record = self._put_video(video, task, result, events)
+        self._videos[record.id] = record
+        self._to_measure[record.id] = list(self._plan.evaluators)
+        is_measured = failure is None and bool(self._plan.evaluators)
+        self._scheduler.finish(task, measure=is_measured)
+        if made is not None:
+            self._note_versions(made.generation)
+        self._report(None if is_measured else record.id)
 
-    def _finish(self, active: _Active, failure: TrialFailure | None) -> None:
-        """Write a trial's files and give its folder its name: from then on it is there."""
-        n_failed = len(active.attempts)
+    def _put_video(
+        self, video: _Video, task: Task, result: GenerateResult | JobFailure, events: list[dict[str, Any]]
+    ) -> VideoRecord:
+        """Store a video, or why there is none."""
+        made = result if isinstance(result, GenerateResult) else None
+        failure = _to_record(result) if isinstance(result, JobFailure) else None
+        alone = is_alone(task.slot, self._plan.slots)
+        n_failed = len(video.attempts) + (failure is not None)
+        profile = None if result.profile is None else Profile.from_dict(result.profile)
         costs = measure_costs(
-            active.profile,
-            active.events,
-            active.generation,
-            alone=self._is_alone,
+            profile,
+            events,
+            made.generation if made is not None else None,
+            alone=alone,
             n_failed=n_failed,
             n_attempted=n_failed + (failure is None),
         )
-        planned = active.planned
-        machine = machine_key(self._machine)
+        planned = video.planned
         record = VideoRecord(
             id=planned.id,
             params=planned.params,
@@ -345,143 +349,165 @@ class _Sweep:
             seed=planned.seed,
             status="ok" if failure is None else "failed",
             failure=failure,
-            attempts=active.attempts if failure is None else active.attempts[:-1],
-            generation=active.generation,
-            events=active.events,
-            started_at=active.started_at,
-            generate_s=active.spent_s.get(GENERATE),
-            content=content_hash(str(active.folder / VIDEO_FILE)) if failure is None else None,
-            machine=machine,
-            slot="local",
-            alone=self._is_alone,
+            attempts=video.attempts,
+            generation=made.generation if made is not None else None,
+            events=events,
+            started_at=video.started_at,
+            generate_s=result.generate_s if isinstance(result, GenerateResult) else result.spent_s,
+            content=content_hash(str(video.folder / VIDEO_NAME)) if failure is None else None,
+            machine=self._note_machine(result.machine),
+            slot=task.slot.name,
+            alone=alone,
         )
-        measurements = self._measured(active, record) if active.quality is not None else []
-        if failure is not None:
-            (active.folder / VIDEO_FILE).unlink(missing_ok=True)
         self._writer.put_video(
             record,
-            active.folder,
+            video.folder,
             profile=costs.profile,
             samples=costs.samples,
-            timeline=active.profile.to_dict() if active.profile is not None else None,
-            log="\n".join([*active.log, ""]),
+            timeline=result.profile,
+            log="\n".join([*video.log, ""]),
         )
-        preparation = self._preparation
-        trial = make_trial(
-            StoredVideo(record, VideoProfile(costs.profile)),
-            measurements,
-            preparation.deciders.evaluators,
-            preparation.metrics,
-        )
-        self._n_over += 1
-        self._tell(trial)
+        return record
 
-    def _measured(self, active: _Active, video: VideoRecord) -> list[MeasurementRecord]:
-        """Store what was measured, one record per evaluator; the video that makes it count comes after it."""
-        assert active.quality is not None  # noqa: S101 - for the type checker
-        assert video.content is not None  # noqa: S101 - for the type checker
-        quality = MetricResults.from_dict(active.quality)
-        evaluators, metrics = self._preparation.deciders.evaluators, self._preparation.metrics
-        records = []
-        for evaluator, version in evaluators.items():
-            own = {name for name, info in metrics.items() if info.evaluator == evaluator}
+    def _finish_measuring(self, under_way: _UnderWay, message: Finished) -> None:
+        task, job, result = under_way.task, under_way.job, message.result
+        assert isinstance(job, MeasureJob)  # noqa: S101 - for the type checker
+        assert not isinstance(result, GenerateResult)  # noqa: S101 - as above
+        n_tries = self._measuring_tries[task.video_id] = self._measuring_tries.get(task.video_id, 0) + 1
+        is_last_try = not isinstance(result, JobFailure) or n_tries > self._execution.retries
+        if is_last_try:
+            self._put_measurements(job, self._videos[task.video_id], result)
+        shutil.rmtree(job.folder)
+        with (self._folder / VIDEOS_FOLDER / task.video_id / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write("\n".join([*_log_lines(result, [], message.log), ""]))
+        if is_last_try:
+            self._scheduler.finish(task)
+            self._report(task.video_id)
+        else:
+            self._scheduler.repeat(task)
+
+    def _put_measurements(
+        self, job: MeasureJob, video: VideoRecord, result: MeasureResult | JobFailure
+    ) -> None:
+        """Store what each evaluator measured, or why it could not."""
+        machine, versions = self._note_machine(result.machine), self._plan.evaluators
+        measured = result.measured if isinstance(result, MeasureResult) else ()
+        spent_s = result.measure_s if isinstance(result, MeasureResult) else result.spent_s
+        error = None
+        if isinstance(result, JobFailure):
+            error = MeasurementError(result.code, result.text)
+        elif result.error is not None:
+            error = MeasurementError(**result.error)
+        if error is not None and error.code == ALTERED:
+            self._manifest = replace(self._manifest, notes=[*self._manifest.notes, error.text])
+            return
+        found = {one.evaluator: one for one in measured}
+        for evaluator in job.evaluators:
+            one = found.get(evaluator)
+            version = versions[evaluator]
             record = MeasurementRecord(
                 video_id=video.id,
-                content=video.content,
+                content=str(video.content),
                 evaluator=evaluator,
                 version=version,
-                identity=measurement_identity(video.content, evaluator, version),
-                results=replace(
-                    quality,
-                    metrics={name: value for name, value in quality.metrics.items() if name in own},
-                    absent={name: code for name, code in quality.absent.items() if name in own},
-                ),
-                error=None,
+                identity=measurement_identity(str(video.content), evaluator, version),
+                results=MetricResults.from_dict(one.results) if one is not None else None,
+                error=error,
                 measured_at=_now(),
-                measure_s=active.spent_s[MEASURE] / len(evaluators),
-                machine=video.machine,
+                measure_s=spent_s / len(job.evaluators),
+                machine=machine,
             )
+            pictures = Path(job.folder) / EVIDENCE_NAME / evaluator
             self._writer.put_measurement(
-                record, {name: values for name, values in active.samples.items() if name in own}
+                record, one.samples if one is not None else {}, pictures if pictures.is_dir() else None
             )
-            records.append(record)
-        return records
+            if one is not None:
+                self._note_versions(one.results)
 
-    def _tell(self, trial: Trial | None) -> None:
-        if self._on_progress is not None:
-            labels = tuple(active.label for lane in self._lanes for active in lane.at_work)
-            self._on_progress(Progress(len(self._to_do), self._n_over, trial, labels))
+    def _note_machine(self, machine: dict[str, Any]) -> str:
+        """Return the key of a machine; the manifest names it before anything refers to it."""
+        key = machine_key(machine)
+        if key not in self._manifest.machines:
+            self._manifest = replace(self._manifest, machines={**self._manifest.machines, key: machine})
+            self._writer.write_manifest(self._manifest)
+        return key
 
-    def _facts(self) -> RunManifest:
-        preparation = self._preparation
-        former = former_facts(self._folder)
-        plain = preparation.config.to_dict()
-        return RunManifest(
-            created_at=former.created_at if former is not None else _now(),
-            config=plain,
-            config_hash=hash_of(plain),
-            generator=preparation.deciders.generator,
-            evaluators=dict(preparation.deciders.evaluators),
-            measuring=dict(preparation.config.measuring),
-            metrics=preparation.metrics,
-            swept=preparation.swept,
-            policy=preparation.config.policy,
-            planned=[trial.id for trial in preparation.trials],
-            machines={machine_key(self._machine): self._machine},
-            code=None,
-            versions={},
-            weights={},
-            notes=preparation.notes,
-            skipped=self._skipped,
+    def _note_versions(self, source: dict[str, Any]) -> None:
+        """Add versions and weights of what took part; the manifest has them when the sweep ends."""
+        self._manifest = replace(
+            self._manifest,
+            versions={**self._manifest.versions, **source.get("versions", {})},
+            weights={**self._manifest.weights, **source.get("weights", {})},
         )
+
+    def _report(self, over: str | None) -> None:
+        """Tell whoever watches that something begins, or that a trial is over."""
+        self._n_over += over is not None
+        if self._on_progress is not None:
+            labels = tuple(_label(task, self._planned[task.video_id]) for task in self._scheduler.at_work)
+            trial = read_trial(self._plan, self._folder, over) if over is not None else None
+            self._on_progress(Progress(self._n_to_do, self._n_over, trial, labels))
+
+
+def _describe(plan: SweepPlan, former: RunManifest | None, skipped: dict[str, SkippedTrial]) -> RunManifest:
+    """Describe the run; what measured it before goes on being shown."""
+    plain = plan.config.to_dict()
+    here = describe_machine()
+    return RunManifest(
+        created_at=former.created_at if former is not None else _now(),
+        config=plain,
+        config_hash=hash_of(plain),
+        generator=plan.generator,
+        evaluators={**(former.evaluators if former is not None else {}), **plan.evaluators},
+        measuring={**(former.measuring if former is not None else {}), **plan.config.measuring},
+        metrics={**(former.metrics if former is not None else {}), **plan.metrics},
+        swept=plan.swept,
+        policy=plan.config.policy,
+        planned=[trial.id for trial in plan.trials],
+        machines={**(former.machines if former is not None else {}), machine_key(here): here},
+        code=read_code_version(Path.cwd()),
+        versions={},
+        weights={},
+        notes=plan.notes,
+        skipped=skipped,
+    )
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _failure_of(message: Finished, active: _Active) -> TrialFailure | None:
-    """Return why a stage gave nothing; None where it gave something."""
-    outcome = message.outcome
-    if isinstance(outcome, Failure):
-        stage = "load" if active.stage == GENERATE and not active.has_begun else active.stage
-        n_oom_kills = active.profile.n_oom_kills if active.profile is not None else None
-        words = f"{outcome.text}\n{outcome.log}"
-        code = OUT_OF_MEMORY if is_out_of_memory(words, n_oom_kills) else outcome.code
-        return TrialFailure(stage, code, outcome.text)  # type: ignore[arg-type]  # stages are few
-    if "failure" in outcome:
-        return TrialFailure(**outcome["failure"])
-    return None
+def _label(task: Task, planned: PlannedTrial) -> str:
+    """Say what goes on, for people."""
+    words = [f"{name}={value}" for name, value in planned.params.items()]
+    inputs = [given.name for given in (planned.portrait, planned.speech) if given is not None]
+    return " ".join([task.stage, *words, *inputs])
 
 
-def _log_lines(active: _Active, message: Finished, failure: TrialFailure | None) -> list[str]:
+def _to_record(failure: JobFailure) -> TrialFailure:
+    return TrialFailure(failure.stage.value, failure.code, failure.text)
+
+
+def _log_lines(
+    result: GenerateResult | MeasureResult | JobFailure, events: list[dict[str, Any]], log: str
+) -> list[str]:
     """Say what happened in a stage."""
-    lines = [f"{active.stage}: {active.spent_s[active.stage]:.3f} s"]
-    if active.stage == GENERATE:
-        lines += [
-            f"  {event['time_s']:9.3f} s  {event['name']} {event['detail'] or ''}" for event in active.events
-        ]
-    if failure is not None:
-        lines.append(f"  failed while it did {failure.stage!r}: {failure.code}: {failure.text}")
-    return lines + [f"  | {line}" for line in message.log.splitlines()]
+    match result:
+        case GenerateResult():
+            lines = [f"{Stage.GENERATE}: {result.generate_s:.3f} s"]
+        case MeasureResult():
+            lines = [f"{Stage.MEASURE}: {result.measure_s:.3f} s"]
+        case JobFailure():
+            lines = [
+                f"{result.stage}: failed after {result.spent_s:.3f} s: {result.code}: {result.text}",
+            ]
+    lines += [f"  {event['time_s']:9.3f} s  {event['name']} {event['detail'] or ''}" for event in events]
+    return lines + [f"  | {line}" for line in log.splitlines()]
 
 
-def _empty(folder: Path, keep: str | None) -> None:
+def _empty(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.name == keep:
-            continue
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-
-
-def _completed(facts: RunManifest, trials: Iterable[Trial]) -> RunManifest:
-    """Add versions and weights of everything that took part."""
-    versions: dict[str, str] = {}
-    weights: dict[str, str] = {}
-    for trial in trials:
-        for source in (trial.generation or {}, trial.quality.to_dict() if trial.quality else {}):
-            versions |= source.get("versions", {})
-            weights |= source.get("weights", {})
-    return replace(facts, versions=versions, weights=weights)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
+from evalkit.measuring.gaps import is_missing
 from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.run import read_manifest
-from evalkit.runs.store import make_trial, read_measurements, read_video
+from evalkit.runs.store import list_videos, make_trial, read_measurement, read_video
 from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from evalkit.runs import RunManifest, Trial
+    from evalkit.runs import MeasurementRecord, RunManifest, Trial, VideoRecord
+    from evalkit.runs.store import StoredVideo
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -27,29 +29,61 @@ class RunStatus:
 
     Parameters
     ----------
-    done, failed, damaged, new : list of PlannedTrial
-        With an ok result; with a failed one; with one that cannot be read; without.
+    trials : list of PlannedTrial
+        All that are planned.
+    found : dict of str to Trial
+        Those with a video, or a failure to make one, by id.
+    damaged : set of str
+        Ids of those whose video cannot be read.
+    videos : dict of str to VideoRecord
+        Of `found`.
+    measured : dict of str to dict
+        Measurements of a video that is there, by its id and the evaluator's name; None for one that is not there or
+        cannot be read.
     """
 
-    done: list[PlannedTrial]
-    failed: list[PlannedTrial]
-    damaged: list[PlannedTrial]
-    new: list[PlannedTrial]
+    trials: list[PlannedTrial]
+    found: dict[str, Trial] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
+    videos: dict[str, VideoRecord] = field(default_factory=dict)
+    measured: dict[str, dict[str, MeasurementRecord | None]] = field(default_factory=dict)
 
-    def to_do(self, *, retry_failed: bool) -> list[PlannedTrial]:
-        """List what a sweep would do now: never what is done, and what failed only on request."""
-        wanted = {trial.id for trial in (*self.new, *self.damaged, *(self.failed if retry_failed else ()))}
-        everything = (*self.done, *self.failed, *self.damaged, *self.new)
-        return [trial for trial in everything if trial.id in wanted]
+    def to_make(self, *, retry_failed: bool) -> list[PlannedTrial]:
+        """List the trials whose video is to be made: never one that is there, and what failed only on request."""
+        return [
+            trial
+            for trial in self.trials
+            if trial.id not in self.videos or (retry_failed and self.videos[trial.id].status == "failed")
+        ]
+
+    def to_measure(self, *, retry_failed: bool) -> dict[str, list[str]]:
+        """Return the evaluators that are to measure videos that are there, by the id of the video."""
+        wanted = {
+            video_id: [
+                name for name, record in measured.items() if is_missing(record, retry_failed=retry_failed)
+            ]
+            for video_id, measured in self.measured.items()
+        }
+        return {video_id: evaluators for video_id, evaluators in wanted.items() if evaluators}
+
+    def state_of(self, trial: PlannedTrial) -> str:
+        """Return ``done``, ``failed``, ``damaged``, ``measure`` or ``to do``."""
+        if trial.id in self.damaged:
+            return "damaged"
+        if trial.id not in self.found:
+            return "to do"
+        if self.found[trial.id].status == "failed":
+            return "failed"
+        return "measure" if None in self.measured.get(trial.id, {}).values() else "done"
 
 
-def load_run_status(preparation: SweepPlan, folder: Path) -> RunStatus:
-    """Hold the plan against a folder; one that is not there holds nothing.
+def check_folder(folder: Path) -> None:
+    """Check that a sweep may write to a folder; one that is not there may be made.
 
     Raises
     ------
     UsageError
-        If the folder is something else than a run, or a newer evalkit wrote it.
+        If it is something else than a run, a newer evalkit wrote it, or an older one whose runs can only be read.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; a run is a folder")
@@ -58,45 +92,88 @@ def load_run_status(preparation: SweepPlan, folder: Path) -> RunStatus:
     )
     if inside and not {RUN_FILE, VIDEOS_FOLDER} & set(inside):
         raise UsageError(
-            f"{folder} is no run folder and not empty ({inside[0]} is in it): name another with --out"
+            f"{folder} is not a run folder and not empty ({inside[0]} is in it): name another with --out"
         )
-    former_facts(folder)
     refuse_legacy(folder)
-    todo = RunStatus([], [], [], [])
-    for trial in preparation.trials:
+
+
+def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
+    """Hold the plan against a folder; one that is not there holds nothing. Each file is read once.
+
+    Raises
+    ------
+    UsageError
+        As `check_folder`.
+    """
+    check_folder(folder)
+    status = RunStatus(plan.trials)
+    for trial in plan.trials:
         try:
-            found = _read_trial(preparation, folder, trial.id)
+            video = read_video(folder, trial.id)
         except DamagedFileError:
-            todo.damaged.append(trial)
+            status.damaged.add(trial.id)
             continue
-        place = todo.new if found is None else todo.done if found.status == "ok" else todo.failed
-        place.append(trial)
-    return todo
+        if video is None:
+            continue
+        measured = _read_measurements(folder, video.record, plan.evaluators)
+        status.videos[trial.id] = video.record
+        status.found[trial.id] = _to_trial(plan, video, measured)
+        if video.record.status == "ok":
+            status.measured[trial.id] = measured
+    return status
 
 
-def expected_s(preparation: SweepPlan, folder: Path, to_do: Sequence[PlannedTrial]) -> float | None:
-    """Guess how long the rest takes from the trials that are done; None where none is.
+def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
+    """Read one trial that has just been written."""
+    video = read_video(folder, video_id)
+    if video is None:
+        raise DamagedFileError(f"{folder / VIDEOS_FOLDER / video_id} is gone")
+    return _to_trial(plan, video, _read_measurements(folder, video.record, plan.evaluators))
+
+
+def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | None:
+    """Check that a plan may be done in a folder, and return what an earlier call wrote there.
+
+    A plan that only adds to the one of the folder is the same run going on.
+
+    Raises
+    ------
+    UsageError
+        As `check_folder`; or, unless `replan`, if finished trials of the folder are not in the plan.
+    """
+    check_folder(folder)
+    manifest = read_former_manifest(folder)
+    if manifest is None or replan:
+        return manifest
+    orphans = set(list_videos(folder)) & set(manifest.planned) - {trial.id for trial in plan.trials}
+    if orphans:
+        raise UsageError(
+            f"{folder}: {len(orphans)} finished trials of the grid that this run was made with are not in the new "
+            f"one, and would be in no table any more: name another folder with --out, or give --replan to keep them "
+            f"in the folder and out of the tables"
+        )
+    return manifest
+
+
+def expected_s(plan: SweepPlan, status: RunStatus, to_make: Sequence[PlannedTrial]) -> float | None:
+    """Guess how long making and measuring takes from the trials that are done; None where none is.
 
     A trial is expected to take as long as the mean of those with the same parameters, else of all.
     """
     spent: dict[str, list[float]] = {}
-    for trial in preparation.trials:
-        try:
-            found = _read_trial(preparation, folder, trial.id)
-        except DamagedFileError:
-            continue
-        if found is not None and found.status == "ok":
+    for trial in status.found.values():
+        if trial.status == "ok":
             spent.setdefault(str(trial.params), []).append(
-                (found.generate_s or 0.0) + (found.measure_s or 0.0)
+                (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
             )
     everything = [seconds for values in spent.values() for seconds in values]
     if not everything:
         return None
-    guesses = [spent.get(str(trial.params), everything) for trial in to_do]
-    return sum(sum(values) / len(values) for values in guesses) / preparation.config.execution.workers
+    guesses = [spent.get(str(trial.params), everything) for trial in to_make]
+    return sum(sum(values) / len(values) for values in guesses) / len(plan.slots)
 
 
-def former_facts(folder: Path) -> RunManifest | None:
+def read_former_manifest(folder: Path) -> RunManifest | None:
     """Read what an earlier call wrote; None where there is nothing, or nothing that can be read: it is written anew.
 
     Raises
@@ -111,10 +188,19 @@ def former_facts(folder: Path) -> RunManifest | None:
         return None
 
 
-def _read_trial(preparation: SweepPlan, folder: Path, trial_id: str) -> Trial | None:
-    video = read_video(folder, trial_id)
-    if video is None:
-        return None
-    evaluators = preparation.deciders.evaluators
-    measurements = read_measurements(folder, video.record, evaluators)
-    return make_trial(video, measurements, evaluators, preparation.metrics)
+def _read_measurements(
+    folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
+) -> dict[str, MeasurementRecord | None]:
+    """Read the measurements of a video; None for one that is not there or cannot be read."""
+    found: dict[str, MeasurementRecord | None] = {}
+    for name, version in evaluators.items() if video.content is not None else ():
+        try:
+            found[name] = read_measurement(folder, video.id, str(video.content), name, version)
+        except DamagedFileError:
+            found[name] = None
+    return found
+
+
+def _to_trial(plan: SweepPlan, video: StoredVideo, measured: Mapping[str, MeasurementRecord | None]) -> Trial:
+    there = [record for record in measured.values() if record is not None]
+    return make_trial(video, there, plan.evaluators, plan.metrics)

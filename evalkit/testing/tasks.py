@@ -7,10 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from evalkit.execution.jobs import (
+    VIDEO_NAME,
+    EvaluatorResult,
+    EventReported,
+    GenerateJob,
+    GenerateResult,
+    MeasureResult,
+    WorkBegun,
+)
+from evalkit.execution.slots import find_device
+from evalkit.execution.worker import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from evalkit.execution.jobs import Job, Message, Result
 
 
 def obey(task: dict[str, Any], report: Callable[[Any], None]) -> Any:
@@ -32,16 +47,32 @@ def obey(task: dict[str, Any], report: Callable[[Any], None]) -> Any:
     return None
 
 
-class Counting:
-    """Work for executors: answers with how many jobs it has done before, or obeys ``do`` as `obey` does."""
+class Counting(Work):
+    """Work for executors: answers with how many jobs it has done before, or obeys ``do`` as `obey` does.
+
+    What to do stands in the request of a job, or in the settings of an evaluator ``do``. The video that it makes is
+    the content of the job's files.
+    """
 
     def __init__(self) -> None:
         self._n_done = 0
 
-    def __call__(self, task: dict[str, Any], report: Callable[[Any], None]) -> dict[str, Any]:
+    def __call__(self, job: Job, report: Callable[[Message], None]) -> Result:
         """Do a job."""
-        if task.get("do", "count") != "count":
-            obey(task, report)
-        report({"at": self._n_done})
-        self._n_done += 1
-        return {"n_before": self._n_done - 1, "stage": task["stage"]}
+        task = job.request if isinstance(job, GenerateJob) else job.settings.get("do", {})
+        report(WorkBegun(job.id))
+        if "do" in task:
+            obey(task, lambda value: report(EventReported(job.id, {"name": "obeys", "value": value})))
+        n_before, self._n_done = self._n_done, self._n_done + 1
+        contents = b"".join(Path(file.path).read_bytes() for file in job.files)
+        (Path(job.folder) / VIDEO_NAME).write_bytes(contents)
+        facts = {
+            "n_before": n_before,
+            "request": dict(task),
+            "device": find_device(job.slot),
+            "cores": sorted(os.sched_getaffinity(0)),
+            "variables": {name: value for name, value in os.environ.items() if name.startswith("CUDA")},
+        }
+        if isinstance(job, GenerateJob):
+            return GenerateResult(facts, [], None, 0.0, {})
+        return MeasureResult((EvaluatorResult("counting", "1", facts, {}),), None, 0.0, {}, (VIDEO_NAME,))

@@ -33,7 +33,7 @@ def test_share_of_a_core(benchmark: Any, n_processes: int) -> None:
         before_s, start_s = cpu_s(sampler), time.monotonic()
         benchmark.pedantic(time.sleep, args=(10.0,), rounds=1)
         spent_s, passed_s = cpu_s(sampler) - before_s, time.monotonic() - start_s
-        profile = profiler.cut(start_s)
+        profile = profiler.slice(start_s)
         for process in [*psutil.Process(program.pid).children(), program]:
             process.kill()
     gaps_ms = 1000 * np.diff(profile.rss_mib.times_s)
@@ -51,7 +51,7 @@ def test_cutting_a_profile_of_one_second(benchmark: Any) -> None:
     with Profiler(os.getpid()) as profiler:
         time.sleep(1.0)
         start_s = time.monotonic() - 1.0
-        profile = benchmark(lambda: profiler.cut(start_s, start_s + 1.0))
+        profile = benchmark(lambda: profiler.slice(start_s, start_s + 1.0))
     assert len(profile.rss_mib) > 10
 
 

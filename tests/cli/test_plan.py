@@ -109,7 +109,7 @@ def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
     [
         (("gone.yaml",), "gone.yaml cannot be read"),
         (("copies.yaml", "--runs", "gone"), "gone: there is no such folder"),
-        (("copies.yaml", "--runs", "."), "is no run folder"),
+        (("copies.yaml", "--runs", "."), "is not a run folder"),
         (("copies.yaml", "--gpu-memory-gb", "0"), "--gpu-memory-gb"),
         (("copies.yaml", "--gpu-memory-gb", "nan"), "nan is not an amount of memory"),
         (("copies.yaml", "--gpu-memory-gb", "inf"), "inf is not an amount of memory"),

@@ -150,7 +150,7 @@ def test_a_full_disk_is_1_and_told(call: Call, monkeypatch: pytest.MonkeyPatch) 
     fsync = os.fsync
 
     def full(handle: int) -> None:
-        if Path(f"/proc/self/fd/{handle}").readlink().name.startswith(".generation.json"):
+        if Path(f"/proc/self/fd/{handle}").readlink().name == "generation.json":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         fsync(handle)
 

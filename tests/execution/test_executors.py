@@ -1,25 +1,35 @@
-"""Both executors keep the contract; processes outlive nothing and nobody."""
+"""Every executor keeps the contract; processes outlive nothing and nobody."""
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from evalkit.execution.executors import Finished, InProcess, Job, Limits, Processes
-from evalkit.isolation import Failure
-from evalkit.testing.executor import ExecutorContract
-from evalkit.testing.tasks import Counting
+from evalkit.errors import UsageError
+from evalkit.execution.executors import Executor, InProcess, Limits, NoSettings, Processes, load_executor
+from evalkit.execution.jobs import EventReported, Finished, GenerateResult, JobFailure, Message, Slot
+from evalkit.testing.executor import (
+    WORK,
+    ExecutorContract,
+    do_jobs,
+    generate_job,
+    measure_job,
+    results_of,
+)
+from evalkit.testing.foreign_host import ForeignHost
 
 
 class TestProcesses(ExecutorContract):
     """Worker processes."""
 
     @pytest.fixture
-    def make(self) -> Any:
-        """Give the entry point."""
+    def kind(self) -> type[Executor]:
+        """Give the class."""
         return Processes
 
 
@@ -27,42 +37,61 @@ class TestInProcess(ExecutorContract):
     """Everything in one process."""
 
     @pytest.fixture
-    def make(self) -> Any:
-        """Give the entry point."""
+    def kind(self) -> type[Executor]:
+        """Give the class."""
         return InProcess
 
 
-def run(executor: Processes, *jobs: Job) -> dict[tuple[int, str], Finished]:
-    """Do jobs at once and return how each ended, by its place."""
-    for job in jobs:
-        executor.submit(job)
-    found: dict[tuple[int, str], Finished] = {}
-    while len(found) < len(jobs):
-        found |= {news.job.place: news for news in executor.wait(0.2) if isinstance(news, Finished)}
-    return found
+class TestForeignHost(ExecutorContract):
+    """Another machine: other paths, other clocks, no shared folder."""
+
+    @pytest.fixture(autouse=True)
+    def disk(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Give the other machine a disk."""
+        folder = tmp_path_factory.mktemp("foreign")
+        self.settings = {"folder": str(folder)}
+        return folder
+
+    @pytest.fixture
+    def kind(self) -> type[Executor]:
+        """Give the class."""
+        return ForeignHost
+
+    def test_its_world_is_another(self, executor: Executor, tmp_path: Path, disk: Path) -> None:
+        """Files are read and written on its own disk."""
+        (tmp_path / "a.png").write_bytes(b"a")
+        job = generate_job(tmp_path)
+        (result,) = results_of(do_jobs(executor, job)).values()
+        assert isinstance(result, GenerateResult)
+        assert (disk / "jobs" / "1" / "video.mp4").is_file()
+        assert (tmp_path / "1" / "video.mp4").is_file()
 
 
-def test_a_crash_and_a_hang_cost_one_job_each_and_leave_no_child() -> None:
-    executor = Processes(Counting(), Limits(time_s=10.0, stall_s=60.0))
+def processes(time_s: float = 60.0, stall_s: float = 60.0, *slots: Slot) -> Processes:
+    return Processes(slots or [Slot("one"), Slot("two")], Limits(time_s, stall_s), NoSettings(), WORK)
+
+
+def test_a_crash_and_a_hang_cost_one_job_each_and_leave_no_child(tmp_path: Path) -> None:
+    executor = processes(10.0)
+    (tmp_path / "video.mp4").touch()
     try:
-        ends = run(
-            executor,
-            Job(0, {"stage": "generate", "do": "kill"}),
-            Job(0, {"stage": "measure", "do": "hang"}),
-            Job(1, {"stage": "generate"}),
+        found = results_of(
+            do_jobs(
+                executor,
+                generate_job(tmp_path, "killed", do="kill"),
+                measure_job(tmp_path, "hung", do="hang"),
+                generate_job(tmp_path, "fine", "two"),
+            )
         )
-        killed, hung = ends[0, "generate"].outcome, ends[0, "measure"].outcome
-        assert isinstance(killed, Failure)
-        assert isinstance(hung, Failure)
-        assert (killed.code, hung.code) == ("crashed", "timed_out")
-        assert ends[1, "generate"].outcome == {"n_before": 0, "stage": "generate"}
-        again = run(executor, Job(0, {"stage": "generate"}), Job(0, {"stage": "measure"}))
-        assert [again[0, stage].outcome for stage in ("generate", "measure")] == [
-            {"n_before": 0, "stage": "generate"},
-            {"n_before": 0, "stage": "measure"},
-        ]
+        codes = {name: result.code for name, result in found.items() if isinstance(result, JobFailure)}
+        assert codes == {"killed": "crashed", "hung": "timed_out"}
+        again = results_of(do_jobs(executor, generate_job(tmp_path, "g"), measure_job(tmp_path, "m")))
+        assert not any(isinstance(result, JobFailure) for result in again.values())
+        folders = [worker.folder for worker in executor._workers.values()]
+        assert all(folder.is_dir() for folder in folders)
     finally:
         executor.close()
+    assert not any(folder.exists() for folder in folders)
     assert not [
         child
         for child in psutil.Process().children(recursive=True)
@@ -70,30 +99,81 @@ def test_a_crash_and_a_hang_cost_one_job_each_and_leave_no_child() -> None:
     ]
 
 
-def test_measuring_that_says_nothing_is_given_up_and_generating_is_not() -> None:
-    executor = Processes(Counting(), Limits(time_s=60.0, stall_s=1.0))
+def test_measuring_that_says_nothing_is_given_up_and_generating_is_not(tmp_path: Path) -> None:
+    executor = processes(60.0, 1.0)
     try:
-        executor.submit(Job(0, {"stage": "measure", "do": "hang"}))
-        executor.submit(Job(0, {"stage": "generate", "do": "hang"}))
+        executor.submit(measure_job(tmp_path, "measured", do="hang"))
+        executor.submit(generate_job(tmp_path, "made", do="hang"))
         ends: list[Finished] = []
         while not ends:
             ends += [news for news in executor.wait(0.2) if isinstance(news, Finished)]
         (end,) = ends
-        assert end.job.task["stage"] == "measure"
-        assert isinstance(end.outcome, Failure)
-        assert end.outcome.code == "stalled"
+        assert end.job_id == "measured"
+        assert isinstance(end.result, JobFailure)
+        assert end.result.code == "stalled"
     finally:
         executor.close()
 
 
-def test_closing_ends_work_under_way() -> None:
-    executor = Processes(Counting(), Limits(time_s=600.0, stall_s=600.0))
-    executor.submit(Job(0, {"stage": "generate", "do": "hang"}))
-    told: list[Any] = []
-    while len(told) < 2:  # that it has begun, and its child
-        told += [news.value for news in executor.wait(0.2) if hasattr(news, "value")]
+def test_closing_ends_work_under_way(tmp_path: Path) -> None:
+    executor = processes(600.0)
+    executor.submit(generate_job(tmp_path, do="hang"))
+    children: list[Any] = []
+    while len(children) < 2:  # that it has begun, and its child
+        children += [news.event["value"] for news in executor.wait(0.2) if isinstance(news, EventReported)]
     executor.close()
     give_up_s = time.monotonic() + 60
-    while psutil.pid_exists(told[1]) and psutil.Process(told[1]).status() != psutil.STATUS_ZOMBIE:
+    while psutil.pid_exists(children[1]) and psutil.Process(children[1]).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < give_up_s
         time.sleep(0.01)
+
+
+def made_by(messages: list[Message], name: str) -> dict[str, Any]:
+    result = results_of(messages)[name]
+    assert isinstance(result, GenerateResult)
+    return result.generation
+
+
+def test_a_slot_has_its_own_gpu_and_its_own_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    there = sorted(os.sched_getaffinity(0))
+    slots = [Slot("one", "cuda:0"), Slot("two", "cuda:3"), Slot("three", "cpu", 1, 0)]
+    if len(there) > 1:
+        slots.append(Slot("four", "cpu", 1, 1))
+    executor = processes(60.0, 60.0, *slots)
+    jobs = [generate_job(tmp_path, slot.name, slot.name) for slot in slots]
+    try:
+        for slot, job in zip(slots, jobs, strict=True):
+            object.__setattr__(job, "slot", slot)
+        messages = do_jobs(executor, *jobs)
+    finally:
+        executor.close()
+    for name, visible in (("one", "0"), ("two", "3")):
+        made = made_by(messages, name)
+        assert made["variables"] == {"CUDA_VISIBLE_DEVICES": visible, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        assert made["device"] == "cuda:0"
+        assert made["cores"] == there
+    bound = [made_by(messages, slot.name)["cores"] for slot in slots[2:]]
+    assert bound == [[core] for core in there[: len(bound)]]
+    assert made_by(messages, "three")["variables"] == {}
+    assert sorted(os.sched_getaffinity(0)) == there
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+def test_a_machine_with_too_few_cores_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"slot 'one' takes cores 1 to 4096 and this machine gives \d+"):
+        processes(1.0, 1.0, Slot("one", "cpu", 4096))
+
+
+def test_a_gpu_that_is_hidden_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    with pytest.raises(UsageError, match="'one' is on cuda:2, and CUDA_VISIBLE_DEVICES='4,5' shows 2 GPUs"):
+        processes(1.0, 1.0, Slot("one", "cuda:2"))
+
+
+@pytest.mark.parametrize("name", ["processes", "in_process"])
+def test_an_executor_is_found_with_its_settings(name: str) -> None:
+    with pytest.raises(UsageError, match="where: there is no option 'nodes'"):
+        load_executor(name, {"nodes": 3}, "where")
+    executor = load_executor(name, {}, "where")([Slot("one")], Limits(1.0, 1.0))
+    executor.close()

@@ -52,7 +52,7 @@ def prepare(data: dict[str, Any]) -> SweepPlan:
 
 
 def forecast_all(preparation: SweepPlan, available: AvailableMemory, *runs: Run) -> SweepForecast:
-    return forecast_trials(preparation.deciders.generator, preparation.trials, runs, available)
+    return forecast_trials(preparation.generator, preparation.trials, runs, available)
 
 
 def needs_of(data: dict[str, Any], room: AvailableMemory, *runs: Run) -> list[TrialForecast]:
@@ -89,7 +89,7 @@ def plant(
             seed=None,
             status="ok",
             failure=None,
-            quality=None,
+            quality=MetricResults(),
             profile=MetricResults(cost),
             generation={"request": request, "n_frames": 25 * speech_s, "audio_duration_s": speech_s},
             events=[{"name": "saved", "time_s": seconds / 2, "detail": {}}],
@@ -103,8 +103,8 @@ def plant(
         created_at="2026-11-22T01:00:00+00:00",
         config={},
         config_hash="0" * 64,
-        generator=preparation.deciders.generator,
-        evaluators={},
+        generator=preparation.generator,
+        evaluators={"technical": "1"},
         metrics={},
         swept=[],
         policy=None,

@@ -18,9 +18,9 @@ from evalkit.profiling.costs import (
     TIME_METRICS,
     clip_latencies_s,
     measure_error_rate,
+    measure_resources,
     measure_times,
     percentile,
-    profile_measurements,
     time_notes,
 )
 from evalkit.profiling.profile import GpuUse, Profile, Series, TorchUse
@@ -112,6 +112,11 @@ def test_a_first_frame_at_the_end_is_said_so() -> None:
     assert "only when the whole video is there" in note
 
 
+def test_a_warning_of_the_generator_is_a_note() -> None:
+    events = [event("warning", 1.0, text="compiles first"), event("warning", 2.0), event("saved", 5.0)]
+    assert time_notes(events) == ("compiles first",)
+
+
 @given(st.lists(st.floats(0, 100), min_size=100, max_size=300))
 def test_percentiles_agree_with_the_standard_library(samples: list[float]) -> None:
     cuts = statistics.quantiles(samples, n=100, method="inclusive")
@@ -127,7 +132,7 @@ def test_no_percentile_beyond_the_samples(q: int, needed: int) -> None:
 
 def test_memory_of_a_tree() -> None:
     profile = Profile(0.05, 0.01, rss_mib=series(10, 50, 20, 20, 20), n_processes=series(1, 2, 1, 1, 1))
-    found = by_name(profile_measurements(profile, WARM, n_frames=150, video_s=6.0))
+    found = by_name(measure_resources(profile))
     assert (found["peak_rss_mib"].value, found["peak_rss_mib"].n) == (50, 5)
     assert found["peak_rss_mib"].coverage == 1.0
     for name in ("peak_vram_mib", "gpu_util", "energy_j"):
@@ -135,13 +140,14 @@ def test_memory_of_a_tree() -> None:
 
 
 def test_nothing_seen_is_no_zero() -> None:
-    found = by_name(profile_measurements(Profile(0.001, 0.01), [], n_frames=None, video_s=None))
+    found = by_name(measure_resources(Profile(0.001, 0.01)))
     assert found["peak_rss_mib"].reason is reasons.NOT_SAMPLED
     assert all(measurement.value is None for measurement in found.values())
 
 
 def test_every_metric_is_there_once_and_in_order() -> None:
-    found = profile_measurements(Profile(0.001, 0.01), [], n_frames=None, video_s=None)
+    times = measure_times([], n_frames=None, video_s=None)
+    found = [*times, *measure_resources(Profile(0.001, 0.01))]
     assert tuple(measurement.metric for measurement in found) == TIME_METRICS + RESOURCE_METRICS
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
@@ -158,7 +164,7 @@ def test_the_sum_over_gpus_is_taken_moment_by_moment() -> None:
     # 300 | 300+50 | 100+50 | 100+250 | 100+250 | 100+50: never 300 and 250 at once
     assert profile.vram_mib.values.tolist() == [300, 350, 150, 350, 350, 150]
     with_torch = profile.with_torch(TorchUse((280.0, 240.0), (290.0, 245.0), 0.02))
-    vram = by_name(profile_measurements(with_torch, [], n_frames=None, video_s=None))["peak_vram_mib"]
+    vram = by_name(measure_resources(with_torch))["peak_vram_mib"]
     assert vram.value == 350
     assert dict(vram.samples)["allocated_mib"].tolist() == [280.0, 240.0]
     assert Profile.from_dict(with_torch.to_dict()).torch == with_torch.torch
@@ -173,10 +179,10 @@ def test_the_fullest_gpu_in_use_counts_by_anybodys_memory() -> None:
 
     gpus = (gpu(300, 500), gpu(200, 970), gpu(0, 990))  # the last is somebody else's
     profile = Profile(0.02, 0.01, rss_mib=series(1, 1), n_processes=series(1, 1), gpus=gpus, gpu_reason=None)
-    share = by_name(profile_measurements(profile, [], n_frames=None, video_s=None))["peak_vram_share"]
+    share = by_name(measure_resources(profile))["peak_vram_share"]
     assert share.value == 0.97
     assert {name: values.tolist() for name, values in share.samples} == {"gpu0": [0.5], "gpu1": [0.97]}
-    without = by_name(profile_measurements(Profile(0.02, 0.01), [], n_frames=None, video_s=None))
+    without = by_name(measure_resources(Profile(0.02, 0.01)))
     assert without["peak_vram_share"].reason is reasons.NO_GPU
 
 

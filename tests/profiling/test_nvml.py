@@ -141,7 +141,7 @@ def watch(process: subprocess.Popen[str], *states: Callable[[], None]) -> Profil
         start_s = time.monotonic()
         profiler.watch(process.pid)
         for change in [*others, lambda: None]:
-            profile = profiler.cut(start_s)  # which is a close look
+            profile = profiler.slice(start_s)  # which is a close look
             change()
     return profile
 
@@ -246,7 +246,7 @@ def test_a_real_gpu_is_read_and_a_known_tensor_is_seen(start: Start) -> None:
         assert process.stdout is not None
         before_s, held_s = (float(process.stdout.readline()) for _ in range(2))
         process.wait()
-        profile = profiler.cut(before_s - 0.2, held_s + 0.4)
+        profile = profiler.slice(before_s - 0.2, held_s + 0.4)
     vram = profile.vram_mib
     assert vram.peak is not None
     assert vram.peak - vram.values[vram.times_s < 0.2].max() == pytest.approx(2048, rel=0.01)

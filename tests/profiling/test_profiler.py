@@ -16,8 +16,9 @@ import pytest
 
 from evalkit.profiling import reasons
 from evalkit.profiling.process_tree import ProcfsTree, PsutilTree, open_process_tree
-from evalkit.profiling.profile import Profile, ProfileError, Series, read_profile
+from evalkit.profiling.profile import GpuUse, Profile, ProfileError, Series
 from evalkit.profiling.profiler import Profiler
+from evalkit.profiling.record import read_last_piece, read_profile
 
 from .conftest import Start
 
@@ -73,7 +74,7 @@ def test_the_peak_of_a_tree_is_within_2_percent(start: Start) -> None:
         profiler.watch(process.pid)
         before_s, began_s, held_s, end_s = (moment - start_s for moment in read_floats(process))
         process.wait()
-        profile = profiler.cut(start_s)
+        profile = profiler.slice(start_s)
     step_mib = level(profile.rss_mib, held_s, end_s) - level(profile.rss_mib, before_s, began_s)
     assert step_mib == pytest.approx(500, rel=0.02)
     assert profile.rss_mib.peak is not None
@@ -104,7 +105,7 @@ def test_a_step_is_as_long_as_it_was(start: Start) -> None:
         told_s = np.array([read_floats(process) for _ in range(n_steps)]).reshape(-1, 2)  # a row an edge
         process.wait()
         start_s = told_s[0, 0] - 0.1
-        profile = profiler.cut(start_s)
+        profile = profiler.slice(start_s)
     times_s, values = profile.rss_mib.times_s + start_s, profile.rss_mib.values
     edges = np.flatnonzero(np.diff(values > values[0] + 8))[: 2 * n_steps]
     seen_s = np.stack([times_s[edges], times_s[edges + 1]], axis=1)
@@ -126,7 +127,7 @@ def test_a_peak_of_100_ms_is_caught(start: Start) -> None:
         profiler.watch(process.pid)
         held_s, freed_s = read_floats(process)
         process.wait()
-        profile = profiler.cut(held_s - 0.1, freed_s + 0.3)
+        profile = profiler.slice(held_s - 0.1, freed_s + 0.3)
     after_s = freed_s - held_s + 0.1
     assert profile.rss_mib.peak is not None
     assert profile.rss_mib.peak_time_s is not None
@@ -208,6 +209,30 @@ def test_the_peak_survives_a_kill_of_whoever_watches(start: Start, tmp_path: Pat
     assert peak_mib > 125
 
 
+def test_the_piece_of_work_that_a_kill_ended_is_found_by_its_mark(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "record.jsonl"
+    process = start(
+        "from pathlib import Path\nfrom evalkit.profiling.profiler import Profiler\n"
+        "profiler = Profiler(os.getpid(), path=Path(sys.argv[1]))\nprofiler.start()\n"
+        "block = hold(150)\ntime.sleep(0.3)\nblock.close()\n"
+        "profiler.mark()\nblock = hold(50)\nsay(0)\ntime.sleep(60)",
+        str(path),
+    )
+    assert read_last_piece(path) is None
+    read_floats(process)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    piece, whole = read_last_piece(path, wait_s=20.0), read_profile(path)
+    assert piece is not None
+    assert piece.rss_mib.peak is not None
+    assert whole.rss_mib.peak is not None
+    assert 50 < whole.rss_mib.peak - piece.rss_mib.peak < 150
+    assert piece.duration_s > 0.2
+    assert piece.n_processes.values[-1] == 0  # the sampler looked once more
+    assert b'"end"' in path.read_bytes().splitlines()[-1]
+
+
 def test_a_kill_of_whoever_watches_leaves_no_private_record(start: Start) -> None:
     process = start(
         "from evalkit.profiling.profiler import Profiler\nprofiler = Profiler(os.getpid())\nprofiler.start()\n"
@@ -259,7 +284,7 @@ def test_one_profiler_serves_many_pieces_of_work(start: Start) -> None:
             process = start("block = hold(int(sys.argv[1]))\ntime.sleep(0.1)", str(size_mib))
             profiler.watch(process.pid)
             process.wait()
-            profile = profiler.cut(start_s)
+            profile = profiler.slice(start_s)
             assert profile.rss_mib.peak == pytest.approx(size_mib + 10, abs=4)
             assert profile.duration_s == pytest.approx(time.monotonic() - start_s, abs=0.5)
 
@@ -326,6 +351,16 @@ def test_a_program_that_is_over_before_the_first_look_has_no_memory(start: Start
 def test_a_profiler_at_work_has_no_profile_yet() -> None:
     with pytest.raises(ProfileError, match="still at work"):
         _ = Profiler().profile
+
+
+def test_what_others_do_on_other_gpus_can_be_left_out() -> None:
+    used = Series(np.array([0.0, 1.0]), np.array([10.0, 900.0]))
+    both = Profile(1.0, 0.01, gpus=tuple(GpuUse(name, 1000.0, 10.0, used) for name in "ab"), gpu_reason=None)
+    assert [index for index, _ in both.used_gpus] == [0, 1]
+    assert both.vram_mib.peak == 1780
+    own = both.restricted_to([1])
+    assert [index for index, _ in own.used_gpus] == [1]
+    assert own.vram_mib.peak == 890
 
 
 def test_looking_needs_time_in_between() -> None:

@@ -23,6 +23,19 @@ from pipeline.options import canonical_json, hash_of
         ({"generator": {"name": 3}}, "generator.name is 3; allowed: name of a generator"),
         ({"execution": {"workers": "two"}}, "execution.workers is 'two'; allowed: a whole number"),
         ({"execution": {"workers": 0}}, "execution.workers is 0; allowed: a whole number .* from 1"),
+        (
+            {"execution": {"workers": 2, "slots": [{}]}},
+            "workers is 2 and there are 1 slots: give one of them",
+        ),
+        (
+            {"execution": {"slots": [{"device": "tpu"}]}},
+            r"slots.0.device is 'tpu'; allowed: cpu, cuda or cuda:N",
+        ),
+        ({"execution": {"slots": [{"cores": 0}]}}, r"slots.0.cores is 0; allowed: a whole number"),
+        ({"execution": {"slots": []}}, "slots is .*; allowed: a list of slots"),
+        ({"execution": {"executor": {"nam": "x"}}}, r"'execution\.executor\.nam'; did you mean 'name'"),
+        ({"execution": {"executor": 3}}, "execution.executor is 3; allowed: name of an executor"),
+        ({"generator": {"device": "gpu"}}, "generator.device is 'gpu'; allowed: cpu, cuda or cuda:N"),
         ({"execution": {"time_limit_s": 0}}, "seconds, above 0"),
         ({"grid": 3}, "grid is 3; allowed: parameter names to lists"),
         ({"grid": {"size": "a"}}, "grid.size is 'a'; allowed: parameter names to lists"),
@@ -111,3 +124,10 @@ def test_a_hash_is_that_of_sorted_json_without_spaces() -> None:
         == '{"a":{"c":"ü","d":true},"b":[1,2.5,null]}'
     )
     assert hash_of({"a": 1}) == hashlib.sha256(b'{"a":1}').hexdigest()
+
+
+def test_the_name_of_an_executor_is_enough() -> None:
+    config = build_sweep({"execution": {"executor": "in_process"}}, "test")
+    assert config.execution.executor.name == "in_process"
+    assert config.execution.executor.settings == {}
+    assert build_sweep(config.to_dict(), "test") == config

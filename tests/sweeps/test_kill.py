@@ -37,9 +37,10 @@ def timeless(trial: Trial) -> Trial:
     )
 
 
-def finished_trials(out: Path) -> int:
-    """Count the trials under their final names; one under a hidden name is still being written."""
-    return len(list(out.glob("videos/[!.]*/generation.json")))
+def finished(out: Path) -> dict[Path, bytes]:
+    """Read the records under their final names; one under a hidden name is still being written."""
+    paths = [*out.glob("videos/[!.]*/generation.json"), *out.glob("measurements/*/[!.]*.json")]
+    return {path: path.read_bytes() for path in paths}
 
 
 def start(config: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -57,7 +58,8 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
     n_values = max(N_TRIALS, 2 * n_kills)
     data = {
         **stand_in,
-        "execution": {},
+        "evaluators": ["technical"],
+        "execution": {"evidence": False},
         "grid": {"sample_steps": [*range(1, 11), *range(21, 11 + n_values)][:n_values]},
     }
     config.write_text(yaml.safe_dump(data), "utf-8")
@@ -68,23 +70,26 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
     out, chance = tmp_path / "killed", np.random.default_rng(seed)
     n_killed_at_work = 0
     for _ in range(n_kills):
-        before = finished_trials(out)
+        before = finished(out)
         process = start(config, out)
-        wanted = before + int(chance.integers(2))
-        while process.poll() is None and finished_trials(out) < wanted:
+        wanted = len(before) + int(chance.integers(4))
+        while process.poll() is None and len(finished(out)) < wanted:
             time.sleep(0.01)
         time.sleep(chance.uniform(0.0, 0.4 if out.exists() else 2.5))
         process.send_signal(signal.SIGKILL)
         n_killed_at_work += process.wait() == -signal.SIGKILL
-        for path in out.glob("videos/[!.]*/generation.json"):
-            assert path.stat().st_size > 0
+        assert before.items() <= finished(out).items()  # what was there is as it was
     assert n_killed_at_work > 0
     wait_until_alone(out)
     assert start(config, out).wait() == 0
     run = Run.open(out)
     assert run.damage() == []
     assert [timeless(trial) for trial in run.trials()] == [timeless(trial) for trial in undisturbed.trials()]
-    assert sorted(path.name for path in (out / "videos").iterdir()) == sorted(run.manifest.planned)
+    for place in ("videos", "measurements"):
+        assert sorted(path.name for path in (out / place).iterdir()) == sorted(run.manifest.planned)
+    for trial_id in run.manifest.planned:
+        names = [path.name for path in (out / "measurements" / trial_id).iterdir()]
+        assert [name for name in names if not name.endswith(".samples.json")] == [names[0]], names
     for trial in run.trials():
         video, same = run.video_of(trial.id), undisturbed.video_of(trial.id)
         assert video is not None
@@ -97,7 +102,7 @@ def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, 
     data = {**stand_in, "execution": {}, "grid": {"sample_steps": [2, 12]}}  # the second hangs
     config.write_text(yaml.safe_dump(data), "utf-8")
     process = start(config, out)
-    while finished_trials(out) == 0:
+    while not finished(out):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -112,7 +117,7 @@ def wait_until_alone(out: Path) -> None:
     if out.exists():
         with only_writer(out):  # free at once: the kernel lets go with the process
             pass
-    needle = out.name + "/trials"
+    needle = out.name + "/videos"
     while any(
         needle in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
     ):

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from evalkit.execution.worker import request_made
+from evalkit.measuring.gaps import intent_of
 from evalkit.options import ConfigError
 from evalkit.sweeps.config import build_sweep, name_of, read_sweep
 from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import run_sweep
+from evalkit.types import ClipIntent
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_each_question_is_a_trial_with_its_answer(answering: dict[str, Any], tmp
     for trial in run.trials():
         assert trial.failure is None
         assert trial.generation is not None
-        said[trial.speech.name] = request_made(trial.generation)["text"]  # type: ignore[union-attr]
+        said[trial.speech.name] = intent_of(trial.generation).text  # type: ignore[union-attr]
     assert said == {"When do you open?": "We open at nine.", "why": "I am sorry, I do not know that."}
 
 
@@ -57,11 +58,12 @@ def test_a_generator_that_answers_nothing_says_who_does(stand_in: dict[str, Any]
         plan_sweep(config)
 
 
-def test_a_request_becomes_what_was_spoken() -> None:
+def test_what_was_spoken_is_what_a_video_was_meant_to_say() -> None:
     request = {"question": "When?", "text": None, "prompt": "A man", "language": "en"}
-    spoken = {"text": "Um neun.", "language": "de", "prompt": "A man. Sad."}
-    assert request_made({"request": request, "spoken": spoken}) == {**request, **spoken}
-    assert request_made({"request": request, "spoken": None}) == request
+    spoken = {"text": "At nine.", "language": "en", "prompt": "A man. Sad."}
+    assert intent_of({"request": request, "spoken": spoken}) == ClipIntent("At nine.", "en", "A man. Sad.")
+    assert intent_of({"request": request, "spoken": None}) == ClipIntent(prompt="A man")
+    assert intent_of(None) == ClipIntent()
 
 
 def test_a_spoken_question_is_found_beside_its_file(tmp_path: Path) -> None:

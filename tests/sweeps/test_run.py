@@ -13,21 +13,27 @@ from typing import Any
 import psutil
 import pytest
 
+from evalkit import registry
 from evalkit.errors import UsageError
 from evalkit.options import ConfigError
-from evalkit.runs import Run, RunWriter, Trial, VideoRecord
+from evalkit.runs import Run, Trial
+from evalkit.runs.store import read_video
+from evalkit.runs.writer import RunWriter
 from evalkit.sweeps.config import build_sweep
 from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep
 from evalkit.sweeps.status import expected_s, load_run_status
+from evalkit.testing.foreign_host import ForeignHost
 
 Made = Callable[[], list[int]]
 
 
-def sweep(folder: Path, data: dict[str, Any], *, retry_failed: bool = False, **changes: Any) -> Run:
+def sweep(
+    folder: Path, data: dict[str, Any], *, retry_failed: bool = False, replan: bool = False, **changes: Any
+) -> Run:
     """Run a sweep of plain data."""
-    preparation = plan_sweep(build_sweep({**data, **changes}, "test"))
-    return run_sweep(preparation, folder, retry_failed=retry_failed)
+    plan = plan_sweep(build_sweep({**data, **changes}, "test"))
+    return run_sweep(plan, folder, retry_failed=retry_failed, replan=replan)
 
 
 def by_steps(run: Run) -> dict[int, Trial]:
@@ -72,7 +78,14 @@ def test_a_run_holds_every_trial_with_its_video_and_its_cost(
         "run.json",
         "videos",
     ]
-    assert not [path for path in (run.folder / "videos").iterdir() if path.name.startswith(".")]
+    assert sorted(path.name for path in (run.folder / "videos").iterdir()) == sorted(run.manifest.planned)
+    assert {path.name for path in run.folder_of(run.trials()[0].id).iterdir()} == {
+        "generation.json",
+        "log.txt",
+        "profile.json",
+        "timeline.json",
+        "video.mp4",
+    }
 
 
 def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
@@ -86,10 +99,104 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     grown = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [1, 2, 3, 4]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(grown)) == [1, 2, 3, 4]
-    shrunk = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
+    with pytest.raises(UsageError, match=r"3 finished trials of the grid .* name another folder with --out"):
+        sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
+    assert Run.open(tmp_path / "run").manifest == grown.manifest
+    shrunk = sweep(tmp_path / "run", stand_in, replan=True, grid={"sample_steps": [3]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(shrunk)) == [3]
     assert len(shrunk.orphaned()) == 3
+    again = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3, 2]})  # what comes back is found
+    assert made() == [2, 3, 4, 1]
+    assert (list(by_steps(again)), len(again.orphaned())) == ([3, 2], 2)
+
+
+def test_what_was_never_done_may_leave_the_grid(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    plan = plan_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
+
+    def interrupt(progress: Progress) -> None:
+        if progress.n_over == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan, tmp_path / "run", on_progress=interrupt)
+    assert list(by_steps(sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]}))) == [2]
+
+
+def test_another_evaluator_makes_no_video_and_measures_what_is_missing(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
+) -> None:
+    before = sweep(tmp_path / "run", stand_in, execution={"evidence": False, "executor": "in_process"})
+    assert before.trials()[0].quality is None
+    videos = {path: path.read_bytes() for path in (tmp_path / "run").glob("videos/*/[!l]*")}
+    measured = sweep(tmp_path / "run", stand_in, evaluators=["technical"])
+    assert made() == [2, 3, 4]
+    assert {path: path.read_bytes() for path in videos} == videos
+    for trial in measured.trials():
+        assert trial.metrics["technical.width"].value == 64
+        assert trial.measure_s is not None
+        assert "measure: " in (measured.folder_of(trial.id) / "log.txt").read_text("utf-8")
+    records = {path: path.read_bytes() for path in (tmp_path / "run").glob("measurements/*/technical@*.json")}
+    assert len([path for path in records if "samples" not in path.name]) == 3
+    more = sweep(tmp_path / "run", stand_in, evaluators=["technical", "lip_sync"])
+    assert made() == [2, 3, 4]
+    assert {path: path.read_bytes() for path in records} == records
+    assert {trial.absent["lip_sync.error"] for trial in more.trials()} == {"no_face"}
+    assert more.manifest.evaluators.keys() == {"technical", "lip_sync"}
+    assert not [path for path in (tmp_path / "run").rglob(".*") if path.name != ".lock"]
+
+
+def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    run = sweep(tmp_path / "run", stand_in, evaluators=["technical"], grid={"sample_steps": [2]})
+    (trial,) = run.trials()
+    assert [(item.evaluator, item.path.name) for item in run.evidence_of(trial.id)] == [
+        ("technical", "frames.jpg")
+    ]
+
+
+def test_a_video_that_was_altered_is_not_measured_and_that_is_said(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
+) -> None:
+    changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
+    sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]})
+    (video,) = (tmp_path / "run").glob("videos/*/video.mp4")
+    whole = video.read_bytes()
+    video.write_bytes(b"another video")
+    run = sweep(tmp_path / "run", stand_in, **changes)
+    assert run.trials()[0].absent["technical.width"] == "not_measured"
+    assert any("its content was altered" in note for note in run.manifest.notes)
+    video.write_bytes(whole)
+    run = sweep(tmp_path / "run", stand_in, **changes)
+    assert run.trials()[0].metrics["technical.width"].value == 64
+    assert made() == [2]
+
+
+def test_a_measurement_that_failed_is_made_again_on_request(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: Any, **__: Any) -> None:
+        raise MemoryError("no room")
+
+    changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
+    with monkeypatch.context() as patch:
+        patch.setattr("evalkit.measuring.runner.try_measure", no_memory)
+        (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
+    assert trial.failure is not None
+    assert (trial.failure.stage, trial.failure.code) == ("measure", "out_of_memory")
+    assert "no room" in Run.open(tmp_path / "run").folder_of(trial.id).joinpath("log.txt").read_text("utf-8")
+    (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
+    assert trial.status == "failed"
+    (trial,) = sweep(tmp_path / "run", stand_in, retry_failed=True, **changes).trials()
+    assert trial.status == "ok"
+    assert made() == [2]
+
+
+def test_what_measured_a_run_before_goes_on_being_shown(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    changes = {"grid": {"sample_steps": [2]}}
+    sweep(tmp_path / "run", stand_in, evaluators=["technical"], **changes)
+    run = sweep(tmp_path / "run", stand_in, evaluators=[], **changes)
+    assert run.manifest.evaluators.keys() == {"technical"}
+    assert run.trials()[0].metrics["technical.width"].value == 64
 
 
 @pytest.mark.parametrize(
@@ -140,11 +247,11 @@ def test_a_hang_is_ended_with_everything_it_started(tmp_path: Path, stand_in: di
     assert left_running(tmp_path) == []
 
 
-def test_careful_makes_each_video_twice_once_for_its_times_and_once_for_its_memory(
+def test_a_separate_profiling_pass_makes_each_video_twice(
     tmp_path: Path, stand_in: dict[str, Any], made: Made
 ) -> None:
     (trial,) = sweep(
-        tmp_path / "run", stand_in, grid={"sample_steps": [2]}, execution={"careful": True}
+        tmp_path / "run", stand_in, grid={"sample_steps": [2]}, execution={"separate_profiling_pass": True}
     ).trials()
     assert made() == [2, 2]
     assert trial.generation is not None
@@ -163,6 +270,18 @@ def test_a_failed_trial_is_tried_again_only_on_request(
     retried = by_steps(sweep(tmp_path / "run", stand_in, grid=grid, retry_failed=True))
     assert retried[17].status == "ok"
     assert made() == [2, 17]
+    assert [attempt.code for attempt in retried[17].attempts] == ["crashed"]
+    assert retried[17].metrics["profile.error_rate"].value == 0.5
+
+
+def test_no_attempt_is_forgotten(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    changes = {"grid": {"sample_steps": [11]}, "execution": {"executor": "in_process", "retries": 1}}
+    for n_attempts in (2, 4, 6):
+        (trial,) = sweep(tmp_path / "run", stand_in, retry_failed=True, **changes).trials()
+        assert trial.failure is not None
+        assert len(trial.attempts) + 1 == n_attempts
+        rate = trial.metrics["profile.error_rate"]
+        assert (rate.value, rate.n) == (1, n_attempts)
 
 
 def test_a_retry_is_told(tmp_path: Path, stand_in: dict[str, Any]) -> None:
@@ -207,17 +326,74 @@ def test_workers_beside_each_other_give_the_same_trials_and_no_times(
     assert all(trial.metrics["profile.peak_rss_mib"].value > 10 for trial in two.trials())
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_slots_with_cores_of_their_own_are_timed(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    run = sweep(tmp_path / "run", stand_in, execution={"slots": [{"cores": 1}, {"cores": 1}]})
+    assert all(trial.metrics["profile.total_s"].value > 0 for trial in run.trials())
+    videos = [read_video(run.folder, trial.id) for trial in run.trials()]
+    assert {video.record.slot for video in videos if video is not None} == {"cpu-0", "cpu-1"}
+    assert all(video is not None and video.record.alone for video in videos)
+
+
+def test_another_machine_gives_the_same_trials(
+    tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = registry.load
+
+    def load_foreign(group: str, name: str) -> Any:
+        return ForeignHost if (group, name) == (registry.EXECUTORS, "foreign") else load(group, name)
+
+    monkeypatch.setattr(registry, "load", load_foreign)
+    disk = tmp_path / "disk"
+    picture = tmp_path / "face.png"
+    picture.write_bytes(b"a picture")
+    data = {
+        **stand_in,
+        "inputs": {"portraits": [str(picture)]},
+        "evaluators": ["technical"],
+        "grid": {"sample_steps": [2, 11, 16]},
+    }
+    argv = [*data["generator"]["settings"]["argv"], "{image}"]
+    data["generator"] = {"name": "command", "settings": {**data["generator"]["settings"], "argv": argv}}
+    here = sweep(tmp_path / "here", data, execution={})
+    there = sweep(
+        tmp_path / "there",
+        data,
+        execution={"executor": {"name": "foreign", "settings": {"folder": str(disk)}}},
+    )
+    assert [trial.id for trial in there.trials()] == [trial.id for trial in here.trials()]
+    for mine, theirs in zip(here.trials(), there.trials(), strict=True):
+        videos = read_video(here.folder, mine.id), read_video(there.folder, theirs.id)
+        assert videos[0] is not None
+        assert videos[1] is not None
+        assert videos[1].record.content == videos[0].record.content
+        assert (theirs.status, theirs.failure) == (mine.status, mine.failure)
+        assert theirs.quality == mine.quality
+        if mine.params["sample_steps"] != 16:  # what a killed process still reported is chance
+            assert theirs.metrics.keys() == mine.metrics.keys()
+            assert theirs.absent == mine.absent
+        assert theirs.metrics["profile.peak_rss_mib"].value > 10
+        assert theirs.generation is None or theirs.generation["request"]["image"] == str(picture)
+        assert there.timeline_of(theirs.id) is not None
+    assert by_steps(there)[2].metrics["profile.total_s"].value < 60
+    assert by_steps(there)[16].failure is not None
+    assert str(disk) not in "".join(
+        path.read_text("utf-8") for path in there.folder.glob("videos/*/generation.json")
+    )
+    assert not [path for path in there.folder.rglob(".*") if path.name != ".lock"]
+
+
 def test_a_full_disk_stops_the_sweep_and_loses_nothing(
     tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_video = RunWriter.put_video
     written = []
 
-    def filling(writer: RunWriter, record: VideoRecord, part: Path, **more: Any) -> None:
+    def filling(writer: RunWriter, record: Any, *arguments: Any, **options: Any) -> None:
         if len(written) == 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(part))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), record.id)
         written.append(record.id)
-        put_video(writer, record, part, **more)
+        put_video(writer, record, *arguments, **options)
 
     monkeypatch.setattr(RunWriter, "put_video", filling)
     with pytest.raises(SweepError, match="No space left on device; what is done is kept"):
@@ -249,7 +425,7 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, stand_in: dict[str, Any]) -> 
         (lambda folder: folder.write_text("x"), "is a file; a run is a folder"),
         (
             lambda folder: (folder.mkdir(), (folder / "thesis.txt").write_text("x")),
-            r"no run folder and not empty \(thesis.txt is in it\)",
+            r"not a run folder and not empty \(thesis.txt is in it\)",
         ),
     ],
 )
@@ -276,6 +452,10 @@ def test_what_is_no_run_folder_is_left_alone(
         ({"evaluators": ["lipsync"]}, "did you mean 'lip_sync'"),
         ({"grid": {"fps": [25, 25.0], "sample_steps": [2]}}, "two trials would be the same"),
         ({"execution": {"executor": "processe"}}, "did you mean 'processes'"),
+        (
+            {"execution": {"executor": {"name": "processes", "settings": {"nodes": 2}}}},
+            r"execution\.executor\.settings: there is no option 'nodes'",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_anything_is_done(
@@ -283,7 +463,7 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_done(
 ) -> None:
     with pytest.raises((ConfigError, UsageError), match=message):
         sweep(tmp_path / "run", stand_in, **changes)
-    assert not (tmp_path / "run" / "videos").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) -> None:
@@ -292,13 +472,70 @@ def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) 
 
 
 def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand_in: dict[str, Any]) -> None:
-    preparation = plan_sweep(build_sweep(stand_in, "test"))
-    todo = load_run_status(preparation, tmp_path / "run")
-    assert expected_s(preparation, tmp_path / "run", todo.new) is None
-    run = run_sweep(preparation, tmp_path / "run")
+    plan = plan_sweep(build_sweep(stand_in, "test"))
+    status = load_run_status(plan, tmp_path / "run")
+    assert expected_s(plan, status, plan.trials) is None
+    run = run_sweep(plan, tmp_path / "run")
     for trial, seconds in zip(run.trials(), (2.0, 4.0, 9.0), strict=True):
         path = run.folder_of(trial.id) / "generation.json"
         path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"generate_s": seconds}), "utf-8")
-    assert expected_s(preparation, run.folder, preparation.trials[1:]) == 13.0
+    assert expected_s(plan, load_run_status(plan, run.folder), plan.trials[1:]) == 13.0
     shutil.rmtree(run.folder_of(run.trials()[2].id))
-    assert expected_s(preparation, run.folder, preparation.trials[2:]) == 3.0
+    assert expected_s(plan, load_run_status(plan, run.folder), plan.trials[2:]) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("generator", "execution", "n_gpus", "expected"),
+    [
+        ({}, {}, 2, ["cpu"]),
+        ({"device": "cuda"}, {}, 0, ["cuda"]),
+        ({"device": "cuda"}, {}, 1, ["cuda"]),
+        ({"device": "cuda"}, {}, 2, ["cuda:0", "cuda:1"]),
+        ({"settings": {"device": "cuda"}}, {}, 2, ["cuda:0", "cuda:1"]),
+        ({"device": "cuda"}, {"workers": 1}, 2, ["cuda"]),
+        ({"device": "cuda:1"}, {}, 2, ["cuda:1"]),
+        ({"device": "cuda"}, {"workers": 2}, 2, ["cuda", "cuda"]),
+        ({"device": "cuda"}, {"slots": [{"device": "cuda:1"}, {}]}, 0, ["cuda:1", "cuda"]),
+        ({}, {"slots": [{"device": "cuda:1"}]}, 0, ["cuda:1"]),
+    ],
+)
+def test_there_are_as_many_slots_as_were_asked_for_or_as_there_are_gpus(
+    generator: dict[str, Any],
+    execution: dict[str, Any],
+    n_gpus: int,
+    expected: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(n_gpus))))
+    data = {
+        "generator": {"name": "reference", **generator},
+        "inputs": {"speech": [{"text": "Hello"}]},
+        "evaluators": [],
+        "execution": execution,
+    }
+    plan = plan_sweep(build_sweep(data, "test"))
+    assert [slot.device for slot in plan.slots] == expected
+    kind = expected[0].partition(":")[0]
+    assert plan.generator["settings"]["device"] == kind
+    assert plan.config.execution.workers == len(expected)
+    assert plan_sweep(plan.config) == plan
+
+
+@pytest.mark.parametrize(
+    ("generator", "execution", "message"),
+    [
+        (
+            {"device": "cuda", "settings": {"device": "cpu"}},
+            {},
+            r"generator.settings.device is 'cpu' and generator.device is 'cuda': .* different kinds",
+        ),
+        ({"device": "cpu"}, {"slots": [{"device": "cuda:0"}]}, r"execution.slots.0 is 'cuda:0'"),
+        ({}, {"slots": [{"device": "cuda:0"}, {"device": "cpu"}]}, "cannot be compared"),
+    ],
+)
+def test_devices_that_contradict_each_other_are_refused(
+    generator: dict[str, Any], execution: dict[str, Any], message: str
+) -> None:
+    data = {"generator": {"name": "reference", **generator}, "evaluators": [], "execution": execution}
+    with pytest.raises(ConfigError, match=message):
+        plan_sweep(build_sweep(data, "test"))

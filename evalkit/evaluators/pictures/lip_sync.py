@@ -113,7 +113,10 @@ def _draw_error(axes: Axes, curves: Curves) -> None:
     axes.axhline(lip_sync.PASS, color=GREY, linewidth=1, linestyle="--")
     axes.axhline(0.5, color=GREY, linewidth=1, linestyle=":")
     axes.set_ylim(-0.03, 1.03)
-    right = float(middles_s[-1])
+    right = float(middles_s[-1]) + lip_sync.WINDOW_HOP_S / 2
+    axes.set_xlim(
+        float(middles_s[0]) - lip_sync.WINDOW_HOP_S / 2, right
+    )  # the lines end where they are named
     label_at_end(axes, right, lip_sync.PASS, "pass mark", GREY)
     label_at_end(axes, right, 0.5, "chance", GREY)
     dress(

@@ -59,7 +59,7 @@ class LiveAvatarSettings(PlainData):
     batch : bool
         Make what is expected next and differs in the inputs alone in one run of its batch script, which loads the model
         once and has neither fp8 nor online decoding. A sweep announces what comes next where videos are made alone: with
-        ``device: cuda``, one worker and not ``careful``.
+        ``device: cuda``, one slot and no separate profiling pass.
     environment : dict
         Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
         started.

@@ -1,0 +1,142 @@
+"""Slots: where a video at a time is made, on which device, with which cores, and who else is at work there."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from evalkit.errors import UsageError
+from evalkit.execution.jobs import Slot
+from evalkit.profiling.nvml import Gpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+
+
+def make_slots(wanted: Iterable[tuple[str, str, int | None]]) -> tuple[Slot, ...]:
+    """Make slots of names, devices and numbers of cores; cores are given out from the first on.
+
+    An empty name becomes the device, with a number where several would be called the same.
+
+    Raises
+    ------
+    UsageError
+        If two slots have one name.
+
+    Examples
+    --------
+    >>> [(slot.name, slot.first_core) for slot in make_slots([("", "cpu", 2), ("", "cpu", 1)])]
+    [('cpu-0', 0), ('cpu-1', 2)]
+    """
+    wanted = list(wanted)
+    n_like = Counter(device for name, device, _ in wanted if not name)
+    n_seen: Counter[str] = Counter()
+    names = []
+    for name, device, _ in wanted:
+        names.append(name or (device if n_like[device] == 1 else f"{device}-{n_seen[device]}"))
+        n_seen[device] += not name
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise UsageError(f"two slots are called {twice[0]!r}; give each a name of its own")
+    first_cores = accumulate((cores or 0 for _, _, cores in wanted), initial=0)
+    return tuple(
+        Slot(name, device, cores, first if cores is not None else 0)
+        for name, (_, device, cores), first in zip(names, wanted, first_cores, strict=False)
+    )
+
+
+def is_alone(slot: Slot, slots: Sequence[Slot]) -> bool:
+    """Whether no other slot uses the same device: only then are times those of the work.
+
+    A GPU is shared by slots that name it, or name none. The processor is shared by slots without cores of their own.
+    """
+    return not any(_share(slot, other) for other in slots if other.name != slot.name)
+
+
+def _share(one: Slot, other: Slot) -> bool:
+    if one.kind != other.kind:
+        return False
+    if one.kind == "cpu":
+        return one.cores is None or other.cores is None
+    return one.gpu is None or other.gpu is None or one.gpu == other.gpu
+
+
+def count_gpus() -> int:
+    """Return how many GPUs programs started here can use."""
+    visible = os.environ.get(_VISIBLE_GPUS)
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip()])
+    gpus = Gpus()
+    gpus.close()
+    return len(gpus.described)
+
+
+def find_cores(slot: Slot) -> list[int] | None:
+    """Return the cores of this machine that a slot is bound to; None where it is bound to none.
+
+    Raises
+    ------
+    UsageError
+        If the machine has not so many.
+    """
+    if slot.cores is None:
+        return None
+    there = sorted(os.sched_getaffinity(0))
+    last = slot.first_core + slot.cores
+    if last > len(there):
+        raise UsageError(
+            f"slot {slot.name!r} takes cores {slot.first_core + 1} to {last} and this machine gives {len(there)}: "
+            f"give the slots fewer cores, or have fewer slots"
+        )
+    return there[slot.first_core : last]
+
+
+def choose_environment(slot: Slot) -> dict[str, str]:
+    """Return the variables that show the processes of a slot its own GPU and no other.
+
+    Raises
+    ------
+    UsageError
+        If a variable of this process hides the GPU.
+    """
+    if slot.gpu is None:
+        return {}
+    visible = os.environ.get(_VISIBLE_GPUS)
+    if visible is None:
+        return {_VISIBLE_GPUS: str(slot.gpu), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # the driver's own order
+    given = [name.strip() for name in visible.split(",") if name.strip()]
+    if slot.gpu >= len(given):
+        raise UsageError(
+            f"slot {slot.name!r} is on {slot.device}, and {_VISIBLE_GPUS}={visible!r} shows {len(given)} GPUs"
+        )
+    return {_VISIBLE_GPUS: given[slot.gpu]}
+
+
+def find_device(slot: Slot) -> str:
+    """Return what the device of a slot is called in this process: the only GPU that is visible is the first."""
+    if slot.gpu is not None and len(os.environ.get(_VISIBLE_GPUS, ",").split(",")) == 1:
+        return "cuda:0"
+    return slot.device
+
+
+def find_gpu(slot: Slot, environment: Mapping[str, str] | None = None) -> int | None:
+    """Return the index that the driver gives the GPU of a slot; None where it has none of its own, or no index.
+
+    Parameters
+    ----------
+    slot : Slot
+    environment : mapping, optional
+        Of the process at work; of this one unless given.
+    """
+    if slot.gpu is None:
+        return None
+    visible = (os.environ if environment is None else environment).get(_VISIBLE_GPUS)
+    if visible is None:
+        return slot.gpu
+    given = visible.split(",")
+    name = given[0 if len(given) == 1 else slot.gpu] if slot.gpu < len(given) or len(given) == 1 else ""
+    return int(name) if name.strip().isdecimal() else None

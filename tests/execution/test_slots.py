@@ -1,0 +1,55 @@
+"""Where videos are made, and who has a device to itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from evalkit.errors import UsageError
+from evalkit.execution.jobs import Slot
+from evalkit.execution.slots import choose_environment, find_device, find_gpu, is_alone, make_slots
+
+
+@pytest.mark.parametrize(
+    ("kinds", "alone"),
+    [
+        ([("cpu", None)], [True]),
+        ([("cpu", None), ("cpu", None)], [False, False]),
+        ([("cpu", 1), ("cpu", 1)], [True, True]),
+        ([("cpu", 1), ("cpu", None)], [False, False]),
+        ([("cuda", None)], [True]),
+        ([("cuda", None), ("cuda", None)], [False, False]),
+        ([("cuda:0", None), ("cuda:1", None)], [True, True]),
+        ([("cuda:0", None), ("cuda:1", None), ("cuda:1", None)], [True, False, False]),
+        ([("cuda:0", 1), ("cuda:0", 1)], [False, False]),
+        ([("cuda:0", None), ("cuda", None)], [False, False]),
+    ],
+)
+def test_a_slot_is_alone_where_nobody_uses_its_device(
+    kinds: list[tuple[str, int | None]], alone: list[bool]
+) -> None:
+    slots = make_slots(("", device, cores) for device, cores in kinds)
+    assert [is_alone(slot, slots) for slot in slots] == alone
+
+
+def test_slots_have_names_and_cores_of_their_own() -> None:
+    slots = make_slots([("", "cuda:0", 2), ("", "cuda:1", None), ("big", "cpu", 3), ("", "cpu", 1)])
+    assert [slot.name for slot in slots] == ["cuda:0", "cuda:1", "big", "cpu"]
+    assert [(slot.cores, slot.first_core) for slot in slots] == [(2, 0), (None, 0), (3, 2), (1, 5)]
+    with pytest.raises(UsageError, match="two slots are called 'a'"):
+        make_slots([("a", "cpu", None), ("a", "cpu", None)])
+
+
+def test_a_slot_sees_its_own_gpu_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    slot = Slot("b", "cuda:1")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert choose_environment(slot) == {"CUDA_VISIBLE_DEVICES": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert (find_device(slot), find_gpu(slot)) == ("cuda:1", 1)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "6, 7")
+    assert choose_environment(slot) == {"CUDA_VISIBLE_DEVICES": "7"}
+    assert find_gpu(slot) == 7
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")  # as in the worker
+    assert (find_device(slot), find_gpu(slot)) == ("cuda:0", 7)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-3a")
+    assert find_gpu(slot) is None
+    assert choose_environment(Slot("c", "cuda")) == {}
+    assert find_gpu(Slot("c", "cuda")) is None
