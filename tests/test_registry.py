@@ -96,7 +96,7 @@ def test_a_plugin_shows_a_picture_and_a_reason_of_its_own(tmp_path: Path) -> Non
     code = (
         "from evalkit.analysis.catalogue import known_metrics, reason_text\n"
         "print(reason_text('too_cold'), '|', known_metrics()['warmth.mean'].meaning)\n"
-        f"import evalkit; print(evalkit.evaluate({str(clip)!r}, only=['warmth'], "
+        f"import evalkit; print(evalkit.evaluate({str(clip)!r}, evaluators=['warmth'], "
         "settings={'warmth': {'least': 0.9}})[0][0].reason.text)"
     )
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
