@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.api import compare, evaluate, plan, recommend, signoff, sweep
+    from evalkit.api import compare, evaluate, measure, plan, recommend, signoff, sweep
     from evalkit.decisions.comparison import Comparison
     from evalkit.decisions.recommend import Recommendation
     from evalkit.decisions.signoff import Signoff
@@ -47,6 +47,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluator",
+    "measure",
     "plan",
     "profile",
     "recommend",
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "evalkit.api": "compare evaluate plan recommend signoff sweep",
+    "evalkit.api": "compare evaluate measure plan recommend signoff sweep",
     "evalkit.decisions.comparison": "Comparison",
     "evalkit.decisions.recommend": "Recommendation",
     "evalkit.decisions.signoff": "Signoff",

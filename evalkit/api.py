@@ -13,7 +13,6 @@ from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from evalkit import registry
 from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
@@ -24,7 +23,7 @@ from evalkit.decisions.signoff import Signoff, sign_off
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators
-from evalkit.evaluators.session import select_evaluators
+from evalkit.evaluators.session import require_installed, select_evaluators
 from evalkit.measuring.pool import (
     STALL_LIMIT_S,
     VIDEO_SUFFIXES,
@@ -35,6 +34,7 @@ from evalkit.measuring.pool import (
     measure_clips,
 )
 from evalkit.measuring.results import Report
+from evalkit.measuring.run import MeasuringOutcome, MeasuringProgress, measure_run
 from evalkit.reports.run_report import write_report
 from evalkit.runs import Run
 from evalkit.runs.layout import RUN_FILE
@@ -47,6 +47,8 @@ from evalkit.types import ClipIntent
 log = logging.getLogger(__name__)
 
 DEFAULT_POLICY = "customer_service"
+IN_PROCESS = "in_process"
+"""The executor whose work is done in this process."""
 
 Evaluators = Iterable[str | Evaluator | type[Evaluator]]
 """Names, objects and classes of evaluators."""
@@ -193,7 +195,8 @@ def sweep(
         planned = plan(config, overrides=overrides)
         for note in planned.notes:
             tell(f"note: {note}")
-    _refuse_session_evaluators(planned)
+    if planned.config.execution.executor.name != IN_PROCESS:
+        require_installed(planned.config.evaluators or ())
     folder = Path(out) if out is not None else default_folder(config)
     check_plan(planned, folder, replan=replan)
     prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), tell)
@@ -203,17 +206,6 @@ def sweep(
     except OSError as error:
         raise SweepError(f"the trials are done and the report cannot be written: {error}") from error
     return run
-
-
-def _refuse_session_evaluators(planned: SweepPlan) -> None:
-    """Refuse evaluators that only this process knows, where other processes are to measure."""
-    execution = planned.config.execution
-    for name in planned.config.evaluators or ():
-        if registry.is_session_only(registry.EVALUATORS, name) and execution.executor.name != "in_process":
-            raise UsageError(
-                f"the evaluator {name!r} is registered in this process alone, and the sweep measures in others: install "
-                f"it as a plug-in, leave it out of evaluators, or set execution.executor to in_process"
-            )
 
 
 def plan(
@@ -247,6 +239,97 @@ def default_folder(config: object) -> Path:
     if isinstance(config, str | Path):
         return Path("runs") / Path(config).stem
     raise UsageError("say where the run goes: a configuration that is not a file has no name (out=…)")
+
+
+def measure(
+    run: Run | str | Path,
+    *,
+    evaluators: Iterable[str] | None = None,
+    settings: Settings | None = None,
+    brand: ClipPath | None = None,
+    retry_failed: bool = False,
+    jobs: int | None = None,
+    stall_limit_s: float = STALL_LIMIT_S,
+    on_progress: Callable[[MeasuringProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> Run:
+    """Measure what the videos of a run lack, and write its tables and report again. No video is ever made.
+
+    What is measured stays measured: a call that was ended goes on where it was left.
+
+    Parameters
+    ----------
+    run : Run or path
+    evaluators : iterable of str, optional
+        Names of installed evaluators; those of the run unless given.
+    settings : mapping of str to mapping, optional
+        Settings of evaluators by name, in place of those that the run recorded.
+    brand : path, optional
+        A brand's YAML file; short for ``settings={"brand": {"file": …}}``.
+    retry_failed : bool
+        Measure again what crashed or failed.
+    jobs : int or None
+        Videos measured at once, each in a worker process; one for every two cores unless given.
+    stall_limit_s : float
+        A worker that reports nothing for so many seconds is ended; that costs its video.
+    on_progress : callable, optional
+        Called with how far it is.
+    on_message : callable, optional
+        Called with a line for the person who waits, and with what could not be measured; logged otherwise.
+
+    Returns
+    -------
+    Run
+        As it is now.
+
+    Raises
+    ------
+    UsageError
+        For an unknown evaluator or setting, a run of schema 1 or 2, or where another process writes.
+    OSError
+        If something cannot be written; what was measured before stays.
+    """
+    tell = on_message or log.info
+    outcome = fill_gaps(
+        run,
+        evaluators=evaluators,
+        settings=_with_brand(settings, brand),
+        retry_failed=retry_failed,
+        jobs=jobs,
+        stall_limit_s=stall_limit_s,
+        on_progress=on_progress,
+        on_message=tell,
+    )
+    for line in (*outcome.notes, *(f"{video}: {text}" for video, text in outcome.problems.items())):
+        tell(line)
+    return outcome.run
+
+
+def fill_gaps(
+    run: Run | str | Path,
+    *,
+    evaluators: Iterable[str] | None = None,
+    settings: Settings | None = None,
+    retry_failed: bool = False,
+    jobs: int | None = None,
+    stall_limit_s: float = STALL_LIMIT_S,
+    on_progress: Callable[[MeasuringProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> MeasuringOutcome:
+    """Do what `measure` does, and return what came of it in numbers; parameters and errors as there."""
+    outcome = measure_run(
+        run,
+        only=evaluators,
+        settings=settings,
+        retry_failed=retry_failed,
+        jobs=jobs,
+        stall_limit_s=stall_limit_s,
+        on_progress=on_progress,
+        on_message=on_message,
+    )
+    if outcome.has_changed:
+        write_report(outcome.run.folder)
+    return outcome
 
 
 def compare(

@@ -71,7 +71,7 @@ def test_every_public_name_is_in_dir_and_can_be_used() -> None:
     assert dir(evalkit) == evalkit.__all__ == sorted(evalkit.__all__)
     for name in evalkit.__all__:
         assert getattr(evalkit, name) is not None
-    wanted = "evaluate sweep compare signoff recommend profile Run Report Metric Measurement Interval"
+    wanted = "evaluate measure sweep compare signoff recommend profile Run Report Metric Measurement Interval"
     wanted += " Reason Track ClipIntent Evaluator evaluator register UsageError"
     assert set(wanted.split()) <= set(dir(evalkit))
 
@@ -353,6 +353,34 @@ def test_two_brands_are_refused(grey: Path) -> None:
         evalkit.evaluate(grey, brand="a.yaml", settings={"brand": {"file": "b.yaml"}})
 
 
+# Runs
+
+
+def test_measuring_a_run_fills_its_gaps_and_makes_no_video(
+    tmp_path: Path, stand_in: dict[str, Any], made: Callable[[], list[int]]
+) -> None:
+    run = evalkit.sweep(stand_in, tmp_path / "run")
+    assert "technical.fps" not in run.frame().columns
+    messages: list[str] = []
+    measured = evalkit.measure(run, evaluators=["technical"], jobs=1, on_message=messages.append)
+    assert measured.frame()["technical.fps"].tolist() == [25.0, 25.0, 25.0]
+    assert "technical.fps" in (tmp_path / "run" / "report.html").read_text("utf-8").replace("<wbr>", "")
+    assert evalkit.measure(str(tmp_path / "run")).frame().equals(measured.frame())
+    assert made() == [2, 3, 4]
+    assert messages == []
+
+
+def test_a_registered_evaluator_cannot_measure_a_run(
+    tmp_path: Path,
+    stand_in: dict[str, Any],
+    session: None,  # noqa: ARG001
+) -> None:
+    run = evalkit.sweep(stand_in, tmp_path / "run")
+    evalkit.register(Mine)
+    with pytest.raises(evalkit.UsageError, match="'mine' is registered in this process alone"):
+        evalkit.measure(run, evaluators=["mine"])
+
+
 # Decisions
 
 
@@ -509,7 +537,7 @@ def test_a_registered_evaluator_sweeps_in_this_process_alone(
     stand_in["evaluators"] = ["mine"]
     run = evalkit.sweep(stand_in, tmp_path / "here")
     assert run.frame()["mine.n_frames"].tolist() == [25, 25, 25]
-    with pytest.raises(evalkit.UsageError, match="'mine' is registered in this process alone, and the sweep"):
+    with pytest.raises(evalkit.UsageError, match="'mine' is registered in this process alone"):
         evalkit.sweep(stand_in, tmp_path / "there", overrides={"execution.executor": "processes"})
     assert not (tmp_path / "there").exists()
 

@@ -17,6 +17,8 @@ from evalkit.cli import main
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import make_trial, write_run
 from evalkit.testing.tables import ERROR, OFFSET, TOTAL
+from evalkit.views.comparison import comparison_view
+from evalkit.views.signoff import signoff_view
 
 TIMES = ("profile.", "failure_text")
 
@@ -103,16 +105,17 @@ def test_compare_of_runs(tmp_path: Path) -> None:
     out = tmp_path / "r.json"
     command("compare", a, b, "--where", "sample_steps=4", "--margin", "lip_sync.error=0.02", "--json", out)
     found = evalkit.compare(a, b, where={"sample_steps": 4}, margins={"lip_sync.error": 0.02})
-    assert found.to_dict() == read(out)
+    assert comparison_view(found).to_dict() == read(out)
     command("compare", a, "--split", "sample_steps=4,3", "--seed", 5, "--json", out)
-    assert evalkit.compare(a, split={"sample_steps": (4, 3)}, seed=5).to_dict() == read(out)
+    split = evalkit.compare(a, split={"sample_steps": (4, 3)}, seed=5)
+    assert comparison_view(split).to_dict() == read(out)
 
 
 def test_compare_of_videos(videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "r.json"
     command("compare", videos / "a", videos / "b", "--only", "technical", "--json", out)
     found = evalkit.compare(videos / "a", str(videos / "b"), evaluators=["technical"])
-    assert found.to_dict() == read(out)
+    assert comparison_view(found).to_dict() == read(out)
     assert found["technical.loudness_lufs"].difference.value == pytest.approx(
         -15.6, abs=0.2
     )  # 20 log10(.05/.3)
@@ -128,7 +131,7 @@ def test_signoff_of_a_run(tmp_path: Path) -> None:
     verdict = evalkit.signoff(
         run, "customer_service", where={"sample_steps": 4}, waivers=tmp_path / "waivers.yaml"
     )
-    assert verdict.to_dict() == read(out)
+    assert signoff_view(verdict).to_dict() == read(out)
 
 
 def test_signoff_of_videos(videos: Path, tmp_path: Path) -> None:
@@ -136,7 +139,7 @@ def test_signoff_of_videos(videos: Path, tmp_path: Path) -> None:
     words = ("--policy", "customer_service", "--only", "technical", "--json", out)
     command("signoff", videos / "a", *words, code=1)
     verdict = evalkit.signoff(videos / "a", "customer_service", evaluators=["technical"], jobs=None)
-    assert verdict.to_dict() == read(out)
+    assert signoff_view(verdict).to_dict() == read(out)
 
 
 def test_sweep(tmp_path: Path, stand_in: dict[str, Any]) -> None:

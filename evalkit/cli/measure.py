@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,27 +54,24 @@ def measure(  # noqa: PLR0917 - click passes them by name
 
     Exit code: 0 when every video could be measured, 1 when some could not, 2 for wrong use, 130 interrupted.
     """
-    from evalkit import registry
+    from evalkit import api, registry
     from evalkit.errors import EvalkitError
-    from evalkit.measuring.run import measure_run
-    from evalkit.reports.run_report import write_report
 
     if everything and only is not None:
         raise click.UsageError("--all and --only exclude each other")
     settings = brand_settings(brand and str(Path(brand).absolute()), clip_model, clip_weights)
     try:
         with _progress() as show:
-            outcome = measure_run(
+            outcome = api.fill_gaps(
                 run,
-                only=registry.names(registry.EVALUATORS) if everything else split_names(only),
+                evaluators=registry.names(registry.EVALUATORS) if everything else split_names(only),
                 settings=settings,
                 retry_failed=retry_failed,
                 jobs=jobs,
                 stall_limit_s=stall_limit,
                 on_progress=show,
+                on_message=partial(click.echo, err=True),
             )
-        if outcome.has_changed:
-            write_report(outcome.run.folder)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:

@@ -109,6 +109,22 @@ def select_evaluators(
     return list(chosen.values())
 
 
+def require_installed(names: Iterable[str]) -> None:
+    """Refuse evaluators that this process alone knows, where others are to measure with them.
+
+    Raises
+    ------
+    UsageError
+        If one was registered and not installed.
+    """
+    for name in names:
+        if registry.is_session_only(registry.EVALUATORS, name):
+            raise UsageError(
+                f"the evaluator {name!r} is registered in this process alone, and others are to measure with it: "
+                f"install it as a plug-in of the entry-point group {registry.EVALUATORS}, or leave it out"
+            )
+
+
 def _select(one: str | Evaluator | type[Evaluator], settings: Mapping[str, Mapping[str, Any]]) -> Evaluator:
     if isinstance(one, str):
         return load_evaluators([one], {one: settings.get(one, {})})[0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators, version_of
+from evalkit.evaluators.session import require_installed
 from evalkit.isolation import Failure, run_isolated
 from evalkit.measuring.gaps import Gap, Gaps, find_gaps, intent_of
 from evalkit.measuring.runner import try_measure
@@ -135,6 +136,7 @@ def measure_run(
     jobs: int | None = None,
     stall_limit_s: float = _STALL_LIMIT_S,
     on_progress: Callable[[MeasuringProgress], None] | None = None,
+    on_message: Callable[[str], None] | None = None,
 ) -> MeasuringOutcome:
     """Measure what the videos of a run lack, and rebuild its tables.
 
@@ -157,6 +159,8 @@ def measure_run(
         A worker that reports nothing for so many seconds is ended; that costs its video.
     on_progress : callable, optional
         Called with a `MeasuringProgress`.
+    on_message : callable, optional
+        Called with a line for the person who waits, where an evaluator prepares itself; logged otherwise.
 
     Raises
     ------
@@ -169,9 +173,9 @@ def measure_run(
     refuse_legacy(Run.open(folder).folder)
     with RunWriter(folder) as writer:
         writer.clear_leftovers()
-        return _Measuring(writer, only, settings or {}, retry_failed=retry_failed).measure(
-            jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit_s, on_progress
-        )
+        measuring = _Measuring(writer, only, settings or {}, retry_failed=retry_failed)
+        measuring.prepare(on_message or log.info)
+        return measuring.measure(jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit_s, on_progress)
 
 
 def measure_video(task: VideoTask, report: Callable[[Any], None]) -> MeasuredVideo:
@@ -234,10 +238,14 @@ class _Measuring:
             for name in names
             if name in settings or name in manifest.measuring
         }
+        require_installed(names)
         self._evaluators = load_evaluators(names, self._settings)
-        prepare_evaluators(self._evaluators, log.info)
         self._versions = {evaluator.name: version_of(evaluator) for evaluator in self._evaluators}
         self._gaps = find_gaps(writer.folder, manifest.planned, self._versions, retry_failed=retry_failed)
+
+    def prepare(self, tell: Callable[[str], None]) -> None:
+        if self._gaps.to_measure:
+            prepare_evaluators(self._evaluators, tell)
 
     def measure(
         self, jobs: int, stall_limit_s: float, on_progress: Callable[[MeasuringProgress], None] | None
