@@ -248,6 +248,7 @@ def measure(
     settings: Settings | None = None,
     brand: ClipPath | None = None,
     retry_failed: bool = False,
+    evidence: bool = True,
     jobs: int | None = None,
     stall_limit_s: float = STALL_LIMIT_S,
     on_progress: Callable[[MeasuringProgress], None] | None = None,
@@ -268,6 +269,8 @@ def measure(
         A brand's YAML file; short for ``settings={"brand": {"file": …}}``.
     retry_failed : bool
         Measure again what crashed or failed.
+    evidence : bool
+        Draw what is measured, beside the measurements.
     jobs : int or None
         Videos measured at once, each in a worker process; one for every two cores unless given.
     stall_limit_s : float
@@ -295,6 +298,7 @@ def measure(
         evaluators=evaluators,
         settings=_with_brand(settings, brand),
         retry_failed=retry_failed,
+        evidence=evidence,
         jobs=jobs,
         stall_limit_s=stall_limit_s,
         on_progress=on_progress,
@@ -311,6 +315,7 @@ def fill_gaps(
     evaluators: Iterable[str] | None = None,
     settings: Settings | None = None,
     retry_failed: bool = False,
+    evidence: bool = True,
     jobs: int | None = None,
     stall_limit_s: float = STALL_LIMIT_S,
     on_progress: Callable[[MeasuringProgress], None] | None = None,
@@ -322,6 +327,7 @@ def fill_gaps(
         only=evaluators,
         settings=settings,
         retry_failed=retry_failed,
+        evidence=evidence,
         jobs=jobs,
         stall_limit_s=stall_limit_s,
         on_progress=on_progress,

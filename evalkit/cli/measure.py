@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @brand_options
 @click.option("--retry-failed", is_flag=True, help="Measure again what crashed or failed.")
 @click.option(
+    "--evidence/--no-evidence", default=True, help="Keep pictures of what was measured (default: yes)."
+)
+@click.option(
     "--jobs", type=click.IntRange(min=1), help="Videos measured at once (default: one for every two cores)."
 )
 @click.option(
@@ -45,6 +48,7 @@ def measure(  # noqa: PLR0917 - click passes them by name
     clip_model: str | None,
     clip_weights: str | None,
     retry_failed: bool,
+    evidence: bool,
     jobs: int | None,
     stall_limit: float,
 ) -> None:
@@ -67,6 +71,7 @@ def measure(  # noqa: PLR0917 - click passes them by name
                 evaluators=registry.names(registry.EVALUATORS) if everything else split_names(only),
                 settings=settings,
                 retry_failed=retry_failed,
+                evidence=evidence,
                 jobs=jobs,
                 stall_limit_s=stall_limit,
                 on_progress=show,

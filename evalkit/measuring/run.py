@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from evalkit import registry
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators, version_of
 from evalkit.evaluators.session import require_installed
 from evalkit.isolation import Failure, run_isolated
+from evalkit.measuring.evidence import EvidenceWriter
 from evalkit.measuring.gaps import Gap, Gaps, find_gaps, intent_of
 from evalkit.measuring.runner import try_measure
 from evalkit.profiling.machine import describe_machine
@@ -100,6 +102,8 @@ class VideoTask:
     settings : dict of str to dict
         Settings of these evaluators, by name.
     intent : ClipIntent
+    evidence_folder : str or None
+        Gets a folder for each evaluator that shows anything, by its name; None for no pictures.
     """
 
     path: str
@@ -107,6 +111,7 @@ class VideoTask:
     evaluators: tuple[str, ...]
     settings: dict[str, dict[str, Any]]
     intent: ClipIntent
+    evidence_folder: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,7 @@ def measure_run(
     only: Iterable[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     retry_failed: bool = False,
+    evidence: bool = True,
     jobs: int | None = None,
     stall_limit_s: float = _STALL_LIMIT_S,
     on_progress: Callable[[MeasuringProgress], None] | None = None,
@@ -153,6 +159,8 @@ def measure_run(
         Settings of evaluators by name, in place of those that the run recorded; these evaluators measure too.
     retry_failed : bool
         Measure again what failed: a crash of the worker, or a fault in an evaluator.
+    evidence : bool
+        Keep pictures of what was measured beside the measurements.
     jobs : int, optional
         Videos measured at once, each in a process of its own; one for every two cores unless given.
     stall_limit_s : float
@@ -173,7 +181,7 @@ def measure_run(
     refuse_legacy(Run.open(folder).folder)
     with RunWriter(folder) as writer:
         writer.clear_leftovers()
-        measuring = _Measuring(writer, only, settings or {}, retry_failed=retry_failed)
+        measuring = _Measuring(writer, only, settings or {}, retry_failed=retry_failed, evidence=evidence)
         measuring.prepare(on_message or log.info)
         return measuring.measure(jobs or max(1, (os.cpu_count() or 1) // 2), stall_limit_s, on_progress)
 
@@ -186,7 +194,11 @@ def measure_video(task: VideoTask, report: Callable[[Any], None]) -> MeasuredVid
         return MeasuredVideo({}, altered, 0.0)
     evaluators = _load(task.evaluators, canonical_json(task.settings))
     result = try_measure(
-        task.path, evaluators, intent=task.intent, progress=lambda *position: report(position)
+        task.path,
+        evaluators,
+        intent=task.intent,
+        observer=EvidenceWriter(Path(task.evidence_folder)) if task.evidence_folder is not None else None,
+        progress=lambda *position: report(position),
     )
     spent_s = time.monotonic() - start_s
     if result.error is not None:
@@ -227,8 +239,10 @@ class _Measuring:
         settings: Mapping[str, Mapping[str, Any]],
         *,
         retry_failed: bool,
+        evidence: bool,
     ) -> None:
         self._writer = writer
+        self._evidence = evidence
         self._manifest = manifest = Run.open(writer.folder).manifest
         self._machine = describe_machine()
         self._notes: list[str] = []
@@ -263,8 +277,11 @@ class _Measuring:
             measured = _outcome_of(outcome)
             if measured.error is not None:
                 problems[gap.video.id] = measured.error.text
+            pictures = tasks[index].evidence_folder
             if measured.error is None or measured.error.code != ALTERED:
-                n_measurements += self._put(gap, measured)
+                n_measurements += self._put(gap, measured, pictures)
+            if pictures is not None:
+                shutil.rmtree(pictures)
             for results, _ in measured.measured.values():
                 seen_versions |= results.versions
                 seen_weights |= results.weights
@@ -303,9 +320,10 @@ class _Measuring:
             gap.evaluators,
             {name: self._settings[name] for name in gap.evaluators if name in self._settings},
             intent_of(gap.video.generation),
+            str(self._writer.new_evidence_folder(gap.video.id)) if self._evidence else None,
         )
 
-    def _put(self, gap: Gap, measured: MeasuredVideo) -> int:
+    def _put(self, gap: Gap, measured: MeasuredVideo, pictures: str | None) -> int:
         """Put the measurements of a video on disk, and return how many they are."""
         content = gap.video.content
         assert content is not None  # noqa: S101 - as above
@@ -325,7 +343,10 @@ class _Measuring:
                 measure_s=measured.measure_s / len(gap.evaluators),
                 machine=machine_key(self._machine),
             )
-            self._writer.put_measurement(record, samples)
+            shown = Path(pictures, name) if pictures is not None and record.error is None else None
+            self._writer.put_measurement(
+                record, samples, shown if shown is not None and shown.is_dir() else None
+            )
         return len(gap.evaluators)
 
     def _completed(self, versions: dict[str, str], weights: dict[str, str]) -> RunManifest:

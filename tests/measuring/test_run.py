@@ -57,6 +57,21 @@ def test_an_evaluator_is_added_without_a_video_made_again(write_videos: Callable
     assert len(records_of(run.folder)) == 3
 
 
+def test_pictures_are_kept_beside_the_measurement_they_show(write_videos: Callable[[int], Run]) -> None:
+    run = measure_run(write_videos(2), only=["probe"]).run
+    for trial in run.trials():
+        ((evaluator, path, caption),) = run.evidence_of(trial.id)
+        assert (evaluator, path.name, caption) == ("probe", "width.svg", "160 pixels wide")
+        assert path.parent.parent == run.folder / "measurements" / trial.id
+    assert [path.name for path in run.folder.rglob(".*")] == [".lock"]
+
+
+def test_without_evidence_no_picture_is_kept(write_videos: Callable[[int], Run]) -> None:
+    run = measure_run(write_videos(1), only=["probe"], evidence=False).run
+    assert run.evidence_of(run.manifest.planned[0]) == []
+    assert run.trials()[0].metrics["probe.width_px"].value == WIDTH_PX
+
+
 def test_nothing_is_measured_twice(write_videos: Callable[[int], Run]) -> None:
     run = write_videos(2)
     measure_run(run, only=["probe"])
@@ -118,6 +133,7 @@ def test_a_clip_that_crashes_a_worker_costs_that_clip(
     monkeypatch.setenv("PROBE_CRASHES_ON", bad)
     outcome = measure_run(run, only=["probe"])
     assert list(outcome.problems) == [bad]
+    assert outcome.run.evidence_of(bad) == []
     assert "signal SIGSEGV" in outcome.problems[bad]
     statuses = [trial.status for trial in outcome.run.trials()]
     assert statuses == ["ok", "failed", "ok"]

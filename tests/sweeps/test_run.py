@@ -146,6 +146,29 @@ def test_another_evaluator_makes_no_video_and_measures_what_is_missing(
     assert not [path for path in (tmp_path / "run").rglob(".*") if path.name != ".lock"]
 
 
+@pytest.mark.usefixtures("probe")
+def test_another_setting_or_version_of_an_evaluator_makes_no_video(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths, versions = [], []
+    for settings, version in (({}, 1), ({"factor": 2.0}, 1), ({"factor": 2.0}, 2), ({}, 1)):
+        monkeypatch.setattr("probe_plug_in.Probe.version", version)
+        run = sweep(
+            tmp_path / "run",
+            stand_in,
+            evaluators=["probe"],
+            measuring={"probe": settings},
+            execution={"executor": "in_process", "evidence": False},
+        )
+        widths.append({trial.metrics["probe.width_px"].value for trial in run.trials()})
+        versions.append(run.manifest.evaluators["probe"])
+    assert made() == [2, 3, 4]
+    assert widths == [{64}, {128}, {128}, {64}]
+    assert versions == ["1", "1 x2", "2 x2", "1"]
+    records = [path.name for path in (tmp_path / "run").glob("measurements/*/probe@*.json")]
+    assert len(records) == 9  # what was measured first is found again
+
+
 def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     run = sweep(tmp_path / "run", stand_in, evaluators=["technical"], grid={"sample_steps": [2]})
     (trial,) = run.trials()
