@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def measure(path: Path, **options: str) -> dict[str, Measurement]:
-    (result,) = evalkit.evaluate(str(path), only=["technical"], **options).clips
+    (result,) = evalkit.evaluate(str(path), evaluators=["technical"], **options).clips
     assert result.error is None
     assert [measurement.metric for measurement in result.measurements] == list(Technical.metrics)
     return {
