@@ -15,6 +15,7 @@ import click
 
 from evalkit.cli.outputs import name_outputs, write_outputs
 from evalkit.cli.settings import take_pairs, take_settings
+from evalkit.formatting import count
 from pipeline.diagnosis import fine, stop, warning
 from pipeline.errors import RequestError
 
@@ -146,7 +147,7 @@ def _look_at_disk() -> Diagnosis:
 def _answer(name: str, findings: list[Diagnosis]) -> str:
     """Say it in one sentence."""
     counts = {level: sum(finding.level == level for finding in findings) for level in _LEVELS}
-    warned = f", {counts['warning']} warning{'s' * (counts['warning'] != 1)}" if counts["warning"] else ""
+    warned = f", {count(counts['warning'], 'warning')}" if counts["warning"] else ""
     if not counts["stop"]:
         return f"nothing that was looked at stops {name} here{warned}"
     things = "one thing stops" if counts["stop"] == 1 else f"{counts['stop']} things stop"

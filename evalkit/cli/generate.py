@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.settings import take_pairs, take_settings
+from evalkit.formatting import count
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, WARNING
 
@@ -178,7 +179,7 @@ def _word(event: Event) -> str:
 
 
 def _summarise(result: GenerationResult) -> str:
-    clips = f" in {result.n_clips} clip{'s' * (result.n_clips != 1)}" if result.n_clips else ""
+    clips = f" in {count(result.n_clips, 'clip')}" if result.n_clips else ""
     made = f"{result.width}*{result.height}, {result.fps:.3g} fps, {result.duration_s:.2f} s{clips}"
     first_s, saved_s = result.time_of(FIRST_FRAME), result.time_of(SAVED)
     if first_s is None or saved_s is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.formatting import count
 from pipeline.errors import RequestError
 
 if TYPE_CHECKING:
@@ -205,7 +206,7 @@ def _total(forecast: SweepForecast, done: Collection[str], n_workers: int) -> st
     pending = forecast.pending(done)
     n_known = sum(trial.seconds is not None for trial in pending)
     n_trials = len(forecast.trials)
-    words = [f"{n_trials} trial{'s' * (n_trials != 1)}"]
+    words = [count(n_trials, "trial")]
     words += [f"{len(done)} done"] if done else []
     words += [f"{n_infeasible} cannot fit"] if n_infeasible else []
     total_s = forecast.total_s(done, n_workers)

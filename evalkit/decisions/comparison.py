@@ -8,7 +8,7 @@ from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from evalkit.formatting import three_digits
+from evalkit.formatting import count, three_digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -298,11 +298,11 @@ def count_pairs(n: int) -> str:
     >>> count_pairs(1), count_pairs(24)
     ('1 pair', '24 pairs')
     """
-    return f"{n} pair{'s' * (n != 1)}"
+    return count(n, "pair")
 
 
 def _clips(n: int) -> str:
-    return f"{n} clip{'s' * (n != 1)}"
+    return count(n, "clip")
 
 
 def _names(found: Sequence[MetricComparison]) -> str:

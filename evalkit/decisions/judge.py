@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
+from evalkit.formatting import count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -249,4 +250,4 @@ def _find_value_faults(rule: Rule, value: float, summary: Summary) -> list[Fault
 
 
 def _count_reasons(absences: Mapping[str, int]) -> str:
-    return ", ".join(f"{code}: {n} clip{'s' * (n != 1)}" for code, n in absences.items())
+    return ", ".join(f"{code}: {count(n, 'clip')}" for code, n in absences.items())

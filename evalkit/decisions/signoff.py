@@ -15,6 +15,7 @@ from evalkit.analysis.values import Summary
 from evalkit.decisions.judge import Fault, FaultKind, RuleResult, Status, judge
 from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver
 from evalkit.errors import UsageError
+from evalkit.formatting import count
 from evalkit.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Signoff:
             words += f" ({absent} of them not measured)" if absent else ""
         if waived:
             words += f", {len(waived)} waived by {', '.join(sorted({_name(line) for line in waived}))}"
-        return words + (f"; {warned} warning{'s' * (warned != 1)}." if warned else ".")
+        return words + (f"; {count(warned, 'warning')}." if warned else ".")
 
     def __repr__(self) -> str:
         return f"<Signoff of {self.title} by {self.policy.name}: {self.answer}>"

@@ -27,6 +27,7 @@ import numpy as np
 from evalkit.brands import BrandManual, read_brand
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
+from evalkit.formatting import count
 from evalkit.isolation import Failure, run_isolated
 from evalkit.metrics.brand import FOUND, Calibration, choose_place, drift_per_min
 from evalkit.metrics.person import outline_person, share_inside
@@ -216,7 +217,7 @@ class Brand(Evaluator):
         if self.manual is None or self.calibration_file.is_file():
             return
         n = len(self.manual.logos)
-        tell(f"calibrating {self.manual.name} ({n} drawing{'s' * (n != 1)}), once for each brand and model")
+        tell(f"calibrating {self.manual.name} ({count(n, 'drawing')}), once for each brand and model")
         for _, outcome in run_isolated(_calibrate, [self._settings], n_workers=1, stall_limit_s=math.inf):
             if isinstance(outcome, Failure):
                 raise UsageError(f"the brand {self.manual.name} could not be calibrated: {outcome.text}")

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from evalkit.errors import ClipError
-from evalkit.formatting import three_digits
+from evalkit.formatting import count, three_digits
 from evalkit.types import Measurement
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Report:
     def __repr__(self) -> str:
         n_failed = sum(clip.error is not None for clip in self.clips)
         failed = f", {n_failed} not measured" if n_failed else ""
-        return f"Report({len(self.clips)} clip{'s' * (len(self.clips) != 1)}{failed})"
+        return f"Report({count(len(self.clips), 'clip')}{failed})"
 
     def _repr_html_(self) -> str:
         html: str = self.frame().to_html(index=False, na_rep="", float_format=three_digits)

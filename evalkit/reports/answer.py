@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import Outcome
-from evalkit.visuals.numbers import count
+from evalkit.formatting import count
 
 if TYPE_CHECKING:
     from evalkit.views.configuration import ConfigurationView

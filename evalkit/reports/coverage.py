@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalkit.formatting import count
 from evalkit.reports.verdict import Verdict
-from evalkit.visuals.numbers import count
 
 if TYPE_CHECKING:
     from evalkit.views.run import CoverageView

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from evalkit.formatting import three_digits
+from evalkit.formatting import count, three_digits
 from evalkit.reports.answer import describe_answer, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.labels import head_of
 from evalkit.reports.verdict import verdict_of_answer, verdict_of_configuration, verdict_of_gate
-from evalkit.visuals.numbers import bracket, count, unit_suffix
+from evalkit.visuals.numbers import bracket, unit_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

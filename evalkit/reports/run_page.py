@@ -8,6 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import level_text
+from evalkit.formatting import count
 from evalkit.plot_style import BLUE
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
@@ -22,7 +23,6 @@ from evalkit.reports.verdict import (
     verdict_of_trial,
 )
 from evalkit.views.trial import EvidenceView
-from evalkit.visuals.numbers import count
 from evalkit.visuals.page import render_page
 from evalkit.visuals.svg import figure_as_svg
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
 from evalkit.decisions.recommend import Outcome, recommend
+from evalkit.formatting import count
 from evalkit.runs.layout import RUN_FILE
 from evalkit.stats.bootstrap import MIN_VALUES
 from evalkit.views.configuration import (
@@ -268,7 +269,7 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
         return AnswerView(None, "No trial of this run has a result yet.", notes)
     if found is None:
         n = len(analysis.configurations)
-        words = f"Nothing is recommended: there is no policy to judge {n} configuration{'s' * (n != 1)} by."
+        words = f"Nothing is recommended: there is no policy to judge {count(n, 'configuration')} by."
         return AnswerView(None, words, notes)
     subject = found.chosen or found.nearest
     return AnswerView(
@@ -287,7 +288,7 @@ def _caution(found: Recommendation) -> tuple[str, ...]:
         return ()
     n = subject.n_clips
     words = (
-        f"Only {n} clip{'s' * (n != 1)} a configuration: too few for intervals ({MIN_VALUES} are needed), so small "
+        f"Only {count(n, 'clip')} a configuration: too few for intervals ({MIN_VALUES} are needed), so small "
         f"differences may be chance. More inputs or seeds make it sure."
     )
     return (words,)

@@ -55,12 +55,3 @@ def bracket(interval: Any) -> str:
     ('[0.02, 0.1]', '')
     """
     return f"[{three_digits(interval[0])}, {three_digits(interval[1])}]" if interval else ""
-
-
-def count(n: int, thing: str) -> str:
-    """Write how many there are of a thing.
-
-    >>> count(1, "trial"), count(3, "trial")
-    ('1 trial', '3 trials')
-    """
-    return f"{n} {thing}{'s' * (n != 1)}"

@@ -9,8 +9,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from evalkit.formatting import three_digits
-from evalkit.visuals.numbers import ARROW_WORDS, ARROWS, bracket, count, percent, signed, unit_suffix
+from evalkit.formatting import count, three_digits
+from evalkit.visuals.numbers import ARROW_WORDS, ARROWS, bracket, percent, signed, unit_suffix
 
 if TYPE_CHECKING:
     from jinja2 import Environment

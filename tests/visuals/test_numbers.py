@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from evalkit.visuals.numbers import bracket, count, percent, signed, unit_suffix
+from evalkit.formatting import count
+from evalkit.visuals.numbers import bracket, percent, signed, unit_suffix
 
 
 @pytest.mark.parametrize(
