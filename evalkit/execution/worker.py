@@ -220,7 +220,7 @@ class VideoWork(Work):
         self._generator, self._spec = generator, job.generator
         if job.warm_up and loading_s > _WARM_UP_WORTH_S:
             video = Path(job.folder) / f"warm_up-{VIDEO_NAME}"
-            short = {"num_clip": 1} if "num_clip" in generator.describe().to_dict()["parameters"] else {}
+            short = {"num_clip": 1} if "num_clip" in generator.describe().parameters else {}
             with _translating(generator):
                 generator.generate(generator.request(**{**job.request, **short}), video, None)
             video.unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from evalkit.runs import MeasurementRecord, VideoRecord
 from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.store import read_measurement, read_video
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import Any
-
-    from evalkit.runs import MeasurementRecord, VideoRecord
 
 
 @dataclass(frozen=True, slots=True)

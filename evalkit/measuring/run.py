@@ -20,11 +20,20 @@ from evalkit.measuring.evidence import EvidenceWriter
 from evalkit.measuring.gaps import Gap, Gaps, find_gaps, intent_of
 from evalkit.measuring.runner import try_measure
 from evalkit.profiling.machine import describe_machine
-from evalkit.runs import MeasurementError, MeasurementRecord, MetricInfo, MetricResults, Run, RunWriter
+from evalkit.runs import (
+    MeasurementError,
+    MeasurementRecord,
+    MetricInfo,
+    MetricResults,
+    Run,
+    RunWriter,
+    Samples,
+)
 from evalkit.runs.identity import machine_key, measurement_identity
 from evalkit.runs.measured import store_measurements
 from evalkit.runs.writer import refuse_legacy
 from evalkit.tracks.cache import content_hash
+from evalkit.types import ClipIntent
 from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
@@ -32,8 +41,7 @@ if TYPE_CHECKING:
 
     from evalkit.evaluators.base import Evaluator
     from evalkit.measuring.results import ClipResult
-    from evalkit.runs import RunManifest, Samples
-    from evalkit.types import ClipIntent
+    from evalkit.runs import RunManifest
 
 log = logging.getLogger(__name__)
 
