@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.runs import MeasurementRecord, VideoRecord
@@ -13,7 +14,6 @@ from evalkit.types import ClipIntent, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from typing import Any
 
 
