@@ -294,8 +294,9 @@ class Run:
 def read_manifest(path: Path) -> tuple[RunManifest, int]:
     """Read ``run.json`` and the schema of its folder; raise as `evalkit.runs.records.read_record`."""
     data = read_json(path)
-    schema = data.pop("schema")
-    return to_record(path, manifest_of(data) if schema <= LEGACY_SCHEMA else data, RunManifest), schema
+    schema = data["schema"]
+    plain = manifest_of(data) if schema <= LEGACY_SCHEMA else data
+    return to_record(path, json.dumps(plain), RunManifest), schema
 
 
 def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:
