@@ -174,8 +174,8 @@ class MeasureJob(_Plain):
     slot : Slot
     video : str
         Path of the video.
-    evaluators : tuple of str
-        Names.
+    evaluators : dict of str to str
+        Name to the version that is to measure, see `evalkit.evaluators.load.version_of`.
     settings : dict of str to dict
         Settings of evaluators, by name.
     intent : ClipIntent
@@ -190,7 +190,7 @@ class MeasureJob(_Plain):
     id: str
     slot: Slot
     video: str
-    evaluators: tuple[str, ...]
+    evaluators: dict[str, str]
     settings: dict[str, dict[str, Json]]
     intent: ClipIntent
     folder: str
@@ -242,8 +242,7 @@ class EvaluatorResult(_Plain):
 
     Parameters
     ----------
-    evaluator, version : str
-        Version with the identity of settings, see `evalkit.evaluators.load.version_of`.
+    evaluator : str
     results : dict
         Plain data of an `evalkit.runs.MetricResults`.
     samples : dict of str to dict
@@ -251,7 +250,6 @@ class EvaluatorResult(_Plain):
     """
 
     evaluator: str
-    version: str
     results: dict[str, Json]
     samples: dict[str, dict[str, Json]]
 
@@ -264,7 +262,7 @@ class MeasureResult(_Plain):
     ----------
     measured : tuple of EvaluatorResult
     error : dict or None
-        ``code`` and ``text`` where the file could not be opened as media; `measured` is then empty.
+        ``code`` and ``text`` where the video could not be measured at all; `measured` is then empty.
     measure_s : float
         On the worker's clock.
     machine : dict

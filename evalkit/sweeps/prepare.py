@@ -13,6 +13,7 @@ from evalkit.evaluators.load import load_evaluators, version_of
 from evalkit.execution.executors import load_executor
 from evalkit.execution.jobs import GeneratorSpec, InputFile, Slot
 from evalkit.execution.slots import count_gpus, make_slots
+from evalkit.measuring.video import describe_metrics
 from evalkit.options import ConfigError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo
@@ -189,13 +190,8 @@ def _resolve(config: SweepConfig, evaluators: list[str], slots: tuple[Slot, ...]
     )
 
 
-def _describe_metrics(evaluators: Sequence[Evaluator]) -> dict[str, MetricInfo]:
-    metrics = {
-        metric.name: MetricInfo(metric.unit, metric.better, metric.meaning, evaluator.name)
-        for evaluator in evaluators
-        for metric in evaluator.metrics
-    }
-    return metrics | {
+def _describe_metrics(evaluators: list[Evaluator]) -> dict[str, MetricInfo]:
+    return describe_metrics(evaluators) | {
         metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in PROFILE_METRICS
     }
 

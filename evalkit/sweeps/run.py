@@ -30,12 +30,11 @@ from evalkit.execution.scheduler import Scheduler
 from evalkit.execution.slots import is_alone
 from evalkit.execution.worker import DISK_FULL, REFUSED
 from evalkit.measuring.gaps import intent_of
-from evalkit.measuring.run import ALTERED
+from evalkit.measuring.video import MeasuredVideo, put_measurements
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.profile import Profile
 from evalkit.runs import (
     MeasurementError,
-    MeasurementRecord,
     MetricResults,
     Run,
     RunManifest,
@@ -44,7 +43,7 @@ from evalkit.runs import (
     VideoRecord,
 )
 from evalkit.runs.code import read_code_version
-from evalkit.runs.identity import machine_key, measurement_identity
+from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.sweeps.infeasible import find_infeasible
 from evalkit.sweeps.prepare import find_executor
@@ -268,7 +267,7 @@ class _Sweep:
             job_id,
             task.slot,
             path,
-            tuple(self._to_measure[video.id]),
+            {name: self._plan.evaluators[name] for name in self._to_measure[video.id]},
             {
                 name: settings
                 for name, settings in self._plan.config.measuring.items()
@@ -390,39 +389,19 @@ class _Sweep:
         self, job: MeasureJob, video: VideoRecord, result: MeasureResult | JobFailure
     ) -> None:
         """Store what each evaluator measured, or why it could not."""
-        machine, versions = self._note_machine(result.machine), self._plan.evaluators
-        measured = result.measured if isinstance(result, MeasureResult) else ()
-        spent_s = result.measure_s if isinstance(result, MeasureResult) else result.spent_s
-        error = None
-        if isinstance(result, JobFailure):
-            error = MeasurementError(result.code, result.text)
-        elif result.error is not None:
-            error = MeasurementError(**result.error)
-        if error is not None and error.code == ALTERED:
-            self._manifest = replace(self._manifest, notes=[*self._manifest.notes, error.text])
-            return
-        found = {one.evaluator: one for one in measured}
-        for evaluator in job.evaluators:
-            one = found.get(evaluator)
-            version = versions[evaluator]
-            record = MeasurementRecord(
-                video_id=video.id,
-                content=str(video.content),
-                evaluator=evaluator,
-                version=version,
-                identity=measurement_identity(str(video.content), evaluator, version),
-                results=MetricResults.from_dict(one.results) if one is not None else None,
-                error=error,
-                measured_at=_now(),
-                measure_s=spent_s / len(job.evaluators),
-                machine=machine,
-            )
-            pictures = Path(job.folder) / EVIDENCE_NAME / evaluator
-            self._writer.put_measurement(
-                record, one.samples if one is not None else {}, pictures if pictures.is_dir() else None
-            )
-            if one is not None:
-                self._note_versions(one.results)
+        measured = _to_measured(result)
+        if measured.error is not None and not measured.is_of_video:
+            self._manifest = replace(self._manifest, notes=[*self._manifest.notes, measured.error.text])
+        put_measurements(
+            self._writer,
+            video,
+            job.evaluators,
+            measured,
+            machine=self._note_machine(result.machine),
+            evidence=Path(job.folder) / EVIDENCE_NAME,
+        )
+        for results, _ in measured.measured.values():
+            self._note_versions(results.to_dict())
 
     def _note_machine(self, machine: dict[str, Any]) -> str:
         """Return the key of a machine; the manifest names it before anything refers to it."""
@@ -482,6 +461,20 @@ def _label(task: Task, planned: PlannedTrial) -> str:
     words = [f"{name}={value}" for name, value in planned.params.items()]
     inputs = [given.name for given in (planned.portrait, planned.speech) if given is not None]
     return " ".join([task.stage, *words, *inputs])
+
+
+def _to_measured(result: MeasureResult | JobFailure) -> MeasuredVideo:
+    """Return what came of a job as it is stored; a job that was lost is an error of its video."""
+    if isinstance(result, JobFailure):
+        return MeasuredVideo({}, MeasurementError(result.code, result.text), result.spent_s)
+    return MeasuredVideo(
+        {
+            found.evaluator: (MetricResults.from_dict(found.results), found.samples)
+            for found in result.measured
+        },
+        None if result.error is None else MeasurementError(**result.error),
+        result.measure_s,
+    )
 
 
 def _to_record(failure: JobFailure) -> TrialFailure:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
-from evalkit.measuring.gaps import is_missing
+from evalkit.measuring.gaps import is_missing, read_measured
 from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.run import read_manifest
-from evalkit.runs.store import list_videos, make_trial, read_measurement, read_video
+from evalkit.runs.store import list_videos, make_trial, read_video
 from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
             continue
         if video is None:
             continue
-        measured = _read_measurements(folder, video.record, plan.evaluators)
+        measured = read_measured(folder, video.record, plan.evaluators)
         status.videos[trial.id] = video.record
         status.found[trial.id] = _to_trial(plan, video, measured)
         if video.record.status == "ok":
@@ -128,7 +128,7 @@ def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
     video = read_video(folder, video_id)
     if video is None:
         raise DamagedFileError(f"{folder / VIDEOS_FOLDER / video_id} is gone")
-    return _to_trial(plan, video, _read_measurements(folder, video.record, plan.evaluators))
+    return _to_trial(plan, video, read_measured(folder, video.record, plan.evaluators))
 
 
 def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | None:
@@ -186,19 +186,6 @@ def read_former_manifest(folder: Path) -> RunManifest | None:
         return read_manifest(path)[0] if path.is_file() else None
     except DamagedFileError:
         return None
-
-
-def _read_measurements(
-    folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
-) -> dict[str, MeasurementRecord | None]:
-    """Read the measurements of a video; None for one that is not there or cannot be read."""
-    found: dict[str, MeasurementRecord | None] = {}
-    for name, version in evaluators.items() if video.content is not None else ():
-        try:
-            found[name] = read_measurement(folder, video.id, str(video.content), name, version)
-        except DamagedFileError:
-            found[name] = None
-    return found
 
 
 def _to_trial(plan: SweepPlan, video: StoredVideo, measured: Mapping[str, MeasurementRecord | None]) -> Trial:

@@ -177,17 +177,22 @@ def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: d
     ]
 
 
-def test_a_video_that_was_altered_is_not_measured_and_that_is_said(
-    tmp_path: Path, stand_in: dict[str, Any], made: Made
+@pytest.mark.parametrize(
+    ("other", "note"), [(b"another video", "its content was altered"), (None, "is not there: it was removed")]
+)
+def test_a_video_that_was_altered_or_removed_is_not_measured_and_that_is_said(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, other: bytes | None, note: str
 ) -> None:
     changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
     sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]})
     (video,) = (tmp_path / "run").glob("videos/*/video.mp4")
     whole = video.read_bytes()
-    video.write_bytes(b"another video")
+    video.unlink()
+    if other is not None:
+        video.write_bytes(other)
     run = sweep(tmp_path / "run", stand_in, **changes)
     assert run.trials()[0].absent["technical.width"] == "not_measured"
-    assert any("its content was altered" in note for note in run.manifest.notes)
+    assert any(note in line for line in run.manifest.notes)
     video.write_bytes(whole)
     run = sweep(tmp_path / "run", stand_in, **changes)
     assert run.trials()[0].metrics["technical.width"].value == 64
@@ -202,7 +207,7 @@ def test_a_measurement_that_failed_is_made_again_on_request(
 
     changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
     with monkeypatch.context() as patch:
-        patch.setattr("evalkit.measuring.runner.try_measure", no_memory)
+        patch.setattr("evalkit.measuring.video.try_measure", no_memory)
         (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
     assert trial.failure is not None
     assert (trial.failure.stage, trial.failure.code) == ("measure", "out_of_memory")
