@@ -115,11 +115,14 @@ class GeneratorSpec(_Plain):
     settings : dict
     takes_device : bool
         Whether it has a setting ``device``, which then is the slot's.
+    version : str or None
+        What it must have where it works; None for any.
     """
 
     name: str
     settings: dict[str, Json]
     takes_device: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,7 @@ class VideoWork(Work):
             settings["device"] = find_device(job.slot)
         with _translating(None):
             generator = load_generator(job.generator.name, settings)
+            _check_version(generator, job.generator)
             start_s = time.monotonic()
             generator.load()
             loading_s = time.monotonic() - start_s
@@ -283,6 +284,15 @@ class _RequestClock:
             return event
         detail["since_request_s"] = detail.pop("monotonic_s") - self._asked_s
         return {**event, "detail": detail}
+
+
+def _check_version(generator: Any, spec: GeneratorSpec) -> None:
+    if spec.version is not None and str(generator.version) != spec.version:
+        raise _Refusal(
+            REFUSED,
+            f"the generator {spec.name!r} has version {generator.version} where it was to work, and {spec.version} was "
+            f"planned: install the same on both, then give --retry-failed",
+        )
 
 
 class _translating:  # noqa: N801 - reads as what it does

@@ -64,6 +64,7 @@ class Generator:
 
     done: list[str] = field(default_factory=list)
     fail: BaseException | None = None
+    version: str = "1"
     heeds: tuple[str, ...] = ("num_clip",)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -313,6 +314,16 @@ def measure_job(folder: Path, *evaluators: str, **options: Any) -> MeasureJob:
     files = (InputFile(video, content_hash(video)),)
     versions = {made.name: version_of(made) for made in load_evaluators(evaluators, options["settings"])}
     return MeasureJob("1", CPU, video, versions, folder=str(folder / "out"), files=files, **options)
+
+
+def test_a_generator_of_another_version_makes_nothing(
+    generator: Generator, tmp_path: Path, work: VideoWork
+) -> None:
+    result = work(job(tmp_path, spec=GeneratorSpec("any", {}, version="2")), lambda _: None)
+    assert isinstance(result, JobFailure)
+    assert (result.stage, result.code, generator.done) == ("load", "refused", [])
+    assert "has version 1 where it was to work, and 2 was planned: install the same" in result.text
+    made(work(job(tmp_path, spec=GeneratorSpec("any", {}, version="1")), lambda _: None))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +313,34 @@ def test_no_attempt_is_forgotten(tmp_path: Path, stand_in: dict[str, Any]) -> No
         assert (rate.value, rate.n) == (1, n_attempts)
 
 
+def test_no_attempt_is_forgotten_when_the_sweep_is_ended_between_two_tries(
+    tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"grid": {"sample_steps": [17]}, "execution": {"executor": "in_process", "retries": 2}}
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("evalkit.execution.scheduler.Scheduler.repeat", end)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(tmp_path / "run", stand_in, **changes)
+    (trial,) = Run.open(tmp_path / "run").trials()
+    assert (trial.status, trial.metrics["profile.error_rate"].value) == ("failed", 1)
+    (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
+    assert (trial.status, [attempt.code for attempt in trial.attempts]) == ("ok", ["crashed"])
+    assert trial.metrics["profile.error_rate"].value == 0.5
+
+
+def test_tries_of_an_earlier_call_count(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    for retries, n_attempts in ((0, 1), (2, 3), (2, 3), (1, 3)):
+        execution = {"executor": "in_process", "retries": retries}
+        (trial,) = sweep(
+            tmp_path / "run", stand_in, grid={"sample_steps": [11]}, execution=execution
+        ).trials()
+        assert len(trial.attempts) + 1 == n_attempts
+
+
 def test_a_retry_is_told(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     execution = {"executor": "in_process", "retries": 1}
     (trial,) = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [17]}, execution=execution).trials()
@@ -432,14 +461,14 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(
 
 
 def test_an_interrupt_ends_cleanly(tmp_path: Path, stand_in: dict[str, Any]) -> None:
-    preparation = plan_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
+    plan = plan_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
 
     def interrupt(progress: Progress) -> None:
         if progress.n_over == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(preparation, tmp_path / "run", on_progress=interrupt)
+        run_sweep(plan, tmp_path / "run", on_progress=interrupt)
     run = Run.open(tmp_path / "run")
     assert list(by_steps(run)) == [2]
     assert len(run.unfinished()) == 2
@@ -495,8 +524,8 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_done(
 
 
 def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) -> None:
-    preparation = plan_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
-    assert preparation.notes == ["fps makes no difference to the generator 'command'"]
+    plan = plan_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
+    assert plan.notes == ["fps makes no difference to the generator 'command'"]
 
 
 def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand_in: dict[str, Any]) -> None:
@@ -546,7 +575,31 @@ def test_there_are_as_many_slots_as_were_asked_for_or_as_there_are_gpus(
     kind = expected[0].partition(":")[0]
     assert plan.generator["settings"]["device"] == kind
     assert plan.config.execution.workers == len(expected)
-    assert plan_sweep(plan.config) == plan
+    notes = [note for note in plan.notes if "works on the CPU" not in note]  # of a plan that names no device
+    assert plan_sweep(plan.config) == replace(plan, notes=notes)
+
+
+@pytest.mark.parametrize(
+    ("generator", "n_gpus", "note"),
+    [
+        ({"name": "reference"}, 1, "there is a GPU here: name it with --setting device=cuda"),
+        ({"name": "reference"}, 2, "there are 2 GPUs here"),
+        ({"name": "reference"}, 0, None),
+        ({"name": "reference", "device": "cpu"}, 2, None),
+        ({"name": "reference", "settings": {"device": "cpu"}}, 2, None),
+    ],
+)
+def test_a_gpu_that_is_not_used_is_noted(
+    generator: dict[str, Any], n_gpus: int, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(n_gpus))))
+    plan = plan_sweep(build_sweep({"generator": generator, "evaluators": []}, "test"))
+    assert [note in line for line in plan.notes] == ([True] if note is not None else [])
+
+
+def test_a_plan_is_short_in_words(stand_in: dict[str, Any]) -> None:
+    plan = plan_sweep(build_sweep(stand_in, "test"))
+    assert repr(plan) == "SweepPlan(3 trials of 3 configurations of command, 1 slot)"
 
 
 @pytest.mark.parametrize(
