@@ -16,6 +16,7 @@ import pytest
 
 from evalkit import registry
 from evalkit.errors import UsageError
+from evalkit.measuring.run import measure_run
 from evalkit.options import ConfigError
 from evalkit.runs import Run, Trial
 from evalkit.runs.store import read_video
@@ -27,6 +28,7 @@ from evalkit.sweeps.status import expected_s, load_run_status
 from evalkit.testing.foreign_host import ForeignHost
 
 Made = Callable[[], list[int]]
+NORRVIK = Path(__file__).parents[2] / "notebooks" / "norrvik"
 
 
 def sweep(
@@ -168,6 +170,43 @@ def test_another_setting_or_version_of_an_evaluator_makes_no_video(
     assert versions == ["1", "1 x2", "2 x2", "1"]
     records = [path.name for path in (tmp_path / "run").glob("measurements/*/probe@*.json")]
     assert len(records) == 9  # what was measured first is found again
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("probe")
+def test_a_run_grows_by_evaluators_a_colour_and_a_version_and_no_video_is_made_again(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brand = Path(shutil.copytree(NORRVIK, tmp_path / "norrvik")) / "brand.yaml"
+    monkeypatch.chdir(brand.parent)
+    changes = {"grid": {"sample_steps": [2]}, "execution": {"executor": "in_process", "evidence": False}}
+    run = sweep(tmp_path / "run", stand_in, evaluators=["probe"], **changes)
+    (video,) = (run.folder / "videos").iterdir()
+    before = {path: path.read_bytes() for path in video.iterdir() if path.name != "log.txt"}
+    measuring = {"brand": {"file": "brand.yaml"}}
+    added = sweep(run.folder, stand_in, evaluators=["probe", "brand"], measuring=measuring, **changes)
+    assert added.manifest.measuring["brand"] == {"file": str(brand)}
+    brand.write_text(brand.read_text("utf-8").replace("#0b4f8a", "#8a0b4f"), "utf-8")
+    monkeypatch.chdir(tmp_path)  # what the run recorded is found from anywhere
+    recoloured = measure_run(run.folder).run
+    monkeypatch.setattr("probe_plug_in.Probe.version", 2)
+    raised = sweep(
+        run.folder,
+        stand_in,
+        evaluators=["probe", "brand"],
+        measuring={"brand": {"file": str(brand)}},
+        **changes,
+    )
+    assert made() == [2]
+    assert {path: path.read_bytes() for path in before} == before
+    versions = [shown.manifest.evaluators for shown in (added, recoloured, raised)]
+    assert [shown["probe"] for shown in versions] == ["1", "1", "2"]
+    assert versions[0]["brand"] != versions[1]["brand"] == versions[2]["brand"]
+    names = [path.name for path in run.folder.glob("measurements/*/*.json") if ".samples." not in path.name]
+    assert sorted(name.partition("@")[0] for name in names) == ["brand", "brand", "probe", "probe"]
+    (trial,) = raised.trials()
+    assert trial.failure is None
+    assert {"probe.width_px", "brand.fidelity"} <= {*trial.metrics, *trial.absent}
 
 
 def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: dict[str, Any]) -> None:
