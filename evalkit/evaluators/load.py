@@ -72,10 +72,10 @@ def make_evaluator(kind: type[Evaluator], settings: Mapping[str, Any]) -> Evalua
     return kind(**settings)
 
 
-def prepare_evaluators(evaluators: Iterable[Evaluator], tell: Callable[[str], None]) -> None:
+def prepare_evaluators(evaluators: Iterable[Evaluator], notify: Callable[[str], None]) -> None:
     """Prepare each evaluator, before workers begin; see `Evaluator.prepare`."""
     for evaluator in evaluators:
-        evaluator.prepare(tell)
+        evaluator.prepare(notify)
 
 
 def version_of(evaluator: Evaluator) -> str:

@@ -219,7 +219,11 @@ class Dialogue:
         versions[heard.recogniser] = heard.version
         timeline.mark(HEARD, text=heard.text, duration_s=heard.duration_s, backends=_plain(attempts))
         if not _has_words(heard):
-            raise GenerationError(f"question_audio {str(sound)!r}: no word was understood", "nothing_heard")
+            raise GenerationError(
+                f"question_audio {str(sound)!r}: no word was understood; record it closer to the microphone, or give "
+                "question, the words",
+                "nothing_heard",
+            )
         return heard.text
 
     def _answer(

@@ -59,7 +59,7 @@ class Conversation(DelegatingGenerator):
     Raises
     ------
     RequestError
-        If the settings make no sense, or a file of them cannot be read.
+        If a setting cannot be used, or a file of them cannot be read.
     """
 
     name = NAME

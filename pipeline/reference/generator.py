@@ -89,7 +89,7 @@ class ReferenceGenerator(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     name = "reference"

@@ -54,7 +54,7 @@ class LiveAvatar(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     name = "live_avatar"
