@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
 from evalkit.execution.jobs import Slot
-from evalkit.profiling.nvml import Gpus
+from pipeline.gpus import read_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,9 +70,7 @@ def count_gpus() -> int:
     visible = os.environ.get(_VISIBLE_GPUS)
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip()])
-    gpus = Gpus()
-    gpus.close()
-    return len(gpus.described)
+    return len(read_gpus()[0])
 
 
 def find_cores(slot: Slot) -> list[int] | None:

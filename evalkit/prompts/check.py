@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 PARTS = ("person", "action", "surroundings", "style")
-"""In the order in which they are told to people."""
+"""In the order in which they are shown."""
 LANGUAGES = ("en", "zh")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 
@@ -57,7 +57,7 @@ class PromptCheck:
         """The parts that nothing names."""
         return tuple(part for part in self.parts if not part.found)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return {
             "prompt": self.text,

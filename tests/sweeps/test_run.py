@@ -580,6 +580,9 @@ def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand
     assert expected_s(plan, load_run_status(plan, run.folder), plan.trials[2:]) == 3.0
 
 
+BEHIND = {"generator": "reference", "generator_settings": {"device": "cuda"}}
+
+
 @pytest.mark.parametrize(
     ("generator", "execution", "n_gpus", "expected"),
     [
@@ -593,6 +596,9 @@ def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand
         ({"device": "cuda"}, {"workers": 2}, 2, ["cuda", "cuda"]),
         ({"device": "cuda"}, {"slots": [{"device": "cuda:1"}, {}]}, 0, ["cuda:1", "cuda"]),
         ({}, {"slots": [{"device": "cuda:1"}]}, 0, ["cuda:1"]),
+        ({"name": "conversation", "settings": BEHIND}, {}, 0, ["cuda"]),
+        ({"name": "conversation", "settings": BEHIND}, {}, 2, ["cuda:0", "cuda:1"]),
+        ({"name": "conversation", "settings": BEHIND, "device": "cpu"}, {}, 2, ["cpu"]),
     ],
 )
 def test_there_are_as_many_slots_as_were_asked_for_or_as_there_are_gpus(
