@@ -88,16 +88,20 @@ def measure(  # noqa: PLR0917 - click passes them by name
 
 
 def _print_outcome(outcome: MeasuringOutcome) -> None:
+    from evalkit.formatting import count
+
     for note in outcome.notes:
         click.echo(f"note: {note}", err=True)
     for video_id, text in outcome.problems.items():
         click.echo(f"  {video_id}: {text}", err=True)
     versions = ", ".join(f"{name} {version}" for name, version in outcome.run.manifest.evaluators.items())
+    if outcome.n_without_video:
+        click.echo(f"{count(outcome.n_without_video, 'trial')} without a video, which failed", err=True)
     if outcome.n_videos == 0:
-        click.echo(f"nothing is missing: {outcome.n_complete} videos are measured ({versions})")
+        click.echo(f"nothing is missing: {count(outcome.n_complete, 'video')} measured ({versions})")
         return
     click.echo(
-        f"{outcome.n_measurements} measurements of {outcome.n_videos} videos; "
+        f"{count(outcome.n_measurements, 'measurement')} of {count(outcome.n_videos, 'video')}; "
         f"{outcome.n_complete} lacked nothing ({versions})"
     )
     click.echo(f"wrote {outcome.run.folder / 'report.html'}")

@@ -170,6 +170,8 @@ class VideoRecord(_Strict):
         Name of the slot it was made in.
     alone : bool
         Whether nothing else was at work in that slot, so that times are those of this video.
+    n_bytes : int or None
+        Size of the video file: one that is gone or of another size is damage. None where it failed, or is not known.
     """
 
     id: str
@@ -188,6 +190,7 @@ class VideoRecord(_Strict):
     machine: str
     slot: str
     alone: bool
+    n_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.failure is not None):

@@ -9,6 +9,7 @@ from evalkit.runs.layout import (
     GENERATION_FILE,
     MEASUREMENTS_FOLDER,
     PROFILE_FILE,
+    VIDEO_FILE,
     VIDEOS_FOLDER,
     evidence_folder,
     measurement_name,
@@ -60,7 +61,7 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
     Raises
     ------
     DamagedFileError
-        If a file is damaged, or belongs to another video than the folder's name says.
+        If a file is damaged, belongs to another video than the folder's name says, or the video is gone or altered.
     UsageError
         If a newer evalkit wrote it.
     """
@@ -74,7 +75,21 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
         raise DamagedFileError(
             f"{paths[0]}: it is the result of video {record.id!r} and lies in folder {video_id!r}"
         )
+    _check_video_file(place / VIDEO_FILE, record)
     return StoredVideo(record, to_record(paths[1], contents[1], VideoProfile))
+
+
+def _check_video_file(path: Path, record: VideoRecord) -> None:
+    """Refuse a record whose video was removed or altered after it had been made: its figures can be shown by nothing."""
+    if record.n_bytes is None:
+        return
+    if not path.is_file():
+        raise DamagedFileError(f"{path} is not there: it was removed after it had been made")
+    n_bytes = path.stat().st_size
+    if n_bytes != record.n_bytes:
+        raise DamagedFileError(
+            f"{path} is not the video that was made: it has {n_bytes} bytes instead of {record.n_bytes}"
+        )
 
 
 def read_measurement(

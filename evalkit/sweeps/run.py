@@ -354,6 +354,7 @@ class _Sweep:
             machine=self._note_machine(result.machine),
             slot=task.slot.name,
             alone=alone,
+            n_bytes=(video.folder / VIDEO_NAME).stat().st_size if failure is None else None,
         )
         self._writer.put_video(
             record,

@@ -85,7 +85,7 @@ def test_measure_fills_the_gap_says_so_and_writes_the_report(write_videos: Calla
     assert "2 measurements of 2 videos; 0 lacked nothing (probe 1)" in done.stdout
     assert "probe.width_px" in (run.folder / "report.html").read_text("utf-8").replace("<wbr>", "")
     again = CliRunner().invoke(main, ["measure", str(run.folder)])
-    assert (again.exit_code, again.stdout) == (0, "nothing is missing: 2 videos are measured (probe 1)\n")
+    assert (again.exit_code, again.stdout) == (0, "nothing is missing: 2 videos measured (probe 1)\n")
 
 
 @pytest.mark.usefixtures("probe")
