@@ -57,12 +57,12 @@ def is_alone(slot: Slot, slots: Sequence[Slot]) -> bool:
     return not any(_share(slot, other) for other in slots if other.name != slot.name)
 
 
-def _share(one: Slot, other: Slot) -> bool:
-    if one.kind != other.kind:
+def _share(slot: Slot, other: Slot) -> bool:
+    if slot.kind != other.kind:
         return False
-    if one.kind == "cpu":
-        return one.cores is None or other.cores is None
-    return one.gpu is None or other.gpu is None or one.gpu == other.gpu
+    if slot.kind == "cpu":
+        return slot.cores is None or other.cores is None
+    return slot.gpu is None or other.gpu is None or slot.gpu == other.gpu
 
 
 def count_gpus() -> int:

@@ -155,9 +155,9 @@ class _Measuring:
             writer.folder, self._manifest.planned, self._versions, retry_failed=retry_failed
         )
 
-    def prepare(self, tell: Callable[[str], None]) -> None:
+    def prepare(self, on_message: Callable[[str], None]) -> None:
         if self._gaps.to_measure:
-            prepare_evaluators(self._evaluators, tell)
+            prepare_evaluators(self._evaluators, on_message)
 
     def measure(
         self, n_workers: int, stall_limit_s: float, on_progress: Callable[[BatchProgress], None] | None

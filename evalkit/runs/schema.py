@@ -165,7 +165,7 @@ class VideoRecord(_Strict):
     content : str or None
         SHA-256 of the video file; None where it failed.
     machine : str
-        Key into `RunManifest.machines`.
+        Key into `RunManifest.machines`; empty where no machine took the job.
     slot : str
         Name of the slot it was made in.
     alone : bool

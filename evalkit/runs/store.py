@@ -189,12 +189,16 @@ def make_trial(
     failure = record.failure
     if failure is None:
         failure = next(
-            (TrialFailure("measure", one.error.code, one.error.text) for one in measurements if one.error),
+            (
+                TrialFailure("measure", made.error.code, made.error.text)
+                for made in measurements
+                if made.error is not None
+            ),
             None,
         )
     quality = None
     if failure is None and evaluators:
-        quality = _merged([one.results for one in measurements if one.results is not None])
+        quality = _merged([made.results for made in measurements if made.results is not None])
         known = {*quality.metrics, *quality.absent, *profile.metrics, *profile.absent}
         missing = (
             name
@@ -202,7 +206,7 @@ def make_trial(
             if name not in known and (info.evaluator is None or info.evaluator in evaluators)
         )
         quality.absent.update(dict.fromkeys(missing, str(Reason.NOT_MEASURED)))
-    spent_s = [one.measure_s for one in measurements if one.measure_s is not None]
+    spent_s = [made.measure_s for made in measurements if made.measure_s is not None]
     return Trial(
         id=record.id,
         params=record.params,
@@ -224,12 +228,12 @@ def make_trial(
 
 def _merged(results: Iterable[MetricResults]) -> MetricResults:
     merged = MetricResults()
-    for one in results:
-        merged.metrics.update(one.metrics)
-        merged.absent.update(one.absent)
-        merged.notes.extend(note for note in one.notes if note not in merged.notes)
-        merged.versions.update(one.versions)
-        merged.weights.update(one.weights)
+    for part in results:
+        merged.metrics.update(part.metrics)
+        merged.absent.update(part.absent)
+        merged.notes.extend(note for note in part.notes if note not in merged.notes)
+        merged.versions.update(part.versions)
+        merged.weights.update(part.weights)
     return merged
 
 

@@ -402,7 +402,12 @@ class _Sweep:
             self._note_versions(results.to_dict())
 
     def _note_machine(self, machine: dict[str, Any]) -> str:
-        """Return the key of a machine; the manifest names it before anything refers to it."""
+        """Return the key of a machine; the manifest names it before anything refers to it.
+
+        Empty where no machine took the job.
+        """
+        if not machine:
+            return ""
         key = machine_key(machine)
         if key not in self._manifest.machines:
             self._manifest = replace(self._manifest, machines={**self._manifest.machines, key: machine})

@@ -99,6 +99,16 @@ def test_measure_is_1_where_a_video_could_not_be_measured(
     assert run.manifest.planned[0] in done.stderr
 
 
+@pytest.mark.usefixtures("probe")
+def test_measure_does_not_call_a_video_that_is_gone_measured(write_videos: Callable[[int], Run]) -> None:
+    run = write_videos(1)
+    (run.folder_of(run.manifest.planned[0]) / "video.mp4").unlink()
+    done = CliRunner().invoke(main, ["measure", str(run.folder), "--only", "probe"])
+    assert done.exit_code == 1
+    assert "nothing could be measured of 1 video; 0 lacked nothing (probe 1)" in done.stdout
+    assert "is not there: it was removed" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
