@@ -6,14 +6,14 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from evalkit.plot_style import GREY, INK, SPINE
+from evalkit.plot_style import GREY, SPINE, TEXT_COLOUR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import Figure
 
-_INKS = {INK: "var(--ink)", GREY: "var(--muted)", SPINE: "var(--line)", "#000000": "var(--ink)"}
+_INKS = {TEXT_COLOUR: "var(--ink)", GREY: "var(--muted)", SPINE: "var(--line)", "#000000": "var(--ink)"}
 _SIZE = re.compile(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>')
 _FAMILY = re.compile(r"'DejaVu Sans'[^;\"]*")
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
