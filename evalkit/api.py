@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
+from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import load_policy, load_waivers
@@ -46,7 +47,6 @@ from evalkit.types import ClipIntent
 
 log = logging.getLogger(__name__)
 
-DEFAULT_POLICY = "customer_service"
 IN_PROCESS = "in_process"
 """The executor whose work is done in this process."""
 

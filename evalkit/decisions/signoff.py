@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -103,28 +102,6 @@ class Signoff:
                 (line.status.value, line.grade.value, line.metric, line.summary.reducer, *numbers, *words)
             )
         return pd.DataFrame(rows, columns=[*columns, "limit", "kind", "evidence"])
-
-    def to_json(self) -> str:
-        """Return `to_dict` as text, as written by ``--json``."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "decision": self.decision.value,
-            "answer": self.answer,
-            "judged": self.title,
-            "judged_at": self.judged_at.isoformat(timespec="seconds"),
-            "policy": {
-                "name": self.policy.name,
-                "title": self.policy.title,
-                "sha256": self.policy.content_hash,
-            },
-            "attempted": self.n_attempted,
-            "lines": [line.to_dict() for line in self.lines],
-            "unused_waivers": [waiver.model_dump(mode="json") for waiver in self.unused_waivers],
-            "provenance": dict(self.provenance),
-        }
 
 
 def sign_off(
