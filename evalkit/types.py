@@ -175,7 +175,8 @@ class Measurement:
     interval : Interval or None
         95 % interval, where the evaluator can give one.
     samples : tuple of (str, FloatArray)
-        Named raw samples for statistics across clips.
+        Named raw samples for statistics across clips. Values over windows stand beside ``window_start_s``, where each
+        begins: a report leads to the worst.
 
     Raises
     ------

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from evalkit.types import Metric
 
 _COSTS = ((TOTAL, CLIP_LATENCY, TTFF), (PEAK_VRAM, PEAK_RSS))
-"""What is paid where nobody says what counts: the first measured time, and the first measured memory."""
+"""The costs where none are asked for: the first measured time, and the first measured memory."""
 _N_MAIN = 6
 
 
@@ -111,7 +111,7 @@ class RunAnalysis:
 
     @cached_property
     def costs(self) -> list[str]:
-        """The measured costs: those wanted; the first metric of time and the first of memory where nobody said."""
+        """The measured costs: those wanted; a time and a memory where none are."""
         if self.wanted_costs is not None:
             return [name for name in self.wanted_costs if name in self.measured]
         found = [[metric.name for metric in metrics if metric.name in self.measured] for metrics in _COSTS]

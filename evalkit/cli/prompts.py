@@ -72,10 +72,10 @@ def check(context: click.Context, named: tuple[str, ...], as_json: bool) -> None
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     if as_json:
-        click.echo(json.dumps([one.as_json() for one in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([prompt.to_dict() for prompt in found], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n\n".join(_describe(one) for one in found))
-    context.exit(1 if any(one.missing for one in found) else 0)
+        click.echo("\n\n".join(_describe(prompt) for prompt in found))
+    context.exit(1 if any(prompt.missing for prompt in found) else 0)
 
 
 def _prompts_in(named: str) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _prompts_of_sweep(path: Path) -> Iterator[str]:
         raise UsageError(f"{path} asks for no prompt; give one under parameters.prompt or grid.prompt")
     for value in values:
         if not isinstance(value, str):
-            raise UsageError(f"{path}: the prompt {value!r} is no text")
+            raise UsageError(f"{path}: the prompt {value!r} is not a text; put it in quotes")
         yield value
 
 
@@ -129,8 +129,8 @@ def _describe(found: PromptCheck) -> str:
     """Say what was found, part by part."""
     lines = [f"“{found.text}”"]
     for part in found.parts:
-        told = f"✓ {part.name}: {', '.join(part.found)}"
-        lines.append(
-            f"  {told if part.found else f'✗ {part.name} ({part.asks}): missing; for example “{part.example}”'}"
-        )
+        if part.found:
+            lines.append(f"  ✓ {part.name}: {', '.join(part.found)}")
+        else:
+            lines.append(f"  ✗ {part.name} ({part.asks}): missing; for example “{part.example}”")
     return "\n".join(lines)

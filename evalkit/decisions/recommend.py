@@ -21,7 +21,7 @@ from evalkit.errors import UsageError
 from evalkit.formatting import three_digits
 from evalkit.stats.bootstrap import Estimate, estimate_mean
 from evalkit.types import Metric
-from evalkit.visuals.numbers import unit_suffix
+from evalkit.visuals.numbers import percent, unit_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ class Tradeoff:
             return f"{self.metric.name} unknown: {self.change.reason}"
         words = f"{self.metric.name} {describe_change(self.change, self.metric)}"
         if self.mean_other:
-            words += f" ({100 * self.change.value / abs(self.mean_other):+.0f} %)"
+            words += f" ({percent(self.change.value / abs(self.mean_other))})"
         return words
 
 

@@ -69,12 +69,17 @@ class Signoff:
     @property
     def answer(self) -> str:
         """One sentence that a manager can repeat."""
+        return f"{self.decision}: {self.headline}"
+
+    @property
+    def headline(self) -> str:
+        """How many gates are met, and why the others are not, without the decision."""
         hard = [line for line in self.lines if line.kind == "hard"]
         failed = [line for line in hard if line.status is Status.FAIL]
         absent = sum(line.value is None for line in failed)
         waived = [line for line in hard if line.status is Status.WAIVED]
         warned = sum(line.status is Status.WARN for line in self.lines)
-        words = f"{self.decision}: {len(hard) - len(failed) - len(waived)} of {len(hard)} gates are met"
+        words = f"{len(hard) - len(failed) - len(waived)} of {len(hard)} gates are met"
         if failed:
             words += f", {len(failed)} are not" if len(failed) > 1 else ", 1 is not"
             words += f" ({absent} of them not measured)" if absent else ""
@@ -115,7 +120,7 @@ def sign_off(
         Of a single configuration. Its `run_values` are judged with their own n.
     policy : Policy
     waivers : sequence of Waiver
-        An expired one is no waiver.
+        An expired waiver waives nothing.
     now : datetime, optional
         With a time zone; the present moment unless given.
 

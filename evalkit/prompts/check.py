@@ -57,7 +57,7 @@ class PromptCheck:
         """The parts that nothing names."""
         return tuple(part for part in self.parts if not part.found)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return plain data."""
         return {
             "prompt": self.text,

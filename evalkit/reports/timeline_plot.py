@@ -103,7 +103,7 @@ def _draw_limit(axes: Axes, gpu: GpuUse) -> None:
 
 def _draw_load(axes: Axes, gpu: GpuUse, index: int, colour: str) -> None:
     if not len(gpu.util):
-        style_axes(axes, title=f"GPU {index} load: the driver does not tell")
+        style_axes(axes, title=f"GPU {index} load: not reported by the driver")
         return
     drawn = thin(gpu.util)
     axes.step(drawn.times_s, 100 * drawn.values, color=colour, linewidth=1.2, where="post")
@@ -113,7 +113,7 @@ def _draw_load(axes: Axes, gpu: GpuUse, index: int, colour: str) -> None:
 
 def _finding(series: Series, events: Sequence[Event]) -> str:
     if series.peak is None or series.peak_time_s is None:
-        return "was not seen: it was over before anybody looked"
+        return "was not sampled: it ended before the first sample"
     when = f"peaks at {series.peak:.0f} MiB after {series.peak_time_s:.2f} s"
     before = [event for event in events if event["time_s"] <= series.peak_time_s]
     after = [event for event in events if event["time_s"] > series.peak_time_s]

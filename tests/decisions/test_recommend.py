@@ -68,7 +68,7 @@ def test_the_cheapest_that_is_good_enough_is_recommended() -> None:
         "Use sample_steps 3: 2 of 3 configurations keep every limit, and of these it costs least "
         "(profile.total_s 15 s). Beside sample_steps 4, the best in quality: "
         "lip_sync.error +0.05 [0.05, 0.05] (+25 %); profile.total_s -5 s [-5, -5] (-25 %); "
-        "profile.peak_rss_mib 0 MiB [0, 0] (+0 %)."
+        "profile.peak_rss_mib 0 MiB [0, 0] (0 %)."
     )
 
 

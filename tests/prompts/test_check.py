@@ -85,7 +85,7 @@ def test_capitals_and_line_breaks_do_not_matter() -> None:
 
 
 def test_plain_data_says_what_is_missing_and_what_to_add() -> None:
-    plain = check_prompt("A young man nods in an office.").as_json()
+    plain = check_prompt("A young man nods in an office.").to_dict()
     assert plain["complete"] is False
     assert plain["missing"] == ["style"]
     assert plain["found"] == {
