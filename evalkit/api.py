@@ -35,8 +35,8 @@ from evalkit.measuring.pool import (
     measure_clips,
 )
 from evalkit.measuring.results import Report
-from evalkit.measuring.run import MeasuringOutcome, MeasuringProgress, measure_run
-from evalkit.reports.run_report import write_report
+from evalkit.measuring.run import MeasuringOutcome, measure_run
+from evalkit.reports.run_report import HTML_NAME, write_report
 from evalkit.runs import Run
 from evalkit.runs.layout import RUN_FILE
 from evalkit.sweeps.config import resolve_sweep
@@ -251,7 +251,7 @@ def measure(
     evidence: bool = True,
     jobs: int | None = None,
     stall_limit_s: float = STALL_LIMIT_S,
-    on_progress: Callable[[MeasuringProgress], None] | None = None,
+    on_progress: Callable[[BatchProgress], None] | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> Run:
     """Measure what the videos of a run lack, and write its tables and report again. No video is ever made.
@@ -318,7 +318,7 @@ def fill_gaps(
     evidence: bool = True,
     jobs: int | None = None,
     stall_limit_s: float = STALL_LIMIT_S,
-    on_progress: Callable[[MeasuringProgress], None] | None = None,
+    on_progress: Callable[[BatchProgress], None] | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> MeasuringOutcome:
     """Do what `measure` does, and return what came of it in numbers; parameters and errors as there."""
@@ -333,7 +333,7 @@ def fill_gaps(
         on_progress=on_progress,
         on_message=on_message,
     )
-    if outcome.has_changed:
+    if outcome.has_changed or not outcome.run.is_derived(HTML_NAME):
         write_report(outcome.run.folder)
     return outcome
 

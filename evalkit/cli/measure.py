@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from evalkit.measuring.run import MeasuringOutcome, MeasuringProgress
+    from evalkit.measuring.run import MeasuringOutcome
 
 
 @click.command()
@@ -59,13 +56,14 @@ def measure(  # noqa: PLR0917 - click passes them by name
     Exit code: 0 when every video could be measured, 1 when some could not, 2 for wrong use, 130 interrupted.
     """
     from evalkit import api, registry
+    from evalkit.cli.progress import clip_progress
     from evalkit.errors import EvalkitError
 
     if everything and only is not None:
         raise click.UsageError("--all and --only exclude each other")
-    settings = brand_settings(brand and str(Path(brand).absolute()), clip_model, clip_weights)
+    settings = brand_settings(brand, clip_model, clip_weights)
     try:
-        with _progress() as show:
+        with clip_progress() as show:
             outcome = api.fill_gaps(
                 run,
                 evaluators=registry.names(registry.EVALUATORS) if everything else split_names(only),
@@ -85,11 +83,11 @@ def measure(  # noqa: PLR0917 - click passes them by name
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on", err=True)
         context.exit(130)
-    _tell(outcome)
+    _print_outcome(outcome)
     context.exit(1 if outcome.problems else 0)
 
 
-def _tell(outcome: MeasuringOutcome) -> None:
+def _print_outcome(outcome: MeasuringOutcome) -> None:
     for note in outcome.notes:
         click.echo(f"note: {note}", err=True)
     for video_id, text in outcome.problems.items():
@@ -103,27 +101,3 @@ def _tell(outcome: MeasuringOutcome) -> None:
         f"{outcome.n_complete} lacked nothing ({versions})"
     )
     click.echo(f"wrote {outcome.run.folder / 'report.html'}")
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[MeasuringProgress], None]]:
-    """Show a bar on a terminal; nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        whole = bar.add_task("measuring", total=1.0)
-
-        def show(at: MeasuringProgress) -> None:
-            bar.update(
-                whole, completed=at.share, description=f"measuring, {at.n_over} of {at.n_videos} videos done"
-            )
-
-        yield show

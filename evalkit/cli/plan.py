@@ -62,29 +62,27 @@ def plan(
     """
     if gpu_memory_gb is not None and not math.isfinite(gpu_memory_gb):
         raise click.BadParameter(f"{gpu_memory_gb} is not an amount of memory", param_hint="--gpu-memory-gb")
+    from evalkit import api
     from evalkit.errors import EvalkitError
     from evalkit.forecast.needs import forecast_trials, read_available_memory
     from evalkit.runs import Run
-    from evalkit.sweeps.config import QUICKSTART, read_sweep
-    from evalkit.sweeps.prepare import plan_sweep
     from evalkit.sweeps.status import load_run_status
 
-    source = config or QUICKSTART
     try:
-        preparation = plan_sweep(read_sweep(source))
-        folder = out or Path("runs") / source.stem
-        status = load_run_status(preparation, folder)
+        sweep_plan = api.plan(config)
+        folder = out or api.default_folder(config)
+        status = load_run_status(sweep_plan, folder)
         done = {trial.id for trial in status.trials if status.state_of(trial) == "done"}
         known_runs = [Run.open(run) for run in (*runs, *([folder] if done else []))]
-        execution = preparation.config.execution
+        execution = sweep_plan.config.execution
         available = read_available_memory(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
-        generator = preparation.generator
-        forecast = forecast_trials(generator, preparation.trials, known_runs, available)
+        generator = sweep_plan.generator
+        forecast = forecast_trials(generator, sweep_plan.trials, known_runs, available)
     except (EvalkitError, RequestError) as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
-    n_workers = workers or len(preparation.slots)
-    for note in preparation.notes:
+    n_workers = workers or len(sweep_plan.slots)
+    for note in sweep_plan.notes:
         click.echo(f"note: {note}", err=True)
     written = write_outputs(
         (

@@ -25,7 +25,7 @@ def clip_progress() -> Iterator[Callable[[BatchProgress], None]]:
         task = bar.add_task("", total=1.0, visible=False)
 
         def show(progress: BatchProgress) -> None:
-            text = f"measuring {count(progress.n_clips, 'clip')}"
+            text = f"measuring, {progress.n_over} of {count(progress.n_clips, 'clip')} done"
             bar.update(task, completed=progress.share, description=text, visible=True)
 
         yield show

@@ -180,7 +180,7 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
         ("measure", "to measure"),
     ):
         counts += [f"{found.count(state)} {words}"] if state in found else []
-    click.echo(f"{', '.join(counts)}, {len(to_make)} to do")
+    click.echo(f"{', '.join(counts)}, {len(to_make)} pending")
     if to_make:
         rest_s = expected_s(plan, status, to_make)
         click.echo(
@@ -197,18 +197,18 @@ def _print_outcome(run: Run) -> int:
 
     trials = run.trials()
     failed = [trial for trial in trials if trial.failure is not None]
-    former = run.orphaned()
+    orphaned = run.orphaned()
     click.echo(f"{len(trials) - len(failed)} of {count(len(run.manifest.planned), 'trial')} done")
-    if former:
-        verb = "is" if len(former) == 1 else "are"
+    if orphaned:
+        verb = "is" if len(orphaned) == 1 else "are"
         click.echo(
-            f"{count(len(former), 'trial')} of an earlier grid {verb} kept in the folder and in no table"
+            f"{count(len(orphaned), 'trial')} of an earlier grid {verb} kept in the folder and in no table"
         )
     kinds: dict[tuple[str, str], list[Trial]] = {}
     for trial in failed:
         if trial.failure is not None:
             kinds.setdefault((trial.failure.stage, trial.failure.code), []).append(trial)
-    reasons = [one.reason for one in run.skipped().values()]
+    reasons = [skipped.reason for skipped in run.skipped().values()]
     for reason in dict.fromkeys(reasons):
         click.echo(f"{reasons.count(reason)} skipped, which cannot fit: {reason}", err=True)
     for (stage, code), some in kinds.items():
@@ -250,22 +250,22 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         def show(progress: Any) -> None:
             bar.update(
                 task,
-                total=progress.n_to_do,
+                total=progress.n_trials,
                 completed=progress.n_over,
                 description=escape(" · ".join(progress.at_work)),
             )
             if progress.trial is not None and progress.trial.failure is not None:
-                bar.console.print(f"[red]✗[/] {escape(_say(progress.trial))}", soft_wrap=True)
+                bar.console.print(f"[red]✗[/] {escape(_describe_outcome(progress.trial))}", soft_wrap=True)
 
         yield show
 
 
 def _print_trial(progress: Progress) -> None:
     if progress.trial is not None:
-        click.echo(f"{progress.n_over}/{progress.n_to_do}  {_say(progress.trial)}", err=True)
+        click.echo(f"{progress.n_over}/{progress.n_trials}  {_describe_outcome(progress.trial)}", err=True)
 
 
-def _say(trial: Trial) -> str:
+def _describe_outcome(trial: Trial) -> str:
     spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
     if trial.failure is None:
         return f"{_describe(trial)}: ok, {spent_s:.1f} s"

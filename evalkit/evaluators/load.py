@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from evalkit import registry
@@ -70,6 +71,17 @@ def make_evaluator(kind: type[Evaluator], settings: Mapping[str, Any]) -> Evalua
             f"the evaluator {kind.name!r} has no setting {given!r} (its settings: {', '.join(known) or 'none'})"
         )
     return kind(**settings)
+
+
+def anchor_settings(settings: Mapping[str, Mapping[str, Any]], base: Path) -> dict[str, dict[str, Any]]:
+    """Return settings of evaluators, by name, whose relative paths start at a folder and are stored as absolute ones.
+
+    Raises
+    ------
+    UsageError
+        If no evaluator has one of the names.
+    """
+    return {name: evaluator_class(name).anchor(given, base.absolute()) for name, given in settings.items()}
 
 
 def prepare_evaluators(evaluators: Iterable[Evaluator], tell: Callable[[str], None]) -> None:

@@ -115,11 +115,14 @@ class GeneratorSpec(_Plain):
     settings : dict
     takes_device : bool
         Whether it has a setting ``device``, which then is the slot's.
+    version : str or None
+        What it must have where it works; None for any.
     """
 
     name: str
     settings: dict[str, Json]
     takes_device: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,8 @@ class MeasureJob(_Plain):
     slot : Slot
     video : str
         Path of the video.
-    evaluators : tuple of str
-        Names.
+    evaluators : dict of str to str
+        Name to the version that is to measure, see `evalkit.evaluators.load.version_of`.
     settings : dict of str to dict
         Settings of evaluators, by name.
     intent : ClipIntent
@@ -190,7 +193,7 @@ class MeasureJob(_Plain):
     id: str
     slot: Slot
     video: str
-    evaluators: tuple[str, ...]
+    evaluators: dict[str, str]
     settings: dict[str, dict[str, Json]]
     intent: ClipIntent
     folder: str
@@ -242,8 +245,7 @@ class EvaluatorResult(_Plain):
 
     Parameters
     ----------
-    evaluator, version : str
-        Version with the identity of settings, see `evalkit.evaluators.load.version_of`.
+    evaluator : str
     results : dict
         Plain data of an `evalkit.runs.MetricResults`.
     samples : dict of str to dict
@@ -251,7 +253,6 @@ class EvaluatorResult(_Plain):
     """
 
     evaluator: str
-    version: str
     results: dict[str, Json]
     samples: dict[str, dict[str, Json]]
 
@@ -264,7 +265,7 @@ class MeasureResult(_Plain):
     ----------
     measured : tuple of EvaluatorResult
     error : dict or None
-        ``code`` and ``text`` where the file could not be opened as media; `measured` is then empty.
+        ``code`` and ``text`` where the video could not be measured at all; `measured` is then empty.
     measure_s : float
         On the worker's clock.
     machine : dict

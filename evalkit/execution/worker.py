@@ -39,13 +39,12 @@ from evalkit.profiling.torch_watch import TorchWatch
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import BEGAN
 from pipeline.generator import load_generator
-from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evalkit.evaluators.base import Evaluator
     from evalkit.execution.jobs import Job, Message, Result, Slot
+    from evalkit.measuring.video import MeasureVideo
 
     Report = Callable[[Message], None]
 
@@ -115,7 +114,7 @@ class VideoWork(Work):
 
     _generator: Any = field(default=None, init=False, repr=False)
     _spec: GeneratorSpec | None = field(default=None, init=False, repr=False)
-    _evaluators: dict[str, Evaluator] = field(default_factory=dict, init=False, repr=False)
+    _measure_video: MeasureVideo | None = field(default=None, init=False, repr=False)
     _watch: Watch | None = field(default=None, init=False, repr=False)
     _stage: Stage = field(default=Stage.LOAD, init=False, repr=False)
 
@@ -126,7 +125,7 @@ class VideoWork(Work):
         profile, trace = None, ""
         try:
             if isinstance(job, MeasureJob):
-                return self._measure(job, report, start_s)
+                return self._measure(job, report)
             return self._generate(job, report, start_s)
         except _Refusal as refusal:
             if refusal.code == OUT_OF_MEMORY:
@@ -214,6 +213,7 @@ class VideoWork(Work):
             settings["device"] = find_device(job.slot)
         with _translating(None):
             generator = load_generator(job.generator.name, settings)
+            _check_version(generator, job.generator)
             start_s = time.monotonic()
             generator.load()
             loading_s = time.monotonic() - start_s
@@ -225,46 +225,31 @@ class VideoWork(Work):
                 generator.generate(generator.request(**{**job.request, **short}), video, None)
             video.unlink()
 
-    def _measure(self, job: MeasureJob, report: Report, start_s: float) -> Result:
-        from evalkit.evaluators.load import version_of
-        from evalkit.measuring.run import check_content, split_by_evaluator
-        from evalkit.measuring.runner import try_measure
+    def _measure(self, job: MeasureJob, report: Report) -> MeasureResult:
+        from evalkit.measuring.video import MeasureVideo, VideoTask
 
         (video,) = (file for file in job.files if file.path == job.video)
-        altered = check_content(job.video, video.content)
-        if altered is not None:
-            return MeasureResult((), asdict(altered), time.monotonic() - start_s, describe_machine())
-
-        evaluators = [self._load_evaluator(name, job.settings.get(name, {})) for name in job.evaluators]
         folder = Path(job.folder)
-        options: dict[str, Any] = {
-            "progress": lambda *done: report(Progressed(job.id, done[0])),
-            "intent": job.intent,
-        }
-        if job.evidence:
-            from evalkit.measuring.evidence import EvidenceWriter
-
-            options["observer"] = EvidenceWriter(folder / EVIDENCE_NAME)
-        result = try_measure(job.video, evaluators, **options)
-        if result.error is not None:
-            error = {"code": result.error.code, "text": result.error.text}
-            return MeasureResult((), error, time.monotonic() - start_s, describe_machine())
-        versions = {evaluator.name: version_of(evaluator) for evaluator in evaluators}
-        measured = tuple(
-            EvaluatorResult(name, versions[name], results.to_dict(), samples)
-            for name, (results, samples) in split_by_evaluator(result, evaluators).items()
+        task = VideoTask(
+            job.video,
+            video.content,
+            job.evaluators,
+            job.settings,
+            job.intent,
+            str(folder / EVIDENCE_NAME) if job.evidence else None,
         )
+        self._measure_video = self._measure_video or MeasureVideo()
+        found = self._measure_video(task, lambda position: report(Progressed(job.id, position[0])))
         return MeasureResult(
-            measured, None, time.monotonic() - start_s, describe_machine(), _list_files(folder)
+            tuple(
+                EvaluatorResult(name, results.to_dict(), samples)
+                for name, (results, samples) in found.measured.items()
+            ),
+            None if found.error is None else asdict(found.error),
+            found.measure_s,
+            describe_machine(),
+            _list_files(folder),
         )
-
-    def _load_evaluator(self, name: str, settings: dict[str, Any]) -> Evaluator:
-        from evalkit.evaluators.load import load_evaluators
-
-        key = canonical_json([name, settings])
-        if key not in self._evaluators:
-            (self._evaluators[key],) = load_evaluators([name], {name: settings})
-        return self._evaluators[key]
 
 
 class _RequestClock:
@@ -299,6 +284,15 @@ class _RequestClock:
             return event
         detail["since_request_s"] = detail.pop("monotonic_s") - self._asked_s
         return {**event, "detail": detail}
+
+
+def _check_version(generator: Any, spec: GeneratorSpec) -> None:
+    if spec.version is not None and str(generator.version) != spec.version:
+        raise _Refusal(
+            REFUSED,
+            f"the generator {spec.name!r} has version {generator.version} where it was to work, and {spec.version} was "
+            f"planned: install the same on both, then give --retry-failed",
+        )
 
 
 class _translating:  # noqa: N801 - reads as what it does

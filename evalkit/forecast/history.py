@@ -84,12 +84,12 @@ class PastTrial:
 
 
 def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTrial]:
-    """Read the trials of a generator that gave a video, from any runs.
+    """Read the trials of a generator that gave a video, from runs.
 
     Parameters
     ----------
     runs : sequence of Run
-        Trials that are no longer in a run's grid count too.
+        Their trials of the present grid count.
     generator : mapping
         ``name`` and ``settings``: only trials of the same can tell.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.runs import MeasurementRecord, VideoRecord
@@ -13,7 +14,6 @@ from evalkit.types import ClipIntent, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from typing import Any
 
 
@@ -85,11 +85,9 @@ def find_gaps(
         if stored is None:
             continue
         video = stored.record
+        there = read_measured(folder, video, evaluators)
         missing = tuple(
-            name
-            for name, version in evaluators.items()
-            if video.content is not None
-            and is_missing(_read(folder, video_id, video.content, name, version), retry_failed=retry_failed)
+            name for name, record in there.items() if is_missing(record, retry_failed=retry_failed)
         )
         path = folder / VIDEOS_FOLDER / video_id / VIDEO_FILE
         if not missing:
@@ -128,8 +126,22 @@ def is_missing(record: MeasurementRecord | None, *, retry_failed: bool) -> bool:
     return retry_failed and failed
 
 
-def _read(folder: Path, video_id: str, content: str, name: str, version: str) -> MeasurementRecord | None:
-    try:
-        return read_measurement(folder, video_id, content, name, version)
-    except DamagedFileError:
-        return None
+def read_measured(
+    folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
+) -> dict[str, MeasurementRecord | None]:
+    """Read the measurements of a video by evaluator; None for one that is not there or cannot be read.
+
+    Empty for a video that could not be made.
+
+    Raises
+    ------
+    UsageError
+        If a newer evalkit wrote a file.
+    """
+    found: dict[str, MeasurementRecord | None] = {}
+    for name, version in evaluators.items() if video.content is not None else ():
+        try:
+            found[name] = read_measurement(folder, video.id, str(video.content), name, version)
+        except DamagedFileError:
+            found[name] = None
+    return found

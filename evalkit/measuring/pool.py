@@ -41,7 +41,7 @@ class BatchProgress:
     share : float
         Of the whole work that is done, from 0 to 1, as far as the lengths of the clips are known.
     result : ClipResult or None
-        The one that has just been made.
+        What has just been measured, where it is not stored in a run.
     """
 
     n_clips: int
@@ -140,11 +140,9 @@ def measure_clips(
     UsageError
         If `jobs` is less than 1, or an evaluator cannot be sent to a worker.
     """
-    n_workers = default_jobs() if jobs is None else jobs
-    if n_workers < 1:
-        raise UsageError(f"jobs is {jobs}; at least 1 clip is measured at once")
+    n_workers = count_workers(jobs)
     results: dict[int, ClipResult] = {}
-    tally = _Tally(len(tasks), on_progress)
+    tally = Tally(len(tasks), on_progress)
     if isolate or n_workers > 1:
         for evaluator in evaluators:
             require_importable(evaluator, f"the evaluator {evaluator.name!r}")
@@ -153,7 +151,7 @@ def measure_clips(
             tasks,
             n_workers=n_workers,
             stall_limit_s=stall_limit_s,
-            on_progress=tally.hear,
+            on_progress=tally.update,
         )
         for index, outcome in outcomes:
             results[index] = _result_of(tasks[index], outcome)
@@ -161,14 +159,24 @@ def measure_clips(
     else:
         measure_clip = MeasureClip(evaluators)
         for index, task in enumerate(tasks):
-            results[index] = measure_clip(task, partial(tally.hear, index))
+            results[index] = measure_clip(task, partial(tally.update, index))
             tally.finish(index, results[index])
     return [results[index] for index in range(len(tasks))]
 
 
-def default_jobs() -> int:
-    """Return how many clips are measured at once unless it is said: one for every two cores."""
-    return max(1, (os.cpu_count() or 1) // 2)
+def count_workers(jobs: int | None) -> int:
+    """Return how many clips are measured at once: `jobs`, or one for every two cores.
+
+    Raises
+    ------
+    UsageError
+        If `jobs` is less than 1.
+    """
+    if jobs is None:
+        return max(1, (os.cpu_count() or 1) // 2)
+    if jobs < 1:
+        raise UsageError(f"jobs is {jobs}; at least 1 clip is measured at once")
+    return jobs
 
 
 class MeasureClip:
@@ -202,8 +210,15 @@ def _result_of(task: ClipTask, outcome: object) -> ClipResult:
     return outcome
 
 
-class _Tally:
-    """Turns what workers report of single clips into the progress of the batch."""
+class Tally:
+    """Turns what workers report of single clips into the progress of the batch.
+
+    Parameters
+    ----------
+    n_clips : int
+    on_progress : callable or None
+        Called with a `BatchProgress`.
+    """
 
     def __init__(self, n_clips: int, on_progress: Callable[[BatchProgress], None] | None) -> None:
         self._n_clips = n_clips
@@ -211,14 +226,16 @@ class _Tally:
         self._shares: dict[int, float] = {}
         self._n_over = 0
 
-    def hear(self, index: int, at: tuple[float, float | None]) -> None:
-        position_s, length_s = at
+    def update(self, index: int, position: tuple[float, float | None]) -> None:
+        """Note the seconds of a clip that are done, and of the whole clip where they are known."""
+        position_s, length_s = position
         if length_s:
             share = min(0.99, position_s / length_s)
             self._shares[index] = max(self._shares.get(index, 0.0), share)
             self._show(None)
 
-    def finish(self, index: int, result: ClipResult) -> None:
+    def finish(self, index: int, result: ClipResult | None = None) -> None:
+        """Note that a clip is over."""
         self._shares[index] = 1.0
         self._n_over += 1
         self._show(result)

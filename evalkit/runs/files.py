@@ -64,11 +64,11 @@ def put_folder(part: Path, place: Path) -> None:
             _sync_file(path)
     sync_folder(part)
     if place.exists():
-        former = place.with_name(f".{place.name}.{uuid.uuid4().hex}{_REPLACED}")
-        place.rename(former)
+        replaced = place.with_name(f".{place.name}.{uuid.uuid4().hex}{_REPLACED}")
+        place.rename(replaced)
         part.rename(place)
         sync_folder(place.parent)
-        shutil.rmtree(former)
+        shutil.rmtree(replaced)
     else:
         part.rename(place)
         sync_folder(place.parent)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 RUN_FILE = "run.json"
 VIDEOS_FOLDER = "videos"
 MEASUREMENTS_FOLDER = "measurements"
+TABLE_FILES = ("results.csv", "results.parquet")
 RATINGS_FOLDER = "ratings"
 DECISIONS_FOLDER = "decisions"
 LEGACY_TRIALS_FOLDER = "trials"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import field, fields, make_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,45 +38,36 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     DamagedFileError
         If it is not what it should be.
     """
-    return to_record(path, read_json(path), kind)
+    return to_record(path, _read_content(path), kind)
 
 
-def to_record(path: Path, data: Mapping[str, Any], kind: type[Record]) -> Record:
-    """Check what a file holds; raise as `read_record`."""
+def to_record(path: Path, content: bytes | str, kind: type[Record]) -> Record:
+    """Check what a file holds, in one pass over its JSON; raise as `read_record`."""
     from pydantic import ValidationError
 
-    plain = {name: value for name, value in data.items() if name != "schema"}
     try:
-        record: Record = _adapter(kind).validate_json(json.dumps(plain), strict=True)
+        stored = _stored(kind).validate_json(content, strict=True)
     except ValidationError as error:
+        parse_json(path, content)  # what is not JSON, or of a newer schema, is refused as that
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise DamagedFileError(f"{path} is damaged: {where}: {first['msg']}") from None
-    return record
+    _check_schema(path, stored.schema)
+    return kind(**{field.name: getattr(stored, field.name) for field in fields(kind)})
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON file of a run folder, whatever its shape, and check its schema; raise as `read_record`."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {error.strerror or error}") from None
-    return parse_json(path, content)
+    return parse_json(path, _read_content(path))
 
 
-def parse_json(path: Path, content: bytes) -> dict[str, Any]:
-    """Parse what stands in a JSON file of a run folder, and check its schema; raise as `read_record`."""
+def parse_json(path: Path, content: bytes | str) -> dict[str, Any]:
+    """Parse the content of a JSON file of a run folder, and check its schema; raise as `read_record`."""
     try:
-        data = json.loads(content.decode("utf-8"))
+        data = json.loads(content)
     except (UnicodeDecodeError, ValueError) as error:
         raise DamagedFileError(f"{path} cannot be read: {error}") from None
-    schema = data.get("schema") if isinstance(data, dict) else None
-    if not isinstance(schema, int) or schema < 1:
-        raise DamagedFileError(f"{path} is damaged: it states no schema")
-    if schema > SCHEMA:
-        raise UsageError(
-            f"{path} has schema {schema}, and this evalkit reads up to {SCHEMA}: it was written by a newer one"
-        )
+    _check_schema(path, data.get("schema") if isinstance(data, dict) else None)
     return dict(data)
 
 
@@ -127,6 +119,22 @@ def write_json(path: Path, plain: Mapping[str, Any], *, indent: int | None = 2) 
     write_atomically(path, to_text(plain, indent=indent))
 
 
+def _read_content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _check_schema(path: Path, schema: object) -> None:
+    if not isinstance(schema, int) or schema < 1:
+        raise DamagedFileError(f"{path} is damaged: it states no schema")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"{path} has schema {schema}, and this evalkit reads up to {SCHEMA}: it was written by a newer one"
+        )
+
+
 def _read_at(handle: int, name: str) -> bytes:
     file = os.open(name, os.O_RDONLY, dir_fd=handle)
     with os.fdopen(file, "rb") as stream:
@@ -142,12 +150,26 @@ def _is_still(folder: Path, handle: int) -> bool:
 
 
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return _adapters()[kind]
+    return _adapters()[kind][0]
+
+
+def _stored(kind: type[Any]) -> TypeAdapter[Any]:
+    return _adapters()[kind][1]
 
 
 @cache
-def _adapters() -> dict[type[Any], TypeAdapter[Any]]:
+def _adapters() -> dict[type[Any], tuple[TypeAdapter[Any], TypeAdapter[Any]]]:
+    """Return, for each kind of record, what writes it, and what reads it as it is stored: with its schema."""
     from pydantic import TypeAdapter
 
+    schema = ("schema", int, field(kw_only=True))
     kinds: tuple[type[Any], ...] = (RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
-    return {kind: TypeAdapter(kind) for kind in kinds}
+    return {
+        kind: (
+            TypeAdapter(kind),
+            TypeAdapter(
+                make_dataclass(f"Stored{kind.__name__}", [schema], bases=(kind,), frozen=True, slots=True)
+            ),
+        )
+        for kind in kinds
+    }

@@ -16,6 +16,7 @@ from evalkit.runs.layout import (
     EVIDENCE_FOLDER,
     LEGACY_TRIALS_FOLDER,
     RUN_FILE,
+    TABLE_FILES,
     TIMELINE_FILE,
     VIDEO_FILE,
     VIDEOS_FOLDER,
@@ -252,10 +253,22 @@ class Run:
                 columns[f"{name}.absent"] = reasons
         return pd.DataFrame(columns)
 
+    def is_derived(self, name: str) -> bool:
+        """Return whether a file of the folder that is made from its records is there and not older than ``run.json``.
+
+        Whoever adds to a run writes ``run.json`` before and after, so an older table or report lacks something.
+        """
+        path = self.folder / name
+        return path.is_file() and path.stat().st_mtime_ns >= (self.folder / RUN_FILE).stat().st_mtime_ns
+
+    def has_tables(self) -> bool:
+        """Return whether ``results.csv`` and ``results.parquet`` show the run as it is."""
+        return all(self.is_derived(name) for name in TABLE_FILES)
+
     def write_tables(self) -> list[Path]:
         """Rebuild ``results.csv`` and ``results.parquet`` and return their paths."""
         table = self.frame()
-        csv, parquet = self.folder / "results.csv", self.folder / "results.parquet"
+        csv, parquet = (self.folder / name for name in TABLE_FILES)
         write_atomically(csv, table.to_csv(index=False))
         write_atomically(parquet, table.to_parquet(None, index=False))
         return [csv, parquet]
@@ -294,8 +307,9 @@ class Run:
 def read_manifest(path: Path) -> tuple[RunManifest, int]:
     """Read ``run.json`` and the schema of its folder; raise as `evalkit.runs.records.read_record`."""
     data = read_json(path)
-    schema = data.pop("schema")
-    return to_record(path, manifest_of(data) if schema <= LEGACY_SCHEMA else data, RunManifest), schema
+    schema = data["schema"]
+    plain = manifest_of(data) if schema <= LEGACY_SCHEMA else data
+    return to_record(path, json.dumps(plain), RunManifest), schema
 
 
 def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:

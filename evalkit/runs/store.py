@@ -17,7 +17,6 @@ from evalkit.runs.layout import (
 )
 from evalkit.runs.records import (
     DamagedFileError,
-    parse_json,
     read_files_of,
     read_json,
     read_record,
@@ -70,13 +69,12 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
     if contents is None:
         return None
     paths = place / GENERATION_FILE, place / PROFILE_FILE
-    made, cost = (parse_json(path, content) for path, content in zip(paths, contents, strict=True))
-    record = to_record(paths[0], made, VideoRecord)
+    record = to_record(paths[0], contents[0], VideoRecord)
     if record.id != video_id:
         raise DamagedFileError(
             f"{paths[0]}: it is the result of video {record.id!r} and lies in folder {video_id!r}"
         )
-    return StoredVideo(record, to_record(paths[1], cost, VideoProfile))
+    return StoredVideo(record, to_record(paths[1], contents[1], VideoProfile))
 
 
 def read_measurement(

@@ -153,16 +153,18 @@ class RunWriter:
             put_folder(evidence, evidence_folder(measurements, name))
         if samples:
             write_json(samples_file(measurements, name), {"samples": samples}, indent=None)
+        else:  # those of an earlier measurement are not of this one
+            samples_file(measurements, name).unlink(missing_ok=True)
         write_atomically(record_file(measurements, name), record_text(record))
 
     def clear_leftovers(self) -> None:
         """Remove what a killed process left half done; put back what it was about to replace."""
         for place in (self.folder / VIDEOS_FOLDER, *(self.folder / MEASUREMENTS_FOLDER).glob("*/")):
             for path in place.glob(".*"):
-                former = replaced_name(path)
-                if former is not None and not former.exists():
-                    path.rename(former)
-                elif former is not None or path.name.endswith(_PART):
+                place_of = replaced_name(path)
+                if place_of is not None and not place_of.exists():
+                    path.rename(place_of)
+                elif place_of is not None or path.name.endswith(_PART):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         for path in self.folder.glob(f".*{_PART}"):
             path.unlink()

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from evalkit.evaluators.load import evaluator_class
+from evalkit.evaluators.load import anchor_settings, evaluator_class
 from evalkit.options import ConfigError, read_group, read_yaml
 from pipeline.options import PlainData, canonical_json
 
@@ -336,6 +336,8 @@ def build_sweep(data: Mapping[str, Any], where: str, *, base: Path | None = None
     """
     config = read_group(SweepConfig, data, where)
     config = _anchored(config, base) if base is not None else config
+    measuring = anchor_settings(config.measuring, base or Path.cwd())
+    config = config.model_copy(update={"measuring": measuring})
     missing = [(name, path) for name, path in _files(config) if not Path(path).is_file()]
     if missing:
         raise ConfigError("\n".join(f"{where}: {name}: there is no file {path}" for name, path in missing))
@@ -367,7 +369,7 @@ def measuring_files(config: SweepConfig) -> list[str]:
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
-    """Return it with every path starting from `base`."""
+    """Return it with every path starting from `base`, but those of evaluators."""
 
     def anchor(path: JsonValue) -> Any:
         return str(base / path) if isinstance(path, str) else path
@@ -395,10 +397,6 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
         name: [anchor(value) for value in values] if name in FILE_PARAMETERS else values
         for name, values in config.grid.items()
     }
-    measuring = {
-        evaluator: evaluator_class(evaluator).anchor(settings, base)
-        for evaluator, settings in config.measuring.items()
-    }
     policy = config.policy
     if policy is not None and (base / policy).is_file():
         policy = anchor(policy)
@@ -407,7 +405,6 @@ def _anchored(config: SweepConfig, base: Path) -> SweepConfig:
             "inputs": inputs,
             "parameters": parameters,
             "grid": grid,
-            "measuring": measuring,
             "policy": policy,
         }
     )

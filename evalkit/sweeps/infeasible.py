@@ -16,25 +16,23 @@ if TYPE_CHECKING:
     from evalkit.sweeps.prepare import SweepPlan
 
 
-def find_infeasible(
-    preparation: SweepPlan, folder: Path, trials: Sequence[PlannedTrial]
-) -> dict[str, SkippedTrial]:
+def find_infeasible(plan: SweepPlan, folder: Path, trials: Sequence[PlannedTrial]) -> dict[str, SkippedTrial]:
     """Return the trials that cannot fit, by id; none unless ``execution.skip_infeasible`` says so.
 
     Parameters
     ----------
-    preparation : SweepPlan
+    plan : SweepPlan
     folder : Path
         Of the run: what was measured in it counts for more than known estimates.
     trials : sequence of PlannedTrial
         Those that are to be done.
     """
-    execution = preparation.config.execution
+    execution = plan.config.execution
     if not execution.skip_infeasible:
         return {}
     runs = [Run.open(folder)] if (folder / RUN_FILE).is_file() else []
     available = read_available_memory(execution.gpu_memory_gb)
-    forecast = forecast_trials(preparation.generator, trials, runs, available)
+    forecast = forecast_trials(plan.generator, trials, runs, available)
     return {
         found.trial.id: SkippedTrial(dict(found.trial.params), found.why)
         for found in forecast.trials

@@ -13,6 +13,8 @@ from evalkit.evaluators.load import load_evaluators, version_of
 from evalkit.execution.executors import load_executor
 from evalkit.execution.jobs import GeneratorSpec, InputFile, Slot
 from evalkit.execution.slots import count_gpus, make_slots
+from evalkit.formatting import count
+from evalkit.measuring.video import describe_metrics
 from evalkit.options import ConfigError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SweepPlan:
     """Everything there is to know before the work.
 
@@ -64,6 +66,14 @@ class SweepPlan:
     slots: tuple[Slot, ...]
     metrics: dict[str, MetricInfo]
     notes: list[str]
+
+    def __repr__(self) -> str:
+        """Say how much is planned, not all of it."""
+        n_params = len({str(trial.params) for trial in self.trials})
+        return (
+            f"SweepPlan({count(len(self.trials), 'trial')} of {count(n_params, 'configuration')} of "
+            f"{self.generator['name']}, {count(len(self.slots), 'slot')})"
+        )
 
     @property
     def swept(self) -> list[str]:
@@ -102,12 +112,15 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         config=_resolve(config, [evaluator.name for evaluator in evaluators], slots),
         trials=trials,
         generator=identity,
-        spec=GeneratorSpec(generator.name, dict(settings), takes_device),
+        spec=GeneratorSpec(generator.name, dict(settings), takes_device, str(generator.version)),
         evaluators={evaluator.name: version_of(evaluator) for evaluator in evaluators},
         measuring_files=tuple(InputFile(path, content_hash(path)) for path in measuring_files(config)),
         slots=slots,
         metrics=_describe_metrics(evaluators),
-        notes=list(_list_without_effect(config, description["parameters"])),
+        notes=[
+            *_list_without_effect(config, description["parameters"]),
+            *(_note_unused_gpus(config) if takes_device else ()),
+        ],
     )
 
 
@@ -189,13 +202,8 @@ def _resolve(config: SweepConfig, evaluators: list[str], slots: tuple[Slot, ...]
     )
 
 
-def _describe_metrics(evaluators: Sequence[Evaluator]) -> dict[str, MetricInfo]:
-    metrics = {
-        metric.name: MetricInfo(metric.unit, metric.better, metric.meaning, evaluator.name)
-        for evaluator in evaluators
-        for metric in evaluator.metrics
-    }
-    return metrics | {
+def _describe_metrics(evaluators: list[Evaluator]) -> dict[str, MetricInfo]:
+    return describe_metrics(evaluators) | {
         metric.name: MetricInfo(metric.unit, metric.better, metric.meaning) for metric in PROFILE_METRICS
     }
 
@@ -261,3 +269,19 @@ def _list_without_effect(config: SweepConfig, effective: dict[str, str]) -> Iter
     for name, values in config.grid.items():
         if len(values) > 1 and effective and "." not in name and name not in effective:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"
+
+
+def _note_unused_gpus(config: SweepConfig) -> Iterator[str]:
+    """Say that a generator that could use a GPU works on the CPU.
+
+    That is what it does unless a device is named: the device counts for the identity of a video, so that a plan that
+    followed the machine would be another plan on each.
+    """
+    named = [config.generator.device, config.generator.settings.get("device")]
+    named += [slot.device for slot in config.execution.slots or ()]
+    if not any(named) and (n_gpus := count_gpus()):
+        there = "there is a GPU" if n_gpus == 1 else f"there are {n_gpus} GPUs"
+        yield (
+            f"the generator {config.generator.name!r} works on the CPU, since no device is named, and "
+            f"{there} here: name it with --setting device=cuda, or generator.device in the file"
+        )

@@ -28,14 +28,13 @@ from evalkit.execution.jobs import (
 )
 from evalkit.execution.scheduler import Scheduler
 from evalkit.execution.slots import is_alone
-from evalkit.execution.worker import DISK_FULL, REFUSED
+from evalkit.execution.worker import DISK_FULL
 from evalkit.measuring.gaps import intent_of
-from evalkit.measuring.run import ALTERED
+from evalkit.measuring.video import MeasuredVideo, put_measurements
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.profile import Profile
 from evalkit.runs import (
     MeasurementError,
-    MeasurementRecord,
     MetricResults,
     Run,
     RunManifest,
@@ -44,11 +43,11 @@ from evalkit.runs import (
     VideoRecord,
 )
 from evalkit.runs.code import read_code_version
-from evalkit.runs.identity import machine_key, measurement_identity
+from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.sweeps.infeasible import find_infeasible
 from evalkit.sweeps.prepare import find_executor
-from evalkit.sweeps.status import check_plan, load_run_status, read_trial
+from evalkit.sweeps.status import check_plan, has_tries_left, list_failures, load_run_status, read_trial
 from evalkit.tracks.cache import content_hash
 from pipeline.options import hash_of
 
@@ -75,7 +74,7 @@ class Progress:
 
     Parameters
     ----------
-    n_to_do, n_over : int
+    n_trials, n_over : int
         Trials of this call: all of them, and those that have a result by now.
     trial : Trial or None
         The one that has just got its result.
@@ -83,7 +82,7 @@ class Progress:
         What goes on: stage and configuration.
     """
 
-    n_to_do: int
+    n_trials: int
     n_over: int
     trial: Trial | None
     at_work: tuple[str, ...]
@@ -120,11 +119,11 @@ def run_sweep(
     KeyboardInterrupt
         When interrupted; the tables are written, work under way is given up and leaves nothing.
     """
-    former = check_plan(plan, folder, replan=replan)
+    earlier = check_plan(plan, folder, replan=replan)
     try:
         with RunWriter(folder) as writer:
             writer.clear_leftovers()
-            return _Sweep(plan, writer, former, retry_failed, on_progress).run()
+            return _Sweep(plan, writer, earlier, retry_failed, on_progress).run()
     except OSError as error:
         raise SweepError(
             f"{folder} cannot be written: {error.strerror or error}; what is done is kept, and the same command goes on "
@@ -160,7 +159,7 @@ class _Sweep:
         self,
         plan: SweepPlan,
         writer: RunWriter,
-        former: RunManifest | None,
+        earlier: RunManifest | None,
         retry_failed: bool,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
@@ -178,13 +177,13 @@ class _Sweep:
         self._scheduler = Scheduler(
             plan.slots, [trial.id for trial in to_make if trial.id not in skipped], self._to_measure
         )
-        self._n_to_do = len({*self._scheduler.waiting, *self._to_measure})
+        self._n_trials = len({*self._scheduler.waiting, *self._to_measure})
         self._n_over = 0
         self._making: dict[str, _Video] = {}
         self._measuring_tries: dict[str, int] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._numbers = itertools.count()
-        self._manifest = _describe(plan, former, skipped)
+        self._manifest = _describe(plan, earlier, skipped)
         for trial in status.found.values():
             self._note_versions(trial.generation or {})
             self._note_versions(trial.quality.to_dict() if trial.quality else {})
@@ -228,11 +227,10 @@ class _Sweep:
         planned = self._planned[task.video_id]
         if planned.id not in self._making:
             folder = self._writer.new_video_folder(planned.id)
-            former = self._videos.get(planned.id)
-            attempts = list(former.attempts) if former is not None else []
-            if former is not None and former.failure is not None:
-                attempts.append(former.failure)
-            self._making[planned.id] = _Video(planned, folder, _now(), attempts)
+            attempts = list_failures(self._videos.get(planned.id))
+            # within the retries that it has, an earlier call's tries count; beyond them, it was asked for anew
+            n_tries = len(attempts) if len(attempts) <= self._execution.retries else 0
+            self._making[planned.id] = _Video(planned, folder, _now(), attempts, n_tries)
         video = self._making[planned.id]
         video.events = []
         upcoming = self._upcoming(planned)
@@ -268,7 +266,7 @@ class _Sweep:
             job_id,
             task.slot,
             path,
-            tuple(self._to_measure[video.id]),
+            {name: self._plan.evaluators[name] for name in self._to_measure[video.id]},
             {
                 name: settings
                 for name, settings in self._plan.config.measuring.items()
@@ -298,24 +296,22 @@ class _Sweep:
 
     def _finish_video(self, task: Task, message: Finished) -> None:
         video, result = self._making[task.video_id], message.result
-        video.n_tries += 1
-        failure = None
-        if isinstance(result, JobFailure):
-            failure = _to_record(result)
-            if video.n_tries <= self._execution.retries and failure.code != REFUSED:
-                video.log += _log_lines(result, video.events, message.log)
-                video.attempts.append(failure)
-                _empty(video.folder)
-                self._scheduler.repeat(task)
-                return
-            _empty(video.folder)
         assert not isinstance(result, MeasureResult)  # noqa: S101 - for the type checker: see `_hear`
+        video.n_tries += 1
+        failure = _to_record(result) if isinstance(result, JobFailure) else None
+        if failure is not None:
+            _empty(video.folder)
         made = result if isinstance(result, GenerateResult) else None
         events = made.events if made is not None else video.events
         video.log += _log_lines(result, events, message.log)
-        del self._making[task.video_id]
         record = self._put_video(video, task, result, events)
         self._videos[record.id] = record
+        if has_tries_left(record, video.n_tries, self._execution.retries):
+            video.attempts = [*record.attempts, *([failure] if failure is not None else [])]
+            video.folder = self._writer.new_video_folder(record.id)
+            self._scheduler.repeat(task)
+            return
+        del self._making[task.video_id]
         self._to_measure[record.id] = list(self._plan.evaluators)
         is_measured = failure is None and bool(self._plan.evaluators)
         self._scheduler.finish(task, measure=is_measured)
@@ -390,39 +386,19 @@ class _Sweep:
         self, job: MeasureJob, video: VideoRecord, result: MeasureResult | JobFailure
     ) -> None:
         """Store what each evaluator measured, or why it could not."""
-        machine, versions = self._note_machine(result.machine), self._plan.evaluators
-        measured = result.measured if isinstance(result, MeasureResult) else ()
-        spent_s = result.measure_s if isinstance(result, MeasureResult) else result.spent_s
-        error = None
-        if isinstance(result, JobFailure):
-            error = MeasurementError(result.code, result.text)
-        elif result.error is not None:
-            error = MeasurementError(**result.error)
-        if error is not None and error.code == ALTERED:
-            self._manifest = replace(self._manifest, notes=[*self._manifest.notes, error.text])
-            return
-        found = {one.evaluator: one for one in measured}
-        for evaluator in job.evaluators:
-            one = found.get(evaluator)
-            version = versions[evaluator]
-            record = MeasurementRecord(
-                video_id=video.id,
-                content=str(video.content),
-                evaluator=evaluator,
-                version=version,
-                identity=measurement_identity(str(video.content), evaluator, version),
-                results=MetricResults.from_dict(one.results) if one is not None else None,
-                error=error,
-                measured_at=_now(),
-                measure_s=spent_s / len(job.evaluators),
-                machine=machine,
-            )
-            pictures = Path(job.folder) / EVIDENCE_NAME / evaluator
-            self._writer.put_measurement(
-                record, one.samples if one is not None else {}, pictures if pictures.is_dir() else None
-            )
-            if one is not None:
-                self._note_versions(one.results)
+        measured = _to_measured(result)
+        if measured.error is not None and not measured.is_of_video:
+            self._manifest = replace(self._manifest, notes=[*self._manifest.notes, measured.error.text])
+        put_measurements(
+            self._writer,
+            video,
+            job.evaluators,
+            measured,
+            machine=self._note_machine(result.machine),
+            evidence=Path(job.folder) / EVIDENCE_NAME,
+        )
+        for results, _ in measured.measured.values():
+            self._note_versions(results.to_dict())
 
     def _note_machine(self, machine: dict[str, Any]) -> str:
         """Return the key of a machine; the manifest names it before anything refers to it."""
@@ -446,30 +422,42 @@ class _Sweep:
         if self._on_progress is not None:
             labels = tuple(_label(task, self._planned[task.video_id]) for task in self._scheduler.at_work)
             trial = read_trial(self._plan, self._folder, over) if over is not None else None
-            self._on_progress(Progress(self._n_to_do, self._n_over, trial, labels))
+            self._on_progress(Progress(self._n_trials, self._n_over, trial, labels))
 
 
-def _describe(plan: SweepPlan, former: RunManifest | None, skipped: dict[str, SkippedTrial]) -> RunManifest:
+def _describe(plan: SweepPlan, earlier: RunManifest | None, skipped: dict[str, SkippedTrial]) -> RunManifest:
     """Describe the run; what measured it before goes on being shown."""
     plain = plan.config.to_dict()
     here = describe_machine()
-    return RunManifest(
-        created_at=former.created_at if former is not None else _now(),
+    manifest = RunManifest(
+        created_at=_now(),
         config=plain,
         config_hash=hash_of(plain),
         generator=plan.generator,
-        evaluators={**(former.evaluators if former is not None else {}), **plan.evaluators},
-        measuring={**(former.measuring if former is not None else {}), **plan.config.measuring},
-        metrics={**(former.metrics if former is not None else {}), **plan.metrics},
+        evaluators=plan.evaluators,
+        measuring=plan.config.measuring,
+        metrics=plan.metrics,
         swept=plan.swept,
         policy=plan.config.policy,
         planned=[trial.id for trial in plan.trials],
-        machines={**(former.machines if former is not None else {}), machine_key(here): here},
+        machines={machine_key(here): here},
         code=read_code_version(Path.cwd()),
         versions={},
         weights={},
         notes=plan.notes,
         skipped=skipped,
+    )
+    if earlier is None:
+        return manifest
+    return replace(
+        manifest,
+        created_at=earlier.created_at,
+        evaluators={**earlier.evaluators, **manifest.evaluators},
+        measuring={**earlier.measuring, **manifest.measuring},
+        metrics={**earlier.metrics, **manifest.metrics},
+        machines={**earlier.machines, **manifest.machines},
+        versions=earlier.versions,
+        weights=earlier.weights,
     )
 
 
@@ -482,6 +470,20 @@ def _label(task: Task, planned: PlannedTrial) -> str:
     words = [f"{name}={value}" for name, value in planned.params.items()]
     inputs = [given.name for given in (planned.portrait, planned.speech) if given is not None]
     return " ".join([task.stage, *words, *inputs])
+
+
+def _to_measured(result: MeasureResult | JobFailure) -> MeasuredVideo:
+    """Return what came of a job as it is stored; a job that was lost is an error of its video."""
+    if isinstance(result, JobFailure):
+        return MeasuredVideo({}, MeasurementError(result.code, result.text), result.spent_s)
+    return MeasuredVideo(
+        {
+            found.evaluator: (MetricResults.from_dict(found.results), found.samples)
+            for found in result.measured
+        },
+        None if result.error is None else MeasurementError(**result.error),
+        result.measure_s,
+    )
 
 
 def _to_record(failure: JobFailure) -> TrialFailure:

@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
-from evalkit.measuring.gaps import is_missing
+from evalkit.execution.worker import REFUSED
+from evalkit.measuring.gaps import is_missing, read_measured
 from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.run import read_manifest
-from evalkit.runs.store import list_videos, make_trial, read_measurement, read_video
+from evalkit.runs.store import list_videos, make_trial, read_video
 from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from evalkit.runs import MeasurementRecord, RunManifest, Trial, VideoRecord
+    from evalkit.runs import MeasurementRecord, RunManifest, Trial, TrialFailure, VideoRecord
     from evalkit.runs.store import StoredVideo
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
@@ -40,6 +41,8 @@ class RunStatus:
     measured : dict of str to dict
         Measurements of a video that is there, by its id and the evaluator's name; None for one that is not there or
         cannot be read.
+    retries : int
+        Further tries that a trial has when it fails.
     """
 
     trials: list[PlannedTrial]
@@ -47,14 +50,21 @@ class RunStatus:
     damaged: set[str] = field(default_factory=set)
     videos: dict[str, VideoRecord] = field(default_factory=dict)
     measured: dict[str, dict[str, MeasurementRecord | None]] = field(default_factory=dict)
+    retries: int = 0
 
     def to_make(self, *, retry_failed: bool) -> list[PlannedTrial]:
-        """List the trials whose video is to be made: never one that is there, and what failed only on request."""
-        return [
-            trial
-            for trial in self.trials
-            if trial.id not in self.videos or (retry_failed and self.videos[trial.id].status == "failed")
-        ]
+        """List the trials whose video is to be made.
+
+        Never one that is there; one that failed on request, or where an earlier call ended before its last try.
+        """
+        return [trial for trial in self.trials if self._is_to_make(trial.id, retry_failed)]
+
+    def _is_to_make(self, video_id: str, retry_failed: bool) -> bool:
+        video = self.videos.get(video_id)
+        if video is None:
+            return True
+        n_tries = len(list_failures(video))
+        return video.status == "failed" and (retry_failed or has_tries_left(video, n_tries, self.retries))
 
     def to_measure(self, *, retry_failed: bool) -> dict[str, list[str]]:
         """Return the evaluators that are to measure videos that are there, by the id of the video."""
@@ -67,14 +77,26 @@ class RunStatus:
         return {video_id: evaluators for video_id, evaluators in wanted.items() if evaluators}
 
     def state_of(self, trial: PlannedTrial) -> str:
-        """Return ``done``, ``failed``, ``damaged``, ``measure`` or ``to do``."""
+        """Return ``done``, ``failed``, ``damaged``, ``measure`` or ``pending``."""
         if trial.id in self.damaged:
             return "damaged"
         if trial.id not in self.found:
-            return "to do"
+            return "pending"
         if self.found[trial.id].status == "failed":
             return "failed"
         return "measure" if None in self.measured.get(trial.id, {}).values() else "done"
+
+
+def list_failures(video: VideoRecord | None) -> list[TrialFailure]:
+    """List every failed attempt to make a video, in order."""
+    if video is None:
+        return []
+    return [*video.attempts, *([video.failure] if video.failure is not None else [])]
+
+
+def has_tries_left(video: VideoRecord, n_tries: int, retries: int) -> bool:
+    """Return whether a video is to be tried again after so many tries; what was refused would be refused again."""
+    return video.failure is not None and video.failure.code != REFUSED and n_tries <= retries
 
 
 def check_folder(folder: Path) -> None:
@@ -106,7 +128,7 @@ def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
         As `check_folder`.
     """
     check_folder(folder)
-    status = RunStatus(plan.trials)
+    status = RunStatus(plan.trials, retries=plan.config.execution.retries)
     for trial in plan.trials:
         try:
             video = read_video(folder, trial.id)
@@ -115,7 +137,7 @@ def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
             continue
         if video is None:
             continue
-        measured = _read_measurements(folder, video.record, plan.evaluators)
+        measured = read_measured(folder, video.record, plan.evaluators)
         status.videos[trial.id] = video.record
         status.found[trial.id] = _to_trial(plan, video, measured)
         if video.record.status == "ok":
@@ -128,7 +150,7 @@ def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
     video = read_video(folder, video_id)
     if video is None:
         raise DamagedFileError(f"{folder / VIDEOS_FOLDER / video_id} is gone")
-    return _to_trial(plan, video, _read_measurements(folder, video.record, plan.evaluators))
+    return _to_trial(plan, video, read_measured(folder, video.record, plan.evaluators))
 
 
 def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | None:
@@ -142,7 +164,7 @@ def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | 
         As `check_folder`; or, unless `replan`, if finished trials of the folder are not in the plan.
     """
     check_folder(folder)
-    manifest = read_former_manifest(folder)
+    manifest = _read_manifest(folder)
     if manifest is None or replan:
         return manifest
     orphans = set(list_videos(folder)) & set(manifest.planned) - {trial.id for trial in plan.trials}
@@ -173,7 +195,7 @@ def expected_s(plan: SweepPlan, status: RunStatus, to_make: Sequence[PlannedTria
     return sum(sum(values) / len(values) for values in guesses) / len(plan.slots)
 
 
-def read_former_manifest(folder: Path) -> RunManifest | None:
+def _read_manifest(folder: Path) -> RunManifest | None:
     """Read what an earlier call wrote; None where there is nothing, or nothing that can be read: it is written anew.
 
     Raises
@@ -186,19 +208,6 @@ def read_former_manifest(folder: Path) -> RunManifest | None:
         return read_manifest(path)[0] if path.is_file() else None
     except DamagedFileError:
         return None
-
-
-def _read_measurements(
-    folder: Path, video: VideoRecord, evaluators: Mapping[str, str]
-) -> dict[str, MeasurementRecord | None]:
-    """Read the measurements of a video; None for one that is not there or cannot be read."""
-    found: dict[str, MeasurementRecord | None] = {}
-    for name, version in evaluators.items() if video.content is not None else ():
-        try:
-            found[name] = read_measurement(folder, video.id, str(video.content), name, version)
-        except DamagedFileError:
-            found[name] = None
-    return found
 
 
 def _to_trial(plan: SweepPlan, video: StoredVideo, measured: Mapping[str, MeasurementRecord | None]) -> Trial:

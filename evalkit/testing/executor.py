@@ -56,7 +56,7 @@ def measure_job(folder: Path, name: str = "m", slot: str = "one", **task: Any) -
     (folder / name).mkdir()
     video = str(folder / VIDEO_NAME)
     settings = {"do": task} if task else {}
-    return MeasureJob(name, Slot(slot), video, ("counting",), settings, ClipIntent(), str(folder / name))
+    return MeasureJob(name, Slot(slot), video, {"counting": "1"}, settings, ClipIntent(), str(folder / name))
 
 
 def do_jobs(executor: Executor, *jobs: Job) -> list[Message]:

@@ -30,6 +30,7 @@ from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
 from evalkit.runs.writer import RunWriter
 from evalkit.tracks.cache import content_hash
 from evalkit.types import Metric
+from pipeline.events import LOADED
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
@@ -379,7 +380,7 @@ def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) 
         quality=None if failed else _measured(quality, {_TOO_SHORT: "too_short"}),
         profile=_measured({**cost, "profile.error_rate": (float(failed), 1)}, absent),
         generation=None if failed else {"fps": 25.0, "width": width, "height": height, "duration_s": 5.0},
-        events=[{"name": "loaded", "time_s": 0.5, "detail": {}}],
+        events=[{"name": LOADED, "time_s": 0.5, "detail": {}}],
         attempts=[],
         started_at="2026-11-22T01:00:10+00:00",
         generate_s=total_s,
@@ -388,7 +389,7 @@ def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) 
 
 
 def _measured(values: dict[str, tuple[float, int]], absent: dict[str, str]) -> MetricResults:
-    units = {name: facts[0] for name, facts in _QUALITY.items()}
+    units = {name: unit for name, (unit, *_) in _QUALITY.items()}
     units |= {metric.name: metric.unit for metric in PROFILE_METRICS}
     metrics = {
         name: MetricValue(

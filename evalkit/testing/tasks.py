@@ -66,7 +66,7 @@ class Counting(Work):
         n_before, self._n_done = self._n_done, self._n_done + 1
         contents = b"".join(Path(file.path).read_bytes() for file in job.files)
         (Path(job.folder) / VIDEO_NAME).write_bytes(contents)
-        facts = {
+        answer = {
             "n_before": n_before,
             "request": dict(task),
             "device": find_device(job.slot),
@@ -74,5 +74,5 @@ class Counting(Work):
             "variables": {name: value for name, value in os.environ.items() if name.startswith("CUDA")},
         }
         if isinstance(job, GenerateJob):
-            return GenerateResult(facts, [], None, 0.0, {})
-        return MeasureResult((EvaluatorResult("counting", "1", facts, {}),), None, 0.0, {}, (VIDEO_NAME,))
+            return GenerateResult(answer, [], None, 0.0, {})
+        return MeasureResult((EvaluatorResult("counting", answer, {}),), None, 0.0, {}, (VIDEO_NAME,))

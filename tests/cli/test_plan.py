@@ -101,7 +101,7 @@ def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
     assert "6 planned trials skipped" in Path("runs/live/report.md").read_text("utf-8")
     listed = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15", "--dry-run").stdout
     assert listed.count("  skip ") == 6
-    assert "6 trials, 0 done, 6 skipped, 0 to do" in listed
+    assert "6 trials, 0 done, 6 skipped, 0 pending" in listed
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_dry_run_says_what_is_done_and_how_long_the_rest_takes(call: Call) -> 
     before = call("copies.yaml", "--dry-run")
     assert before.exit_code == 0
     assert before.stdout.splitlines()[2:] == [
-        "2 trials, 0 done, 2 to do",
+        "2 trials, 0 done, 2 pending",
         "expected time: not known until a first trial is done",
         "runs/copies",
     ]
@@ -92,9 +92,9 @@ def test_a_dry_run_says_what_is_done_and_how_long_the_rest_takes(call: Call) -> 
     assert [re.sub(r"^\w{16}", "ID", line) for line in lines[:3]] == [
         "ID  done     sample_steps=2",
         "ID  failed   sample_steps=9",
-        "ID  to do    sample_steps=4",
+        "ID  pending  sample_steps=4",
     ]
-    assert lines[3] == "3 trials, 1 done, 1 failed, 1 to do"
+    assert lines[3] == "3 trials, 1 done, 1 failed, 1 pending"
     assert re.fullmatch(r"expected time: \d+ s", lines[4])
 
 
@@ -174,7 +174,7 @@ def test_a_name_may_stand_for_a_list_or_many_values(call: Call) -> None:
     words = ["--set", "size=384*256,688*368", "--set", "prompt=['a, b', c]", "--text", "Hello, you."]
     result = call("copies.yaml", *words, "--seeds", "1,2", "--dry-run")
     assert result.exit_code == 0, result.output
-    trials = [line.split(maxsplit=3)[3] for line in result.stdout.splitlines()[:-3]]
+    trials = [line.split(maxsplit=2)[2] for line in result.stdout.splitlines()[:-3]]
     assert len(trials) == 2 * 2 * 2 * 2  # sample_steps of the file, sizes, prompts, seeds
     assert trials[0] == "sample_steps=2 size=384*256 prompt=a, b Hello, you. seed 1"
     assert trials[-1] == "sample_steps=3 size=688*368 prompt=c Hello, you. seed 2"

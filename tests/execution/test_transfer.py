@@ -97,7 +97,9 @@ def test_a_job_is_moved_with_its_files_and_its_result_moved_back() -> None:
 def test_a_measurement_is_moved_with_its_video_and_its_settings() -> None:
     files = (InputFile("/here/video.mp4", "aa"), InputFile("/here/brand.yaml", "bb"))
     settings = {"brand": {"file": "/here/brand.yaml"}}
-    job = MeasureJob("1", Slot("s"), "/here/video.mp4", ("brand",), settings, ClipIntent(), "/here", files)
+    job = MeasureJob(
+        "1", Slot("s"), "/here/video.mp4", {"brand": "1"}, settings, ClipIntent(), "/here", files
+    )
     moved = move_job(job, place_inputs(files, "/there"), "/there/out")
     assert moved.video == "/there/aa/video.mp4"
     assert moved.settings == {"brand": {"file": "/there/bb/brand.yaml"}}

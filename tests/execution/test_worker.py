@@ -17,6 +17,7 @@ import pytest
 
 from evalkit import registry
 from evalkit.evaluators.base import Evaluator, Measured
+from evalkit.evaluators.load import load_evaluators, version_of
 from evalkit.execution import worker as worker_module
 from evalkit.execution.jobs import (
     EventReported,
@@ -63,6 +64,7 @@ class Generator:
 
     done: list[str] = field(default_factory=list)
     fail: BaseException | None = None
+    version: str = "1"
     heeds: tuple[str, ...] = ("num_clip",)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -306,11 +308,22 @@ def test_with_a_separate_profiling_pass_times_are_of_the_first_and_memory_of_the
     assert [type(message) for message in messages] == [WorkBegun, EventReported] * 2
 
 
-def measure_job(folder: Path, evaluators: tuple[str, ...], **options: Any) -> MeasureJob:
+def measure_job(folder: Path, *evaluators: str, **options: Any) -> MeasureJob:
     options = {"settings": {}, "intent": ClipIntent(), "evidence": False, **options}
     video = str(folder / "video.mp4")
     files = (InputFile(video, content_hash(video)),)
-    return MeasureJob("1", CPU, video, evaluators, folder=str(folder / "out"), files=files, **options)
+    versions = {made.name: version_of(made) for made in load_evaluators(evaluators, options["settings"])}
+    return MeasureJob("1", CPU, video, versions, folder=str(folder / "out"), files=files, **options)
+
+
+def test_a_generator_of_another_version_makes_nothing(
+    generator: Generator, tmp_path: Path, work: VideoWork
+) -> None:
+    result = work(job(tmp_path, spec=GeneratorSpec("any", {}, version="2")), lambda _: None)
+    assert isinstance(result, JobFailure)
+    assert (result.stage, result.code, generator.done) == ("load", "refused", [])
+    assert "has version 1 where it was to work, and 2 was planned: install the same" in result.text
+    made(work(job(tmp_path, spec=GeneratorSpec("any", {}, version="1")), lambda _: None))
 
 
 @pytest.fixture
@@ -323,7 +336,7 @@ def out(tmp_path: Path) -> Path:
 def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path, out: Path, work: VideoWork) -> None:
     shutil.copyfile(talking_face.path, tmp_path / "video.mp4")
     messages: list[Any] = []
-    result = work(measure_job(tmp_path, ("technical", "lip_sync"), evidence=True), messages.append)
+    result = work(measure_job(tmp_path, "technical", "lip_sync", evidence=True), messages.append)
     assert isinstance(result, MeasureResult), result
     assert MeasureResult.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False))) == result
     technical, lip_sync = result.measured
@@ -340,11 +353,23 @@ def test_a_video_is_measured_and_drawn(talking_face: Any, tmp_path: Path, out: P
 
 def test_what_is_no_video_says_so(tmp_path: Path, out: Path, work: VideoWork) -> None:
     (tmp_path / "video.mp4").write_bytes(b"text")
-    result = work(measure_job(tmp_path, ("technical",), evidence=True), lambda _: None)
+    result = work(measure_job(tmp_path, "technical", evidence=True), lambda _: None)
     assert isinstance(result, MeasureResult)
     assert result.error is not None
     assert (result.error["code"], result.measured) == ("not_media", ())
     assert list(out.iterdir()) == []
+
+
+def test_an_evaluator_of_another_version_measures_nothing(
+    talking_face: Any, tmp_path: Path, out: Path, work: VideoWork
+) -> None:
+    shutil.copyfile(talking_face.path, tmp_path / "video.mp4")
+    planned = replace(measure_job(tmp_path, "technical"), evaluators={"technical": "0"})
+    result = work(planned, lambda _: None)
+    assert isinstance(result, MeasureResult)
+    assert result.error is not None
+    assert (result.error["code"], result.measured, list(out.iterdir())) == ("other_version", (), [])
+    assert "and '0' was planned: install the same version" in result.error["text"]
 
 
 @pytest.mark.parametrize(
@@ -377,7 +402,7 @@ def test_what_was_asked_reaches_the_evaluators(
     write_clip(tmp_path / "video.mp4", [np.zeros((48, 64, 3), np.uint8)] * 3)
     monkeypatch.setattr(registry, "load", lambda _group, _name: Curious)
     work(
-        measure_job(tmp_path, ("curious",), settings={"curious": {"colour": "blue"}}, intent=intent),
+        measure_job(tmp_path, "curious", settings={"curious": {"colour": "blue"}}, intent=intent),
         lambda _: None,
     )
     assert out.is_dir()

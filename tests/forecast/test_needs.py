@@ -51,8 +51,8 @@ def prepare(data: dict[str, Any]) -> SweepPlan:
     return plan_sweep(build_sweep(data, "test"))
 
 
-def forecast_all(preparation: SweepPlan, available: AvailableMemory, *runs: Run) -> SweepForecast:
-    return forecast_trials(preparation.generator, preparation.trials, runs, available)
+def forecast_all(plan: SweepPlan, available: AvailableMemory, *runs: Run) -> SweepForecast:
+    return forecast_trials(plan.generator, plan.trials, runs, available)
 
 
 def needs_of(data: dict[str, Any], room: AvailableMemory, *runs: Run) -> list[TrialForecast]:
@@ -61,7 +61,7 @@ def needs_of(data: dict[str, Any], room: AvailableMemory, *runs: Run) -> list[Tr
 
 def plant(
     folder: Path,
-    preparation: SweepPlan,
+    plan: SweepPlan,
     took: dict[tuple[str, int], float],
     *,
     gpu_mib: dict[str, float] | None = None,
@@ -80,12 +80,12 @@ def plant(
         if gpu_mib is not None:
             cost["profile.peak_vram_mib"] = MetricValue(sum(gpu_mib.values()), "MiB", 9)
         request = {"size": size, "sample_steps": steps, "fps": 25.0, "infer_frames": 48, **changes}
-        request = _whole(preparation, request)
+        request = _whole(plan, request)
         trial = Trial(
             id=f"{number:016x}",
             params={"size": size, "sample_steps": steps},
             portrait=None,
-            speech=preparation.trials[0].speech,
+            speech=plan.trials[0].speech,
             seed=None,
             status="ok",
             failure=None,
@@ -103,7 +103,7 @@ def plant(
         created_at="2026-11-22T01:00:00+00:00",
         config={},
         config_hash="0" * 64,
-        generator=preparation.generator,
+        generator=plan.generator,
         evaluators={"technical": "1"},
         metrics={},
         swept=[],
@@ -121,10 +121,10 @@ def plant(
     return Run.open(folder)
 
 
-def _whole(preparation: SweepPlan, request: dict[str, Any]) -> dict[str, Any]:
+def _whole(plan: SweepPlan, request: dict[str, Any]) -> dict[str, Any]:
     from evalkit import registry
 
-    options = preparation.config.generator
+    options = plan.config.generator
     generator = registry.load(registry.GENERATORS, options.name)(**options.settings)
     return dict(generator.request(**request).to_dict())
 
@@ -222,14 +222,14 @@ def test_the_room_is_what_the_driver_says_unless_it_is_given(
 
 
 def test_planted_trials_give_planted_seconds(tmp_path: Path) -> None:
-    preparation = prepare(live_avatar(grid={"size": ["384*256", "688*368", "704*384"], "sample_steps": [4]}))
+    plan = prepare(live_avatar(grid={"size": ["384*256", "688*368", "704*384"], "sample_steps": [4]}))
     # 20 s of loading, and 2 s for each million of pixels times steps times frames (4 s at 25 fps: 100)
     planted = {
         (size, 4): 20.0 + 2.0 * width * height * 4 * 100 / 1e6
         for size, width, height in (("384*256", 384, 256), ("512*384", 512, 384), ("704*384", 704, 384))
     }
-    run = plant(tmp_path / "run", preparation, planted)
-    small, middle, large = forecast_all(preparation, CARD_80, run).trials
+    run = plant(tmp_path / "run", plan, planted)
+    small, middle, large = forecast_all(plan, CARD_80, run).trials
     assert small.seconds is not None
     assert small.seconds.value == pytest.approx(planted["384*256", 4])
     assert small.seconds.how == "one trial with the same parameters"
@@ -241,10 +241,10 @@ def test_planted_trials_give_planted_seconds(tmp_path: Path) -> None:
 
 
 def test_what_loading_took_is_told_apart(tmp_path: Path) -> None:
-    preparation = prepare(live_avatar(grid={"size": ["384*256", "704*384"]}))
+    plan = prepare(live_avatar(grid={"size": ["384*256", "704*384"]}))
     took = {("384*256", 4): 30.0, ("384*256", 3): 30.0, ("704*384", 4): 30.0}
-    run = plant(tmp_path / "run", preparation, took, start_s=50.0)
-    outlook = forecast_all(preparation, CARD_80, run)
+    run = plant(tmp_path / "run", plan, took, start_s=50.0)
+    outlook = forecast_all(plan, CARD_80, run)
     assert [need.seconds.value for need in outlook.trials if need.seconds is not None] == [30.0, 30.0]
     assert outlook.start_s == pytest.approx(50.0)
     assert outlook.total_s(set(), n_workers=1) == pytest.approx(110.0)
@@ -303,14 +303,12 @@ def test_trials_of_other_settings_tell_nothing(tmp_path: Path) -> None:
 
 def test_speech_of_unknown_length_is_taken_from_the_same_parameters(tmp_path: Path) -> None:
     data = live_avatar(grid={"size": ["704*384"]})
-    preparation = prepare(data)
-    said = preparation.trials[0].speech
+    plan = prepare(data)
+    said = plan.trials[0].speech
     assert said is not None
-    former = replace(
-        preparation, trials=[replace(preparation.trials[0], speech=Input("other", "f" * 64, text="Else"))]
-    )
+    former = replace(plan, trials=[replace(plan.trials[0], speech=Input("other", "f" * 64, text="Else"))])
     run = plant(tmp_path / "run", former, {("704*384", 4): 30.0})
-    (need,) = forecast_all(preparation, CARD_80, run).trials
+    (need,) = forecast_all(plan, CARD_80, run).trials
     assert need.seconds is not None
     assert (need.seconds.value, need.seconds.how) == (
         30.0,

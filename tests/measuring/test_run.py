@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+import evalkit
 from evalkit.errors import UsageError
 from evalkit.measuring.run import measure_run
 from evalkit.runs import Run, RunWriter
@@ -183,6 +184,69 @@ def test_a_damaged_measurement_is_measured_again(write_videos: Callable[[int], R
     assert Run.open(run.folder).damage() == []
 
 
+def test_an_interrupted_measuring_shows_the_measurements_of_one_version(
+    write_videos: Callable[[int], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = measure_run(write_videos(3), only=["probe"]).run
+    table = (run.folder / "results.csv").read_text("utf-8")
+    put = RunWriter.put_measurement
+    n_put = 0
+
+    def interrupted(*arguments: Any, **options: Any) -> None:
+        nonlocal n_put
+        n_put += 1
+        if n_put == 2:
+            raise KeyboardInterrupt
+        put(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunWriter, "put_measurement", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            measure_run(run, settings={"probe": {"factor": 2.0}}, jobs=1)
+    left = Run.open(run.folder)
+    assert left.manifest.evaluators == {"probe": "1"}
+    assert [trial.metrics["probe.width_px"].value for trial in left.trials()] == [WIDTH_PX] * 3
+    assert (run.folder / "results.csv").read_text("utf-8") == table
+    assert [path.name for path in run.folder.rglob(".*")] == [".lock"]
+    outcome = measure_run(run, settings={"probe": {"factor": 2.0}})
+    assert (outcome.n_videos, outcome.n_complete) == (2, 1)
+    assert [trial.metrics["probe.width_px"].value for trial in outcome.run.trials()] == [2 * WIDTH_PX] * 3
+
+
+@pytest.mark.parametrize(
+    "step", ["evalkit.measuring.run._Measuring._conclude", "evalkit.runs.Run.write_tables"]
+)
+def test_tables_that_a_killed_call_left_behind_are_rebuilt(
+    write_videos: Callable[[int], Run], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    run = measure_run(write_videos(2), only=["probe"]).run
+    (run.folder / "measurements" / records_of(run.folder)[0]).unlink()
+    run.write_tables()
+    assert "not_measured" in (run.folder / "results.csv").read_text("utf-8")
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, end)
+        with pytest.raises(KeyboardInterrupt):
+            measure_run(run)
+    assert len(records_of(run.folder)) == 2
+    outcome = measure_run(run)
+    assert (outcome.n_videos, outcome.has_changed) == (0, True)
+    assert "not_measured" not in (run.folder / "results.csv").read_text("utf-8")
+    assert not measure_run(run).has_changed
+
+
+def test_the_report_that_a_killed_call_left_behind_is_rebuilt(write_videos: Callable[[int], Run]) -> None:
+    run = measure_run(write_videos(1), only=["probe"]).run
+    evalkit.measure(run)  # nothing is missing but the report
+    report = run.folder / "report.html"
+    written = report.stat().st_mtime_ns
+    evalkit.measure(run)
+    assert report.stat().st_mtime_ns == written
+
+
 def test_an_evaluator_that_is_gone_keeps_its_measurements(write_videos: Callable[[int], Run]) -> None:
     run = measure_run(write_videos(1), only=["probe"]).run
     with RunWriter(run.folder) as writer:
@@ -196,6 +260,8 @@ def test_an_evaluator_that_is_gone_keeps_its_measurements(write_videos: Callable
     ("options", "message"),
     [
         ({"only": ["prob"]}, "did you mean 'probe'"),
+        ({"jobs": 0}, "jobs is 0; at least 1"),
+        ({"jobs": -1}, "jobs is -1; at least 1"),
         ({"settings": {"probe": {"colour": 1}}}, "has no setting 'colour'"),
     ],
 )

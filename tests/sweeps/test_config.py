@@ -58,7 +58,7 @@ from pipeline.options import canonical_json, hash_of
         ({"inputs": {"portraits": ["gone.png"]}}, r"inputs\.portraits: there is no file gone\.png"),
         ({"inputs": {"speech": ["gone.wav"]}}, r"inputs\.speech: there is no file gone\.wav"),
         ({"grid": {"brand_mark": ["gone.png"]}}, r"brand_mark: there is no file gone\.png"),
-        ({"measuring": {"brand": {"file": "gone"}}}, r"measuring\.brand\.file: there is no file gone"),
+        ({"measuring": {"brand": {"file": "gone"}}}, r"measuring\.brand\.file: there is no file /.*/gone"),
         ({"parameters": {"fps": float("nan")}}, "parameters is .*numbers must be finite"),
         ({"evaluators": "lip_sync"}, "evaluators is 'lip_sync'; allowed: a list"),
     ],

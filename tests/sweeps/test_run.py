@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from evalkit import registry
 from evalkit.errors import UsageError
+from evalkit.measuring.run import measure_run
 from evalkit.options import ConfigError
 from evalkit.runs import Run, Trial
 from evalkit.runs.store import read_video
@@ -26,6 +28,7 @@ from evalkit.sweeps.status import expected_s, load_run_status
 from evalkit.testing.foreign_host import ForeignHost
 
 Made = Callable[[], list[int]]
+NORRVIK = Path(__file__).parents[2] / "notebooks" / "norrvik"
 
 
 def sweep(
@@ -169,6 +172,43 @@ def test_another_setting_or_version_of_an_evaluator_makes_no_video(
     assert len(records) == 9  # what was measured first is found again
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("probe")
+def test_a_run_grows_by_evaluators_a_colour_and_a_version_and_no_video_is_made_again(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brand = Path(shutil.copytree(NORRVIK, tmp_path / "norrvik")) / "brand.yaml"
+    monkeypatch.chdir(brand.parent)
+    changes = {"grid": {"sample_steps": [2]}, "execution": {"executor": "in_process", "evidence": False}}
+    run = sweep(tmp_path / "run", stand_in, evaluators=["probe"], **changes)
+    (video,) = (run.folder / "videos").iterdir()
+    before = {path: path.read_bytes() for path in video.iterdir() if path.name != "log.txt"}
+    measuring = {"brand": {"file": "brand.yaml"}}
+    added = sweep(run.folder, stand_in, evaluators=["probe", "brand"], measuring=measuring, **changes)
+    assert added.manifest.measuring["brand"] == {"file": str(brand)}
+    brand.write_text(brand.read_text("utf-8").replace("#0b4f8a", "#8a0b4f"), "utf-8")
+    monkeypatch.chdir(tmp_path)  # what the run recorded is found from anywhere
+    recoloured = measure_run(run.folder).run
+    monkeypatch.setattr("probe_plug_in.Probe.version", 2)
+    raised = sweep(
+        run.folder,
+        stand_in,
+        evaluators=["probe", "brand"],
+        measuring={"brand": {"file": str(brand)}},
+        **changes,
+    )
+    assert made() == [2]
+    assert {path: path.read_bytes() for path in before} == before
+    versions = [shown.manifest.evaluators for shown in (added, recoloured, raised)]
+    assert [shown["probe"] for shown in versions] == ["1", "1", "2"]
+    assert versions[0]["brand"] != versions[1]["brand"] == versions[2]["brand"]
+    names = [path.name for path in run.folder.glob("measurements/*/*.json") if ".samples." not in path.name]
+    assert sorted(name.partition("@")[0] for name in names) == ["brand", "brand", "probe", "probe"]
+    (trial,) = raised.trials()
+    assert trial.failure is None
+    assert {"probe.width_px", "brand.fidelity"} <= {*trial.metrics, *trial.absent}
+
+
 def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     run = sweep(tmp_path / "run", stand_in, evaluators=["technical"], grid={"sample_steps": [2]})
     (trial,) = run.trials()
@@ -177,17 +217,22 @@ def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: d
     ]
 
 
-def test_a_video_that_was_altered_is_not_measured_and_that_is_said(
-    tmp_path: Path, stand_in: dict[str, Any], made: Made
+@pytest.mark.parametrize(
+    ("other", "note"), [(b"another video", "its content was altered"), (None, "is not there: it was removed")]
+)
+def test_a_video_that_was_altered_or_removed_is_not_measured_and_that_is_said(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, other: bytes | None, note: str
 ) -> None:
     changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
     sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]})
     (video,) = (tmp_path / "run").glob("videos/*/video.mp4")
     whole = video.read_bytes()
-    video.write_bytes(b"another video")
+    video.unlink()
+    if other is not None:
+        video.write_bytes(other)
     run = sweep(tmp_path / "run", stand_in, **changes)
     assert run.trials()[0].absent["technical.width"] == "not_measured"
-    assert any("its content was altered" in note for note in run.manifest.notes)
+    assert any(note in line for line in run.manifest.notes)
     video.write_bytes(whole)
     run = sweep(tmp_path / "run", stand_in, **changes)
     assert run.trials()[0].metrics["technical.width"].value == 64
@@ -202,7 +247,7 @@ def test_a_measurement_that_failed_is_made_again_on_request(
 
     changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
     with monkeypatch.context() as patch:
-        patch.setattr("evalkit.measuring.runner.try_measure", no_memory)
+        patch.setattr("evalkit.measuring.video.try_measure", no_memory)
         (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
     assert trial.failure is not None
     assert (trial.failure.stage, trial.failure.code) == ("measure", "out_of_memory")
@@ -305,6 +350,34 @@ def test_no_attempt_is_forgotten(tmp_path: Path, stand_in: dict[str, Any]) -> No
         assert len(trial.attempts) + 1 == n_attempts
         rate = trial.metrics["profile.error_rate"]
         assert (rate.value, rate.n) == (1, n_attempts)
+
+
+def test_no_attempt_is_forgotten_when_the_sweep_is_ended_between_two_tries(
+    tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"grid": {"sample_steps": [17]}, "execution": {"executor": "in_process", "retries": 2}}
+
+    def end(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("evalkit.execution.scheduler.Scheduler.repeat", end)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(tmp_path / "run", stand_in, **changes)
+    (trial,) = Run.open(tmp_path / "run").trials()
+    assert (trial.status, trial.metrics["profile.error_rate"].value) == ("failed", 1)
+    (trial,) = sweep(tmp_path / "run", stand_in, **changes).trials()
+    assert (trial.status, [attempt.code for attempt in trial.attempts]) == ("ok", ["crashed"])
+    assert trial.metrics["profile.error_rate"].value == 0.5
+
+
+def test_tries_of_an_earlier_call_count(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    for retries, n_attempts in ((0, 1), (2, 3), (2, 3), (1, 3)):
+        execution = {"executor": "in_process", "retries": retries}
+        (trial,) = sweep(
+            tmp_path / "run", stand_in, grid={"sample_steps": [11]}, execution=execution
+        ).trials()
+        assert len(trial.attempts) + 1 == n_attempts
 
 
 def test_a_retry_is_told(tmp_path: Path, stand_in: dict[str, Any]) -> None:
@@ -427,14 +500,14 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(
 
 
 def test_an_interrupt_ends_cleanly(tmp_path: Path, stand_in: dict[str, Any]) -> None:
-    preparation = plan_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
+    plan = plan_sweep(build_sweep({**stand_in, "execution": {}}, "test"))
 
     def interrupt(progress: Progress) -> None:
         if progress.n_over == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(preparation, tmp_path / "run", on_progress=interrupt)
+        run_sweep(plan, tmp_path / "run", on_progress=interrupt)
     run = Run.open(tmp_path / "run")
     assert list(by_steps(run)) == [2]
     assert len(run.unfinished()) == 2
@@ -490,8 +563,8 @@ def test_what_cannot_be_planned_is_refused_before_anything_is_done(
 
 
 def test_a_parameter_that_makes_no_difference_is_told(stand_in: dict[str, Any]) -> None:
-    preparation = plan_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
-    assert preparation.notes == ["fps makes no difference to the generator 'command'"]
+    plan = plan_sweep(build_sweep({**stand_in, "grid": {"fps": [24, 25]}}, "test"))
+    assert plan.notes == ["fps makes no difference to the generator 'command'"]
 
 
 def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand_in: dict[str, Any]) -> None:
@@ -541,7 +614,31 @@ def test_there_are_as_many_slots_as_were_asked_for_or_as_there_are_gpus(
     kind = expected[0].partition(":")[0]
     assert plan.generator["settings"]["device"] == kind
     assert plan.config.execution.workers == len(expected)
-    assert plan_sweep(plan.config) == plan
+    notes = [note for note in plan.notes if "works on the CPU" not in note]  # of a plan that names no device
+    assert plan_sweep(plan.config) == replace(plan, notes=notes)
+
+
+@pytest.mark.parametrize(
+    ("generator", "n_gpus", "note"),
+    [
+        ({"name": "reference"}, 1, "there is a GPU here: name it with --setting device=cuda"),
+        ({"name": "reference"}, 2, "there are 2 GPUs here"),
+        ({"name": "reference"}, 0, None),
+        ({"name": "reference", "device": "cpu"}, 2, None),
+        ({"name": "reference", "settings": {"device": "cpu"}}, 2, None),
+    ],
+)
+def test_a_gpu_that_is_not_used_is_noted(
+    generator: dict[str, Any], n_gpus: int, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(n_gpus))))
+    plan = plan_sweep(build_sweep({"generator": generator, "evaluators": []}, "test"))
+    assert [note in line for line in plan.notes] == ([True] if note is not None else [])
+
+
+def test_a_plan_is_short_in_words(stand_in: dict[str, Any]) -> None:
+    plan = plan_sweep(build_sweep(stand_in, "test"))
+    assert repr(plan) == "SweepPlan(3 trials of 3 configurations of command, 1 slot)"
 
 
 @pytest.mark.parametrize(
