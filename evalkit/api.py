@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
+from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import load_policy, load_waivers
@@ -46,7 +47,6 @@ from evalkit.types import ClipIntent
 
 log = logging.getLogger(__name__)
 
-DEFAULT_POLICY = "customer_service"
 IN_PROCESS = "in_process"
 """The executor whose work is done in this process."""
 
@@ -119,7 +119,7 @@ def evaluate(
     Raises
     ------
     UsageError
-        For an unknown evaluator, settings that make no sense, one sound for several clips, a folder without a video.
+        For an unknown evaluator, invalid settings, one sound for several clips, a folder without a video.
     """
     paths = expand_paths(clips)
     if audio is not None and len(paths) != 1:
@@ -182,11 +182,11 @@ def sweep(
     Raises
     ------
     UsageError
-        If the configuration makes no sense, or `out` is something else than a run.
+        If the configuration is not valid, or `out` is something else than a run.
     SweepError
         If the results cannot be written.
     """
-    tell = on_message or log.info
+    report_message = on_message or log.info
     if isinstance(config, SweepPlan):
         if overrides:
             raise UsageError("a plan is made already; give overrides to evalkit.plan")
@@ -194,12 +194,12 @@ def sweep(
     else:
         planned = plan(config, overrides=overrides)
         for note in planned.notes:
-            tell(f"note: {note}")
+            report_message(f"note: {note}")
     if planned.config.execution.executor.name != IN_PROCESS:
         require_installed(planned.config.evaluators or ())
     folder = Path(out) if out is not None else default_folder(config)
     check_plan(planned, folder, replan=replan)
-    prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), tell)
+    prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), report_message)
     run = run_sweep(planned, folder, retry_failed=retry_failed, replan=replan, on_progress=on_progress)
     try:
         write_report(run.folder)
@@ -221,7 +221,7 @@ def plan(
     Raises
     ------
     UsageError
-        If the configuration makes no sense.
+        If the configuration is not valid.
     """
     return plan_sweep(resolve_sweep(config, overrides))
 
@@ -292,7 +292,7 @@ def measure(
     OSError
         If something cannot be written; what was measured before stays.
     """
-    tell = on_message or log.info
+    report_message = on_message or log.info
     outcome = fill_gaps(
         run,
         evaluators=evaluators,
@@ -302,10 +302,10 @@ def measure(
         jobs=jobs,
         stall_limit_s=stall_limit_s,
         on_progress=on_progress,
-        on_message=tell,
+        on_message=report_message,
     )
     for line in (*outcome.notes, *(f"{video}: {text}" for video, text in outcome.problems.items())):
-        tell(line)
+        report_message(line)
     return outcome.run
 
 
@@ -457,7 +457,9 @@ def signoff(
     )
     table = read() if _is_measured(run) else None
     own = [evaluator for evaluator in evaluators or () if not isinstance(evaluator, str)]
-    metrics = table.metrics.values() if table else (metric for one in own for metric in one.metrics)
+    metrics = (
+        table.metrics.values() if table else (metric for evaluator in own for metric in evaluator.metrics)
+    )
     rules = load_policy(str(policy), metrics)
     granted = load_waivers(waivers, rules) if waivers is not None else ()
     table = table or read()
@@ -477,7 +479,7 @@ def recommend(run: Run | str | Path, policy: str | Path = DEFAULT_POLICY) -> Rec
     Raises
     ------
     UsageError
-        As `evalkit.decisions.recommend.recommend`; and if it is no run.
+        As `evalkit.decisions.recommend.recommend`; and if it is not a run.
     """
     table = rows_of_run(run if isinstance(run, Run) else Run.open(run))
     return recommend_configuration(table, load_policy(str(policy), table.metrics.values()))
@@ -542,7 +544,7 @@ def _check_videos(path: ClipPath) -> None:
     named = Path(path)
     needed = "a run folder, a video or a folder of videos is needed"
     if named.is_file() and named.suffix.lower() not in VIDEO_SUFFIXES:
-        raise UsageError(f"{path} is a file, and no video by its name; {needed}")
+        raise UsageError(f"{path} is not a video by its name; {needed}")
     if not named.exists() and not has_magic(os.fspath(path)):
         raise UsageError(f"{path} is not there; {needed}")
 

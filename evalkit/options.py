@@ -20,7 +20,7 @@ Group = TypeVar("Group", bound=PlainData)
 
 
 class ConfigError(UsageError):
-    """A configuration that makes no sense."""
+    """A configuration that is not valid."""
 
 
 def read_group(
@@ -53,7 +53,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If it cannot be read, is not valid YAML or no mapping, or names a key twice.
+        If it cannot be read, is not valid YAML or not a mapping, or names a key twice.
     """
     try:
         text = path.read_text("utf-8")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, GREY = "#56B4E9", "#CC79A7", "#6B7280"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
-INK = "#1F2933"
+TEXT_COLOUR = "#1F2933"
 SPINE = "#C7CDD4"
 
 
@@ -23,11 +23,11 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     return Figure(figsize=(width_in, height_in), dpi=110, layout="constrained")
 
 
-def dress(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
+def style_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
     """Give an axes its words and take away what is not data."""
-    axes.set_title(title, loc="left", fontsize=11, color=INK)
-    axes.set_xlabel(x, fontsize=9, color=INK)
-    axes.set_ylabel(y, fontsize=9, color=INK)
+    axes.set_title(title, loc="left", fontsize=11, color=TEXT_COLOUR)
+    axes.set_xlabel(x, fontsize=9, color=TEXT_COLOUR)
+    axes.set_ylabel(y, fontsize=9, color=TEXT_COLOUR)
     axes.tick_params(labelsize=8, colors=GREY)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SPINE)

@@ -68,7 +68,7 @@ def load(group: str, name: str) -> Any:
 def add(group: str, name: str, plugin: type) -> None:
     """Make a plug-in known to this process, until it ends.
 
-    A class that is defined again (a notebook's cell that is run a second time) takes the place of its former self.
+    A class that is defined again (a notebook's cell that is run a second time) replaces its earlier definition.
 
     Raises
     ------

@@ -22,9 +22,6 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
-AS_RECORDED_HZ = 0
-"""Asked for as a sample rate: the file's own rate, and every channel instead of mono."""
-
 _ROUNDING = 1e-6
 
 Better = Literal["lower", "higher", "zero", "band"]
@@ -178,7 +175,8 @@ class Measurement:
     interval : Interval or None
         95 % interval, where the evaluator can give one.
     samples : tuple of (str, FloatArray)
-        Named raw samples for statistics across clips.
+        Named raw samples for statistics across clips. Values over windows stand beside ``window_start_s``, where each
+        begins: a report leads to the worst.
 
     Raises
     ------
@@ -375,9 +373,9 @@ class AudioChunk:
     samples: NDArray[np.float32] = field(repr=False)
 
     @property
-    def asked_rate_hz(self) -> int:
-        """The rate that was asked for: `AS_RECORDED_HZ` or `rate_hz`."""
-        return AS_RECORDED_HZ if self.samples.ndim == 2 else self.rate_hz
+    def asked_rate_hz(self) -> int | None:
+        """The rate that was asked for: `rate_hz` in mono, or None for the sound as recorded."""
+        return None if self.samples.ndim == 2 else self.rate_hz
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

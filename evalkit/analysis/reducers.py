@@ -35,7 +35,7 @@ class ReductionContext:
     metric : Metric
         Says which way is better.
     limits : tuple of float or None
-        Lowest and highest value that pass, infinite where open; None where nobody set any.
+        Lowest and highest value that pass, infinite where open; None where there are none.
     factors : mapping of str to sequence
         Which level of each factor (portrait, speech) a value belongs to, where values share levels.
     """

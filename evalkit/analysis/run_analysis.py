@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.effects import measure_effects
 from evalkit.analysis.fronts import Front, find_front
 from evalkit.analysis.table import ResultTable, rows_of_run
 from evalkit.analysis.values import count_absences
+from evalkit.profiling.costs import CLIP_LATENCY, PEAK_RSS, PEAK_VRAM, TOTAL, TTFF
+from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.stats.effects import Effect, ordered_levels
 
 if TYPE_CHECKING:
@@ -19,24 +22,8 @@ if TYPE_CHECKING:
     from evalkit.runs import Damage, Run, Trial
     from evalkit.types import Metric
 
-MAIN = (
-    "lip_sync.error",
-    "lip_sync.offset_ms",
-    "brand.fidelity",
-    "motion.amount_deg_s",
-    "motion.sparc",
-    "rating.mos",
-    "profile.ttff_s",
-    "profile.total_s",
-    "profile.peak_vram_mib",
-    "profile.peak_rss_mib",
-)
-"""What is shown first where nobody says what matters."""
-QUALITY = "lip_sync.error"
-_COSTS = (
-    ("profile.total_s", "profile.clip_latency_s", "profile.ttff_s"),
-    ("profile.peak_vram_mib", "profile.peak_rss_mib"),
-)
+_COSTS = ((TOTAL, CLIP_LATENCY, TTFF), (PEAK_VRAM, PEAK_RSS))
+"""The costs where none are asked for: the first measured time, and the first measured memory."""
 _N_MAIN = 6
 
 
@@ -50,19 +37,17 @@ class RunAnalysis:
     table : ResultTable
         One row a trial with a result, in the order of the plan.
     damage : tuple of Damage
-    wanted_main : tuple of str
-        Metrics to show first, see `main`.
-    wanted_quality : str
+    wanted_main, wanted_costs : tuple of str or None
+        See `main` and `costs`.
+    wanted_quality : str or None
         See `quality`.
-    wanted_costs : tuple of str or None
-        See `costs`.
     """
 
     run: Run
     table: ResultTable
     damage: tuple[Damage, ...]
-    wanted_main: tuple[str, ...] = MAIN
-    wanted_quality: str = QUALITY
+    wanted_main: tuple[str, ...] | None = None
+    wanted_quality: str | None = None
     wanted_costs: tuple[str, ...] | None = None
 
     @classmethod
@@ -70,8 +55,8 @@ class RunAnalysis:
         cls,
         run: Run,
         *,
-        main: Sequence[str] = MAIN,
-        quality: str = QUALITY,
+        main: Sequence[str] | None = None,
+        quality: str | None = None,
         costs: Sequence[str] | None = None,
     ) -> RunAnalysis:
         """Read a run.
@@ -79,15 +64,15 @@ class RunAnalysis:
         Parameters
         ----------
         run : Run
-        main : sequence of str
-            Metrics to show first.
-        quality : str
-            The metric that stands for quality.
+        main : sequence of str, optional
+            Metrics to show first; the headlines of evaluators and the costs unless given.
+        quality : str, optional
+            The metric that stands for quality; the first headline unless given.
         costs : sequence of str, optional
             Metrics of what is paid for it; a time and a memory unless given.
         """
-        wanted_costs = None if costs is None else tuple(costs)
-        return cls(run, rows_of_run(run), tuple(run.damage()), tuple(main), quality, wanted_costs)
+        wanted_main, wanted_costs = (None if names is None else tuple(names) for names in (main, costs))
+        return cls(run, rows_of_run(run), tuple(run.damage()), wanted_main, quality, wanted_costs)
 
     def __repr__(self) -> str:
         return f"<RunAnalysis of {self.run.folder}: {len(self.configurations)} configurations>"
@@ -111,24 +96,32 @@ class RunAnalysis:
     @cached_property
     def main(self) -> list[str]:
         """The measured metrics to show first: those wanted; the first few where none of them was measured."""
-        return [name for name in self.wanted_main if name in self.measured] or self.measured[:_N_MAIN]
+        wanted = (*self._headlines, *self.costs) if self.wanted_main is None else self.wanted_main
+        return [name for name in wanted if name in self.measured] or self.measured[:_N_MAIN]
 
     @cached_property
     def quality(self) -> str | None:
         """The metric that stands for quality; None where none that has a direction was measured."""
-        others = [name for name in self.measured if not name.startswith("profile.")]
-        for name in (self.wanted_quality, *others):
-            if name in self.measured and self.metrics[name].better != "band":
+        costs = {metric.name for metric in PROFILE_METRICS}
+        others = [name for name in self.measured if name not in costs]
+        for name in (self.wanted_quality, *self._headlines, *others):
+            if name is not None and name in self.measured and self.metrics[name].better != "band":
                 return name
         return None
 
     @cached_property
     def costs(self) -> list[str]:
-        """The measured costs: those wanted; the first metric of time and the first of memory where nobody said."""
+        """The measured costs: those wanted; a time and a memory where none are."""
         if self.wanted_costs is not None:
             return [name for name in self.wanted_costs if name in self.measured]
-        found = [[name for name in names if name in self.measured] for names in _COSTS]
+        found = [[metric.name for metric in metrics if metric.name in self.measured] for metrics in _COSTS]
         return [names[0] for names in found if names]
+
+    @cached_property
+    def _headlines(self) -> list[str]:
+        """The measured metrics that installed evaluators call headlines."""
+        known = known_metrics()
+        return [name for name in self.measured if name in known and known[name].is_headline]
 
     @cached_property
     def levels(self) -> dict[str, list[Hashable]]:

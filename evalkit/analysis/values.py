@@ -71,7 +71,7 @@ class Summary:
     @property
     def why_absent(self) -> str:
         """The reasons of missing values in one line, in words; empty where nothing is missing."""
-        return "; ".join(f"{reason_text(code)} ({n})" for code, n in self.absences.items())
+        return describe_absences(self.absences)
 
 
 def summarise(
@@ -119,6 +119,15 @@ def measure_failures(rows: Sequence[ClipRecord]) -> Estimate:
 def count_absences(metric: str, rows: Sequence[ClipRecord]) -> dict[str, int]:
     """Count the reason codes of the clips that have no value of a metric, most frequent first."""
     return dict(Counter(row.why_absent(metric) for row in rows if row.value(metric) is None).most_common())
+
+
+def describe_absences(absences: Mapping[str, int]) -> str:
+    """Write reason codes and how often they occur in one line, in words; empty without any.
+
+    >>> describe_absences({"no_face": 3, "too_short": 1})
+    'no face was found in enough frames (3); too short to measure (1)'
+    """
+    return "; ".join(f"{reason_text(code)} ({n})" for code, n in absences.items())
 
 
 def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from evalkit.brands.manual import Box, BrandColor, BrandManual, read_brand
+from evalkit.brands.guidelines import Box, BrandColor, BrandGuidelines, read_brand
 
-__all__ = ["Box", "BrandColor", "BrandManual", "read_brand"]
+__all__ = ["Box", "BrandColor", "BrandGuidelines", "read_brand"]

@@ -11,6 +11,7 @@ import click
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import name_outputs, write_outputs
 from evalkit.cli.settings import read_where, split_pairs
+from evalkit.decisions import DEFAULT_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -27,7 +28,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--policy",
     "policy_name",
-    default="customer_service",
+    default=DEFAULT_POLICY,
     show_default=True,
     help="Bundled name or file; gives margins and bands.",
 )

@@ -97,7 +97,7 @@ def evaluate(
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     written = write_outputs(
-        *((path, lambda: report.to_json() + "\n") for path in json_paths),
+        *((path, report.to_json) for path in json_paths),
         *((path, lambda: report.frame().to_csv(index=False)) for path in csv_paths),
     )
     show(report.clips)

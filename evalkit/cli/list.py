@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-_ARROWS = {"lower": "lower is better", "higher": "higher is better", "zero": "0 is best", "band": "in a band"}
-
 
 @click.command("list")
 def list_plugins() -> None:
@@ -13,6 +11,7 @@ def list_plugins() -> None:
     from evalkit import registry
     from evalkit.errors import EvalkitError
     from evalkit.evaluators.load import load_evaluators
+    from evalkit.visuals.numbers import ARROW_WORDS
     from pipeline import plugins
 
     groups = {
@@ -21,6 +20,7 @@ def list_plugins() -> None:
         "answerers": plugins.ANSWERERS,
         "speech engines": plugins.SPEECH_ENGINES,
         "executors": registry.EXECUTORS,
+        "reducers": registry.REDUCERS,
     }
     for title, group in groups.items():
         click.echo(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
@@ -33,4 +33,4 @@ def list_plugins() -> None:
         click.echo(f"{evaluator.name} (version {evaluator.version})")
         for metric in evaluator.metrics:
             unit = "" if metric.unit == "1" else f" [{metric.unit}]"
-            click.echo(f"  {metric.name}{unit}: {metric.meaning}; {_ARROWS[metric.better]}")
+            click.echo(f"  {metric.name}{unit}: {metric.meaning}; {ARROW_WORDS[metric.better]}")

@@ -129,7 +129,8 @@ def _describe(found: PromptCheck) -> str:
     """Say what was found, part by part."""
     lines = [f"“{found.text}”"]
     for part in found.parts:
-        found_words = f"✓ {part.name}: {', '.join(part.found)}"
-        missing = f"✗ {part.name} ({part.asks}): missing; for example “{part.example}”"
-        lines.append(f"  {found_words if part.found else missing}")
+        if part.found:
+            lines.append(f"  ✓ {part.name}: {', '.join(part.found)}")
+        else:
+            lines.append(f"  ✗ {part.name} ({part.asks}): missing; for example “{part.example}”")
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from evalkit.formatting import three_digits
+from evalkit.visuals.numbers import ARROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from evalkit.types import Measurement, Metric
 
 _FEW = 3
-_ARROWS = {"lower": "↓", "higher": "↑", "zero": "→0", "band": "~"}
 
 
 def show(results: Sequence[ClipResult]) -> None:
@@ -60,7 +60,7 @@ def _table(title: str, measurements: Sequence[Measurement]) -> Table:
             continue
         metric, interval = measurement.metric, measurement.interval
         table.add_row(
-            f"{metric.name} {_ARROWS[metric.better]}",
+            f"{metric.name} {ARROWS[metric.better]}",
             three_digits(measurement.value),
             "" if metric.unit == "1" else metric.unit,
             f"{three_digits(interval.low)} … {three_digits(interval.high)}" if interval else "",

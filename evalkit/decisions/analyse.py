@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.run_analysis import RunAnalysis
-from evalkit.decisions.policy import DEFAULT_POLICY, load_policy
+from evalkit.decisions import DEFAULT_POLICY
+from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
 from evalkit.types import Metric
 

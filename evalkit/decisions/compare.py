@@ -11,13 +11,14 @@ import numpy as np
 from scipy.special import stdtrit
 
 from evalkit.analysis.pairs import describe_reach, pair_clips
+from evalkit.analysis.values import describe_absences
 from evalkit.decisions.comparison import (
     Comparison,
     Conclusion,
     DifferenceTest,
     MetricComparison,
     PairedChange,
-    signed,
+    describe_change,
 )
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
@@ -167,14 +168,14 @@ def _find(tested: _TestedChange, p_holm: float | None, margin: float | None, alp
     """Return the conclusion, its words, and how many more pairs would settle what is open."""
     difference = tested.change.judged
     if difference.value is None:
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in tested.change.absences.items())
-        return _Found(Conclusion.NOT_COMPARED, f"no pair has it on both sides ({reasons or 'no pair'})")
+        reasons = describe_absences(tested.change.absences) or "there is no pair"
+        return _Found(Conclusion.NOT_COMPARED, f"no pair has it on both sides: {reasons}")
     if not tested.is_judged:
-        words = f"moved by {signed(tested.change.moved, tested.metric)}; no band says what is good"
+        words = f"moved by {describe_change(tested.change.moved, tested.metric)}; no band says what is good"
         return _Found(Conclusion.NOT_JUDGED, words)
     if tested.p is None:
         return _Found(Conclusion.NO_DIFFERENCE, "equal in every pair")
-    words = signed(difference, tested.metric)
+    words = describe_change(difference, tested.metric)
     if tested.metric.better in {"zero", "band"}:
         words += f" away from {'0' if tested.metric.better == 'zero' else 'its band'}"
     if difference.interval is not None:

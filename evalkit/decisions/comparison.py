@@ -1,14 +1,14 @@
-"""What a comparison of A and B says, as plain data."""
+"""What a comparison of A and B finds; `evalkit.views.comparison` shows it as page and JSON."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evalkit.formatting import count, three_digits
+from evalkit.formatting import count
+from evalkit.visuals.numbers import bracket, signed, unit_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,22 +30,6 @@ class Conclusion(StrEnum):
     NOT_ENOUGH = "not enough evidence"
     NOT_JUDGED = "no better or worse"
     NOT_COMPARED = "not compared"
-
-    @property
-    def symbol(self) -> str:
-        """One sign, for those who see no colour."""
-        return _SYMBOLS[self]
-
-
-_SYMBOLS = {
-    Conclusion.BETTER: "▲",
-    Conclusion.WORSE: "▼",
-    Conclusion.NO_DIFFERENCE: "=",
-    Conclusion.NOT_WORSE: "≥",
-    Conclusion.NOT_ENOUGH: "?",
-    Conclusion.NOT_JUDGED: "~",
-    Conclusion.NOT_COMPARED: "–",
-}
 
 
 @dataclass(frozen=True)
@@ -134,30 +118,8 @@ class MetricComparison:
         n_pairs = self.change.judged.n
         if self.a.n == self.b.n == n_pairs:
             return ""
-        return f"A over {_clips(self.a.n)}, B over {_clips(self.b.n)}, the difference over {count_pairs(n_pairs)}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "metric": self.metric.name,
-            "unit": self.metric.unit,
-            "better": self.metric.better,
-            "finding": self.finding.value,
-            "text": self.text,
-            "a": _side(self.a),
-            "b": _side(self.b),
-            "coverage": self.coverage,
-            "pairs": {"mean_a": self.change.mean_a, "mean_b": self.change.mean_b},
-            "difference": _estimate(self.change.judged),
-            "moved": _estimate(self.change.moved),
-            "p": self.test.p,
-            "p_holm": self.test.p_holm,
-            "effect_size": self.test.effect_size,
-            "margin": self.margin,
-            "detectable": self.test.detectable,
-            "n_more": self.n_more,
-            "absent": dict(self.change.absences),
-        }
+        sides = f"A over {count(self.a.n, 'clip')}, B over {count(self.b.n, 'clip')}"
+        return f"{sides}, the difference over {count(n_pairs, 'pair')}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -209,27 +171,23 @@ class Comparison:
     @property
     def answer(self) -> str:
         """One sentence that a manager can repeat."""
+        pairs = count(self.n_pairs, "pair")
         better, worse = self.found(Conclusion.BETTER), self.found(Conclusion.WORSE)
         undecided = self.found(Conclusion.NOT_ENOUGH)
         if better or worse:
             parts = [f"better in {_names(better)}"] if better else []
             parts += [f"worse in {_names(worse)}"] if worse else []
-            return f"B is {' and '.join(parts)}, over {count_pairs(self.n_pairs)}."
+            return f"B is {' and '.join(parts)}, over {pairs}."
         if not self.n_pairs:
             return "Nothing can be compared: no clip of A has a partner in B."
         settled = self.found(Conclusion.NO_DIFFERENCE) + self.found(Conclusion.NOT_WORSE)
         if not undecided:
             return (
-                f"No difference between A and B, over {count_pairs(self.n_pairs)}."
-                if settled
-                else "Nothing could be compared."
+                f"No difference between A and B, over {pairs}." if settled else "Nothing could be compared."
             )
         more = [compared.n_more for compared in undecided if compared.n_more is not None]
         need = f"; about {min(more)} more would settle the first of them" if more else ""
-        return (
-            f"Not enough evidence for a difference in {_names(undecided)}, "
-            f"over {count_pairs(self.n_pairs)}{need}."
-        )
+        return f"Not enough evidence for a difference in {_names(undecided)}, over {pairs}{need}."
 
     def frame(self) -> pd.DataFrame:
         """Return one row a metric: both sides, the difference over pairs with its interval, and the finding."""
@@ -263,46 +221,13 @@ class Comparison:
             )
         return pd.DataFrame(rows)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "a": self.a,
-            "b": self.b,
-            "answer": self.answer,
-            "pairs": self.n_pairs,
-            "unpaired": {"a": list(self.unpaired_a), "b": list(self.unpaired_b)},
-            "failed": {"a": list(self.failed_a), "b": list(self.failed_b)},
-            "notes": list(self.notes),
-            "metrics": [compared.to_dict() for compared in self.metrics],
-        }
 
-    def to_json(self) -> str:
-        """Return `to_dict` as text, as written by ``--json``."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def signed(estimate: Estimate, metric: Metric) -> str:
+def describe_change(estimate: Estimate, metric: Metric) -> str:
     """Write a change with its sign, unit and interval, for people."""
     if estimate.value is None:
         return "unknown"
-    unit = "" if metric.unit == "1" else f" {metric.unit}"
-    words = f"{'+' if estimate.value > 0 else ''}{three_digits(estimate.value)}{unit}"
-    if estimate.interval is None:
-        return words
-    return f"{words} [{three_digits(estimate.interval.low)}, {three_digits(estimate.interval.high)}]"
-
-
-def count_pairs(n: int) -> str:
-    """Write a number of pairs.
-
-    >>> count_pairs(1), count_pairs(24)
-    ('1 pair', '24 pairs')
-    """
-    return count(n, "pair")
-
-
-def _clips(n: int) -> str:
-    return count(n, "clip")
+    words = f"{signed(estimate.value)}{unit_suffix(metric.unit)}"
+    return f"{words} {bracket(estimate.interval)}".rstrip()
 
 
 def _names(found: Sequence[MetricComparison]) -> str:
@@ -311,15 +236,3 @@ def _names(found: Sequence[MetricComparison]) -> str:
     if len(names) <= 3:
         return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     return f"{', '.join(names[:3])} and {len(names) - 3} more"
-
-
-def _side(summary: Summary) -> dict[str, Any]:
-    return {**_estimate(summary.estimate), "attempted": summary.n_attempted}
-
-
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    plain: dict[str, Any] = {"value": estimate.value, "n": estimate.n}
-    plain["ci95"] = None if estimate.interval is None else list(estimate.interval)
-    if estimate.reason is not None:
-        plain["reason"] = estimate.reason
-    return plain

@@ -7,10 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
-from evalkit.formatting import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
@@ -26,11 +25,6 @@ class Status(StrEnum):
     WARN = "warn"
     WAIVED = "waived"
     FAIL = "fail"
-
-    @property
-    def symbol(self) -> str:
-        """One sign, for those who see no colour."""
-        return {"pass": "✓", "warn": "!", "waived": "~", "fail": "✗"}[self.value]
 
 
 class Grade(StrEnum):
@@ -149,7 +143,7 @@ class RuleResult:
         return Grade.FAILS if kinds & _ABOUT_VALUE else Grade.TOO_FEW_CLIPS
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
+        """Return plain data, as the ledger hashes it."""
         plain: dict[str, Any] = {
             "metric": self.metric,
             "reducer": self.summary.reducer,
@@ -203,8 +197,8 @@ def overshoot(rule: Rule, value: float) -> float:
 def find_faults(rule: Rule, summary: Summary, rows: Sequence[ClipRecord], min_coverage: float) -> list[Fault]:
     """List what keeps a rule from passing."""
     if summary.value is None:
-        reasons = _count_reasons(summary.absences) or summary.estimate.reason
-        return [Fault(FaultKind.NOT_MEASURED, f"not measured ({reasons})")]
+        reasons = summary.why_absent or summary.estimate.reason
+        return [Fault(FaultKind.NOT_MEASURED, f"not measured: {reasons}")]
     faults = []
     if summary.n < rule.min_n:
         faults.append(Fault(FaultKind.TOO_FEW, f"{summary.n} of the {rule.min_n} needed"))
@@ -214,8 +208,7 @@ def find_faults(rule: Rule, summary: Summary, rows: Sequence[ClipRecord], min_co
         faults += _find_value_faults(rule, summary.value, summary)
     coverage = rule.min_coverage if rule.min_coverage is not None else min_coverage
     if summary.counts_clips and summary.n < coverage * summary.n_attempted:
-        reasons = _count_reasons(summary.absences)
-        words = f"only {summary.n} of {summary.n_attempted} clips have a value ({reasons})"
+        words = f"only {summary.n} of {summary.n_attempted} clips have a value: {summary.why_absent}"
         faults.append(Fault(FaultKind.COVERAGE, words))
     return faults
 
@@ -247,7 +240,3 @@ def _find_value_faults(rule: Rule, value: float, summary: Summary) -> list[Fault
         for name, end in ends.items()
         if overshoot(rule, end) > 0
     ]
-
-
-def _count_reasons(absences: Mapping[str, int]) -> str:
-    return ", ".join(f"{code}: {count(n, 'clip')}" for code, n in absences.items())

@@ -31,8 +31,6 @@ from pipeline.options import PlainData
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-DEFAULT_POLICY = "customer_service"
-"""Bundled; judges where no policy is named."""
 RUN_COMPLETE = "run.complete"
 """Name of the line that fails where planned clips have no result, for waivers."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,13 +14,14 @@ from evalkit.analysis.direction import loss
 from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.table import ResultTable
-from evalkit.decisions.comparison import signed
+from evalkit.decisions.comparison import describe_change
 from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, overshoot
 from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
 from evalkit.formatting import three_digits
 from evalkit.stats.bootstrap import Estimate, estimate_mean
 from evalkit.types import Metric
+from evalkit.visuals.numbers import percent, unit_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,9 +120,9 @@ class Tradeoff:
         """Write it for people."""
         if self.change.value is None:
             return f"{self.metric.name} unknown: {self.change.reason}"
-        words = f"{self.metric.name} {signed(self.change, self.metric)}"
+        words = f"{self.metric.name} {describe_change(self.change, self.metric)}"
         if self.mean_other:
-            words += f" ({100 * self.change.value / abs(self.mean_other):+.0f} %)"
+            words += f" ({percent(self.change.value / abs(self.mean_other))})"
         return words
 
 
@@ -222,36 +222,6 @@ class Recommendation:
                 }
             rows.append(row)
         return pd.DataFrame(rows)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "outcome": self.outcome.value,
-            "headline": self.headline,
-            "details": list(self.details),
-            "chosen": None if self.chosen is None else dict(self.chosen.params),
-            "nearest": None if self.nearest is None else dict(self.nearest.params),
-            "unmeasured": list(self.unmeasured),
-            "axes": [axis.name for axis in self.axes],
-            "tradeoffs": [tradeoff.text() for tradeoff in self.tradeoffs],
-            "candidates": [
-                {
-                    "params": dict(candidate.params),
-                    "missed": list(candidate.missed),
-                    "absent": list(candidate.absent),
-                    "on_front": candidate.on_front,
-                    "clips": candidate.n_clips,
-                    "failed": candidate.n_failed,
-                    "values": {axis.name: candidate.configuration.summary(axis).value for axis in self.axes},
-                    "lines": [line.to_dict() for line in candidate.lines],
-                }
-                for candidate in self.candidates
-            ],
-        }
-
-    def to_json(self) -> str:
-        """Return `to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def recommend(table: ResultTable, policy: Policy) -> Recommendation:
@@ -368,8 +338,7 @@ def _headline_chosen(found: Recommendation, chosen: Candidate) -> str:
         words += ", and of these it costs least" if found.cost is not None and n_passing > 1 else ""
     if found.cost is not None:
         value = chosen.configuration.summary(found.cost).value
-        unit = "" if found.cost.unit == "1" else f" {found.cost.unit}"
-        words += f" ({found.cost.name} {three_digits(value or 0.0)}{unit})"
+        words += f" ({found.cost.name} {three_digits(value or 0.0)}{unit_suffix(found.cost.unit)})"
     return f"{words}."
 
 
@@ -379,8 +348,8 @@ def _details_chosen(found: Recommendation, chosen: Candidate) -> list[str]:
         changes = "; ".join(tradeoff.text() for tradeoff in found.tradeoffs)
         details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
     if chosen.unsure:
-        reasons = "; ".join(f"{line.metric} ({line.evidence})" for line in chosen.unsure)
-        details.append(f"Sign-off needs more clips: {reasons}.")
+        names = ", ".join(line.metric for line in chosen.unsure)
+        details.append(f"Sign-off needs more clips to judge {names}.")
     if found.unmeasured:
         missing = ", ".join(found.unmeasured)
         details.append(f"Not measured in any configuration, so not yet to be released: {missing}.")
@@ -406,4 +375,4 @@ def _details_none(found: Recommendation) -> list[str]:
 def _describe_miss(line: RuleResult) -> str:
     if line.grade is Grade.FAILS:
         return f"{line.metric} {three_digits(line.value or 0.0)} instead of {line.limit}"
-    return f"{line.metric} {line.evidence}"
+    return f"{line.metric}: {line.evidence}"

@@ -75,7 +75,7 @@ class RunList:
 def list_runs(folder: str | os.PathLike[str]) -> RunList:
     """List the runs in a folder, or the one that it is.
 
-    A folder without ``run.json`` is no run and is passed over.
+    A folder without ``run.json`` is not a run and is passed over.
 
     Raises
     ------

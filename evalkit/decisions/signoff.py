@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -70,12 +69,17 @@ class Signoff:
     @property
     def answer(self) -> str:
         """One sentence that a manager can repeat."""
+        return f"{self.decision}: {self.headline}"
+
+    @property
+    def headline(self) -> str:
+        """How many gates are met, and why the others are not, without the decision."""
         hard = [line for line in self.lines if line.kind == "hard"]
         failed = [line for line in hard if line.status is Status.FAIL]
         absent = sum(line.value is None for line in failed)
         waived = [line for line in hard if line.status is Status.WAIVED]
         warned = sum(line.status is Status.WARN for line in self.lines)
-        words = f"{self.decision}: {len(hard) - len(failed) - len(waived)} of {len(hard)} gates are met"
+        words = f"{len(hard) - len(failed) - len(waived)} of {len(hard)} gates are met"
         if failed:
             words += f", {len(failed)} are not" if len(failed) > 1 else ", 1 is not"
             words += f" ({absent} of them not measured)" if absent else ""
@@ -104,28 +108,6 @@ class Signoff:
             )
         return pd.DataFrame(rows, columns=[*columns, "limit", "kind", "evidence"])
 
-    def to_json(self) -> str:
-        """Return `to_dict` as text, as written by ``--json``."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain data."""
-        return {
-            "decision": self.decision.value,
-            "answer": self.answer,
-            "judged": self.title,
-            "judged_at": self.judged_at.isoformat(timespec="seconds"),
-            "policy": {
-                "name": self.policy.name,
-                "title": self.policy.title,
-                "sha256": self.policy.content_hash,
-            },
-            "attempted": self.n_attempted,
-            "lines": [line.to_dict() for line in self.lines],
-            "unused_waivers": [waiver.model_dump(mode="json") for waiver in self.unused_waivers],
-            "provenance": dict(self.provenance),
-        }
-
 
 def sign_off(
     table: ResultTable, policy: Policy, waivers: Sequence[Waiver] = (), *, now: dt.datetime | None = None
@@ -138,7 +120,7 @@ def sign_off(
         Of a single configuration. Its `run_values` are judged with their own n.
     policy : Policy
     waivers : sequence of Waiver
-        An expired one is no waiver.
+        An expired waiver waives nothing.
     now : datetime, optional
         With a time zone; the present moment unless given.
 

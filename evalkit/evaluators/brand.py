@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evalkit.brands import BrandManual, read_brand
+from evalkit.brands import BrandGuidelines, read_brand
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.formatting import count
@@ -134,7 +134,7 @@ class Sighting(NamedTuple):
 
 
 class Brand(Evaluator):
-    """Compares what is seen with a brand manual.
+    """Compares what is seen with the guidelines of a brand.
 
     ``n`` counts key frames; ``coverage`` is the share of time that could be measured: for the colours, that in which
     the mark is found.
@@ -183,7 +183,7 @@ class Brand(Evaluator):
                 raise UsageError(f"the setting {name} of the evaluator brand is {value!r}; give a text")
         if file is None and (model != BUNDLED or weights is not None):
             raise UsageError(f"the CLIP model {model} is of no use without a brand; give --brand brand.yaml")
-        self.manual: BrandManual | None = None if file is None else read_brand(file)
+        self.guidelines: BrandGuidelines | None = None if file is None else read_brand(file)
         self._model_name, self._weights_name, self._device = model, weights, device
         if model != BUNDLED or weights is not None or device is not None:
             _ = self.model  # a model that cannot be loaded is refused before the work
@@ -191,22 +191,22 @@ class Brand(Evaluator):
     @property
     def identity(self) -> str:
         """What decides the values beside the version: the brand's content, the finder, and the model's weights."""
-        if self.manual is None:
+        if self.guidelines is None:
             return ""
         file = self._weights_file
         named = self._weights_name if file is None else content_hash(file)[:12]
-        said = (self.manual.content[:12], f"finder {mark.VERSION}", self._model_name, named)
+        said = (self.guidelines.content[:12], f"finder {mark.VERSION}", self._model_name, named)
         return " ".join(filter(None, said))
 
     @property
     def tracks(self) -> tuple[str, ...]:
         """Names of the tracks it needs: none without a brand."""
-        return () if self.manual is None else ("face", "pose", self.track)
+        return () if self.guidelines is None else ("face", "pose", self.track)
 
     def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
         """Return what makes the brand's own track."""
         del facts
-        return {} if self.manual is None else {self.track: self._make_tracker}
+        return {} if self.guidelines is None else {self.track: self._make_tracker}
 
     def prepare(self, notify: Callable[[str], None]) -> None:
         """Calibrate what is not in the cache yet, in a process of its own.
@@ -214,13 +214,13 @@ class Brand(Evaluator):
         Workers would each do it, all at once and in silence, and would be given up where it takes longer than their stall
         limit: a brand of many drawings takes minutes.
         """
-        if self.manual is None or self.calibration_file.is_file():
+        if self.guidelines is None or self.calibration_file.is_file():
             return
-        n = len(self.manual.logos)
-        notify(f"calibrating {self.manual.name} ({count(n, 'drawing')}), once for each brand and model")
+        n = len(self.guidelines.logos)
+        notify(f"calibrating {self.guidelines.name} ({count(n, 'drawing')}), once for each brand and model")
         for _, outcome in run_isolated(_calibrate, [self._settings], n_workers=1, stall_limit_s=math.inf):
             if isinstance(outcome, Failure):
-                raise UsageError(f"the brand {self.manual.name} could not be calibrated: {outcome.text}")
+                raise UsageError(f"the brand {self.guidelines.name} could not be calibrated: {outcome.text}")
 
     @cached_property
     def track(self) -> str:
@@ -256,10 +256,10 @@ class Brand(Evaluator):
         return given if given is not None and Path(given).is_file() else None
 
     @property
-    def _brand(self) -> BrandManual:
-        if self.manual is None:
+    def _brand(self) -> BrandGuidelines:
+        if self.guidelines is None:
             raise UsageError("there is no brand; give --brand brand.yaml")
-        return self.manual
+        return self.guidelines
 
     def _make_tracker(self) -> FrameTracker:
         return BrandTracker(self._brand, self.model, self._make_finder)
@@ -269,7 +269,7 @@ class Brand(Evaluator):
 
     def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure one clip; the details are its `Sighting`."""
-        if self.manual is None:
+        if self.guidelines is None:
             return self.absent(NO_BRAND)
         if self.track not in tracks or not len(tracks[self.track]):
             return self.absent(Reason.NO_VIDEO)
@@ -277,7 +277,7 @@ class Brand(Evaluator):
         frames = self.judge(tracks)
         measurements = (
             *_likeness(frames),
-            _colors(frames, has_colors=bool(self.manual.colors)),
+            _colors(frames, has_colors=bool(self.guidelines.colors)),
             self._alignment(facts, seen, frames),
             _drift(frames),
         )

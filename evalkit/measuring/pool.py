@@ -198,7 +198,7 @@ class MeasureClip:
         )
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "result.json").write_text(result.to_json() + "\n", encoding="utf-8")
+            (folder / "result.json").write_text(result.to_json(), encoding="utf-8")
         return result
 
 

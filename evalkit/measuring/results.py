@@ -116,8 +116,8 @@ class ClipResult:
         }
 
     def to_json(self) -> str:
-        """Return `to_dict` as text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        """Return `to_dict` as JSON, its last line ended."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def frame(self) -> pd.DataFrame:
         """Return a table with one row, as `Report.frame`."""
@@ -176,8 +176,8 @@ class Report:
         return [clip.to_dict() for clip in self.clips]
 
     def to_json(self) -> str:
-        """Return the JSON array that ``evalkit evaluate --json`` writes."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        """Return `to_dict` as JSON, as ``evalkit evaluate --json`` writes it."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _cells(measurement: Measurement) -> tuple[str, ...]:

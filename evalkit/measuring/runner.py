@@ -182,7 +182,7 @@ def _pass(
     reader = Reader(
         facts,
         frames=bool(frame_trackers),
-        sound_rates_hz=sorted({tracker.rate_hz for tracker in sound_trackers.values()}),
+        sound_rates_hz=list(dict.fromkeys(tracker.rate_hz for tracker in sound_trackers.values())),
     )
     streams = [stream for stream in (facts.video, facts.audio) if stream is not None]
     length_s = max((stream.announced_duration_s or 0.0 for stream in streams), default=0.0) or None

@@ -66,7 +66,7 @@ def render_run(run: RunView, timelines: Timelines = NO_TIMELINES) -> str:
         pictures_of=partial(_pictures_of, timelines),
         links_of=_links_of,
         notes=_notes(run, timelines),
-        provenance=json.dumps(run.to_dict()["provenance"], indent=2, ensure_ascii=False),
+        provenance=json.dumps(run.provenance, indent=2, ensure_ascii=False),
         describe_steps=describe_steps,
         name_changed=name_changed,
         name_step=name_step,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.formatting import three_digits
-from evalkit.plot_style import BLUE, GREY, INK, dress, new_figure
+from evalkit.plot_style import BLUE, GREY, TEXT_COLOUR, new_figure, style_axes
 from evalkit.reports.labels import head_of, shorten_level
 from evalkit.visuals.numbers import bracket, unit_suffix
 
@@ -76,13 +76,19 @@ def draw_heat_map(heat_map: MapView, metric: MetricView) -> tuple[Figure, str]:
         np.arange(len(rows)) + 0.5, [shorten_level(level) if heat_map.down else "" for level in rows]
     )
     axes.tick_params(length=0)
-    dress(axes, x=heat_map.across, y=heat_map.down or "")
+    style_axes(axes, x=heat_map.across, y=heat_map.down or "")
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
     figure.text(
-        0.012, 1 - 0.2 / total[1], head_of(metric), fontsize=10.5, weight="bold", color=INK, va="center"
+        0.012,
+        1 - 0.2 / total[1],
+        head_of(metric),
+        fontsize=10.5,
+        weight="bold",
+        color=TEXT_COLOUR,
+        va="center",
     )
-    figure.text(0.012, 1 - 0.42 / total[1], finding, fontsize=9, color=INK, va="center")
+    figure.text(0.012, 1 - 0.42 / total[1], finding, fontsize=9, color=TEXT_COLOUR, va="center")
     return figure, finding
 
 
@@ -137,7 +143,7 @@ def draw_front(run: RunView, front: FrontView) -> tuple[Figure, str]:
     finding = f"{n_best} of {len(front.points)} configurations are beaten by no other"
     if n_best == 1:
         finding = f"{points[0][2] or 'The only configuration'} is beaten by no other"
-    dress(axes, title=finding, x=head_of(run.metrics[front.cost]), y=head_of(run.metrics[front.quality]))
+    style_axes(axes, title=finding, x=head_of(run.metrics[front.cost]), y=head_of(run.metrics[front.quality]))
     return figure, finding
 
 
@@ -163,7 +169,13 @@ def _frame(place: tuple[int, int]) -> Any:
     from matplotlib.patches import Rectangle
 
     return Rectangle(
-        (place[0] + 0.03, place[1] + 0.05), 0.94, 0.9, fill=False, edgecolor=INK, linewidth=1.8, zorder=3
+        (place[0] + 0.03, place[1] + 0.05),
+        0.94,
+        0.9,
+        fill=False,
+        edgecolor=TEXT_COLOUR,
+        linewidth=1.8,
+        zorder=3,
     )
 
 
@@ -226,7 +238,7 @@ def _name_points(axes: Axes, points: Sequence[tuple[float, float, str]]) -> None
     for place, index in enumerate(chosen if points else ()):
         x, y, words = points[index]
         beside = (6, 6) if place % 2 == 0 else (6, -13)
-        axes.annotate(words, (x, y), xytext=beside, textcoords="offset points", fontsize=8, color=INK)
+        axes.annotate(words, (x, y), xytext=beside, textcoords="offset points", fontsize=8, color=TEXT_COLOUR)
 
 
 def _draw_limit(run: RunView, axes: Axes, metric: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.plot_style import GREY, INK, SERIES, VERMILION, dress, new_figure
+from evalkit.plot_style import GREY, SERIES, TEXT_COLOUR, VERMILION, new_figure, style_axes
 from evalkit.profiling.profile import FULL, Series
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
 
@@ -54,7 +54,7 @@ def draw_timeline(profile: Profile, events: Sequence[Event] = ()) -> Figure:
     panels[0].set_xlim(0, max([profile.duration_s, *(event["time_s"] for event in events)]) or 1.0)
     _name_events(panels[0], events)
     grey = " (grey: not sampled)" if len(profile.unwatched_s) else ""
-    panels[-1].set_xlabel(f"time (s){grey}", fontsize=9, color=INK)
+    panels[-1].set_xlabel(f"time (s){grey}", fontsize=9, color=TEXT_COLOUR)
     return figure
 
 
@@ -80,7 +80,7 @@ def thin(series: Series, n_most: int = _N_DRAWN) -> Series:
 
 
 def _draw_memory(axes: Axes, series: Series, title: str, colour: str) -> None:
-    dress(axes, title=title, y="MiB")
+    style_axes(axes, title=title, y="MiB")
     drawn = thin(series)
     axes.fill_between(drawn.times_s, drawn.values, color=colour, alpha=0.15, linewidth=0, step="post")
     axes.step(drawn.times_s, drawn.values, color=colour, linewidth=1.5, where="post")
@@ -103,17 +103,17 @@ def _draw_limit(axes: Axes, gpu: GpuUse) -> None:
 
 def _draw_load(axes: Axes, gpu: GpuUse, index: int, colour: str) -> None:
     if not len(gpu.util):
-        dress(axes, title=f"GPU {index} load: the driver does not tell")
+        style_axes(axes, title=f"GPU {index} load: not reported by the driver")
         return
     drawn = thin(gpu.util)
     axes.step(drawn.times_s, 100 * drawn.values, color=colour, linewidth=1.2, where="post")
     axes.set_ylim(0, 105)
-    dress(axes, title=f"GPU {index} at work {100 * gpu.util.values.mean():.0f} % of the time", y="%")
+    style_axes(axes, title=f"GPU {index} at work {100 * gpu.util.values.mean():.0f} % of the time", y="%")
 
 
 def _finding(series: Series, events: Sequence[Event]) -> str:
     if series.peak is None or series.peak_time_s is None:
-        return "was not seen: it was over before anybody looked"
+        return "was not sampled: it ended before the first sample"
     when = f"peaks at {series.peak:.0f} MiB after {series.peak_time_s:.2f} s"
     before = [event for event in events if event["time_s"] <= series.peak_time_s]
     after = [event for event in events if event["time_s"] > series.peak_time_s]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -207,15 +208,14 @@ def clustered_interval(
     ----------
     A. B. Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1, 2007.
     """
-    rng = np.random.default_rng(seed)
     first, second = factors[0], factors[1] if len(factors) == 2 else np.zeros_like(factors[0])
     shape = (int(first.max()) + 1, int(second.max()) + 1)
     sums, sizes = np.zeros(shape), np.zeros(shape)
     np.add.at(sums, (first, second), values)
     np.add.at(sizes, (first, second), 1.0)
-    draws = [_draw_levels(rng, n, n_resamples) for n in shape]
-    totals = ((draws[0] @ sums) * draws[1]).sum(axis=1)
-    counts = ((draws[0] @ sizes) * draws[1]).sum(axis=1)
+    draws_first, draws_second = _draw_levels(shape, n_resamples, seed)
+    totals = ((draws_first @ sums) * draws_second).sum(axis=1)
+    counts = ((draws_first @ sizes) * draws_second).sum(axis=1)
     used = counts > 0
     return _quantiles(totals[used] / counts[used], np.array([(1 - confidence) / 2, (1 + confidence) / 2]))
 
@@ -234,8 +234,18 @@ def finite(values: FloatArray) -> FloatArray:
     return values
 
 
-def _draw_levels(rng: np.random.Generator, n: int, n_resamples: int) -> FloatArray:
-    """Return how often each of n levels is drawn when n are drawn with replacement, shape (n_resamples, n)."""
+@lru_cache(maxsize=2)
+def _draw_levels(shape: tuple[int, int], n_resamples: int, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Return, for each of two factors, how often each of its n levels is drawn when n are drawn with replacement.
+
+    Each has the shape (n_resamples, n). All metrics of a configuration share them: they depend on no value.
+    """
+    rng = np.random.default_rng(seed)
+    first, second = (_count_draws(rng, n, n_resamples) for n in shape)
+    return first, second
+
+
+def _count_draws(rng: np.random.Generator, n: int, n_resamples: int) -> FloatArray:
     drawn = rng.integers(n, size=(n_resamples, n)) + n * np.arange(n_resamples)[:, None]
     return np.bincount(drawn.ravel(), minlength=n * n_resamples).reshape(n_resamples, n).astype(np.float64)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from evalkit.analysis.values import Summary
     from evalkit.decisions.policy import Policy
     from evalkit.views.figure import FigureView
 
@@ -79,18 +80,17 @@ def shown_by_analysis(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figur
     analysis = analyse_run(Run.open(folder), policy)
     for one in analysis.configurations:
         for summaries in (one.summaries, analysis.table.pooled(one.params).summaries):
-            for name, summary in summaries.items():
-                yield Key(one.label, name, "mean"), Figure(summary.value, summary.interval, summary.n)
+            for summary in summaries.values():
+                yield _summarised(one.label, summary)
 
 
 def shown_by_recommend(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
-    """Yield the judged rules of each candidate, as plain data, and quality and costs of the frame."""
+    """Yield the judged rules of each candidate, and quality and costs of the frame."""
     recommendation = recommend(rows_of_run(Run.open(folder)), policy)
-    plain = recommendation.to_dict()["candidates"]
     rows = recommendation.frame().to_dict("records")
-    for candidate, data, row in zip(recommendation.candidates, plain, rows, strict=True):
-        for line in data["lines"]:
-            yield Key(candidate.name, line["metric"], line["reducer"]), _figure(line)
+    for candidate, row in zip(recommendation.candidates, rows, strict=True):
+        for line in candidate.lines:
+            yield _summarised(candidate.name, line.summary)
         for axis in recommendation.axes:
             value, low, high = (_number(row[f"{axis.name}{end}"]) for end in ("", ".low", ".high"))
             interval = None if low is None else (low, high)
@@ -102,20 +102,20 @@ def shown_by_compare(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure
     table = rows_of_run(Run.open(folder))
     swept, configurations = list(table.swept), table.configurations
     for first, second in pairwise(configurations) if swept else [configurations * 2]:
-        sides = {"a": first, "b": second}
-        tables = (table.where(one.params) for one in sides.values())
-        for plain in compare_tables(*tables, policy=policy, ignore_params=swept).to_dict()["metrics"]:
-            for side, configuration in sides.items():
-                yield Key(configuration.label, plain["metric"], "mean"), _figure(plain[side])
+        sides = (first, second)
+        tables = (table.where(one.params) for one in sides)
+        for compared in compare_tables(*tables, policy=policy, ignore_params=swept).metrics:
+            for configuration, summary in zip(sides, (compared.a, compared.b), strict=True):
+                yield _summarised(configuration.label, summary)
 
 
 def shown_by_signoff(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
-    """Yield the judged rules of each configuration, as plain data."""
+    """Yield the judged rules of each configuration."""
     table = rows_of_run(Run.open(folder))
     for one in table.configurations:
-        for line in sign_off(table.where(one.params), policy).to_dict()["lines"]:
-            if line["metric"] != RUN_COMPLETE:
-                yield Key(one.label, line["metric"], line["reducer"]), _figure(line)
+        for line in sign_off(table.where(one.params), policy).lines:
+            if line.metric != RUN_COMPLETE:
+                yield _summarised(one.label, line.summary)
 
 
 def shown_by_report(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
@@ -167,9 +167,9 @@ SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = 
 }
 
 
-def _figure(plain: Mapping[str, Any]) -> Figure:
-    interval = plain["ci95"]
-    return Figure(plain["value"], None if interval is None else tuple(interval), plain["n"])
+def _summarised(configuration: str, summary: Summary) -> tuple[Key, Figure]:
+    key = Key(configuration, summary.metric, summary.reducer)
+    return key, Figure(summary.value, summary.interval, summary.n)
 
 
 def _viewed(configuration: str, figure: FigureView) -> tuple[Key, Figure]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.brands import BrandManual
+from evalkit.brands import BrandGuidelines
 from evalkit.metrics.color import delta_e, estimate_light, lab_of, nearest_color, take_out_light
 from evalkit.tracks import mark
 from evalkit.tracks.base import TrackBuilder
@@ -41,9 +41,9 @@ _VIEW_PX = 128
 _NEIGHBOURS = 5
 
 
-def track_name(manual: BrandManual, model: ClipModel) -> str:
+def track_name(guidelines: BrandGuidelines, model: ClipModel) -> str:
     """Return the name of the track of a brand, seen by a model: all that decides its values is in it."""
-    said = f"{manual.content} {model.weights_hash} {mark.VERSION}"
+    said = f"{guidelines.content} {model.weights_hash} {mark.VERSION}"
     return f"brand-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
@@ -78,7 +78,7 @@ class BrandTracker:
 
     Parameters
     ----------
-    manual : BrandManual
+    guidelines : BrandGuidelines
     model : ClipModel
     make_finder : callable
         Gives the finder of the brand's logos; called with the first frame.
@@ -86,13 +86,15 @@ class BrandTracker:
 
     version = VERSION
 
-    def __init__(self, manual: BrandManual, model: ClipModel, make_finder: Callable[[], MarkFinder]) -> None:
-        self.name = track_name(manual, model)
-        self._logos = manual.logos
+    def __init__(
+        self, guidelines: BrandGuidelines, model: ClipModel, make_finder: Callable[[], MarkFinder]
+    ) -> None:
+        self.name = track_name(guidelines, model)
+        self._logos = guidelines.logos
         self._colors = lab_of(
-            np.array([color.rgb for color in manual.colors], dtype=np.float64).reshape(-1, 3)
+            np.array([color.rgb for color in guidelines.colors], dtype=np.float64).reshape(-1, 3)
         )
-        self._tolerances = np.array([color.tolerance for color in manual.colors])
+        self._tolerances = np.array([color.tolerance for color in guidelines.colors])
         self._model = model
         self._make_finder = make_finder
         self._finder: MarkFinder | None = None

@@ -52,7 +52,7 @@ class GateView(View):
     status : {"pass", "warn", "waived", "fail"}
         What follows for a release.
     figure : FigureView or None
-        What was judged; None for ``run.complete``, which is no metric.
+        What was judged; None for ``run.complete``, which is not a metric.
     n, n_attempted : int
         Values judged, and clips attempted.
     evidence : str
@@ -129,7 +129,7 @@ def gate_view(result: RuleResult, metric: Metric | None) -> GateView:
     ----------
     result : RuleResult
     metric : Metric or None
-        Its metric; None for ``run.complete``, which is no metric.
+        Its metric; None for ``run.complete``, which is not a metric.
     """
     return GateView(
         metric=result.metric,

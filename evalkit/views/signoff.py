@@ -59,7 +59,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
     return SignoffView(
         title=signoff.title,
         decision=signoff.decision,
-        headline=signoff.answer.removeprefix(f"{signoff.decision}: "),
+        headline=signoff.headline,
         policy=policy_view(signoff.policy),
         judged_at=signoff.judged_at.isoformat(timespec="seconds"),
         n_attempted=signoff.n_attempted,

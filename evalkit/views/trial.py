@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
+from evalkit.analysis.direction import loss
 from evalkit.analysis.table import level_text
 from evalkit.decisions.judge import overshoot
 from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from evalkit.runs import Run, Trial, TrialFailure
 
 DEFAULT_FPS = 25.0
-_WINDOW_S = 3.0
+_WINDOW_START = "window_start_s"
+"""Name of the sample that says where each window of a metric begins; a metric with one has one other, its values."""
 _PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
 _PAGES = {".html"}
 _FILES = (GENERATION_FILE, PROFILE_FILE, TRIAL_FILE, LOG_FILE)
@@ -108,9 +110,9 @@ class TrialView(View):
     video : str or None
         Relative to the run folder.
     fps : float
-        Of the video; `DEFAULT_FPS` where unknown.
+        Of the video, as its generator reports it; `DEFAULT_FPS` where unknown.
     worst_s : float or None
-        Where in the video the lips fit worst.
+        Where in the video the window begins that is worst in the run's quality metric.
     evidence : tuple of EvidenceView
     files : tuple of str
         What was written down and logged, relative to the run folder.
@@ -168,7 +170,7 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
     damage = []
     try:
         evidence = evidence_views(run, trial.id)
-        worst_s = _worst_s(run, trial) if has_video else None
+        worst_s = _worst_s(analysis, trial) if has_video else None
     except DamagedFileError as error:
         damage.append(str(error))
     return TrialView(
@@ -248,22 +250,26 @@ def _limits(trial: Trial, policy: Policy | None) -> dict[str, ClipLimitView]:
 
 
 def _fps(trial: Trial) -> float:
-    measured = trial.metrics.get("technical.fps")
     reported = (trial.generation or {}).get("fps")
-    if measured is not None:
-        return measured.value
     return float(reported) if isinstance(reported, (int, float)) and reported > 0 else DEFAULT_FPS
 
 
-def _worst_s(run: Run, trial: Trial) -> float | None:
-    """Return the middle of the window in which the lips fit worst; None where there are no windows."""
-    windows: Mapping[str, Sequence[Any]] = run.samples_of(trial.id).get("lip_sync.error", {})
-    pairs = [
-        (rank, start_s)
-        for rank, start_s in zip(windows.get("rank", []), windows.get("window_start_s", []), strict=False)
-        if rank is not None and start_s is not None
+def _worst_s(analysis: RunAnalysis, trial: Trial) -> float | None:
+    """Return where the worst window of the quality metric begins; None without windows, or where all are alike."""
+    if analysis.quality is None:
+        return None
+    metric = analysis.metrics[analysis.quality]
+    samples: dict[str, Sequence[Any]] = dict(analysis.run.samples_of(trial.id).get(metric.name, {}))
+    starts_s = samples.pop(_WINDOW_START, ())
+    windows = [
+        (loss(metric, value), start_s)
+        for values in samples.values()
+        for value, start_s in zip(values, starts_s, strict=False)
+        if value is not None and start_s is not None
     ]
-    return max(pairs)[1] + _WINDOW_S / 2 if pairs and max(pairs)[0] > 0 else None
+    if not windows or min(windows)[0] == max(windows)[0]:
+        return None
+    return float(max(windows)[1])
 
 
 def _inside(run: Run, path: Path) -> str:

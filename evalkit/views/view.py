@@ -27,7 +27,7 @@ class View:
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
     def to_json(self) -> str:
-        """Return the same as JSON, as ``--json`` writes it.
+        """Return `to_dict` as JSON, as ``--json`` writes it.
 
         Raises
         ------

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from evalkit.plot_style import GREY, INK, SPINE
+from evalkit.plot_style import GREY, SPINE, TEXT_COLOUR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.figure import Figure
 
-_INKS = {INK: "var(--ink)", GREY: "var(--muted)", SPINE: "var(--line)", "#000000": "var(--ink)"}
+_INKS = {TEXT_COLOUR: "var(--ink)", GREY: "var(--muted)", SPINE: "var(--line)", "#000000": "var(--ink)"}
 _SIZE = re.compile(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>')
 _FAMILY = re.compile(r"'DejaVu Sans'[^;\"]*")
 _STYLE = re.compile(r"<style.*?</style>", re.DOTALL)
@@ -35,6 +35,7 @@ def figure_as_svg(figure: Figure, name: str, words: str, inks: Mapping[str, str]
         Further colours and what of the page stands for them.
     """
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.text import Text
 
     figure.patch.set_alpha(0.0)
@@ -46,7 +47,8 @@ def figure_as_svg(figure: Figure, name: str, words: str, inks: Mapping[str, str]
     for part in figure.findobj(Text):
         part.set_parse_math(False)
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "text.parse_math": False}):
-        figure.savefig(text, format="svg", metadata=nothing)
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(text, metadata=nothing)  # savefig draws everything twice
     svg = text.getvalue()
     svg = svg[svg.index("<svg ") :]
     svg = _SIZE.sub(lambda found: _opening(found.group(1), words), svg, count=1)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.direction import is_better
 from evalkit.analysis.run_analysis import RunAnalysis
-from evalkit.analysis.values import reason_text
 from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.policy import load_policy
 from evalkit.runs import Run

@@ -135,7 +135,7 @@ def test_two_folders_of_videos_are_measured(tmp_path: Path, talking_face: Talkin
         (["{a}", "{a}/none"], "is not there; a run folder, a video or a folder of videos is needed"),
         (
             ["{a}", "{a}/run.json"],
-            "is a file, and no video by its name; a run folder, a video or a folder of videos is needed",
+            "is not a video by its name; a run folder, a video or a folder of videos is needed",
         ),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -231,7 +230,7 @@ def test_a_metric_that_no_pair_has_is_not_compared() -> None:
     b = make_table({"lip_sync.error": [None, 0.1]})
     found = compare_tables(a, b)["lip_sync.error"]
     assert found.finding is Conclusion.NOT_COMPARED
-    assert found.text == "no pair has it on both sides (no_face: 2)"
+    assert found.text == "no pair has it on both sides: no face was found in enough frames (2)"
     assert (found.change.mean_a, found.difference.value) == (None, None)
 
 
@@ -297,14 +296,6 @@ def test_the_reach_of_the_answer_is_said(rng: np.random.Generator) -> None:
     assert compare_tables(many, many).notes == ()
 
 
-def test_everything_is_plain_data(rng: np.random.Generator) -> None:
-    values = columns(rng)
-    other = values | {"lip_sync.error": values["lip_sync.error"] + 0.1}
-    plain = compare_tables(make_table(values), make_table(other)).to_dict()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert (plain["metrics"][0]["a"]["n"], plain["metrics"][0]["b"]["n"]) == (N, N)
-
-
 def test_each_side_shows_the_value_over_all_its_clips_and_says_where_the_pairs_are_fewer() -> None:
     a = make_table({"lip_sync.error": [0.1, 0.2, 0.3, 0.4]})
     b = make_table({"lip_sync.error": [0.2, 0.3, None, 0.5]})
@@ -314,7 +305,6 @@ def test_each_side_shows_the_value_over_all_its_clips_and_says_where_the_pairs_a
     assert (found.change.mean_a, found.change.mean_b) == (pytest.approx(0.3), pytest.approx(0.4))
     assert found.difference.value == pytest.approx(0.1)
     assert found.coverage == "A over 4 clips, B over 2 clips, the difference over 2 pairs"
-    assert found.to_dict()["coverage"] == found.coverage
     assert compare_tables(a, a)["lip_sync.error"].coverage == ""
 
 
@@ -332,7 +322,6 @@ def test_the_frame_has_a_row_a_metric(rng: np.random.Generator) -> None:
         N,
     ]
     assert frame.loc["lip_sync.error", "finding"] == "worse"
-    assert json.loads(comparison.to_json()) == comparison.to_dict()
     assert (
         repr(comparison)
         == "<Comparison of <i> and run: 6 metrics. B is worse in lip_sync.error, over 24 pairs.>"

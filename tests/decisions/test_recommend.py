@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -69,7 +68,7 @@ def test_the_cheapest_that_is_good_enough_is_recommended() -> None:
         "Use sample_steps 3: 2 of 3 configurations keep every limit, and of these it costs least "
         "(profile.total_s 15 s). Beside sample_steps 4, the best in quality: "
         "lip_sync.error +0.05 [0.05, 0.05] (+25 %); profile.total_s -5 s [-5, -5] (-25 %); "
-        "profile.peak_rss_mib 0 MiB [0, 0] (+0 %)."
+        "profile.peak_rss_mib 0 MiB [0, 0] (0 %)."
     )
 
 
@@ -135,8 +134,7 @@ def test_few_clips_do_not_keep_a_sweep_from_choosing() -> None:
     found = recommend(sweep([(3, 0.25, 15.0)], n=2), policy_of({**GATE, "min_n": 20}))
     assert found.answer == (
         "Use one configuration: the only configuration, and it keeps every limit (profile.total_s 15 s). "
-        "Sign-off needs more clips: lip_sync.error (2 of the 20 needed; the interval must pass, and there is none: "
-        "2 of the 5 values an interval needs)."
+        "Sign-off needs more clips to judge lip_sync.error."
     )
 
 
@@ -148,12 +146,6 @@ def test_soft_rules_do_not_decide() -> None:
 def test_no_clip_is_refused() -> None:
     with pytest.raises(UsageError, match="nothing to recommend"):
         recommend(ResultTable("empty", (), {}), policy_of(GATE))
-
-
-def test_the_answer_is_plain_data() -> None:
-    plain = recommend(sweep([(3, 0.25, 15.0), (4, 0.2, 20.0)]), policy_of(GATE)).to_dict()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["chosen"] == {"sample_steps": 3}
 
 
 def test_a_prompt_with_full_stops_stays_whole() -> None:
@@ -182,7 +174,7 @@ def test_a_configuration_that_lacks_values_says_which_and_why() -> None:
     found = recommend(replace(table, rows=(lacking, *table.rows[1:])), policy_of(GATE))
     assert found.answer == (
         "The only configuration does not pass. Nearest is one configuration: "
-        "lip_sync.error only 7 of 8 clips have a value (no_face: 1 clip)."
+        "lip_sync.error: only 7 of 8 clips have a value: no face was found in enough frames (1)."
     )
 
 

@@ -77,8 +77,8 @@ def brand_track(
     embedding: tuple[float, float] | None = None,
 ) -> Track:
     """Return a track with these places a key frame, one a second unless told."""
-    assert brand.manual is not None
-    columns = columns_of(len(brand.manual.colors), 2 if embedding else 0)
+    assert brand.guidelines is not None
+    columns = columns_of(len(brand.guidelines.colors), 2 if embedding else 0)
     times = np.arange(len(key_frames), dtype=float) if times_s is None else np.array(times_s)
     values = np.full((len(key_frames), len(columns)), np.nan, np.float32)
     for row, places in enumerate(key_frames):
@@ -373,8 +373,8 @@ def test_two_clips_through_the_whole_pass(make_brand: MakeBrand, tmp_path: Path)
     make_brand()
     known = Calibration(1.5, 1.0, 0.2, 0.9, (), (), (), (), (), (), mark.VERSION)
     brand = type("Calibrated", (Brand,), {"calibration": known})(str(tmp_path / "kite.yaml"))
-    assert brand.manual is not None
-    logo = brand.manual.logos[0]
+    assert brand.guidelines is not None
+    logo = brand.guidelines.logos[0]
     random = np.random.default_rng(3)
     wall = cv2.resize(random.uniform(110, 200, (5, 8, 1)).astype(np.float32), (480, 270))[
         ..., None

@@ -53,8 +53,8 @@ def test_whatever_is_missing_there_is_a_picture_and_a_file(
     brand = type("Known", (Brand,), {"model": Model(), "calibration": calibration})(
         str(tmp_path / "kite.yaml")
     )
-    assert brand.manual is not None
-    columns = columns_of(len(brand.manual.colors), 0)
+    assert brand.guidelines is not None
+    columns = columns_of(len(brand.guidelines.colors), 0)
     values = np.full((2, len(columns)), np.nan, np.float32)
     values[:, :3] = 1.0  # white light
     for row, place in enumerate(places):

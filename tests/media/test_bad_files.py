@@ -15,7 +15,7 @@ from evalkit.types import FrameChunk
 
 
 def read_all(path: Path) -> Decoded:
-    reader = Reader(probe(str(path)), sound_rates_hz=(0, 16_000))
+    reader = Reader(probe(str(path)), sound_rates_hz=(None, 16_000))
     times_s = [time_s for chunk in reader if isinstance(chunk, FrameChunk) for time_s in chunk.times_s]
     assert times_s == sorted(set(times_s))
     return reader.decoded

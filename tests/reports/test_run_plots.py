@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from evalkit.analysis.run_analysis import RunAnalysis
-from evalkit.plot_style import INK, dress, new_figure
+from evalkit.plot_style import TEXT_COLOUR, new_figure, style_axes
 from evalkit.reports.run_plots import draw_front, draw_heat_map
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
@@ -115,9 +115,9 @@ def test_pictures_of_one_page_share_no_id(view: RunView) -> None:
 
 def test_inks_come_from_the_page_and_any_text_is_safe() -> None:
     figure = new_figure(3, 2)
-    dress(figure.subplots(), title="<script>hit()</script>", x="a & b")
+    style_axes(figure.subplots(), title="<script>hit()</script>", x="a & b")
     svg = figure_as_svg(figure, "a", '"><script>')
-    assert INK.lower() not in svg.lower()
+    assert TEXT_COLOUR.lower() not in svg.lower()
     assert "var(--ink)" in svg
     assert "<script" not in svg
     assert "http" not in svg.replace('xmlns="http://www.w3.org/2000/svg"', "")

@@ -71,7 +71,7 @@ def test_an_unwatched_stretch_is_said_to_be_one() -> None:
 
 
 def test_nothing_seen_is_said() -> None:
-    assert titles(Profile(0.001, 0.01), []) == ["Memory was not seen: it was over before anybody looked"]
+    assert titles(Profile(0.001, 0.01), []) == ["Memory was not sampled: it ended before the first sample"]
 
 
 def test_many_events_do_not_cover_each_other() -> None:

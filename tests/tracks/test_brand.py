@@ -231,11 +231,11 @@ def test_a_clip_without_frames_has_an_empty_track(brand_file: Path) -> None:
 
 
 def test_the_name_tells_brands_and_models_apart(brand_file: Path) -> None:
-    manual, model = read_brand(brand_file), Model()
-    name = track_name(manual, model)  # type: ignore[arg-type]
+    guidelines, model = read_brand(brand_file), Model()
+    name = track_name(guidelines, model)  # type: ignore[arg-type]
     other_model = Model()
     other_model.weights_hash = "1" * 64
-    assert track_name(manual, other_model) != name  # type: ignore[arg-type]
+    assert track_name(guidelines, other_model) != name  # type: ignore[arg-type]
     brand_file.write_text(brand_file.read_text("utf-8") + "worn: true\n", "utf-8")
     assert track_name(read_brand(brand_file), model) != name  # type: ignore[arg-type]
 

@@ -12,13 +12,22 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 
-from evalkit.brands import BrandManual
+from evalkit.brands import BrandGuidelines
 from evalkit.evaluators.brand import KeyFrame, Sighting
 from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
 from evalkit.metrics.brand import FOUND, PASS, Calibration
 from evalkit.metrics.color import delta_e, lab_of, take_out_light
-from evalkit.plot_style import BLUE, GREY, INK, ORANGE, VERMILION, dress, label_at_end, new_figure
+from evalkit.plot_style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    TEXT_COLOUR,
+    VERMILION,
+    label_at_end,
+    new_figure,
+    style_axes,
+)
 from evalkit.tracks.brand import LIGHT_COLUMNS, N_BEST
 from evalkit.tracks.clip import ClipModel
 from evalkit.types import FloatArray, Track
@@ -53,43 +62,45 @@ class Seen(NamedTuple):
 
 
 def describe_brand(
-    manual: BrandManual, model: ClipModel, calibration: Calibration, sighting: Sighting
+    guidelines: BrandGuidelines, model: ClipModel, calibration: Calibration, sighting: Sighting
 ) -> str:
     """Return everything that is known of every key frame, and the calibration, as JSON.
 
     Parameters
     ----------
-    manual : BrandManual
+    guidelines : BrandGuidelines
     model : ClipModel
     calibration : Calibration
     sighting : Sighting
         The details of a measurement.
     """
     plain = {
-        "brand": manual.name,
-        "content": manual.content,
+        "brand": guidelines.name,
+        "content": guidelines.content,
         "weights": {f"brand/{model.name}": model.weights_hash},
-        "colors": [color.model_dump(mode="json") for color in manual.colors],
+        "colors": [color.model_dump(mode="json") for color in guidelines.colors],
         "key_frames": [
-            _plain(sighting.track, row, frame, manual) for row, frame in enumerate(sighting.frames)
+            _plain(sighting.track, row, frame, guidelines) for row, frame in enumerate(sighting.frames)
         ],
         "calibration": calibration.to_dict(),
     }
     return json.dumps(_without_nan(plain), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def draw_sighting(manual: BrandManual, calibration: Calibration, sighting: Sighting) -> Figure:
+def draw_sighting(guidelines: BrandGuidelines, calibration: Calibration, sighting: Sighting) -> Figure:
     """Draw what was seen of a brand on one clip; two of its frames are read again. Parameters as of `describe_brand`."""
     frames = sighting.frames
     worst = min(frames, key=lambda frame: frame.fidelity)
     best = max(frames, key=lambda frame: frame.fidelity)
     pictures = read_frames_at(sighting.facts, [worst.time_s, best.time_s])
     shown = [(frame, pictures[frame.time_s]) for frame in (worst, best) if frame.time_s in pictures]
-    return draw_brand(manual, calibration, frames, shown, _seen_colors(sighting.track, frames, manual))
+    return draw_brand(
+        guidelines, calibration, frames, shown, _seen_colors(sighting.track, frames, guidelines)
+    )
 
 
 def draw_brand(
-    manual: BrandManual,
+    guidelines: BrandGuidelines,
     calibration: Calibration,
     frames: Sequence[KeyFrame],
     shown: Sequence[tuple[KeyFrame, Picture]],
@@ -99,7 +110,7 @@ def draw_brand(
 
     Parameters
     ----------
-    manual : BrandManual
+    guidelines : BrandGuidelines
     calibration : Calibration
     frames : sequence of KeyFrame
         At least one.
@@ -113,16 +124,16 @@ def draw_brand(
     fidelity = float(np.average([frame.fidelity for frame in frames], weights=weights))
     figure = new_figure(11, 8.6)
     figure.suptitle(
-        f"{manual.name}: found in {n_found} of {len(frames)} key frames, likeness {fidelity:.2f} "
+        f"{guidelines.name}: found in {n_found} of {len(frames)} key frames, likeness {fidelity:.2f} "
         f"({PASS} passes)",
-        x=0.01, ha="left", weight="bold", color=INK,
+        x=0.01, ha="left", weight="bold", color=TEXT_COLOUR,
     )  # fmt: skip
     rows = figure.add_gridspec(3, 1, height_ratios=(1.5, 0.65, 0.9))
     places = _row(figure, rows[0], [1.0] * max(1, len(shown)))
     for axes, (frame, picture), word in zip(places, shown, ("Worst", "Best"), strict=False):
         _draw_frame(axes, frame, picture, word)
     logos, swatches = _row(figure, rows[1], (1, 2.2))
-    _draw_logos(logos, manual)
+    _draw_logos(logos, guidelines)
     _draw_swatches(swatches, seen)
     over_time, likeness, cosines = _row(figure, rows[2], (1.2, 1, 1))
     _draw_over_time(over_time, frames)
@@ -162,16 +173,16 @@ def _draw_frame(axes: Axes, frame: KeyFrame, picture: Picture, word: str) -> Non
         axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color="white", linewidth=3.5)
         axes.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], color=colour, linewidth=2)
     where = "no place left to look at" if frame.best is None else f"likeness {frame.fidelity:.2f}"
-    axes.set_title(f"{word}, at {frame.time_s:.2f} s: {where}", loc="left", fontsize=11, color=INK)
+    axes.set_title(f"{word}, at {frame.time_s:.2f} s: {where}", loc="left", fontsize=11, color=TEXT_COLOUR)
     axes.set_xlim(-0.5, picture.shape[1] - 0.5)
     axes.set_ylim(picture.shape[0] - 0.5, -0.5)
     axes.set_axis_off()
 
 
-def _draw_logos(axes: Axes, manual: BrandManual) -> None:
+def _draw_logos(axes: Axes, guidelines: BrandGuidelines) -> None:
     """Lay the drawings below each other, each on the ground that it stands out from."""
     cells, side = [], 160
-    for logo in manual.logos[:4]:
+    for logo in guidelines.logos[:4]:
         cover = logo[..., 3:] / 255.0
         ink = float((logo[..., :3] * cover).sum() / (3 * max(cover.sum(), 1.0)))
         drawn = logo[..., :3] * cover + (40.0 if ink > 150 else 245.0) * (1 - cover)
@@ -185,7 +196,7 @@ def _draw_logos(axes: Axes, manual: BrandManual) -> None:
         cells.append(np.full((side, side, 3), 255.0))
     rows = [np.hstack(cells[start : start + 2]) for start in range(0, len(cells), 2)]
     axes.imshow(np.vstack(rows).astype(np.uint8))
-    axes.set_title("The mark, as the brand draws it", loc="left", fontsize=11, color=INK)
+    axes.set_title("The mark, as the brand draws it", loc="left", fontsize=11, color=TEXT_COLOUR)
     axes.set_axis_off()
 
 
@@ -194,9 +205,11 @@ def _draw_swatches(axes: Axes, seen: Mapping[str, Seen]) -> None:
 
     axes.set_axis_off()
     if not seen:
-        dress(axes, title="No colours: the brand has none, or the mark was not found")
+        style_axes(axes, title="No colours: the brand has none, or the mark was not found")
         return
-    dress(axes, title="Colours of the mark: the brand's, as seen, and with the light taken out (medians)")
+    style_axes(
+        axes, title="Colours of the mark: the brand's, as seen, and with the light taken out (medians)"
+    )
     axes.set_xlim(0, 10)
     axes.set_ylim(-_N_SWATCHES, 0)
     for row, (name, color) in enumerate(list(seen.items())[:_N_SWATCHES]):
@@ -207,7 +220,7 @@ def _draw_swatches(axes: Axes, seen: Mapping[str, Seen]) -> None:
         axes.text(
             3.2, top + 0.4, f"{'✓' if passes else '✗'} {name} {_hex(color.wanted)}: ΔE00 {three_digits(color.delta_e)} as "
             f"seen, {three_digits(color.delta_e_balanced)} balanced (at most {three_digits(color.tolerance)}); {100 * color.scene_share:.1f} % of the scene",
-            fontsize=9, va="center", color=INK,
+            fontsize=9, va="center", color=TEXT_COLOUR,
         )  # fmt: skip
 
 
@@ -220,7 +233,7 @@ def _draw_over_time(axes: Axes, frames: Sequence[KeyFrame]) -> None:
     label_at_end(axes, float(times_s[-1]), PASS, "passes", GREY)
     axes.set_xlim(float(times_s[0]), float(times_s[-1]))
     axes.set_ylim(-0.03, 1.03)
-    dress(axes, title="Likeness on key frames", x="time (s)", y="fidelity")
+    style_axes(axes, title="Likeness on key frames", x="time (s)", y="fidelity")
 
 
 def _draw_distributions(
@@ -232,7 +245,7 @@ def _draw_distributions(
 ) -> None:
     everything = [*scenes[0], *scenes[1], *([here] if here is not None else [])]
     if not everything:
-        dress(axes, title=f"{title}: none")
+        style_axes(axes, title=f"{title}: none")
         axes.set_axis_off()
         return
     low, high = bounds or (min(everything), max(everything))
@@ -240,20 +253,20 @@ def _draw_distributions(
     for values, colour, word in ((scenes[0], ORANGE, "without"), (scenes[1], BLUE, "with the mark")):
         axes.hist(values, bins=bins, color=colour, alpha=0.6, label=word)
     if here is not None:
-        axes.axvline(here, color=INK, linewidth=1.5)
+        axes.axvline(here, color=TEXT_COLOUR, linewidth=1.5)
         axes.annotate(
-            "this clip", (here, 0.66), xycoords=("data", "axes fraction"), fontsize=8, color=INK, va="top",
+            "this clip", (here, 0.66), xycoords=("data", "axes fraction"), fontsize=8, color=TEXT_COLOUR, va="top",
             ha="right" if here > (low + high) / 2 else "left", xytext=(-3 if here > (low + high) / 2 else 3, 0),
             textcoords="offset points",
         )  # fmt: skip
     axes.legend(fontsize=8, frameon=False, loc="upper center")
-    dress(axes, title=title, y="scenes")
+    style_axes(axes, title=title, y="scenes")
 
 
-def _seen_colors(track: Track, frames: Sequence[KeyFrame], manual: BrandManual) -> dict[str, Seen]:
+def _seen_colors(track: Track, frames: Sequence[KeyFrame], guidelines: BrandGuidelines) -> dict[str, Seen]:
     rows = [row for row, frame in enumerate(frames) if frame.best is not None and frame.fidelity >= FOUND]
     seen = {}
-    for index, color in enumerate(manual.colors):
+    for index, color in enumerate(guidelines.colors):
         raw = [_seen_at(track, row, frames[row].best or 0, index) for row in rows]
         known = [(row, rgb) for row, rgb in zip(rows, raw, strict=True) if np.isfinite(rgb).all()]
         if not known:
@@ -279,9 +292,9 @@ def _seen_at(track: Track, row: int, place: int, color: int) -> FloatArray:
     return np.asarray(track.select(*names)[row])
 
 
-def _plain(track: Track, row: int, frame: KeyFrame, manual: BrandManual) -> dict[str, Any]:
+def _plain(track: Track, row: int, frame: KeyFrame, guidelines: BrandGuidelines) -> dict[str, Any]:
     """Return all that is known of a key frame as plain data."""
-    names = [color.name or color.hex for color in manual.colors]
+    names = [color.name or color.hex for color in guidelines.colors]
     places = []
     for place in range(N_BEST):
         if not np.isfinite(frame.boxes[place]).all():

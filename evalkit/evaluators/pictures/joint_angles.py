@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from evalkit.metrics.motion import MAX_GAP_S
-from evalkit.plot_style import BLUE, GREY, dress, new_figure
+from evalkit.plot_style import BLUE, GREY, new_figure, style_axes
 from evalkit.types import BoolArray, FloatArray
 
 _N_COLUMNS = 2
@@ -49,7 +49,7 @@ def draw_joint_angles(times_s: FloatArray, angles: Mapping[str, tuple[FloatArray
         axis.set_ylim(-half_deg, half_deg)
         is_lowest = index >= len(curves) - _N_COLUMNS
         axis.tick_params(labelbottom=is_lowest)
-        dress(
+        style_axes(
             axis,
             title=f"{name.replace('_', ' ')}, ±{np.nanstd(about_mean):.3g}°",
             x="time (s)" if is_lowest else "",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from evalkit.evaluators.lip_sync import Curves
 from evalkit.metrics import lip_sync
-from evalkit.plot_style import BLUE, GREEN, GREY, ORANGE, VERMILION, dress, label_at_end, new_figure
+from evalkit.plot_style import BLUE, GREEN, GREY, ORANGE, VERMILION, label_at_end, new_figure, style_axes
 
 SHOWN_S = 8.0
 _LABEL_GAP = 0.45  # standard deviations: two labels do not lie over each other
@@ -59,7 +59,7 @@ def _draw_lips(axes: Axes, curves: Curves) -> None:
     axes.set_ylim(low, high)
     moved = f", moved by {1000 * offset_s:+.0f} ms" if curves.offset else ""
     where = "around the worst window" if curves.delivered.ranks.size and first else "from the start"
-    dress(
+    style_axes(
         axes,
         title=f"Inner-lip gap: seen, and expected from the sound{moved} ({where}; grey: nobody speaks)",
         x="time (s)",
@@ -70,7 +70,7 @@ def _draw_lips(axes: Axes, curves: Curves) -> None:
 def _draw_offset(axes: Axes, curves: Curves) -> None:
     found = curves.offset
     if found is None:
-        dress(axes, title="No offset: too little to compare")
+        style_axes(axes, title="No offset: too little to compare")
         axes.set_axis_off()
         return
     offsets_ms = 1000 * found.offsets_s
@@ -92,7 +92,7 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
     axes.axvline(1000 * found.offset_s, color=BLUE, linewidth=1)
     offset_ms = 1000 * found.offset_s
     who = "The audio leads by" if offset_ms > 0 else "The audio lags by"
-    dress(
+    style_axes(
         axes,
         title=f"{who} {abs(offset_ms):.0f} ms [{1000 * found.interval_s.low:.0f}, {1000 * found.interval_s.high:.0f}]",
         x="offset (ms); positive: the audio leads",
@@ -103,7 +103,7 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
 def _draw_error(axes: Axes, curves: Curves) -> None:
     scores = curves.delivered
     if scores.ranks.size == 0:
-        dress(axes, title="No error: no window with speech and a face")
+        style_axes(axes, title="No error: no window with speech and a face")
         axes.set_axis_off()
         return
     middles_s = scores.starts_s + lip_sync.WINDOW_S / 2
@@ -119,7 +119,7 @@ def _draw_error(axes: Axes, curves: Curves) -> None:
     )  # the lines end where they are named
     label_at_end(axes, right, lip_sync.PASS, "pass mark", GREY)
     label_at_end(axes, right, 0.5, "chance", GREY)
-    dress(
+    style_axes(
         axes,
         title=f"Error {scores.ranks.mean():.2f} as delivered, {curves.aligned.ranks.mean():.2f} without the offset"
         if curves.aligned.ranks.size

@@ -118,7 +118,7 @@ class _BrandFile(PlainData):
         return _named_region(value) if isinstance(value, str) else value
 
 
-class BrandManual:
+class BrandGuidelines:
     """A brand, read and checked.
 
     Parameters
@@ -158,7 +158,7 @@ class BrandManual:
         return None if box is None else (box.left, box.top, box.right, box.bottom)
 
 
-def read_brand(path: str | Path) -> BrandManual:
+def read_brand(path: str | Path) -> BrandGuidelines:
     """Read a brand's YAML file and the drawings it names. Paths in it are relative to its folder.
 
     Raises
@@ -181,7 +181,7 @@ def read_brand(path: str | Path) -> BrandManual:
     twice = [str(files[index]) for index, content in enumerate(contents) if content in contents[:index]]
     if twice:
         raise ConfigError(f"{path}: logos: {twice[0]} has the same content as one before it")
-    return BrandManual(given, files, [logo.pixels for logo in loaded], contents)
+    return BrandGuidelines(given, files, [logo.pixels for logo in loaded], contents)
 
 
 def _named_region(text: str) -> dict[str, float]:
