@@ -7,13 +7,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
+from evalkit.analysis.values import Summary
+from evalkit.decisions.policy import RUN_COMPLETE
+from evalkit.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
-    from evalkit.analysis.values import Summary
     from evalkit.decisions.policy import Rule, Waiver
     from evalkit.types import Interval
 
@@ -185,6 +187,32 @@ def judge(rule: Rule, configuration: Configuration, min_coverage: float) -> Rule
         unit="" if rule.metric.unit == "1" else rule.metric.unit,
         faults=tuple(faults),
         why=rule.why,
+    )
+
+
+def judge_completeness(missing: Sequence[str], n_clips: int) -> RuleResult | None:
+    """Return the gate ``run.complete``, which fails where planned clips have no result; None where all have one.
+
+    Parameters
+    ----------
+    missing : sequence of str
+        Planned clips of the run without a readable result, see `evalkit.analysis.table.ResultTable`.
+    n_clips : int
+        Clips of the configuration that is judged.
+    """
+    if not missing:
+        return None
+    n = len(missing)
+    examples = "; ".join(missing[:3]) + (" …" if n > 3 else "")
+    nothing = Estimate(None, None, n_clips, "it is not a measurement")
+    return RuleResult(
+        summary=Summary(RUN_COMPLETE, "", nothing, n_clips + n, {}),
+        limit="every planned clip has a result",
+        kind="hard",
+        status=Status.FAIL,
+        unit="",
+        faults=(Fault(FaultKind.NOT_MEASURED, f"{n} without one: {examples}"),),
+        why="what is not finished, or cannot be read, cannot be judged",
     )
 
 

@@ -10,12 +10,10 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import ResultTable
-from evalkit.analysis.values import Summary
-from evalkit.decisions.judge import Fault, FaultKind, RuleResult, Status, judge
-from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver
+from evalkit.decisions.judge import RuleResult, Status, judge, judge_completeness
+from evalkit.decisions.policy import Policy, Waiver
 from evalkit.errors import UsageError
 from evalkit.formatting import count
-from evalkit.stats.bootstrap import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,7 +139,8 @@ def sign_off(
     today = now.astimezone(dt.UTC).date()
     by_metric = {waiver.metric: waiver for waiver in waivers}
     configuration = table.pooled()
-    lines = [_judge_completeness(table)] if table.missing else []
+    incomplete = judge_completeness(table.missing, len(table.rows))
+    lines = [] if incomplete is None else [incomplete]
     lines += [judge(rule, configuration, policy.min_coverage) for rule in policy.rules]
     lines = [_waive(line, by_metric.get(line.metric), today) for line in lines]
     order = list(reversed(Status))
@@ -154,21 +153,6 @@ def sign_off(
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
         provenance=table.provenance,
-    )
-
-
-def _judge_completeness(table: ResultTable) -> RuleResult:
-    n = len(table.missing)
-    examples = "; ".join(table.missing[:3]) + (" …" if n > 3 else "")
-    nothing = Estimate(None, None, len(table.rows), "it is not a measurement")
-    return RuleResult(
-        summary=Summary(RUN_COMPLETE, "", nothing, len(table.rows) + n, {}),
-        limit="every planned clip has a result",
-        kind="hard",
-        status=Status.FAIL,
-        unit="",
-        faults=(Fault(FaultKind.NOT_MEASURED, f"{n} without one: {examples}"),),
-        why="what is not finished, or cannot be read, cannot be judged",
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.judge import Grade
+from evalkit.decisions.judge import Grade, judge_completeness
 from evalkit.views.figure import FigureView, figure_of_summary
 from evalkit.views.gate import GateView, gate_view, worst_grade
 from evalkit.views.view import Plain, View, plain_param
@@ -130,14 +130,15 @@ def configuration_views(
         if recommendation is not None
         else {}
     )
-    return tuple(
-        _configuration(
-            analysis,
-            configuration,
-            tuple(gate_view(line, metrics[line.metric]) for line in judged.get(configuration.label, ())),
-        )
-        for configuration in analysis.configurations
-    )
+    views = []
+    for configuration in analysis.configurations:
+        lines = judged.get(configuration.label, ())
+        gates = [gate_view(line, metrics[line.metric]) for line in lines]
+        incomplete = judge_completeness(analysis.table.missing, len(configuration.rows)) if lines else None
+        if incomplete is not None:
+            gates.insert(0, gate_view(incomplete, None))
+        views.append(_configuration(analysis, configuration, tuple(gates)))
+    return tuple(views)
 
 
 def front_views(analysis: RunAnalysis) -> tuple[FrontView, ...]:
