@@ -8,7 +8,7 @@ class EvalkitError(Exception):
 
 
 class UsageError(EvalkitError):
-    """A request that makes no sense: an unknown name, a wrong unit, an impossible option."""
+    """A request that cannot be carried out: an unknown name, a wrong unit, an impossible option."""
 
 
 class ClipError(EvalkitError):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pipeline.formatting import count
+
+__all__ = ["count", "describe_duration", "three_digits"]
+
 
 def three_digits(value: float) -> str:
     """Write a number with three significant digits, without an exponent.
@@ -17,15 +21,6 @@ def three_digits(value: float) -> str:
     if "e" in text:
         text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def count(n: int, noun: str, plural: str | None = None) -> str:
-    """Write how many there are.
-
-    >>> count(1, "clip"), count(2, "clip"), count(0, "box", "boxes")
-    ('1 clip', '2 clips', '0 boxes')
-    """
-    return f"{n} {noun if n == 1 else plural or noun + 's'}"
 
 
 def describe_duration(seconds: float) -> str:

@@ -93,8 +93,8 @@ def run_isolated(
         while at_work:
             wait([workers[place].connection for place in at_work], timeout=0.2)
             for place, index in list(at_work.items()):
-                tell = None if on_progress is None else partial(on_progress, index)
-                outcome = workers[place].listen(tell, stall_limit_s=stall_limit_s)
+                on_report = None if on_progress is None else partial(on_progress, index)
+                outcome = workers[place].listen(on_report, stall_limit_s=stall_limit_s)
                 if outcome is None:
                     continue
                 del at_work[place]
@@ -118,7 +118,7 @@ _starting = threading.Lock()
 
 
 def worker_folder() -> Path | None:
-    """Return the folder of the worker that this process is; None where it is no worker.
+    """Return the folder of the worker that this process is; None where it is not a worker.
 
     It lies outside the run, and is removed when the worker is over and whoever started it has looked into it.
     """
@@ -363,7 +363,7 @@ def _kill_marked(token: str) -> None:
 
 
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
-    """Be a worker: take tasks until told to stop. What is written to output and error output goes to the log."""
+    """Be a worker: take tasks until there are no more. What is written to output and error output goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
     with Path(log_name).open("ab") as log:

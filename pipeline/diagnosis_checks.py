@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pipeline.diagnosis import Diagnosis, fine, stop
+from pipeline.formatting import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +93,7 @@ def check_weights(about: str, path: str | Path, cure: str) -> Diagnosis:
     size_mib = sum(file.stat().st_size for file in files) / _MIB
     if not size_mib:
         return stop(about, f"{path} holds nothing", cure)
-    return fine(about, f"{path}: {_amount(size_mib)} in {len(files)} file{'s' * (len(files) != 1)}")
+    return fine(about, f"{path}: {_amount(size_mib)} in {count(len(files), 'file')}")
 
 
 def is_lfs_pointer(file: Path) -> bool:

@@ -167,7 +167,7 @@ class FallbackChain(Generic[Backend]):
         ----------
         use : callable
             Calls one backend; run in a thread of its own, so that its time limit holds.
-        is_enough : callable
+        is_satisfactory : callable
             Where no result is satisfactory, the last one counts.
 
         Returns

@@ -84,6 +84,22 @@ class Description(PlainData):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     settings: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @property
+    def takes_device(self) -> bool:
+        """Whether there is a setting ``device``."""
+        return self._device() is not None
+
+    @property
+    def default_device(self) -> str | None:
+        """The device that is used where the setting ``device`` is not given; None where the generator chooses one."""
+        default = (self._device() or {}).get("default")
+        return default if isinstance(default, str) else None
+
+    def _device(self) -> dict[str, JsonValue] | None:
+        properties = self.settings.get("properties")
+        found = properties.get("device") if isinstance(properties, dict) else None
+        return found if isinstance(found, dict) else None
+
 
 class Generator(ABC):
     """Makes talking videos. One thread at a time; load once, generate many times, close.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 _MIB = 1024 * 1024
 
@@ -17,14 +18,19 @@ class Gpu:
         As nvidia-smi counts.
     name : str
         Of the model.
-    total_mib, free_mib : float
-        Its memory, and how much of it is free now.
+    total_mib, used_mib : float
+        Its memory, and how much of it is in use now.
     """
 
     index: int
     name: str
     total_mib: float
-    free_mib: float
+    used_mib: float
+
+    @property
+    def free_mib(self) -> float:
+        """Memory that is free now."""
+        return self.total_mib - self.used_mib
 
 
 def read_gpus() -> tuple[tuple[Gpu, ...], str]:
@@ -46,8 +52,7 @@ def read_gpus() -> tuple[tuple[Gpu, ...], str]:
     except pynvml.NVMLError as error:
         return (), f"the NVIDIA driver does not answer: {error}"
     try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        gpus = tuple(_read(pynvml, index, handle) for index, handle in enumerate(handles))
+        gpus = tuple(gpu for gpu, _ in list_gpus(pynvml))
     except pynvml.NVMLError as error:
         return (), f"the NVIDIA driver cannot be read: {error}"
     finally:
@@ -55,12 +60,27 @@ def read_gpus() -> tuple[tuple[Gpu, ...], str]:
     return gpus, "" if gpus else "the NVIDIA driver lists no GPU"
 
 
-def _read(nvml: object, index: int, handle: object) -> Gpu:
-    memory = nvml.nvmlDeviceGetMemoryInfo(handle)  # type: ignore[attr-defined]  # untyped bindings
-    name = nvml.nvmlDeviceGetName(handle)  # type: ignore[attr-defined]  # as above
-    return Gpu(
-        index,
-        name.decode() if isinstance(name, bytes) else str(name),
-        memory.total / _MIB,
-        (memory.total - memory.used) / _MIB,
-    )
+def list_gpus(nvml: Any) -> list[tuple[Gpu, Any]]:
+    """List the GPUs with their handles.
+
+    Parameters
+    ----------
+    nvml : module
+        The bindings, after ``nvmlInit``.
+
+    Raises
+    ------
+    pynvml.NVMLError
+        If one cannot be read.
+    """
+    return [
+        _read(nvml, index, nvml.nvmlDeviceGetHandleByIndex(index))
+        for index in range(nvml.nvmlDeviceGetCount())
+    ]
+
+
+def _read(nvml: Any, index: int, handle: Any) -> tuple[Gpu, Any]:
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    name = nvml.nvmlDeviceGetName(handle)
+    text = name.decode() if isinstance(name, bytes) else str(name)
+    return Gpu(index, text, memory.total / _MIB, memory.used / _MIB), handle

@@ -1,17 +1,19 @@
 """What a speech recogniser is. Found through the entry-point group ``evalkit.recognisers``.
 
 The entry point is a callable (the class itself, as a rule) that takes its settings by keyword, refuses wrong ones
-with a `RequestError` and does nothing costly: models are read in `Recogniser.load`.
+with a `RequestError` and does nothing costly: models are read in `Recogniser.load`. It gives a `Recogniser`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from pipeline.errors import RequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -38,22 +40,28 @@ class Transcript:
     version: str
 
 
-class Recogniser(Protocol):
+class Recogniser(ABC):
     """Turns speech into text. One thread at a time; load once, recognise many times, close."""
 
     name: str
     """As in the entry point."""
     version: str
-    """Of what decides the words: another one can hear something else in the same sound."""
+    """Of what decides the words: another version can hear something else in the same sound."""
 
+    @property
+    def weights(self) -> Mapping[str, str]:
+        """Name and SHA-256 of the model weights that it uses; empty where they are not known, as those of a service."""
+        return {}
+
+    @abstractmethod
     def serves(self, language: str) -> bool:
-        """Tell whether it understands a language (``en``, ``en-gb``, ``cmn`` …), without loading anything."""
-        ...
+        """Return whether it understands a language (``en``, ``en-gb``, ``cmn`` …), without loading anything."""
 
+    @abstractmethod
     def load(self) -> None:
         """Read the model. A second call does nothing."""
-        ...
 
+    @abstractmethod
     def recognise(self, sound: Path, language: str) -> Transcript:
         """Write down what is said in a sound file, or in the sound of a video file.
 
@@ -65,11 +73,10 @@ class Recogniser(Protocol):
         GenerationError
             If the recogniser itself fails.
         """
-        ...
 
+    @abstractmethod
     def close(self) -> None:
         """Release the model. A second call does nothing."""
-        ...
 
 
 def refuse_language(recogniser: Recogniser, language: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import GenerationError
+from pipeline.formatting import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +99,7 @@ def _measure(container: Any) -> MeasuredVideo:
         raise _DefectError(f"cut off: {n_stored} of the {picture.frames} frames it announces are there")
     duration_s = float(_length(spans[picture.index]) * picture.time_base)
     if duration_s <= 0:
-        raise _DefectError(f"the file holds {len(starts)} frame(s) and no duration")
+        raise _DefectError(f"the file holds {count(len(starts), 'frame')} and no duration")
     sound_s = None if sound is None else float(_length(spans[sound.index]) * sound.time_base)
     announced_s = (container.duration or 0) / _CONTAINER_TICKS_PER_S
     if announced_s - max(duration_s, sound_s or 0.0) > max(_MAX_MISSING_S, _MAX_MISSING_SHARE * announced_s):

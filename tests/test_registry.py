@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
 from evalkit import registry
 from evalkit.errors import UsageError
+from evalkit.runs import Run
 from evalkit.testing.media import write_clip
 
 _PLUGIN = """
@@ -36,11 +41,12 @@ from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.types import Measurement, Metric, Reason
 
 WARMTH = Metric("warmth.mean", "1", "band", "how warm the picture is", (0, 1))
+GLOW = Metric("warmth.glow", "1", "higher", "how much of the picture glows", (0, 1))
 COLD = Reason("too_cold", "the picture is too cold to be measured")
 
 
 class Warmth(Evaluator):
-    name, version, metrics, reasons, tracks = "warmth", 1, (WARMTH,), (COLD,), ("picture",)
+    name, version, metrics, reasons, tracks = "warmth", 1, (WARMTH, GLOW), (COLD,), ("picture",)
 
     def __init__(self, *, least: float = 0.0):
         self.least = least
@@ -49,7 +55,8 @@ class Warmth(Evaluator):
         luma = tracks["picture"]["luma_mean"] / 255
         if luma.mean() < self.least:
             return self.absent(COLD)
-        return Measured((Measurement(WARMTH, float(luma.mean()), n=len(luma)),), details=luma)
+        warmth = Measurement(WARMTH, float(luma.mean()), n=len(luma))
+        return Measured((warmth, Measurement.absent(GLOW, COLD)), details=luma)
 
     def evidence(self, details):
         yield Exhibit("warmth.svg", "warmth over time", f"<svg><!-- {details.size} frames --></svg>", WARMTH)
@@ -107,6 +114,28 @@ def test_a_plugin_shows_a_picture_and_a_reason_of_its_own(tmp_path: Path) -> Non
         "the picture is too cold to be measured | how warm the picture is",
         "the picture is too cold to be measured",
     ]
+
+
+def test_a_plugin_stands_on_the_report_of_a_run_that_is_measured_later(
+    tmp_path: Path, write_videos: Callable[[int], Run]
+) -> None:
+    """After one command, its value, its picture with the caption, and its reason's words are on the page."""
+    _install(tmp_path, "evalkit-warmth", "warmth", _SHOWING, "warmth = warmth:Warmth")
+    run = write_videos(2).folder
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("video.mp4")}
+    done = _run(tmp_path, "measure", run, "--only", "warmth")
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("video.mp4")} == before
+    page = (run / "report.html").read_text("utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"[^>]*alt="warmth over time"', page)
+    assert len(pictures) == page.count("<figcaption>warmth over time</figcaption>") == 2
+    assert all((run / unquote(picture)).is_file() for picture in pictures)
+    assert "the picture is too cold to be measured" in page
+    assert "how warm the picture is" in page
+    with (run / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(float(row["warmth.mean"]) > 0 for row in rows)
+    assert {row["warmth.glow.absent"] for row in rows} == {"too_cold"}
 
 
 def test_a_plugin_that_does_not_import_is_not_said_to_be_missing(tmp_path: Path) -> None:

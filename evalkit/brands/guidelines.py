@@ -164,7 +164,7 @@ def read_brand(path: str | Path) -> BrandGuidelines:
     Raises
     ------
     ConfigError
-        If it cannot be read or makes no sense, or a drawing cannot be used; a line a mistake.
+        If it cannot be read, a value or a drawing cannot be used; a line a mistake.
     """
     path = Path(path)
     given = read_group(_BrandFile, read_yaml(path), str(path))

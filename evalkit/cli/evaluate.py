@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
+from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, write_outputs
 from evalkit.cli.settings import take_pairs
 
@@ -36,16 +36,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--json", "json_path", type=_FILE, help="Write the results as JSON.")
 @click.option("--csv", "csv_path", type=_FILE, help="Write the results as a table.")
 @click.option("--evidence", type=_FOLDER, help="Folder for pictures of what was seen.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Clips measured at once (default: one for every two cores)."
-)
-@click.option(
-    "--stall-limit",
-    type=click.FloatRange(min=1),
-    default=120.0,
-    show_default=True,
-    help="Give a clip up after this many seconds without progress.",
-)
+@batch_options
 @click.pass_context
 def evaluate(
     context: click.Context,

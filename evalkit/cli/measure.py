@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
+from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
+from evalkit.cli.outputs import name_outputs
 
 if TYPE_CHECKING:
     from evalkit.measuring.run import MeasuringOutcome
@@ -25,16 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--evidence/--no-evidence", default=True, help="Keep pictures of what was measured (default: yes)."
 )
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Videos measured at once (default: one for every two cores)."
-)
-@click.option(
-    "--stall-limit",
-    type=click.FloatRange(min=1),
-    default=120.0,
-    show_default=True,
-    help="Give a video up after this many seconds without progress.",
-)
+@batch_options
 @click.pass_context
 def measure(  # noqa: PLR0917 - click passes them by name
     context: click.Context,
@@ -88,16 +80,24 @@ def measure(  # noqa: PLR0917 - click passes them by name
 
 
 def _print_outcome(outcome: MeasuringOutcome) -> None:
+    from evalkit.formatting import count
+    from evalkit.reports.run_report import HTML_NAME
+
     for note in outcome.notes:
         click.echo(f"note: {note}", err=True)
     for video_id, text in outcome.problems.items():
         click.echo(f"  {video_id}: {text}", err=True)
     versions = ", ".join(f"{name} {version}" for name, version in outcome.run.manifest.evaluators.items())
-    if outcome.n_videos == 0:
-        click.echo(f"nothing is missing: {outcome.n_complete} videos are measured ({versions})")
-        return
-    click.echo(
-        f"{outcome.n_measurements} measurements of {outcome.n_videos} videos; "
-        f"{outcome.n_complete} lacked nothing ({versions})"
-    )
-    click.echo(f"wrote {outcome.run.folder / 'report.html'}")
+    if outcome.n_without_video:
+        click.echo(f"{count(outcome.n_without_video, 'trial')} without a video, which failed", err=True)
+    measured, complete = count(outcome.n_measurements, "measurement"), outcome.n_complete
+    if outcome.n_videos:
+        videos = count(outcome.n_videos, "video")
+        click.echo(f"{measured} of {videos}; {complete} lacked nothing ({versions})")
+    elif outcome.problems:
+        videos = count(len(outcome.problems), "video")
+        click.echo(f"nothing could be measured of {videos}; {complete} lacked nothing ({versions})")
+    else:
+        click.echo(f"nothing is missing: {count(complete, 'video')} measured ({versions})")
+    if outcome.has_changed:
+        name_outputs([outcome.run.folder / HTML_NAME])

@@ -9,16 +9,37 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_OPTIONS = (
+_BRAND_OPTIONS = (
     click.option("--brand", type=click.Path(), help="A brand's YAML file: its logos, colours and place."),
     click.option("--clip-model", help="A CLIP model that open_clip knows, instead of the bundled one."),
     click.option("--clip-weights", metavar="TAG_OR_FILE", help="Weights of that model."),
+)
+_BATCH_OPTIONS = (
+    click.option(
+        "--jobs",
+        type=click.IntRange(min=1),
+        help="Videos measured at once (default: one for every two cores).",
+    ),
+    click.option(
+        "--stall-limit",
+        type=click.FloatRange(min=1),
+        default=120.0,
+        show_default=True,
+        help="Give a video up after this many seconds without progress.",
+    ),
 )
 
 
 def brand_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options ``--brand``, ``--clip-model`` and ``--clip-weights``."""
-    for option in reversed(_OPTIONS):
+    for option in reversed(_BRAND_OPTIONS):
+        command = option(command)
+    return command
+
+
+def batch_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options ``--jobs`` and ``--stall-limit``."""
+    for option in reversed(_BATCH_OPTIONS):
         command = option(command)
     return command
 

@@ -44,7 +44,7 @@ def write_outputs(*outputs: tuple[Path | None, Callable[[], str]]) -> list[Path]
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(make(), encoding="utf-8")
+            path.write_text(make(), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
         written.append(path)

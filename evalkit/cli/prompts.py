@@ -72,10 +72,10 @@ def check(context: click.Context, named: tuple[str, ...], as_json: bool) -> None
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     if as_json:
-        click.echo(json.dumps([prompt.to_dict() for prompt in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps([check.to_dict() for check in found], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n\n".join(_describe(prompt) for prompt in found))
-    context.exit(1 if any(prompt.missing for prompt in found) else 0)
+        click.echo("\n\n".join(_describe(check) for check in found))
+    context.exit(1 if any(check.missing for check in found) else 0)
 
 
 def _prompts_in(named: str) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _prompts_in(named: str) -> Iterator[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{named} cannot be read as text: {error}") from None
     if not lines:
-        raise UsageError(f"{named} holds no prompt")
+        raise UsageError(f"{named} has no prompt in it; write one a line")
     yield from lines
 
 
@@ -121,7 +121,7 @@ def _prompts_of_sweep(path: Path) -> Iterator[str]:
         raise UsageError(f"{path} asks for no prompt; give one under parameters.prompt or grid.prompt")
     for value in values:
         if not isinstance(value, str):
-            raise UsageError(f"{path}: the prompt {value!r} is not a text; put it in quotes")
+            raise UsageError(f"{path}: the prompt {value!r} is not text; put it in quotes")
         yield value
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("runs"), required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
-def runs(folder: Path, as_json: bool) -> None:
+@click.option("--json", "print_json", is_flag=True, help="Print the list as JSON.")
+def runs(folder: Path, print_json: bool) -> None:
     """List the runs in FOLDER (default: runs), the newest first.
 
     A folder that is not a run is passed over; one that cannot be read is named.
@@ -31,7 +31,7 @@ def runs(folder: Path, as_json: bool) -> None:
         found = list_runs(folder)
     except UsageError as error:
         raise click.UsageError(str(error)) from None
-    if as_json:
+    if print_json:
         click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False, allow_nan=False))
         return
     if found.runs:

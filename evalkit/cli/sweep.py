@@ -119,7 +119,7 @@ def sweep(
         click.echo(f"Error: {error}", err=True)
         context.exit(1 if isinstance(error, SweepError) else 2)
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on, and evalkit report tells what there is", err=True)
+        click.echo("interrupted; the same command goes on, and evalkit report shows what there is", err=True)
         click.echo(str(folder))
         context.exit(_INTERRUPTED)
     context.exit(_print_outcome(run))

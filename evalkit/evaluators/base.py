@@ -91,8 +91,8 @@ class Exhibit:
 class Evaluator(ABC):
     """Measures one clip. Subclass it; the module must be cheap to import, so load models when they are first used.
 
-    The class is called with its settings by keyword. Each has a default, and what makes no sense is refused with a
-    `UsageError`.
+    The class is called with its settings by keyword. Each has a default, and a value that cannot be used is refused
+    with a `UsageError`.
     """
 
     name: ClassVar[str]
@@ -132,12 +132,12 @@ class Evaluator(ABC):
         """
         return {}
 
-    def prepare(self, tell: Callable[[str], None]) -> None:  # noqa: B027 - most have nothing to prepare
+    def prepare(self, notify: Callable[[str], None]) -> None:  # noqa: B027 - most have nothing to prepare
         """Do once, before workers begin, what each of them would otherwise do for itself.
 
         Parameters
         ----------
-        tell : callable
+        notify : callable
             Called with a line for the person who waits.
 
         Raises

@@ -208,7 +208,7 @@ class Brand(Evaluator):
         del facts
         return {} if self.guidelines is None else {self.track: self._make_tracker}
 
-    def prepare(self, tell: Callable[[str], None]) -> None:
+    def prepare(self, notify: Callable[[str], None]) -> None:
         """Calibrate what is not in the cache yet, in a process of its own.
 
         Workers would each do it, all at once and in silence, and would be given up where it takes longer than their stall
@@ -217,7 +217,7 @@ class Brand(Evaluator):
         if self.guidelines is None or self.calibration_file.is_file():
             return
         n = len(self.guidelines.logos)
-        tell(f"calibrating {self.guidelines.name} ({count(n, 'drawing')}), once for each brand and model")
+        notify(f"calibrating {self.guidelines.name} ({count(n, 'drawing')}), once for each brand and model")
         for _, outcome in run_isolated(_calibrate, [self._settings], n_workers=1, stall_limit_s=math.inf):
             if isinstance(outcome, Failure):
                 raise UsageError(f"the brand {self.guidelines.name} could not be calibrated: {outcome.text}")

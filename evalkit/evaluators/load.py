@@ -84,10 +84,10 @@ def anchor_settings(settings: Mapping[str, Mapping[str, Any]], base: Path) -> di
     return {name: evaluator_class(name).anchor(given, base.absolute()) for name, given in settings.items()}
 
 
-def prepare_evaluators(evaluators: Iterable[Evaluator], tell: Callable[[str], None]) -> None:
+def prepare_evaluators(evaluators: Iterable[Evaluator], notify: Callable[[str], None]) -> None:
     """Prepare each evaluator, before workers begin; see `Evaluator.prepare`."""
     for evaluator in evaluators:
-        evaluator.prepare(tell)
+        evaluator.prepare(notify)
 
 
 def version_of(evaluator: Evaluator) -> str:

@@ -88,6 +88,8 @@ class Speech(Evaluator):
     ------
     UsageError
         If there is no such recogniser, or it refuses its settings.
+    PluginError
+        If what is installed under its name is not a `pipeline.recogniser.Recogniser`.
     """
 
     name = "speech"
@@ -101,9 +103,15 @@ class Speech(Evaluator):
     ) -> None:
         self._settings = dict(settings or {})
         try:
-            self._recogniser: Recogniser = registry.load(registry.RECOGNISERS, recogniser)(**self._settings)
+            made = registry.load(registry.RECOGNISERS, recogniser)(**self._settings)
         except (ValueError, TypeError) as error:
             raise UsageError(f"the recogniser {recogniser!r} refuses its settings: {error}") from None
+        if not isinstance(made, Recogniser):
+            raise registry.PluginError(
+                f"the recogniser {recogniser!r} is a {type(made).__name__}, which does not derive from "
+                "pipeline.recogniser.Recogniser"
+            )
+        self._recogniser = made
 
     @property
     def identity(self) -> str:
@@ -130,8 +138,7 @@ class Speech(Evaluator):
         else:
             by_word = _measurement(WORD_ERROR_RATE, found.words, BLOCK_WORDS)
         by_character = _measurement(CHAR_ERROR_RATE, found.characters, BLOCK_CHARACTERS)
-        weights = getattr(self._recogniser, "weights", {})  # a service names none
-        return Measured((by_word, by_character), found, weights)
+        return Measured((by_word, by_character), found, self._recogniser.weights)
 
     def evidence(self, details: Comparison) -> Iterator[Exhibit]:
         """Write the script with its differences to what was heard."""

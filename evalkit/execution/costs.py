@@ -46,7 +46,7 @@ def measure_costs(
     Parameters
     ----------
     profile : Profile or None
-        Of the last try; None where nobody watched.
+        Of the last try; None where nothing was sampled.
     events : sequence of dict
         Of the last try.
     generation : dict or None

@@ -221,7 +221,7 @@ class GenerateResult(_Plain):
     events : list of dict
         ``name``, ``time_s`` since the request, ``detail``; of the pass that was timed.
     profile : dict or None
-        Plain data of an `evalkit.profiling.profile.Profile` of the work, loading apart; None where nobody watched.
+        Plain data of an `evalkit.profiling.profile.Profile` of the work, loading apart; None where nothing was sampled.
     generate_s : float
         From taking the job to the end, loading included, on the worker's clock.
     machine : dict
@@ -299,7 +299,7 @@ class JobFailure(_Plain):
     spent_s : float
         From taking the job to the failure.
     machine : dict
-        As of `GenerateResult`; empty where nobody took the job.
+        As of `GenerateResult`; empty where no machine took the job.
     trace : str
         Traceback of a fault in a program.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
 from evalkit.execution.jobs import Slot
-from evalkit.profiling.nvml import Gpus
+from pipeline.gpus import read_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,12 +57,12 @@ def is_alone(slot: Slot, slots: Sequence[Slot]) -> bool:
     return not any(_share(slot, other) for other in slots if other.name != slot.name)
 
 
-def _share(one: Slot, other: Slot) -> bool:
-    if one.kind != other.kind:
+def _share(slot: Slot, other: Slot) -> bool:
+    if slot.kind != other.kind:
         return False
-    if one.kind == "cpu":
-        return one.cores is None or other.cores is None
-    return one.gpu is None or other.gpu is None or one.gpu == other.gpu
+    if slot.kind == "cpu":
+        return slot.cores is None or other.cores is None
+    return slot.gpu is None or other.gpu is None or slot.gpu == other.gpu
 
 
 def count_gpus() -> int:
@@ -70,9 +70,7 @@ def count_gpus() -> int:
     visible = os.environ.get(_VISIBLE_GPUS)
     if visible is not None:
         return len([name for name in visible.split(",") if name.strip()])
-    gpus = Gpus()
-    gpus.close()
-    return len(gpus.described)
+    return len(read_gpus()[0])
 
 
 def find_cores(slot: Slot) -> list[int] | None:

@@ -65,7 +65,7 @@ class Watch:
     def slice(
         self, start_s: float | None = None, end_s: float | None = None, *, torch: TorchUse | None = None
     ) -> dict[str, Any] | None:
-        """Return what was seen of a piece of work as plain data; None where nobody watched.
+        """Return what was seen of a piece of work as plain data; None where nothing was sampled.
 
         Parameters
         ----------

@@ -72,7 +72,7 @@ class Work(ABC):
         Returns
         -------
         Result
-            A `JobFailure` where the job was answered with no; a fault in a program is raised.
+            A `JobFailure` where the job was refused or failed; a fault in a program is raised.
         """
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class _Pass:
 
 
 class _Refusal(Exception):  # noqa: N818 - an answer, not an error
-    """The generator's answer is no."""
+    """The generator refused the job, or failed."""
 
     def __init__(self, code: str, text: str, profile: dict[str, Any] | None = None) -> None:
         super().__init__(text)
@@ -296,7 +296,7 @@ def _check_version(generator: Any, spec: GeneratorSpec) -> None:
 
 
 class _translating:  # noqa: N801 - reads as what it does
-    """Turns a generator's no into a `_Refusal`; faults in a program stay what they are."""
+    """Turns a generator's refusal or failure into a `_Refusal`; faults in a program stay what they are."""
 
     def __init__(self, generator: Any) -> None:
         self._generator = generator
@@ -314,14 +314,14 @@ class _translating:  # noqa: N801 - reads as what it does
 
 
 def _code_of(error: Exception) -> str | None:
-    """Return the code of an answer that means no; None for a fault in a program."""
+    """Return the code of a refusal or a failure of the generator; None for a fault in a program."""
     if isinstance(error, (RequestError, GenerationError)):
         return error.kind
     return OUT_OF_MEMORY if is_out_of_memory(f"{type(error).__name__}: {error}") else None
 
 
 def _explain_fault(error: Exception) -> tuple[str, str]:
-    """Return code and text of an exception that is no answer."""
+    """Return code and text of an exception that is a fault in a program."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return DISK_FULL, str(error)
     text = f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""The user's own finished trials, as far as they tell what further ones will need."""
+"""The user's own finished trials, as far as they show what further ones will need."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class PastTrial:
     request : dict
         What was asked.
     seconds : float or None
-        Making and measuring, loading apart where that can be told.
+        Making and measuring, loading apart where that is known.
     start_s : float
         Seconds it took beyond that because it was the first: models were loaded and warmed up.
     gpu_mib : float or None
@@ -91,7 +91,7 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     runs : sequence of Run
         Their trials of the present grid count.
     generator : mapping
-        ``name`` and ``settings``: only trials of the same can tell.
+        ``name`` and ``settings``: only trials of the same count.
     """
     found = []
     for run in runs:
@@ -109,7 +109,7 @@ def work_of(request: Mapping[str, Any], n_frames: float | None) -> Work:
 
 
 def kind_of(request: Mapping[str, Any]) -> str:
-    """Return what two requests must share for one to tell of the other.
+    """Return what two requests must share for a forecast of one from the other.
 
     >>> kind_of({"size": "64*64", "text": "Hi", "prompt": "calm"})
     '{"prompt":"calm"}'

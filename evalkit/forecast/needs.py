@@ -98,7 +98,7 @@ class TrialForecast:
     seconds : Forecast or None
         To make and measure.
     literature : Forecast or None
-        Seconds to make it by rates that others measured on their machines, where no own trial tells.
+        Seconds to make it by rates that others measured on their machines, where there is no own trial.
     """
 
     trial: Planned
@@ -125,7 +125,7 @@ class SweepForecast:
     trials : list of TrialForecast
         In the order of the plan.
     start_s : float
-        Seconds that each worker takes to load before its first trial, as own sweeps did; 0 where none tells.
+        Seconds that each worker takes to load before its first trial, as own sweeps did; 0 where there is none.
     """
 
     trials: list[TrialForecast]

@@ -35,41 +35,6 @@ _POINT_COLOURS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (213, 94, 0))
 log = logging.getLogger(__name__)
 
 
-class Entry(NamedTuple):
-    """A file of evidence, as it is indexed.
-
-    Parameters
-    ----------
-    path : Path
-    caption : str
-    evaluator, metric : str
-        Whose it is, and beside which metric it belongs.
-    """
-
-    path: Path
-    caption: str
-    evaluator: str
-    metric: str
-
-
-def read_evidence(folder: Path) -> list[Entry]:
-    """Return the files that an evaluator gave, in its order; none where the folder is absent or has no index.
-
-    Raises
-    ------
-    ValueError
-        If the index cannot be read.
-    """
-    index = folder / INDEX_FILE
-    if not index.is_file():
-        return []
-    stored = json.loads(index.read_text("utf-8"))
-    return [
-        Entry(folder / name, caption, stored["evaluator"], stored["metrics"][name])
-        for name, caption in stored["captions"].items()
-    ]
-
-
 def clip_folder(folder: Path, clip: str) -> Path:
     """Return the folder for the evidence of one clip among others: its name, and a tag of its whole path."""
     tag = hashlib.sha256(str(Path(clip).absolute()).encode()).hexdigest()[:6]

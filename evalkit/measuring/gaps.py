@@ -45,12 +45,15 @@ class Gaps:
     unusable : dict of str to str
         Why a video that lacks measurements cannot be measured, by its id.
     n_complete : int
-        Videos that lack nothing; those that could not be made lack nothing either.
+        Videos that lack nothing.
+    n_without_video : int
+        Trials that failed before there was a video.
     """
 
     to_measure: list[Gap]
     unusable: dict[str, str]
     n_complete: int
+    n_without_video: int
 
 
 def find_gaps(
@@ -74,8 +77,8 @@ def find_gaps(
     UsageError
         If a newer evalkit wrote a file.
     """
-    gaps = Gaps([], {}, 0)
-    n_complete = 0
+    gaps = Gaps([], {}, 0, 0)
+    n_complete = n_without_video = 0
     for video_id in video_ids:
         try:
             stored = read_video(folder, video_id)
@@ -85,6 +88,9 @@ def find_gaps(
         if stored is None:
             continue
         video = stored.record
+        if video.content is None:
+            n_without_video += 1
+            continue
         there = read_measured(folder, video, evaluators)
         missing = tuple(
             name for name, record in there.items() if is_missing(record, retry_failed=retry_failed)
@@ -96,7 +102,7 @@ def find_gaps(
             gaps.to_measure.append(Gap(video, path, missing))
         else:
             gaps.unusable[video_id] = f"{path} is not there: it was removed after it had been made"
-    return Gaps(gaps.to_measure, gaps.unusable, n_complete)
+    return Gaps(gaps.to_measure, gaps.unusable, n_complete, n_without_video)
 
 
 def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:

@@ -87,10 +87,10 @@ def expand_paths(given: ClipPath | Iterable[ClipPath]) -> list[str]:
     """
     named = [given] if isinstance(given, str | os.PathLike) else list(given)
     paths: list[str] = []
-    for one in named:
-        name = os.fspath(one)
+    for path in named:
+        name = os.fspath(path)
         if Path(name).is_dir():
-            inside = sorted(str(path) for path in Path(name).rglob("*") if _is_video(path))
+            inside = sorted(str(file) for file in Path(name).rglob("*") if _is_video(file))
             if not inside:
                 raise UsageError(f"the folder {name} holds no video ({', '.join(VIDEO_SUFFIXES)})")
             paths += inside

@@ -47,6 +47,8 @@ class MeasuringOutcome:
         What was measured by this call.
     n_complete : int
         Videos that lacked nothing before.
+    n_without_video : int
+        Trials that failed before there was a video.
     has_changed : bool
         Whether tables were written, and a report is out of date.
     problems : dict of str to str
@@ -59,6 +61,7 @@ class MeasuringOutcome:
     n_videos: int
     n_measurements: int
     n_complete: int
+    n_without_video: int
     has_changed: bool
     problems: dict[str, str]
     notes: list[str]
@@ -152,9 +155,9 @@ class _Measuring:
             writer.folder, self._manifest.planned, self._versions, retry_failed=retry_failed
         )
 
-    def prepare(self, tell: Callable[[str], None]) -> None:
+    def prepare(self, on_message: Callable[[str], None]) -> None:
         if self._gaps.to_measure:
-            prepare_evaluators(self._evaluators, tell)
+            prepare_evaluators(self._evaluators, on_message)
 
     def measure(
         self, n_workers: int, stall_limit_s: float, on_progress: Callable[[BatchProgress], None] | None
@@ -185,7 +188,14 @@ class _Measuring:
         has_changed = self._conclude(n_measurements)
         run = Run.open(self._writer.folder)
         return MeasuringOutcome(
-            run, len(gaps.to_measure), n_measurements, gaps.n_complete, has_changed, problems, self._notes
+            run,
+            len(gaps.to_measure),
+            n_measurements,
+            gaps.n_complete,
+            gaps.n_without_video,
+            has_changed,
+            problems,
+            self._notes,
         )
 
     def _note_machine(self) -> str:

@@ -106,7 +106,7 @@ def wanted_trackers(evaluator: Evaluator, facts: ClipFacts) -> dict[str, MakeTra
     Raises
     ------
     UsageError
-        When a maker is called for a track that nobody makes.
+        When a maker is called for a track that no tracker makes.
     """
     own = evaluator.trackers(facts)
     return {

@@ -102,7 +102,7 @@ def detect_speech(level_db: FloatArray) -> BoolArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     require_shape("level_db", level_db, (None,))
     require_finite("level_db", level_db)
@@ -124,7 +124,7 @@ def normalise_cepstrum(mfcc: FloatArray, speech: BoolArray) -> NDArray[np.float3
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     require_shape("mfcc", mfcc, (None, N_COEFFICIENTS))
     require_mask("speech", speech)
@@ -164,7 +164,7 @@ def predict_lips(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     require_increasing("times_s", times_s)
     require_shape("mfcc", mfcc, (None, N_COEFFICIENTS))
@@ -189,7 +189,7 @@ def on_grid(times_s: FloatArray, values: FloatArray, end_s: float) -> FloatArray
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     require_increasing("times_s", times_s)
     require_shape("values", values, (None, None))
@@ -206,7 +206,7 @@ def keep_speech_band(lips: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     require_shape("lips", lips, (None, None))
     require_finite("lips", lips)
@@ -225,7 +225,7 @@ def shift(lips: FloatArray, by_s: float) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     require_shape("lips", lips, (None, None))
     require_finite("lips", lips)
@@ -292,7 +292,7 @@ def estimate_offset(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     _require_lips("predicted", predicted)
     _require_lips("observed", observed)
@@ -418,7 +418,7 @@ def score_windows(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     _require_lips("predicted", predicted)
     _require_lips("observed", observed)
@@ -524,7 +524,7 @@ def silent_motion(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
     """
     _require_lips("lips", lips)
     require_mask("usable", usable)

@@ -71,7 +71,7 @@ def mean_frame_rate_hz(times_s: FloatArray) -> float:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def black_ratio(black_share: FloatArray, durations_s: FloatArray) -> float:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def frozen_spans_s(change: FloatArray, times_s: FloatArray, least_s: float = FRE
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
 
     Examples
     --------
@@ -247,7 +247,7 @@ def integrated_loudness_lufs(step_power: FloatArray) -> float | None:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values out of range.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class profile(Cost):  # noqa: N801 - a context manager, named for what it does
     --------
     >>> with profile() as cost:
     ...     total = sum(range(1000))
-    >>> [one.metric.name for one in cost.measurements][:2]
+    >>> [measurement.metric.name for measurement in cost.measurements][:2]
     ['profile.total_s', 'profile.peak_vram_mib']
     """
 

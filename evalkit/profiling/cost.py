@@ -72,11 +72,9 @@ class Cost:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: ``metrics``, ``absent``, ``notes`` and the whole ``timeline``."""
-        measured = [one for one in self.measurements if one.value is not None]
-        absent = [one for one in self.measurements if one.value is None]
         return {
-            "metrics": {one.metric.name: one.to_dict() for one in measured},
-            "absent": {one.metric.name: str(one.reason) for one in absent},
+            "metrics": {m.metric.name: m.to_dict() for m in self.measurements if m.value is not None},
+            "absent": {m.metric.name: str(m.reason) for m in self.measurements if m.value is None},
             "notes": list(self.notes),
             "timeline": self.timeline.to_dict(),
         }

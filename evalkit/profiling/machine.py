@@ -1,4 +1,4 @@
-"""Facts of the machine that bear on cost."""
+"""What is known of the machine that bears on cost."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def describe_machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    facts = Path("/proc/cpuinfo")
-    if facts.is_file():
-        for line in facts.read_text("utf-8", errors="replace").splitlines():
+    cpu_info = Path("/proc/cpuinfo")
+    if cpu_info.is_file():
+        for line in cpu_info.read_text("utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.gpus import list_gpus
+
 _MIB = 1024 * 1024
 
 
@@ -63,30 +65,19 @@ class Gpus:
             return
         try:
             self._nvml.nvmlInit()
-            for index in range(self._nvml.nvmlDeviceGetCount()):
-                self._open(self._nvml.nvmlDeviceGetHandleByIndex(index))
+            listed = list_gpus(self._nvml)
         except self._nvml.NVMLError as error:
             absent = isinstance(
                 error, (self._nvml.NVMLError_LibraryNotFound, self._nvml.NVMLError_DriverNotLoaded)
             )
             self.reason, self.text = "no_gpu" if absent else "gpu_unreadable", str(error)
-            self.described.clear()
-            self._handles.clear()
             return
+        self.described = [
+            {"name": gpu.name, "total_mib": gpu.total_mib, "baseline_mib": gpu.used_mib} for gpu, _ in listed
+        ]
+        self._handles = [handle for _, handle in listed]
         if not self._handles:
             self.reason = "no_gpu"
-
-    def _open(self, handle: Any) -> None:
-        memory = self._nvml.nvmlDeviceGetMemoryInfo(handle)
-        name = self._nvml.nvmlDeviceGetName(handle)
-        self.described.append(
-            {
-                "name": name.decode() if isinstance(name, bytes) else name,
-                "total_mib": memory.total / _MIB,
-                "baseline_mib": memory.used / _MIB,
-            }
-        )
-        self._handles.append(handle)
 
     def read(self, pids: set[int], *, closely: bool = False) -> list[GpuReading]:
         """Look at every GPU: its memory each time, the rest, which costs more, only every n-th time with n GPUs.

@@ -206,7 +206,7 @@ class Profile:
 
     @property
     def unwatched_s(self) -> FloatArray:
-        """Stretches longer than `SHORT_PEAK_S` in which nobody looked although there was somebody to look at.
+        """Stretches longer than `SHORT_PEAK_S` without a sample although a watched process was alive.
 
         Returns
         -------
@@ -234,14 +234,14 @@ class Profile:
     @property
     def vram_mib(self) -> Series:
         """GPU memory of the watched processes, summed over the GPUs; the last value read of each holds on."""
-        series = [gpu.memory_mib for _, gpu in self.used_gpus]
-        if not series:
+        memories_mib = [gpu.memory_mib for _, gpu in self.used_gpus]
+        if not memories_mib:
             return EMPTY
-        times_s = np.unique(np.concatenate([one.times_s for one in series]))
+        times_s = np.unique(np.concatenate([memory_mib.times_s for memory_mib in memories_mib]))
         total = np.zeros_like(times_s)
-        for one in series:
-            last = np.searchsorted(one.times_s, times_s, side="right") - 1
-            total += np.where(last >= 0, one.values[np.maximum(last, 0)], 0.0)
+        for memory_mib in memories_mib:
+            last = np.searchsorted(memory_mib.times_s, times_s, side="right") - 1
+            total += np.where(last >= 0, memory_mib.values[np.maximum(last, 0)], 0.0)
         return Series(times_s, total)
 
     def notes(self) -> tuple[str, ...]:

@@ -145,11 +145,11 @@ def _passing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
         if number != signal.SIGINT:
             process.send_signal(number)
 
-    former = {
+    earlier = {
         number: signal.signal(number, hand_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield
     finally:
-        for number, handler in former.items():
+        for number, handler in earlier.items():
             signal.signal(number, handler)

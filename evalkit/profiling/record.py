@@ -95,7 +95,7 @@ def read_last_piece(path: Path, *, wait_s: float = 0.0) -> Profile | None:
     Parameters
     ----------
     path : Path
-        The file of a sampler that nobody asks any more.
+        The file of a sampler whose profiler is gone.
     wait_s : float
         How long to wait for the sampler's last words: it notices the death of who started it, and looks once more.
 
@@ -144,7 +144,9 @@ def _read(file: BinaryIO, path: Path, start_s: float | None, end_s: float | None
                 f"{path}: a record of format {head['format']!r}; this version reads {RECORD_FORMAT}"
             )
     except (ValueError, KeyError, TypeError):
-        raise ProfileError(f"{path} is no record of a profiler: its first line is {first[:60]!r}") from None
+        raise ProfileError(
+            f"{path} is not a record of a profiler: its first line is {first[:60]!r}"
+        ) from None
     record = _Record(head, before=head)
     if start_s is not None:
         _seek(file, file.tell(), start_s)

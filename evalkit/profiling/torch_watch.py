@@ -1,6 +1,6 @@
-"""What torch itself can tell of work on CUDA in this process: the allocator's peak, and time by CUDA events.
+"""What torch itself reports of work on CUDA in this process: the allocator's peak, and time by CUDA events.
 
-torch is never imported here; where the work did not, there is nothing to tell.
+torch is never imported here; where the work did not, there is nothing to report.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 PARTS = ("person", "action", "surroundings", "style")
-"""In the order in which they are told to people."""
+"""In the order in which they are shown."""
 LANGUAGES = ("en", "zh")
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 

@@ -23,14 +23,15 @@ _REPLACED = ".replaced"
 def write_atomically(path: Path, data: str | bytes) -> None:
     """Write a file under a name of its own in the same folder, flush it to disk, and rename.
 
-    A reader sees the old file or the new one, a killed writer leaves at most a hidden ``*.part``.
+    A reader sees the old file or the new one, a killed writer leaves at most a hidden ``*.part``. Text is UTF-8; what it
+    cannot hold (a file name in another encoding) is written as an escape, which JSON reads back.
 
     Raises
     ------
     OSError
         If it cannot be written; the old file is then as it was.
     """
-    content = data.encode() if isinstance(data, str) else data
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -109,7 +110,7 @@ def only_writer(folder: Path) -> Iterator[None]:
             holder = file.read().strip() or "unknown"
             raise UsageError(
                 f"{folder}: another process ({holder}) writes into this folder; "
-                f"wait for it, end it, or name another folder with --out"
+                f"wait for it, end it, or work in another folder"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))

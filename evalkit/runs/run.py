@@ -193,7 +193,7 @@ class Run:
     def timeline_of(self, trial_id: str) -> dict[str, Any] | None:
         """Read what was sampled while a trial's video was made, as `evalkit.profiling.profile.Profile.to_dict` gave it.
 
-        None where nobody watched.
+        None where nothing was sampled.
 
         Raises
         ------

@@ -165,11 +165,13 @@ class VideoRecord(_Strict):
     content : str or None
         SHA-256 of the video file; None where it failed.
     machine : str
-        Key into `RunManifest.machines`.
+        Key into `RunManifest.machines`; empty where no machine took the job.
     slot : str
         Name of the slot it was made in.
     alone : bool
         Whether nothing else was at work in that slot, so that times are those of this video.
+    n_bytes : int or None
+        Size of the video file: one that is gone or of another size is damage. None where it failed, or is not known.
     """
 
     id: str
@@ -188,6 +190,7 @@ class VideoRecord(_Strict):
     machine: str
     slot: str
     alone: bool
+    n_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.failure is not None):

@@ -9,6 +9,7 @@ from evalkit.runs.layout import (
     GENERATION_FILE,
     MEASUREMENTS_FOLDER,
     PROFILE_FILE,
+    VIDEO_FILE,
     VIDEOS_FOLDER,
     evidence_folder,
     measurement_name,
@@ -60,7 +61,7 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
     Raises
     ------
     DamagedFileError
-        If a file is damaged, or belongs to another video than the folder's name says.
+        If a file is damaged, belongs to another video than the folder's name says, or the video is gone or altered.
     UsageError
         If a newer evalkit wrote it.
     """
@@ -74,7 +75,21 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
         raise DamagedFileError(
             f"{paths[0]}: it is the result of video {record.id!r} and lies in folder {video_id!r}"
         )
+    _check_video_file(place / VIDEO_FILE, record)
     return StoredVideo(record, to_record(paths[1], contents[1], VideoProfile))
+
+
+def _check_video_file(path: Path, record: VideoRecord) -> None:
+    """Refuse a record whose video was removed or altered after it had been made: its figures can be shown by nothing."""
+    if record.n_bytes is None:
+        return
+    if not path.is_file():
+        raise DamagedFileError(f"{path} is not there: it was removed after it had been made")
+    n_bytes = path.stat().st_size
+    if n_bytes != record.n_bytes:
+        raise DamagedFileError(
+            f"{path} is not the video that was made: it has {n_bytes} bytes instead of {record.n_bytes}"
+        )
 
 
 def read_measurement(
@@ -174,12 +189,16 @@ def make_trial(
     failure = record.failure
     if failure is None:
         failure = next(
-            (TrialFailure("measure", one.error.code, one.error.text) for one in measurements if one.error),
+            (
+                TrialFailure("measure", made.error.code, made.error.text)
+                for made in measurements
+                if made.error is not None
+            ),
             None,
         )
     quality = None
     if failure is None and evaluators:
-        quality = _merged([one.results for one in measurements if one.results is not None])
+        quality = _merged([made.results for made in measurements if made.results is not None])
         known = {*quality.metrics, *quality.absent, *profile.metrics, *profile.absent}
         missing = (
             name
@@ -187,7 +206,7 @@ def make_trial(
             if name not in known and (info.evaluator is None or info.evaluator in evaluators)
         )
         quality.absent.update(dict.fromkeys(missing, str(Reason.NOT_MEASURED)))
-    spent_s = [one.measure_s for one in measurements if one.measure_s is not None]
+    spent_s = [made.measure_s for made in measurements if made.measure_s is not None]
     return Trial(
         id=record.id,
         params=record.params,
@@ -209,12 +228,12 @@ def make_trial(
 
 def _merged(results: Iterable[MetricResults]) -> MetricResults:
     merged = MetricResults()
-    for one in results:
-        merged.metrics.update(one.metrics)
-        merged.absent.update(one.absent)
-        merged.notes.extend(note for note in one.notes if note not in merged.notes)
-        merged.versions.update(one.versions)
-        merged.weights.update(one.weights)
+    for part in results:
+        merged.metrics.update(part.metrics)
+        merged.absent.update(part.absent)
+        merged.notes.extend(note for note in part.notes if note not in merged.notes)
+        merged.versions.update(part.versions)
+        merged.weights.update(part.weights)
     return merged
 
 

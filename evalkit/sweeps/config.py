@@ -221,7 +221,7 @@ class SweepConfig(PlainData):
     def _each_parameter_comes_from_one_place(self) -> Self:
         for name in (*self.grid, *self.parameters):
             if name in _TAKEN:
-                raise ValueError(f"{name} is no parameter of the grid: give it under {_TAKEN[name]}")
+                raise ValueError(f"{name} is not a parameter of the grid: give it under {_TAKEN[name]}")
         for name in self.grid:
             if name in self.parameters:
                 raise ValueError(f"{name} is in grid and in parameters; leave one of them out")
@@ -251,7 +251,7 @@ def read_sweep(path: str | Path) -> SweepConfig:
     Raises
     ------
     ConfigError
-        If it cannot be read or makes no sense; a line a mistake.
+        If it cannot be read or is not valid; one line for each mistake.
     """
     path = Path(path)
     return build_sweep(read_yaml(path), str(path), base=path.parent)
@@ -279,7 +279,7 @@ def resolve_sweep(
     Raises
     ------
     ConfigError
-        If it cannot be read or makes no sense; a line a mistake.
+        If it cannot be read or is not valid; one line for each mistake.
     """
     if isinstance(config, str | Path):
         where, data = str(config), read_sweep(config).to_dict()

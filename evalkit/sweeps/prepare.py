@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from evalkit.evaluators.base import Evaluator
     from evalkit.execution.executors import Executor
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
+    from pipeline.generator import Description
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -95,31 +96,30 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     factory = registry.load(registry.GENERATORS, config.generator.name)
     with _refusing(f"generator {config.generator.name!r}"):
         generator = build_generator(factory, config.generator.name, config.generator.settings)
-    description = generator.describe().to_dict()
+    described = generator.describe()
     evaluators = load_evaluators(config.evaluators, config.measuring)
     if config.policy is not None:
         load_policy(config.policy)
     settings = config.generator.settings
-    takes_device = "device" in description["settings"].get("properties", {})
-    slots = plan_slots(config, takes_device=takes_device)
+    slots = plan_slots(config, described)
     identity = {
         "name": generator.name,
         "version": str(generator.version),
-        "settings": {**settings, "device": slots[0].kind} if takes_device else dict(settings),
+        "settings": {**settings, "device": slots[0].kind} if described.takes_device else dict(settings),
     }
-    trials = _plan_trials(config, generator, description, identity)
+    trials = _plan_trials(config, generator, described.to_dict(), identity)
     return SweepPlan(
         config=_resolve(config, [evaluator.name for evaluator in evaluators], slots),
         trials=trials,
         generator=identity,
-        spec=GeneratorSpec(generator.name, dict(settings), takes_device, str(generator.version)),
+        spec=GeneratorSpec(generator.name, dict(settings), described.takes_device, str(generator.version)),
         evaluators={evaluator.name: version_of(evaluator) for evaluator in evaluators},
         measuring_files=tuple(InputFile(path, content_hash(path)) for path in measuring_files(config)),
         slots=slots,
         metrics=_describe_metrics(evaluators),
         notes=[
-            *_list_without_effect(config, description["parameters"]),
-            *(_note_unused_gpus(config) if takes_device else ()),
+            *_list_without_effect(config, described.parameters),
+            *(_note_unused_gpus(config) if described.takes_device else ()),
         ],
     )
 
@@ -130,17 +130,18 @@ def find_executor(config: SweepConfig) -> Callable[..., Executor]:
     return load_executor(executor.name, executor.settings, "execution.executor.settings")
 
 
-def plan_slots(config: SweepConfig, *, takes_device: bool) -> tuple[Slot, ...]:
+def plan_slots(config: SweepConfig, described: Description) -> tuple[Slot, ...]:
     """Return the slots that a configuration asks for.
 
-    Without ``slots`` there are as many as ``workers`` says, all on the generator's device. With neither there is one;
-    on a machine with several GPUs, one for each, where the generator is on ``cuda`` and has a setting for its device.
+    Without ``slots`` there are as many as ``workers`` says, all on the generator's device (its default where none is
+    given). With neither there is one; on a machine with several GPUs, one for each, where the generator is on ``cuda``
+    and has a setting for its device.
 
     Parameters
     ----------
     config : SweepConfig
-    takes_device : bool
-        Whether the generator has a setting ``device``.
+    described : Description
+        The generator, which may have a setting ``device``.
 
     Raises
     ------
@@ -148,15 +149,20 @@ def plan_slots(config: SweepConfig, *, takes_device: bool) -> tuple[Slot, ...]:
         If devices contradict each other.
     """
     execution = config.execution
-    own = config.generator.settings.get("device") if takes_device else None
+    own = config.generator.settings.get("device") if described.takes_device else None
     places = {"generator.device": config.generator.device, "generator.settings.device": own}
     stated = {where: device for where, device in places.items() if isinstance(device, str)}
-    base = next(iter(stated.values()), "cpu")
+    base = next(iter(stated.values()), _default_device(described))
     wanted: list[tuple[str, str, int | None]]
     if execution.slots is not None:
         wanted = [(slot.name, slot.device or base, slot.cores) for slot in execution.slots]
         stated |= {f"execution.slots.{place}": device for place, (_, device, _) in enumerate(wanted)}
-    elif execution.workers is None and base == "cuda" and takes_device and (n_gpus := count_gpus()) > 1:
+    elif (
+        execution.workers is None
+        and base == "cuda"
+        and described.takes_device
+        and (n_gpus := count_gpus()) > 1
+    ):
         wanted = [("", f"cuda:{index}", None) for index in range(n_gpus)]
     else:
         wanted = [("", base, None)] * (execution.workers or 1)
@@ -167,6 +173,12 @@ def plan_slots(config: SweepConfig, *, takes_device: bool) -> tuple[Slot, ...]:
             f"what is made on different kinds of device cannot be compared; let all of them be of one kind"
         )
     return make_slots(wanted)
+
+
+def _default_device(described: Description) -> str:
+    """Return the device of slots where nothing says another: the generator's own default, else the processor."""
+    default = described.default_device or ""
+    return default if default.partition(":")[0] in {"cpu", "cuda"} else "cpu"
 
 
 def _plan_trials(

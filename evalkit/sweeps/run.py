@@ -354,6 +354,7 @@ class _Sweep:
             machine=self._note_machine(result.machine),
             slot=task.slot.name,
             alone=alone,
+            n_bytes=(video.folder / VIDEO_NAME).stat().st_size if failure is None else None,
         )
         self._writer.put_video(
             record,
@@ -401,7 +402,12 @@ class _Sweep:
             self._note_versions(results.to_dict())
 
     def _note_machine(self, machine: dict[str, Any]) -> str:
-        """Return the key of a machine; the manifest names it before anything refers to it."""
+        """Return the key of a machine; the manifest names it before anything refers to it.
+
+        Empty where no machine took the job.
+        """
+        if not machine:
+            return ""
         key = machine_key(machine)
         if key not in self._manifest.machines:
             self._manifest = replace(self._manifest, machines={**self._manifest.machines, key: machine})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
 from evalkit.execution.worker import REFUSED
+from evalkit.formatting import count
 from evalkit.measuring.gaps import is_missing, read_measured
 from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
@@ -167,14 +168,24 @@ def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | 
     manifest = _read_manifest(folder)
     if manifest is None or replan:
         return manifest
-    orphans = set(list_videos(folder)) & set(manifest.planned) - {trial.id for trial in plan.trials}
+    gone = set(list_videos(folder)) & set(manifest.planned) - {trial.id for trial in plan.trials}
+    orphans = [trial_id for trial_id in sorted(gone) if _was_attempted(folder, trial_id)]
     if orphans:
         raise UsageError(
-            f"{folder}: {len(orphans)} finished trials of the grid that this run was made with are not in the new "
-            f"one, and would be in no table any more: name another folder with --out, or give --replan to keep them "
-            f"in the folder and out of the tables"
+            f"{folder}: {count(len(orphans), 'attempted trial')} of the grid that this run was made with would be in no "
+            f"table any more, as the new grid has not got them: name another folder with --out, or give --replan to keep "
+            f"them in the folder and out of the tables"
         )
     return manifest
+
+
+def _was_attempted(folder: Path, trial_id: str) -> bool:
+    """Return whether anything was made or tried: a request that the generator refused was not."""
+    try:
+        video = read_video(folder, trial_id)
+    except DamagedFileError:
+        return True
+    return video is not None and (video.record.failure is None or video.record.failure.code != REFUSED)
 
 
 def expected_s(plan: SweepPlan, status: RunStatus, to_make: Sequence[PlannedTrial]) -> float | None:

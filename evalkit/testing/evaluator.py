@@ -146,7 +146,14 @@ class EvaluatorContract:
         for one, other in zip(whole, cut, strict=True):
             assert (one.metric, one.reason, one.n) == (other.metric, other.reason, other.n)
             if one.value is not None and other.value is not None:
-                assert abs(one.value - other.value) <= _SAME * max(1.0, abs(one.value)), one.metric.name
+                assert _is_close(one.value, other.value), one.metric.name
+            assert (one.coverage is None) == (other.coverage is None), one.metric.name
+            if one.coverage is not None and other.coverage is not None:
+                assert _is_close(one.coverage, other.coverage), f"coverage of {one.metric.name}"
+            assert (one.interval is None) == (other.interval is None), one.metric.name
+            if one.interval is not None and other.interval is not None:
+                assert _is_close(one.interval.low, other.interval.low), f"interval of {one.metric.name}"
+                assert _is_close(one.interval.high, other.interval.high), f"interval of {one.metric.name}"
 
     def test_results_travel_between_processes_and_into_json(
         self, evaluator: Evaluator, facts: ClipFacts
@@ -221,6 +228,10 @@ class EvaluatorContract:
             assert measurement.coverage is None or 0 <= measurement.coverage <= 1 + _SAME, name
             if measurement.interval is not None:
                 assert measurement.interval.low <= measurement.interval.high, name
+
+
+def _is_close(value: float, other: float) -> bool:
+    return abs(value - other) <= _SAME * max(1.0, abs(value))
 
 
 def _make_tracks(evaluator: Evaluator, facts: ClipFacts) -> Mapping[str, Track]:

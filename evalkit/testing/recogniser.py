@@ -1,4 +1,4 @@
-"""A recogniser that hears what it was told, and remembers what it was given."""
+"""A recogniser whose transcripts are given to it, and which remembers what it heard."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from evalkit.media import Reader, probe
 from evalkit.types import AudioChunk
-from pipeline.recogniser import Transcript
+from pipeline.recogniser import Recogniser, Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 
-class FakeRecogniser:
+class FakeRecogniser(Recogniser):
     """Says ``texts`` one after the other, then nothing.
 
     Parameters
@@ -35,13 +35,17 @@ class FakeRecogniser:
         self, texts: Sequence[str] = (), languages: Sequence[str] = ("en", "cmn"), version: str = "1"
     ) -> None:
         self.version = version
-        self.weights = {"fake model": "0" * 64}
         self.lengths_s: list[float] = []
         self._texts = list(texts)
         self._languages = languages
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """Return the hash of a model that is not there."""
+        return {"fake model": "0" * 64}
+
     def serves(self, language: str) -> bool:
-        """Tell whether it is one of its languages."""
+        """Return whether it is one of its languages."""
         return language in self._languages
 
     def recognise(self, sound: Path, language: str) -> Transcript:

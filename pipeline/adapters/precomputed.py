@@ -75,7 +75,7 @@ class Precomputed(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense, or the folder or the table cannot be read.
+        If a setting cannot be used, or the folder or the table cannot be read.
     """
 
     name = "precomputed"
@@ -228,7 +228,7 @@ def _read_table(table: Path) -> Iterator[_Made]:
                     )
                 video = row.pop("video")
                 if not video:
-                    raise RequestError(f"{where} names no video")
+                    raise RequestError(f"{where} names no video; give its file in the column video")
                 yield _Made(table.parent / video, _read_row(row, where))
         except (csv.Error, UnicodeDecodeError) as error:
             raise RequestError(f"table {str(table)!r} cannot be read: {error}") from error

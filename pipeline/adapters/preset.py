@@ -68,7 +68,7 @@ class Preset(Command):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     kind: ClassVar[type[PresetSettings]]

@@ -15,6 +15,7 @@ from pipeline.dialogue.word_filter import FilterSettings, WordFilter
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import ANSWERED, HEARD, SPOKEN, Event, Timeline
 from pipeline.fallback import Attempt, BackendSettings, FallbackChain
+from pipeline.formatting import count
 from pipeline.plugins import ANSWERERS, RECOGNISERS, SPEECH_ENGINES
 from pipeline.recogniser import Recogniser, Transcript, refuse_language
 from pipeline.request import GenerationRequest, check_files
@@ -124,7 +125,8 @@ class Dialogue:
             said, n_found = self._clean(text)
             if said is None:
                 raise RequestError(
-                    f"text: {n_found} places of it are on the list of words that are not spoken"
+                    f"text: {count(n_found, 'place')} in it on the list of words that must not be spoken; reword it, "
+                    "or give words.instead"
                 )
             self._voices.check(lambda voice: voice.check(said, language, request.voice))
 
@@ -188,10 +190,9 @@ class Dialogue:
                 backends=_plain(attempts),
             )
         if said is None:
-            places = f"{n_filtered} place{'s' * (n_filtered != 1)}"
             raise GenerationError(
-                f"{places} of the answer on the list of words that must not be spoken; to have a sentence spoken "
-                "instead, give words.instead",
+                f"{count(n_filtered, 'place')} in the answer on the list of words that must not be spoken; to have a "
+                "sentence spoken instead, give words.instead",
                 "filtered",
             )
         speech, attempts = self._voices.call(lambda voice: voice.speak(said, request.language, request.voice))
@@ -218,7 +219,11 @@ class Dialogue:
         versions[heard.recogniser] = heard.version
         timeline.mark(HEARD, text=heard.text, duration_s=heard.duration_s, backends=_plain(attempts))
         if not _has_words(heard):
-            raise GenerationError(f"question_audio {str(sound)!r}: no word was understood", "nothing_heard")
+            raise GenerationError(
+                f"question_audio {str(sound)!r}: no word was understood; record it closer to the microphone, or give "
+                "question, the words",
+                "nothing_heard",
+            )
         return heard.text
 
     def _answer(

@@ -69,7 +69,9 @@ def read_documents(folder: str | Path) -> Documents:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise RequestError(f"documents {str(folder)!r}: there is no such folder")
+        raise RequestError(
+            f"documents {str(folder)!r}: there is no such folder; name the folder that holds them"
+        )
     pieces: list[Piece] = []
     content = hashlib.sha256()
     n_bytes = 0
@@ -89,11 +91,15 @@ def read_documents(folder: str | Path) -> Documents:
             raise RequestError(f"document {str(path)!r} cannot be read as UTF-8 text: {error}") from None
         n_bytes += len(data)
         if n_bytes > _MAX_BYTES:
-            raise RequestError(f"documents {str(folder)!r} are more than {_MAX_BYTES // 2**20} MiB")
+            raise RequestError(
+                f"documents {str(folder)!r} are more than {_MAX_BYTES // 2**20} MiB; keep only those that answers come from"
+            )
         content.update(f"{name}\0{len(data)}\0".encode() + data)
         pieces += read(text, name)
     if not pieces:
-        raise RequestError(f"documents {str(folder)!r}: there is no text in it")
+        raise RequestError(
+            f"documents {str(folder)!r}: there is no text in it; put {', '.join(_READERS)} files there"
+        )
     return Documents(tuple(pieces), content.hexdigest())
 
 

@@ -23,6 +23,8 @@ from pipeline.request import GenerationRequest, build_request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic import JsonValue
+
     from pipeline.estimates import ResourceEstimate
     from pipeline.events import OnEvent
     from pipeline.generator import Plan
@@ -57,7 +59,7 @@ class Conversation(DelegatingGenerator):
     Raises
     ------
     RequestError
-        If the settings make no sense, or a file of them cannot be read.
+        If a setting cannot be used, or a file of them cannot be read.
     """
 
     name = NAME
@@ -68,7 +70,9 @@ class Conversation(DelegatingGenerator):
             raise RequestError(
                 "setting generator is 'conversation'; name the generator that makes the video, as in 'reference'"
             )
-        super().__init__(load_generator(given.generator, given.generator_settings))
+        device = {} if given.device is None else {"device": given.device}
+        self._inner_settings = {**given.generator_settings, **device}
+        super().__init__(load_generator(given.generator, self._inner_settings))
         self._dialogue = Dialogue(given)
         self._prepared: list[_Prepared] = []
         self.name = NAME
@@ -92,8 +96,18 @@ class Conversation(DelegatingGenerator):
                 "voice": "for text and answer",
             },
             options=behind.options,
-            settings=ConversationSettings.model_json_schema(),
+            settings=self._describe_settings(behind),
         )
+
+    def _describe_settings(self, behind: Description) -> dict[str, JsonValue]:
+        """Return the schema of its settings; a device is among them where the generator behind takes one."""
+        schema = ConversationSettings.model_json_schema()
+        if behind.takes_device:
+            default = self._inner_settings.get("device", behind.default_device)
+            schema["properties"]["device"]["default"] = default
+        else:
+            del schema["properties"]["device"]
+        return schema
 
     def request(self, /, **parameters: Any) -> GenerationRequest:
         """Build a request, which may have a question."""
@@ -129,13 +143,12 @@ class Conversation(DelegatingGenerator):
         self.inner.close()
 
     def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
-        """Hold the conversations of these requests and tell the generator behind what follows, if it makes batches.
+        """Hold the conversations of these requests and announce what follows to the generator behind, if it makes batches.
 
         One that fails is left out; its error is raised when its turn comes.
         """
         if not self.makes_batches:
             return
-        self._dialogue.load()
         known = list(self._prepared)
         prepared = []
         for request in requests:
@@ -156,9 +169,9 @@ class Conversation(DelegatingGenerator):
         conversation ended, also where the conversation was held earlier.
         """
         timeline = Timeline(on_event)
-        self.check(request)
-        self.load()
         if not self.makes_batches:
+            self.check(request)
+            self.load()
             with tempfile.TemporaryDirectory() as folder:
                 turn = self._converse(request, Path(folder), timeline)
                 return self._finish(request, turn, out_path, timeline, _shift(timeline, timeline.now_s))
@@ -166,6 +179,7 @@ class Conversation(DelegatingGenerator):
         try:
             if not isinstance(prepared.outcome, Turn):
                 raise prepared.outcome
+            self.load()
             replay = _Replay(prepared.outcome, timeline)
             return self._finish(request, prepared.outcome, out_path, timeline, replay)
         finally:
@@ -180,6 +194,7 @@ class Conversation(DelegatingGenerator):
         outcome: Turn | RequestError | GenerationError
         try:
             self.check(request)
+            self._dialogue.load()
             outcome = self._converse(request, folder, Timeline())
         except (RequestError, GenerationError) as error:
             outcome = error

@@ -16,6 +16,8 @@ class ConversationSettings(PlainData):
         Name of the generator behind.
     generator_settings : dict
         Its own settings.
+    device : str or None
+        Device of the generator behind, where it has a setting for one; goes before the one in `generator_settings`.
     recognisers, answerers, voices : list of dict
         Backends in the order in which they are asked, each as in `pipeline.fallback.BackendSettings`.
     documents : str or None
@@ -32,6 +34,7 @@ class ConversationSettings(PlainData):
     generator_settings: dict[str, JsonValue] = Field(
         default_factory=dict, description="setting names to plain values"
     )
+    device: str | None = Field(default=None, min_length=1, description="as torch names it: cpu, cuda:0")
     recognisers: tuple[dict[str, JsonValue], ...] = Field(
         default=({"name": "pocketsphinx"},), min_length=1, description="a list of backends"
     )

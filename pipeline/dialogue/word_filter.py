@@ -86,7 +86,9 @@ class WordFilter:
             elif equals:
                 raise RequestError(f"words {settings.path!r}: line {number} has no word before its =")
         if not self._replacements:
-            raise RequestError(f"words {settings.path!r}: there is no word in it")
+            raise RequestError(
+                f"words {settings.path!r}: there is no word in it; write one word or phrase a line"
+            )
         entries = sorted(self._replacements, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_as_pattern, entries)))
 

@@ -89,7 +89,7 @@ class ReferenceGenerator(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     name = "reference"
@@ -99,6 +99,7 @@ class ReferenceGenerator(Generator):
         self._wanted_device = ReferenceSettings.read(settings, "setting").device
         self._model: MotionModel | None = None
         self._face: FaceModel | None = None
+        self._found: tuple[Picture, FloatArray] | None = None
         self._weights: dict[str, str] = {}
         self._load_s: float | None = None
 
@@ -173,6 +174,7 @@ class ReferenceGenerator(Generator):
         """Forget the models."""
         self._model = None
         self._face = None
+        self._found = None
 
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
@@ -185,7 +187,7 @@ class ReferenceGenerator(Generator):
         if self._model is None or self._face is None or self._load_s is None:
             raise GenerationError("the generator was closed while it loaded", "crashed")
         timeline.mark(LOADED, load_s=self._load_s)
-        with _told_failures(), new_video(out_path) as part:
+        with _translating_failures(), new_video(out_path) as part:
             sound = prepare_sound(request, part.parent)
             n_frames = count_frames(request, sound.duration_s)
             n_clips = math.ceil(n_frames / request.infer_frames)
@@ -232,7 +234,7 @@ class ReferenceGenerator(Generator):
 
     def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:
         """Check all but the sound; return the portrait and its face points."""
-        from pipeline.reference.portrait import find_face, read_picture, refuse_profile
+        from pipeline.reference.portrait import read_picture, refuse_profile
 
         check_files(request)
         if request.options:
@@ -243,9 +245,17 @@ class ReferenceGenerator(Generator):
             read_picture(Path(request.brand_mark), "brand_mark")
         picture = _own_portrait() if request.image is None else read_picture(Path(request.image), "image")
         name = request.image or _OWN_PORTRAIT
-        points = find_face(picture, name)
+        points = self._find_face(picture, name)
         refuse_profile(points, (self._face or _load_face()).mean, name)
         return picture, points
+
+    def _find_face(self, picture: Picture, name: str) -> FloatArray:
+        """Find the face of a portrait; that of the picture before is remembered, since each is checked several times."""
+        from pipeline.reference.portrait import find_face
+
+        if self._found is None or not np.array_equal(self._found[0], picture):
+            self._found = picture, find_face(picture, name)
+        return self._found[1]
 
     def _frame(self, request: GenerationRequest, picture: Picture, points: FloatArray) -> Framed:
         from pipeline.reference.portrait import frame_portrait
@@ -255,8 +265,8 @@ class ReferenceGenerator(Generator):
 
 
 @contextmanager
-def _told_failures() -> Iterator[None]:
-    """Tell want of memory, and what the encoder or the disk refuses, as failures of the generation."""
+def _translating_failures() -> Iterator[None]:
+    """Raise lack of memory, and what the encoder or the disk refuses, as failures of the generation."""
     import av
     import torch
 

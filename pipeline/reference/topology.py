@@ -10,8 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-N_POINTS = 478
-N_SKIN_POINTS = 468  # the other ten are the irises
+N_SKIN_POINTS = 468  # of 478; the other ten are the irises
 
 # Inner lips from corner to corner; the two rows stand opposite each other.
 UPPER_INNER_LIP = np.array([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308])

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.languages import primary_language
 from pipeline.options import PlainData
-from pipeline.recogniser import Transcript, refuse_language
+from pipeline.recogniser import Recogniser, Transcript, refuse_language
 from pipeline.sound import read_sound
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Settings(PlainData):
     """None: the model is the one in the wheel."""
 
 
-class Pocketsphinx:
+class Pocketsphinx(Recogniser):
     """American English by hidden Markov models and a trigram of general text. It needs nothing and is often wrong.
 
     Sound longer than 30 s is heard in pieces, cut at the quietest fifth of a second of the last ten. Under a synthetic
@@ -59,7 +59,7 @@ class Pocketsphinx:
         return {"pocketsphinx en-us": _hash_of_model()}
 
     def serves(self, language: str) -> bool:
-        """Tell whether the language is English, of any country."""
+        """Return whether the language is English, of any country."""
         return primary_language(language) == "en"
 
     def load(self) -> None:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pipeline.endpoint import Endpoint, EndpointSettings
 from pipeline.languages import primary_language
-from pipeline.recogniser import Transcript, refuse_language
+from pipeline.recogniser import Recogniser, Transcript, refuse_language
 from pipeline.sound import measure_sound
 
 _ISO_639_1 = {"cmn": "zh", "nb": "no"}  # the service's codes, where espeak-ng has others
@@ -27,7 +27,7 @@ class TranscriptionSettings(EndpointSettings):
     languages: tuple[str, ...] = Field(default=(), description="a list of language codes")
 
 
-class TranscriptionEndpoint:
+class TranscriptionEndpoint(Recogniser):
     """Sends the file as it is to a service."""
 
     name = "openai"
@@ -38,7 +38,7 @@ class TranscriptionEndpoint:
         self.version = self._settings.model
 
     def serves(self, language: str) -> bool:
-        """Tell whether the language is one of those in the settings, if there are any."""
+        """Return whether the language is one of those in the settings, if there are any."""
         known = {primary_language(code) for code in self._settings.languages}
         return not known or primary_language(language) in known
 

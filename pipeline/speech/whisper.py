@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline.errors import GenerationError, RequestError
 from pipeline.languages import primary_language
 from pipeline.options import PlainData
-from pipeline.recogniser import Transcript, refuse_language
+from pipeline.recogniser import Recogniser, Transcript, refuse_language
 from pipeline.sound import read_sound
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class WhisperSettings(PlainData):
     compute_type: str = Field(default="default", min_length=1, description="as in int8, float16")
 
 
-class FasterWhisper:
+class FasterWhisper(Recogniser):
     """Whisper by CTranslate2. Needs the extra ``faster-whisper`` and weights."""
 
     name = "faster_whisper"
@@ -170,7 +170,7 @@ class FasterWhisper:
         self._model: Any = None
 
     def serves(self, language: str) -> bool:
-        """Tell whether Whisper knows the language; a model for English alone is found out when it is loaded."""
+        """Return whether Whisper knows the language; a model for English alone is found out when it is loaded."""
         code = primary_language(language)
         known = _LANGUAGES if self._model is None or self._model.model.is_multilingual else {"en"}
         return _CODES.get(code, code) in known

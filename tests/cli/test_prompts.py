@@ -67,7 +67,7 @@ def test_the_prompts_of_a_sweep_are_checked(place: str, n_prompts: int, tmp_path
     ("text", "said"),
     [
         ("grid: {size: ['256*256']}", "asks for no prompt"),
-        ("grid: {prompt: [3]}", "the prompt 3 is not a text; put it in quotes"),
+        ("grid: {prompt: [3]}", "the prompt 3 is not text"),
         ("gird: {}", "did you mean 'grid'"),
     ],
 )

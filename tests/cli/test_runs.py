@@ -85,7 +85,7 @@ def test_measure_fills_the_gap_says_so_and_writes_the_report(write_videos: Calla
     assert "2 measurements of 2 videos; 0 lacked nothing (probe 1)" in done.stdout
     assert "probe.width_px" in (run.folder / "report.html").read_text("utf-8").replace("<wbr>", "")
     again = CliRunner().invoke(main, ["measure", str(run.folder)])
-    assert (again.exit_code, again.stdout) == (0, "nothing is missing: 2 videos are measured (probe 1)\n")
+    assert (again.exit_code, again.stdout) == (0, "nothing is missing: 2 videos measured (probe 1)\n")
 
 
 @pytest.mark.usefixtures("probe")
@@ -97,6 +97,16 @@ def test_measure_is_1_where_a_video_could_not_be_measured(
     done = CliRunner().invoke(main, ["measure", str(run.folder), "--only", "probe"])
     assert done.exit_code == 1
     assert run.manifest.planned[0] in done.stderr
+
+
+@pytest.mark.usefixtures("probe")
+def test_measure_does_not_call_a_video_that_is_gone_measured(write_videos: Callable[[int], Run]) -> None:
+    run = write_videos(1)
+    (run.folder_of(run.manifest.planned[0]) / "video.mp4").unlink()
+    done = CliRunner().invoke(main, ["measure", str(run.folder), "--only", "probe"])
+    assert done.exit_code == 1
+    assert "nothing could be measured of 1 video; 0 lacked nothing (probe 1)" in done.stdout
+    assert "is not there: it was removed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.evaluators.base import Evaluator, Exhibit, Measured
+from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.evaluators.brand import Brand
 from evalkit.evaluators.expression import Expression
 from evalkit.evaluators.lip_sync import LipSync
@@ -25,7 +25,8 @@ from evalkit.media import probe
 from evalkit.testing.evaluator import EvaluatorContract
 from evalkit.testing.media import moving_pattern, write_clip
 from evalkit.testing.talking_face import SENTENCES, TalkingFace
-from evalkit.types import ClipFacts, ClipIntent, Measurement, Metric, Reason, Track
+from evalkit.tracks.base import FrameTracker, TrackBuilder
+from evalkit.types import ClipFacts, ClipIntent, FrameChunk, Measurement, Metric, Reason, Track
 
 BRAND = Path(__file__).parents[2] / "notebooks" / "norrvik" / "brand.yaml"
 
@@ -193,10 +194,66 @@ class Fragile(Brightness):
         return super().measure(facts, {"picture": tracks["picture"]})
 
 
+class OutOfBounds(Brightness):
+    """Gives luma from 0 to 255 where it declares 0 to 1."""
+
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Forget to divide."""
+        measured = super().measure(facts, tracks)
+        if measured.details is None:
+            return measured
+        return Measured((Measurement(BRIGHTNESS, 255 * float(measured.details.mean()), n=1),))
+
+
+class Rambling(Brightness):
+    """Gives a metric that it does not declare."""
+
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Measure something more."""
+        extra = Measurement(Metric("brightness.extra", "1", "band", "undeclared"), 1.0, n=1)
+        return Measured((*super().measure(facts, tracks).measurements, extra))
+
+
+class ChunkCounter(FrameTracker):
+    """Counts chunks where it should count frames."""
+
+    name, version = "choppy", 1
+
+    def __init__(self) -> None:
+        self._rows = TrackBuilder(self.name, ("n",))
+
+    def update(self, chunk: FrameChunk) -> list[None]:
+        """Add one row a chunk."""
+        self._rows.append(float(chunk.times_s[0]), np.ones(1, np.float32))
+        return [None] * len(chunk.times_s)
+
+    def finish(self) -> Track:
+        """Return a row a chunk."""
+        return self._rows.track()
+
+
+class Choppy(Brightness):
+    """Its value depends on how the clip is cut."""
+
+    def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
+        """Count chunks."""
+        del facts
+        return {"choppy": ChunkCounter}
+
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Return one over the number of chunks."""
+        if "choppy" not in tracks or not len(tracks["choppy"]):
+            return super().measure(facts, {})
+        return Measured((Measurement(BRIGHTNESS, 1 / len(tracks["choppy"]), n=1),))
+
+
 ON_A_CLIP = ("evaluator", "facts")
 FAULTS: list[tuple[type[Evaluator], Callable[..., None], tuple[str, ...], str]] = [
     (Undeclared, EvaluatorContract.test_nothing_at_all_has_reasons, ("evaluator",), "no_frames is not declared"),
     (Forgetful, EvaluatorContract.test_every_metric_is_measured_or_absent_with_a_declared_reason, ON_A_CLIP, "brightness"),
+    (OutOfBounds, EvaluatorContract.test_every_metric_is_measured_or_absent_with_a_declared_reason, ON_A_CLIP, "bounds"),
+    (Rambling, EvaluatorContract.test_nothing_at_all_has_reasons, ("evaluator",), "brightness.extra"),
+    (Choppy, EvaluatorContract.test_values_do_not_depend_on_how_the_clip_is_cut_into_chunks, ON_A_CLIP, "brightness"),
     (Stranger, EvaluatorContract.test_it_declares_what_it_is, (), "light"),
     (Moody, EvaluatorContract.test_the_same_clip_has_the_same_values, (*ON_A_CLIP, "settings"), ""),
     (TwiceAtWork, EvaluatorContract.test_evidence_is_made_from_the_details_that_were_kept, (*ON_A_CLIP, "monkeypatch"), "again"),
@@ -222,5 +279,5 @@ def test_a_broken_evaluator_fails_the_contract(
     if "evaluator" in needs:
         there["evaluator"] = kind()
         there["facts"] = probe(str(write_clip(tmp_path / "pattern.mp4", moving_pattern(0.4))))
-    with pytest.raises((AssertionError, KeyError), match=message or None):
+    with pytest.raises((AssertionError, KeyError, ValueError), match=message or None):
         check(contract, **{name: there[name] for name in needs})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,13 +16,18 @@ from evalkit.evaluators.lip_sync import LipSync
 from evalkit.evaluators.motion import Motion
 from evalkit.evaluators.speech import Speech
 from evalkit.evaluators.technical import Technical
-from evalkit.measuring.evidence import EvidenceWriter, clip_folder, read_evidence
+from evalkit.measuring.evidence import EvidenceWriter, clip_folder
 from evalkit.measuring.runner import measure
 from evalkit.metrics import lip_sync
 from evalkit.testing.talking_face import TalkingFace
 from evalkit.types import ClipIntent, Metric
 
 METRIC = Metric("a.b", "1", "band", "…")
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "index.json").read_text("utf-8"))
+    return found
 
 
 def test_the_warping_runs_as_often_with_evidence_as_without(
@@ -45,20 +52,19 @@ def test_each_evaluator_has_a_folder_with_captions(talking_face: TalkingFace, tm
         intent=ClipIntent("Hello.", "en"),
         observer=EvidenceWriter(tmp_path),
     )
-    found = {
-        folder.name: [(entry.path.name, entry.metric) for entry in read_evidence(folder)]
-        for folder in tmp_path.iterdir()
-    }
+    found = {folder.name: list(read_index(folder)["metrics"].items()) for folder in tmp_path.iterdir()}
     assert found["speech"][0] == ("transcript.html", "speech.word_error_rate")
     assert found["lip_sync"] == [("lip_sync.png", "lip_sync.error")]
     assert found["motion"] == [("joint_angles.png", "motion.amount_deg_s")]
     everywhere = [name for entries in found.values() for name, _ in entries]
     assert everywhere.count("frames.jpg") == 1
     for folder in tmp_path.iterdir():
-        for entry in read_evidence(folder):
-            assert entry.path.is_file()
-            assert entry.caption
-            assert entry.evaluator == folder.name
+        index = read_index(folder)
+        assert index["evaluator"] == folder.name
+        assert list(index["captions"]) == list(index["metrics"])
+        for name, caption in index["captions"].items():
+            assert (folder / name).is_file()
+            assert caption
     (sheet,) = tmp_path.rglob("frames.jpg")
     picture = cv2.imread(str(sheet))
     blue = (np.abs(picture.astype(int) - (233, 180, 86)).max(axis=2) < 60).sum()
@@ -79,7 +85,7 @@ def test_evidence_that_cannot_be_drawn_costs_no_measurement(
 ) -> None:
     result = measure(str(talking_face.path), [Clumsy()], observer=EvidenceWriter(tmp_path))
     assert result["lip_sync.error"].value is not None
-    assert [entry.path.name for entry in read_evidence(tmp_path / "lip_sync")] == ["frames.jpg"]
+    assert list(read_index(tmp_path / "lip_sync")["captions"]) == ["frames.jpg"]
 
 
 def test_nothing_measured_shows_nothing(tmp_path: Path) -> None:
@@ -88,7 +94,6 @@ def test_nothing_measured_shows_nothing(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "mute.mp4", moving_pattern(0.4))
     measure(str(clip), [LipSync()], observer=EvidenceWriter(tmp_path / "evidence"))
     assert not (tmp_path / "evidence").exists()
-    assert read_evidence(tmp_path / "evidence" / "lip_sync") == []
 
 
 @pytest.mark.parametrize("name", ["../up.png", "", "index.json", ".hidden", "a/b.png"])

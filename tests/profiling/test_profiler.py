@@ -311,8 +311,8 @@ def test_a_time_long_past_is_found_in_a_long_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", "no record of a profiler"),
-        ("hello\n", "no record of a profiler"),
+        ("", "not a record of a profiler"),
+        ("hello\n", "not a record of a profiler"),
         ('{"format":99}\n', "format 99"),
         ('{"format":1,"t":0,"interval_s":1,"gpus":[],"oom_kills":0}\nnoise\n', "is damaged"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,11 @@ import pandas as pd
 import pytest
 
 from evalkit.errors import UsageError
+from evalkit.reports.run_report import write_report
 from evalkit.runs import Run, SkippedTrial
 from evalkit.runs.legacy import read_legacy_trial
 from evalkit.runs.records import DamagedFileError
+from evalkit.testing.runs import write_grid
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 A1, A2, A3, A4 = (f"00000000000000a{k}" for k in range(1, 5))
@@ -159,3 +163,31 @@ def test_a_trial_of_a_newer_schema_is_no_damage_but_refused(folder: Path) -> Non
     edit(folder / "trials" / A1 / "trial.json", schema=4)
     with pytest.raises(UsageError, match="written by a newer one"):
         Run.open(folder).trials()
+
+
+@pytest.mark.parametrize("harm", ["remove", "alter"])
+def test_a_video_that_is_gone_or_altered_is_damage(tmp_path: Path, harm: str) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,))
+    video_id = Run.open(folder).manifest.planned[0]
+    video = folder / "videos" / video_id / "video.mp4"
+    video.write_bytes(b"as it was made")
+    record = folder / "videos" / video_id / "generation.json"
+    record.write_text(
+        json.dumps({**json.loads(record.read_text("utf-8")), "n_bytes": len(b"as it was made")})
+    )
+    assert Run.open(folder).damage() == []
+    if harm == "remove":
+        video.unlink()
+    else:
+        video.write_bytes(b"another")
+    run = Run.open(folder)
+    (damage,) = run.damage()
+    assert damage.trial_id == video_id
+    assert re.search("it was removed" if harm == "remove" else "7 bytes instead of 14", damage.text)
+    assert video_id not in [trial.id for trial in run.trials()]
+
+
+def test_a_report_of_a_folder_with_a_name_in_another_encoding_is_written(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / os.fsdecode(b"caf\xe9"), sizes=("384*256",), steps=(2,))
+    write_report(folder)
+    assert r"caf\udce9" in (folder / "report.html").read_text("utf-8")

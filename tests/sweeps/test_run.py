@@ -102,7 +102,7 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     grown = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [1, 2, 3, 4]})
     assert made() == [2, 3, 4, 1]
     assert list(by_steps(grown)) == [1, 2, 3, 4]
-    with pytest.raises(UsageError, match=r"3 finished trials of the grid .* name another folder with --out"):
+    with pytest.raises(UsageError, match=r"3 attempted trials of the grid .* name another folder with --out"):
         sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
     assert Run.open(tmp_path / "run").manifest == grown.manifest
     shrunk = sweep(tmp_path / "run", stand_in, replan=True, grid={"sample_steps": [3]})
@@ -217,22 +217,34 @@ def test_pictures_of_what_was_measured_are_beside_it(tmp_path: Path, stand_in: d
     ]
 
 
-@pytest.mark.parametrize(
-    ("other", "note"), [(b"another video", "its content was altered"), (None, "is not there: it was removed")]
-)
-def test_a_video_that_was_altered_or_removed_is_not_measured_and_that_is_said(
-    tmp_path: Path, stand_in: dict[str, Any], made: Made, other: bytes | None, note: str
+@pytest.mark.parametrize("other", [b"another video", None], ids=["of another size", "removed"])
+def test_a_video_that_is_gone_or_of_another_size_is_made_again(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made, other: bytes | None
+) -> None:
+    changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
+    sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]})
+    (video,) = (tmp_path / "run").glob("videos/*/video.mp4")
+    video.unlink()
+    if other is not None:
+        video.write_bytes(other)
+    (damage,) = Run.open(tmp_path / "run").damage()
+    assert str(video) in damage.text
+    run = sweep(tmp_path / "run", stand_in, **changes)
+    assert run.trials()[0].metrics["technical.width"].value == 64
+    assert (made(), run.damage()) == ([2, 2], [])
+
+
+def test_a_video_of_the_same_size_that_was_altered_is_not_measured_and_that_is_said(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
 ) -> None:
     changes = {"grid": {"sample_steps": [2]}, "evaluators": ["technical"]}
     sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]})
     (video,) = (tmp_path / "run").glob("videos/*/video.mp4")
     whole = video.read_bytes()
-    video.unlink()
-    if other is not None:
-        video.write_bytes(other)
+    video.write_bytes(bytes(len(whole)))
     run = sweep(tmp_path / "run", stand_in, **changes)
     assert run.trials()[0].absent["technical.width"] == "not_measured"
-    assert any(note in line for line in run.manifest.notes)
+    assert any("its content was altered" in line for line in run.manifest.notes)
     video.write_bytes(whole)
     run = sweep(tmp_path / "run", stand_in, **changes)
     assert run.trials()[0].metrics["technical.width"].value == 64
@@ -580,6 +592,9 @@ def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand
     assert expected_s(plan, load_run_status(plan, run.folder), plan.trials[2:]) == 3.0
 
 
+BEHIND = {"generator": "reference", "generator_settings": {"device": "cuda"}}
+
+
 @pytest.mark.parametrize(
     ("generator", "execution", "n_gpus", "expected"),
     [
@@ -593,6 +608,9 @@ def test_the_rest_is_expected_to_take_as_long_as_its_likes(tmp_path: Path, stand
         ({"device": "cuda"}, {"workers": 2}, 2, ["cuda", "cuda"]),
         ({"device": "cuda"}, {"slots": [{"device": "cuda:1"}, {}]}, 0, ["cuda:1", "cuda"]),
         ({}, {"slots": [{"device": "cuda:1"}]}, 0, ["cuda:1"]),
+        ({"name": "conversation", "settings": BEHIND}, {}, 0, ["cuda"]),
+        ({"name": "conversation", "settings": BEHIND}, {}, 2, ["cuda:0", "cuda:1"]),
+        ({"name": "conversation", "settings": BEHIND, "device": "cpu"}, {}, 2, ["cpu"]),
     ],
 )
 def test_there_are_as_many_slots_as_were_asked_for_or_as_there_are_gpus(

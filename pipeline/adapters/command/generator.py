@@ -70,7 +70,7 @@ class Command(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     name = "command"

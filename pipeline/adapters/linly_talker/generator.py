@@ -60,7 +60,7 @@ class LinlyTalker(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     name = "linly_talker"

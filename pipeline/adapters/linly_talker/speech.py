@@ -42,7 +42,7 @@ _COSY_VOICES = {"中文女", "中文男", "日语男", "粤语女", "英文女",
 def build_speech_form(request: GenerationRequest, text: str, method: str) -> dict[str, Any]:
     """Return the speech service's form.
 
-    EdgeTTS gets the rate, volume and pitch of the web page, since the defaults of the service make no sense to it. The
+    EdgeTTS gets the rate, volume and pitch of the web page: it cannot use the defaults of the service. The
     service puts its text into double quotes of a shell: quotes become others that sound the same.
 
     Raises

@@ -13,6 +13,7 @@ from pipeline.estimates import (
     TimeFactor,
     estimate_memory,
 )
+from pipeline.formatting import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ def _memory(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterato
     yield estimate_memory(
         "run",
         ("weights of 14 B parameters, at least", weights_mib, weights_mib, _CODE),
-        (f"caches of {n_caches} step(s)", cache_mib, cache_mib, _CODE),
+        (f"caches of {count(n_caches, 'step')}", cache_mib, cache_mib, _CODE),
     )
 
 

@@ -20,6 +20,7 @@ from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatar
 from pipeline.adapters.live_avatar.single import run_single
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
+from pipeline.formatting import count
 from pipeline.generator import Description, Generator, Plan
 from pipeline.process import refuse_secrets
 from pipeline.request import GenerationRequest, check_files
@@ -53,7 +54,7 @@ class LiveAvatar(Generator):
     Raises
     ------
     RequestError
-        If the settings make no sense.
+        If a setting cannot be used.
     """
 
     name = "live_avatar"
@@ -91,7 +92,7 @@ class LiveAvatar(Generator):
         if self._settings.script is not None:
             used = self._settings.placeholders() & set(GenerationRequest.model_fields)
             parameters = dict.fromkeys(sorted(used), "given to the script")
-        place = f"{len(self._settings.gpus)} GPU{'s' * (len(self._settings.gpus) != 1)}"
+        place = count(len(self._settings.gpus), "GPU")
         return Description(
             name=self.name,
             version=self.version,

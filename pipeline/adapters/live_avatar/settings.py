@@ -101,7 +101,7 @@ class LiveAvatarSettings(PlainData):
     @classmethod
     def _gpus_are_different(cls, gpus: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(gpus)) < len(gpus) or min(gpus) < 0:
-            raise ValueError("not different GPUs")
+            raise ValueError("a GPU is listed twice")
         return gpus
 
     @model_validator(mode="after")

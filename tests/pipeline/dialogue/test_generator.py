@@ -289,7 +289,7 @@ def test_when_nobody_answers_there_is_no_video_and_every_reason(
 def test_an_answer_that_must_not_be_spoken_is_not(ask: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "words.txt").write_text("passport")
     words = {"path": str(tmp_path / "words.txt"), "action": "refuse"}
-    with pytest.raises(GenerationError, match="1 place of the answer") as caught:
+    with pytest.raises(GenerationError, match="1 place in the answer") as caught:
         ask({"words": words}, question="How do I open a savings account?")
     assert caught.value.kind == "filtered"
     assert "passport" not in str(caught.value)
@@ -403,3 +403,47 @@ def test_a_generator_alone_answers_nothing() -> None:
         RequestError, match="'reference' answers no questions: put the generator 'conversation'"
     ):
         ReferenceGenerator().request(question="When?")
+
+
+# --- the device of a slot reaches the generator behind
+
+
+def test_the_device_goes_to_the_generator_behind() -> None:
+    settings = {"generator": "reference", "generator_settings": {"device": "cuda:1"}}
+    described = Conversation(**settings).describe()
+    assert (described.takes_device, described.default_device) == (True, "cuda:1")
+    placed = Conversation(**settings, device="cuda:0").describe()
+    assert placed.default_device == "cuda:0"
+    chooses = Conversation(generator="reference").describe()
+    assert (chooses.takes_device, chooses.default_device) == (True, None)
+
+
+def test_a_device_that_the_generator_behind_does_not_take_is_refused(make: Make) -> None:
+    assert not make().describe().takes_device
+    with pytest.raises(RequestError, match="no setting 'device'"):
+        make(device="cpu")
+
+
+def test_the_face_of_a_portrait_is_found_once_for_a_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, documents: Path
+) -> None:
+    from pipeline.reference import portrait
+
+    found = []
+    find_face = portrait.find_face
+    monkeypatch.setattr(
+        portrait, "find_face", lambda picture, name: found.append(name) or find_face(picture, name)
+    )
+    with Conversation(generator="reference", documents=str(documents)) as generator:
+        request = generator.request(
+            question="When are you open on Saturday?",
+            size="64*64",
+            num_clip=1,
+            infer_frames=4,
+            sample_steps=1,
+        )
+        generator.check(request)
+        generator.generate(request, tmp_path / "out.mp4")
+        generator.generate(request, tmp_path / "again.mp4")
+    assert found == ["astronaut"]
+    assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "again.mp4").read_bytes()
