@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from glob import has_magic
 from pathlib import Path
 from typing import Any
 
-from evalkit.analysis.table import ResultTable, rows_of_clips, rows_of_run
+from evalkit.analysis.table import ResultTable, metrics_of_run, rows_of_clips, rows_of_run
 from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
@@ -43,7 +42,7 @@ from evalkit.sweeps.config import resolve_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep
 from evalkit.sweeps.status import check_plan
-from evalkit.types import ClipIntent
+from evalkit.types import ClipIntent, Metric
 
 log = logging.getLogger(__name__)
 
@@ -384,7 +383,9 @@ def compare(
     for name, levels in (split or {}).items():
         if len(levels) != 2 or levels[0] == levels[1]:
             raise UsageError(f"{name} is split by {levels!r}; two different values are needed")
-    rules = load_policy(str(policy))
+    evaluators = _list_evaluators(evaluators)
+    described = (metric for source in (a, b) for metric in _described_metrics(source, evaluators))
+    rules = load_policy(str(policy), described)
 
     def read(source: Source) -> ResultTable:
         table = read_results(
@@ -444,8 +445,10 @@ def signoff(
     UsageError
         As `evalkit.decisions.signoff.sign_off`.
     """
-    read = partial(
-        read_results,
+    evaluators = _list_evaluators(evaluators)
+    rules = load_policy(str(policy), _described_metrics(run, evaluators))
+    granted = load_waivers(waivers, rules) if waivers is not None else ()
+    table = read_results(
         run,
         evaluators=evaluators,
         settings=settings,
@@ -455,14 +458,6 @@ def signoff(
         on_progress=on_progress,
         on_message=on_message,
     )
-    table = read() if _is_measured(run) else None
-    own = [evaluator for evaluator in evaluators or () if not isinstance(evaluator, str)]
-    metrics = (
-        table.metrics.values() if table else (metric for evaluator in own for metric in evaluator.metrics)
-    )
-    rules = load_policy(str(policy), metrics)
-    granted = load_waivers(waivers, rules) if waivers is not None else ()
-    table = table or read()
     return sign_off(_where(table, where or {}), rules, granted)
 
 
@@ -554,6 +549,26 @@ def _is_measured(source: Source) -> bool:
     if isinstance(source, Run | Report):
         return True
     return isinstance(source, str | os.PathLike) and is_run_folder(source)
+
+
+def _list_evaluators(evaluators: Evaluators | None) -> list[str | Evaluator | type[Evaluator]] | None:
+    """Return evaluators as a list, so that each of several sources is measured with all of them."""
+    if evaluators is None:
+        return None
+    return [evaluators] if isinstance(evaluators, str) else list(evaluators)
+
+
+def _described_metrics(source: Source | None, evaluators: Evaluators | None) -> Iterator[Metric]:
+    """Give the metrics that a policy may name beside those of installed evaluators."""
+    for evaluator in evaluators or ():
+        if not isinstance(evaluator, str):
+            yield from evaluator.metrics
+    if isinstance(source, Report):
+        yield from (measurement.metric for clip in source for measurement in clip.measurements)
+    elif isinstance(source, Run):
+        yield from metrics_of_run(source).values()
+    elif isinstance(source, str | os.PathLike) and is_run_folder(source):
+        yield from metrics_of_run(Run.open(os.fspath(source))).values()
 
 
 def _title(source: Source) -> str:

@@ -408,7 +408,7 @@ def test_runs_folders_and_reports_can_be_compared_and_judged(tmp_path: Path, gre
     run = evalkit.Run.open(folder)
     by_folder = evalkit.compare(folder, split={"sample_steps": (2, 4)})
     by_run = evalkit.compare(run, split={"sample_steps": ("2", "4")})
-    assert by_folder.to_dict() == by_run.to_dict()
+    assert by_folder.frame().equals(by_run.frame())
     assert by_folder.n_pairs == 8
     where = {"sample_steps": 4}
     assert (
@@ -422,6 +422,43 @@ def test_runs_folders_and_reports_can_be_compared_and_judged(tmp_path: Path, gre
     report = evalkit.evaluate(tmp_path / "a", evaluators=["technical"])
     mixed = evalkit.compare(report, tmp_path / "b", evaluators=None)
     assert mixed.n_pairs == 1
+
+
+def test_both_sides_are_measured_with_evaluators_that_come_one_by_one(tmp_path: Path, grey: Path) -> None:
+    for side in "ab":
+        (tmp_path / side).mkdir()
+        shutil.copy(grey, tmp_path / side / "clip.mp4")
+    found = evalkit.compare(tmp_path / "a", tmp_path / "b", evaluators=(kind for kind in (Mine,)))
+    assert (found["mine.n_frames"].a.value, found["mine.n_frames"].b.value) == (12.0, 12.0)
+
+
+def test_a_policy_may_name_metrics_that_only_the_compared_run_describes(tmp_path: Path) -> None:
+    folder = write_run(
+        tmp_path / "run",
+        [
+            make_trial(
+                params={"sample_steps": steps},
+                portrait="ann",
+                speech="hello",
+                seed=1,
+                values={FRAMES.name: 12.0},
+            )
+            for steps in (2, 4)
+        ],
+        (FRAMES,),
+        evaluators={"mine": 1},
+    )
+    policy = tmp_path / "policy.yaml"
+    rule = {"metric": FRAMES.name, "at_least": 10, "at_most": 20, "margin": 1, "why": "a test"}
+    policy.write_text(
+        yaml.safe_dump(
+            {"name": "p", "title": "p", "quality": FRAMES.name, "costs": [TOTAL.name], "rules": [rule]}
+        ),
+        "utf-8",
+    )
+    for source in (folder, evalkit.Run.open(folder)):
+        found = evalkit.compare(source, split={"sample_steps": (2, 4)}, policy=policy)
+        assert found[FRAMES.name].margin == 1
 
 
 def test_what_is_measured_already_cannot_be_measured_otherwise(tmp_path: Path) -> None:

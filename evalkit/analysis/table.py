@@ -184,6 +184,14 @@ def level_text(value: Hashable) -> str:
     return "not set" if value is None else str(value)
 
 
+def metrics_of_run(run: Run) -> dict[str, Metric]:
+    """Return the metrics that a run folder describes, whether their evaluators are installed or not."""
+    return {
+        name: Metric(name, info.unit, info.better, info.meaning)
+        for name, info in run.manifest.metrics.items()
+    }
+
+
 def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     """Return the finished trials of a run folder as rows, ok and failed."""
     trials = run.trials()
@@ -204,10 +212,6 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
                 trial=trial,
             )
         )
-    metrics = {
-        name: Metric(name, facts.unit, facts.better, facts.meaning)
-        for name, facts in run.manifest.metrics.items()
-    }
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
     missing += [
         f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
@@ -221,7 +225,12 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         "environment": {"versions": run.manifest.versions, "machines": run.manifest.machines},
     }
     return ResultTable(
-        title or str(run.folder), tuple(rows), metrics, run.manifest.evaluators, tuple(missing), provenance
+        title or str(run.folder),
+        tuple(rows),
+        metrics_of_run(run),
+        run.manifest.evaluators,
+        tuple(missing),
+        provenance,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.analysis.table import metrics_of_run
 from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
-from evalkit.types import Metric
 
 if TYPE_CHECKING:
     from evalkit.decisions.policy import Policy
@@ -22,11 +22,8 @@ def policy_of_run(run: Run) -> tuple[Policy | None, str]:
     nothing. Metrics of the run may be named where their evaluators are not installed.
     """
     name = run.manifest.policy
-    metrics = [
-        Metric(metric, info.unit, info.better, info.meaning) for metric, info in run.manifest.metrics.items()
-    ]
     try:
-        policy = load_policy(name or DEFAULT_POLICY, metrics)
+        policy = load_policy(name or DEFAULT_POLICY, metrics_of_run(run).values())
     except UsageError as error:
         return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
     return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."

@@ -43,13 +43,6 @@ class FlipTest:
     exact: bool
     reason: str | None = None
 
-    @property
-    def smallest_p(self) -> float | None:
-        """The smallest p that so many signs can give."""
-        if self.n_units == 0:
-            return None
-        return 2.0 ** (1 - self.n_units) if self.exact else 1 / (N_PATTERNS + 1)
-
 
 def sign_flip_test(
     differences: FloatArray, factors: Mapping[str, Sequence[Hashable]] | None = None, *, seed: int = 0
