@@ -14,6 +14,7 @@ from typing import Any
 
 from evalkit.analysis.table import ResultTable, metrics_of_run, rows_of_clips, rows_of_run
 from evalkit.decisions import DEFAULT_POLICY
+from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import load_policy, load_waivers
@@ -461,7 +462,7 @@ def signoff(
     return sign_off(_where(table, where or {}), rules, granted)
 
 
-def recommend(run: Run | str | Path, policy: str | Path = DEFAULT_POLICY) -> Recommendation:
+def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recommendation:
     """Find the configuration of a run to use: the cheapest of those that are good enough, or none.
 
     Parameters
@@ -469,15 +470,21 @@ def recommend(run: Run | str | Path, policy: str | Path = DEFAULT_POLICY) -> Rec
     run : Run or path
         Of a sweep.
     policy : str or Path
-        Bundled name or file: what is good enough, and which costs count.
+        Bundled name or file: what is good enough, and which costs count; the run's own unless given, as in its report.
 
     Raises
     ------
     UsageError
         As `evalkit.decisions.recommend.recommend`; and if it is not a run.
     """
-    table = rows_of_run(run if isinstance(run, Run) else Run.open(run))
-    return recommend_configuration(table, load_policy(str(policy), table.metrics.values()))
+    run = run if isinstance(run, Run) else Run.open(run)
+    table = rows_of_run(run)
+    if policy is not None:
+        return recommend_configuration(table, load_policy(str(policy), table.metrics.values()))
+    own, note = policy_of_run(run)
+    if own is None:
+        raise UsageError(f"{note}; name another policy")
+    return recommend_configuration(table, own)
 
 
 def read_results(

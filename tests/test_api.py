@@ -612,3 +612,14 @@ def test_a_block_is_profiled() -> None:
     assert json.loads(json.dumps(cost.to_dict()))["metrics"]["profile.peak_rss_mib"]["value"] == peak.value
     assert "total_s" in repr(cost)
     assert "profile.peak_rss_mib" in cost._repr_html_()
+
+
+def test_a_recommendation_is_by_the_run_s_own_policy_unless_another_is_named(tmp_path: Path) -> None:
+    policy = tmp_path / "own.yaml"
+    policy.write_text(
+        "name: own\ntitle: Own\nquality: lip_sync.error\ncosts: [profile.total_s]\n"
+        "rules:\n  - {metric: lip_sync.error, at_most: 0.9, judged_by: value, why: a test}\n"
+    )
+    folder = write_grid(tmp_path / "run", policy=str(policy))
+    assert evalkit.recommend(folder).unmeasured == ()
+    assert "rating.mos" in evalkit.recommend(folder, "customer_service").unmeasured

@@ -91,6 +91,8 @@ class ResultTable:
         Planned clips without a readable result, one line each.
     provenance : mapping
         Hashes of configuration, inputs, weights and environment. JSON-able.
+    planned_sweep : tuple of str
+        Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
     run_values : mapping of str to Estimate
         Values that belong to all rows together and to none of them (ratings), by metric.
     """
@@ -101,6 +103,7 @@ class ResultTable:
     evaluators: Mapping[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    planned_sweep: tuple[str, ...] = ()
     run_values: Mapping[str, Estimate] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -143,7 +146,8 @@ class ResultTable:
     @cached_property
     def configurations(self) -> list[Configuration]:
         """Every combination of swept parameters that occurs, in order of appearance."""
-        swept = list(self.swept)
+        known = {name for row in self.rows for name in row.params}
+        swept = list(dict.fromkeys((*self.swept, *(name for name in self.planned_sweep if name in known))))
         grouped: dict[tuple[Hashable, ...], list[ClipRecord]] = {}
         for row in self.rows:
             grouped.setdefault(tuple(row.params.get(name) for name in swept), []).append(row)
@@ -231,6 +235,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         run.manifest.evaluators,
         tuple(missing),
         provenance,
+        tuple(run.manifest.swept),
     )
 
 

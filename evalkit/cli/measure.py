@@ -87,6 +87,8 @@ def _print_outcome(outcome: MeasuringOutcome) -> None:
         click.echo(f"note: {note}", err=True)
     for video_id, text in outcome.problems.items():
         click.echo(f"  {video_id}: {text}", err=True)
+    if outcome.problems:
+        click.echo("  --retry-failed measures again what failed", err=True)
     versions = ", ".join(f"{name} {version}" for name, version in outcome.run.manifest.evaluators.items())
     if outcome.n_without_video:
         click.echo(f"{count(outcome.n_without_video, 'trial')} without a video, which failed", err=True)

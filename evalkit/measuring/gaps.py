@@ -44,6 +44,8 @@ class Gaps:
     to_measure : list of Gap
     unusable : dict of str to str
         Why a video that lacks measurements cannot be measured, by its id.
+    failed : dict of str to str
+        Why measurements of a video failed earlier, by its id; none of those that are measured again.
     n_complete : int
         Videos that lack nothing.
     n_without_video : int
@@ -52,6 +54,7 @@ class Gaps:
 
     to_measure: list[Gap]
     unusable: dict[str, str]
+    failed: dict[str, str]
     n_complete: int
     n_without_video: int
 
@@ -77,7 +80,7 @@ def find_gaps(
     UsageError
         If a newer evalkit wrote a file.
     """
-    gaps = Gaps([], {}, 0, 0)
+    gaps = Gaps([], {}, {}, 0, 0)
     n_complete = n_without_video = 0
     for video_id in video_ids:
         try:
@@ -95,14 +98,21 @@ def find_gaps(
         missing = tuple(
             name for name, record in there.items() if is_missing(record, retry_failed=retry_failed)
         )
+        failures = [
+            f"{name}: {why}"
+            for name, record in there.items()
+            if name not in missing and (why := _failure_of(record))
+        ]
+        if failures:
+            gaps.failed[video_id] = "; ".join(failures)
         path = folder / VIDEOS_FOLDER / video_id / VIDEO_FILE
         if not missing:
-            n_complete += 1
+            n_complete += not failures
         elif path.is_file():
             gaps.to_measure.append(Gap(video, path, missing))
         else:
             gaps.unusable[video_id] = f"{path} is not there: it was removed after it had been made"
-    return Gaps(gaps.to_measure, gaps.unusable, n_complete, n_without_video)
+    return Gaps(gaps.to_measure, gaps.unusable, gaps.failed, n_complete, n_without_video)
 
 
 def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
@@ -121,6 +131,16 @@ def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
     return ClipIntent(text, wanted.get("language") if text else None, wanted.get("prompt") or None)
 
 
+def _failure_of(record: MeasurementRecord | None) -> str:
+    """Return why a measurement failed for a cause outside the video; empty where it did not."""
+    if record is None:
+        return ""
+    if record.error is not None:
+        return record.error.text
+    failed = record.results is not None and str(Reason.EVALUATOR_FAILED) in record.results.absent.values()
+    return Reason.EVALUATOR_FAILED.text if failed else ""
+
+
 def is_missing(record: MeasurementRecord | None, *, retry_failed: bool) -> bool:
     """Return whether a measurement is to be made: it is not there, or it failed and is tried again.
 
@@ -128,8 +148,7 @@ def is_missing(record: MeasurementRecord | None, *, retry_failed: bool) -> bool:
     """
     if record is None:
         return True
-    failed = record.results is None or str(Reason.EVALUATOR_FAILED) in record.results.absent.values()
-    return retry_failed and failed
+    return retry_failed and bool(_failure_of(record))
 
 
 def read_measured(

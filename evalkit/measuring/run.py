@@ -162,7 +162,8 @@ class _Measuring:
     def measure(
         self, n_workers: int, stall_limit_s: float, on_progress: Callable[[BatchProgress], None] | None
     ) -> MeasuringOutcome:
-        gaps, problems = self._gaps, dict(self._gaps.unusable)
+        gaps = self._gaps
+        problems = {**gaps.unusable, **gaps.failed}
         n_measurements = 0
         if gaps.to_measure:
             machine = self._note_machine()

@@ -175,6 +175,9 @@ def make_trial(
 ) -> Trial:
     """Put a video and its measurements together.
 
+    A trial failed where there is no video, or where no evaluator could measure it; where some could, the metrics of the
+    others are absent as ``evaluator_failed``.
+
     Parameters
     ----------
     video : StoredVideo
@@ -187,25 +190,19 @@ def make_trial(
     """
     record, profile = video.record, video.profile.results
     failure = record.failure
-    if failure is None:
-        failure = next(
-            (
-                TrialFailure("measure", made.error.code, made.error.text)
-                for made in measurements
-                if made.error is not None
-            ),
-            None,
-        )
+    errors = {made.evaluator: made.error for made in measurements if made.error is not None}
+    if failure is None and errors and len(errors) == len(measurements):
+        error = next(iter(errors.values()))
+        failure = TrialFailure("measure", error.code, error.text)
     quality = None
     if failure is None and evaluators:
         quality = _merged([made.results for made in measurements if made.results is not None])
+        quality.notes.extend(f"{name}: {error.text}" for name, error in errors.items())
         known = {*quality.metrics, *quality.absent, *profile.metrics, *profile.absent}
-        missing = (
-            name
-            for name, info in metrics.items()
-            if name not in known and (info.evaluator is None or info.evaluator in evaluators)
-        )
-        quality.absent.update(dict.fromkeys(missing, str(Reason.NOT_MEASURED)))
+        for name, info in metrics.items():
+            if name not in known and (info.evaluator is None or info.evaluator in evaluators):
+                reason = Reason.EVALUATOR_FAILED if info.evaluator in errors else Reason.NOT_MEASURED
+                quality.absent[name] = str(reason)
     spent_s = [made.measure_s for made in measurements if made.measure_s is not None]
     return Trial(
         id=record.id,

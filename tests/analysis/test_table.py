@@ -70,3 +70,9 @@ def test_a_part_that_is_not_there_is_refused() -> None:
 
 def test_a_table_writes_itself_in_one_line() -> None:
     assert repr(make_table({"lip_sync.error": [0.1]})) == "<ResultTable run: 1 clips, 1 metrics>"
+
+
+def test_a_configuration_is_named_by_what_was_planned_though_one_value_alone_has_a_result(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2, 3), unfinished=(0, 1, 2, 3))
+    (configuration,) = rows_of_run(Run.open(folder)).configurations
+    assert configuration.label == "sample_steps 3"

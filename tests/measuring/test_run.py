@@ -338,3 +338,16 @@ def test_a_killed_measuring_loses_nothing_and_doubles_nothing(
     assert videos_of(run.folder) == before
     hidden = [path.name for path in run.folder.rglob(".*") if path.name != ".lock"]
     assert hidden == []
+
+
+def test_what_failed_is_said_again_until_it_is_measured(
+    write_videos: Callable[[int], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_videos(2)
+    monkeypatch.setenv("PROBE_CRASHES_ON", run.manifest.planned[0])
+    first = measure_run(run, only=["probe"])
+    again = measure_run(run)
+    assert first.problems.keys() == again.problems.keys() == {run.manifest.planned[0]}
+    assert (again.n_videos, again.n_complete) == (0, 1)
+    monkeypatch.delenv("PROBE_CRASHES_ON")
+    assert measure_run(run, retry_failed=True).problems == {}

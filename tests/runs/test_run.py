@@ -191,3 +191,16 @@ def test_a_report_of_a_folder_with_a_name_in_another_encoding_is_written(tmp_pat
     folder = write_grid(tmp_path / os.fsdecode(b"caf\xe9"), sizes=("384*256",), steps=(2,))
     write_report(folder)
     assert r"caf\udce9" in (folder / "report.html").read_text("utf-8")
+
+
+def test_an_evaluator_that_failed_costs_its_own_metrics(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,))
+    video_id = Run.open(folder).manifest.planned[0]
+    (record,) = (folder / "measurements" / video_id).glob("motion@*[0-9a-f].json")
+    plain = json.loads(record.read_text("utf-8"))
+    record.write_text(json.dumps({**plain, "results": None, "error": {"code": "crashed", "text": "signal 11"}}))
+    trial = next(trial for trial in Run.open(folder).trials() if trial.id == video_id)
+    assert trial.status == "ok"
+    assert trial.absent["motion.sparc"] == "evaluator_failed"
+    assert "lip_sync.error" in trial.metrics
+    assert "motion: signal 11" in trial.notes
