@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+NORRVIK = Path(__file__).parents[2] / "notebooks" / "norrvik"
 WIDTH_PX = 160.0
 
 pytestmark = pytest.mark.usefixtures("probe")
@@ -124,6 +125,16 @@ def test_settings_are_recorded_and_used_again(write_videos: Callable[[int], Run]
     back = measure_run(run, settings={"probe": {"factor": 2.0}})
     assert (back.n_videos, back.has_changed) == (0, True)
     assert [trial.metrics["probe.width_px"].value for trial in back.run.trials()] == [2 * WIDTH_PX] * 2
+
+
+def test_files_of_settings_are_recorded_as_absolute_paths(
+    write_videos: Callable[[int], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brand = Path(shutil.copytree(NORRVIK, tmp_path / "norrvik")) / "brand.yaml"
+    run = write_videos(0)
+    monkeypatch.chdir(brand.parent)
+    measured = measure_run(run, settings={"brand": {"file": "brand.yaml"}}, only=["brand"])
+    assert measured.run.manifest.measuring == {"brand": {"file": str(brand)}}
 
 
 def test_a_clip_that_crashes_a_worker_costs_that_clip(

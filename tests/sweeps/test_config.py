@@ -131,3 +131,16 @@ def test_the_name_of_an_executor_is_enough() -> None:
     assert config.execution.executor.name == "in_process"
     assert config.execution.executor.settings == {}
     assert build_sweep(config.to_dict(), "test") == config
+
+
+@pytest.mark.parametrize("base", [None, ".", "conf"])
+def test_files_of_evaluators_are_absolute_so_that_a_run_finds_them_from_anywhere(
+    base: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    brand = tmp_path / (base or ".") / "brand.yaml"
+    brand.parent.mkdir(exist_ok=True)
+    brand.write_text("name: any", "utf-8")
+    data = {"measuring": {"brand": {"file": "brand.yaml"}}}
+    config = build_sweep(data, "test", base=None if base is None else Path(base))
+    assert config.measuring == {"brand": {"file": str(brand)}}
