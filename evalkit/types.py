@@ -22,9 +22,6 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
-AS_RECORDED_HZ = 0
-"""Asked for as a sample rate: the file's own rate, and every channel instead of mono."""
-
 _ROUNDING = 1e-6
 
 Better = Literal["lower", "higher", "zero", "band"]
@@ -375,9 +372,9 @@ class AudioChunk:
     samples: NDArray[np.float32] = field(repr=False)
 
     @property
-    def asked_rate_hz(self) -> int:
-        """The rate that was asked for: `AS_RECORDED_HZ` or `rate_hz`."""
-        return AS_RECORDED_HZ if self.samples.ndim == 2 else self.rate_hz
+    def wanted_rate_hz(self) -> int | None:
+        """The rate that was asked for; None for the sound as recorded: its own rate, and every channel."""
+        return None if self.samples.ndim == 2 else self.rate_hz
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -182,7 +182,7 @@ def _pass(
     reader = Reader(
         facts,
         frames=bool(frame_trackers),
-        sound_rates_hz=sorted({tracker.rate_hz for tracker in sound_trackers.values()}),
+        sound_rates_hz=list(dict.fromkeys(tracker.rate_hz for tracker in sound_trackers.values())),
     )
     streams = [stream for stream in (facts.video, facts.audio) if stream is not None]
     length_s = max((stream.announced_duration_s or 0.0 for stream in streams), default=0.0) or None
@@ -207,7 +207,7 @@ def _pass(
 def _hear(chunk: AudioChunk, trackers: dict[str, SoundTracker], path: str) -> None:
     """Give sound to the trackers that asked for it so; one that raises leaves, the others go on."""
     for name, tracker in list(trackers.items()):
-        if tracker.rate_hz == chunk.asked_rate_hz:
+        if tracker.rate_hz == chunk.wanted_rate_hz:
             try:
                 tracker.update(chunk)
             except Exception:

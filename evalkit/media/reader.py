@@ -14,7 +14,7 @@ import av.error
 import numpy as np
 
 from evalkit.media.probe import open_container, origin_s, picture_stream
-from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
+from evalkit.types import AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,8 +74,9 @@ class Reader:
         From `evalkit.media.probe.probe`.
     frames : bool
         Whether frames are wanted; the picture is not decoded otherwise.
-    sound_rates_hz : sequence of int
-        Sample rates in which the sound is wanted in mono, or `AS_RECORDED_HZ`; not decoded when empty.
+    sound_rates_hz : sequence of int or None
+        Sample rates in which the sound is wanted in mono; None for the sound as recorded, its own rate and every
+        channel. Not decoded when empty.
     chunk_frames : int
         Most frames in a chunk. No value may depend on it.
 
@@ -90,7 +91,7 @@ class Reader:
         facts: ClipFacts,
         *,
         frames: bool = True,
-        sound_rates_hz: Sequence[int] = (),
+        sound_rates_hz: Sequence[int | None] = (),
         chunk_frames: int = CHUNK_FRAMES,
     ) -> None:
         self._facts = facts
@@ -291,7 +292,7 @@ class _Picture:
 class _Sound:
     """Turns sound frames into contiguous mono samples in every wanted rate."""
 
-    def __init__(self, rates_hz: Sequence[int], zero_s: float, decoded: Decoded) -> None:
+    def __init__(self, rates_hz: Sequence[int | None], zero_s: float, decoded: Decoded) -> None:
         self._decoded = decoded
         self._zero_s = zero_s
         self._outputs = [_Resampled(rate) for rate in rates_hz]
@@ -379,9 +380,9 @@ class _Sound:
 class _Resampled:
     """The sound in one rate, cut into chunks of `SOUND_CHUNK_S`."""
 
-    def __init__(self, rate_hz: int) -> None:
-        self._as_recorded = rate_hz == AS_RECORDED_HZ
-        self._rate_hz = rate_hz
+    def __init__(self, rate_hz: int | None) -> None:
+        self._as_recorded = rate_hz is None
+        self._rate_hz = rate_hz or 0  # that of the first frame where it is as recorded
         self._resampler = (
             av.AudioResampler(format="fltp")
             if self._as_recorded

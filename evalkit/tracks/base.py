@@ -48,8 +48,11 @@ class SoundTracker(Protocol):
 
     name: str
     version: int
-    rate_hz: int
-    """The sample rate it wants mono sound in, resampled for it; or `evalkit.types.AS_RECORDED_HZ`."""
+
+    @property
+    def rate_hz(self) -> int | None:
+        """The sample rate it wants mono sound in, resampled for it; None for the sound as recorded, every channel."""
+        ...
 
     def update(self, chunk: AudioChunk) -> None:
         """Take the next samples."""

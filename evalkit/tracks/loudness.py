@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder
-from evalkit.types import AS_RECORDED_HZ, AudioChunk, FloatArray, Track
+from evalkit.types import AudioChunk, FloatArray, Track
 
 STEPS_HZ = 10
 """Steps a second: a gating block of BS.1770 is four steps long and begins at every step."""
@@ -38,7 +38,7 @@ class LoudnessTracker:
 
     name = "loudness"
     version = 1
-    rate_hz = AS_RECORDED_HZ
+    rate_hz = None
     columns = ("power", "peak", "n_clipped", "n_samples")
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from evalkit.media import Decoded, Reader, probe, read_frames_at
 from evalkit.testing.media import moving_pattern, tone, write_clip
-from evalkit.types import AS_RECORDED_HZ, AudioChunk, FrameChunk
+from evalkit.types import AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,10 +240,10 @@ def test_sound_is_resampled_without_a_shift(tmp_path: Path, rate_hz: int) -> Non
 def test_sound_as_recorded_has_every_channel_at_its_own_rate(tmp_path: Path) -> None:
     left, right = tone(1, level_dbfs=-6, rate_hz=44_100), tone(1, level_dbfs=-30, rate_hz=44_100)
     path = write_clip(tmp_path / "stereo.wav", sound=np.stack([left, right], axis=1), rate_hz=44_100)
-    reader = Reader(probe(str(path)), sound_rates_hz=(AS_RECORDED_HZ, 16_000))
+    reader = Reader(probe(str(path)), sound_rates_hz=(None, 16_000))
     chunks = [chunk for chunk in reader if isinstance(chunk, AudioChunk)]
-    recorded = np.concatenate([chunk.samples for chunk in chunks if chunk.asked_rate_hz == AS_RECORDED_HZ])
-    mono = np.concatenate([chunk.samples for chunk in chunks if chunk.asked_rate_hz == 16_000])
+    recorded = np.concatenate([chunk.samples for chunk in chunks if chunk.wanted_rate_hz is None])
+    mono = np.concatenate([chunk.samples for chunk in chunks if chunk.wanted_rate_hz == 16_000])
     assert {chunk.rate_hz for chunk in chunks} == {44_100, 16_000}
     np.testing.assert_allclose(recorded, np.stack([left, right], axis=1), atol=1 / 32767)
     assert mono.ndim == 1
@@ -330,7 +330,7 @@ def test_sound_that_changes_its_channels_goes_on(tmp_path: Path) -> None:
     found = onsets_s(seen)
     assert len(found) == 4
     np.testing.assert_allclose(np.diff(found), [1.0, 1.0, 1.0], atol=0.1)  # raw AAC keeps its priming
-    reader = Reader(probe(str(joined)), sound_rates_hz=(AS_RECORDED_HZ,))
+    reader = Reader(probe(str(joined)), sound_rates_hz=(None,))
     assert {chunk.samples.shape[1] for chunk in reader if isinstance(chunk, AudioChunk)} == {1}
 
 
