@@ -373,7 +373,7 @@ class AudioChunk:
     samples: NDArray[np.float32] = field(repr=False)
 
     @property
-    def asked_rate_hz(self) -> int | None:
+    def wanted_rate_hz(self) -> int | None:
         """The rate that was asked for: `rate_hz` in mono, or None for the sound as recorded."""
         return None if self.samples.ndim == 2 else self.rate_hz
 

@@ -25,7 +25,7 @@ from evalkit import registry
 from evalkit.measuring.pool import BatchProgress
 from evalkit.options import ConfigError
 from evalkit.testing.media import write_clip
-from evalkit.testing.runs import make_trial, write_run
+from evalkit.testing.runs import make_trial, write_grid, write_run
 from evalkit.testing.tables import ERROR, TOTAL
 from evalkit.types import ClipFacts, ClipIntent, Measurement, Metric, Track
 

@@ -104,10 +104,10 @@ def generate(
         generator = load_generator(name, settings)
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
-        generator.check(request)
         if dry_run:
             click.echo(generator.dry_run(request, out_path).text())
             return
+        generator.check(request)  # before anything is loaded
         with _progress() as on_event, generator:
             result = generator.generate(request, out_path, on_event)
     except RequestError as error:
@@ -167,7 +167,7 @@ def _progress() -> Iterator[OnEvent]:
 
 
 def _word(event: Event) -> str:
-    """Say an event in a few words."""
+    """Describe an event in a few words."""
     if event.name == CLIP:
         of = f" of {event.detail['n_clips']}" if event.detail.get("n_clips") else ""
         index = event.detail["index"]

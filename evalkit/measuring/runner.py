@@ -207,7 +207,7 @@ def _pass(
 def _hear(chunk: AudioChunk, trackers: dict[str, SoundTracker], path: str) -> None:
     """Give sound to the trackers that asked for it so; one that raises leaves, the others go on."""
     for name, tracker in list(trackers.items()):
-        if tracker.rate_hz == chunk.asked_rate_hz:
+        if tracker.rate_hz == chunk.wanted_rate_hz:
             try:
                 tracker.update(chunk)
             except Exception:

@@ -268,7 +268,7 @@ def _make_tracks_piecewise(evaluator: Evaluator, facts: ClipFacts) -> Mapping[st
 
 def _hear(tracker: SoundTracker, chunk: AudioChunk) -> None:
     """Give a tracker sound in short pieces, if it is in the rate that it wants."""
-    if tracker.rate_hz != chunk.asked_rate_hz:
+    if tracker.rate_hz != chunk.wanted_rate_hz:
         return
     for start in range(0, len(chunk.samples), _PIECE):
         start_s = chunk.start_s + start / chunk.rate_hz

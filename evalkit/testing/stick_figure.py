@@ -1,4 +1,4 @@
-"""Tracks of a figure whose joints move as told, for tests of what is made from tracks."""
+"""Tracks of a figure whose joints move as given, for tests of what is made from tracks."""
 
 from __future__ import annotations
 

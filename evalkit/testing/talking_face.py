@@ -121,7 +121,7 @@ def opening_of(
 def talking_frames(
     opening: FloatArray, *, width: int = 256, height: int = 256, sway_px: FloatArray | None = None
 ) -> Iterator[Frame]:
-    """Draw the portrait with its mouth open as told.
+    """Draw the portrait with its mouth open by a given amount.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def _group(logos: Sequence[NDArray[np.uint8]], model: ClipModel) -> list[Shape]:
 
 
 def _shrink(frame: NDArray[Any], long_side_px: int) -> NDArray[np.float32]:
-    """Return a frame in single precision, no larger than told."""
+    """Return a frame in single precision, no larger than a limit."""
     cv2 = load_library("cv2")
     scale = long_side_px / max(frame.shape[:2])
     if scale < 1:

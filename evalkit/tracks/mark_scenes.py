@@ -56,7 +56,7 @@ def _draw_thing(rng: np.random.Generator, room: FloatArray) -> None:
 
 
 def draw_mark(rng: np.random.Generator, size_px: int = 128) -> NDArray[np.uint8]:
-    """Draw a mark that nobody owns: letters, stars, rings, stripes and plates, one in or beside another. RGBA."""
+    """Draw a mark without an owner: letters, stars, rings, stripes and plates, one in or beside another. RGBA."""
     cv2 = load_library("cv2")
     aspect = float(rng.choice([1.0, 1.0, 1.0, 1.6, 3.0]))
     width, height = size_px, max(24, round(size_px / aspect))
@@ -131,7 +131,7 @@ def place_mark(
     width_px: float,
     opacity: float = 1.0,
 ) -> NDArray[np.uint8]:
-    """Put a mark (RGBA) into a scene (RGB) where it is told, in the scene's pixels; what lies outside is cut."""
+    """Put a mark (RGBA) into a scene (RGB) at a given place, in the scene's pixels; what lies outside is cut."""
     cv2 = load_library("cv2")
     height_px = width_px * mark.shape[0] / mark.shape[1]
     size = (max(2, round(width_px)), max(2, round(height_px)))

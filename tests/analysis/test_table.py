@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from evalkit.analysis.table import ResultTable
+from evalkit.analysis.table import ResultTable, rows_of_run
 from evalkit.errors import UsageError
+from evalkit.runs import Run
 from evalkit.stats.bootstrap import Estimate
+from evalkit.testing.runs import write_grid
 from evalkit.testing.tables import ERROR, make_table
 
 MOS = {"rating.mos": Estimate(4.0, None, 25)}
@@ -72,7 +75,11 @@ def test_a_table_writes_itself_in_one_line() -> None:
     assert repr(make_table({"lip_sync.error": [0.1]})) == "<ResultTable run: 1 clips, 1 metrics>"
 
 
-def test_a_configuration_is_named_by_what_was_planned_though_one_value_alone_has_a_result(tmp_path: Path) -> None:
+def test_a_configuration_is_named_by_what_was_planned_though_one_value_alone_has_a_result(
+    tmp_path: Path,
+) -> None:
     folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2, 3), unfinished=(0, 1, 2, 3))
-    (configuration,) = rows_of_run(Run.open(folder)).configurations
+    run = Run.open(folder)
+    run = replace(run, manifest=replace(run.manifest, swept=["sample_steps"]))
+    (configuration,) = rows_of_run(run).configurations
     assert configuration.label == "sample_steps 3"

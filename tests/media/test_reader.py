@@ -242,8 +242,8 @@ def test_sound_as_recorded_has_every_channel_at_its_own_rate(tmp_path: Path) -> 
     path = write_clip(tmp_path / "stereo.wav", sound=np.stack([left, right], axis=1), rate_hz=44_100)
     reader = Reader(probe(str(path)), sound_rates_hz=(None, 16_000))
     chunks = [chunk for chunk in reader if isinstance(chunk, AudioChunk)]
-    recorded = np.concatenate([chunk.samples for chunk in chunks if chunk.asked_rate_hz is None])
-    mono = np.concatenate([chunk.samples for chunk in chunks if chunk.asked_rate_hz == 16_000])
+    recorded = np.concatenate([chunk.samples for chunk in chunks if chunk.wanted_rate_hz is None])
+    mono = np.concatenate([chunk.samples for chunk in chunks if chunk.wanted_rate_hz == 16_000])
     assert {chunk.rate_hz for chunk in chunks} == {44_100, 16_000}
     np.testing.assert_allclose(recorded, np.stack([left, right], axis=1), atol=1 / 32767)
     assert mono.ndim == 1

@@ -198,7 +198,9 @@ def test_an_evaluator_that_failed_costs_its_own_metrics(tmp_path: Path) -> None:
     video_id = Run.open(folder).manifest.planned[0]
     (record,) = (folder / "measurements" / video_id).glob("motion@*[0-9a-f].json")
     plain = json.loads(record.read_text("utf-8"))
-    record.write_text(json.dumps({**plain, "results": None, "error": {"code": "crashed", "text": "signal 11"}}))
+    record.write_text(
+        json.dumps({**plain, "results": None, "error": {"code": "crashed", "text": "signal 11"}})
+    )
     trial = next(trial for trial in Run.open(folder).trials() if trial.id == video_id)
     assert trial.status == "ok"
     assert trial.absent["motion.sparc"] == "evaluator_failed"
