@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ INDEX_FILE = "index.json"
 FORMAT = 1
 N_FRAMES = 12
 _CELL_PX = 300
+_LONGEST_NAME_BYTES = 100
+"""Of a clip's own name in that of its folder: file systems allow 255 bytes in all."""
 # sky blue, orange, green, vermilion: M. Okabe, K. Ito, "Color universal design", 2008
 _POINT_COLOURS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (213, 94, 0))
 
@@ -37,8 +40,9 @@ log = logging.getLogger(__name__)
 
 def clip_folder(folder: Path, clip: str) -> Path:
     """Return the folder for the evidence of one clip among others: its name, and a tag of its whole path."""
-    tag = hashlib.sha256(str(Path(clip).absolute()).encode()).hexdigest()[:6]
-    return folder / f"{Path(clip).stem}-{tag}"
+    tag = hashlib.sha256(os.fsencode(Path(clip).absolute())).hexdigest()[:6]
+    name = os.fsencode(Path(clip).stem)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
+    return folder / f"{name}-{tag}"
 
 
 class _Frame(NamedTuple):

@@ -106,3 +106,10 @@ def test_clips_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
     one, other = (clip_folder(tmp_path, f"{folder}/clip.mp4") for folder in ("a", "b"))
     assert one != other
     assert one == clip_folder(tmp_path, str(Path("a/clip.mp4").absolute()))
+
+
+@pytest.mark.parametrize("name", ["é" * 126 + ".mp4", "a" * 250 + ".mp4", "caf\udce9.mp4"])
+def test_a_clip_of_any_name_has_a_folder_that_can_be_made(tmp_path: Path, name: str) -> None:
+    folder = clip_folder(tmp_path, name)
+    folder.mkdir()
+    assert folder != clip_folder(tmp_path, f"other/{name}")
