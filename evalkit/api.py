@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evalkit.analysis.table import ResultTable, metrics_of_run, rows_of_clips, rows_of_run
+from evalkit.arguments import read_mapping, read_path, read_paths, wrong_argument
 from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.compare import compare_tables
@@ -24,7 +25,7 @@ from evalkit.decisions.signoff import Signoff, sign_off
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators
-from evalkit.evaluators.session import require_installed, select_evaluators
+from evalkit.evaluators.session import installed_names, list_evaluators, require_installed, select_evaluators
 from evalkit.measuring.pool import (
     STALL_LIMIT_S,
     VIDEO_SUFFIXES,
@@ -50,12 +51,18 @@ log = logging.getLogger(__name__)
 IN_PROCESS = "in_process"
 """The executor whose work is done in this process."""
 
-Evaluators = Iterable[str | Evaluator | type[Evaluator]]
-"""Names, objects and classes of evaluators."""
+Evaluators = str | Evaluator | type[Evaluator] | Iterable[str | Evaluator | type[Evaluator]]
+"""Names, objects and classes of evaluators, or a single one."""
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of evaluators, by the evaluator's name."""
 Source = Run | Report | ClipPath | Iterable[ClipPath]
 """Results, or what they can be made of: a run, a report, a run folder, or videos, folders and patterns of them."""
+
+_A_SOURCE = (
+    "a run, a report, or a path of a run folder, a video or a folder of videos, or a list of such paths,"
+)
+_A_RUN = "a run, or the path of its folder,"
+_A_POLICY = "the name of a bundled policy or the path of a file"
 
 
 def evaluate(
@@ -82,7 +89,7 @@ def evaluate(
     ----------
     clips : path or iterable of paths
         Video files, folders of them, or patterns such as ``videos/*.mp4``.
-    evaluators : iterable of str, Evaluator or class, optional
+    evaluators : str, Evaluator or class, or iterable of these, optional
         What measures: names as in ``evalkit list``, and evaluators of your own; all that are installed unless given.
     settings : mapping of str to mapping, optional
         Settings of evaluators, by the evaluator's name.
@@ -119,24 +126,19 @@ def evaluate(
     Raises
     ------
     UsageError
-        For an unknown evaluator, invalid settings, one sound for several clips, a folder without a video.
+        For an unknown evaluator, invalid settings, one sound for several clips, a folder without a video, an argument
+        of a wrong type.
     """
     paths = expand_paths(clips)
     if audio is not None and len(paths) != 1:
         raise UsageError(f"a separate sound belongs to a single clip, and there are {len(paths)}")
+    sound = None if audio is None else read_path(audio, "audio")
+    evidence_folder = None if evidence is None else read_path(evidence, "evidence")
     intent = _read_intent(intent, script, language, prompt)
     settings = _with_brand(settings, brand)
     selected = select_evaluators(evaluators, settings)
     prepare_evaluators(selected, on_message or log.info)
-    tasks = [
-        ClipTask(
-            path,
-            None if audio is None else os.fspath(audio),
-            intent,
-            None if evidence is None else os.fspath(evidence),
-        )
-        for path in paths
-    ]
+    tasks = [ClipTask(path, sound, intent, evidence_folder) for path in paths]
     results = measure_clips(
         tasks, selected, jobs=jobs, isolate=isolate, stall_limit_s=stall_limit_s, on_progress=on_progress
     )
@@ -197,7 +199,7 @@ def sweep(
             report_message(f"note: {note}")
     if planned.config.execution.executor.name != IN_PROCESS:
         require_installed(planned.config.evaluators or ())
-    folder = Path(out) if out is not None else default_folder(config)
+    folder = Path(read_path(out, "out")) if out is not None else default_folder(config)
     check_plan(planned, folder, replan=replan)
     prepare_evaluators(load_evaluators(planned.config.evaluators, planned.config.measuring), report_message)
     run = run_sweep(planned, folder, retry_failed=retry_failed, replan=replan, on_progress=on_progress)
@@ -244,7 +246,7 @@ def default_folder(config: object) -> Path:
 def measure(
     run: Run | str | Path,
     *,
-    evaluators: Iterable[str] | None = None,
+    evaluators: str | type[Evaluator] | Iterable[str | type[Evaluator]] | None = None,
     settings: Settings | None = None,
     brand: ClipPath | None = None,
     retry_failed: bool = False,
@@ -261,8 +263,8 @@ def measure(
     Parameters
     ----------
     run : Run or path
-    evaluators : iterable of str, optional
-        Names of installed evaluators; those of the run unless given.
+    evaluators : str or class, or iterable of these, optional
+        Installed evaluators; those of the run unless given.
     settings : mapping of str to mapping, optional
         Settings of evaluators by name, in place of those that the run recorded.
     brand : path, optional
@@ -288,7 +290,8 @@ def measure(
     Raises
     ------
     UsageError
-        For an unknown evaluator or setting, a run of schema 1 or 2, or where another process writes.
+        For an unknown evaluator or setting, one that is not installed, a run of schema 1 or 2, or where another
+        process writes.
     OSError
         If something cannot be written; what was measured before stays.
     """
@@ -312,7 +315,7 @@ def measure(
 def fill_gaps(
     run: Run | str | Path,
     *,
-    evaluators: Iterable[str] | None = None,
+    evaluators: str | type[Evaluator] | Iterable[str | type[Evaluator]] | None = None,
     settings: Settings | None = None,
     retry_failed: bool = False,
     evidence: bool = True,
@@ -323,8 +326,8 @@ def fill_gaps(
 ) -> MeasuringOutcome:
     """Do what `measure` does, and return what came of it in numbers; parameters and errors as there."""
     outcome = measure_run(
-        run,
-        only=evaluators,
+        run if isinstance(run, Run) else read_path(run, "run", _A_RUN),
+        only=None if evaluators is None else installed_names(evaluators),
         settings=settings,
         retry_failed=retry_failed,
         evidence=evidence,
@@ -379,16 +382,22 @@ def compare(
     UsageError
         As `evalkit.decisions.compare.compare_tables`.
     """
+    split = read_mapping(split, "split")
+    where = read_mapping(where, "where")
+    margins = read_mapping(margins, "margins")
     if (b is None) == (not split) or (split and len(split) != 1):
         raise UsageError("give either a second run or folder, or one parameter with two values to split by")
-    for name, levels in (split or {}).items():
-        if len(levels) != 2 or levels[0] == levels[1]:
+    for name, levels in split.items():
+        if not isinstance(levels, list | tuple) or len(levels) != 2 or levels[0] == levels[1]:
             raise UsageError(f"{name} is split by {levels!r}; two different values are needed")
-    evaluators = _list_evaluators(evaluators)
-    described = (metric for source in (a, b) for metric in _described_metrics(source, evaluators))
-    rules = load_policy(str(policy), described)
+    evaluators = None if evaluators is None else list_evaluators(evaluators)
+    sides = [_read_source(a, "a")] if b is None else [_read_source(a, "a"), _read_source(b, "b")]
+    for side in sides:
+        _refuse_twins(side)
+    described = (metric for side in sides for metric in _described_metrics(side, evaluators))
+    rules = load_policy(read_path(policy, "policy", _A_POLICY), described)
 
-    def read(source: Source) -> ResultTable:
+    def read(source: _ReadSource) -> ResultTable:
         table = read_results(
             source,
             evaluators=evaluators,
@@ -399,17 +408,13 @@ def compare(
             on_progress=on_progress,
             on_message=on_message,
         )
-        return _where(table, where or {})
+        return _where(table, where)
 
-    first = read(a)
-    if split:
-        (name, (before, after)) = next(iter(split.items()))
-        first, second = _where(first, {name: before}), _where(first, {name: after})
-    elif b is not None:
-        second = read(b)
-    return compare_tables(
-        first, second, policy=rules, margins=margins, ignore_params=tuple(split or ()), seed=seed
-    )
+    tables = [read(side) for side in sides]
+    for name, levels in split.items():
+        tables = [_where(tables[0], {name: level}) for level in levels]
+    first, second = tables
+    return compare_tables(first, second, policy=rules, margins=margins, ignore_params=tuple(split), seed=seed)
 
 
 def signoff(
@@ -446,11 +451,13 @@ def signoff(
     UsageError
         As `evalkit.decisions.signoff.sign_off`.
     """
-    evaluators = _list_evaluators(evaluators)
-    rules = load_policy(str(policy), _described_metrics(run, evaluators))
-    granted = load_waivers(waivers, rules) if waivers is not None else ()
+    where = read_mapping(where, "where")
+    evaluators = None if evaluators is None else list_evaluators(evaluators)
+    source = _read_source(run, "run")
+    rules = load_policy(read_path(policy, "policy", _A_POLICY), _described_metrics(source, evaluators))
+    granted = load_waivers(read_path(waivers, "waivers"), rules) if waivers is not None else ()
     table = read_results(
-        run,
+        source,
         evaluators=evaluators,
         settings=settings,
         brand=brand,
@@ -459,7 +466,7 @@ def signoff(
         on_progress=on_progress,
         on_message=on_message,
     )
-    return sign_off(_where(table, where or {}), rules, granted)
+    return sign_off(_where(table, where), rules, granted)
 
 
 def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recommendation:
@@ -475,12 +482,18 @@ def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recomm
     Raises
     ------
     UsageError
-        As `evalkit.decisions.recommend.recommend`; and if it is not a run.
+        As `evalkit.decisions.recommend.recommend`; and if it is not a run: videos have no configurations.
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    given: object = run
+    if isinstance(given, Report):
+        raise UsageError(
+            "a report has no configurations to choose from: give the run of a sweep (evalkit.signoff judges a report)"
+        )
+    run = run if isinstance(run, Run) else Run.open(read_path(run, "run", _A_RUN))
     table = rows_of_run(run)
     if policy is not None:
-        return recommend_configuration(table, load_policy(str(policy), table.metrics.values()))
+        rules = load_policy(read_path(policy, "policy", _A_POLICY), table.metrics.values())
+        return recommend_configuration(table, rules)
     own, note = policy_of_run(run)
     if own is None:
         raise UsageError(f"{note}; name another policy")
@@ -509,9 +522,10 @@ def read_results(
     Raises
     ------
     UsageError
-        If there is nothing to read or to measure; or if it is measured already and `evaluators`, `settings` or `brand`
+        If it is something else, or there is nothing to read or to measure; or if it is measured already and `evaluators`, `settings` or `brand`
         say how.
     """
+    source = _read_source(source, "source")
     if _is_measured(source):
         given = {"evaluators": evaluators, "settings": settings, "brand": brand}
         for name, value in given.items():
@@ -521,9 +535,9 @@ def read_results(
         return rows_of_run(source)
     if isinstance(source, Report):
         return rows_of_clips(_common_folder(clip.clip for clip in source.clips), source.clips)
-    if isinstance(source, str | os.PathLike) and is_run_folder(source):
-        return rows_of_run(Run.open(os.fspath(source)))
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, str) and is_run_folder(source):
+        return rows_of_run(Run.open(source))
+    if isinstance(source, str):
         _check_videos(source)
     paths = expand_paths(source)
     report = evaluate(
@@ -536,49 +550,73 @@ def read_results(
         on_progress=on_progress,
         on_message=on_message,
     )
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
-        return rows_of_clips(os.fspath(source), report.clips)
+    if isinstance(source, str) and Path(source).is_dir():
+        return rows_of_clips(source, report.clips)
     return rows_of_clips(_common_folder(paths), report.clips)
 
 
-def _check_videos(path: ClipPath) -> None:
+_ReadSource = Run | Report | str | list[str]
+"""A source whose paths are texts."""
+
+
+def _read_source(given: Source, name: str) -> _ReadSource:
+    """Return results as they are, and paths as text; refuse a report without a clip, and everything else."""
+    if isinstance(given, Report) and not given.clips:
+        raise UsageError(f"{name} is a report without a clip: there is nothing to compare or to judge")
+    if isinstance(given, Run | Report):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return read_path(given, name, _A_SOURCE)
+    return read_paths(given, name, _A_SOURCE)
+
+
+def _refuse_twins(source: _ReadSource) -> None:
+    """Refuse two videos of one side whose names differ only in the suffix: those of two sides pair by the rest."""
+    if isinstance(source, Run) or (isinstance(source, str) and is_run_folder(source)):
+        return
+    if isinstance(source, str):
+        _check_videos(source)
+    files = [clip.clip for clip in source] if isinstance(source, Report) else expand_paths(source)
+    found: dict[Path, str] = {}
+    for file in files:
+        twin = found.setdefault(Path(file).with_suffix(""), file)
+        if twin != file:
+            raise UsageError(
+                f"{twin} and {file} have one name, and the videos of two sides are paired by name, without the "
+                f"suffix: rename one of them, or leave it out"
+            )
+
+
+def _check_videos(path: str) -> None:
     """Refuse a path that is neither a video, a folder nor a pattern."""
     named = Path(path)
     needed = "a run folder, a video or a folder of videos is needed"
     if named.is_file() and named.suffix.lower() not in VIDEO_SUFFIXES:
         raise UsageError(f"{path} is not a video by its name; {needed}")
-    if not named.exists() and not has_magic(os.fspath(path)):
+    if not named.exists() and not has_magic(path):
         raise UsageError(f"{path} is not there; {needed}")
 
 
-def _is_measured(source: Source) -> bool:
+def _is_measured(source: _ReadSource) -> bool:
     """Say whether results are there already: of a run, a report, or a run folder."""
     if isinstance(source, Run | Report):
         return True
-    return isinstance(source, str | os.PathLike) and is_run_folder(source)
+    return isinstance(source, str) and is_run_folder(source)
 
 
-def _list_evaluators(evaluators: Evaluators | None) -> list[str | Evaluator | type[Evaluator]] | None:
-    """Return evaluators as a list, so that each of several sources is measured with all of them."""
-    if evaluators is None:
-        return None
-    return [evaluators] if isinstance(evaluators, str) else list(evaluators)
-
-
-def _described_metrics(source: Source | None, evaluators: Evaluators | None) -> Iterator[Metric]:
+def _described_metrics(source: _ReadSource, evaluators: list[Any] | None) -> Iterator[Metric]:
     """Give the metrics that a policy may name beside those of installed evaluators."""
     for evaluator in evaluators or ():
-        if not isinstance(evaluator, str):
-            yield from evaluator.metrics
+        yield from getattr(evaluator, "metrics", ())  # a name has none
     if isinstance(source, Report):
         yield from (measurement.metric for clip in source for measurement in clip.measurements)
     elif isinstance(source, Run):
         yield from metrics_of_run(source).values()
-    elif isinstance(source, str | os.PathLike) and is_run_folder(source):
-        yield from metrics_of_run(Run.open(os.fspath(source))).values()
+    elif isinstance(source, str) and is_run_folder(source):
+        yield from metrics_of_run(Run.open(source)).values()
 
 
-def _title(source: Source) -> str:
+def _title(source: _ReadSource) -> str:
     if isinstance(source, Report):
         return "the report"
     return f"the run {source.folder if isinstance(source, Run) else source}"
@@ -609,12 +647,15 @@ def _where(table: ResultTable, wanted: Mapping[str, Hashable]) -> ResultTable:
 
 def _with_brand(settings: Settings | None, brand: ClipPath | None) -> Settings:
     """Put the file of a brand among the settings of evaluators."""
-    settings = dict(settings or {})
+    settings = dict(read_mapping(settings, "settings"))
+    for name, own in settings.items():
+        read_mapping(own, f"settings[{name!r}]")
     if brand is not None:
+        file = read_path(brand, "brand")
         own = settings.get("brand", {})
         if "file" in own:
-            raise UsageError(f"two brands are given: {os.fspath(brand)} and {own['file']}")
-        settings["brand"] = {**own, "file": os.fspath(brand)}
+            raise UsageError(f"two brands are given: {file} and {own['file']}")
+        settings["brand"] = {**own, "file": file}
     return settings
 
 
@@ -622,6 +663,10 @@ def _read_intent(
     intent: ClipIntent | None, script: str | Path | None, language: str | None, prompt: str | None
 ) -> ClipIntent | None:
     """Return what clips were asked to be, however it was given."""
+    if intent is not None and not isinstance(intent, ClipIntent):
+        raise wrong_argument("intent", intent, "an evalkit.ClipIntent")
+    if script is not None and not isinstance(script, str | Path):
+        raise wrong_argument("script", script, "the words as text, or the Path of a file with them,")
     if intent is not None:
         if (script, language, prompt) != (None, None, None):
             raise UsageError("give either intent, or script, language and prompt")

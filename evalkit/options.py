@@ -47,8 +47,14 @@ def read_group(
     return kind.read(data, "option", source=source, error=ConfigError, context=context)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, form: str = "a mapping of option names to values") -> dict[str, Any]:
     """Read a YAML file that is a mapping.
+
+    Parameters
+    ----------
+    path : Path
+    form : str
+        What is in it, for the error where it is no mapping.
 
     Raises
     ------
@@ -61,7 +67,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     data = parse_yaml(text, str(path))
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} must be a mapping of option names to values, not {type(data).__name__}")
+        raise ConfigError(f"{path} must be {form}, not {type(data).__name__}")
     return data
 
 

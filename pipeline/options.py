@@ -188,13 +188,24 @@ def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exce
     try:
         yield
     except ValidationError as error:
-        lines = [_explain(kind, detail, noun) for detail in error.errors()]
+        lines = [_explain(kind, detail, noun) for detail in _root_causes(error.errors())]
     except _NotPlainError as error:
         lines = [str(error)]
     else:
         return
     start = f"{source}: " if source else ""
     raise raised("\n".join(dict.fromkeys(start + line for line in lines))) from None
+
+
+def _root_causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Leave out lists that are too short only because their items are refused."""
+    places = [detail["loc"] for detail in details]
+
+    def has_refused_item(detail: ErrorDetails) -> bool:
+        own = detail["loc"]
+        return any(len(place) > len(own) and place[: len(own)] == own for place in places)
+
+    return [detail for detail in details if detail["type"] != "too_short" or not has_refused_item(detail)]
 
 
 def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
@@ -210,6 +221,8 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
     described = field.description if field is not None else None
     if detail["type"] == "missing":
         return f"{where} is missing" + (f"; it is {described}" if described else "")
+    if detail["type"] == "too_short":
+        message = f"at least {detail['ctx']['min_length']} of them"
     own = detail["type"] == "value_error"
     if own and (described is None or field is None or _group_in(field.annotation) is not None):
         return f"{where}: {message}" if where else message

@@ -100,16 +100,19 @@ def test_type_hints_resolve_at_run_time(name: str) -> None:
 
 
 CLASSES = [name for name in evalkit.__all__ if isinstance(getattr(evalkit, name), type)]
+WITHOUT_PANDAS = {"Recommendation", "Run"}  # these two import it for type checkers alone
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_type_hints_of_methods_resolve_at_run_time(name: str) -> None:
-    for member in vars(getattr(evalkit, name)).values():
+    extra = {"pd": pd} if name in WITHOUT_PANDAS else {}
+    mine = [kind for kind in getattr(evalkit, name).__mro__ if kind.__module__.startswith("evalkit")]
+    for member in (member for kind in mine for member in vars(kind).values()):
         function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         function = getattr(function, "func", function)  # of a cached property
         if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
-            # pandas is imported when a frame is made: importing it takes half a second
-            typing.get_type_hints(function, {**function.__globals__, "pd": pd})
+            hints = typing.get_type_hints(function, {**function.__globals__, **extra})
+            assert function.__name__ != "frame" or hints["return"] is pd.DataFrame
 
 
 # Which files
@@ -142,6 +145,14 @@ def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(tmp_path: Path, g
     [
         ([], "no clip was given"),
         ("{empty}", "holds no video"),
+        (
+            None,
+            r"clips is None; a path of a video, a folder of them or a pattern, or a list of these, is needed",
+        ),
+        (3, "clips is 3; a path of a video"),
+        (b"x.mp4", "clips is b'x.mp4'; a path of a video"),
+        (["a.mp4", None], r"clips\[1\] is None; a path of a video"),
+        ({"a.mp4": 1}, "clips is {'a.mp4': 1}; a path of a video"),
         ("{empty}/*.mp4", "nothing matches"),
     ],
 )
@@ -159,6 +170,8 @@ def test_objects_classes_and_names_measure_beside_each_other(grey: Path) -> None
         (clip,) = evalkit.evaluate(grey, evaluators=["technical", own]).clips
         assert clip["mine.n_frames"].value == 12
         assert clip["technical.fps"].value == pytest.approx(25)
+        (clip,) = evalkit.evaluate(grey, evaluators=own).clips
+        assert [one.metric for one in clip] == [FRAMES]
 
 
 def test_a_registered_evaluator_is_known_by_its_name(grey: Path, session: None) -> None:  # noqa: ARG001
@@ -218,6 +231,10 @@ def test_a_name_registered_by_another_class_is_taken(session: None) -> None:  # 
         ),
         ([Mine], {"mine": {"a": 1}}, "'mine' has no setting 'a'"),
         ([Mine], {"technical": {}}, "settings for the evaluator 'technical', which is not among mine"),
+        (3, None, "evaluators is 3; a name, as evalkit list shows it, or a list of them is needed"),
+        (b"mine", None, "evaluators is b'mine'; a name"),
+        ([Mine], ["mine"], r"settings is \['mine'\]; a mapping of names to values is needed"),
+        ([Mine], {"mine": 3}, r"settings\['mine'\] is 3; a mapping of names to values is needed"),
     ],
 )
 def test_evaluators_that_make_no_sense_are_refused(
@@ -305,9 +322,13 @@ def test_a_crash_in_a_worker_costs_one_clip(tmp_path: Path, grey: Path) -> None:
     assert done.stdout == "[('a.mp4', 12.0), ('b.mp4', 'crashed'), ('c.mp4', 12.0)]\n", done.stderr
 
 
-def test_no_worker_for_nobody(grey: Path) -> None:
-    with pytest.raises(evalkit.UsageError, match="jobs is 0"):
-        evalkit.evaluate(grey, jobs=0)
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [(0, "jobs is 0"), *((jobs, rf"jobs is {jobs!r}; a whole number, or None") for jobs in ("2", 2.0, True))],
+)
+def test_a_number_of_workers_that_makes_no_sense_is_refused(grey: Path, jobs: Any, message: str) -> None:
+    with pytest.raises(evalkit.UsageError, match=message):
+        evalkit.evaluate(grey, jobs=jobs)
 
 
 # What clips were asked to be
@@ -321,9 +342,16 @@ def test_no_worker_for_nobody(grey: Path) -> None:
         ({"script": " ", "language": "en"}, "the script is empty"),
         ({"script": Path("no.txt"), "language": "en"}, "no.txt cannot be read as text"),
         ({"intent": ClipIntent(), "prompt": "a face"}, "either intent, or script"),
+        ({"intent": "hello"}, r"intent is 'hello'; an evalkit\.ClipIntent is needed"),
+        ({"script": 3, "language": "en"}, "script is 3; the words as text, or the Path of a file"),
+        ({"audio": 3}, "audio is 3; a path, as text or as a Path, is needed"),
+        ({"brand": 3}, "brand is 3; a path"),
+        ({"evidence": b"out"}, "evidence is b'out'; a path"),
     ],
 )
-def test_an_intent_that_makes_no_sense_is_refused(grey: Path, given: dict[str, Any], message: str) -> None:
+def test_what_a_clip_cannot_be_measured_with_is_refused(
+    grey: Path, given: dict[str, Any], message: str
+) -> None:
     with pytest.raises(evalkit.UsageError, match=message):
         evalkit.evaluate(grey, **given)
 
@@ -377,8 +405,81 @@ def test_a_registered_evaluator_cannot_measure_a_run(
 ) -> None:
     run = evalkit.sweep(stand_in, tmp_path / "run")
     evalkit.register(Mine)
-    with pytest.raises(evalkit.UsageError, match="'mine' is registered in this process alone"):
+    with pytest.raises(evalkit.UsageError, match="'mine' is known to this process alone"):
         evalkit.measure(run, evaluators=["mine"])
+
+
+def test_a_run_is_measured_with_a_single_name_or_an_installed_class(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    technical = registry.load(registry.EVALUATORS, "technical")
+    for name, evaluators in (("by name", "technical"), ("by class", technical)):
+        run = evalkit.sweep(stand_in, tmp_path / name)
+        measured = evalkit.measure(run, evaluators=evaluators, jobs=1)
+        assert measured.frame()["technical.fps"].tolist() == [25.0, 25.0, 25.0]
+
+
+@pytest.mark.parametrize("evaluators", [Mine, [Mine], Mine(), ["technical", Mine()]])
+def test_an_evaluator_that_is_not_installed_cannot_measure_a_run(tmp_path: Path, evaluators: Any) -> None:
+    with pytest.raises(
+        evalkit.UsageError, match=r"'mine' is known to this process alone.* install it as a plug-in"
+    ):
+        evalkit.measure(tmp_path, evaluators=evaluators)
+
+
+@pytest.mark.parametrize(
+    ("evaluators", "message"),
+    [
+        (3, "evaluators is 3; a name, as evalkit list shows it"),
+        ([3], "3 is not an evaluator: give its name"),
+        (
+            registry.load(registry.EVALUATORS, "technical")(),
+            r"'technical' is given as an object, .*settings=\{'technical': \{…\}\}",
+        ),
+    ],
+)
+def test_evaluators_that_a_run_cannot_be_measured_with_are_refused(
+    tmp_path: Path, evaluators: Any, message: str
+) -> None:
+    with pytest.raises(evalkit.UsageError, match=message):
+        evalkit.measure(tmp_path, evaluators=evaluators)
+
+
+A_RUN = "a run, or the path of its folder, is needed"
+A_SOURCE = "a run, a report, or a path of a run folder, a video or a folder of videos, or a list of such paths, is needed"
+NO_CLIP = "is a report without a clip: there is nothing to compare or to judge"
+EMPTY = evalkit.Report(())
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: evalkit.measure(None), f"run is None; {A_RUN}"),  # type: ignore[arg-type]
+        (lambda: evalkit.measure(EMPTY), "run is Report.*; a run, or the path"),  # type: ignore[arg-type]
+        (lambda: evalkit.recommend(None), f"run is None; {A_RUN}"),  # type: ignore[arg-type]
+        (lambda: evalkit.recommend(["run"]), rf"run is \['run'\]; {A_RUN}"),  # type: ignore[arg-type]
+        (lambda: evalkit.recommend(EMPTY), "a report has no configurations.*evalkit.signoff"),  # type: ignore[arg-type]
+        (lambda: evalkit.compare(None, "b"), f"a is None; {A_SOURCE}"),  # type: ignore[arg-type]
+        (lambda: evalkit.compare("a", 3), f"b is 3; {A_SOURCE}"),  # type: ignore[arg-type]
+        (lambda: evalkit.compare("a", split=3), "split is 3; a mapping"),  # type: ignore[arg-type]
+        (lambda: evalkit.compare("a", split={"steps": 4}), "steps is split by 4; two different values"),  # type: ignore[dict-item]
+        (lambda: evalkit.compare("a", "b", margins=0.1), "margins is 0.1; a mapping"),  # type: ignore[arg-type]
+        (lambda: evalkit.compare(EMPTY, "b"), f"a {NO_CLIP}"),
+        (lambda: evalkit.signoff(EMPTY, "customer_service"), f"run {NO_CLIP}"),
+        (lambda: evalkit.signoff(b"run", "customer_service"), f"run is b'run'; {A_SOURCE}"),  # type: ignore[arg-type]
+        (lambda: evalkit.signoff("run", 3), "policy is 3; the name of a bundled policy or the path"),  # type: ignore[arg-type]
+        (lambda: evalkit.plan(4), "config is 4; the path of a sweep's YAML file, or a mapping"),  # type: ignore[arg-type]
+        (lambda: evalkit.plan(b"x.yaml"), "config is b'x.yaml'; the path of"),  # type: ignore[arg-type]
+        (lambda: evalkit.plan(overrides=3), "overrides is 3; a mapping"),  # type: ignore[arg-type]
+        (lambda: evalkit.sweep(4, "run"), "config is 4; the path of"),  # type: ignore[arg-type]
+        (lambda: evalkit.sweep(None, 4), "out is 4; a path"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_refused_with_what_is_needed(
+    call: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(evalkit.UsageError, match=message):
+        call()
 
 
 # Decisions
@@ -482,6 +583,25 @@ def _never() -> Mine:
     return Never()
 
 
+def test_two_videos_of_one_name_on_one_side_are_refused_before_they_are_measured(
+    tmp_path: Path, grey: Path
+) -> None:
+    for name in ("x.mp4", "x.mkv"):
+        shutil.copy(grey, tmp_path / name)
+    report = evalkit.evaluate(tmp_path, evaluators=["technical"])
+    for source in (tmp_path, report):
+        with pytest.raises(
+            evalkit.UsageError, match=r"x\.mkv and .*x\.mp4 have one name.*: rename one of them"
+        ):
+            evalkit.compare(source, grey, evaluators=[_never()])
+
+
+def test_a_recommendation_is_shown_in_short(tmp_path: Path) -> None:
+    found = evalkit.recommend(write(tmp_path / "run"))
+    assert "sample_steps" in repr(found)
+    assert len(repr(found)) <= 160 < len(found.answer)
+
+
 def test_recommend_takes_a_run_or_its_folder(tmp_path: Path) -> None:
     folder = write(tmp_path / "run")
     assert evalkit.recommend(folder).answer == evalkit.recommend(evalkit.Run.open(folder)).answer
@@ -574,7 +694,7 @@ def test_a_registered_evaluator_sweeps_in_this_process_alone(
     stand_in["evaluators"] = ["mine"]
     run = evalkit.sweep(stand_in, tmp_path / "here")
     assert run.frame()["mine.n_frames"].tolist() == [25, 25, 25]
-    with pytest.raises(evalkit.UsageError, match="'mine' is registered in this process alone"):
+    with pytest.raises(evalkit.UsageError, match="'mine' is known to this process alone"):
         evalkit.sweep(stand_in, tmp_path / "there", overrides={"execution.executor": "processes"})
     assert not (tmp_path / "there").exists()
 
@@ -592,6 +712,15 @@ def test_two_jobs_in_a_plain_script_work(tmp_path: Path, grey: Path) -> None:
 
 
 # Costs
+
+
+def test_a_block_can_be_shown_before_it_is_over() -> None:
+    cost = evalkit.profile()
+    assert "not begun" in repr(cost)
+    assert "not begun" in cost._repr_html_()
+    with cost:
+        assert "under way" in repr(cost)
+        assert "&lt;profile: under way&gt;" in cost._repr_html_()
 
 
 def test_a_block_is_profiled() -> None:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 
 # From the bottom up: a package imports those of lower rows, none of its own row.
 ROWS = (
-    {"types", "errors", "formatting", "plot_style"},
-    {"stats", "registry", "options", "isolation"},
+    {"types", "errors", "formatting", "frames", "plot_style"},
+    {"arguments", "stats", "registry", "options", "isolation"},
     {"brands", "media", "metrics", "models", "prompts", "visuals"},
     {"tracks"},
     {"evaluators", "profiling", "runs"},

@@ -123,8 +123,12 @@ def _by_key(rows: Sequence[ClipRecord], params: Sequence[str], title: str) -> di
         key = (row.input, row.seed, tuple(row.params.get(name) for name in params))
         if key in found:
             raise UsageError(
-                f"{title}: {row.name!r} and {found[key].name!r} are the same input, seed and parameters; "
-                f"which of them to pair is not known"
+                f"{title}: {_name(found[key])} and {_name(row)} are the same input, seed and parameters; which of "
+                f"them to pair is not known: leave one of them out"
             )
         found[key] = row
     return found
+
+
+def _name(row: ClipRecord) -> str:
+    return f"{row.name!r}" + (f" (trial {row.trial.id})" if row.trial is not None else "")

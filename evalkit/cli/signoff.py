@@ -20,7 +20,12 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--where", multiple=True, help="NAME=VALUE: the configuration to release, where the run has several."
 )
-@click.option("--waivers", "waivers_path", type=_FILE, help="YAML file: metric, name, reason, expires.")
+@click.option(
+    "--waivers",
+    "waivers_path",
+    type=_FILE,
+    help="YAML file: waivers: and under it a list of metric, name, reason, expires.",
+)
 @click.option("--only", help="Evaluators to run on a folder of videos, separated by commas.")
 @brand_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")

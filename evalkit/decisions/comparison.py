@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from evalkit.analysis.values import Summary
     from evalkit.stats.bootstrap import Estimate
     from evalkit.types import Metric
+else:
+    from evalkit.frames import pd
 
 
 class Conclusion(StrEnum):
@@ -191,8 +193,6 @@ class Comparison:
 
     def frame(self) -> pd.DataFrame:
         """Return one row a metric: both sides, the difference over pairs with its interval, and the finding."""
-        import pandas as pd
-
         rows = []
         for compared in self.metrics:
             low, high = compared.difference.interval or (None, None)

@@ -288,7 +288,8 @@ def load_waivers(path: str | Path, policy: Policy) -> tuple[Waiver, ...]:
     UsageError
         As `load_policy`, and for a waiver of a metric that has no hard rule, or two of the same.
     """
-    waivers = read_group(_Waivers, read_yaml(Path(path)), str(path)).waivers
+    data = read_yaml(Path(path), "`waivers:` and under it a list of metric, name, reason, expires")
+    waivers = read_group(_Waivers, data, str(path)).waivers
     waivable = {rule.metric.name for rule in policy.rules if rule.kind == "hard"} | {RUN_COMPLETE}
     seen = set()
     for waiver in waivers:

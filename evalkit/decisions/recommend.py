@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from html import escape
 from math import inf, isfinite
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.configurations import Configuration
@@ -18,7 +19,7 @@ from evalkit.decisions.comparison import describe_change
 from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, overshoot
 from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
-from evalkit.formatting import three_digits
+from evalkit.formatting import count, three_digits
 from evalkit.stats.bootstrap import Estimate, estimate_mean
 from evalkit.types import Metric
 from evalkit.visuals.numbers import percent, unit_suffix
@@ -162,7 +163,11 @@ class Recommendation:
     cost: Metric | None
 
     def __repr__(self) -> str:
-        return f"<Recommendation among {len(self.candidates)} configurations: {self.answer}>"
+        said: str = self.outcome
+        for word, candidate in (("", self.chosen), ("nearest is ", self.nearest)):
+            if candidate is not None:
+                said += f": {word}{shorten(candidate.name, 60, placeholder='…')}"
+        return f"<Recommendation among {count(len(self.candidates), 'configuration')}, {said}>"
 
     def _repr_html_(self) -> str:
         words = "".join(f"<p>{escape(text)}</p>" for text in (self.headline, *self.details))

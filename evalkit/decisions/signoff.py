@@ -17,6 +17,8 @@ from evalkit.formatting import count
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    from evalkit.frames import pd
 
 
 class Decision(StrEnum):
@@ -93,8 +95,6 @@ class Signoff:
 
     def frame(self) -> pd.DataFrame:
         """Return one row a rule: its value, interval and n, what was asked, and how it came out."""
-        import pandas as pd
-
         columns = ("status", "grade", "metric", "reducer", "value", "low", "high", "unit", "n", "attempted")
         rows = []
         for line in self.lines:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from evalkit import registry
+from evalkit.arguments import wrong_argument
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import evaluator_class, load_evaluators, make_evaluator
@@ -75,15 +76,58 @@ evaluator = register
 """As a decorator: ``@evalkit.evaluator``."""
 
 
+def list_evaluators(wanted: object) -> list[Any]:
+    """Return evaluators as a list: a single name, object or class too.
+
+    Raises
+    ------
+    UsageError
+        If it is neither one of these nor an iterable.
+    """
+    if isinstance(wanted, str | Evaluator) or (isinstance(wanted, type) and issubclass(wanted, Evaluator)):
+        return [wanted]
+    if isinstance(wanted, bytes | Mapping) or not isinstance(wanted, Iterable):
+        raise wrong_argument("evaluators", wanted, "a name, as evalkit list shows it, or a list of them")
+    return list(wanted)
+
+
+def installed_names(wanted: object) -> list[str]:
+    """Return the names of evaluators that other processes are to measure with: given by name, or as installed classes.
+
+    Raises
+    ------
+    UsageError
+        As `list_evaluators`; and for an object, whose settings would be lost, or a class that is not installed.
+    """
+    return [_installed_name(one) for one in list_evaluators(wanted)]
+
+
+def _installed_name(one: object) -> str:
+    if isinstance(one, str):
+        return one
+    kind = one if isinstance(one, type) else type(one)
+    if not issubclass(kind, Evaluator):
+        raise UsageError(f"{one!r} is not an evaluator: give its name, as evalkit list shows it")
+    name = getattr(kind, "name", kind.__qualname__)
+    if name not in registry.names(registry.EVALUATORS) or evaluator_class(name) is not kind:
+        raise UsageError(_not_installed(name))
+    if kind is not one:
+        raise UsageError(
+            f"the evaluator {name!r} is given as an object, and others are to measure with it: give its name, "
+            f"{name!r}, and what it is set to as settings={{{name!r}: {{…}}}}"
+        )
+    return name
+
+
 def select_evaluators(
-    wanted: Iterable[str | Evaluator | type[Evaluator]] | str | None,
+    wanted: Iterable[str | Evaluator | type[Evaluator]] | str | Evaluator | type[Evaluator] | None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Evaluator]:
     """Return evaluators, of names, objects and classes, in that order.
 
     Parameters
     ----------
-    wanted : iterable of str, Evaluator or class; or a single name, or None
+    wanted : iterable of str, Evaluator or class; or a single one, or None
         All that are installed or registered, for None.
     settings : mapping of str to mapping, optional
         Settings by the evaluator's name, for those that are not objects yet.
@@ -95,7 +139,7 @@ def select_evaluators(
     """
     if wanted is None:
         return load_evaluators(None, settings)
-    given = [wanted] if isinstance(wanted, str) else list(wanted)
+    given = list_evaluators(wanted)
     settings = settings or {}
     chosen: dict[str, Evaluator] = {}
     for one in given:
@@ -119,10 +163,14 @@ def require_installed(names: Iterable[str]) -> None:
     """
     for name in names:
         if registry.is_session_only(registry.EVALUATORS, name):
-            raise UsageError(
-                f"the evaluator {name!r} is registered in this process alone, and others are to measure with it: "
-                f"install it as a plug-in of the entry-point group {registry.EVALUATORS}, or leave it out"
-            )
+            raise UsageError(_not_installed(name))
+
+
+def _not_installed(name: str) -> str:
+    return (
+        f"the evaluator {name!r} is known to this process alone, and others are to measure with it: install it as a "
+        f"plug-in of the entry-point group {registry.EVALUATORS} and give its name, or leave it out"
+    )
 
 
 def _select(one: str | Evaluator | type[Evaluator], settings: Mapping[str, Mapping[str, Any]]) -> Evaluator:

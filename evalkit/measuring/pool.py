@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from evalkit.arguments import read_paths, wrong_argument
 from evalkit.errors import ClipError, UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.isolation import Failure, require_importable, run_isolated
@@ -71,7 +72,7 @@ class ClipTask:
     evidence_folder: str | None = None
 
 
-def expand_paths(given: ClipPath | Iterable[ClipPath]) -> list[str]:
+def expand_paths(given: ClipPath | Iterable[ClipPath], name: str = "clips") -> list[str]:
     """Turn files, folders and patterns into files, in a stable order, each once.
 
     Parameters
@@ -79,27 +80,29 @@ def expand_paths(given: ClipPath | Iterable[ClipPath]) -> list[str]:
     given : path or iterable of paths
         Of files, of folders (searched with all folders in them for `VIDEO_SUFFIXES`), or patterns as in
         ``videos/*.mp4``. A file that is not there is kept, to be reported beside the others.
+    name : str
+        Of the argument, for errors.
 
     Raises
     ------
     UsageError
-        For a folder without a video, a pattern that nothing matches, or nothing at all.
+        For a folder without a video, a pattern that nothing matches, nothing at all, or something that is no path.
     """
-    named = [given] if isinstance(given, str | os.PathLike) else list(given)
     paths: list[str] = []
-    for path in named:
-        name = os.fspath(path)
-        if Path(name).is_dir():
-            inside = sorted(str(file) for file in Path(name).rglob("*") if _is_video(file))
+    for path in read_paths(
+        given, name, "a path of a video, a folder of them or a pattern, or a list of these,"
+    ):
+        if Path(path).is_dir():
+            inside = sorted(str(file) for file in Path(path).rglob("*") if _is_video(file))
             if not inside:
-                raise UsageError(f"the folder {name} holds no video ({', '.join(VIDEO_SUFFIXES)})")
+                raise UsageError(f"the folder {path} holds no video ({', '.join(VIDEO_SUFFIXES)})")
             paths += inside
-        elif Path(name).exists() or not glob.has_magic(name):
-            paths.append(name)
+        elif Path(path).exists() or not glob.has_magic(path):
+            paths.append(path)
         else:
-            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+            matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
             if not matches:
-                raise UsageError(f"nothing matches {name}")
+                raise UsageError(f"nothing matches {path}")
             paths += matches
     if not paths:
         raise UsageError("no clip was given; name video files, folders of them, or patterns")
@@ -170,10 +173,12 @@ def count_workers(jobs: int | None) -> int:
     Raises
     ------
     UsageError
-        If `jobs` is less than 1.
+        If `jobs` is less than 1, or not a whole number.
     """
     if jobs is None:
         return max(1, (os.cpu_count() or 1) // 2)
+    if type(jobs) is not int:
+        raise wrong_argument("jobs", jobs, "a whole number, or None for one for every two cores,")
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}; at least 1 clip is measured at once")
     return jobs

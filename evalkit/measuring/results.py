@@ -15,6 +15,8 @@ from evalkit.types import Measurement
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    from evalkit.frames import pd
 
 Progress = Callable[[float, float | None], None]
 """Called now and then with the seconds of the clip done, and of the whole clip where known."""
@@ -157,8 +159,6 @@ class Report:
 
     def frame(self) -> pd.DataFrame:
         """Return a table: one row a clip; a column a metric, missing where absent; ``X.absent`` says why."""
-        import pandas as pd
-
         rows = []
         for clip in self.clips:
             row: dict[str, Any] = {"clip": clip.clip, "error": clip.error.code if clip.error else None}

@@ -37,7 +37,7 @@ class profile(Cost):  # noqa: N801 - a context manager, named for what it does
     def __init__(self, *, interval_s: float = DEFAULT_INTERVAL_S) -> None:
         super().__init__()
         self._profiler = Profiler(interval_s=interval_s)
-        self._start_s = 0.0
+        self._start_s: float | None = None
 
     def __enter__(self) -> Self:
         self._profiler.start()
@@ -46,5 +46,11 @@ class profile(Cost):  # noqa: N801 - a context manager, named for what it does
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._total_s = time.monotonic() - self._start_s
+        if self._start_s is not None:
+            self._total_s = time.monotonic() - self._start_s
         self._timeline = self._profiler.stop()
+
+    def __repr__(self) -> str:
+        if self._start_s is None:
+            return "<profile: not begun; it measures the block of a with statement>"
+        return super().__repr__()

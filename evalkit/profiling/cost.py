@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from evalkit.formatting import three_digits
 from evalkit.profiling.costs import TOTAL, measure_resources
-from evalkit.profiling.profile import ProfileError
+from evalkit.profiling.profile import Profile, ProfileError
 from evalkit.types import Measurement
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from evalkit.profiling.profile import Profile
+else:
+    from evalkit.frames import pd
 
 
 class Cost:
@@ -56,8 +57,6 @@ class Cost:
 
     def frame(self) -> pd.DataFrame:
         """Return one row a metric: ``metric``, ``value``, ``unit``, ``n``, and ``absent`` with the reason's code."""
-        import pandas as pd
-
         rows = [
             {
                 "metric": measurement.metric.name,
@@ -80,7 +79,7 @@ class Cost:
         }
 
     def __repr__(self) -> str:
-        if self._total_s is None:
+        if self._timeline is None:
             return f"<{type(self).__name__}: under way>"
         figures = (
             f"{measurement.metric.name.removeprefix('profile.')} {three_digits(measurement.value)}"
@@ -91,5 +90,7 @@ class Cost:
         return f"<{type(self).__name__}: {', '.join(figures)}>"
 
     def _repr_html_(self) -> str:
+        if self._timeline is None:
+            return f"<p>{escape(repr(self))}</p>"
         html: str = self.frame().to_html(index=False, na_rep="")
         return html

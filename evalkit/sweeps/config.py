@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -13,12 +14,13 @@ from pydantic import (
     model_validator,
 )
 
+from evalkit.arguments import read_mapping, wrong_argument
 from evalkit.evaluators.load import anchor_settings, evaluator_class
 from evalkit.options import ConfigError, read_group, read_yaml
 from pipeline.options import PlainData, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 FILE_PARAMETERS = ("brand_mark",)
 """Parameters of the grid that name a file: what counts is its content."""
@@ -281,8 +283,13 @@ def resolve_sweep(
     ConfigError
         If it cannot be read or is not valid; one line for each mistake.
     """
+    overrides = read_mapping(overrides, "overrides")
     if isinstance(config, str | Path):
         where, data = str(config), read_sweep(config).to_dict()
+    elif config is not None and not isinstance(config, Mapping):
+        raise wrong_argument(
+            "config", config, "the path of a sweep's YAML file, or a mapping that says the same,"
+        )
     else:
         where = "quickstart" if config is None else "config"
         data = dict(read_yaml(QUICKSTART) if config is None else config)

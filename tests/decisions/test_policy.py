@@ -128,6 +128,18 @@ def test_wrong_policies_are_refused(tmp_path: Path, before: str, after: str, mes
         load_policy(write(tmp_path, POLICY.replace(before, after)))
 
 
+def test_a_mistake_in_the_only_rule_is_one_line(tmp_path: Path) -> None:
+    head = POLICY.split("rules:", maxsplit=1)[0]
+    with pytest.raises(UsageError) as caught:
+        load_policy(
+            write(tmp_path, head + "rules:\n  - {metric: lip_sync.error, at_most: low, why: a gate}\n")
+        )
+    assert str(caught.value).count("\n") == 0
+    assert "rules.0.at_most is 'low'" in str(caught.value)
+    with pytest.raises(UsageError, match=r"rules is \[\]; allowed: at least 1 of them"):
+        load_policy(write(tmp_path, head + "rules: []\n"))
+
+
 def test_two_hard_rules_for_one_metric_are_refused(tmp_path: Path) -> None:
     text = POLICY + "  - {metric: lip_sync.error, at_most: 0.2, why: twice}\n"
     with pytest.raises(UsageError, match=r"lip_sync\.error has two hard rules"):
@@ -190,6 +202,12 @@ def test_two_waivers_of_one_metric_are_refused(tmp_path: Path) -> None:
     twice = WAIVERS + WAIVERS.split("\n", 2)[2]
     with pytest.raises(UsageError, match=r"two waivers for 'lip_sync\.error'"):
         load_waivers(write(tmp_path, twice), policy)
+
+
+def test_a_list_of_waivers_without_their_key_is_refused(tmp_path: Path) -> None:
+    policy = load_policy(write(tmp_path, POLICY))
+    with pytest.raises(UsageError, match="must be `waivers:` and under it a list of metric, name, reason"):
+        load_waivers(write(tmp_path, WAIVERS.replace("waivers:\n", "")), policy)
 
 
 def test_a_missing_file_of_waivers_is_refused(tmp_path: Path) -> None:

@@ -187,4 +187,4 @@ def test_the_frame_has_a_row_a_configuration() -> None:
     assert frame["missed"].tolist() == ["lip_sync.error", "", ""]
     assert frame["lip_sync.error"].tolist() == pytest.approx([0.4, 0.25, 0.2])
     assert frame["lip_sync.error.n"].tolist() == [8, 8, 8]
-    assert repr(found).startswith("<Recommendation among 3 configurations: Use sample_steps 3")
+    assert repr(found) == "<Recommendation among 3 configurations, recommended: sample_steps 3>"
