@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -100,18 +102,16 @@ def test_type_hints_resolve_at_run_time(name: str) -> None:
 
 
 CLASSES = [name for name in evalkit.__all__ if isinstance(getattr(evalkit, name), type)]
-WITHOUT_PANDAS = {"Recommendation", "Run"}  # these two import it for type checkers alone
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_type_hints_of_methods_resolve_at_run_time(name: str) -> None:
-    extra = {"pd": pd} if name in WITHOUT_PANDAS else {}
     mine = [kind for kind in getattr(evalkit, name).__mro__ if kind.__module__.startswith("evalkit")]
     for member in (member for kind in mine for member in vars(kind).values()):
         function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         function = getattr(function, "func", function)  # of a cached property
         if inspect.isfunction(function) and function.__code__.co_filename != "<string>":
-            hints = typing.get_type_hints(function, {**function.__globals__, **extra})
+            hints = typing.get_type_hints(function)
             assert function.__name__ != "frame" or hints["return"] is pd.DataFrame
 
 
@@ -600,6 +600,13 @@ def test_a_recommendation_is_shown_in_short(tmp_path: Path) -> None:
     found = evalkit.recommend(write(tmp_path / "run"))
     assert "sample_steps" in repr(found)
     assert len(repr(found)) <= 160 < len(found.answer)
+
+
+def test_a_run_is_opened_and_not_made_of_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(evalkit.UsageError, match=r"is opened with evalkit\.Run\.open\('run'\)"):
+        evalkit.Run("run")  # type: ignore[call-arg]
+    run = evalkit.Run.open(write(tmp_path / "run"))
+    assert copy.copy(run) == pickle.loads(pickle.dumps(run)) == run  # noqa: S301 - our own
 
 
 def test_recommend_takes_a_run_or_its_folder(tmp_path: Path) -> None:

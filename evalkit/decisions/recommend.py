@@ -26,6 +26,8 @@ from evalkit.visuals.numbers import percent, unit_suffix
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    from evalkit.frames import pd
 
 _MISSES = {FaultKind.BEYOND, FaultKind.TOO_CLOSE, FaultKind.COVERAGE}
 
@@ -201,8 +203,6 @@ class Recommendation:
 
     def frame(self) -> pd.DataFrame:
         """Return one row a configuration: parameters, how it came out, and quality and costs with interval and n."""
-        import pandas as pd
-
         passing = {id(candidate) for candidate in self.passing}
         rows = []
         for candidate in self.candidates:

@@ -36,6 +36,8 @@ from evalkit.runs.store import (
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    from evalkit.frames import pd
 
 LEGACY_SCHEMA = 2
 """Up to this one, a trial is one file that cannot grow: the folder can only be read."""
@@ -104,6 +106,15 @@ class Run:
     folder: Path
     manifest: RunManifest
     schema: int = SCHEMA
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Refuse a folder alone: `open` reads one."""
+        if len(args) + len(kwargs) == 1:
+            given = next(iter((*args, *kwargs.values())))
+            raise UsageError(
+                f"a run is opened with evalkit.Run.open({given!r}); Run(…) itself reads no folder"
+            )
+        return super().__new__(cls)
 
     @classmethod
     def open(cls, folder: str | Path) -> Self:
@@ -229,8 +240,6 @@ class Run:
         ``failure``, ``failure_text``; a column per metric, missing where absent; ``METRIC.absent`` with the reason
         code, where a metric is absent in any trial.
         """
-        import pandas as pd
-
         trials = self.trials()
         params = list(dict.fromkeys(name for trial in trials for name in trial.params))
         found = dict.fromkeys(name for trial in trials for name in (*trial.metrics, *trial.absent))

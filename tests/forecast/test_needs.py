@@ -208,7 +208,7 @@ def test_what_would_be_refused_is_told() -> None:
 def test_the_room_is_what_the_driver_says_unless_it_is_given(
     given: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpus = (Gpu(0, "small", 24564.0, 24000.0), Gpu(1, "large", 81559.0, 81000.0))
+    gpus = (Gpu(0, "small", 24564.0, 564.0), Gpu(1, "large", 81559.0, 559.0))
     monkeypatch.setattr(needs, "read_gpus", lambda: (gpus, ""))
     room = read_available_memory(given)
     if given is None:

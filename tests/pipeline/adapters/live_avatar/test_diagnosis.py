@@ -164,7 +164,7 @@ def test_a_script_that_is_not_there(driver: Driver, repository: Path) -> None:
 def test_the_memory_that_it_needs(
     fp8: bool, need: str, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = gpu_checks.Gpu(0, "NVIDIA L40S", total_mib=46068.0, free_mib=46000.0)
+    card = gpu_checks.Gpu(0, "NVIDIA L40S", total_mib=46068.0, used_mib=68.0)
     monkeypatch.setattr(gpu_checks, "read_gpus", lambda: ((card,), ""))
     finding = by_subject(driver(fp8=fp8).diagnose())["memory of GPU 0"]
     assert finding.level == ("fine" if fp8 else "stop")
@@ -177,7 +177,7 @@ def test_the_memory_that_it_needs(
 def test_caches_that_take_much_of_a_gpu(
     total_mib: float, offload: bool, warned: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = gpu_checks.Gpu(0, "Card", total_mib, total_mib)
+    card = gpu_checks.Gpu(0, "Card", total_mib, 0.0)
     for module in (gpu_checks, diagnosis):
         monkeypatch.setattr(module, "read_gpus", lambda: ((card,), ""))
     found = by_subject(driver(offload_kv_cache=offload).diagnose())
