@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup sweep test check lint types coverage bench clean
+.PHONY: setup sweep test check core lint types coverage bench clean
 
 setup: $(STAMP)  ## make .venv with everything pinned in constraints.txt
 
@@ -24,6 +24,10 @@ test: setup  ## lint, types and all tests that this machine can run
 check: lint types
 	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
+core: setup  ## the tests of the core, for a second Python
+	$(BIN)/python -m pytest -q -n auto --dist loadfile tests/metrics tests/stats tests/analysis tests/decisions \
+	  tests/runs tests/execution tests/test_types.py tests/test_wheel.py tests/test_sample_run.py
+
 lint:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +42,4 @@ bench: setup  ## timings and memory, never part of the tests
 	$(BIN)/python -m pytest tests/benchmarks -q -p no:xdist --benchmark-only --benchmark-disable-gc
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-3.12 .pytest_cache .mypy_cache .ruff_cache .coverage
