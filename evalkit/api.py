@@ -607,7 +607,8 @@ def _is_measured(source: _ReadSource) -> bool:
 def _described_metrics(source: _ReadSource, evaluators: list[Any] | None) -> Iterator[Metric]:
     """Give the metrics that a policy may name beside those of installed evaluators."""
     for evaluator in evaluators or ():
-        yield from getattr(evaluator, "metrics", ())  # a name has none
+        if not isinstance(evaluator, str):
+            yield from evaluator.metrics
     if isinstance(source, Report):
         yield from (measurement.metric for clip in source for measurement in clip.measurements)
     elif isinstance(source, Run):

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binomtest
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.bootstrap import MIN_LEVELS, Estimate
+from evalkit.stats.intervals import share_interval
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -108,12 +108,11 @@ def summarise(
 
 
 def measure_failures(rows: Sequence[ClipRecord]) -> Estimate:
-    """Return the share of attempts that failed, with its exact interval (Clopper & Pearson, 1934)."""
+    """Return the share of attempts that failed, with its exact interval."""
     if not rows:
         return Estimate(None, None, 0, "nothing was attempted")
     n_failed = sum(row.failure is not None for row in rows)
-    interval = binomtest(n_failed, len(rows)).proportion_ci(0.95, method="exact")
-    return Estimate(n_failed / len(rows), Interval(float(interval.low), float(interval.high)), len(rows))
+    return Estimate(n_failed / len(rows), share_interval(n_failed, len(rows)), len(rows))
 
 
 def count_absences(metric: str, rows: Sequence[ClipRecord]) -> dict[str, int]:

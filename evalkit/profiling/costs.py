@@ -9,7 +9,7 @@ import numpy as np
 
 from evalkit.errors import UsageError
 from evalkit.profiling import reasons
-from evalkit.types import Interval, Measurement, Metric, Reason
+from evalkit.types import Measurement, Metric, Reason
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH, WARNING
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def measure_resources(profile: Profile) -> list[Measurement]:
 
 
 def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
-    """Return failed over attempted, with Wilson's 95 % interval; absent where nothing was attempted.
+    """Return failed over attempted, with its exact 95 % interval; absent where nothing was attempted.
 
     Raises
     ------
@@ -185,15 +185,10 @@ def measure_error_rate(n_failed: int, n_attempted: int) -> Measurement:
         raise UsageError(f"{n_failed} failed of {n_attempted} attempted: that cannot be")
     if n_attempted == 0:
         return Measurement.absent(ERROR_RATE, reasons.NOTHING_ATTEMPTED)
-    from scipy.stats import binomtest
+    from evalkit.stats.intervals import share_interval
 
-    interval = binomtest(n_failed, n_attempted).proportion_ci(0.95, method="wilson")
-    return Measurement(
-        ERROR_RATE,
-        n_failed / n_attempted,
-        n=n_attempted,
-        interval=Interval(float(interval.low), float(interval.high)),
-    )
+    interval = share_interval(n_failed, n_attempted)
+    return Measurement(ERROR_RATE, n_failed / n_attempted, n=n_attempted, interval=interval)
 
 
 def _measure(metric: Metric, value: float | None, reason: Reason) -> Measurement:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from evalkit.types import Better
-from pipeline.options import hash_of
 
 SCHEMA = 3
 """1: at first. 2: a run may say which trials were skipped, and why. 3: videos and measurements are records of their own."""
@@ -423,8 +422,3 @@ class RunManifest(_Strict):
     weights: dict[str, str]
     notes: list[str]
     skipped: dict[str, SkippedTrial] = field(default_factory=dict)
-
-    @property
-    def plan_hash(self) -> str:
-        """First 12 hexadecimal digits of the hash of the planned ids: another grid has another."""
-        return hash_of(self.planned)[:12]

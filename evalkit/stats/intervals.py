@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import chi2, norm, t
+from scipy.stats import binomtest, chi2, norm, t
 
 from evalkit.stats.blocks import interval_of, redraw_rows
 from evalkit.types import FloatArray, Interval
 
 MIN_WINDOWS = 5
 """With fewer windows a percentile bootstrap promises more than it can hold, and there is no interval."""
+
+
+def share_interval(n_hits: int, n: int) -> Interval:
+    """Return the exact 95 % interval of a share.
+
+    Parameters
+    ----------
+    n_hits, n : int
+        Counts; `n` above 0.
+
+    References
+    ----------
+    C. Clopper, E. Pearson, "The use of confidence or fiducial limits illustrated in the case of the binomial", 1934.
+
+    Examples
+    --------
+    >>> share_interval(0, 200).high < 0.0183
+    True
+    """
+    found = binomtest(n_hits, n).proportion_ci(0.95, method="exact")
+    return Interval(float(found.low), float(found.high))
 
 
 def ratio_interval(

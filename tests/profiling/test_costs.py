@@ -199,13 +199,13 @@ def test_a_gap_is_neither_hidden_nor_counted_after_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("n_failed", "n", "low", "high"),
-    [  # A. Agresti, B. Coull 1998: centre (x + z²/2) / (n + z²), half width z sqrt(pq/n + z²/4n²) / (1 + z²/n)
-        (0, 10, 0.0, 0.2775),
-        (1, 10, 0.0179, 0.4042),
-        (5, 10, 0.2366, 0.7634),
+    [  # C. Clopper, E. Pearson 1934: the ends at which so many or more, or so few or fewer, have a chance of 2.5 %
+        (0, 10, 0.0, 1 - 0.025 ** (1 / 10)),
+        (10, 10, 0.025 ** (1 / 10), 1.0),
+        (1, 10, 1 - 0.975 ** (1 / 10), 0.4450),
     ],
 )
-def test_error_rate_has_wilsons_interval(n_failed: int, n: int, low: float, high: float) -> None:
+def test_error_rate_has_the_exact_interval(n_failed: int, n: int, low: float, high: float) -> None:
     rate = measure_error_rate(n_failed, n)
     assert (rate.value, rate.n) == (n_failed / n, n)
     assert rate.interval == pytest.approx((low, high), abs=1e-4)

@@ -321,12 +321,6 @@ def test_a_run_is_shown_short_and_escaped() -> None:
     assert "<script>" not in page
 
 
-def test_another_plan_has_another_hash() -> None:
-    manifest = Run.open(GOLDEN).manifest
-    assert manifest.plan_hash == replace(manifest, notes=[]).plan_hash
-    assert manifest.plan_hash != replace(manifest, planned=[A1]).plan_hash
-
-
 # --- the user's own repository
 
 
