@@ -264,7 +264,7 @@ def load_policy(name_or_path: str, metrics: Iterable[Metric] = ()) -> Policy:
     Raises
     ------
     UsageError
-        If there is none, it is not valid YAML, a key or a metric is unknown, or a value makes no sense.
+        If there is none, it is not valid YAML, a key or a metric is unknown, or a value is not allowed.
     """
     if name_or_path in bundled_policies():
         bundled = resources.files("evalkit.decisions") / "policies" / f"{name_or_path}.yaml"

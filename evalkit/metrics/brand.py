@@ -78,7 +78,7 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("evidence", evidence, (None, len(EVIDENCE)))
     require_finite("evidence", evidence)
@@ -213,7 +213,7 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     for name, scores in (("with_mark", with_mark), ("without_mark", without_mark)):
         require_shape(name, scores, (None,))
@@ -289,7 +289,7 @@ def area_under_curve(present: Sequence[float] | FloatArray, absent: Sequence[flo
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
 
     Examples
     --------

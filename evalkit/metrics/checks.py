@@ -121,6 +121,27 @@ def require_increasing(name: str, times_s: NDArray[np.float64]) -> None:
         )
 
 
+def require_signal(name: str, times_s: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    """Refuse anything but one finite value for each of increasing times.
+
+    Raises
+    ------
+    ValueError
+        For the first thing that is wrong.
+
+    Examples
+    --------
+    >>> require_signal("pitch_deg", np.array([0.0, 0.04]), np.array([1.0]))
+    Traceback (most recent call last):
+    ...
+    ValueError: times_s has 2 rows and pitch_deg has 1; are they of the same clip, on the same time axis?
+    """
+    require_increasing("times_s", times_s)
+    require_shape(name, values, (None,))
+    require_same_length({"times_s": times_s, name: values})
+    require_finite(name, values)
+
+
 def require_mask(name: str, mask: ArrayLike) -> None:
     """Refuse what is not one row of booleans: numbers would be taken for indices.
 

@@ -38,7 +38,7 @@ def delta_e(lab: ArrayLike, other: ArrayLike) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def lab_of(rgb: ArrayLike) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def estimate_light(rgb: ArrayLike) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     _require_triples("rgb", rgb)
     pixels = np.asarray(rgb, dtype=np.float64).reshape(-1, 3)
@@ -171,7 +171,7 @@ def take_out_light(rgb: ArrayLike, light: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     _require_triples("rgb", rgb)
     require_shape("light", light, (3,))
@@ -190,7 +190,7 @@ def nearest_color(lab: FloatArray, colors: FloatArray) -> tuple[Labels, FloatArr
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("lab", lab, (None, 3))
     require_shape("colors", colors, (None, 3))

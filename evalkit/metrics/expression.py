@@ -12,7 +12,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
-from evalkit.metrics.checks import require_finite, require_increasing, require_same_length, require_shape
+from evalkit.metrics.checks import (
+    require_finite,
+    require_increasing,
+    require_same_length,
+    require_shape,
+    require_signal,
+)
 from evalkit.metrics.motion import GRID_HZ, on_grid
 from evalkit.types import BoolArray, FloatArray
 
@@ -66,7 +72,7 @@ def continuous_stretches(times_s: FloatArray, *, max_gap_s: float = MAX_GAP_S) -
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
     require_increasing("times_s", times_s)
     if times_s.size == 0:
@@ -114,12 +120,9 @@ def open_level(times_s: FloatArray, openness: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
-    require_increasing("times_s", times_s)
-    require_shape("openness", openness, (None,))
-    require_same_length({"times_s": times_s, "openness": openness})
-    require_finite("openness", openness)
+    require_signal("openness", times_s, openness)
     first = np.searchsorted(times_s, times_s - OPEN_LEVEL_S / 2, side="left")
     last = np.searchsorted(times_s, times_s + OPEN_LEVEL_S / 2, side="right")
     return np.array(
@@ -151,12 +154,9 @@ def find_blinks(times_s: FloatArray, openness: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
-    require_increasing("times_s", times_s)
-    require_shape("openness", openness, (None,))
-    require_same_length({"times_s": times_s, "openness": openness})
-    require_finite("openness", openness)
+    require_signal("openness", times_s, openness)
     blinks: list[float] = []
     for part in continuous_stretches(times_s):
         time, closing = times_s[part], 1.0 - openness[part] / open_level(times_s[part], openness[part])
@@ -199,12 +199,9 @@ def smile_levels(times_s: FloatArray, smile: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
-    require_increasing("times_s", times_s)
-    require_shape("smile", smile, (None,))
-    require_same_length({"times_s": times_s, "smile": smile})
-    require_finite("smile", smile)
+    require_signal("smile", times_s, smile)
     levels = [
         gaussian_filter1d(signal, _SMILE_SMOOTHING_S * GRID_HZ, mode="nearest")
         for _, signal in _followed(times_s, smile)
@@ -231,12 +228,9 @@ def find_nods(times_s: FloatArray, pitch_deg: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
-    require_increasing("times_s", times_s)
-    require_shape("pitch_deg", pitch_deg, (None,))
-    require_same_length({"times_s": times_s, "pitch_deg": pitch_deg})
-    require_finite("pitch_deg", pitch_deg)
+    require_signal("pitch_deg", times_s, pitch_deg)
     sections = butter(2, NOD_HZ, btype="bandpass", fs=GRID_HZ, output="sos")
     nods: list[float] = []
     for grid_s, pitch in _followed(times_s, pitch_deg):
@@ -273,7 +267,7 @@ def rotation_spread_deg(rotations_deg: FloatArray) -> float:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
     require_shape("rotations_deg", rotations_deg, (None, 3))
     require_finite("rotations_deg", rotations_deg)
@@ -305,7 +299,7 @@ def gaze_angles_deg(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
     signals = {"yaw_deg": yaw_deg, "pitch_deg": pitch_deg, "gaze_x": gaze_x, "gaze_y": gaze_y}
     require_same_length(signals)
@@ -336,7 +330,7 @@ def is_on_camera(angles_deg: FloatArray) -> BoolArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite.
     """
     require_finite("angles_deg", angles_deg)
     return np.asarray(angles_deg <= ON_CAMERA_DEG)

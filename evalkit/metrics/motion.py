@@ -179,7 +179,7 @@ def angles_between_deg(first: FloatArray, second: FloatArray) -> tuple[FloatArra
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("first", first, (None, 2))
     require_shape("second", second, (None, 2))
@@ -250,7 +250,7 @@ def on_grid(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_increasing("times_s", times_s)
     require_shape("angles_deg", angles_deg, (None,))
@@ -294,7 +294,7 @@ def angular_speeds_deg_s(angles_deg: FloatArray, rate_hz: float, *, cutoff_hz: f
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("angles_deg", angles_deg, (None,))
     require_positive("rate_hz", rate_hz)
@@ -336,7 +336,7 @@ def speed_power(angles_deg: FloatArray, rate_hz: float, low_hz: float, high_hz: 
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("angles_deg", angles_deg, (None,))
     require_finite("angles_deg", angles_deg)
@@ -374,7 +374,7 @@ def find_repeats(changes: FloatArray, *, still_change: float) -> BoolArray:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("changes", changes, (None,))
     padded = np.pad(changes, 2, mode="edge")
@@ -408,7 +408,7 @@ def still_time_s(times_s: FloatArray, repeats: BoolArray, observed: BoolArray) -
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_increasing("times_s", times_s)
     require_mask("repeats", repeats)
@@ -467,7 +467,7 @@ def windows(n_samples: int, rate_hz: float, length_s: float) -> list[slice]:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_positive("rate_hz", rate_hz)
     require_positive("length_s", length_s)
@@ -594,7 +594,7 @@ def freeze_ratio(
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_mask("observed", observed)
     require_same_length({"times_s": times_s, "changes": changes, "observed": observed})

@@ -119,7 +119,7 @@ def share_inside(box: FloatArray, outline: Outline) -> float:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("box", box, (4,))
     places = (np.arange(_GRID) + 0.5) / _GRID

@@ -186,7 +186,7 @@ def sum_blocks(errors: FloatArray, block: int) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     ValueError
-        For arrays of another shape, lengths that differ, or values that make no sense here.
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
     require_shape("errors", errors, (None,))
     if block < 1:
