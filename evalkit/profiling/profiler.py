@@ -106,8 +106,8 @@ class Profiler:
 
     def watch(self, pid: int) -> None:
         """Watch another process, with its descendants, from now on."""
-        self._command(f"watch {pid}")
         self._start_s = time.monotonic() if self._start_s is None else self._start_s
+        self._command(f"watch {pid}")
 
     def mark(self) -> float:
         """Note in the record that a piece of work begins, and return that moment on ``time.monotonic()``.

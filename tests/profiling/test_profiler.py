@@ -167,9 +167,8 @@ def test_shared_memory_is_said_to_be_shared(start: Start) -> None:
 
 def test_the_peak_survives_an_exception() -> None:
     def work() -> None:
-        time.sleep(0.1)
         block = bytearray(b"x") * (80 << 20)
-        time.sleep(0.1)
+        time.sleep(0.5)
         raise MemoryError(f"as if {len(block)} bytes were too many")
 
     with pytest.raises(MemoryError, match="as if"), Profiler(os.getpid()) as profiler:
