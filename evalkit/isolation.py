@@ -113,6 +113,8 @@ def run_isolated(
 _TOKEN_NAME = "EVALKIT_WORKER_TOKEN"  # noqa: S105 - the name of a variable, no secret
 _FOLDER_NAME = "EVALKIT_WORKER_FOLDER"
 _OUTLIVES_NAME = "EVALKIT_OUTLIVES_WORKER"
+_N_LOOKS = 10
+_BETWEEN_LOOKS_S = 0.05
 _starting = threading.Lock()
 """Held while a process is started: it inherits what stands in this process for a moment."""
 
@@ -352,20 +354,29 @@ def _kill_tree(pid: int, *, itself: bool = True) -> None:
 
 
 def _kill_marked(token: str) -> None:
-    """Kill every process that inherited a worker's token."""
+    """Kill every process that inherited a worker's token, and look again for those they started meanwhile."""
     import psutil
 
     from pipeline.process_token import find_marked
 
-    for process in find_marked(_TOKEN_NAME, token):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    n_clean = 0
+    for _ in range(_N_LOOKS):
+        found = find_marked(_TOKEN_NAME, token)
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, timeout=1.0)
+        n_clean = 0 if found else n_clean + 1
+        if n_clean == 2:
+            return
+        time.sleep(_BETWEEN_LOOKS_S)  # a program that has just been started has no environment for a moment
 
 
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
     """Be a worker: take tasks until there are no more. What is written to output and error output goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    parent_watch = threading.Thread(target=_die_with_parent, daemon=True)
+    parent_watch.start()
     with Path(log_name).open("ab") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
@@ -379,6 +390,9 @@ def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_n
     close = getattr(function, "close", None)
     if close is not None:
         close()
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        parent_watch.join()  # it ends this process, when nothing else is left
 
 
 def _die_with_parent() -> None:
@@ -387,6 +401,7 @@ def _die_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         _kill_tree(os.getpid(), itself=False)
+        _kill_marked(os.environ[_TOKEN_NAME])  # children of what was killed have another parent by now
         if (folder := worker_folder()) is not None:
             shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)

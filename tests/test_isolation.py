@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -74,6 +75,34 @@ def test_a_hang_is_ended_with_its_children() -> None:
     assert fine == 7
     assert len(children) == 1
     assert not psutil.pid_exists(children[0]) or psutil.Process(children[0]).status() == "zombie"
+
+
+def test_nothing_is_left_of_a_program_that_starts_others_while_everything_is_killed(tmp_path: Path) -> None:
+    mark = f"{tmp_path.name}-{os.getpid()}"
+    bred = [sys.executable, "-S", "-E", "-c", "import time; time.sleep(600)", mark]
+    tasks = [{"do": "breed", "value": bred}]
+    code = (
+        "from evalkit.isolation import run_isolated\n"
+        "from evalkit.testing.tasks import obey\n"
+        f"list(run_isolated(obey, {tasks!r}, n_workers=1, stall_limit_s=600))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+
+    def left() -> list[psutil.Process]:
+        return [other for other in psutil.process_iter(["cmdline"]) if mark in (other.info["cmdline"] or ())]
+
+    try:
+        while len(left()) < 20:
+            assert process.poll() is None
+        worker = next(child for child in psutil.Process(process.pid).children() if child.children())
+        process.kill()
+        process.wait()
+        psutil.wait_procs([worker], timeout=60)
+        assert not worker.is_running()
+        assert left() == []
+    finally:
+        for other in left():
+            other.kill()
 
 
 def test_no_tasks_no_workers() -> None:

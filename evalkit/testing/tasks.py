@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def obey(task: dict[str, Any], report: Callable[[Any], None]) -> Any:
-    """Do what the task says: ``return``, ``raise``, ``exit``, ``kill`` or ``hang``, after reporting ``begun``."""
+    """Do what the task says: ``return``, ``raise``, ``exit``, ``kill``, ``hang`` or ``breed``, after reporting ``begun``."""
     report("begun")
     match task["do"]:
         case "return":
@@ -44,7 +44,18 @@ def obey(task: dict[str, Any], report: Callable[[Any], None]) -> Any:
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             report(child.pid)
             time.sleep(600)
+        case "breed":
+            subprocess.run([sys.executable, "-c", _BREEDS, *task["value"]], check=False)  # noqa: S603 - a test says what
+            time.sleep(600)
     return None
+
+
+_BREEDS = """
+import subprocess, sys
+for _ in range(2000):
+    subprocess.Popen(sys.argv[1:], start_new_session=True)
+"""
+"""Starts a program again and again and waits for none."""
 
 
 class Counting(Work):
