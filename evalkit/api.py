@@ -26,8 +26,8 @@ from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators
 from evalkit.evaluators.session import installed_names, list_evaluators, require_installed, select_evaluators
+from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.pool import (
-    STALL_LIMIT_S,
     VIDEO_SUFFIXES,
     BatchProgress,
     ClipPath,
@@ -522,8 +522,8 @@ def read_results(
     Raises
     ------
     UsageError
-        If it is something else, or there is nothing to read or to measure; or if it is measured already and `evaluators`, `settings` or `brand`
-        say how.
+        If it is something else, or there is nothing to read or to measure; or if it is measured already and
+        `evaluators`, `settings` or `brand` say how.
     """
     source = _read_source(source, "source")
     if _is_measured(source):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.measuring import STALL_LIMIT_S
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,7 +25,7 @@ _BATCH_OPTIONS = (
     click.option(
         "--stall-limit",
         type=click.FloatRange(min=1),
-        default=120.0,
+        default=STALL_LIMIT_S,
         show_default=True,
         help="Give a video up after this many seconds without progress.",
     ),

@@ -17,6 +17,7 @@ from evalkit.arguments import read_paths, wrong_argument
 from evalkit.errors import ClipError, UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.isolation import Failure, require_importable, run_isolated
+from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.evidence import EvidenceWriter, clip_folder
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.runner import try_measure
@@ -24,9 +25,6 @@ from evalkit.types import ClipIntent
 
 VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 """What counts as a video where a folder is given; a file that is named is tried whatever it is called."""
-
-STALL_LIMIT_S = 120.0
-"""A worker that reports nothing for so long is given up."""
 
 ClipPath = str | os.PathLike[str]
 

@@ -13,8 +13,9 @@ from evalkit import registry
 from evalkit.evaluators.load import anchor_settings, load_evaluators, prepare_evaluators, version_of
 from evalkit.evaluators.session import require_installed
 from evalkit.isolation import Failure, run_isolated
+from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.gaps import Gap, find_gaps, intent_of
-from evalkit.measuring.pool import STALL_LIMIT_S, BatchProgress, Tally, count_workers
+from evalkit.measuring.pool import BatchProgress, Tally, count_workers
 from evalkit.measuring.video import (
     MeasuredVideo,
     MeasureVideo,

@@ -16,6 +16,7 @@ from pydantic import (
 
 from evalkit.arguments import read_mapping, wrong_argument
 from evalkit.evaluators.load import anchor_settings, evaluator_class
+from evalkit.measuring import STALL_LIMIT_S
 from evalkit.options import ConfigError, read_group, read_yaml
 from pipeline.options import PlainData, canonical_json
 
@@ -156,7 +157,7 @@ class Execution(PlainData):
         default=3600.0, gt=0, description="seconds, above 0, for each load, video and measurement"
     )
     stall_limit_s: float = Field(
-        default=120.0, gt=0, description="seconds, above 0, that measuring may be silent"
+        default=STALL_LIMIT_S, gt=0, description="seconds, above 0, that measuring may be silent"
     )
     retries: int = Field(
         default=0, ge=0, le=100, description="a whole number of further tries of a trial that fails"
