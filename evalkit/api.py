@@ -349,7 +349,6 @@ def compare(
     where: Mapping[str, Hashable] | None = None,
     policy: str | Path = DEFAULT_POLICY,
     margins: Mapping[str, float] | None = None,
-    seed: int = 0,
     evaluators: Evaluators | None = None,
     settings: Settings | None = None,
     brand: ClipPath | None = None,
@@ -372,8 +371,6 @@ def compare(
         Bundled name or file; gives margins and bands.
     margins : mapping of str to float, optional
         The smallest differences that matter, by metric.
-    seed : int
-        Of the bootstrap and the random signs.
     evaluators, settings, brand, jobs, isolate, on_progress, on_message
         Of the videos that are measured, as for `evaluate`.
 
@@ -414,7 +411,7 @@ def compare(
     for name, levels in split.items():
         tables = [_where(tables[0], {name: level}) for level in levels]
     first, second = tables
-    return compare_tables(first, second, policy=rules, margins=margins, ignore_params=tuple(split), seed=seed)
+    return compare_tables(first, second, policy=rules, margins=margins, ignore_params=tuple(split))
 
 
 def signoff(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.table import ClipRecord
     from evalkit.runs import Trial
-    from evalkit.stats.bootstrap import Estimate
+    from evalkit.stats.means import Estimate
     from evalkit.types import Metric
 
 
@@ -32,12 +32,15 @@ class Configuration:
         Those of the table, in order.
     run_values : mapping of str to Estimate
         Values that belong to the configuration and to no single clip (ratings), by metric.
+    given : tuple of str
+        Factors (portrait, speech, seed) whose levels are all that matter.
     """
 
     params: dict[str, Hashable]
     rows: tuple[ClipRecord, ...]
     metrics: Mapping[str, Metric]
     run_values: Mapping[str, Estimate] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
     _computed: dict[tuple[str, str, tuple[float, float] | None], Summary] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -68,7 +71,7 @@ class Configuration:
         if key not in self._computed:
             whole = self.run_values.get(metric.name)
             self._computed[key] = (
-                summarise(metric, self.rows, reducer=reducer, limits=limits)
+                summarise(metric, self.rows, reducer=reducer, limits=limits, given=self.given)
                 if whole is None
                 else Summary(metric.name, reducer, whole, len(self.rows), {}, counts_clips=False)
             )

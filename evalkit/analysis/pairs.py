@@ -9,7 +9,7 @@ import numpy as np
 
 from evalkit.analysis.values import count_absences, shared_factors
 from evalkit.errors import UsageError
-from evalkit.stats.bootstrap import MIN_LEVELS
+from evalkit.stats.means import MIN_LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence

@@ -15,7 +15,7 @@ from scipy.stats import quantile_test
 
 from evalkit import registry
 from evalkit.analysis.direction import loss
-from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -37,12 +37,15 @@ class ReductionContext:
     limits : tuple of float or None
         Lowest and highest value that pass, infinite where open; None where there are none.
     factors : mapping of str to sequence
-        Which level of each factor (portrait, speech) a value belongs to, where values share levels.
+        Which level of each factor (portrait, speech, seed) a value belongs to.
+    given : tuple of str
+        Factors whose levels are all that matter.
     """
 
     metric: Metric
     limits: tuple[float, float] | None = None
     factors: Mapping[str, Sequence[Hashable]] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
 
 
 class Reducer(Protocol):
@@ -57,8 +60,8 @@ class Reducer(Protocol):
 
 
 def mean(values: FloatArray, context: ReductionContext) -> Estimate:
-    """Return the mean with the bootstrap interval of `evalkit.stats.bootstrap.estimate_mean`."""
-    return estimate_mean(values, context.factors)
+    """Return the mean with the interval of `evalkit.stats.means.estimate_mean`."""
+    return estimate_mean(values, context.factors, given=context.given, bounds=context.metric.bounds)
 
 
 def worst(values: FloatArray, context: ReductionContext) -> Estimate:

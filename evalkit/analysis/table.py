@@ -8,17 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.types import Metric
+from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run, Trial
-    from evalkit.stats.bootstrap import Estimate
+    from evalkit.stats.means import Estimate
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,12 @@ class ResultTable:
         Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
     run_values : mapping of str to Estimate
         Values that belong to all rows together and to none of them (ratings), by metric.
+    given : tuple of str
+        Factors (portrait, speech, seed) whose levels are all that matter; a policy says so.
+    look : int
+        Which look at the run's data this is, from 1.
+    n_candidates : int
+        Configurations of the run among which one may be picked; a part of the table keeps the number.
     """
 
     title: str
@@ -105,6 +113,9 @@ class ResultTable:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     planned_sweep: tuple[str, ...] = ()
     run_values: Mapping[str, Estimate] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+    look: int = 1
+    n_candidates: int = 1
 
     def __repr__(self) -> str:
         return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
@@ -153,7 +164,9 @@ class ResultTable:
             grouped.setdefault(tuple(row.params.get(name) for name in swept), []).append(row)
         run_values = self.run_values if len(grouped) == 1 else {}
         return [
-            Configuration(dict(zip(swept, setting, strict=True)), tuple(rows), self.metrics, run_values)
+            Configuration(
+                dict(zip(swept, setting, strict=True)), tuple(rows), self.metrics, run_values, self.given
+            )
             for setting, rows in grouped.items()
         ]
 
@@ -174,7 +187,7 @@ class ResultTable:
         if key not in self._pooled:
             rows = tuple(row for configuration in found for row in configuration.rows)
             self._pooled[key] = Configuration(
-                wanted, rows, self.metrics, self.run_values if not wanted else {}
+                wanted, rows, self.metrics, self.run_values if not wanted else {}, self.given
             )
         return self._pooled[key]
 
@@ -190,8 +203,11 @@ def level_text(value: Hashable) -> str:
 
 def metrics_of_run(run: Run) -> dict[str, Metric]:
     """Return the metrics that a run folder describes, whether their evaluators are installed or not."""
+    known = known_metrics()
     return {
-        name: Metric(name, info.unit, info.better, info.meaning)
+        name: Metric(name, info.unit, info.better, info.meaning, known[name].bounds)
+        if name in known
+        else Metric(name, info.unit, info.better, info.meaning)
         for name, info in run.manifest.metrics.items()
     }
 
@@ -236,6 +252,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         tuple(missing),
         provenance,
         tuple(run.manifest.swept),
+        n_candidates=max(1, len({canonical_json(trial.params) for trial in trials})),
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.bootstrap import MIN_LEVELS, Estimate
 from evalkit.stats.intervals import share_interval
+from evalkit.stats.means import Estimate
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def summarise(
     *,
     reducer: str = MEAN,
     limits: tuple[float, float] | None = None,
+    given: tuple[str, ...] = (),
 ) -> Summary:
     """Return the value of a metric over the clips of one configuration.
 
@@ -92,6 +93,8 @@ def summarise(
         Name in the entry-point group ``evalkit.reducers``. The error rate is always the share of attempts that failed.
     limits : tuple of float, optional
         Lowest and highest value that pass; a reducer may need them (the worst clip of a band).
+    given : tuple of str
+        Factors (portrait, speech, seed) whose levels are all that matter.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def summarise(
         return Summary(metric.name, MEAN, measure_failures(rows), len(rows), {})
     scored = [(row, value) for row in rows if (value := row.value(metric.name)) is not None]
     values = np.array([value for _, value in scored], dtype=np.float64)
-    context = ReductionContext(metric, limits, shared_factors([row for row, _ in scored]))
+    context = ReductionContext(metric, limits, shared_factors([row for row, _ in scored]), given)
     estimate = load_reducer(reducer)(values, context)
     return Summary(metric.name, reducer, estimate, len(rows), count_absences(metric.name, rows))
 
@@ -130,16 +133,12 @@ def describe_absences(absences: Mapping[str, int]) -> str:
 
 
 def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:
-    """Return what values of these clips share: portraits and speech; the input where neither has enough levels."""
-    factors: dict[str, list[Hashable]] = {}
-    for name, levels in (
-        ("portrait", [row.portrait for row in rows]),
-        ("speech", [row.speech for row in rows]),
-    ):
-        if None not in levels and len(set(levels)) >= MIN_LEVELS:
-            factors[name] = list(levels)
-    if not factors:
-        inputs = [row.input for row in rows]
-        if MIN_LEVELS <= len(set(inputs)) < len(inputs):
-            factors["input"] = inputs
+    """Return which portrait, speech and seed each clip has; the input's name where portrait and speech are not known."""
+    factors: dict[str, list[Hashable]] = {
+        "portrait": [row.portrait for row in rows],
+        "speech": [row.speech for row in rows],
+        "seed": [row.seed for row in rows],
+    }
+    if all(row.portrait is None and row.speech is None for row in rows):
+        factors = {"input": [row.input for row in rows], "seed": factors["seed"]}
     return factors

@@ -36,7 +36,6 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--only", help="Evaluators to run on folders of videos, separated by commas.")
 @brand_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap and the random signs.")
 @click.option("--json", "json_path", type=_FILE, help="Write the comparison as JSON.")
 @click.option("--html", "html_path", type=_FILE, help="Write the comparison as a page.")
 @click.pass_context
@@ -54,7 +53,6 @@ def compare(
     clip_model: str | None,
     clip_weights: str | None,
     jobs: int | None,
-    seed: int,
     json_path: Path | None,
     html_path: Path | None,
 ) -> None:
@@ -84,7 +82,6 @@ def compare(
                 where=read_where(where),
                 policy=policy_name,
                 margins=_read_margins(margin),
-                seed=seed,
                 evaluators=split_names(only),
                 settings=brand_settings(brand, clip_model, clip_weights),
                 jobs=jobs,

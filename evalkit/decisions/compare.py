@@ -22,9 +22,9 @@ from evalkit.decisions.comparison import (
 )
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean, fit_mean
 from evalkit.stats.power import effect_size, fewest_pairs, minimum_detectable_effect, n_pairs_needed
-from evalkit.stats.randomisation import holm, sign_flip_test
+from evalkit.stats.randomisation import holm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,6 @@ def compare_tables(
     policy: Policy | None = None,
     margins: Mapping[str, float] | None = None,
     ignore_params: Sequence[str] = (),
-    seed: int = 0,
 ) -> Comparison:
     """Compare two tables of clips, paired by input, seed and the parameters that vary within either.
 
@@ -75,8 +74,6 @@ def compare_tables(
         Take precedence over the policy's.
     ignore_params : sequence of str
         Parameters that are what is compared: pairs may differ in them.
-    seed : int
-        Of bootstrap and random signs.
 
     Raises
     ------
@@ -89,9 +86,7 @@ def compare_tables(
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
     refused = _refuse_versions(a, b, metrics)
     changes = [
-        _test_change(metric, pairing, policy, seed)
-        for metric in metrics.values()
-        if metric.name not in refused
+        _test_change(metric, pairing, policy) for metric in metrics.values() if metric.name not in refused
     ]
     corrected = iter(holm([tested.p for tested in changes if tested.p is not None]))
     n_tested = sum(tested.p is not None for tested in changes)
@@ -125,19 +120,19 @@ def _refuse_versions(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metri
     return refused
 
 
-def _test_change(metric: Metric, pairing: Pairing, policy: Policy | None, seed: int) -> _TestedChange:
+def _test_change(metric: Metric, pairing: Pairing, policy: Policy | None) -> _TestedChange:
     """Compute everything about one metric that does not depend on the others."""
     pairs = pairing.values(metric.name)
     judged = _judged_values(metric, policy)
-    moved = difference = estimate_mean(pairs.b - pairs.a, pairs.factors, seed=seed)
+    moved = difference = estimate_mean(pairs.b - pairs.a, pairs.factors)
     p = size = None
     if judged is not None and pairs.a.size:
         change = judged(pairs.b) - judged(pairs.a)
         if (change != pairs.b - pairs.a).any():
-            difference = estimate_mean(change, pairs.factors, seed=seed)
+            difference = estimate_mean(change, pairs.factors)
         size = effect_size(change)
         if change.any():  # where all pairs are equal there is nothing to flip, and nothing to correct for
-            p = sign_flip_test(change, pairs.factors, seed=seed).p
+            p = fit_mean(change, pairs.factors).p_value()
     mean_a, mean_b = (float(side.mean()) if side.size else None for side in (pairs.a, pairs.b))
     paired = PairedChange(mean_a, mean_b, moved, difference, pairs.absences)
     return _TestedChange(metric, paired, judged is not None, p, size)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from evalkit.analysis.values import Summary
-    from evalkit.stats.bootstrap import Estimate
+    from evalkit.stats.means import Estimate
     from evalkit.types import Metric
 else:
     from evalkit.frames import pd

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.reducers import WORST
 from evalkit.analysis.values import Summary
 from evalkit.decisions.policy import RUN_COMPLETE
-from evalkit.stats.bootstrap import Estimate
+from evalkit.stats.means import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

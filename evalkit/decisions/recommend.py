@@ -20,7 +20,7 @@ from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, oversho
 from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
 from evalkit.formatting import count, three_digits
-from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean
 from evalkit.types import Metric
 from evalkit.visuals.numbers import percent, unit_suffix
 

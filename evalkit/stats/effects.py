@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from evalkit.stats.bootstrap import N_RESAMPLES, Estimate, estimate_mean, finite
+from evalkit.stats.means import Estimate, estimate_mean, finite
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -51,9 +51,6 @@ def main_effects(
     parameters: Mapping[str, Sequence[Hashable]],
     items: Sequence[Hashable],
     factors: Mapping[str, Sequence[Hashable]] | None = None,
-    *,
-    n_resamples: int = N_RESAMPLES,
-    seed: int = 0,
 ) -> list[Effect]:
     """Return the effect of each step of each parameter, paired over inputs, seeds and the other parameters.
 
@@ -68,8 +65,6 @@ def main_effects(
         What is the same on both sides of a pair: the input and the seed.
     factors : mapping of str to sequence of length n, optional
         As in `estimate_mean`: portrait and speech of each trial.
-    n_resamples, seed : int
-        Of the bootstrap, as in `estimate_mean`.
 
     Returns
     -------
@@ -97,7 +92,7 @@ def main_effects(
             shared = {
                 factor: [levels[index] for index in first] for factor, levels in (factors or {}).items()
             }
-            change = estimate_mean(values[second] - values[first], shared, n_resamples=n_resamples, seed=seed)
+            change = estimate_mean(values[second] - values[first], shared)
             mean_before = float(values[first].mean()) if first else None
             effects.append(Effect(name, before, after, change, mean_before, n_unpaired))
     return effects

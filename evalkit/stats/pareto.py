@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evalkit.stats.bootstrap import finite
+from evalkit.stats.means import finite
 
 if TYPE_CHECKING:
     from evalkit.types import BoolArray, FloatArray

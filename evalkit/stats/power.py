@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scipy.optimize import brentq
 from scipy.special import nctdtr, ndtri, stdtrit
 
-from evalkit.stats.bootstrap import finite
+from evalkit.stats.means import finite
 
 if TYPE_CHECKING:
     from evalkit.types import FloatArray

@@ -14,7 +14,7 @@ from evalkit.views.view import View
 
 if TYPE_CHECKING:
     from evalkit.decisions.comparison import Comparison, MetricComparison
-    from evalkit.stats.bootstrap import Estimate
+    from evalkit.stats.means import Estimate
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from evalkit.views.view import View
 if TYPE_CHECKING:
     from evalkit.analysis.values import Summary
     from evalkit.runs import MetricValue
-    from evalkit.stats.bootstrap import Estimate
+    from evalkit.stats.means import Estimate
     from evalkit.types import Metric
 
 Counted = Literal["clips", "pairs", "samples", "raters"]

@@ -11,7 +11,7 @@ from evalkit.analysis.configurations import describe
 from evalkit.decisions.recommend import Outcome, recommend
 from evalkit.formatting import count
 from evalkit.runs.layout import RUN_FILE
-from evalkit.stats.bootstrap import MIN_VALUES
+from evalkit.stats.means import MIN_UNITS
 from evalkit.views.configuration import (
     ConfigurationView,
     FrontView,
@@ -284,11 +284,11 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
 def _caution(found: Recommendation) -> tuple[str, ...]:
     """Warn where the clips are too few to tell configurations apart."""
     subject = found.chosen or found.nearest
-    if subject is None or len(found.candidates) < 2 or subject.n_clips >= MIN_VALUES:
+    if subject is None or len(found.candidates) < 2 or subject.n_clips >= MIN_UNITS:
         return ()
     n = subject.n_clips
     words = (
-        f"Only {count(n, 'clip')} a configuration: too few for intervals ({MIN_VALUES} are needed), so small "
+        f"Only {count(n, 'clip')} a configuration: too few for intervals ({MIN_UNITS} are needed), so small "
         f"differences may be chance. More inputs or seeds make it sure."
     )
     return (words,)

@@ -10,7 +10,7 @@ import pytest
 from evalkit.analysis.table import ResultTable, rows_of_run
 from evalkit.errors import UsageError
 from evalkit.runs import Run
-from evalkit.stats.bootstrap import Estimate
+from evalkit.stats.means import Estimate
 from evalkit.testing.runs import write_grid
 from evalkit.testing.tables import ERROR, make_table
 

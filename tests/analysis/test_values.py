@@ -17,7 +17,7 @@ from evalkit.analysis.table import ClipRecord, ResultTable
 from evalkit.analysis.values import summarise
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.bootstrap import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean
 from evalkit.testing.tables import ERROR, FPS, OFFSET, RSS, SHARPNESS, make_table
 from evalkit.types import Metric
 
@@ -150,7 +150,7 @@ def test_an_unknown_reducer_is_refused_with_the_nearest() -> None:
 
 _PLUGIN = """
 import numpy as np
-from evalkit.stats.bootstrap import Estimate
+from evalkit.stats.means import Estimate
 
 def median(values, context):
     return Estimate(float(np.median(values)), None, values.size, "a median of its own")

@@ -14,7 +14,7 @@ from evalkit.decisions.judge import FaultKind, Grade, RuleResult, Status, judge
 from evalkit.decisions.policy import Policy, Rule
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.signoff import sign_off
-from evalkit.stats.bootstrap import Estimate
+from evalkit.stats.means import Estimate
 from evalkit.testing.tables import make_table
 
 GOOD = np.linspace(0.1, 0.2, 12)

@@ -22,7 +22,7 @@ from evalkit.decisions.signoff import Decision, Signoff, sign_off
 from evalkit.errors import UsageError
 from evalkit.reports.junit import junit_xml
 from evalkit.reports.signoff_page import render_signoff
-from evalkit.stats.bootstrap import Estimate
+from evalkit.stats.means import Estimate
 from evalkit.testing.tables import make_table
 from evalkit.views.signoff import signoff_view
 

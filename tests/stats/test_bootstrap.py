@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from evalkit.stats.bootstrap import (
+from evalkit.stats.means import (
     MIN_LEVELS,
     MIN_VALUES,
     bca_interval,
