@@ -184,6 +184,8 @@ def read_ledger(path: Path, anchors: Sequence[Head] = ()) -> Ledger:
     UsageError
         If the file cannot be read. That it is gone is a problem of the ledger, no error.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"the ledger {path} is not a file")
     try:
         with _locked(path, "rb", fcntl.LOCK_SH) as file:
             content: bytes | None = file.read()
@@ -293,8 +295,8 @@ def mend_ledger(path: Path, anchors: Sequence[Head] = (), *, now: dt.datetime | 
             kept = check_ledger(content[: len(content) - len(ledger.half_line)], anchors)
             if not ledger.half_line or kept.problems:
                 raise UsageError(
-                    f"{path}: {read_problems(ledger.problems)}. Only half a line behind whole and intact ones can be "
-                    f"mended; nothing was written"
+                    f"only half a line behind whole and intact ones can be mended, and nothing was written to {path}: "
+                    f"{read_problems(ledger.problems)}. To go on: {_cure(ledger)}"
                 )
             file.truncate(len(content) - len(ledger.half_line))
             when = (now or dt.datetime.now(dt.UTC)).isoformat(timespec="seconds")
@@ -380,13 +382,22 @@ def _refuse_broken(path: Path, ledger: Ledger, anchor: Path | None) -> None:
         problems = tuple(one for one in problems if one.kind not in {ProblemKind.GONE, ProblemKind.EMPTY})
     if not problems:
         return
-    if {problem.kind for problem in problems} == {ProblemKind.HALF_LINE}:
-        cure = "`evalkit ledger mend` makes it whole"
-    else:
-        cure = "put the whole ledger back, or keep this one as evidence and begin another (--ledger FILE)"
     raise UsageError(
-        f"nothing is appended to the ledger {path}, because it is broken: {read_problems(problems)}. To go on: {cure}"
+        f"nothing is appended to the ledger {path}, because it is broken: {read_problems(problems)}. "
+        f"To go on: {_cure(ledger)}"
     )
+
+
+def _cure(ledger: Ledger) -> str:
+    kinds = {problem.kind for problem in ledger.problems}
+    lacks_its_end_only = _read_entry(ledger.half_line) is not None
+    if kinds == {ProblemKind.HALF_LINE} and not ledger.lines and not lacks_its_end_only:
+        return "move the file away, it holds no verdict yet"
+    if kinds == {ProblemKind.HALF_LINE} or (
+        lacks_its_end_only and kinds == {ProblemKind.HALF_LINE, ProblemKind.TOO_SHORT}
+    ):
+        return "`evalkit ledger mend` makes it whole"
+    return "put the whole ledger back, or keep this one as evidence and begin another (--ledger FILE)"
 
 
 def _check_chain(lines: Sequence[LedgerLine], raw: Sequence[bytes]) -> Iterator[Problem]:

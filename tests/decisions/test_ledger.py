@@ -360,6 +360,9 @@ def test_a_line_without_its_end_gets_it(tmp_path: Path) -> None:
     heads = made(path, 3)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
+    (tmp_path / "head").write_text(str(heads[-1]), "utf-8")
+    with pytest.raises(UsageError, match="evalkit ledger mend"):
+        append_to_ledger(path, verdict(), tmp_path / "head")
     assert mend_ledger(path, heads) == heads[-1]
     assert path.read_bytes() == whole
     assert mend_ledger(path) is None
@@ -398,6 +401,22 @@ def test_nothing_else_is_mended(tmp_path: Path, attack: Callable[[bytes], bytes]
     with pytest.raises(UsageError, match=words):
         mend_ledger(path, heads)
     assert path.read_bytes() == before
+
+
+def test_a_writer_that_died_in_the_first_line_locks_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    made(path, 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:50])
+    for attempt in (lambda: mend_ledger(path), lambda: append_to_ledger(path, verdict())):
+        with pytest.raises(UsageError, match="move the file away, it holds no verdict yet"):
+            attempt()
+    path.write_bytes(whole[:-1])
+    with pytest.raises(UsageError, match="evalkit ledger mend"):
+        append_to_ledger(path, verdict())
+    assert mend_ledger(path) == head_of(whole)
+    path.write_bytes(b"")
+    assert append_to_ledger(path, verdict()).n_lines == 1
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -458,7 +477,7 @@ def test_a_killed_writer_leaves_whole_lines(tmp_path: Path) -> None:
 
 
 def test_a_ledger_that_cannot_be_read_or_written_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+    with pytest.raises(UsageError, match="is not a file"):
         append_to_ledger(tmp_path, verdict())
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
