@@ -13,7 +13,7 @@ from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.types import Metric
-from pipeline.options import canonical_json
+from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -92,7 +92,7 @@ class ResultTable:
     missing : tuple of str
         Planned clips without a readable result, one line each.
     provenance : mapping
-        Hashes of configuration, inputs, weights and environment. JSON-able.
+        When the run began and a hash of its results; hashes of configuration, inputs, weights and environment. JSON-able.
     planned_sweep : tuple of str
         Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
     run_values : mapping of str to Estimate
@@ -239,6 +239,10 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     missing += [damage.text for damage in run.damage()]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
+        "run": {
+            "created_at": run.manifest.created_at,
+            "results": hash_of(sorted((trial.id, trial.status) for trial in trials)),
+        },
         "config": run.manifest.config_hash,
         "inputs": inputs,
         "weights": run.manifest.weights,

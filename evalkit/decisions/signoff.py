@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,10 @@ class Signoff:
         Of rules that are met without them.
     provenance : mapping
         Hashes of configuration, inputs, weights and environment.
+    configuration : mapping
+        Swept parameters of what was judged.
+    look : int or None
+        Which look at the run's results this was; None where looks are not counted.
     """
 
     title: str
@@ -57,6 +61,8 @@ class Signoff:
     n_attempted: int
     unused_waivers: tuple[Waiver, ...]
     provenance: Mapping[str, Any]
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    look: int | None = None
 
     @property
     def decision(self) -> Decision:
@@ -153,6 +159,7 @@ def sign_off(
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
         provenance=table.provenance,
+        configuration=configuration.params,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,17 @@ def test_a_pass_is_exit_code_0_and_leaves_a_line_in_the_ledger(tmp_path: Path) -
     result = run(folder, "--policy", policy(tmp_path))
     assert result.exit_code == 0, result.output
     assert result.output.startswith("PASS: 1 of 1 gates are met; 1 warning.")
-    assert result.output.splitlines()[-1] == f"appended to {folder / 'ledger.jsonl'}"
-    entry = json.loads((folder / "ledger.jsonl").read_text("utf-8"))
+    ledger = folder / "decisions" / "ledger.jsonl"
+    line = ledger.read_bytes().removesuffix(b"\n")
+    assert result.output.splitlines()[-2:] == [
+        f"ledger head 1:{hashlib.sha256(line).hexdigest()}",
+        f"appended line 1 to {ledger}",
+    ]
+    entry = json.loads(line)
     assert entry["decision"] == "PASS"
     assert all(entry["sha256"].values())
+    assert len(entry["run"]["results"]) == 64
+    assert entry["gates"][0]["metric"] == "profile.total_s"
 
 
 def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
@@ -78,7 +86,7 @@ def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
     assert ET.parse(paths[1]).getroot()[0].get("failures") == "1"  # noqa: S314 - our own
     assert "FAIL" in paths[2].read_text("utf-8")
     assert (tmp_path / "all.jsonl").is_file()
-    assert not (tmp_path / "run" / "ledger.jsonl").exists()
+    assert not (tmp_path / "run" / "decisions").exists()
 
 
 def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
@@ -125,7 +133,8 @@ def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
         (["{sweep}/none"], "is not there"),
         (["{run}", "--waivers", "{sweep}/none.yaml"], "cannot be read"),
         (["{run}", "--ledger", "{sweep}/run.json/x.jsonl"], "cannot be written"),
-        (["{run}", "--json", "{sweep}/run.json/x.json"], "cannot be written"),
+        (["{run}", "--json", "{sweep}/run.json/x.json"], "cannot make the folder"),
+        (["{sweep}/videos", "--anchor", "x"], "name it with --ledger"),
     ],
 )
 def test_wrong_use_is_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -162,3 +171,27 @@ def test_a_policy_has_to_be_named(tmp_path: Path) -> None:
     result = run(write(tmp_path / "run"))
     assert result.exit_code == 2
     assert "Missing option '--policy'" in result.output
+
+
+def test_a_broken_ledger_is_refused_before_anything_is_judged_or_written(tmp_path: Path) -> None:
+    folder, page = write(tmp_path / "run"), tmp_path / "found.html"
+    arguments = (folder, "--policy", policy(tmp_path), "--anchor", tmp_path / "head")
+    assert run(*arguments).exit_code == 0
+    assert run(*arguments).exit_code == 0
+    ledger = folder / "decisions" / "ledger.jsonl"
+    first = ledger.read_bytes().splitlines(keepends=True)[0]
+    ledger.write_bytes(first)
+    result = run(*arguments, "--html", page)
+    assert result.exit_code == 2
+    assert "the anchor tells of 2 lines, and there are 1" in " ".join(result.output.split())
+    assert ledger.read_bytes() == first
+    assert not page.exists()
+
+
+def test_a_ledger_of_an_earlier_version_goes_on_where_it_is(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run")
+    old = folder / "ledger.jsonl"
+    assert run(folder, "--policy", policy(tmp_path), "--ledger", old).exit_code == 0
+    result = run(folder, "--policy", policy(tmp_path))
+    assert f"appended line 2 to {old}" in result.output
+    assert "the ledger goes on in" in result.output
