@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
+from evalkit.formatting import count
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.types import Metric
 from pipeline.options import canonical_json
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run, Trial
+    from evalkit.runs.looks import Looks
     from evalkit.stats.means import Estimate
 
 
@@ -103,6 +106,8 @@ class ResultTable:
         Which look at the run's data this is, from 1.
     n_candidates : int
         Configurations of the run among which one may be picked; a part of the table keeps the number.
+    notes : tuple of str
+        What a reader should know of where the rows come from.
     """
 
     title: str
@@ -116,6 +121,7 @@ class ResultTable:
     given: tuple[str, ...] = ()
     look: int = 1
     n_candidates: int = 1
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
@@ -237,6 +243,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
     ]
     missing += [damage.text for damage in run.damage()]
+    looks = read_looks(run.folder)
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
         "config": run.manifest.config_hash,
@@ -252,7 +259,9 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         tuple(missing),
         provenance,
         tuple(run.manifest.swept),
+        look=looks.number(state_of(run)),
         n_candidates=max(1, len({canonical_json(trial.params) for trial in trials})),
+        notes=_describe_damage(looks),
     )
 
 
@@ -279,6 +288,13 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         evaluators |= clip.evaluators
     provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
+
+
+def _describe_damage(looks: Looks) -> tuple[str, ...]:
+    if not looks.n_damaged:
+        return ()
+    lines = count(looks.n_damaged, "line")
+    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run",)
 
 
 def _hashable(value: Any) -> Hashable:

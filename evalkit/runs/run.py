@@ -22,6 +22,7 @@ from evalkit.runs.layout import (
     VIDEOS_FOLDER,
 )
 from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.records import DamagedFileError, read_json, to_record
 from evalkit.runs.schema import SCHEMA, RunManifest, Samples, SkippedTrial, Trial
 from evalkit.runs.store import (
@@ -176,6 +177,10 @@ class Run:
         """List the ids that are in the folder but not in the present grid: kept, and in no table."""
         listed = list_legacy_trials(self.folder) if self._is_legacy else list_videos(self.folder)
         return sorted(set(listed) - set(self.manifest.planned))
+
+    def look(self) -> int:
+        """Return which look at this run it is, from 1: how many sets of results decisions were shown of, see `looks`."""
+        return read_looks(self.folder).number(state_of(self))
 
     def folder_of(self, trial_id: str) -> Path:
         """Return the folder of a trial's video: ``video.mp4``, ``log.txt``, ``timeline.json``."""

@@ -39,6 +39,8 @@ class SignoffView(View):
         SHA-256 of configuration, inputs, weights, environment and gates, as the ledger keeps them.
     provenance : mapping
         What these are hashes of.
+    notes : tuple of str
+        How strictly was judged and why, and what a reader should know of the run.
     """
 
     title: str
@@ -51,6 +53,7 @@ class SignoffView(View):
     unused_waivers: tuple[WaiverView, ...]
     hashes: Mapping[str, str | None]
     provenance: Mapping[str, Any]
+    notes: tuple[str, ...]
 
 
 def signoff_view(signoff: Signoff) -> SignoffView:
@@ -67,4 +70,5 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         unused_waivers=tuple(waiver_view(waiver) for waiver in signoff.unused_waivers),
         hashes=ledger_entry(signoff)["sha256"],
         provenance=signoff.provenance,
+        notes=signoff.notes,
     )
