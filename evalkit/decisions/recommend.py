@@ -17,7 +17,7 @@ from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.comparison import describe_change
-from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, overshoot
+from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge
 from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
 from evalkit.formatting import count, three_digits
@@ -299,7 +299,7 @@ def _judge_configuration(
     rules = [rule for rule in policy.rules if rule.kind == "hard"]
     lines = tuple(judge(rule, configuration, policy, budget) for rule in rules)
     distances = [
-        overshoot(rule, line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
+        rule.overshoot(line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
         for rule, line in zip(rules, lines, strict=True)
         if line.value is not None
     ]

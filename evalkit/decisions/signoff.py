@@ -13,7 +13,8 @@ from evalkit.analysis.table import ResultTable
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
 from evalkit.decisions.judge import RuleResult, Status
-from evalkit.decisions.policy import Policy, Waiver
+from evalkit.decisions.policy import Policy
+from evalkit.decisions.waivers import Waiver
 from evalkit.errors import UsageError
 from evalkit.formatting import count
 
@@ -130,7 +131,7 @@ def sign_off(
         Of a single configuration. Its `run_values` are judged with their own n.
     policy : Policy
     waivers : sequence of Waiver
-        An expired waiver waives nothing.
+        One that has expired, or is about another run, policy or value, waives nothing.
     now : datetime, optional
         With a time zone; the present moment unless given.
 
@@ -150,8 +151,15 @@ def sign_off(
     now = now or dt.datetime.now(dt.UTC)
     today = now.astimezone(dt.UTC).date()
     by_metric = {waiver.metric: waiver for waiver in waivers}
-    judged = judge_configuration(table, table.pooled(), policy)
-    lines = [_waive(line, by_metric.get(line.metric), today) for line in judged]
+    table = replace(table, given=policy.given)
+    lines = []
+    for line in judge_configuration(table, table.pooled(), policy):
+        waiver = by_metric.get(line.metric) if line.status is Status.FAIL else None
+        if waiver is not None:
+            why_not = waiver.why_not(line.value, line.rule, run=table.run_id, policy=policy, today=today)
+            lines.append(_waive(line, waiver, why_not))
+        else:
+            lines.append(line)
     order = list(reversed(Status))
     used = {line.metric for line in lines if line.waiver is not None}
     return Signoff(
@@ -166,15 +174,12 @@ def sign_off(
     )
 
 
-def _waive(line: RuleResult, waiver: Waiver | None, today: dt.date) -> RuleResult:
-    """Apply a waiver to a hard rule that is not met."""
-    if waiver is None or line.status is not Status.FAIL:
-        return line
-    if waiver.holds_on(today):
+def _waive(line: RuleResult, waiver: Waiver, why_not: str | None) -> RuleResult:
+    """Apply a waiver to a hard rule that is not met, or say why it does not hold."""
+    if why_not is None:
         note = f"waived by {waiver.name} until {waiver.expires}: {waiver.reason}"
         return replace(line, status=Status.WAIVED, waiver=waiver, note=note)
-    note = f"the waiver of {waiver.name} expired on {waiver.expires}"
-    return replace(line, waiver=waiver, note=note)
+    return replace(line, waiver=waiver, note=f"the waiver of {waiver.name} does not hold: {why_not}")
 
 
 def _name(line: RuleResult) -> str:

@@ -58,7 +58,6 @@ class SignoffView(View):
 
 def signoff_view(signoff: Signoff) -> SignoffView:
     """Return what is shown of a sign-off."""
-    metrics = {rule.metric.name: rule.metric for rule in signoff.policy.rules}
     return SignoffView(
         title=signoff.title,
         decision=signoff.decision,
@@ -66,7 +65,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         policy=policy_view(signoff.policy),
         judged_at=signoff.judged_at.isoformat(timespec="seconds"),
         n_attempted=signoff.n_attempted,
-        gates=tuple(gate_view(line, metrics.get(line.metric)) for line in signoff.lines),
+        gates=tuple(gate_view(line) for line in signoff.lines),
         unused_waivers=tuple(waiver_view(waiver) for waiver in signoff.unused_waivers),
         hashes=ledger_entry(signoff)["sha256"],
         provenance=signoff.provenance,

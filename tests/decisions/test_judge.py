@@ -158,7 +158,7 @@ def attempts(n: int, n_failed: int) -> ResultTable:
         (598, 0, Grade.PASSES, "met"),
         (597, 0, Grade.TOO_FEW_CLIPS, "597 of the 598 attempts that can show 0.5 %"),
         (200, 0, Grade.TOO_FEW_CLIPS, "200 of the 598 attempts that can show 0.5 %"),
-        (200, 1, Grade.TOO_FEW_CLIPS, "1 of 200 attempts failed, which cannot exclude that 2.3 % do"),
+        (200, 1, Grade.TOO_FEW_CLIPS, "1 of 200 attempts failed: 2.3 % cannot be excluded"),
         (200, 2, Grade.FAILS, "the value is beyond the limit"),
     ],
 )
