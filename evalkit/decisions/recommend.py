@@ -15,6 +15,7 @@ from evalkit.analysis.direction import loss
 from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.table import ResultTable
+from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.comparison import describe_change
 from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge
 from evalkit.decisions.policy import Policy
@@ -253,7 +254,7 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     axes = _measured_axes(policy, configurations)
     unbeaten = find_unbeaten(configurations, axes)
     candidates = tuple(
-        _judge_configuration(configuration, policy, on_front=bool(is_unbeaten))
+        _judge_configuration(configuration, policy, ErrorBudget.of(table), on_front=bool(is_unbeaten))
         for configuration, is_unbeaten in zip(configurations, unbeaten, strict=True)
     )
     unmeasured = tuple(
@@ -292,9 +293,11 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     )
 
 
-def _judge_configuration(configuration: Configuration, policy: Policy, *, on_front: bool) -> Candidate:
+def _judge_configuration(
+    configuration: Configuration, policy: Policy, budget: ErrorBudget, *, on_front: bool
+) -> Candidate:
     rules = [rule for rule in policy.rules if rule.kind == "hard"]
-    lines = tuple(judge(rule, configuration, policy.min_coverage) for rule in rules)
+    lines = tuple(judge(rule, configuration, policy, budget) for rule in rules)
     distances = [
         rule.overshoot(line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
         for rule, line in zip(rules, lines, strict=True)

@@ -24,6 +24,7 @@ from evalkit.runs.layout import (
     VIDEOS_FOLDER,
 )
 from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.records import DamagedFileError, read_json, to_record
 from evalkit.runs.schema import SCHEMA, PlanRecord, RunManifest, Samples, SkippedTrial, Trial
 from evalkit.runs.store import (
@@ -186,6 +187,10 @@ class Run:
         """
         listed = list_legacy_trials(self.folder) if self._is_legacy else list_videos(self.folder)
         return sorted(set(listed) - set(self.manifest.planned))
+
+    def look(self) -> int:
+        """Return which look at this run it is, from 1: how many sets of results decisions were shown of, see `looks`."""
+        return read_looks(self.folder).number(state_of(self))
 
     def earlier(self) -> list[Trial]:
         """Return the trials of earlier grids, see `orphaned`: whether their video is still there or not, they were tried."""
