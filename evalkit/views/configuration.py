@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.decisions.policy import Policy
-    from evalkit.decisions.recommend import Recommendation
+    from evalkit.decisions.recommendation import Recommendation
 
 
 @dataclass(frozen=True)
