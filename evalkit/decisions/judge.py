@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
 from evalkit.analysis.values import Summary
+from evalkit.decisions.budget import ALPHA, MIN_CLIPS
 from evalkit.decisions.policy import RUN_COMPLETE
+from evalkit.formatting import count, three_digits
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import Estimate
+from evalkit.stats.power import attempts_to_show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
-    from evalkit.decisions.policy import Rule, Waiver
+    from evalkit.decisions.budget import ErrorBudget
+    from evalkit.decisions.policy import Policy, Rule, Waiver
     from evalkit.types import Interval
 
 
@@ -166,26 +172,32 @@ class RuleResult:
         return plain
 
 
-def judge(rule: Rule, configuration: Configuration, min_coverage: float) -> RuleResult:
+def judge(rule: Rule, configuration: Configuration, policy: Policy, budget: ErrorBudget) -> RuleResult:
     """Judge one rule.
+
+    A value beyond the limit fails. One within it passes where there are enough clips and, unless the rule judges the
+    value alone, where the bound of the true value lies within the limit too.
 
     Parameters
     ----------
     rule : Rule
     configuration : Configuration
-    min_coverage : float
-        Share of the attempted clips that must have a value, where the rule does not say otherwise.
+        With the factors that the policy gives.
+    policy : Policy
+        Says how many of the attempted clips must have a value, where the rule does not.
+    budget : ErrorBudget
+        How strictly is judged: every decision about one table has the same, `ErrorBudget.of` that table.
     """
     summary = configuration.summary(rule.metric, rule.reduction, rule.limits)
-    faults = find_faults(rule, summary, configuration.rows, min_coverage)
     missed = Status.FAIL if rule.kind == "hard" else Status.WARN
+    faults = tuple(_find_faults(rule, configuration, summary, policy, budget))
     return RuleResult(
         summary=summary,
         limit=rule.requirement(),
         kind=rule.kind,
         status=missed if faults else Status.PASS,
         unit="" if rule.metric.unit == "1" else rule.metric.unit,
-        faults=tuple(faults),
+        faults=faults,
         why=rule.why,
     )
 
@@ -222,23 +234,36 @@ def overshoot(rule: Rule, value: float) -> float:
     return max(low - value, value - high)
 
 
-def find_faults(rule: Rule, summary: Summary, rows: Sequence[ClipRecord], min_coverage: float) -> list[Fault]:
-    """List what keeps a rule from passing."""
+def _find_faults(
+    rule: Rule, configuration: Configuration, summary: Summary, policy: Policy, budget: ErrorBudget
+) -> Iterator[Fault]:
+    """Yield what keeps a rule from passing."""
     if summary.value is None:
-        reasons = summary.why_absent or summary.estimate.reason
-        return [Fault(FaultKind.NOT_MEASURED, f"not measured: {reasons}")]
-    faults = []
-    if summary.n < rule.min_n:
-        faults.append(Fault(FaultKind.TOO_FEW, f"{summary.n} of the {rule.min_n} needed"))
+        yield Fault(FaultKind.NOT_MEASURED, f"not measured: {summary.why_absent or summary.estimate.reason}")
+        return
+    yield from _find_too_few(rule, configuration, summary)
     if rule.reduction == WORST and summary.counts_clips:
-        faults += _find_clip_faults(rule, rows)
+        yield from _find_clip_faults(rule, configuration.rows)
     else:
-        faults += _find_value_faults(rule, summary.value, summary)
-    coverage = rule.min_coverage if rule.min_coverage is not None else min_coverage
+        yield from _find_value_faults(rule, configuration, summary, summary.value, budget)
+    coverage = rule.min_coverage if rule.min_coverage is not None else policy.min_coverage
     if summary.counts_clips and summary.n < coverage * summary.n_attempted:
         words = f"only {summary.n} of {summary.n_attempted} clips have a value: {summary.why_absent}"
-        faults.append(Fault(FaultKind.COVERAGE, words))
-    return faults
+        yield Fault(FaultKind.COVERAGE, words)
+
+
+def _find_too_few(rule: Rule, configuration: Configuration, summary: Summary) -> Iterator[Fault]:
+    if not summary.counts_clips or summary.metric == ERROR_RATE.name:
+        if summary.n < rule.min_n:
+            yield Fault(FaultKind.TOO_FEW, f"{summary.n} of the {rule.min_n} needed")
+        return
+    fewest = max(rule.min_n, MIN_CLIPS)
+    n = configuration.count_distinct(summary.metric)
+    if n < fewest:
+        ruined = 1.0 - ALPHA ** (1.0 / n)
+        alike = "" if n == summary.n else f", as {summary.n} clips are draws of {count(n, 'input')}"
+        words = f"{n} of the {fewest} clips needed{alike}: {n} cannot exclude that {share(ruined)} are ruined"
+        yield Fault(FaultKind.TOO_FEW, words)
 
 
 def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
@@ -250,21 +275,51 @@ def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
     return [Fault(FaultKind.BEYOND, f"missed by {len(missed)} of {len(scored)} clips: {names}")]
 
 
-def _find_value_faults(rule: Rule, value: float, summary: Summary) -> list[Fault]:
-    low, high = rule.limits
-    if not low <= value <= high:
-        return [Fault(FaultKind.BEYOND, "the value is beyond the limit")]
-    if overshoot(rule, value) > 0:
+def _find_value_faults(
+    rule: Rule, configuration: Configuration, summary: Summary, value: float, budget: ErrorBudget
+) -> Iterator[Fault]:
+    least, most = rule.inner_limits
+    if not rule.limits[0] <= value <= rule.limits[1]:
+        yield Fault(FaultKind.BEYOND, "the value is beyond the limit")
+        return
+    if not least <= value <= most:
         words = f"closer to the limit than the dead band of {rule.dead_band:g}: too close to call"
-        return [Fault(FaultKind.TOO_CLOSE, words)]
+        yield Fault(FaultKind.TOO_CLOSE, words)
+        return
     if rule.judged_by == "value":
-        return []
-    if summary.interval is None:
-        words = f"the interval must pass, and there is none: {summary.estimate.reason}"
-        return [Fault(FaultKind.NO_INTERVAL, words)]
-    ends = {"upper": summary.interval.high, "lower": summary.interval.low}
-    return [
-        Fault(FaultKind.INTERVAL_BEYOND, f"the {name} end of the interval is beyond the limit")
-        for name, end in ends.items()
-        if overshoot(rule, end) > 0
-    ]
+        return
+    is_share = summary.metric == ERROR_RATE.name
+    alpha = budget.share_alpha if is_share else budget.gate_alpha
+    low, high = configuration.bounds(rule.metric, rule.reduction, rule.limits, alpha)
+    for end, bound, is_beyond in (("low", low, low < least), ("high", high, high > most)):
+        if not is_beyond:
+            continue
+        if isinf(bound):
+            reason = summary.estimate.reason or "too few for an interval as strict as this"
+            yield Fault(FaultKind.NO_INTERVAL, f"the interval must pass, and there is none: {reason}")
+            return
+        yield Fault(FaultKind.INTERVAL_BEYOND, _describe_bound(rule, summary, end, bound, alpha))
+
+
+def _describe_bound(rule: Rule, summary: Summary, end: str, bound: float, alpha: float) -> str:
+    if summary.metric != ERROR_RATE.name or rule.at_most is None:
+        unit = "" if rule.metric.unit == "1" else f" {rule.metric.unit}"
+        return (
+            f"{count(summary.n, 'clip')} cannot exclude that it is as {end} as {three_digits(bound)}{unit} "
+            f"({share(1 - 2 * alpha)} interval)"
+        )
+    if summary.value == 0 and 0 < rule.at_most < 1:
+        needed = attempts_to_show(rule.at_most, alpha=alpha)
+        return f"{summary.n} of the {needed} attempts that can show {share(rule.at_most)}"
+    failed = round((summary.value or 0.0) * summary.n)
+    return f"{failed} of {count(summary.n, 'attempt')} failed, which cannot exclude that {share(bound)} do"
+
+
+def share(part: float) -> str:
+    """Write a share for people.
+
+    >>> share(0.1391), share(0.005), share(0.99444)
+    ('14 %', '0.5 %', '99.4 %')
+    """
+    rounded = f"{100 * part:.2g}" if part < 0.985 else f"{100 * part:.3g}"
+    return f"{rounded} %"

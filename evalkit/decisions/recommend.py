@@ -11,7 +11,8 @@ from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.ranking import Ranking, rank_first
 from evalkit.decisions.budget import ErrorBudget
-from evalkit.decisions.judge import Grade, judge, judge_completeness, overshoot
+from evalkit.decisions.gates import judge_configuration
+from evalkit.decisions.judge import Grade, overshoot
 from evalkit.decisions.recommendation import FROM_BEST, Candidate, Outcome, Recommendation, Tradeoff
 from evalkit.errors import UsageError
 from evalkit.stats.means import estimate_mean
@@ -84,21 +85,23 @@ def _judge_all(table: ResultTable, policy: Policy, axes: Sequence[Metric]) -> tu
     keys = [{(row.input, row.seed) for row in configuration.rows} for configuration in configurations]
     every = set().union(*keys)
     unbeaten = find_unbeaten(configurations, axes)
-    rules = [rule for rule in policy.rules if rule.kind == "hard"]
     candidates = []
     for configuration, own, is_unbeaten in zip(configurations, keys, unbeaten, strict=True):
-        lines = tuple(judge(rule, configuration, policy.min_coverage) for rule in rules)
+        judged = judge_configuration(table, configuration, policy)
+        of_run, of_rules = judged[: -len(policy.rules)], judged[-len(policy.rules) :]
+        hard = [
+            (rule, line) for rule, line in zip(policy.rules, of_rules, strict=True) if rule.kind == "hard"
+        ]
         distances = [
             overshoot(rule, line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
-            for rule, line in zip(rules, lines, strict=True)
+            for rule, line in hard
             if line.value is not None
         ]
-        incomplete = judge_completeness(table.missing, len(configuration.rows))
         candidates.append(
             Candidate(
                 configuration,
-                lines,
-                () if incomplete is None else (incomplete,),
+                tuple(line for _, line in hard),
+                tuple(line for line in of_run if line.kind == "hard"),
                 n_lacking=len(every - own),
                 distance=max([0.0, *distances]),
                 on_front=bool(is_unbeaten),

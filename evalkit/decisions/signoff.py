@@ -10,7 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import ResultTable
-from evalkit.decisions.judge import RuleResult, Status, judge, judge_completeness
+from evalkit.decisions.gates import judge_configuration
+from evalkit.decisions.judge import RuleResult, Status
 from evalkit.decisions.policy import Policy, Waiver
 from evalkit.errors import UsageError
 from evalkit.formatting import count
@@ -138,11 +139,8 @@ def sign_off(
     now = now or dt.datetime.now(dt.UTC)
     today = now.astimezone(dt.UTC).date()
     by_metric = {waiver.metric: waiver for waiver in waivers}
-    configuration = table.pooled()
-    incomplete = judge_completeness(table.missing, len(table.rows))
-    lines = [] if incomplete is None else [incomplete]
-    lines += [judge(rule, configuration, policy.min_coverage) for rule in policy.rules]
-    lines = [_waive(line, by_metric.get(line.metric), today) for line in lines]
+    judged = judge_configuration(table, table.pooled(), policy)
+    lines = [_waive(line, by_metric.get(line.metric), today) for line in judged]
     order = list(reversed(Status))
     used = {line.metric for line in lines if line.waiver is not None}
     return Signoff(

@@ -236,7 +236,7 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
         levels={
             name: tuple(plain_param(level) for level in levels) for name, levels in analysis.levels.items()
         },
-        configurations=configuration_views(analysis, policy, found),
+        configurations=configuration_views(analysis, policy),
         fronts=front_views(analysis),
         effects=effect_views(analysis),
         maps=map_views(analysis),
