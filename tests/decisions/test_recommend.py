@@ -15,7 +15,7 @@ from evalkit.decisions.policy import Policy
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.recommendation import Outcome, Recommendation
 from evalkit.errors import UsageError
-from evalkit.testing.tables import make_table
+from evalkit.testing.tables import draw_sweep, make_table
 
 GATE = {"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}
 COSTS = ["profile.total_s", "profile.peak_vram_mib", "profile.peak_rss_mib"]
@@ -316,3 +316,51 @@ def test_the_frame_has_a_row_a_configuration() -> None:
     assert frame["lip_sync.error"].tolist() == pytest.approx([0.4, 0.25, 0.2], abs=0.01)
     assert frame["lip_sync.error.n"].tolist() == [24, 24, 24]
     assert repr(found) == "<Recommendation among 3 configurations, recommended: sample_steps 3>"
+
+
+def outcomes(
+    n_configurations: int, n_inputs: int, n_sweeps: int, error: float, save: float = 0.0
+) -> list[Any]:
+    """Recommend in sweeps drawn by chance, all alike but for what the second saves: what came out, and which."""
+    rng, policy = np.random.default_rng(7), policy_of(GATE, costs=["profile.total_s"])
+    found = []
+    for _ in range(n_sweeps):
+        table = draw_sweep(n_configurations, n_inputs, rng, error=error)
+        rows = tuple(
+            replace(
+                row,
+                values={**row.values, "profile.total_s": row.values["profile.total_s"] * (1 - save)},
+            )
+            if row.params["sample_steps"] == 1
+            else row
+            for row in table.rows
+        )
+        one = recommend(replace(table, rows=rows), policy)
+        found.append((one.outcome, None if one.chosen is None else one.chosen.params["sample_steps"]))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("n_configurations", "n_inputs", "n_sweeps"), [(9, 5, 100), (50, 5, 30), (9, 20, 100), (9, 40, 60)]
+)
+def test_of_equals_that_are_all_bad_hardly_one_is_recommended(
+    n_configurations: int, n_inputs: int, n_sweeps: int
+) -> None:
+    found = outcomes(n_configurations, n_inputs, n_sweeps, error=0.34)
+    n_wrong = sum(outcome in {Outcome.RECOMMENDED, Outcome.TIED} for outcome, _ in found)
+    assert n_wrong <= 0.05 * n_sweeps
+
+
+@pytest.mark.parametrize(("n_configurations", "n_sweeps"), [(2, 300), (9, 100), (50, 20)])
+def test_of_equals_that_are_all_good_hardly_a_single_one_is_named(
+    n_configurations: int, n_sweeps: int
+) -> None:
+    found = outcomes(n_configurations, 20, n_sweeps, error=0.15)
+    assert {outcome for outcome, _ in found} <= {Outcome.RECOMMENDED, Outcome.TIED}
+    assert sum(outcome is Outcome.RECOMMENDED for outcome, _ in found) <= 0.05 * n_sweeps
+
+
+def test_one_that_really_costs_a_tenth_less_is_found() -> None:
+    found = outcomes(9, 20, 60, error=0.15, save=0.1)
+    assert sum(outcome is Outcome.RECOMMENDED for outcome, _ in found) >= 0.75 * 60
+    assert {place for outcome, place in found if outcome is Outcome.RECOMMENDED} == {1}
