@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,15 +89,20 @@ class Candidate:
         return self.configuration.n_failed
 
     @property
+    def gates(self) -> tuple[RuleResult, ...]:
+        """The lines of the run, then the hard rules."""
+        return (*self.run_lines, *self.lines)
+
+    @property
     def grade(self) -> Grade:
         """The least good of its lines; not measured where it lacks inputs that others have."""
-        grades = [line.grade for line in (*self.lines, *self.run_lines)]
+        grades = [line.grade for line in self.gates]
         grades += [Grade.NOT_MEASURED] if self.n_lacking else []
         return max(grades, key=FROM_BEST.index, default=Grade.PASSES)
 
     def lines_with(self, grade: Grade) -> tuple[RuleResult, ...]:
-        """Return the hard rules with this grade."""
-        return tuple(line for line in self.lines if line.grade is grade)
+        """Return the gates with this grade."""
+        return tuple(line for line in self.gates if line.grade is grade)
 
 
 @dataclass(frozen=True)
@@ -302,13 +308,14 @@ def _headline_too_few(found: Recommendation) -> str:
 def _headline_not_measured(found: Recommendation) -> str:
     nearest = found.subject
     if nearest.run_lines:
-        reasons = [line.evidence for line in nearest.run_lines]
-        return f"Nothing is recommended: {nearest.run_lines[0].metric} is not met ({reasons[0]})."
-    if nearest.n_lacking:
-        return f"Nothing is recommended: {nearest.name} lacks {count(nearest.n_lacking, 'input')} that others have."
-    names = [line.metric for line in nearest.lines_with(Grade.NOT_MEASURED)]
-    verb = "is" if len(names) == 1 else "are"
-    return f"Nothing is recommended: {_name_some(names)} {verb} not measured."
+        line = nearest.run_lines[0]
+        words = f"{line.metric} does not pass (asked: {line.limit}; found: {line.evidence})"
+    elif nearest.n_lacking:
+        words = f"{nearest.name} lacks {count(nearest.n_lacking, 'input')} that others have"
+    else:
+        names = [line.metric for line in nearest.lines_with(Grade.NOT_MEASURED)]
+        words = f"{_name_some(names)} {'is' if len(names) == 1 else 'are'} not measured"
+    return f"Nothing is recommended: {words}."
 
 
 def _details_recommended(found: Recommendation) -> list[str]:
@@ -330,17 +337,17 @@ def _details_tied(found: Recommendation) -> list[str]:
 
 def _details_none(found: Recommendation) -> list[str]:
     nearest = found.subject
-    missed = [_describe_miss(line) for line in nearest.lines if line.grade is not Grade.PASSES]
-    details = [f"By its values {nearest.name} comes nearest: {'; '.join(missed)}."]
-    if found.unmeasured:
-        details.append(f"Not measured in any configuration: {', '.join(found.unmeasured)}.")
-    return details
+    faults = [_describe_miss(line) for line in nearest.lines_with(Grade.FAILS)]
+    for grade in (Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED):
+        names = [line.metric for line in nearest.lines_with(grade)]
+        faults += [f"{grade}: {_name_some(names)}"] if names else []
+    return [f"By its values {nearest.name} comes nearest: {'; '.join(faults)}."]
 
 
 def _details_open(found: Recommendation) -> list[str]:
     details = []
     nearest = found.subject
-    names = [line.metric for line in nearest.lines_with(Grade.NOT_MEASURED)]
+    names = [line.metric for line in nearest.lines if line.grade is Grade.NOT_MEASURED]
     if len(names) > _MOST_NAMES or (names and (nearest.run_lines or nearest.n_lacking)):
         details.append(f"Not measured: {', '.join(names)}.")
     if len(found.candidates) > 1:
@@ -349,17 +356,16 @@ def _details_open(found: Recommendation) -> list[str]:
 
 
 def _say_open(found: Recommendation) -> list[str]:
-    """Say what is known of the others, as far as it was measured."""
+    """Say which gates some fail, and what is known of those that fail none."""
     details = []
     failing, still = found.graded(Grade.FAILS), found.open
     if failing:
-        faults = "; ".join(
-            f"{one.name} ({', '.join(line.metric for line in one.lines_with(Grade.FAILS))})"
-            for one in failing[:_MOST_NAMES]
+        gates = Counter(line.metric for one in failing for line in one.lines_with(Grade.FAILS))
+        words = ", ".join(f"{name} ({n})" for name, n in gates.most_common())
+        details.append(
+            f"{len(failing)} of {len(found.candidates)} fail a gate: {words}. "
+            f"None is failed by {_name_some([one.name for one in still])}."
         )
-        more = len(failing) - _MOST_NAMES
-        details.append(f"A gate is failed by {faults}{f' and {more} more' if more > 0 else ''}.")
-        details.append(f"None is failed by {_name_some([one.name for one in still])}.")
     if found.decided_by is not None and len(found.decided_by.first) > 1:
         tied = [still[place] for place in found.decided_by.first]
         details.append(f"{'Of these ' if failing or len(tied) < len(still) else ''}{_say_tied(found, tied)}.")
@@ -423,11 +429,16 @@ def _name_some(names: Sequence[str]) -> str:
 
     >>> _name_some(["a"]), _name_some(["a", "b", "c"]), _name_some(list("abcdef"))
     ('a', 'a, b and c', 'a, b, c, d and 2 more')
+    >>> _name_some(["size 1, steps 2", "size 1, steps 4"])
+    'size 1, steps 2; and size 1, steps 4'
     """
-    shown = list(names[:_MOST_NAMES])
+    parts = list(names[:_MOST_NAMES])
     if len(names) > _MOST_NAMES:
-        return f"{', '.join(shown)} and {len(names) - _MOST_NAMES} more"
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+        parts.append(f"{len(names) - _MOST_NAMES} more")
+    comma = ";" if any("," in name for name in parts) else ","
+    if len(parts) == 1:
+        return parts[0]
+    return f"{f'{comma} '.join(parts[:-1])}{comma if comma == ';' else ''} and {parts[-1]}"
 
 
 def _describe_miss(line: RuleResult) -> str:

@@ -26,8 +26,8 @@ def describe_answer(run: RunView) -> list[str]:
     answered = run.answered
     if answered is not None and answered.gates:
         found = {grade: len(answered.gates_with(grade)) for grade in Grade}
-        whose = "its" if len(run.configurations) == 1 else f"{answered.label}'s"
-        sentences.append(f"Of {whose} {count(len(answered.gates), 'gate')}, {_say_grades(found)}.")
+        whose = "" if len(run.configurations) == 1 else f" of {answered.label}"
+        sentences.append(f"Of the {count(len(answered.gates), 'gate')}{whose}, {_say_grades(found)}.")
     return sentences
 
 

@@ -215,8 +215,7 @@ def test_nothing_is_recommended_while_a_gate_is_unmeasured_and_what_is_known_is_
     assert found.unmeasured == ("rating.mos",)
     assert found.headline == "Nothing is recommended: rating.mos is not measured."
     assert found.details == (
-        "A gate is failed by sample_steps 2 (lip_sync.error).",
-        "None is failed by sample_steps 3 and sample_steps 4.",
+        "1 of 3 fail a gate: lip_sync.error (1). None is failed by sample_steps 3 and sample_steps 4.",
         "Of these sample_steps 3 and sample_steps 4 cannot be told apart in profile.total_s over 24 pairs.",
     )
 
