@@ -31,13 +31,15 @@ class Configuration:
     params : dict
         The swept ones.
     rows : tuple of ClipRecord
-        Every attempt, failed ones included.
+        Every attempted clip, failed ones included.
     metrics : mapping of str to Metric
         Those of the table, in order.
     run_values : mapping of str to Estimate
         Values that belong to the configuration and to no single clip (ratings), by metric.
     given : tuple of str
         Factors (portrait, speech, seed) whose levels are all that matter.
+    earlier : tuple of ClipRecord
+        Trials of earlier grids with the same parameters: their attempts count for the error rate alone.
     """
 
     params: dict[str, Hashable]
@@ -45,6 +47,7 @@ class Configuration:
     metrics: Mapping[str, Metric]
     run_values: Mapping[str, Estimate] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    earlier: tuple[ClipRecord, ...] = ()
     _computed: dict[tuple[str, str, tuple[float, float] | None], Summary] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -61,7 +64,7 @@ class Configuration:
 
     @property
     def n_failed(self) -> int:
-        """Attempts that gave no video, or one that could not be opened."""
+        """Clips that were attempted and that there are not: no video, or one that could not be opened."""
         return sum(row.failure is not None for row in self.rows)
 
     def summary(
@@ -75,7 +78,9 @@ class Configuration:
         if key not in self._computed:
             whole = self.run_values.get(metric.name)
             self._computed[key] = (
-                summarise(metric, self.rows, reducer=reducer, limits=limits, given=self.given)
+                summarise(
+                    metric, self.rows, reducer=reducer, limits=limits, given=self.given, earlier=self.earlier
+                )
                 if whole is None
                 else Summary(metric.name, reducer, whole, len(self.rows), {}, counts_clips=False)
             )

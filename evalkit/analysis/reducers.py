@@ -15,7 +15,7 @@ from scipy.stats import quantile_test
 
 from evalkit import registry
 from evalkit.analysis.direction import loss
-from evalkit.stats.means import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean, independent_factors
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -120,7 +120,8 @@ class Percentile:
         if not values.size:
             return Estimate(None, None, 0, "nothing was measured")
         value = float(np.percentile(values, self.percent))
-        if any(len(set(levels)) < len(levels) for levels in context.factors.values()):
+        codes = independent_factors(context.factors, context.given).values()
+        if context.factors and not any(int(code.max()) + 1 == values.size for code in codes):
             return Estimate(value, None, values.size, "clips that share inputs give a percentile no interval")
         test: Any = quantile_test(values, q=value, p=self.percent / 100)  # its stubs are wrong
         low, high = test.confidence_interval(1.0 - 2.0 * context.alpha)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
 from evalkit.analysis.values import Summary
-from evalkit.decisions.budget import ALPHA, MIN_CLIPS
-from evalkit.decisions.policy import RUN_COMPLETE
+from evalkit.decisions.budget import ALPHA
+from evalkit.decisions.waivers import RUN_COMPLETE
 from evalkit.formatting import count, three_digits
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import Estimate
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
     from evalkit.decisions.budget import ErrorBudget
-    from evalkit.decisions.policy import Policy, Rule, Waiver
+    from evalkit.decisions.policy import Policy, Rule
+    from evalkit.decisions.waivers import Waiver
     from evalkit.types import Interval
 
 
@@ -97,6 +98,8 @@ class RuleResult:
         The one that applies, or that would if it had not expired.
     note : str
         What the waiver does, in words.
+    rule : Rule or None
+        None for a line about the run.
     """
 
     summary: Summary
@@ -108,11 +111,12 @@ class RuleResult:
     why: str
     waiver: Waiver | None = None
     note: str = ""
+    rule: Rule | None = field(default=None, compare=False)
 
     @property
     def metric(self) -> str:
-        """Full name, or ``run.complete``."""
-        return self.summary.metric
+        """What waivers call it: name of the rule, which is that of its metric, or of a line about the run."""
+        return self.summary.metric if self.rule is None else self.rule.name
 
     @property
     def value(self) -> float | None:
@@ -188,7 +192,7 @@ def judge(rule: Rule, configuration: Configuration, policy: Policy, budget: Erro
     budget : ErrorBudget
         How strictly is judged: every decision about one table has the same, `ErrorBudget.of` that table.
     """
-    summary = configuration.summary(rule.metric, rule.reduction, rule.limits)
+    summary = configuration.summary(rule.metric, rule.reduction, rule.clip_limits)
     missed = Status.FAIL if rule.kind == "hard" else Status.WARN
     faults = tuple(_find_faults(rule, configuration, summary, policy, budget))
     return RuleResult(
@@ -196,9 +200,10 @@ def judge(rule: Rule, configuration: Configuration, policy: Policy, budget: Erro
         limit=rule.requirement(),
         kind=rule.kind,
         status=missed if faults else Status.PASS,
-        unit="" if rule.metric.unit == "1" else rule.metric.unit,
+        unit="" if rule.is_share or rule.metric.unit == "1" else rule.metric.unit,
         faults=faults,
         why=rule.why,
+        rule=rule,
     )
 
 
@@ -228,12 +233,6 @@ def judge_completeness(missing: Sequence[str], n_clips: int) -> RuleResult | Non
     )
 
 
-def overshoot(rule: Rule, value: float) -> float:
-    """Return how far a value lies beyond the limits, less the dead band: positive is a miss."""
-    low, high = rule.inner_limits
-    return max(low - value, value - high)
-
-
 def _find_faults(
     rule: Rule, configuration: Configuration, summary: Summary, policy: Policy, budget: ErrorBudget
 ) -> Iterator[Fault]:
@@ -253,22 +252,25 @@ def _find_faults(
 
 
 def _find_too_few(rule: Rule, configuration: Configuration, summary: Summary) -> Iterator[Fault]:
-    if not summary.counts_clips or summary.metric == ERROR_RATE.name:
-        if summary.n < rule.min_n:
-            yield Fault(FaultKind.TOO_FEW, f"{summary.n} of the {rule.min_n} needed")
+    counts_inputs = summary.counts_clips and summary.metric != ERROR_RATE.name
+    if rule.is_share and rule.judged_by == "interval":  # the bound itself needs as many as it takes
+        fewest = rule.min_n or 0
+    else:
+        fewest = rule.fewest if summary.counts_clips else rule.min_n or 1
+    n = configuration.count_distinct(summary.metric) if counts_inputs else summary.n
+    if n >= fewest:
         return
-    fewest = max(rule.min_n, MIN_CLIPS)
-    n = configuration.count_distinct(summary.metric)
-    if n < fewest:
-        ruined = 1.0 - ALPHA ** (1.0 / n)
+    words = f"{n} of the {fewest} needed"
+    if counts_inputs:
         alike = "" if n == summary.n else f", as {summary.n} clips are draws of {count(n, 'input')}"
-        words = f"{n} of the {fewest} clips needed{alike}: {n} cannot exclude that {share(ruined)} are ruined"
-        yield Fault(FaultKind.TOO_FEW, words)
+        ruined = share(1.0 - ALPHA ** (1.0 / n))
+        words = f"{n} of the {fewest} clips needed{alike}: {n} cannot exclude that {ruined} are ruined"
+    yield Fault(FaultKind.TOO_FEW, words)
 
 
 def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
     scored = [(row, value) for row in rows if (value := row.value(rule.metric.name)) is not None]
-    missed = [row for row, value in scored if overshoot(rule, value) > 0]
+    missed = [row for row, value in scored if rule.overshoot(value) > 0]
     if not missed:
         return []
     names = ", ".join(row.name for row in missed[:3]) + (" …" if len(missed) > 3 else "")
@@ -288,9 +290,8 @@ def _find_value_faults(
         return
     if rule.judged_by == "value":
         return
-    is_share = summary.metric == ERROR_RATE.name
-    alpha = budget.share_alpha if is_share else budget.gate_alpha
-    low, high = configuration.bounds(rule.metric, rule.reduction, rule.limits, alpha)
+    alpha = budget.share_alpha if rule.is_share else budget.gate_alpha
+    low, high = configuration.bounds(rule.metric, rule.reduction, rule.clip_limits, alpha)
     for end, bound, is_beyond in (("low", low, low < least), ("high", high, high > most)):
         if not is_beyond:
             continue
@@ -302,17 +303,19 @@ def _find_value_faults(
 
 
 def _describe_bound(rule: Rule, summary: Summary, end: str, bound: float, alpha: float) -> str:
-    if summary.metric != ERROR_RATE.name or rule.at_most is None:
+    if not rule.is_share:
         unit = "" if rule.metric.unit == "1" else f" {rule.metric.unit}"
         return (
             f"{count(summary.n, 'clip')} cannot exclude that it is as {end} as {three_digits(bound)}{unit} "
             f"({share(1 - 2 * alpha)} interval)"
         )
-    if summary.value == 0 and 0 < rule.at_most < 1:
-        needed = attempts_to_show(rule.at_most, alpha=alpha)
-        return f"{summary.n} of the {needed} attempts that can show {share(rule.at_most)}"
-    failed = round((summary.value or 0.0) * summary.n)
-    return f"{failed} of {count(summary.n, 'attempt')} failed, which cannot exclude that {share(bound)} do"
+    what, is_bad = ("attempt", "failed") if rule.bad_beyond is None else ("clip", "bad")
+    most = rule.inner_limits[1]
+    if summary.value == 0 and 0 < most < 1:
+        needed = attempts_to_show(most, alpha=alpha)
+        return f"{summary.n} of the {needed} {what}s that can show {share(most)}"
+    n_bad = round((summary.value or 0.0) * summary.n)
+    return f"{n_bad} of {count(summary.n, what)} {is_bad}: {share(bound)} cannot be excluded"
 
 
 def share(part: float) -> str:

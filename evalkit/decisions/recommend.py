@@ -12,7 +12,7 @@ from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.ranking import Ranking, rank_first
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import judge_configuration
-from evalkit.decisions.judge import Grade, overshoot
+from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import FROM_BEST, Candidate, Outcome, Recommendation, Tradeoff
 from evalkit.errors import UsageError
 from evalkit.stats.means import estimate_mean
@@ -93,7 +93,7 @@ def _judge_all(table: ResultTable, policy: Policy, axes: Sequence[Metric]) -> tu
             (rule, line) for rule, line in zip(policy.rules, of_rules, strict=True) if rule.kind == "hard"
         ]
         distances = [
-            overshoot(rule, line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
+            rule.overshoot(line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
             for rule, line in hard
             if line.value is not None
         ]

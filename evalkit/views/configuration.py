@@ -120,11 +120,10 @@ def configuration_views(analysis: RunAnalysis, policy: Policy | None) -> tuple[C
     analysis : RunAnalysis
     policy : Policy or None
     """
-    metrics = {rule.metric.name: rule.metric for rule in policy.rules} if policy is not None else {}
     views = []
     for configuration in analysis.configurations:
         lines = () if policy is None else judge_configuration(analysis.table, configuration, policy)
-        gates = tuple(gate_view(line, metrics.get(line.metric)) for line in lines if line.kind == "hard")
+        gates = tuple(gate_view(line) for line in lines if line.kind == "hard")
         views.append(_configuration(analysis, configuration, gates))
     return tuple(views)
 
