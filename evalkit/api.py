@@ -19,8 +19,8 @@ from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import load_policy
-from evalkit.decisions.recommend import Recommendation
 from evalkit.decisions.recommend import recommend as recommend_configuration
+from evalkit.decisions.recommendation import Recommendation
 from evalkit.decisions.signoff import Signoff, sign_off
 from evalkit.decisions.waivers import load_waivers
 from evalkit.errors import UsageError
@@ -473,7 +473,7 @@ def signoff(
 
 
 def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recommendation:
-    """Find the configuration of a run to use: the cheapest of those that are good enough, or none.
+    """Find the configuration of a run to use: the cheapest of those that pass, where that can be told.
 
     Parameters
     ----------
