@@ -128,7 +128,7 @@ def ledger_entry(signoff: Signoff) -> dict[str, Any]:
         "format": _FORMAT,
         "judged_at": signoff.judged_at.isoformat(timespec="seconds"),
         "judged": signoff.title,
-        "run": provenance.get("run"),
+        "run": {name: provenance.get(name) for name in ("run", "created_at", "results")},
         "configuration": dict(signoff.configuration),
         "look": signoff.look,
         "decision": signoff.decision.value,

@@ -30,40 +30,56 @@ from evalkit.decisions.ledger import (
     note_on_place,
     read_ledger,
 )
-from evalkit.decisions.policy import Policy, Waiver
+from evalkit.decisions.policy import Policy
 from evalkit.decisions.signoff import Signoff, sign_off
+from evalkit.decisions.waivers import Waiver
 from evalkit.errors import UsageError
 from evalkit.testing.tables import make_table
 
 NOW = dt.datetime(2026, 2, 1, 12, 0, tzinfo=dt.UTC)
-WAIVER = Waiver(metric="lip_sync.error", name="Ann", reason="pilot", expires=dt.date(2026, 3, 1))
+POLICY = Policy.model_validate(
+    {
+        "name": "p",
+        "title": "P",
+        "quality": "lip_sync.error",
+        "costs": ["profile.total_s"],
+        "rules": [
+            {"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"},
+            {"metric": "technical.sharpness", "at_least": 0.5, "why": "a gate"},
+        ],
+    }
+)
+WAIVER = Waiver(
+    metric="lip_sync.error",
+    run="0123456789ab",
+    policy=POLICY.content_hash[:12],
+    value=0.65,
+    name="Ann",
+    reason="pilot",
+    expires=dt.date(2026, 3, 1),
+)
 PROVENANCE = {
     "config": "c0",
     "inputs": {"ann": "1"},
     "weights": {"w": "2"},
     "environment": {"cpu": "x"},
-    "run": {"created_at": "2026-01-31T00:00:00+00:00", "results": "r0"},
+    "run": "0123456789ab",
+    "created_at": "2026-01-31T00:00:00+00:00",
+    "results": "r0",
 }
 Kind = ProblemKind
 
 
 def verdict(title: str = "run", *waivers: Waiver) -> Signoff:
     """Judge a run whose mean error, 0.65, is beyond the limit."""
-    rule = {"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}
-    policy = Policy.model_validate(
-        {
-            "name": "p",
-            "title": "P",
-            "quality": "lip_sync.error",
-            "costs": ["profile.total_s"],
-            "rules": [rule],
-        }
-    )
     values = np.linspace(0.6, 0.7, 24)
     table = make_table(
-        {"lip_sync.error": list(values)}, title=title, provenance=PROVENANCE, params={"steps": 4}
+        {"lip_sync.error": list(values), "technical.sharpness": [0.8 + value / 10 for value in values]},
+        title=title,
+        provenance=PROVENANCE,
+        params={"steps": 4},
     )
-    return sign_off(table, policy, waivers, now=NOW)
+    return sign_off(table, POLICY, waivers, now=NOW)
 
 
 def made(path: Path, n: int = 5) -> list[Head]:
@@ -99,8 +115,9 @@ def test_an_entry_holds_what_was_judged_and_with_which_values() -> None:
     entry = ledger_entry(verdict("run", WAIVER))
     assert entry["decision"] == "PASS WITH WAIVERS"
     assert entry["waivers"][0]["name"] == "Ann"
-    assert entry["run"] == PROVENANCE["run"]
-    (gate,) = entry["gates"]
+    assert entry["run"] == {name: PROVENANCE[name] for name in ("run", "created_at", "results")}
+    gate, other = entry["gates"]
+    assert (other["metric"], other["grade"]) == ("technical.sharpness", "passes")
     assert (gate["metric"], gate["status"], gate["n"]) == ("lip_sync.error", "waived", 24)
     assert gate["grade"] == "fails"
     assert gate["value"] == pytest.approx(0.65)
