@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
+from evalkit.formatting import count
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.attempts import agree
 from evalkit.types import Metric
@@ -233,6 +234,10 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     missing += [
         f"{damage.text} (of an earlier grid: its attempts cannot be counted)"
         for damage in run.earlier_damage()
+    ]
+    missing += [
+        f"trial {trial_id}: run.json counts {count(n, 'failed attempt')} more than its record"
+        for trial_id, n in run.forgotten().items()
     ]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
