@@ -18,10 +18,11 @@ from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
-from evalkit.decisions.policy import load_policy, load_waivers
+from evalkit.decisions.policy import load_policy
 from evalkit.decisions.recommend import Recommendation
 from evalkit.decisions.recommend import recommend as recommend_configuration
 from evalkit.decisions.signoff import Signoff, sign_off
+from evalkit.decisions.waivers import load_waivers
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators
@@ -452,7 +453,6 @@ def signoff(
     evaluators = None if evaluators is None else list_evaluators(evaluators)
     source = _read_source(run, "run")
     rules = load_policy(read_path(policy, "policy", _A_POLICY), _described_metrics(source, evaluators))
-    granted = load_waivers(read_path(waivers, "waivers"), rules) if waivers is not None else ()
     table = read_results(
         source,
         evaluators=evaluators,
@@ -463,7 +463,13 @@ def signoff(
         on_progress=on_progress,
         on_message=on_message,
     )
-    return sign_off(_where(table, where), rules, granted)
+    table = _where(table, where)
+    verdict = sign_off(table, rules)
+    if waivers is None:
+        return verdict
+    values = {line.metric: line.value for line in verdict.lines if line.kind == "hard"}
+    granted = load_waivers(read_path(waivers, "waivers"), rules, table.run_id, values)
+    return sign_off(table, rules, granted, now=verdict.judged_at)
 
 
 def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recommendation:

@@ -13,7 +13,7 @@ from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.types import Metric
-from pipeline.options import canonical_json
+from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run, Trial
     from evalkit.stats.means import Estimate
+
+_ID_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class ResultTable:
     missing : tuple of str
         Planned clips without a readable result, one line each.
     provenance : mapping
-        Hashes of configuration, inputs, weights and environment. JSON-able.
+        Which run it is of, and hashes of configuration, inputs, weights and environment. JSON-able.
     planned_sweep : tuple of str
         Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
     run_values : mapping of str to Estimate
@@ -119,6 +121,11 @@ class ResultTable:
 
     def __repr__(self) -> str:
         return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
+
+    @property
+    def run_id(self) -> str:
+        """Which run it is of, as a waiver names it; the title where nothing tells."""
+        return str(self.provenance.get("run") or self.title)
 
     @cached_property
     def swept(self) -> dict[str, list[Hashable]]:
@@ -239,6 +246,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     missing += [damage.text for damage in run.damage()]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
+        "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],
         "config": run.manifest.config_hash,
         "inputs": inputs,
         "weights": run.manifest.weights,
@@ -277,7 +285,14 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         versions |= clip.versions
         weights |= clip.weights
         evaluators |= clip.evaluators
-    provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
+    run_id = hash_of([[row.name, dict(row.values), row.failure] for row in rows])[:_ID_DIGITS]
+    provenance = {
+        "run": run_id,
+        "config": None,
+        "inputs": {},
+        "weights": weights,
+        "environment": {"versions": versions},
+    }
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
 
 

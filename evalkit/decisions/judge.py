@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
 from evalkit.analysis.values import Summary
-from evalkit.decisions.policy import RUN_COMPLETE
+from evalkit.decisions.waivers import RUN_COMPLETE
 from evalkit.stats.means import Estimate
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
-    from evalkit.decisions.policy import Rule, Waiver
+    from evalkit.decisions.policy import Rule
+    from evalkit.decisions.waivers import Waiver
     from evalkit.types import Interval
 
 
@@ -176,7 +177,7 @@ def judge(rule: Rule, configuration: Configuration, min_coverage: float) -> Rule
     min_coverage : float
         Share of the attempted clips that must have a value, where the rule does not say otherwise.
     """
-    summary = configuration.summary(rule.metric, rule.reduction, rule.limits)
+    summary = configuration.summary(rule.metric, rule.reduction, rule.clip_limits)
     faults = find_faults(rule, summary, configuration.rows, min_coverage)
     missed = Status.FAIL if rule.kind == "hard" else Status.WARN
     return RuleResult(
@@ -216,19 +217,13 @@ def judge_completeness(missing: Sequence[str], n_clips: int) -> RuleResult | Non
     )
 
 
-def overshoot(rule: Rule, value: float) -> float:
-    """Return how far a value lies beyond the limits, less the dead band: positive is a miss."""
-    low, high = rule.inner_limits
-    return max(low - value, value - high)
-
-
 def find_faults(rule: Rule, summary: Summary, rows: Sequence[ClipRecord], min_coverage: float) -> list[Fault]:
     """List what keeps a rule from passing."""
     if summary.value is None:
         reasons = summary.why_absent or summary.estimate.reason
         return [Fault(FaultKind.NOT_MEASURED, f"not measured: {reasons}")]
     faults = []
-    if summary.n < rule.min_n:
+    if summary.n < (rule.min_n or 1):
         faults.append(Fault(FaultKind.TOO_FEW, f"{summary.n} of the {rule.min_n} needed"))
     if rule.reduction == WORST and summary.counts_clips:
         faults += _find_clip_faults(rule, rows)
@@ -243,7 +238,7 @@ def find_faults(rule: Rule, summary: Summary, rows: Sequence[ClipRecord], min_co
 
 def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
     scored = [(row, value) for row in rows if (value := row.value(rule.metric.name)) is not None]
-    missed = [row for row, value in scored if overshoot(rule, value) > 0]
+    missed = [row for row, value in scored if rule.overshoot(value) > 0]
     if not missed:
         return []
     names = ", ".join(row.name for row in missed[:3]) + (" …" if len(missed) > 3 else "")
@@ -254,7 +249,7 @@ def _find_value_faults(rule: Rule, value: float, summary: Summary) -> list[Fault
     low, high = rule.limits
     if not low <= value <= high:
         return [Fault(FaultKind.BEYOND, "the value is beyond the limit")]
-    if overshoot(rule, value) > 0:
+    if rule.overshoot(value) > 0:
         words = f"closer to the limit than the dead band of {rule.dead_band:g}: too close to call"
         return [Fault(FaultKind.TOO_CLOSE, words)]
     if rule.judged_by == "value":
@@ -266,5 +261,5 @@ def _find_value_faults(rule: Rule, value: float, summary: Summary) -> list[Fault
     return [
         Fault(FaultKind.INTERVAL_BEYOND, f"the {name} end of the interval is beyond the limit")
         for name, end in ends.items()
-        if overshoot(rule, end) > 0
+        if rule.overshoot(end) > 0
     ]

@@ -16,7 +16,7 @@ from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.comparison import describe_change
-from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge, overshoot
+from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge
 from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
 from evalkit.formatting import count, three_digits
@@ -296,7 +296,7 @@ def _judge_configuration(configuration: Configuration, policy: Policy, *, on_fro
     rules = [rule for rule in policy.rules if rule.kind == "hard"]
     lines = tuple(judge(rule, configuration, policy.min_coverage) for rule in rules)
     distances = [
-        overshoot(rule, line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
+        rule.overshoot(line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
         for rule, line in zip(rules, lines, strict=True)
         if line.value is not None
     ]

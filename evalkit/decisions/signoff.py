@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.judge import RuleResult, Status, judge, judge_completeness
-from evalkit.decisions.policy import Policy, Waiver
+from evalkit.decisions.policy import Policy
+from evalkit.decisions.waivers import Waiver
 from evalkit.errors import UsageError
 from evalkit.formatting import count
 
@@ -118,7 +119,7 @@ def sign_off(
         Of a single configuration. Its `run_values` are judged with their own n.
     policy : Policy
     waivers : sequence of Waiver
-        An expired waiver waives nothing.
+        One that has expired, or is about another run, policy or value, waives nothing.
     now : datetime, optional
         With a time zone; the present moment unless given.
 
@@ -142,7 +143,17 @@ def sign_off(
     incomplete = judge_completeness(table.missing, len(table.rows))
     lines = [] if incomplete is None else [incomplete]
     lines += [judge(rule, configuration, policy.min_coverage) for rule in policy.rules]
-    lines = [_waive(line, by_metric.get(line.metric), today) for line in lines]
+    rules = {rule.name: rule for rule in policy.rules if rule.kind == "hard"}
+    waived = []
+    for line in lines:
+        waiver = by_metric.get(line.metric) if line.status is Status.FAIL else None
+        if waiver is None:
+            waived.append(line)
+            continue
+        rule = rules.get(line.metric)
+        why_not = waiver.why_not(line.value, rule, run=table.run_id, policy=policy, today=today)
+        waived.append(_waive(line, waiver, why_not))
+    lines = waived
     order = list(reversed(Status))
     used = {line.metric for line in lines if line.waiver is not None}
     return Signoff(
@@ -156,15 +167,12 @@ def sign_off(
     )
 
 
-def _waive(line: RuleResult, waiver: Waiver | None, today: dt.date) -> RuleResult:
-    """Apply a waiver to a hard rule that is not met."""
-    if waiver is None or line.status is not Status.FAIL:
-        return line
-    if waiver.holds_on(today):
+def _waive(line: RuleResult, waiver: Waiver, why_not: str | None) -> RuleResult:
+    """Apply a waiver to a hard rule that is not met, or say why it does not hold."""
+    if why_not is None:
         note = f"waived by {waiver.name} until {waiver.expires}: {waiver.reason}"
         return replace(line, status=Status.WAIVED, waiver=waiver, note=note)
-    note = f"the waiver of {waiver.name} expired on {waiver.expires}"
-    return replace(line, waiver=waiver, note=note)
+    return replace(line, waiver=waiver, note=f"the waiver of {waiver.name} does not hold: {why_not}")
 
 
 def _name(line: RuleResult) -> str:

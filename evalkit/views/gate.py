@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evalkit.decisions.judge import RuleResult
-    from evalkit.decisions.policy import Policy, Waiver
+    from evalkit.decisions.policy import Policy
+    from evalkit.decisions.waivers import Waiver
     from evalkit.types import Metric
 
 _FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)

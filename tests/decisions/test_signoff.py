@@ -17,8 +17,9 @@ import pytest
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.judge import RuleResult, Status
 from evalkit.decisions.ledger import append_to_ledger, broken_links
-from evalkit.decisions.policy import RUN_COMPLETE, Policy, Waiver, load_policy
+from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.signoff import Decision, Signoff, sign_off
+from evalkit.decisions.waivers import RUN_COMPLETE, Waiver
 from evalkit.errors import UsageError
 from evalkit.reports.junit import junit_xml
 from evalkit.reports.signoff_page import render_signoff
@@ -165,36 +166,52 @@ def test_several_configurations_are_refused() -> None:
         sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}))
 
 
-def waiver(metric: str = "lip_sync.error", expires: str = "2026-03-01") -> Waiver:
-    return Waiver(metric=metric, name="Ann", reason="pilot", expires=dt.date.fromisoformat(expires))
+def waiver(
+    policy: Policy,
+    metric: str = "lip_sync.error",
+    expires: str = "2026-03-01",
+    value: float | None = 1.0,
+    run: str = "run",
+) -> Waiver:
+    return Waiver(
+        metric=metric,
+        run=run,
+        policy=policy.content_hash[:8],
+        value=value,
+        name="Ann",
+        reason="pilot",
+        expires=dt.date.fromisoformat(expires),
+    )
+
+
+AT_MOST = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
 
 
 def waived(*waivers: Waiver, level: float = 0.5) -> Signoff:
-    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
-    return sign_off(make_table({"lip_sync.error": GOOD + level}), policy, waivers, now=NOW)
+    return sign_off(make_table({"lip_sync.error": GOOD + level}), AT_MOST, waivers, now=NOW)
 
 
 def test_a_waiver_lets_a_miss_pass_and_says_so() -> None:
-    verdict = waived(waiver())
+    verdict = waived(waiver(AT_MOST))
     assert verdict.decision is Decision.PASS_WITH_WAIVERS
     assert "waived by Ann until 2026-03-01: pilot" in verdict.lines[0].evidence
     assert verdict.answer == "PASS WITH WAIVERS: 0 of 1 gates are met, 1 waived by Ann."
 
 
 def test_an_expired_waiver_is_none() -> None:
-    verdict = waived(waiver(expires="2026-01-31"))
+    verdict = waived(waiver(AT_MOST, expires="2026-01-31"))
     assert verdict.decision is Decision.FAIL
-    assert "the waiver of Ann expired on 2026-01-31" in verdict.lines[0].evidence
+    assert "the waiver of Ann does not hold: it expired on 2026-01-31" in verdict.lines[0].evidence
 
 
 def test_a_waiver_holds_through_its_last_day() -> None:
-    assert waived(waiver(expires="2026-02-01")).decision is Decision.PASS_WITH_WAIVERS
+    assert waived(waiver(AT_MOST, expires="2026-02-01")).decision is Decision.PASS_WITH_WAIVERS
 
 
 def test_a_waiver_that_is_not_needed_is_listed() -> None:
-    verdict = waived(waiver(), level=0.0)
+    verdict = waived(waiver(AT_MOST), level=0.0)
     assert verdict.decision is Decision.PASS
-    assert verdict.unused_waivers == (waiver(),)
+    assert verdict.unused_waivers == (waiver(AT_MOST),)
 
 
 def hostile() -> Signoff:
@@ -207,7 +224,8 @@ def hostile() -> Signoff:
         {"metric": "rating.mos", "at_least": 4},
         {"metric": "technical.sharpness", "at_least": 0.5},
     )
-    return sign_off(replace(table, rows=rows), policy, [waiver("rating.mos")], now=NOW)
+    granted = waiver(policy, "rating.mos", value=None, run=table.title)
+    return sign_off(replace(table, rows=rows), policy, [granted], now=NOW)
 
 
 def test_junit_is_valid_whatever_the_names() -> None:
@@ -244,7 +262,7 @@ def test_json_is_plain_data_with_evidence() -> None:
 def test_the_ledger_is_a_chain_of_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "ledger.jsonl"
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: append_to_ledger(path, waived(waiver())), range(40)))
+        list(threads.map(lambda _: append_to_ledger(path, waived(waiver(AT_MOST))), range(40)))
     entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert len(entries) == 40
     assert broken_links(path) == []
