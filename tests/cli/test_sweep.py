@@ -105,7 +105,7 @@ def test_a_dry_run_says_what_its_n_can_show(call: Call) -> None:
     assert max(len(line) for line in few.splitlines() if not re.match(r"\w{16} ", line)) <= 80
     texts = [word for k in range(30) for word in ("--text", f"Sentence {k}.")]
     said = " ".join(call("copies.yaml", *texts, "--dry-run").stdout.split())
-    assert "lip_sync.error: two configurations that differ by 0.55 spreads are told apart in 80 %" in said
+    assert "lip_sync.error: two configurations that differ by 0.57 spreads are told apart in 80 %" in said
 
 
 def test_names_are_data(call: Call) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import t
 
 from evalkit.decisions.planning import (
     Design,
@@ -22,7 +21,9 @@ from evalkit.decisions.planning import (
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.errors import UsageError
 from evalkit.runs import Run
+from evalkit.stats.means import fit_mean
 from evalkit.testing.runs import write_grid
+from evalkit.types import FloatArray
 
 RULES = """
 name: planned
@@ -73,29 +74,29 @@ def test_what_clips_count_for(
 
 
 def test_the_difference_is_found_with_as_many_as_statsmodels_says(policy: Policy) -> None:
-    """TTestPower().solve_power(0.05 / 0.08, alpha=0.04, power=0.8) is 23.66; with 0.05 / 0.04 it is 8.2."""
+    """TTestPower().solve_power(0.05 / 0.08, alpha=0.04, power=0.8) is 23.66, and two more; with 0.05 / 0.04 it is 8.2."""
     plan = plan_evidence(policy, spreads={"lip_sync.error": Spread(0.08, 0.08, 0, "given")})
     assert (plan.difference.metric, plan.difference.effect) == ("lip_sync.error", 0.05)  # the policy's margin
-    assert plan.difference.n_needed == 24
+    assert plan.difference.n_needed == 26
     plan = plan_evidence(policy, spreads={"lip_sync.error": Spread(0.04, 0.04, 0, "given")})
     assert plan.difference.n_needed == 20  # fewer claim nothing
-    assert plan.difference.n_by_size == {"0.2": 212, "0.5": 36, "0.8": 20}
+    assert plan.difference.n_by_size == {"0.2": 214, "0.5": 38, "0.8": 20}
     assert plan.difference.n_planned is None
 
 
-def test_what_the_planned_number_finds(policy: Policy) -> None:
+def find(values: FloatArray, alpha: float) -> float:
+    """Return how often the product's own test finds the mean of rows to differ from 0."""
+    return float(np.mean([fit_mean(row).p_value() <= alpha for row in values]))
+
+
+def test_what_is_planned_is_found_as_often_as_promised(policy: Policy) -> None:
     spread = Spread(0.08, 0.1, 40, "from 40 clips")
-    plan = plan_evidence(policy, Design(2, 4, 15), effect=0.05, spreads={"lip_sync.error": spread})
+    plan = plan_evidence(policy, Design(2, 1, 30), effect=0.05, spreads={"lip_sync.error": spread})
     difference = plan.difference
     rng = np.random.default_rng(0)
-    values = rng.normal(difference.detectable, 0.1, (4000, 60))
-    statistic = values.mean(axis=1) / values.std(axis=1, ddof=1) * sqrt(60)
-    assert (statistic >= t.ppf(0.98, 59)).mean() == pytest.approx(0.8, abs=0.02)
-    assert difference.detectable_spreads_at_worst is not None
-    assert difference.detectable_spreads_at_worst > 1.5  # four portraits are four
-    values = rng.normal(0.05, 0.1, (4000, 60))
-    statistic = values.mean(axis=1) / values.std(axis=1, ddof=1) * sqrt(60)
-    assert (statistic >= t.ppf(0.98, 59)).mean() == pytest.approx(difference.power_planned, abs=0.02)
+    assert find(rng.normal(difference.detectable, 0.1, (1500, 30)), 0.04) == pytest.approx(0.8, abs=0.03)
+    assert find(rng.normal(0.05, 0.1, (1500, 30)), 0.04) == pytest.approx(difference.power_planned, abs=0.03)
+    assert find(rng.normal(0.05, 0.1, (1500, difference.n_needed or 0)), 0.04) == pytest.approx(0.8, abs=0.03)
     few = plan_evidence(policy, Design(2, 1, 19), spreads={"lip_sync.error": spread})
     assert few.difference.detectable is None
     assert "no difference between two configurations is claimed: 19 of the 20" in " ".join(
@@ -103,18 +104,35 @@ def test_what_the_planned_number_finds(policy: Policy) -> None:
     )
 
 
+def test_another_metric_than_the_policy_asks_first_is_exploratory(policy: Policy) -> None:
+    plan = plan_evidence(policy, metric="profile.ttff_s", effect=0.1)
+    assert not plan.difference.is_primary
+    spreads = {"profile.ttff_s": Spread(0.2, 0.2, 0, "given")}
+    said = describe_needs(plan_evidence(policy, metric="profile.ttff_s", effect=0.1, spreads=spreads))[0]
+    assert "a difference of 0.1 s is found" in said
+    assert "tested together with all other metrics" in said
+
+
 def test_a_mean_gate_passes_as_often_as_planned_and_nine_configurations_need_more(policy: Policy) -> None:
     spreads = {"lip_sync.error": Spread(0.07, 0.07, 0, "given")}
     plan = plan_evidence(policy, Design(9, 1, 20), spreads=spreads, quality={"lip_sync.error": 0.25})
     mean = gate(plan, "lip_sync.error")
-    assert (mean.kind, mean.fewest, mean.n_needed_alone) == ("mean", 19, 23)
+    assert (mean.kind, mean.fewest, mean.n_needed_alone) == (
+        "mean",
+        19,
+        25,
+    )  # 22.9 of statsmodels, and two more
     assert mean.n_needed is not None
     rng = np.random.default_rng(1)
-    for n, alpha, chance in ((mean.n_needed, 0.025 / 9, 0.9), (20, 0.025 / 9, mean.power_planned)):
-        values = rng.normal(0.25, 0.07, (4000, n))
-        end = values.mean(axis=1) + t.ppf(1 - alpha, n - 1) * values.std(axis=1, ddof=1) / sqrt(n)
-        assert (end <= 0.3).mean() == pytest.approx(chance, abs=0.03)
-    assert "in a run of one configuration with 23" in " ".join(describe_needs(plan))
+    for n, alpha, chance in (
+        (mean.n_needed, 0.025 / 9, 0.9),
+        (20, 0.025 / 9, mean.power_planned),
+        (25, 0.025, 0.9),
+    ):
+        values = rng.normal(0.25, 0.07, (1500, n))
+        passed = np.mean([fit_mean(row).bounds(alpha)[1] <= 0.3 for row in values])
+        assert passed == pytest.approx(chance, abs=0.03)
+    assert "in a run of one configuration with 25" in " ".join(describe_needs(plan))
     beyond = gate(plan_evidence(policy, spreads=spreads, quality={"lip_sync.error": 0.31}), "lip_sync.error")
     assert beyond.n_needed is None
 
@@ -148,7 +166,7 @@ def test_a_plan_says_in_a_few_lines_what_it_can_show(policy: Policy) -> None:
     assert "598 attempts" not in brief[2]  # of two configurations more are needed
     brief = describe_brief(plan_evidence(policy, Design(1, 4, 15)))
     assert brief[1] == (
-        "lip_sync.error: two configurations that differ by 0.38 spreads are told apart in 80 %; by 2.3 if it is the "
+        "lip_sync.error: two configurations that differ by 0.39 spreads are told apart in 80 %; by 2.3 if it is the "
         "portraits that differ: they are 4"
     )
     assert brief[2] == "3 of 4 gates can pass with so many; needed are 598 attempts for profile.error_rate"
@@ -158,7 +176,7 @@ def test_a_plan_says_in_a_few_lines_what_it_can_show(policy: Policy) -> None:
 def test_what_is_not_known_is_said(policy: Policy) -> None:
     said = describe_needs(plan_evidence(policy, quality={"lip_sync.error": 0.25}))
     assert "the spread of the differences is not known" in said[0]
-    assert "with 212, 36, 20 inputs for each configuration" in said[0]
+    assert "with 214, 38, 20 inputs for each configuration" in said[0]
     assert "how much clips differ is not known" in said[1]
     assert any("rating.mos at least 4: 20 raters at least" in line for line in said)
 
