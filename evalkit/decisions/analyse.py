@@ -34,4 +34,6 @@ def analyse_run(run: Run, policy: Policy | None) -> RunAnalysis:
     if policy is None:
         return RunAnalysis.of(run)
     costs = [metric.name for metric in policy.costs]
-    return RunAnalysis.of(run, main=policy.metric_names(), quality=policy.quality.name, costs=costs)
+    return RunAnalysis.of(
+        run, main=policy.metric_names(), quality=policy.quality.name, costs=costs, given=policy.given
+    )
