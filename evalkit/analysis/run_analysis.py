@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,6 @@ class RunAnalysis:
         main: Sequence[str] | None = None,
         quality: str | None = None,
         costs: Sequence[str] | None = None,
-        given: Sequence[str] = (),
     ) -> RunAnalysis:
         """Read a run.
 
@@ -71,12 +70,9 @@ class RunAnalysis:
             The metric that stands for quality; the first headline unless given.
         costs : sequence of str, optional
             Metrics of what is paid for it; a time and a memory unless given.
-        given : sequence of str
-            Factors (portrait, speech, seed) whose levels are all that matter.
         """
         wanted_main, wanted_costs = (None if names is None else tuple(names) for names in (main, costs))
-        table = replace(rows_of_run(run), given=tuple(given))
-        return cls(run, table, tuple(run.damage()), wanted_main, quality, wanted_costs)
+        return cls(run, rows_of_run(run), tuple(run.damage()), wanted_main, quality, wanted_costs)
 
     def __repr__(self) -> str:
         return f"<RunAnalysis of {self.run.folder}: {len(self.configurations)} configurations>"
