@@ -248,7 +248,7 @@ def test_too_few_clips_are_no_recommendation_and_how_many_are_missing_is_said() 
     )
     assert found.details == (
         "sample_steps 3 and sample_steps 4 cannot be told apart in profile.total_s over 5 pairs.",
-        "lip_sync.error needs 19 different clips, and there are 5: 14 more pieces of speech would do.",
+        "lip_sync.error needs 19 different clips, and there are 5: add 14 pieces of speech.",
     )
 
 
