@@ -394,7 +394,7 @@ def test_measuring_a_run_fills_its_gaps_and_makes_no_video(
     assert measured.frame()["technical.fps"].tolist() == [25.0, 25.0, 25.0]
     assert "technical.fps" in (tmp_path / "run" / "report.html").read_text("utf-8").replace("<wbr>", "")
     assert evalkit.measure(str(tmp_path / "run")).frame().equals(measured.frame())
-    assert made() == [2, 3, 4]
+    assert sorted(made()) == [2, 3, 4]
     assert messages == []
 
 
@@ -646,7 +646,7 @@ def test_overrides_change_what_is_swept(
     planned = evalkit.plan({**stand_in, "parameters": {}}, overrides={"grid.sample_steps": [5, 6]})
     run = evalkit.sweep(planned, tmp_path / "run")
     assert [trial.failure for trial in run.trials()] == [None, None]
-    assert made() == [5, 6]
+    assert sorted(made()) == [5, 6]
     with pytest.raises(evalkit.UsageError, match="a plan is made already"):
         evalkit.sweep(planned, tmp_path / "run", overrides=overrides)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,10 @@ import yaml
 from click.testing import CliRunner
 
 import evalkit
+from evalkit.analysis.table import rows_of_run
 from evalkit.cli import main
+from evalkit.decisions.policy import load_policy
+from evalkit.decisions.waivers import waiver_lines
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import make_trial, write_run
 from evalkit.testing.tables import ERROR, OFFSET, TOTAL
@@ -130,8 +134,12 @@ def timeless(view: dict[str, Any]) -> dict[str, Any]:
 
 def test_signoff_of_a_run(tmp_path: Path) -> None:
     run, out = write(tmp_path / "a", seed=1), tmp_path / "r.json"
+    expires = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
     (tmp_path / "waivers.yaml").write_text(
-        "waivers: [{metric: rating.mos, name: Ann, reason: pilot, expires: 2999-01-01}]", "utf-8"
+        "waivers:\n  - metric: rating.mos\n"
+        + waiver_lines(load_policy("customer_service"), rows_of_run(evalkit.Run.open(run)).run_id, None)
+        + f"\n    name: Ann\n    reason: pilot\n    expires: {expires}\n",
+        "utf-8",
     )
     words = ("--where", "sample_steps=4", "--waivers", tmp_path / "waivers.yaml")
     command("signoff", run, "--policy", "customer_service", *words, "--json", out, code=1)

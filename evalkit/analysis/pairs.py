@@ -92,13 +92,33 @@ def pair_clips(
         If two clips of one side agree in all of them: which of them to pair is not known.
     """
     by_key_a, by_key_b = (
-        _by_key(rows, params, title) for rows, title in zip((rows_a, rows_b), titles, strict=True)
+        key_clips(rows, params, title) for rows, title in zip((rows_a, rows_b), titles, strict=True)
     )
     return Pairing(
         pairs=tuple((row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b),
         unpaired_a=tuple(row for key, row in by_key_a.items() if key not in by_key_b),
         unpaired_b=tuple(row for key, row in by_key_b.items() if key not in by_key_a),
     )
+
+
+def key_clips(rows: Sequence[ClipRecord], params: Sequence[str], title: str) -> dict[Hashable, ClipRecord]:
+    """Return clips by input, seed and parameters.
+
+    Raises
+    ------
+    UsageError
+        If two agree in all of them; `title` says whose they are.
+    """
+    found: dict[Hashable, ClipRecord] = {}
+    for row in rows:
+        key = (row.input, row.seed, tuple(row.params.get(name) for name in params))
+        if key in found:
+            raise UsageError(
+                f"{title}: {_name(found[key])} and {_name(row)} are the same input, seed and parameters; which of "
+                f"them to pair is not known: leave one of them out"
+            )
+        found[key] = row
+    return found
 
 
 def describe_reach(rows: Sequence[ClipRecord]) -> list[str]:
@@ -115,19 +135,6 @@ def describe_reach(rows: Sequence[ClipRecord]) -> list[str]:
     if not few:
         return []
     return [f"speaks only of the {' and '.join(few)} seen here: with {MIN_LEVELS} or more, of others too"]
-
-
-def _by_key(rows: Sequence[ClipRecord], params: Sequence[str], title: str) -> dict[Hashable, ClipRecord]:
-    found: dict[Hashable, ClipRecord] = {}
-    for row in rows:
-        key = (row.input, row.seed, tuple(row.params.get(name) for name in params))
-        if key in found:
-            raise UsageError(
-                f"{title}: {_name(found[key])} and {_name(row)} are the same input, seed and parameters; which of "
-                f"them to pair is not known: leave one of them out"
-            )
-        found[key] = row
-    return found
 
 
 def _name(row: ClipRecord) -> str:

@@ -15,7 +15,7 @@ from scipy.stats import quantile_test
 
 from evalkit import registry
 from evalkit.analysis.direction import loss
-from evalkit.stats.means import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean, independent_factors
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -40,12 +40,15 @@ class ReductionContext:
         Which level of each factor (portrait, speech, seed) a value belongs to.
     given : tuple of str
         Factors whose levels are all that matter.
+    alpha : float
+        Chance with which each end of the interval may be wrong.
     """
 
     metric: Metric
     limits: tuple[float, float] | None = None
     factors: Mapping[str, Sequence[Hashable]] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    alpha: float = 0.025
 
 
 class Reducer(Protocol):
@@ -117,10 +120,11 @@ class Percentile:
         if not values.size:
             return Estimate(None, None, 0, "nothing was measured")
         value = float(np.percentile(values, self.percent))
-        if any(len(set(levels)) < len(levels) for levels in context.factors.values()):
+        codes = independent_factors(context.factors, context.given).values()
+        if context.factors and not any(int(code.max()) + 1 == values.size for code in codes):
             return Estimate(value, None, values.size, "clips that share inputs give a percentile no interval")
         test: Any = quantile_test(values, q=value, p=self.percent / 100)  # its stubs are wrong
-        low, high = test.confidence_interval(0.95)
+        low, high = test.confidence_interval(1.0 - 2.0 * context.alpha)
         if not (np.isfinite(low) and np.isfinite(high)):
             words = f"{values.size} clips are too few for an interval of the {self.percent:g}th percentile"
             return Estimate(value, None, values.size, words)

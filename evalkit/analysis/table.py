@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
+from evalkit.formatting import count
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs.attempts import agree
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.types import Metric
-from pipeline.options import canonical_json
+from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
 
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run, Trial
+    from evalkit.runs.looks import Looks
     from evalkit.stats.means import Estimate
+
+_ID_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class ClipRecord:
         Why there is no clip to measure.
     trial : Trial or None
         What a row of a run was read from.
+    content : str or None
+        SHA-256 of the video, where known: rows of the same content are copies.
     """
 
     name: str
@@ -56,6 +64,17 @@ class ClipRecord:
     absent: Mapping[str, str] = field(default_factory=dict)
     failure: str | None = None
     trial: Trial | None = field(default=None, repr=False, compare=False)
+    content: str | None = None
+
+    @property
+    def n_attempts(self) -> int:
+        """Attempts to make it, those of earlier calls included; 1 for a video that was given."""
+        return 1 if self.trial is None else self.trial.n_attempts
+
+    @property
+    def n_failures(self) -> int:
+        """Those of `n_attempts` that failed."""
+        return int(self.failure is not None) if self.trial is None else self.trial.n_failures
 
     @property
     def input(self) -> Hashable:
@@ -65,9 +84,9 @@ class ClipRecord:
         return self.portrait, self.speech
 
     def value(self, metric: str) -> float | None:
-        """Return the value of a clip that there is; of an attempt that failed, only that it failed."""
+        """Return the value of a clip that there is; the error rate is the share of its own attempts that failed."""
         if metric == ERROR_RATE.name:
-            return float(self.failure is not None)
+            return self.n_failures / self.n_attempts
         return None if self.failure is not None else self.values.get(metric)
 
     def why_absent(self, metric: str) -> str:
@@ -92,7 +111,7 @@ class ResultTable:
     missing : tuple of str
         Planned clips without a readable result, one line each.
     provenance : mapping
-        Hashes of configuration, inputs, weights and environment. JSON-able.
+        Which run it is of, and hashes of configuration, inputs, weights and environment. JSON-able.
     planned_sweep : tuple of str
         Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
     run_values : mapping of str to Estimate
@@ -103,6 +122,11 @@ class ResultTable:
         Which look at the run's data this is, from 1.
     n_candidates : int
         Configurations of the run among which one may be picked; a part of the table keeps the number.
+    notes : tuple of str
+        What a reader should know of where the rows come from.
+    earlier : tuple of ClipRecord
+        Trials of earlier grids, which are in no plan any more: their attempts count for the error rate, and for nothing
+        else.
     """
 
     title: str
@@ -116,9 +140,16 @@ class ResultTable:
     given: tuple[str, ...] = ()
     look: int = 1
     n_candidates: int = 1
+    notes: tuple[str, ...] = ()
+    earlier: tuple[ClipRecord, ...] = ()
 
     def __repr__(self) -> str:
         return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
+
+    @property
+    def run_id(self) -> str:
+        """Which run it is of, as a waiver names it; the title where nothing tells."""
+        return str(self.provenance.get("run") or self.title)
 
     @cached_property
     def swept(self) -> dict[str, list[Hashable]]:
@@ -151,8 +182,9 @@ class ResultTable:
         if not rows:
             raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
         run_values = self.run_values if len(rows) == len(self.rows) else {}
+        earlier = tuple(row for row in self.earlier if agree(row.params, wanted))
         title = f"{self.title}, {describe(wanted)}"
-        return replace(self, title=title, rows=rows, run_values=run_values)
+        return replace(self, title=title, rows=rows, run_values=run_values, earlier=earlier)
 
     @cached_property
     def configurations(self) -> list[Configuration]:
@@ -165,7 +197,12 @@ class ResultTable:
         run_values = self.run_values if len(grouped) == 1 else {}
         return [
             Configuration(
-                dict(zip(swept, setting, strict=True)), tuple(rows), self.metrics, run_values, self.given
+                dict(zip(swept, setting, strict=True)),
+                tuple(rows),
+                self.metrics,
+                run_values,
+                self.given,
+                tuple(row for row in self.earlier if agree(row.params, rows[0].params)),
             )
             for setting, rows in grouped.items()
         ]
@@ -186,9 +223,10 @@ class ResultTable:
         key = tuple(wanted.items())
         if key not in self._pooled:
             rows = tuple(row for configuration in found for row in configuration.rows)
-            self._pooled[key] = Configuration(
-                wanted, rows, self.metrics, self.run_values if not wanted else {}, self.given
-            )
+            own = {id(row) for configuration in found for row in configuration.earlier}
+            earlier = tuple(row for row in self.earlier if id(row) in own)
+            run_values = self.run_values if not wanted else {}
+            self._pooled[key] = Configuration(wanted, rows, self.metrics, run_values, self.given, earlier)
         return self._pooled[key]
 
     @cached_property
@@ -215,30 +253,19 @@ def metrics_of_run(run: Run) -> dict[str, Metric]:
 def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     """Return the finished trials of a run folder as rows, ok and failed."""
     trials = run.trials()
-    rows = []
-    for trial in trials:
-        portrait, speech = trial.portrait, trial.speech
-        parts = [part.name for part in (portrait, speech) if part is not None]
-        rows.append(
-            ClipRecord(
-                name=" × ".join(parts) or trial.id,
-                portrait=portrait.content if portrait else None,
-                speech=speech.content if speech else None,
-                seed=trial.seed,
-                params={name: _hashable(value) for name, value in trial.params.items()},
-                values={name: value.value for name, value in trial.metrics.items()},
-                absent=trial.absent,
-                failure=f"{trial.failure.stage} failed: {trial.failure.code}" if trial.failure else None,
-                trial=trial,
-            )
-        )
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
     missing += [
         f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
     ]
     missing += [damage.text for damage in run.damage()]
+    looks = read_looks(run.folder)
+    missing += [
+        f"{damage.text} (of an earlier grid: its attempts cannot be counted)"
+        for damage in run.earlier_damage()
+    ]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
+        "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],
         "config": run.manifest.config_hash,
         "inputs": inputs,
         "weights": run.manifest.weights,
@@ -246,13 +273,33 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     }
     return ResultTable(
         title or str(run.folder),
-        tuple(rows),
+        tuple(map(_row_of_trial, trials)),
         metrics_of_run(run),
         run.manifest.evaluators,
         tuple(missing),
         provenance,
         tuple(run.manifest.swept),
+        look=looks.number(state_of(run)),
         n_candidates=max(1, len({canonical_json(trial.params) for trial in trials})),
+        notes=_describe_damage(looks),
+        earlier=tuple(map(_row_of_trial, run.earlier())),
+    )
+
+
+def _row_of_trial(trial: Trial) -> ClipRecord:
+    portrait, speech = trial.portrait, trial.speech
+    parts = [part.name for part in (portrait, speech) if part is not None]
+    return ClipRecord(
+        name=" × ".join(parts) or trial.id,
+        portrait=portrait.content if portrait else None,
+        speech=speech.content if speech else None,
+        seed=trial.seed,
+        params={name: _hashable(value) for name, value in trial.params.items()},
+        values={name: value.value for name, value in trial.metrics.items()},
+        absent=trial.absent,
+        failure=f"{trial.failure.stage} failed: {trial.failure.code}" if trial.failure else None,
+        trial=trial,
+        content=trial.content,
     )
 
 
@@ -277,8 +324,22 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         versions |= clip.versions
         weights |= clip.weights
         evaluators |= clip.evaluators
-    provenance = {"config": None, "inputs": {}, "weights": weights, "environment": {"versions": versions}}
+    run_id = hash_of([[row.name, dict(row.values), row.failure] for row in rows])[:_ID_DIGITS]
+    provenance = {
+        "run": run_id,
+        "config": None,
+        "inputs": {},
+        "weights": weights,
+        "environment": {"versions": versions},
+    }
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
+
+
+def _describe_damage(looks: Looks) -> tuple[str, ...]:
+    if not looks.n_damaged:
+        return ()
+    lines = count(looks.n_damaged, "line")
+    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run",)
 
 
 def _hashable(value: Any) -> Hashable:

@@ -1,7 +1,8 @@
 """The one place where the clips of a configuration become a value.
 
 Which clips count: those that exist and have the metric. A failed attempt has no value, whatever it cost until it
-failed; the error rate alone counts it. Everything that names one metric of one configuration shows a `Summary`.
+failed; the error rate alone counts it: each try, also before a success, in an earlier call or of an earlier grid.
+Everything that names one metric of one configuration shows a `Summary`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs.attempts import count_attempts
 from evalkit.stats.intervals import share_interval
 from evalkit.stats.means import Estimate
 from evalkit.types import Interval
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from evalkit.analysis.table import ClipRecord
-    from evalkit.types import Metric
+    from evalkit.types import FloatArray, Metric
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Summary:
     estimate : Estimate
         Value, 95 % interval and n; or why they are missing.
     n_attempted : int
-        Clips that could have had a value.
+        Clips that could have had a value; of the error rate, attempts.
     absences : mapping of str to int
         Reason codes of the clips without a value, with their number, most frequent first.
     counts_clips : bool
@@ -81,6 +83,7 @@ def summarise(
     reducer: str = MEAN,
     limits: tuple[float, float] | None = None,
     given: tuple[str, ...] = (),
+    earlier: Sequence[ClipRecord] = (),
 ) -> Summary:
     """Return the value of a metric over the clips of one configuration.
 
@@ -95,6 +98,8 @@ def summarise(
         Lowest and highest value that pass; a reducer may need them (the worst clip of a band).
     given : tuple of str
         Factors (portrait, speech, seed) whose levels are all that matter.
+    earlier : sequence of ClipRecord
+        Trials of earlier grids: their attempts count for the error rate alone.
 
     Raises
     ------
@@ -102,20 +107,30 @@ def summarise(
         If there is no such reducer.
     """
     if metric.name == ERROR_RATE.name:
-        return Summary(metric.name, MEAN, measure_failures(rows), len(rows), {})
-    scored = [(row, value) for row in rows if (value := row.value(metric.name)) is not None]
-    values = np.array([value for _, value in scored], dtype=np.float64)
-    context = ReductionContext(metric, limits, shared_factors([row for row, _ in scored]), given)
+        failures = measure_failures([*rows, *earlier])
+        return Summary(metric.name, MEAN, failures, failures.n, {})
+    values, scored = score(metric.name, rows)
+    context = ReductionContext(metric, limits, shared_factors(scored), given)
     estimate = load_reducer(reducer)(values, context)
     return Summary(metric.name, reducer, estimate, len(rows), count_absences(metric.name, rows))
 
 
+def score(metric: str, rows: Sequence[ClipRecord]) -> tuple[FloatArray, list[ClipRecord]]:
+    """Return the values of the clips that have one, and these clips."""
+    found = [(row, value) for row in rows if (value := row.value(metric)) is not None]
+    return np.array([value for _, value in found], dtype=np.float64), [row for row, _ in found]
+
+
 def measure_failures(rows: Sequence[ClipRecord]) -> Estimate:
-    """Return the share of attempts that failed, with its exact interval."""
-    if not rows:
+    """Return the share of attempts that failed, with its exact interval; n counts attempts, not clips.
+
+    Tries before a success count, and those of earlier calls.
+    """
+    attempts = count_attempts(rows)
+    if attempts.share_failed is None:
         return Estimate(None, None, 0, "nothing was attempted")
-    n_failed = sum(row.failure is not None for row in rows)
-    return Estimate(n_failed / len(rows), share_interval(n_failed, len(rows)), len(rows))
+    interval = share_interval(attempts.n_failed, attempts.n)
+    return Estimate(attempts.share_failed, interval, attempts.n)
 
 
 def count_absences(metric: str, rows: Sequence[ClipRecord]) -> dict[str, int]:

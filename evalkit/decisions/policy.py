@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import hashlib
 import math
@@ -22,6 +21,7 @@ from pydantic import (
 from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.reducers import MEAN, WORST
+from evalkit.decisions.budget import MIN_CLIPS, ErrorBudget
 from evalkit.errors import UsageError
 from evalkit.options import read_group, read_yaml
 from evalkit.profiling.costs import ERROR_RATE
@@ -31,11 +31,13 @@ from pipeline.options import PlainData
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-RUN_COMPLETE = "run.complete"
-"""Name of the line that fails where planned clips have no result, for waivers."""
+BAD_SHARE = "bad_share"
+"""Name of the reducer behind ``bad_beyond``: the share of clips beyond it."""
+Factor = Literal["portrait", "speech", "seed"]
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
+    """Return a text that says something."""
     if not text.strip():
         raise ValueError("must not be blank")
     return text
@@ -47,7 +49,9 @@ def _bind(value: Any, info: ValidationInfo) -> Metric:
         return value
     known: Mapping[str, Metric] = (info.context or {}).get("metrics") or known_metrics()
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"unknown metric {value!r}{_hint(str(value), known)} (evalkit list names them)")
+        raise ValueError(
+            f"unknown metric {value!r}{name_nearest(str(value), known)} (evalkit list names them)"
+        )
     return known[value]
 
 
@@ -55,12 +59,12 @@ def _known_reducer(name: str) -> str:
     installed = registry.names(registry.REDUCERS)
     if name not in installed:
         raise ValueError(
-            f"unknown reducer {name!r}{_hint(name, installed)} (installed: {', '.join(installed)})"
+            f"unknown reducer {name!r}{name_nearest(name, installed)} (installed: {', '.join(installed)})"
         )
     return name
 
 
-Words = Annotated[str, AfterValidator(_not_blank)]
+Words = Annotated[str, AfterValidator(not_blank)]
 BoundMetric = Annotated[
     Metric, PlainValidator(_bind), PlainSerializer(lambda metric: metric.name, return_type=str)
 ]
@@ -76,6 +80,9 @@ class Rule(PlainData):
         Written as its full name.
     at_most, at_least : float or None
         The limits themselves pass. One of them, or both for a band.
+    bad_beyond : float or None
+        What is judged then is the share of clips whose value is worse than this (further from 0, where 0 is best), and
+        ``at_most`` is a share: 0.10 for one clip in ten.
     kind : {"hard", "soft"}
         Whether a miss fails the release or only warns.
     per : {"run", "clip"}
@@ -84,12 +91,12 @@ class Rule(PlainData):
         How the clips become one value: the name of an installed reducer (``mean``, ``worst``, ``p10``, ``p90`` …);
         the mean where None.
     judged_by : {"interval", "value"}
-        Whether the end of the 95 % interval that is nearer the limit must pass too, or the value alone. For the
-        worst clip it is always the value.
+        Whether the bound of the true value that is nearer the limit must pass too, or the value alone. For the worst
+        clip it is always the value.
     min_coverage : float or None
         Share of the attempted clips that must have a value; the policy's own where None.
-    min_n : int
-        Number of clips (raters, attempts) below which nothing passes.
+    min_n : int or None
+        Number of clips (raters, attempts) below which nothing passes; see `fewest`.
     dead_band : float
         How far inside the limit a result must lie to be distinguished from it: the spread of measuring again.
     margin : float or None
@@ -101,6 +108,7 @@ class Rule(PlainData):
     metric: BoundMetric
     at_most: float | None = None
     at_least: float | None = None
+    bad_beyond: float | None = None
     kind: Literal["hard", "soft"] = "hard"
     per: Literal["run", "clip"] = "run"
     reducer: Annotated[Words, AfterValidator(_known_reducer)] | None = Field(
@@ -108,7 +116,7 @@ class Rule(PlainData):
     )
     judged_by: Literal["interval", "value"] = "interval"
     min_coverage: float | None = Field(default=None, ge=0, le=1)
-    min_n: int = Field(default=1, ge=1)
+    min_n: int | None = Field(default=None, ge=1)
     dead_band: float = Field(default=0.0, ge=0)
     margin: float | None = Field(default=None, gt=0)
     why: Words
@@ -127,12 +135,28 @@ class Rule(PlainData):
         if self.per == "clip" and self.reducer not in {None, WORST}:
             raise ValueError(f"per: clip judges the worst clip, not {self.reducer}; leave one of the two out")
         if self.metric.name == ERROR_RATE.name and self.reduction != MEAN:
-            raise ValueError(f"{ERROR_RATE.name} is a share of all attempts; leave out per and reducer")
+            raise ValueError(
+                f"{ERROR_RATE.name} is a share of all attempts; leave out per, reducer and bad_beyond"
+            )
+        if self.bad_beyond is not None and (self.per == "clip" or self.reducer not in {None, BAD_SHARE}):
+            raise ValueError("bad_beyond judges the share of bad clips; leave out per and reducer")
         return self
+
+    @property
+    def name(self) -> str:
+        """What waivers and lines call it: the metric's name, with ``.bad`` for a share of bad clips."""
+        return self.metric.name if self.bad_beyond is None else f"{self.metric.name}.bad"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the judged value is a share of clips or attempts: of bad ones, or of those that failed."""
+        return self.bad_beyond is not None or self.metric.name == ERROR_RATE.name
 
     @property
     def reduction(self) -> str:
         """The reducer that makes the judged value."""
+        if self.bad_beyond is not None:
+            return BAD_SHARE
         return WORST if self.per == "clip" else self.reducer or MEAN
 
     @property
@@ -148,12 +172,48 @@ class Rule(PlainData):
         low, high = self.limits
         return low + self.dead_band, high - self.dead_band
 
+    @property
+    def clip_limits(self) -> tuple[float, float]:
+        """Lowest and highest value of a single clip that is not bad: what a reducer needs to know."""
+        if self.bad_beyond is None:
+            return self.limits
+        if self.metric.better == "higher":
+            return self.bad_beyond, math.inf
+        return -abs(self.bad_beyond) if self.metric.better == "zero" else -math.inf, self.bad_beyond
+
+    @property
+    def fewest(self) -> int:
+        """Number of clips (raters, attempts) below which it never passes, at the first look at one configuration."""
+        return self.fewest_within(ErrorBudget())
+
+    def fewest_within(self, budget: ErrorBudget) -> int:
+        """Return the number of clips (raters, attempts) below which it cannot pass.
+
+        A share judged by its bound: as many as must be without fault to show it, 29 for 10 % and 598 for 0.5 %. A mean
+        judged by its bound: `MIN_CLIPS`. ``min_n`` raises these; only where the value alone is judged does it decide.
+        """
+        if self.judged_by == "value" or self.reduction == WORST:
+            return MIN_CLIPS if self.min_n is None else self.min_n
+        if not self.is_share:
+            return max(MIN_CLIPS, self.min_n or 0)
+        share = self.inner_limits[1]
+        needed = math.ceil(math.log(budget.share_alpha) / math.log1p(-share)) if 0.0 < share < 1.0 else 1
+        return max(needed, self.min_n or 0)
+
+    def overshoot(self, value: float) -> float:
+        """Return how far a judged value lies beyond the limits, less the dead band: positive is a miss."""
+        low, high = self.inner_limits
+        return max(low - value, value - high)
+
     def text(self) -> str:
         """Write the limits for people.
 
         >>> Rule.model_validate({"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}).text()
         'at most 0.3'
         """
+        if self.bad_beyond is not None:
+            side = "below" if self.metric.better == "higher" else "beyond"
+            return f"at most {100 * (self.at_most or 0.0):g} % of clips {side} {self.bad_beyond:g}"
         if self.at_least is None:
             return f"at most {self.at_most:g}"
         if self.at_most is None:
@@ -162,7 +222,22 @@ class Rule(PlainData):
 
     def requirement(self) -> str:
         """Write the limits with what they are asked of, for people."""
-        return self.text() + {MEAN: "", WORST: " in every clip"}.get(self.reduction, f" ({self.reduction})")
+        return self.text() + {MEAN: "", BAD_SHARE: "", WORST: " in every clip"}.get(
+            self.reduction, f" ({self.reduction})"
+        )
+
+
+class Reach(PlainData):
+    """Fewest different inputs.
+
+    Attributes
+    ----------
+    portraits, speech, seeds : int
+    """
+
+    portraits: int = Field(default=1, ge=1)
+    speech: int = Field(default=1, ge=1)
+    seeds: int = Field(default=1, ge=1)
 
 
 class Policy(PlainData):
@@ -173,76 +248,67 @@ class Policy(PlainData):
     name, title : str
     min_coverage : float
         Share of the attempted clips that must have a value, where a rule does not say otherwise.
+    min_clip_coverage : float
+        Share of a clip that must have been measured for its value to be relied on.
     quality : Metric
         What stands for quality where configurations are weighed against their cost.
+    primary : tuple of Metric
+        What is asked first when two are compared; all else is exploratory. `quality` alone unless given.
+    given : tuple of {"portrait", "speech", "seed"}
+        Factors whose levels are all that matter: the avatars that are shipped, and no others.
+    reach : Reach
+        On how many different inputs a release must have been tried.
+    max_waiver_days : int
+        How many days ahead a waiver may expire at most.
+    max_age_days : int or None
+        Days after which results are too old to release on; never where None.
     costs : tuple of Metric
         What is paid for it, most important first; the first that was measured decides among those good enough.
     rules : tuple of Rule
-        A metric may have a hard and a soft rule.
+        A metric may have a hard and a soft rule, and as many for its share of bad clips.
     """
 
     name: Words
     title: Words
     min_coverage: float = Field(default=0.95, ge=0, le=1)
+    min_clip_coverage: float = Field(default=0.5, ge=0, le=1)
     quality: BoundMetric
+    primary: tuple[BoundMetric, ...] = Field(
+        default_factory=lambda data: (data["quality"],), min_length=1, strict=False
+    )
     costs: tuple[BoundMetric, ...] = Field(min_length=1, strict=False)
+    given: tuple[Factor, ...] = Field(default=(), strict=False)
+    reach: Reach = Reach()
+    max_waiver_days: int = Field(default=90, ge=1)
+    max_age_days: int | None = Field(default=None, ge=1)
     rules: tuple[Rule, ...] = Field(min_length=1, strict=False)
 
     @model_validator(mode="after")
     def _rules_differ(self) -> Self:
         seen = set()
         for rule in self.rules:
-            if (rule.metric.name, rule.kind) in seen:
-                raise ValueError(f"{rule.metric.name} has two {rule.kind} rules; join them into one")
-            seen.add((rule.metric.name, rule.kind))
+            if (rule.name, rule.kind) in seen:
+                raise ValueError(f"{rule.name} has two {rule.kind} rules; join them into one")
+            seen.add((rule.name, rule.kind))
         return self
 
     def __repr__(self) -> str:
         return f"<Policy {self.name}: {len(self.rules)} rules>"
 
     def metric_names(self) -> list[str]:
-        """List every metric it names, once: of the rules, then quality and costs."""
-        named = (*(rule.metric for rule in self.rules), self.quality, *self.costs)
+        """List every metric it names, once: of the rules, then quality, what is asked first and costs."""
+        named = (*(rule.metric for rule in self.rules), self.quality, *self.primary, *self.costs)
         return list(dict.fromkeys(metric.name for metric in named))
 
     def rule_for(self, metric: str) -> Rule | None:
-        """Return the rule of a metric, the hard one first; None where there is none."""
-        rules = sorted(
-            (rule for rule in self.rules if rule.metric.name == metric), key=lambda rule: rule.kind
-        )
+        """Return the rule for the values of a metric, the hard one first; None where there is none."""
+        rules = sorted((rule for rule in self.rules if rule.name == metric), key=lambda rule: rule.kind)
         return rules[0] if rules else None
 
     @property
     def content_hash(self) -> str:
         """SHA-256 of all it says."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
-
-class Waiver(PlainData):
-    """Somebody answers for a rule that is not met, for a time.
-
-    Attributes
-    ----------
-    metric : str
-        The metric whose hard rule is waived, or ``run.complete``.
-    name, reason : str
-        Who answers for it, and why.
-    expires : date
-        The last day on which it holds.
-    """
-
-    metric: Words
-    name: Words
-    reason: Words
-    expires: Annotated[dt.date, Field(strict=False)]
-
-    def holds_on(self, today: dt.date) -> bool:
-        """Say whether it has not expired."""
-        return today <= self.expires
-
-
-class _Waivers(PlainData):
-    waivers: tuple[Waiver, ...] = Field(strict=False)
 
 
 def bundled_policies() -> list[str]:
@@ -274,36 +340,13 @@ def load_policy(name_or_path: str, metrics: Iterable[Metric] = ()) -> Policy:
         data = read_yaml(Path(name_or_path))
     else:
         raise UsageError(
-            f"no policy {name_or_path!r}: neither a file nor bundled{_hint(name_or_path, bundled_policies())} "
+            f"no policy {name_or_path!r}: neither a file nor bundled{name_nearest(name_or_path, bundled_policies())} "
             f"(bundled: {', '.join(bundled_policies())})"
         )
     return read_group(Policy, data, name_or_path, context={"metrics": known_metrics(metrics)})
 
 
-def load_waivers(path: str | Path, policy: Policy) -> tuple[Waiver, ...]:
-    """Read waivers from a YAML file: ``waivers:`` and a list of metric, name, reason, expires.
-
-    Raises
-    ------
-    UsageError
-        As `load_policy`, and for a waiver of a metric that has no hard rule, or two of the same.
-    """
-    data = read_yaml(Path(path), "`waivers:` and under it a list of metric, name, reason, expires")
-    waivers = read_group(_Waivers, data, str(path)).waivers
-    waivable = {rule.metric.name for rule in policy.rules if rule.kind == "hard"} | {RUN_COMPLETE}
-    seen = set()
-    for waiver in waivers:
-        if waiver.metric not in waivable:
-            raise UsageError(
-                f"{path}: policy {policy.name!r} has no hard rule for {waiver.metric!r}"
-                f"{_hint(waiver.metric, waivable)}: nothing to waive"
-            )
-        if waiver.metric in seen:
-            raise UsageError(f"{path}: two waivers for {waiver.metric!r}; keep one")
-        seen.add(waiver.metric)
-    return waivers
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
+def name_nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" with the nearest of the known names; empty where none is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

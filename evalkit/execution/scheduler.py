@@ -42,9 +42,7 @@ class Scheduler:
         self._to_make = deque(to_make)
         self._to_measure = deque(to_measure)
         self._at_work: dict[tuple[str, Stage], Task] = {}
-        self._takes_turns = {
-            slot.name: slot.device == "cpu" and is_alone(slot, self._slots) for slot in self._slots
-        }
+        self._takes_turns = {slot.name: _takes_turns(slot, self._slots) for slot in self._slots}
 
     @property
     def is_over(self) -> bool:
@@ -60,11 +58,6 @@ class Scheduler:
     def waiting(self) -> tuple[str, ...]:
         """Ids of the videos that are still to be made, in order."""
         return tuple(self._to_make)
-
-    @property
-    def disturbs(self) -> bool:
-        """Whether a generator that makes several videos ahead could disturb, or be disturbed by, something else."""
-        return len(self._slots) > 1 or any(self._takes_turns.values())
 
     def next_tasks(self) -> list[Task]:
         """Return what begins now; each is under way until `finish` or `repeat`."""
@@ -100,3 +93,12 @@ class Scheduler:
             return False
         other = Stage.GENERATE if stage is Stage.MEASURE else Stage.MEASURE
         return not (self._takes_turns[slot.name] and (slot.name, other) in self._at_work)
+
+
+def disturb_each_other(slots: Sequence[Slot]) -> bool:
+    """Return whether a generator that makes several videos ahead could disturb, or be disturbed by, something else."""
+    return len(slots) > 1 or any(_takes_turns(slot, slots) for slot in slots)
+
+
+def _takes_turns(slot: Slot, slots: Sequence[Slot]) -> bool:
+    return slot.device == "cpu" and is_alone(slot, slots)

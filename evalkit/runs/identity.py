@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 VIDEO_FORMAT = 2
 """Raised when the same video gets another id. 1: the evaluators counted too."""
 MEASUREMENT_FORMAT = 1
+FILE_PARAMETERS = ("brand_mark",)
+"""Parameters of a request that name a file: what counts is its content."""
 _VIDEO_LENGTH = 16
 _SHORT_LENGTH = 12
 
@@ -46,6 +48,44 @@ def video_id(
             "seed": seed,
         }
     )[:_VIDEO_LENGTH]
+
+
+def with_contents(params: Mapping[str, Any], contents: Mapping[str, str]) -> dict[str, Any]:
+    """Return parameters with the content of a file in place of its path.
+
+    >>> with_contents({"brand_mark": "mark.png", "size": "384*256"}, {"mark.png": "ab"})
+    {'brand_mark': 'ab', 'size': '384*256'}
+    """
+    return {
+        name: contents.get(value, value) if isinstance(value, str) else value
+        for name, value in params.items()
+    }
+
+
+def plan_hash(
+    planned: Iterable[str], generator: Mapping[str, Any], evaluators: Iterable[str], policy: str | None
+) -> str:
+    """Return the SHA-256 of a plan: which videos are to be made, by what, measured by whom and judged how.
+
+    Parameters
+    ----------
+    planned : iterable of str
+        Ids of the videos, in any order.
+    generator : mapping
+        ``name``, ``version``, ``settings``.
+    evaluators : iterable of str
+        Names, in any order.
+    policy : str or None
+        SHA-256 of what the policy says.
+    """
+    return hash_of(
+        {
+            "planned": sorted(planned),
+            "generator": dict(generator),
+            "evaluators": sorted(evaluators),
+            "policy": policy,
+        }
+    )
 
 
 def measurement_identity(content: str, evaluator: str, version: str) -> str:

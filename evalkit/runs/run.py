@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from evalkit.errors import UsageError
+from evalkit.runs.attempts import ERROR_RATE, agree, count_attempts
 from evalkit.runs.files import write_atomically
+from evalkit.runs.identity import FILE_PARAMETERS, plan_hash, video_id, with_contents
 from evalkit.runs.layout import (
     EVIDENCE_FOLDER,
     LEGACY_TRIALS_FOLDER,
@@ -22,8 +24,9 @@ from evalkit.runs.layout import (
     VIDEOS_FOLDER,
 )
 from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.records import DamagedFileError, read_json, to_record
-from evalkit.runs.schema import SCHEMA, RunManifest, Samples, SkippedTrial, Trial
+from evalkit.runs.schema import SCHEMA, PlanRecord, RunManifest, Samples, SkippedTrial, Trial
 from evalkit.runs.store import (
     StoredVideo,
     list_evidence,
@@ -32,10 +35,15 @@ from evalkit.runs.store import (
     read_measurements,
     read_samples,
     read_video,
+    read_video_records,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
+
+    from evalkit.runs.schema import VideoRecord
 else:
     from evalkit.frames import pd
 
@@ -148,7 +156,7 @@ class Run:
 
     def load(self) -> Self:
         """Read all records now, and return this run."""
-        _ = self._contents
+        _ = self._contents, self._earlier
         return self
 
     def trials(self) -> list[Trial]:
@@ -173,9 +181,53 @@ class Run:
         }
 
     def orphaned(self) -> list[str]:
-        """List the ids that are in the folder but not in the present grid: kept, and in no table."""
+        """List the ids that are in the folder but not in the present grid.
+
+        They are kept, and in no table; their attempts count for the error rate all the same, see `earlier`.
+        """
         listed = list_legacy_trials(self.folder) if self._is_legacy else list_videos(self.folder)
         return sorted(set(listed) - set(self.manifest.planned))
+
+    def look(self) -> int:
+        """Return which look at this run it is, from 1: how many sets of results decisions were shown of, see `looks`."""
+        return read_looks(self.folder).number(state_of(self))
+
+    def earlier(self) -> list[Trial]:
+        """Return the trials of earlier grids, see `orphaned`: whether their video is still there or not, they were tried."""
+        return list(self._earlier.trials)
+
+    def earlier_damage(self) -> list[Damage]:
+        """List the trials of earlier grids whose attempts cannot be counted, as a file cannot be read."""
+        return list(self._earlier.damage)
+
+    @property
+    def plans(self) -> tuple[PlanRecord, ...]:
+        """Every plan that was worked on, the present one last; empty in a run that is older than their record."""
+        return tuple(self.manifest.plans)
+
+    def planned_hash(self) -> str | None:
+        """Return the hash of the plan as the manifest has it now; None in a run without a record of plans.
+
+        It is that of the last of `plans`, or else the plan was edited. The policy is that of the plan: whether the file
+        of that name says something else by now is not looked at.
+        """
+        manifest = self.manifest
+        if not manifest.plans:
+            return None
+        evaluators = manifest.config.get("evaluators") or ()
+        return plan_hash(manifest.planned, manifest.generator, evaluators, manifest.plans[-1].policy)
+
+    def misnamed(self) -> list[str]:
+        """List the trials of the present grid whose id is not that of what they say of themselves.
+
+        An id is made of generator, parameters, inputs and seed. So a record that was copied under another id, or whose
+        parameters, inputs or seed were edited, shows. Empty up to schema 2, where more than these made an id; a trial
+        that names a file whose content was not recorded is passed over.
+        """
+        if self._is_legacy:
+            return []
+        videos = self._contents.videos.values()
+        return [video.record.id for video in videos if _is_misnamed(video.record, self.manifest.generator)]
 
     def folder_of(self, trial_id: str) -> Path:
         """Return the folder of a trial's video: ``video.mp4``, ``log.txt``, ``timeline.json``."""
@@ -237,8 +289,10 @@ class Run:
         """Return one row per finished trial.
 
         Columns: ``trial``; ``param.NAME`` for each parameter; ``portrait``, ``speech``, ``seed``; ``status``,
-        ``failure``, ``failure_text``; a column per metric, missing where absent; ``METRIC.absent`` with the reason
-        code, where a metric is absent in any trial.
+        ``failure``, ``failure_text``; ``attempts`` and ``failed_attempts``, those of earlier calls included; a column
+        per metric, missing where absent; ``METRIC.absent`` with the reason code, where a metric is absent in any trial.
+        ``profile.error_rate`` is that of the trial's configuration: failed of all attempts, those of earlier grids
+        included, as every report and verdict has it.
         """
         trials = self.trials()
         params = list(dict.fromkeys(name for trial in trials for name in trial.params))
@@ -254,7 +308,12 @@ class Run:
         columns["status"] = [trial.status for trial in trials]
         columns["failure"] = [trial.failure.code if trial.failure else None for trial in trials]
         columns["failure_text"] = [trial.failure.text if trial.failure else None for trial in trials]
+        columns["attempts"] = [trial.n_attempts for trial in trials]
+        columns["failed_attempts"] = [trial.n_failures for trial in trials]
         for name in metrics:
+            if name == ERROR_RATE:
+                columns[name] = _error_rates(trials, self._earlier.trials, self.manifest.swept)
+                continue
             values = [trial.metrics.get(name) for trial in trials]
             columns[name] = [math.nan if value is None else value.value for value in values]
             reasons = [trial.absent.get(name) for trial in trials]
@@ -288,10 +347,18 @@ class Run:
 
     @cached_property
     def _contents(self) -> _Contents:
+        return self._read_trials(self.manifest.planned, with_file=True)
+
+    @cached_property
+    def _earlier(self) -> _Contents:
+        return self._read_trials(self.orphaned(), with_file=False)
+
+    def _read_trials(self, ids: list[str], *, with_file: bool) -> _Contents:
+        """Read trials; one whose video file is gone is damage where it is to be there."""
         contents = _Contents([], [], [], {})
-        for trial_id in self.manifest.planned:
+        for trial_id in ids:
             try:
-                trial = self._read_trial(trial_id, contents.videos)
+                trial = self._read_trial(trial_id, contents.videos, with_file=with_file)
             except DamagedFileError as error:
                 contents.damage.append(Damage(trial_id, str(error)))
                 continue
@@ -301,10 +368,10 @@ class Run:
                 contents.trials.append(trial)
         return contents
 
-    def _read_trial(self, trial_id: str, videos: dict[str, StoredVideo]) -> Trial | None:
+    def _read_trial(self, trial_id: str, videos: dict[str, StoredVideo], *, with_file: bool) -> Trial | None:
         if self._is_legacy:
             return read_legacy_trial(self.folder, trial_id)
-        video = read_video(self.folder, trial_id)
+        video = (read_video if with_file else read_video_records)(self.folder, trial_id)
         if video is None:
             return None
         videos[trial_id] = video
@@ -319,6 +386,33 @@ def read_manifest(path: Path) -> tuple[RunManifest, int]:
     schema = data["schema"]
     plain = manifest_of(data) if schema <= LEGACY_SCHEMA else data
     return to_record(path, json.dumps(plain), RunManifest), schema
+
+
+def _is_misnamed(record: VideoRecord, generator: Mapping[str, Any]) -> bool:
+    if record.files is None and any(name in record.params for name in FILE_PARAMETERS):
+        return False
+    return record.id != video_id(
+        generator,
+        with_contents(record.params, record.files or {}),
+        portrait=record.portrait.content if record.portrait is not None else None,
+        speech=record.speech.content if record.speech is not None else None,
+        seed=record.seed,
+    )
+
+
+def _error_rates(
+    trials: Sequence[Trial], earlier: Sequence[Trial], swept: Sequence[str]
+) -> list[float | None]:
+    """Return the share of failed attempts of the configuration of each trial."""
+    keys = [json.dumps([trial.params.get(name) for name in swept], sort_keys=True) for trial in trials]
+    together: dict[str, list[Trial]] = {}
+    for key, trial in zip(keys, trials, strict=True):
+        together.setdefault(key, []).append(trial)
+    rates = {}
+    for key, group in together.items():
+        before = [trial for trial in earlier if agree(trial.params, group[0].params)]
+        rates[key] = count_attempts([*group, *before]).share_failed
+    return [rates[key] for key in keys]
 
 
 def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:

@@ -1,6 +1,7 @@
 """What stands in the files of a run folder, as frozen plain data. The dataclasses *are* the format.
 
-A change of a field is a new `SCHEMA`; folders of every schema ever written stay readable, see `evalkit.runs.legacy`.
+A field that joins has a default, so that older files stay readable; any other change is a new `SCHEMA`. Folders of every
+schema ever written stay readable, see `evalkit.runs.legacy`.
 """
 
 from __future__ import annotations
@@ -171,6 +172,8 @@ class VideoRecord(_Strict):
         Whether nothing else was at work in that slot, so that times are those of this video.
     n_bytes : int or None
         Size of the video file: one that is gone or of another size is damage. None where it failed, or is not known.
+    files : dict of str to str or None
+        SHA-256 of each file that `params` name, by its path: they count for the id. None where that was not recorded.
     """
 
     id: str
@@ -190,6 +193,7 @@ class VideoRecord(_Strict):
     slot: str
     alone: bool
     n_bytes: int | None = None
+    files: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.failure is not None):
@@ -285,6 +289,12 @@ class Trial(_Strict):
         What it cost. A failed trial has a profile too.
     measure_s : float or None
         How long measuring took.
+    content : str or None
+        SHA-256 of the video file; None where there is none, or it was not recorded.
+    machine : str
+        Key into `RunManifest.machines`; empty where no machine took the job, or it was not recorded.
+    alone : bool or None
+        Whether nothing else was at work in its slot; None where that was not recorded.
     """
 
     id: str
@@ -302,6 +312,19 @@ class Trial(_Strict):
     started_at: str
     generate_s: float | None
     measure_s: float | None
+    content: str | None = None
+    machine: str = ""
+    alone: bool | None = None
+
+    @property
+    def n_failures(self) -> int:
+        """Attempts that failed, those of earlier calls included."""
+        return len(self.attempts) + (self.failure is not None)
+
+    @property
+    def n_attempts(self) -> int:
+        """All attempts: those that failed, and the one that did not."""
+        return self.n_failures + (self.failure is None)
 
     @property
     def metrics(self) -> dict[str, MetricValue]:
@@ -369,6 +392,30 @@ class CodeVersion(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class PlanRecord(_Strict):
+    """A plan of a run, as it was fixed before the first of its videos was begun.
+
+    Parameters
+    ----------
+    hash : str
+        See `evalkit.runs.identity.plan_hash`.
+    at : str
+        ISO 8601, UTC.
+    n_trials : int
+    seed : int
+        Of the order in which the trials are done, see `evalkit.sweeps.order.order_trials`.
+    policy : str or None
+        SHA-256 of what the policy said then; None where none is named.
+    """
+
+    hash: str
+    at: str
+    n_trials: int
+    seed: int
+    policy: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunManifest(_Strict):
     """What a run is, beside its videos and measurements: ``run.json``.
 
@@ -404,6 +451,8 @@ class RunManifest(_Strict):
         What a person should know of the run as a whole.
     skipped : dict of str to SkippedTrial
         Planned trials that were never attempted, by id: they cannot fit.
+    plans : list of PlanRecord
+        Every plan that was worked on, the present one last. Empty in a run that is older than this record.
     """
 
     created_at: str
@@ -422,3 +471,4 @@ class RunManifest(_Strict):
     weights: dict[str, str]
     notes: list[str]
     skipped: dict[str, SkippedTrial] = field(default_factory=dict)
+    plans: list[PlanRecord] = field(default_factory=list)

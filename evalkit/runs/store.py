@@ -61,7 +61,23 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
     Raises
     ------
     DamagedFileError
-        If a file is damaged, belongs to another video than the folder's name says, or the video is gone or altered.
+        As `read_video_records`, and if the video is gone or altered.
+    UsageError
+        If a newer evalkit wrote it.
+    """
+    video = read_video_records(folder, video_id)
+    if video is not None:
+        _check_video_file(folder / VIDEOS_FOLDER / video_id / VIDEO_FILE, video.record)
+    return video
+
+
+def read_video_records(folder: Path, video_id: str) -> StoredVideo | None:
+    """Read what is known of a video whether its file is still there or not: how often it was tried, and what came of it.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is damaged, or belongs to another video than the folder's name says.
     UsageError
         If a newer evalkit wrote it.
     """
@@ -75,7 +91,6 @@ def read_video(folder: Path, video_id: str) -> StoredVideo | None:
         raise DamagedFileError(
             f"{paths[0]}: it is the result of video {record.id!r} and lies in folder {video_id!r}"
         )
-    _check_video_file(place / VIDEO_FILE, record)
     return StoredVideo(record, to_record(paths[1], contents[1], VideoProfile))
 
 
@@ -220,6 +235,9 @@ def make_trial(
         started_at=record.started_at,
         generate_s=record.generate_s,
         measure_s=sum(spent_s) if spent_s else None,
+        content=record.content,
+        machine=record.machine,
+        alone=record.alone,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalkit.stats.means import Estimate, estimate_mean, finite
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from evalkit.types import FloatArray
+
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,7 @@ def main_effects(
     values : FloatArray, shape (n,)
         One a trial.
     parameters : mapping of str to sequence of length n
-        The level of each swept parameter. Steps go from each level to the next: sorted where they can be, in
-        order of appearance where not.
+        The level of each swept parameter. Steps go from each level to the next, see `ordered_levels`.
     items : sequence of length n
         What is the same on both sides of a pair: the input and the seed.
     factors : mapping of str to sequence of length n, optional
@@ -101,14 +103,24 @@ def main_effects(
 def ordered_levels(levels: Sequence[Hashable]) -> list[Hashable]:
     """Return each level once, sorted where all can be compared, in order of appearance where not.
 
-    >>> ordered_levels([4, 2, 4]), ordered_levels(["b", 1])
-    ([2, 4], ['b', 1])
+    Numbers inside texts count as numbers: 384*256 comes before 1024*576.
+
+    >>> ordered_levels([4, 2, 4]), ordered_levels(["b", 1]), ordered_levels(["1024*576", "384*256"])
+    ([2, 4], ['b', 1], ['384*256', '1024*576'])
     """
     once = list(dict.fromkeys(levels))
     try:
-        return sorted(once)  # type: ignore[type-var]
+        return sorted(once, key=_sort_key)
     except TypeError:
         return once
+
+
+def _sort_key(level: Hashable) -> Any:
+    """Return a level as it is sorted: a text as its words and numbers by turns, beginning with a word."""
+    if not isinstance(level, str):
+        return level
+    parts = _NUMBER.split(level)
+    return [float(part) if place % 2 else part for place, part in enumerate(parts)]
 
 
 def _pairs(

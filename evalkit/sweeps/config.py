@@ -18,14 +18,11 @@ from evalkit.arguments import read_mapping, wrong_argument
 from evalkit.evaluators.load import anchor_settings, evaluator_class
 from evalkit.measuring import STALL_LIMIT_S
 from evalkit.options import ConfigError, read_group, read_yaml
+from evalkit.runs.identity import FILE_PARAMETERS
 from pipeline.options import PlainData, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FILE_PARAMETERS = ("brand_mark",)
-"""Parameters of the grid that name a file: what counts is its content."""
-
 
 _SAID = ("path", "text", "question", "question_audio")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from evalkit.execution.jobs import InputFile
-from evalkit.runs.identity import video_id
+from evalkit.runs.identity import video_id, with_contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +49,8 @@ class PlannedTrial:
         Everything that goes to the generator.
     files : tuple of InputFile
         Files that `request` names.
+    parameter_files : dict of str to str
+        SHA-256 of those that `params` name, by path.
     """
 
     id: str
@@ -58,6 +60,7 @@ class PlannedTrial:
     seed: int | None
     request: dict[str, Any]
     files: tuple[InputFile, ...] = ()
+    parameter_files: dict[str, str] = field(default_factory=dict)
 
 
 def expand_grid(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -80,7 +83,8 @@ def plan_trials(
 ) -> list[PlannedTrial]:
     """Cross configurations with inputs and seeds.
 
-    Configurations change slowest, so that a sweep that is ended early has whole configurations to compare.
+    Configurations change slowest: that is the order of tables. In which order trials are done, see
+    `evalkit.sweeps.order.order_trials`.
 
     Parameters
     ----------
@@ -103,22 +107,18 @@ def plan_trials(
         picture, sound = (planned.input if planned is not None else None for planned in (portrait, said))
         name = video_id(
             generator,
-            {
-                key: contents.get(value, value) if isinstance(value, str) else value
-                for key, value in given.items()
-            },
+            with_contents(given, contents),
             portrait=picture.content if picture is not None else None,
             speech=sound.content if sound is not None else None,
             seed=seed,
         )
         files = [file for planned in (portrait, said) if planned is not None for file in planned.files]
-        files += [
-            InputFile(value, contents[value])
-            for value in given.values()
-            if isinstance(value, str) and value in contents
-        ]
+        named = {
+            value: contents[value] for value in given.values() if isinstance(value, str) and value in contents
+        }
+        files += [InputFile(path, content) for path, content in named.items()]
         request = make_request(given, portrait, said, seed)
-        trials.append(PlannedTrial(name, dict(given), picture, sound, seed, request, tuple(files)))
+        trials.append(PlannedTrial(name, dict(given), picture, sound, seed, request, tuple(files), named))
     return trials
 
 

@@ -12,13 +12,15 @@ from evalkit.decisions.policy import load_policy
 from evalkit.evaluators.load import load_evaluators, version_of
 from evalkit.execution.executors import load_executor
 from evalkit.execution.jobs import GeneratorSpec, InputFile, Slot
+from evalkit.execution.scheduler import disturb_each_other
 from evalkit.execution.slots import count_gpus, make_slots
 from evalkit.formatting import count
 from evalkit.measuring.video import describe_metrics
 from evalkit.options import ConfigError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo
-from evalkit.sweeps.config import FILE_PARAMETERS, SlotOptions, measuring_files, name_of
+from evalkit.runs.identity import FILE_PARAMETERS, plan_hash
+from evalkit.sweeps.config import SlotOptions, measuring_files, name_of
 from evalkit.sweeps.plan import PlannedInput, PlannedTrial, expand_grid, make_request, plan_trials
 from evalkit.tracks.cache import content_hash
 from pipeline.errors import RequestError
@@ -56,6 +58,11 @@ class SweepPlan:
         Every metric that a trial may carry.
     notes : list of str
         What a person should know.
+    policy_hash : str or None
+        SHA-256 of what the policy says; None where none is named.
+    batches : bool
+        Whether the generator makes trials together that differ in the inputs alone: where it can, nothing would disturb
+        that, and none is made twice.
     """
 
     config: SweepConfig
@@ -67,6 +74,8 @@ class SweepPlan:
     slots: tuple[Slot, ...]
     metrics: dict[str, MetricInfo]
     notes: list[str]
+    policy_hash: str | None
+    batches: bool
 
     def __repr__(self) -> str:
         """Say how much is planned, not all of it."""
@@ -80,6 +89,16 @@ class SweepPlan:
     def swept(self) -> list[str]:
         """Parameters with more than one value."""
         return [name for name, values in self.config.grid.items() if len(values) > 1]
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the trials, in the order of the plan."""
+        return [trial.id for trial in self.trials]
+
+    @property
+    def hash(self) -> str:
+        """See `evalkit.runs.identity.plan_hash`."""
+        return plan_hash(self.ids, self.generator, self.config.evaluators or (), self.policy_hash)
 
 
 def plan_sweep(config: SweepConfig) -> SweepPlan:
@@ -98,8 +117,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         generator = build_generator(factory, config.generator.name, config.generator.settings)
     described = generator.describe()
     evaluators = load_evaluators(config.evaluators, config.measuring)
-    if config.policy is not None:
-        load_policy(config.policy)
+    policy = None if config.policy is None else load_policy(config.policy)
     settings = config.generator.settings
     slots = plan_slots(config, described)
     identity = {
@@ -108,6 +126,11 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         "settings": {**settings, "device": slots[0].kind} if described.takes_device else dict(settings),
     }
     trials = _plan_trials(config, generator, described.to_dict(), identity)
+    batches = (
+        generator.makes_batches
+        and not disturb_each_other(slots)
+        and not config.execution.separate_profiling_pass
+    )
     return SweepPlan(
         config=_resolve(config, [evaluator.name for evaluator in evaluators], slots),
         trials=trials,
@@ -120,7 +143,10 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         notes=[
             *_list_without_effect(config, described.parameters),
             *(_note_unused_gpus(config) if described.takes_device else ()),
+            *(_note_batches(trials) if batches else ()),
         ],
+        policy_hash=None if policy is None else policy.content_hash,
+        batches=batches,
     )
 
 
@@ -281,6 +307,15 @@ def _list_without_effect(config: SweepConfig, effective: dict[str, str]) -> Iter
     for name, values in config.grid.items():
         if len(values) > 1 and effective and "." not in name and name not in effective:
             yield f"{name} makes no difference to the generator {config.generator.name!r}"
+
+
+def _note_batches(trials: Sequence[PlannedTrial]) -> Iterator[str]:
+    """Say that configurations are not interleaved: a batch stands for a moment of the machine."""
+    if len({str(trial.params) for trial in trials}) > 1:
+        yield (
+            "trials of one configuration are made together, so that the model is loaded once: configurations are not "
+            "interleaved, and a machine that drifts can look like a difference of their times"
+        )
 
 
 def _note_unused_gpus(config: SweepConfig) -> Iterator[str]:

@@ -36,6 +36,7 @@ from evalkit.profiling.profile import Profile
 from evalkit.runs import (
     MeasurementError,
     MetricResults,
+    PlanRecord,
     Run,
     RunManifest,
     RunWriter,
@@ -46,6 +47,7 @@ from evalkit.runs.code import read_code_version
 from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.sweeps.infeasible import find_infeasible
+from evalkit.sweeps.order import order_trials, seed_of_order
 from evalkit.sweeps.prepare import find_executor
 from evalkit.sweeps.status import check_plan, has_tries_left, list_failures, load_run_status, read_trial
 from evalkit.tracks.cache import content_hash
@@ -172,10 +174,13 @@ class _Sweep:
         status = load_run_status(plan, writer.folder)
         to_make = status.to_make(retry_failed=retry_failed)
         skipped = find_infeasible(plan, writer.folder, to_make)
+        self._manifest = _describe(plan, earlier, skipped)
+        waiting = {trial.id for trial in to_make} - skipped.keys()
+        ordered = order_trials(plan.trials, self._manifest.plans[-1].seed, batches=plan.batches)
         self._videos = status.videos
         self._to_measure = status.to_measure(retry_failed=retry_failed)
         self._scheduler = Scheduler(
-            plan.slots, [trial.id for trial in to_make if trial.id not in skipped], self._to_measure
+            plan.slots, [trial.id for trial in ordered if trial.id in waiting], self._to_measure
         )
         self._n_trials = len({*self._scheduler.waiting, *self._to_measure})
         self._n_over = 0
@@ -183,7 +188,6 @@ class _Sweep:
         self._measuring_tries: dict[str, int] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._numbers = itertools.count()
-        self._manifest = _describe(plan, earlier, skipped)
         for trial in status.found.values():
             self._note_versions(trial.generation or {})
             self._note_versions(trial.quality.to_dict() if trial.quality else {})
@@ -248,11 +252,8 @@ class _Sweep:
         )
 
     def _upcoming(self, planned: PlannedTrial) -> list[PlannedTrial]:
-        """List the trials that come next and differ in the inputs alone: a generator may make them together.
-
-        None where trials would disturb each other, or where each is made twice.
-        """
-        if self._scheduler.disturbs or self._execution.separate_profiling_pass:
+        """List the trials that come next and differ in the inputs alone: the generator makes them together."""
+        if not self._plan.batches:
             return []
         waiting = (self._planned[video_id] for video_id in self._scheduler.waiting)
         return list(
@@ -355,6 +356,7 @@ class _Sweep:
             slot=task.slot.name,
             alone=alone,
             n_bytes=(video.folder / VIDEO_NAME).stat().st_size if failure is None else None,
+            files=planned.parameter_files,
         )
         self._writer.put_video(
             record,
@@ -453,6 +455,12 @@ def _describe(plan: SweepPlan, earlier: RunManifest | None, skipped: dict[str, S
         notes=plan.notes,
         skipped=skipped,
     )
+    if earlier is None or not earlier.plans or earlier.plans[-1].hash != plan.hash:
+        made = PlanRecord(plan.hash, _now(), len(plan.trials), seed_of_order(plan.ids), plan.policy_hash)
+        plans = [*(earlier.plans if earlier is not None else ()), made]
+    else:
+        plans = earlier.plans
+    manifest = replace(manifest, plans=plans)
     if earlier is None:
         return manifest
     return replace(

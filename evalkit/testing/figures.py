@@ -15,9 +15,9 @@ import numpy as np
 from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.compare import compare_tables
-from evalkit.decisions.policy import RUN_COMPLETE
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.signoff import sign_off
+from evalkit.decisions.waivers import RUN_COMPLETE
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs import Run
 from evalkit.views.comparison import comparison_view

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -19,13 +18,14 @@ from evalkit.runs import (
     MetricInfo,
     MetricResults,
     MetricValue,
+    PlanRecord,
     RunManifest,
     Samples,
     Trial,
     TrialFailure,
     VideoRecord,
 )
-from evalkit.runs.identity import machine_key, measurement_identity
+from evalkit.runs.identity import machine_key, measurement_identity, plan_hash, video_id
 from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
 from evalkit.runs.writer import RunWriter
 from evalkit.tracks.cache import content_hash
@@ -68,7 +68,9 @@ _QUALITY: dict[str, tuple[str, Better, float, float]] = {
     "technical.face_coverage": ("1", "higher", 1.0, 0.0),
 }
 _TIMES = ("profile.ttff_s", "profile.total_s", "profile.rtf")
+_GENERATOR = {"name": "made up", "version": "1", "settings": {}}
 _MACHINE = {"processor": "none", "n_cores": 2}
+_CREATED_AT = "2026-11-22T01:00:00+00:00"
 _TOO_SHORT = "expression.blink_per_min"
 
 
@@ -82,7 +84,7 @@ def make_trial(
     absent: Mapping[str, str] | None = None,
     failure: str | None = None,
 ) -> Trial:
-    """Make a trial; with a failure, a code, it has the profile alone.
+    """Make a trial; with a failure, a code, it has the profile alone. Its id is that of what it says of itself.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ def make_trial(
     }
     quality = {name: MetricValue(value, "1", n=1) for name, value in values.items() if name not in cost}
     return Trial(
-        id=hash_of([dict(params), portrait, speech, seed])[:16],
+        id=video_id(_GENERATOR, params, portrait=hash_of(portrait), speech=hash_of(speech), seed=seed),
         params=dict(params),
         portrait=Input(portrait, hash_of(portrait)),
         speech=Input(speech, hash_of(speech), text=speech),
@@ -163,22 +165,31 @@ def write_run(
         for name in (*trial.quality.metrics, *trial.quality.absent)
     )
     versions = {name: str(version) for name, version in (evaluators or dict.fromkeys(families, 1)).items()}
+    planned = [*(trial.id for trial in trials), *unfinished]
+    plan = PlanRecord(
+        hash=plan_hash(planned, _GENERATOR, versions, None),
+        at=min((trial.started_at for trial in trials), default=_CREATED_AT),
+        n_trials=len(planned),
+        seed=0,
+        policy=None,
+    )
     manifest = RunManifest(
-        created_at="2026-11-22T01:00:00+00:00",
-        config={"generator": {"name": "made up"}},
+        created_at=_CREATED_AT,
+        config={"generator": {"name": "made up"}, "evaluators": list(versions)},
         config_hash="0" * 64,
-        generator={"name": "made up", "version": "1", "settings": {}},
+        generator=_GENERATOR,
         evaluators=versions,
         measuring={},
         metrics={metric.name: _describe(metric, versions) for metric in metrics},
         swept=swept,
         policy=policy,
-        planned=[*(trial.id for trial in trials), *unfinished],
+        planned=planned,
         machines={machine_key(_MACHINE): _MACHINE},
         code=None,
         versions={"evalkit": "0.1.0"},
         weights={"lip_sync": "ab" * 32},
         notes=[],
+        plans=[plan],
     )
     put_trials(folder, manifest, trials, samples, video=video)
     return folder
@@ -204,7 +215,8 @@ def put_trials(
     samples : dict, optional
         Raw samples of every trial that is ok.
     video : Path, optional
-        Copied into every trial that is ok; without, there are records of a video and no file.
+        Copied into every trial that is ok, marked with its id, so that no two are the same; without, there are records
+        of a video and no file, whose content is that of the trial or else made up from its id.
     """
     with patch("os.fsync"), RunWriter(folder) as writer:  # no test needs to survive a power cut
         writer.write_manifest(manifest)
@@ -219,9 +231,12 @@ def _put_trial(
     samples: Samples,
     video: Path | None,
 ) -> None:
-    content = hash_of(f"video {trial.id}") if video is None else content_hash(str(video))
     failure = trial.failure
     was_made = failure is None or failure.stage == "measure"
+    part = writer.new_video_folder(trial.id)
+    content = trial.content or hash_of(f"video {trial.id}")
+    if was_made:
+        content = _put_file(part / VIDEO_FILE, video, trial.id) or content
     record = VideoRecord(
         id=trial.id,
         params=trial.params,
@@ -236,16 +251,11 @@ def _put_trial(
         started_at=trial.started_at,
         generate_s=trial.generate_s,
         content=content if was_made else None,
-        machine=next(iter(manifest.machines), ""),
+        machine=trial.machine or next(iter(manifest.machines), ""),
         slot="local",
-        alone=True,
+        alone=trial.alone is not False,
+        files={},
     )
-    part = writer.new_video_folder(trial.id)
-    if was_made:
-        if video is None:
-            (part / VIDEO_FILE).touch()
-        else:
-            shutil.copy(video, part / VIDEO_FILE)
     costs = {name: values for name, values in samples.items() if name.startswith("profile.")}
     writer.put_video(record, part, profile=trial.profile, samples=costs if failure is None else {})
     if was_made and video is None:
@@ -269,6 +279,22 @@ def _put_trial(
         )
         own = {name: values for name, values in samples.items() if _owner(name, owners) == evaluator}
         writer.put_measurement(measured, own)
+
+
+def _put_file(path: Path, video: Path | None, trial_id: str) -> str | None:
+    """Put a video at a place, with the trial's name in a box that players skip: no two trials have the same content.
+
+    Returns
+    -------
+    str or None
+        Its SHA-256; None where there is no video: an empty file stands for it.
+    """
+    if video is None:
+        path.touch()
+        return None
+    name = trial_id.encode()
+    path.write_bytes(video.read_bytes() + (8 + len(name)).to_bytes(4, "big") + b"free" + name)
+    return content_hash(str(path))
 
 
 def _owner(metric: str, evaluators: Mapping[str, str]) -> str | None:
@@ -324,7 +350,13 @@ def write_grid(
     plan = list(itertools.product(sizes, steps, portraits, speech, seeds))
     trials, open_ids = [], []
     for place, key in enumerate(plan):
-        trial_id = hash_of(list(key))[:16]
+        trial_id = video_id(
+            _GENERATOR,
+            _params(key),
+            portrait=hash_of(key[2]),
+            speech=hash_of(key[3]),
+            seed=key[4],
+        )
         if place in unfinished:
             open_ids.append(trial_id)
         else:
@@ -343,9 +375,13 @@ def write_grid(
     )
 
 
+def _params(key: tuple[str, int, str, str, int]) -> dict[str, Any]:
+    return {"size": key[0], "sample_steps": key[1], "fps": 25.0}
+
+
 def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) -> Trial:
     size, steps, portrait, speech, seed = key
-    noise = np.random.default_rng(int(trial_id, 16))
+    noise = np.random.default_rng(int(hash_of(list(key))[:16], 16))
     sides = [int(side) for side in re.findall(r"\d+", size)]
     width, height = sides if len(sides) == 2 else (384, 256)  # a size may be called anything
     work = width * height / 1e5
@@ -371,7 +407,7 @@ def _trial(trial_id: str, key: tuple[str, int, str, str, int], *, failed: bool) 
     failure = TrialFailure("generate", "out_of_memory", "CUDA out of memory. Tried to allocate 2 GiB")
     return Trial(
         id=trial_id,
-        params={"size": size, "sample_steps": steps, "fps": 25.0},
+        params=_params(key),
         portrait=Input(portrait, hash_of(portrait), f"{portrait}.png"),
         speech=Input(speech, hash_of(speech), text="Good morning."),
         seed=seed,

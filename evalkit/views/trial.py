@@ -11,7 +11,6 @@ from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
 from evalkit.analysis.direction import loss
 from evalkit.analysis.table import level_text
-from evalkit.decisions.judge import overshoot
 from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
 from evalkit.runs.legacy import TRIAL_FILE
 from evalkit.runs.records import DamagedFileError
@@ -244,8 +243,8 @@ def _limits(trial: Trial, policy: Policy | None) -> dict[str, ClipLimitView]:
     found = {}
     for name, value in trial.metrics.items():
         rule: Rule | None = policy.rule_for(name) if policy is not None else None
-        if rule is not None and rule.min_n <= 1:
-            found[name] = ClipLimitView(rule.text(), rule.kind, overshoot(rule, value.value) <= 0)
+        if rule is not None and (rule.min_n or 1) <= 1:
+            found[name] = ClipLimitView(rule.text(), rule.kind, rule.overshoot(value.value) <= 0)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 import evalkit
+from evalkit.analysis.table import ResultTable, rows_of_run
 from evalkit.cli import main
+from evalkit.decisions.policy import load_policy
+from evalkit.decisions.waivers import waiver_lines
+from evalkit.runs import Run
 from evalkit.testing.runs import make_trial, write_run
 from evalkit.testing.tables import ERROR, TOTAL
 
@@ -25,7 +30,18 @@ rules:
   - {metric: profile.total_s, at_most: 1, kind: soft, why: patience}
 """
 
-WAIVER = "waivers: [{metric: lip_sync.error, name: Ann, reason: pilot, expires: 2999-01-01}]"
+
+def waiver(folder: Path, table: ResultTable, policy: str, *, days: int) -> Path:
+    """Write a waiver of the lip-sync error that binds what it should, up to a value of 1."""
+    path = folder / "waivers.yaml"
+    expires = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=days)
+    path.write_text(
+        "waivers:\n  - metric: lip_sync.error\n"
+        + waiver_lines(load_policy(policy), table.run_id, 1.0)
+        + f"\n    name: Ann\n    reason: pilot\n    expires: {expires}\n",
+        "utf-8",
+    )
+    return path
 
 
 def run(*arguments: object) -> Result:
@@ -82,13 +98,13 @@ def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
 
 
 def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
-    (tmp_path / "waivers.yaml").write_text(WAIVER, "utf-8")
-    arguments = (write(tmp_path / "run"), "--policy", policy(tmp_path, 0.1))
-    result = run(*arguments, "--waivers", tmp_path / "waivers.yaml")
+    folder, rules = write(tmp_path / "run"), policy(tmp_path, 0.1)
+    table = rows_of_run(Run.open(folder))
+    arguments = (folder, "--policy", rules, "--waivers")
+    result = run(*arguments, waiver(tmp_path, table, rules, days=30))
     assert result.exit_code == 0
     assert result.output.startswith("PASS WITH WAIVERS: 0 of 1 gates are met, 1 waived by Ann")
-    (tmp_path / "waivers.yaml").write_text(WAIVER.replace("2999", "1999"), "utf-8")
-    assert run(*arguments, "--waivers", tmp_path / "waivers.yaml").exit_code == 1
+    assert run(*arguments, waiver(tmp_path, table, rules, days=-1)).exit_code == 1
 
 
 def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:

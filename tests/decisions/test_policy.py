@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 
 import pytest
 
-from evalkit.decisions.policy import Policy, Rule, bundled_policies, load_policy, load_waivers
+from evalkit.decisions.policy import Policy, Rule, bundled_policies, load_policy
 from evalkit.errors import UsageError
 from evalkit.types import Metric
 
@@ -25,14 +24,6 @@ rules:
     at_most: -22
     kind: soft
     why: EBU R 128
-"""
-
-WAIVERS = """
-waivers:
-  - metric: lip_sync.error
-    name: Ann
-    reason: pilot
-    expires: 2026-03-01
 """
 
 
@@ -116,7 +107,7 @@ def test_the_hash_of_a_policy_is_that_of_what_it_says(tmp_path: Path) -> None:
         (
             "metric: technical.loudness_lufs",
             "metric: profile.error_rate\n    per: clip",
-            "profile.error_rate is a share of all attempts; leave out per and reducer",
+            "profile.error_rate is a share of all attempts; leave out per, reducer and bad_beyond",
         ),
         ("    why: a gate\n", "    why: a gate\n    at_most: 0.9\n", "'at_most' is there twice"),
         ("rules:", "rules: []\nrules:", "'rules' is there twice"),
@@ -166,68 +157,11 @@ def test_metrics_of_other_evaluators_may_be_named(tmp_path: Path) -> None:
     assert load_policy(write(tmp_path, text), [teeth]).rules[1].metric == teeth
 
 
-def test_waivers_are_read_and_expire(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, POLICY))
-    (waiver,) = load_waivers(write(tmp_path, WAIVERS), policy)
-    assert (waiver.name, waiver.reason) == ("Ann", "pilot")
-    assert waiver.holds_on(dt.date(2026, 3, 1))
-    assert not waiver.holds_on(dt.date(2026, 3, 2))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "message"),
-    [
-        ("    name: Ann\n", "", r"waivers\.0\.name is missing"),
-        ("    reason: pilot\n", "", r"waivers\.0\.reason is missing"),
-        ("    expires: 2026-03-01\n", "", r"waivers\.0\.expires is missing"),
-        ("name: Ann", "name: ''", r"waivers\.0\.name: must not be blank"),
-        ("expires: 2026-03-01", "expires: soon", r"waivers\.0\.expires is 'soon'; .* valid date"),
-        ("expires:", "expire: 1\n    expires:", "no option 'waivers.0.expire'; did you mean 'expires'"),
-        (
-            "lip_sync.error",
-            "lip_sync.eror",
-            "no hard rule for 'lip_sync.eror'; did you mean 'lip_sync.error'",
-        ),
-        ("lip_sync.error", "technical.loudness_lufs", "no hard rule for 'technical.loudness_lufs'"),
-    ],
-)
-def test_wrong_waivers_are_refused(tmp_path: Path, before: str, after: str, message: str) -> None:
-    policy = load_policy(write(tmp_path, POLICY))
-    with pytest.raises(UsageError, match=message):
-        load_waivers(write(tmp_path, WAIVERS.replace(before, after)), policy)
-
-
-def test_two_waivers_of_one_metric_are_refused(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, POLICY))
-    twice = WAIVERS + WAIVERS.split("\n", 2)[2]
-    with pytest.raises(UsageError, match=r"two waivers for 'lip_sync\.error'"):
-        load_waivers(write(tmp_path, twice), policy)
-
-
-def test_a_list_of_waivers_without_their_key_is_refused(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, POLICY))
-    with pytest.raises(UsageError, match="must be `waivers:` and under it a list of metric, name, reason"):
-        load_waivers(write(tmp_path, WAIVERS.replace("waivers:\n", "")), policy)
-
-
-def test_a_missing_file_of_waivers_is_refused(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, POLICY))
-    with pytest.raises(UsageError, match="cannot be read"):
-        load_waivers(tmp_path / "none.yaml", policy)
-
-
 def test_rules_are_frozen() -> None:
     rule = Rule.model_validate({"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"})
     with pytest.raises(ValueError, match="frozen"):
         rule.at_most = 1.0
     assert Policy.model_fields["rules"].is_required()
-
-
-def test_a_key_twice_in_waivers_is_refused(tmp_path: Path) -> None:
-    policy = load_policy(write(tmp_path, POLICY))
-    revived = WAIVERS + "    expires: 2036-03-01\n"
-    with pytest.raises(UsageError, match="'expires' is there twice"):
-        load_waivers(write(tmp_path, revived), policy)
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ def test_a_table_has_a_row_a_trial_and_says_why_a_number_is_missing() -> None:
         "status",
         "failure",
         "failure_text",
+        "attempts",
+        "failed_attempts",
         "lip_sync.error",
         "lip_sync.offset_ms",
         "lip_sync.offset_ms.absent",

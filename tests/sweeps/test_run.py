@@ -95,22 +95,22 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     tmp_path: Path, stand_in: dict[str, Any], made: Made
 ) -> None:
     first = sweep(tmp_path / "run", stand_in)
-    assert made() == [2, 3, 4]
+    assert sorted(made()) == [2, 3, 4]
     again = sweep(tmp_path / "run", stand_in)
     assert again.trials() == first.trials()
     assert again.manifest.created_at == first.manifest.created_at
     grown = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [1, 2, 3, 4]})
-    assert made() == [2, 3, 4, 1]
+    assert (sorted(made()[:3]), made()[3:]) == ([2, 3, 4], [1])
     assert list(by_steps(grown)) == [1, 2, 3, 4]
     with pytest.raises(UsageError, match=r"3 attempted trials of the grid .* name another folder with --out"):
         sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3]})
     assert Run.open(tmp_path / "run").manifest == grown.manifest
     shrunk = sweep(tmp_path / "run", stand_in, replan=True, grid={"sample_steps": [3]})
-    assert made() == [2, 3, 4, 1]
+    assert (sorted(made()[:3]), made()[3:]) == ([2, 3, 4], [1])
     assert list(by_steps(shrunk)) == [3]
     assert len(shrunk.orphaned()) == 3
     again = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3, 2]})  # what comes back is found
-    assert made() == [2, 3, 4, 1]
+    assert (sorted(made()[:3]), made()[3:]) == ([2, 3, 4], [1])
     assert (list(by_steps(again)), len(again.orphaned())) == ([3, 2], 2)
 
 
@@ -123,7 +123,8 @@ def test_what_was_never_done_may_leave_the_grid(tmp_path: Path, stand_in: dict[s
 
     with pytest.raises(KeyboardInterrupt):
         run_sweep(plan, tmp_path / "run", on_progress=interrupt)
-    assert list(by_steps(sweep(tmp_path / "run", stand_in, grid={"sample_steps": [2]}))) == [2]
+    (done,) = by_steps(Run.open(tmp_path / "run"))
+    assert list(by_steps(sweep(tmp_path / "run", stand_in, grid={"sample_steps": [done]}))) == [done]
 
 
 def test_another_evaluator_makes_no_video_and_measures_what_is_missing(
@@ -133,7 +134,7 @@ def test_another_evaluator_makes_no_video_and_measures_what_is_missing(
     assert before.trials()[0].quality is None
     videos = {path: path.read_bytes() for path in (tmp_path / "run").glob("videos/*/[!l]*")}
     measured = sweep(tmp_path / "run", stand_in, evaluators=["technical"])
-    assert made() == [2, 3, 4]
+    assert sorted(made()) == [2, 3, 4]
     assert {path: path.read_bytes() for path in videos} == videos
     for trial in measured.trials():
         assert trial.metrics["technical.width"].value == 64
@@ -142,7 +143,7 @@ def test_another_evaluator_makes_no_video_and_measures_what_is_missing(
     records = {path: path.read_bytes() for path in (tmp_path / "run").glob("measurements/*/technical@*.json")}
     assert len([path for path in records if "samples" not in path.name]) == 3
     more = sweep(tmp_path / "run", stand_in, evaluators=["technical", "lip_sync"])
-    assert made() == [2, 3, 4]
+    assert sorted(made()) == [2, 3, 4]
     assert {path: path.read_bytes() for path in records} == records
     assert {trial.absent["lip_sync.error"] for trial in more.trials()} == {"no_face"}
     assert more.manifest.evaluators.keys() == {"technical", "lip_sync"}
@@ -165,7 +166,7 @@ def test_another_setting_or_version_of_an_evaluator_makes_no_video(
         )
         widths.append({trial.metrics["probe.width_px"].value for trial in run.trials()})
         versions.append(run.manifest.evaluators["probe"])
-    assert made() == [2, 3, 4]
+    assert sorted(made()) == [2, 3, 4]
     assert widths == [{64}, {128}, {128}, {64}]
     assert versions == ["1", "1 x2", "2 x2", "1"]
     records = [path.name for path in (tmp_path / "run").glob("measurements/*/probe@*.json")]
@@ -413,7 +414,7 @@ def test_a_damaged_trial_is_done_again(tmp_path: Path, stand_in: dict[str, Any],
     spoilt = run.trials()[1].id
     (run.folder_of(spoilt) / "generation.json").write_text("{", "utf-8")
     assert [trial.id for trial in sweep(tmp_path / "run", stand_in).trials()] == run.manifest.planned
-    assert made() == [2, 3, 4, 3]
+    assert (sorted(made()[:3]), made()[3:]) == ([2, 3, 4], [3])
 
 
 def test_what_a_killed_sweep_left_is_cleared(tmp_path: Path, stand_in: dict[str, Any]) -> None:
@@ -495,7 +496,8 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(
     tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_video = RunWriter.put_video
-    written = []
+    trial_ids = plan_sweep(build_sweep(stand_in, "test")).ids
+    written: list[str] = []
 
     def filling(writer: RunWriter, record: Any, *arguments: Any, **options: Any) -> None:
         if len(written) == 2:
@@ -506,7 +508,7 @@ def test_a_full_disk_stops_the_sweep_and_loses_nothing(
     monkeypatch.setattr(RunWriter, "put_video", filling)
     with pytest.raises(SweepError, match="No space left on device; what is done is kept"):
         sweep(tmp_path / "run", stand_in)
-    assert list(by_steps(Run.open(tmp_path / "run"))) == [2, 3]
+    assert [trial.id for trial in Run.open(tmp_path / "run").trials()] == sorted(written, key=trial_ids.index)
     monkeypatch.undo()
     assert list(by_steps(sweep(tmp_path / "run", stand_in))) == [2, 3, 4]
 
@@ -521,7 +523,7 @@ def test_an_interrupt_ends_cleanly(tmp_path: Path, stand_in: dict[str, Any]) -> 
     with pytest.raises(KeyboardInterrupt):
         run_sweep(plan, tmp_path / "run", on_progress=interrupt)
     run = Run.open(tmp_path / "run")
-    assert list(by_steps(run)) == [2]
+    assert len(by_steps(run)) == 1
     assert len(run.unfinished()) == 2
     assert (run.folder / "results.csv").read_text("utf-8").count("\n") == 2
     assert left_running(tmp_path) == []
