@@ -492,20 +492,22 @@ def learn_spreads(runs: Sequence[Run], names: Iterable[str]) -> dict[str, Spread
     names : iterable of str
         Metrics.
     """
-    tables = [rows_of_run(run) for run in runs]
+    grids = [rows_of_run(run).configurations for run in runs]
+    pairings = [
+        pair_clips(first.rows, second.rows).pairs
+        for configurations in grids
+        for first, second in itertools.combinations(configurations, 2)
+    ]
     source = ", ".join(run.folder.name for run in runs)
     found = {}
     for name in names:
         between, paired, values = _Pool(), _Pool(), []
-        for table in tables:
-            configurations = table.configurations
-            for configuration in configurations:
-                own = [value for row in configuration.rows if (value := row.value(name)) is not None]
-                between.add(own)
-                values.append(own)
-            for first, second in itertools.combinations(configurations, 2):
-                pairs = pair_clips(first.rows, second.rows).values(name)
-                paired.add((pairs.b - pairs.a).tolist())
+        for configuration in itertools.chain.from_iterable(grids):
+            values.append([value for row in configuration.rows if (value := row.value(name)) is not None])
+            between.add(values[-1])
+        for pairs in pairings:
+            both = [(first.value(name), second.value(name)) for first, second in pairs]
+            paired.add([b - a for a, b in both if a is not None and b is not None])
         if between.spread is None:
             continue
         own_pairs = paired.spread
