@@ -36,6 +36,7 @@ quality: lip_sync.error
 costs: [profile.total_s, profile.peak_rss_mib]
 rules:
   - {metric: lip_sync.error, at_most: 0.3, why: a gate}
+  - {metric: lip_sync.error, bad_beyond: 0.5, at_most: 0.25, why: a share of bad clips}
   - {metric: technical.sharpness, at_least: 0.4, reducer: p10, judged_by: value, why: a gate}
   - {metric: motion.amount_deg_s, at_least: 2, at_most: 30, why: a band}
   - {metric: profile.total_s, at_most: 20, reducer: p90, judged_by: value, min_n: 3, why: a gate}
@@ -107,20 +108,23 @@ class RandomRun:
 
     def write(self, folder: Path, policy: Path) -> Path:
         """Write the run and return its folder."""
-        trials = self.trials()
+        made = self.trials()
+        n_planned = max(1, len(made) - self.seed % 3)  # up to two of an earlier grid
+        trials, earlier = made[:n_planned], made[n_planned:]
         versions = {"lip_sync": 1 + self.seed % 3, "technical": 2, "motion": 1}
         write_run(
             folder,
             trials,
             METRICS[: self.n_metrics] if self.n_metrics else (),
             unfinished=["0" * 16] if self.missing else (),
+            earlier=earlier,
             evaluators=versions,
             policy=str(policy),
         )
-        earlier = [json.dumps({"state": f"{look:064d}"}) for look in range(1, self.looks)]
+        seen = [json.dumps({"state": f"{look:064d}"}) for look in range(1, self.looks)]
         decisions = folder / DECISIONS_FOLDER
         decisions.mkdir()
-        (decisions / LOOKS_FILE).write_text("\n".join(earlier), "utf-8")
+        (decisions / LOOKS_FILE).write_text("\n".join(seen), "utf-8")
         return folder
 
     def _trial(self, rng: np.random.Generator, place: tuple[int, str, int, int, int]) -> Trial:
@@ -148,4 +152,5 @@ class RandomRun:
             values=values,
             absent=absent,
             failure="out_of_memory" if failed else None,
+            attempts=["crashed"] * int(rng.geometric(1 - self.failing / 2) - 1),
         )
