@@ -108,6 +108,22 @@ def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
     assert run(*arguments, waiver(tmp_path, table, rules, days=-1)).exit_code == 1
 
 
+def test_a_form_holds_what_a_waiver_has_to_bind(tmp_path: Path) -> None:
+    folder, rules, form = write(tmp_path / "run"), policy(tmp_path, 0.1), tmp_path / "form.yaml"
+    assert run(folder, "--policy", rules, "--waiver-form", form).exit_code == 1
+    text = form.read_text("utf-8")
+    assert text.count("- metric:") == 1
+    unsigned = run(folder, "--policy", rules, "--waivers", form)
+    assert unsigned.exit_code == 2
+    assert "name" in unsigned.output
+    expires = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
+    signed = text.replace("name:", "name: Ann").replace("reason:", "reason: pilot")
+    form.write_text(signed.replace("expires:", f"expires: {expires}"), "utf-8")
+    result = run(folder, "--policy", rules, "--waivers", form)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("PASS WITH WAIVERS: 1 of 2 gates passes, 1 is waived by Ann")
+
+
 def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:
     result = run(write(tmp_path / "run"), "--policy", "customer_service")
     assert result.exit_code == 1
