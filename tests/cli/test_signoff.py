@@ -29,7 +29,7 @@ costs: [profile.total_s]
 rules:
   - {metric: lip_sync.error, at_most: LIMIT, why: a gate}
   - {metric: technical.sharpness, at_least: 0.4, why: a gate}
-  - {metric: profile.total_s, at_most: 1, kind: soft, why: patience}
+  - {metric: profile.total_s, at_most: 1, kind: soft, judged_by: value, why: patience}
 """
 
 
@@ -122,6 +122,22 @@ def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
     assert run(*arguments, waiver(tmp_path, table, rules, days=-1)).exit_code == 1
 
 
+def test_a_form_holds_what_a_waiver_has_to_bind(tmp_path: Path) -> None:
+    folder, rules, form = write(tmp_path / "run"), policy(tmp_path, 0.1), tmp_path / "form.yaml"
+    assert run(folder, "--policy", rules, "--waiver-form", form).exit_code == 1
+    text = form.read_text("utf-8")
+    assert text.count("- metric:") == 1
+    unsigned = run(folder, "--policy", rules, "--waivers", form)
+    assert unsigned.exit_code == 2
+    assert "name" in unsigned.output
+    expires = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
+    signed = text.replace("name:", "name: Ann").replace("reason:", "reason: pilot")
+    form.write_text(signed.replace("expires:", f"expires: {expires}"), "utf-8")
+    result = run(folder, "--policy", rules, "--waivers", form)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("PASS WITH WAIVERS: 1 of 2 gates passes, 1 is waived by Ann")
+
+
 def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:
     result = run(write(tmp_path / "run"), "--policy", "customer_service")
     assert result.exit_code == 1
@@ -142,8 +158,10 @@ def test_an_unfinished_or_damaged_run_does_not_pass(tmp_path: Path) -> None:
 
 
 def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
-    folder = write(tmp_path / "run", steps=(3, 4))
-    assert run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3").exit_code == 0
+    folder = write(tmp_path / "run", steps=(3, 4), n=25)
+    result = run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3")
+    assert result.exit_code == 0, result.output
+    assert "one of 2 configurations: judged more strictly" in " ".join(result.output.split())
     assert evalkit.signoff(folder, str(policy(tmp_path)), where={"sample_steps": 3}).decision == "PASS"
 
 

@@ -209,7 +209,7 @@ def test_a_report_changes_nothing_that_was_measured(tmp_path: Path) -> None:
     assert {path: after[path] for path in before} == before
     added = {path.relative_to(folder).as_posix() for path in after.keys() - before.keys()}
     pictures = {f"report/timelines/{video_id}.svg" for video_id in drawn}
-    assert added == {"report.html", "report.md", *pictures}
+    assert added == {"report.html", "report.md", "decisions/looks.jsonl", *pictures}
     html = (folder / "report.html").read_text("utf-8")
     assert all(f'src="{picture}"' in html for picture in pictures)
 
