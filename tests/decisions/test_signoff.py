@@ -244,8 +244,8 @@ def test_what_made_it_stricter_is_noted() -> None:
     table = replace(table_of(GOOD), look=2, n_candidates=9, notes=("a note of the run",))
     notes = sign_off(table, policy, now=NOW).notes
     assert [note.partition(":")[0] for note in notes] == [
-        "look 2 at this run",
-        "one of 9 configurations",
+        "Look 2 at this run",
+        "One of 9 configurations",
         "a note of the run",
     ]
     assert sign_off(table_of(GOOD), policy, now=NOW).notes == ()
