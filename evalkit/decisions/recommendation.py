@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.comparison import describe_change
 from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade, RuleResult
+from evalkit.decisions.redraws import N_REDRAWS, share_of_passes
 from evalkit.formatting import count, three_digits
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import Estimate
@@ -230,6 +232,21 @@ class Recommendation:
             line.metric for line in self.candidates[0].lines if all(line.metric in names for names in found)
         )
 
+    @cached_property
+    def chances(self) -> dict[str, float]:
+        """By name the share of redraws of its clips in which it passes, of those that the answer names.
+
+        None is here that fails, that a gate is not measured of, or that has too few independent clips to redraw; see
+        `evalkit.decisions.redraws.share_of_passes`.
+        """
+        named = self.tied[:_MOST_NAMES] or (self.subject,)
+        shares = {
+            one.name: share_of_passes(one.configuration, self.policy, self.budget)
+            for one in named
+            if one.grade in {Grade.PASSES, Grade.TOO_FEW_CLIPS}
+        }
+        return {name: share for name, share in shares.items() if share is not None}
+
     def graded(self, grade: Grade) -> tuple[Candidate, ...]:
         """Return the configurations with this grade."""
         return tuple(one for one in self.candidates if one.grade is grade)
@@ -328,14 +345,14 @@ def _details_recommended(found: Recommendation) -> list[str]:
         details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
     elif found.quality is not None and len(found.quality.first) > 1 and found.quality is not found.decided_by:
         details.append(f"In {_say_ranking(found.quality, found.passing)}.")
-    return details + _say_others(found)
+    return details + _say_chances(found) + _say_others(found)
 
 
 def _details_tied(found: Recommendation) -> list[str]:
     details = []
     if found.quality is not None and found.quality is not found.decided_by:
         details.append(f"In {_say_ranking(found.quality, found.passing)}.")
-    return details + _say_others(found)
+    return details + _say_chances(found) + _say_others(found)
 
 
 def _details_none(found: Recommendation) -> list[str]:
@@ -355,7 +372,7 @@ def _details_open(found: Recommendation) -> list[str]:
         details.append(f"Not measured: {', '.join(names)}.")
     if len(found.candidates) > 1:
         details += _say_open(found)
-    return details + _say_next_step(found)
+    return details + _say_next_step(found) + _say_chances(found)
 
 
 def _say_open(found: Recommendation) -> list[str]:
@@ -373,6 +390,17 @@ def _say_open(found: Recommendation) -> list[str]:
         tied = [still[place] for place in found.decided_by.first]
         details.append(f"{'Of these ' if failing or len(tied) < len(still) else ''}{_say_tied(found, tied)}.")
     return details
+
+
+def _say_chances(found: Recommendation) -> list[str]:
+    """Say how often the gates would be passed again."""
+    if not found.chances:
+        return []
+    said = {"it" if len(found.candidates) == 1 else name: share for name, share in found.chances.items()}
+    words = ", ".join(f"{name} passes in {round(100 * share)} %" for name, share in said.items())
+    return [
+        f"Of {N_REDRAWS} redraws of the clips {words}: so often would as many new clips pass, were these all there is to know."
+    ]
 
 
 def _say_others(found: Recommendation) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
-from evalkit.decisions.judge import RuleResult, Status
+from evalkit.decisions.judge import Grade, RuleResult, Status
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.waivers import Waiver, waiver_lines
 from evalkit.errors import UsageError
@@ -42,7 +42,7 @@ class Signoff:
         What was judged.
     policy : Policy
     lines : tuple of RuleResult
-        One a rule, failures first.
+        One a rule, and one for whatever does not hold of the run; what fails first.
     judged_at : datetime
         UTC.
     n_attempted : int
@@ -58,7 +58,7 @@ class Signoff:
     look : int
         Which look at the run's results this was, from 1.
     notes : tuple of str
-        How strictly was judged and why, and what a reader should know of the run and of the policy.
+        Sentences: how strictly was judged and why, and what a reader should know of the run and of the policy.
     """
 
     title: str
@@ -185,7 +185,9 @@ def sign_off(
     return Signoff(
         title=table.title,
         policy=policy,
-        lines=tuple(sorted(lines, key=lambda line: order.index(line.status))),
+        lines=tuple(
+            sorted(lines, key=lambda line: (order.index(line.status), line.grade is not Grade.FAILS))
+        ),
         judged_at=now,
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
@@ -196,7 +198,7 @@ def sign_off(
         notes=(
             *describe_budget(ErrorBudget.of(table)),
             *table.notes,
-            *(f"the policy: {warning}" for warning in policy.warnings),
+            *(f"Of the policy: {warning}." for warning in policy.warnings),
         ),
     )
 

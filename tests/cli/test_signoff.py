@@ -161,7 +161,7 @@ def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", steps=(3, 4), n=25)
     result = run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3")
     assert result.exit_code == 0, result.output
-    assert "one of 2 configurations: judged more strictly" in " ".join(result.output.split())
+    assert "One of 2 configurations: judged more strictly" in " ".join(result.output.split())
     assert evalkit.signoff(folder, str(policy(tmp_path)), where={"sample_steps": 3}).decision == "PASS"
 
 

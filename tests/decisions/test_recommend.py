@@ -255,7 +255,8 @@ def test_too_few_clips_are_no_recommendation_and_how_many_are_missing_is_said() 
 def test_enough_clips_that_are_too_near_the_limit_are_too_few_as_well() -> None:
     found = recommend(sweep([(3, 0.29, 15.0)], n=24, spread=0.08), policy_of(GATE))
     assert found.outcome is Outcome.TOO_FEW_CLIPS
-    assert found.details[-1].startswith("lip_sync.error: ")
+    assert found.details[0].startswith("lip_sync.error: 24 clips cannot exclude")
+    assert found.chances["one configuration"] < 0.5
 
 
 def test_soft_rules_do_not_decide() -> None:
