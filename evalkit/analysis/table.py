@@ -123,7 +123,7 @@ class ResultTable:
     n_candidates : int
         Configurations of the run among which one may be picked; a part of the table keeps the number.
     notes : tuple of str
-        What a reader should know of where the rows come from.
+        Sentences: what a reader should know of where the rows come from.
     earlier : tuple of ClipRecord
         Trials of earlier grids, which are in no plan any more: their attempts count for the error rate, and for nothing
         else.
@@ -263,6 +263,10 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         f"{damage.text} (of an earlier grid: its attempts cannot be counted)"
         for damage in run.earlier_damage()
     ]
+    missing += [
+        f"trial {trial_id}: run.json counts {count(n, 'failed attempt')} more than its record"
+        for trial_id, n in run.forgotten().items()
+    ]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
         "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],
@@ -339,7 +343,7 @@ def _describe_damage(looks: Looks) -> tuple[str, ...]:
     if not looks.n_damaged:
         return ()
     lines = count(looks.n_damaged, "line")
-    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run",)
+    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run.",)
 
 
 def _hashable(value: Any) -> Hashable:

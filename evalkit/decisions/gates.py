@@ -72,11 +72,11 @@ def describe_budget(budget: ErrorBudget) -> tuple[str, ...]:
     notes = []
     if budget.look > 1:
         notes.append(
-            f"look {budget.look} at this run: judged more strictly than the first, as every look is one more chance to pass"
+            f"Look {budget.look} at this run: judged more strictly than the first, as every look is one more chance to pass."
         )
     if budget.n_configurations > 1:
         notes.append(
-            f"one of {budget.n_configurations} configurations: judged more strictly, as the best of many looks better "
-            f"than it is; a run of its own needs fewer clips"
+            f"One of {budget.n_configurations} configurations: judged more strictly, as the best of many looks better "
+            f"than it is; a run of its own needs fewer clips."
         )
     return tuple(notes)
