@@ -113,7 +113,7 @@ def test_a_soft_rule_warns_and_does_not_fail() -> None:
     verdict = sign_off(table_of(GOOD), policy, now=NOW)
     assert {line.kind: line.status for line in verdict.lines} == {"soft": Status.WARN, "hard": Status.PASS}
     assert verdict.decision is Decision.PASS
-    assert verdict.answer == "PASS: 1 of 1 gates passes; 1 warning."
+    assert verdict.answer == "PASS: 1 of 1 gate passes; 1 warning."
 
 
 def test_the_error_rate_is_that_of_the_attempts() -> None:
@@ -228,7 +228,7 @@ def test_all_gates_waived_is_no_pass() -> None:
     policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
     verdict = sign_off(table_of(GOOD + 0.5), policy, [waiver(policy)], now=NOW)
     assert verdict.answer == (
-        "FAIL: 0 of 1 gates pass, 1 is waived by Ann: where every gate is waived nothing was shown."
+        "FAIL: 0 of 1 gate passes, 1 is waived by Ann: where every gate is waived nothing was shown."
     )
 
 
