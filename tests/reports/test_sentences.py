@@ -111,7 +111,7 @@ def test_the_answer_ends_with_how_the_gates_came_out() -> None:
         "1 of 4 gates passes, 2 have too few clips, 1 is not measured.",
     ]
     assert describe_answer(run(one, configuration(Grade.FAILS, label="steps 2")))[-1] == (
-        "Of steps 4, 1 of 4 gates passes, 2 have too few clips, 1 is not measured."
+        "steps 4: 1 of 4 gates passes, 2 have too few clips, 1 is not measured."
     )
 
 
