@@ -1,4 +1,4 @@
-"""How the values of a configuration's clips become one value: the mean, the worst clip, a percentile.
+"""How the values of a configuration's clips become one value: the mean, the worst clip, a percentile, a share.
 
 A reducer is a function of the values and of what is known about them, found through the entry-point group
 ``evalkit.reducers``: its name there is what a policy writes after ``reducer:``.
@@ -15,7 +15,8 @@ from scipy.stats import quantile_test
 
 from evalkit import registry
 from evalkit.analysis.direction import loss
-from evalkit.stats.means import Estimate, estimate_mean, independent_factors
+from evalkit.stats.means import Estimate, estimate_mean, fit_mean, independent_factors
+from evalkit.stats.shares import bounds_of_share
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from evalkit.types import FloatArray, Metric
 
-MEAN, WORST = "mean", "worst"
+MEAN, WORST, BAD_SHARE = "mean", "worst", "bad_share"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,29 @@ def worst(values: FloatArray, context: ReductionContext) -> Estimate:
     else:
         badness = np.array([loss(context.metric, value) for value in values])
     return Estimate(float(values[badness.argmax()]), None, values.size, "a single clip has no interval")
+
+
+def bad_share(values: FloatArray, context: ReductionContext) -> Estimate:
+    """Return the share of clips beyond the limits with its exact interval.
+
+    Clips that share portraits, speech or seeds count for as many independent ones as tell as much; where that cannot
+    be known there is no interval.
+
+    >>> from evalkit.types import Metric
+    >>> error = Metric("lip_sync.error", "1", "lower", "")
+    >>> bad_share(np.array([0.1, 0.4, 0.9, 0.2, 0.1]), ReductionContext(error, (-np.inf, 0.5))).value
+    0.2
+    """
+    if not values.size:
+        return Estimate(None, None, 0, "nothing was measured")
+    if context.limits is None:
+        words = "the share of bad clips needs a limit beyond which a clip is bad"
+        return Estimate(None, None, values.size, words)
+    low, high = context.limits
+    fit = fit_mean(((values < low) | (values > high)).astype(float), context.factors, given=context.given)
+    if fit.reason is not None:
+        return Estimate(fit.mean, None, fit.n, fit.reason)
+    return Estimate(fit.mean, Interval(*bounds_of_share(fit, context.alpha)), fit.n)
 
 
 @dataclass(frozen=True)

@@ -263,6 +263,10 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         f"{damage.text} (of an earlier grid: its attempts cannot be counted)"
         for damage in run.earlier_damage()
     ]
+    missing += [
+        f"trial {trial_id}: run.json counts {count(n, 'failed attempt')} more than its record"
+        for trial_id, n in run.forgotten().items()
+    ]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
         "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],

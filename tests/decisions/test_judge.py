@@ -49,8 +49,13 @@ def judged(values: Any, *, budget: ErrorBudget | None = None, **fields: Any) -> 
         (GOOD, {"at_most": 0.3}, Grade.PASSES, set()),
         (GOOD, {"at_most": UPPER + 1e-4}, Grade.PASSES, set()),
         (GOOD, {"at_most": UPPER - 1e-4}, Grade.TOO_FEW_CLIPS, {FaultKind.INTERVAL_BEYOND}),
-        (GOOD, {"at_least": 0.3 - UPPER - 1e-4}, Grade.PASSES, set()),
-        (GOOD, {"at_least": 0.3 - UPPER + 1e-4}, Grade.TOO_FEW_CLIPS, {FaultKind.INTERVAL_BEYOND}),
+        (GOOD, {"at_least": 0.3 - UPPER - 1e-4, "at_most": 0.9}, Grade.PASSES, set()),
+        (
+            GOOD,
+            {"at_least": 0.3 - UPPER + 1e-4, "at_most": 0.9},
+            Grade.TOO_FEW_CLIPS,
+            {FaultKind.INTERVAL_BEYOND},
+        ),
         (GOOD, {"at_most": 0.14}, Grade.FAILS, {FaultKind.BEYOND}),
         (GOOD, {"at_most": 0.16, "dead_band": 0.02}, Grade.FAILS, {FaultKind.TOO_CLOSE}),
         (GOOD, {"at_most": 0.19, "per": "clip"}, Grade.FAILS, {FaultKind.BEYOND}),
@@ -96,7 +101,11 @@ def test_four_grades(values: Any, rule: dict[str, Any], grade: Grade, kinds: set
             "12 of the 19 clips needed: 12 cannot exclude that 22 % are ruined",  # 1 - .05 ** (1 / 12) = .2209
         ),
         (GOOD, {"at_most": 0.16}, "20 clips cannot exclude that it is as high as 0.165 (95 % interval)"),
-        (GOOD, {"at_least": 0.14}, "20 clips cannot exclude that it is as low as 0.135 (95 % interval)"),
+        (
+            GOOD,
+            {"at_least": 0.14, "at_most": 0.9},
+            "20 clips cannot exclude that it is as low as 0.135 (95 % interval)",
+        ),
         (
             GOOD[:3],
             {"at_most": 0.3, "judged_by": "interval"},

@@ -65,7 +65,7 @@ def test_a_run_within_its_limits_passes() -> None:
     ("values", "rule", "evidence"),
     [
         (GOOD + 0.3, {"at_most": 0.3}, "the value is beyond the limit"),
-        (GOOD, {"at_least": 0.16}, "the value is beyond the limit"),
+        (GOOD, {"at_least": 0.16, "at_most": 0.9}, "the value is beyond the limit"),
         (GOOD, {"at_most": 0.16}, "20 clips cannot exclude that it is as high as 0.165"),
         (GOOD, {"at_least": 0.14, "at_most": 0.9}, "20 clips cannot exclude that it is as low as 0.135"),
         (
@@ -147,7 +147,9 @@ def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
     assert lines["lip_sync.error"].status is Status.PASS
     for metric in ("rating.mos", "brand.fidelity", "profile.peak_vram_share"):
         assert lines[metric].evidence == "not measured: not in the run (20)"
-    assert verdict.answer == "FAIL: 1 of 9 gates passes, 1 has too few clips, 7 are not measured; 1 warning."
+    assert (
+        verdict.answer == "FAIL: 1 of 10 gates passes, 2 have too few clips, 7 are not measured; 1 warning."
+    )
 
 
 def test_an_unfinished_run_fails() -> None:
@@ -231,8 +233,9 @@ def test_all_gates_waived_is_no_pass() -> None:
 
 
 def test_a_policy_without_a_hard_rule_passes_nothing() -> None:
-    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3, "kind": "soft"})
-    verdict = sign_off(table_of(GOOD), policy, now=NOW)
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+    soft = tuple(rule.model_copy(update={"kind": "soft"}) for rule in policy.rules)
+    verdict = sign_off(table_of(GOOD), policy.model_copy(update={"rules": soft}), now=NOW)
     assert verdict.answer == "FAIL: the policy has no hard rule, so nothing was shown."
 
 
