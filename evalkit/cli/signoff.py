@@ -24,7 +24,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--waivers",
     "waivers_path",
     type=_FILE,
-    help="YAML file: waivers: and under it a list of metric, name, reason, expires.",
+    help="YAML file: waivers: and under it a list of metric, run, policy, value, name, reason, expires.",
+)
+@click.option(
+    "--waiver-form",
+    "form_path",
+    type=_FILE,
+    help="Write waivers of all gates that do not pass, to be signed: name, reason and expires are left open.",
 )
 @click.option("--only", help="Evaluators to run on a folder of videos, separated by commas.")
 @brand_options
@@ -43,6 +49,7 @@ def signoff(
     policy_name: str,
     where: tuple[str, ...],
     waivers_path: Path | None,
+    form_path: Path | None,
     only: str | None,
     brand: str | None,
     clip_model: str | None,
@@ -90,6 +97,7 @@ def signoff(
         (json_path, view.to_json),
         (junit_path, lambda: junit_xml(view)),
         (html_path, lambda: render_signoff(view)),
+        (form_path, lambda: view.waiver_form),
     )
     if ledger_path is None and api.is_run_folder(run):
         ledger_path = Path(run) / "ledger.jsonl"

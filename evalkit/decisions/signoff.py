@@ -14,7 +14,7 @@ from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
 from evalkit.decisions.judge import RuleResult, Status
 from evalkit.decisions.policy import Policy
-from evalkit.decisions.waivers import Waiver
+from evalkit.decisions.waivers import Waiver, waiver_lines
 from evalkit.errors import UsageError
 from evalkit.formatting import count
 
@@ -51,8 +51,10 @@ class Signoff:
         Of rules that are met without them.
     provenance : mapping
         Hashes of configuration, inputs, weights and environment.
+    run_id : str
+        Which run it is of, as waivers name it.
     notes : tuple of str
-        How strictly was judged and why, and what a reader should know of the run.
+        How strictly was judged and why, and what a reader should know of the run and of the policy.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Signoff:
     n_attempted: int
     unused_waivers: tuple[Waiver, ...]
     provenance: Mapping[str, Any]
+    run_id: str
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,6 +102,16 @@ class Signoff:
         if waived and len(waived) == len(gates):
             words += ": where every gate is waived nothing was shown"
         return words + (f"; {count(warned, 'warning')}." if warned else ".")
+
+    def waiver_form(self) -> str:
+        """Return a file of waivers for all gates that do not pass, to be signed: name, reason and date are left open."""
+        unmet = [line for line in self.gates if line.status is Status.FAIL]
+        entries = [
+            f"  - metric: {line.metric}\n{waiver_lines(self.policy, self.run_id, line.value)}\n"
+            f"    name:\n    reason:\n    expires:\n"
+            for line in unmet
+        ]
+        return "waivers:\n" + "".join(entries) if entries else "waivers: []\n"
 
     def __repr__(self) -> str:
         return f"<Signoff of {self.title} by {self.policy.name}: {self.answer}>"
@@ -170,7 +183,12 @@ def sign_off(
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
         provenance=table.provenance,
-        notes=(*describe_budget(ErrorBudget.of(table)), *table.notes),
+        run_id=table.run_id,
+        notes=(
+            *describe_budget(ErrorBudget.of(table)),
+            *table.notes,
+            *(f"the policy: {warning}" for warning in policy.warnings),
+        ),
     )
 
 

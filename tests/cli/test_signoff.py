@@ -27,7 +27,8 @@ quality: lip_sync.error
 costs: [profile.total_s]
 rules:
   - {metric: lip_sync.error, at_most: LIMIT, why: a gate}
-  - {metric: profile.total_s, at_most: 1, kind: soft, why: patience}
+  - {metric: profile.total_s, at_most: 1, kind: soft, judged_by: value, why: patience}
+  - {metric: profile.error_rate, at_most: 0.15, why: it has to work}
 """
 
 
@@ -48,7 +49,7 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["signoff", *map(str, arguments)])
 
 
-def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 8, **more: Any) -> Path:
+def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 20, **more: Any) -> Path:
     trials = [
         make_trial(
             params={"sample_steps": level},
@@ -73,7 +74,7 @@ def test_a_pass_is_exit_code_0_and_leaves_a_line_in_the_ledger(tmp_path: Path) -
     folder = write(tmp_path / "run")
     result = run(folder, "--policy", policy(tmp_path))
     assert result.exit_code == 0, result.output
-    assert result.output.startswith("PASS: 1 of 1 gates are met; 1 warning.")
+    assert result.output.startswith("PASS: 2 of 2 gates pass; 1 warning.")
     assert result.output.splitlines()[-1] == f"appended to {folder / 'ledger.jsonl'}"
     entry = json.loads((folder / "ledger.jsonl").read_text("utf-8"))
     assert entry["decision"] == "PASS"
@@ -89,7 +90,7 @@ def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
     )
     assert result.exit_code == 1
     assert "✗ fail" in result.output
-    assert "the value is beyond the limit" in result.output
+    assert "the value is beyond the limit" in " ".join(result.output.split())
     assert json.loads(paths[0].read_text("utf-8"))["decision"] == "FAIL"
     assert ET.parse(paths[1]).getroot()[0].get("failures") == "1"  # noqa: S314 - our own
     assert "FAIL" in paths[2].read_text("utf-8")
@@ -103,15 +104,31 @@ def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
     arguments = (folder, "--policy", rules, "--waivers")
     result = run(*arguments, waiver(tmp_path, table, rules, days=30))
     assert result.exit_code == 0
-    assert result.output.startswith("PASS WITH WAIVERS: 0 of 1 gates are met, 1 waived by Ann")
+    assert result.output.startswith("PASS WITH WAIVERS: 1 of 2 gates passes, 1 is waived by Ann")
     assert run(*arguments, waiver(tmp_path, table, rules, days=-1)).exit_code == 1
+
+
+def test_a_form_holds_what_a_waiver_has_to_bind(tmp_path: Path) -> None:
+    folder, rules, form = write(tmp_path / "run"), policy(tmp_path, 0.1), tmp_path / "form.yaml"
+    assert run(folder, "--policy", rules, "--waiver-form", form).exit_code == 1
+    text = form.read_text("utf-8")
+    assert text.count("- metric:") == 1
+    unsigned = run(folder, "--policy", rules, "--waivers", form)
+    assert unsigned.exit_code == 2
+    assert "name" in unsigned.output
+    expires = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=30)
+    signed = text.replace("name:", "name: Ann").replace("reason:", "reason: pilot")
+    form.write_text(signed.replace("expires:", f"expires: {expires}"), "utf-8")
+    result = run(folder, "--policy", rules, "--waivers", form)
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("PASS WITH WAIVERS: 1 of 2 gates passes, 1 is waived by Ann")
 
 
 def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:
     result = run(write(tmp_path / "run"), "--policy", "customer_service")
     assert result.exit_code == 1
     words = " ".join(result.output.split())
-    assert "rating.mos: not measured, asked: at least 4, n 0 of 8" in words
+    assert "rating.mos: not measured, asked: at least 4, n 0 of 20" in words
     assert "brand.fidelity: not measured" in words
     assert max(len(line) for line in result.output.splitlines() if "tmp" not in line) <= 80
 
@@ -127,8 +144,10 @@ def test_an_unfinished_or_damaged_run_does_not_pass(tmp_path: Path) -> None:
 
 
 def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
-    folder = write(tmp_path / "run", steps=(3, 4))
-    assert run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3").exit_code == 0
+    folder = write(tmp_path / "run", steps=(3, 4), n=25)
+    result = run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3")
+    assert result.exit_code == 0, result.output
+    assert "one of 2 configurations: judged more strictly" in " ".join(result.output.split())
     assert evalkit.signoff(folder, str(policy(tmp_path)), where={"sample_steps": 3}).decision == "PASS"
 
 
