@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest, chi2, norm, t
+from scipy.special import betaincinv
+from scipy.stats import chi2, norm, t
 
 from evalkit.stats.blocks import interval_of, redraw_rows
 from evalkit.types import FloatArray, Interval
@@ -29,8 +30,9 @@ def share_interval(n_hits: int, n: int) -> Interval:
     >>> share_interval(0, 200).high < 0.0183
     True
     """
-    found = binomtest(n_hits, n).proportion_ci(0.95, method="exact")
-    return Interval(float(found.low), float(found.high))
+    low = float(betaincinv(n_hits, n - n_hits + 1, 0.025)) if n_hits else 0.0
+    high = float(betaincinv(n_hits + 1, n - n_hits, 0.975)) if n_hits < n else 1.0
+    return Interval(low, high)
 
 
 def ratio_interval(
