@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import binomtest, chi2
+from scipy.special import betaincinv
+from scipy.stats import chi2
 
 from evalkit.types import FloatArray, Interval
 
@@ -36,8 +37,9 @@ def share_interval(n_hits: int, n: int) -> Interval:
     >>> share_interval(0, 200).high < 0.0183
     True
     """
-    found = binomtest(n_hits, n).proportion_ci(0.95, method="exact")
-    return Interval(float(found.low), float(found.high))
+    low = float(betaincinv(n_hits, n - n_hits + 1, 0.025)) if n_hits else 0.0
+    high = float(betaincinv(n_hits + 1, n - n_hits, 0.975)) if n_hits < n else 1.0
+    return Interval(low, high)
 
 
 def ratio_interval(

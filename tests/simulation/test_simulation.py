@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evalkit.decisions.policy import Rule
 from evalkit.stats import means
 from tests.simulation.figures import RARE, largest_steps, share, shares
 from tests.simulation.page import write_page
@@ -57,6 +58,13 @@ def test_where_few_inputs_cannot_tell_nothing_is_claimed_and_the_reason_is_said(
 
 def test_a_planted_difference_is_found() -> None:
     assert rate(FIND + "all of 8 clips leave the policy's limit", "found", 40) == 1.0
+
+
+def test_a_gate_without_its_fewest_clips_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = GATE + "10 % ruined, 8 clips"
+    assert rate(name, "passes", 60) == 0.0
+    monkeypatch.setattr(Rule, "fewest", property(lambda _: 1))
+    assert rate(name, "passes", 60) >= 0.25
 
 
 @pytest.mark.parametrize(

@@ -164,9 +164,12 @@ def shared_noise(
 # policies
 
 
-def asks_first(metric: Metric = LOSS, *, margin: float | None = None, limit: float = 1e6) -> Policy:
-    """Return a policy that asks for a metric first; unless told, with a limit that nothing reaches."""
-    rule = Rule(metric=metric, at_most=limit, margin=margin, why="of the simulation")
+def asks_first(metric: Metric = LOSS, *, margin: float | None = None, limit: float | None = None) -> Policy:
+    """Return a policy that asks for a metric first, and has a rule for it where there is a margin or a limit."""
+    judged = COST if margin is None and limit is None else metric
+    rule = Rule(
+        metric=judged, at_most=1e6 if limit is None else limit, margin=margin, why="of the simulation"
+    )
     return Policy(name="simulation", title="simulation", quality=metric, costs=(COST,), rules=(rule,))
 
 
