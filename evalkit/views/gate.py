@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from evalkit.decisions.gates import rank_grade
-from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade
 from evalkit.types import Metric
 from evalkit.views.figure import FigureView, figure_of_summary
