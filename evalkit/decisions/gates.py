@@ -61,7 +61,7 @@ def describe_grades(grades: Iterable[Grade], n: int, what: str = "gate") -> str:
     for grade, verbs in _VERBS.items():
         n_found = found.count(grade)
         if grade is Grade.PASSES:
-            words.append(f"{n_found} of {count(n, what)} {verbs[n_found != 1]}")
+            words.append(f"{n_found} of {count(n, what)} {verbs[1 not in {n_found, n}]}")
         elif n_found:
             words.append(f"{n_found} {verbs[n_found > 1]}")
     return ", ".join(words)

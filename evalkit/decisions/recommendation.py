@@ -12,10 +12,12 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.configurations import Configuration
+from evalkit.analysis.ranking import Ranking
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.comparison import describe_change
 from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade, RuleResult
+from evalkit.decisions.policy import Policy
 from evalkit.decisions.redraws import N_REDRAWS, share_of_passes
 from evalkit.formatting import count, three_digits
 from evalkit.profiling.costs import ERROR_RATE
@@ -26,8 +28,6 @@ from evalkit.visuals.numbers import percent, unit_suffix
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evalkit.analysis.ranking import Ranking
-    from evalkit.decisions.policy import Policy
 else:
     from evalkit.frames import pd
 
@@ -433,13 +433,7 @@ def _say_next_step(found: Recommendation) -> list[str]:
         details.append(
             f"{_name_some(names)} {verb} {needed} {what}, and there {'is' if n == 1 else 'are'} {n}{more}."
         )
-    details += [f"{_describe_miss(line)}." for line in others]
-    if others and len(found.candidates) > 1:
-        n_all = len(found.candidates)
-        details.append(
-            f"One of {n_all} is judged more strictly than one alone: a run of its own may settle it."
-        )
-    return details
+    return details + [f"{_describe_miss(line)}." for line in others]
 
 
 def _varied(configuration: Configuration) -> str:

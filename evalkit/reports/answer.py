@@ -20,7 +20,7 @@ def describe_answer(run: RunView) -> list[str]:
     answered = run.answered
     if answered is not None and answered.gates:
         words = describe_grades([gate.grade for gate in answered.gates], len(answered.gates))
-        whose = "" if len(run.configurations) == 1 else f"Of {answered.label}, "
+        whose = "" if len(run.configurations) == 1 else f"{answered.label}: "
         sentences.append(f"{whose}{words}.")
     return sentences
 

@@ -228,7 +228,7 @@ def test_all_gates_waived_is_no_pass() -> None:
     policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
     verdict = sign_off(table_of(GOOD + 0.5), policy, [waiver(policy)], now=NOW)
     assert verdict.answer == (
-        "FAIL: 0 of 1 gate pass, 1 is waived by Ann: where every gate is waived nothing was shown."
+        "FAIL: 0 of 1 gate passes, 1 is waived by Ann: where every gate is waived nothing was shown."
     )
 
 

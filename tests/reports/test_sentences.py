@@ -111,7 +111,7 @@ def test_the_answer_ends_with_how_the_gates_came_out() -> None:
         "1 of 4 gates passes, 2 have too few clips, 1 is not measured.",
     ]
     assert describe_answer(run(one, configuration(Grade.FAILS, label="steps 2")))[-1] == (
-        "Of steps 4, 1 of 4 gates passes, 2 have too few clips, 1 is not measured."
+        "steps 4: 1 of 4 gates passes, 2 have too few clips, 1 is not measured."
     )
 
 
@@ -160,7 +160,7 @@ def test_everything_that_is_not_there_is_named() -> None:
         "! skipped | 2 planned trials skipped (steps 8): needs 40 GiB, and there are 24.",
         "! unfinished | 3 planned trials without a result yet.",
         "✗ damaged | x.json cannot be read",
-        "· left out | 5 trials of an earlier grid in the folder, in no figure here.",
+        "· left out | 5 trials of an earlier grid in the folder: in no figure here but the error rate.",
     ]
 
 
