@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evalkit.api import compare, evaluate, measure, plan, recommend, signoff, sweep
     from evalkit.decisions.comparison import Comparison
-    from evalkit.decisions.recommend import Recommendation
+    from evalkit.decisions.recommendation import Recommendation
     from evalkit.decisions.signoff import Signoff
     from evalkit.errors import ClipError, EvalkitError, UsageError
     from evalkit.evaluators.base import Evaluator, Exhibit, Measured
@@ -59,7 +59,7 @@ __all__ = [
 _HOMES = {
     "evalkit.api": "compare evaluate measure plan recommend signoff sweep",
     "evalkit.decisions.comparison": "Comparison",
-    "evalkit.decisions.recommend": "Recommendation",
+    "evalkit.decisions.recommendation": "Recommendation",
     "evalkit.decisions.signoff": "Signoff",
     "evalkit.errors": "ClipError EvalkitError UsageError",
     "evalkit.evaluators.base": "Evaluator Exhibit Measured",

@@ -20,8 +20,8 @@ from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import Policy, load_policy
-from evalkit.decisions.recommend import Recommendation
 from evalkit.decisions.recommend import recommend as recommend_configuration
+from evalkit.decisions.recommendation import Recommendation
 from evalkit.decisions.signoff import Signoff, sign_off
 from evalkit.decisions.waivers import load_waivers
 from evalkit.errors import UsageError
@@ -40,7 +40,7 @@ from evalkit.measuring.pool import (
 from evalkit.measuring.results import Report
 from evalkit.measuring.run import MeasuringOutcome, measure_run
 from evalkit.reports.run_report import HTML_NAME, write_report
-from evalkit.runs import Run
+from evalkit.runs import Run, record_look
 from evalkit.runs.layout import RUN_FILE
 from evalkit.sweeps.config import resolve_sweep
 from evalkit.sweeps.prepare import SweepPlan, plan_sweep
@@ -435,7 +435,7 @@ def signoff(
     on_progress: Callable[[BatchProgress], None] | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> Signoff:
-    """Judge a run, or videos, by a policy; nothing is written.
+    """Judge a run, or videos, by a policy. That these results of a run were looked at is put on record in its folder.
 
     Parameters
     ----------
@@ -479,7 +479,7 @@ def signoff(
 
 
 def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recommendation:
-    """Find the configuration of a run to use: the cheapest of those that are good enough, or none.
+    """Find the configuration of a run to use: the cheapest of those that pass, where that can be told.
 
     Parameters
     ----------
@@ -499,6 +499,7 @@ def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recomm
             "a report has no configurations to choose from: give the run of a sweep (evalkit.signoff judges a report)"
         )
     run = run if isinstance(run, Run) else Run.open(read_path(run, "run", _A_RUN))
+    record_look(run)
     table = rows_of_run(run)
     if policy is not None:
         rules = load_policy(read_path(policy, "policy", _A_POLICY), table.metrics.values())
@@ -522,6 +523,8 @@ def read_results(
 ) -> ResultTable:
     """Return results as rows: those of a run or report, or of videos, which are measured first.
 
+    Reading a run is a look at it, see `evalkit.runs.looks`.
+
     Parameters
     ----------
     source : Run, Report, path or iterable of paths
@@ -541,11 +544,12 @@ def read_results(
             if value:
                 raise UsageError(f"{_title(source)} is measured already; {name} cannot change that")
     if isinstance(source, Run):
+        record_look(source)
         return rows_of_run(source)
     if isinstance(source, Report):
         return rows_of_clips(_common_folder(clip.clip for clip in source.clips), source.clips)
     if isinstance(source, str) and is_run_folder(source):
-        return rows_of_run(Run.open(source))
+        return read_results(Run.open(source))
     if isinstance(source, str):
         _check_videos(source)
     paths = expand_paths(source)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING
 
-from evalkit.analysis.reducers import MEAN
-from evalkit.analysis.values import Summary, summarise
+from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
+from evalkit.analysis.values import Summary, score, shared_factors, summarise
+from evalkit.profiling.costs import ERROR_RATE
+from evalkit.stats.means import fit_mean, independent_factors
+from evalkit.stats.shares import share_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -86,6 +90,34 @@ class Configuration:
     def summaries(self) -> dict[str, Summary]:
         """The mean of every metric of the table, by name."""
         return {name: self.summary(metric) for name, metric in self.metrics.items()}
+
+    def bounds(
+        self, metric: Metric, reducer: str, limits: tuple[float, float], alpha: float
+    ) -> tuple[float, float]:
+        """Return a lower and an upper bound of the true value, each wrong with a chance of at most `alpha`.
+
+        Infinite where nothing is known; `summary` has the reason. A value that belongs to the configuration as a whole
+        has the ends of its own interval.
+        """
+        summary = self.summary(metric, reducer, limits)
+        interval = summary.interval
+        if metric.name == ERROR_RATE.name and summary.value is not None:
+            return share_bounds(round(summary.value * summary.n), summary.n, alpha)
+        if summary.counts_clips and summary.n:
+            values, rows = score(metric.name, self.rows)
+            if reducer == MEAN:
+                return fit_mean(values, shared_factors(rows), given=self.given).bounds(alpha, metric.bounds)
+            context = ReductionContext(metric, limits, shared_factors(rows), self.given, alpha)
+            interval = load_reducer(reducer)(values, context).interval
+        return (-inf, inf) if interval is None else (interval.low, interval.high)
+
+    def count_distinct(self, metric: str) -> int:
+        """Count the clips with a value, those once that are draws of one input."""
+        rows = score(metric, self.rows)[1]
+        codes = independent_factors(shared_factors(rows))
+        if not codes:  # one portrait, one speech, one seed
+            return min(1, len(rows))
+        return len(set(zip(*(code.tolist() for code in codes.values()), strict=True)))
 
 
 def describe(params: Mapping[str, Hashable]) -> str:

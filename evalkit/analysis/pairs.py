@@ -136,7 +136,7 @@ def pair_clips(
         If two clips of one side agree in all of them: which of them to pair is not known.
     """
     by_key_a, by_key_b = (
-        _by_key(rows, params, title) for rows, title in zip((rows_a, rows_b), titles, strict=True)
+        key_clips(rows, params, title) for rows, title in zip((rows_a, rows_b), titles, strict=True)
     )
     pairs, copies = _part_copies([(row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b])
     return Pairing(
@@ -145,6 +145,26 @@ def pair_clips(
         unpaired_a=tuple(row for key, row in by_key_a.items() if key not in by_key_b),
         unpaired_b=tuple(row for key, row in by_key_b.items() if key not in by_key_a),
     )
+
+
+def key_clips(rows: Sequence[ClipRecord], params: Sequence[str], title: str) -> dict[Hashable, ClipRecord]:
+    """Return clips by input, seed and parameters.
+
+    Raises
+    ------
+    UsageError
+        If two agree in all of them; `title` says whose they are.
+    """
+    found: dict[Hashable, ClipRecord] = {}
+    for row in rows:
+        key = (row.input, row.seed, tuple(row.params.get(name) for name in params))
+        if key in found:
+            raise UsageError(
+                f"{title}: {_name(found[key])} and {_name(row)} are the same input, seed and parameters; which of "
+                f"them to pair is not known: leave one of them out"
+            )
+        found[key] = row
+    return found
 
 
 def describe_reach(rows: Sequence[ClipRecord], given: Collection[str] = ()) -> list[str]:
@@ -190,19 +210,6 @@ def _part_copies(found: list[_Pair]) -> tuple[tuple[_Pair, ...], tuple[_Pair, ..
         for content, known in zip(contents, seen, strict=True):
             known.update([content] if content else [])
     return tuple(pairs), tuple(copies)
-
-
-def _by_key(rows: Sequence[ClipRecord], params: Sequence[str], title: str) -> dict[Hashable, ClipRecord]:
-    found: dict[Hashable, ClipRecord] = {}
-    for row in rows:
-        key = (row.input, row.seed, tuple(row.params.get(name) for name in params))
-        if key in found:
-            raise UsageError(
-                f"{title}: {_name(found[key])} and {_name(row)} are the same input, seed and parameters; which of "
-                f"them to pair is not known: leave one of them out"
-            )
-        found[key] = row
-    return found
 
 
 def _name(row: ClipRecord) -> str:

@@ -1,4 +1,4 @@
-"""How the values of a configuration's clips become one value: the mean, the worst clip, a percentile.
+"""How the values of a configuration's clips become one value: the mean, the worst clip, a percentile, a share.
 
 A reducer is a function of the values and of what is known about them, found through the entry-point group
 ``evalkit.reducers``: its name there is what a policy writes after ``reducer:``.
@@ -15,7 +15,8 @@ from scipy.stats import quantile_test
 
 from evalkit import registry
 from evalkit.analysis.direction import loss
-from evalkit.stats.means import Estimate, estimate_mean
+from evalkit.stats.means import Estimate, estimate_mean, fit_mean, independent_factors
+from evalkit.stats.shares import bounds_of_share
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from evalkit.types import FloatArray, Metric
 
-MEAN, WORST = "mean", "worst"
+MEAN, WORST, BAD_SHARE = "mean", "worst", "bad_share"
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,15 @@ class ReductionContext:
         Which level of each factor (portrait, speech, seed) a value belongs to.
     given : tuple of str
         Factors whose levels are all that matter.
+    alpha : float
+        Chance with which each end of the interval may be wrong.
     """
 
     metric: Metric
     limits: tuple[float, float] | None = None
     factors: Mapping[str, Sequence[Hashable]] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    alpha: float = 0.025
 
 
 class Reducer(Protocol):
@@ -87,6 +91,29 @@ def worst(values: FloatArray, context: ReductionContext) -> Estimate:
     return Estimate(float(values[badness.argmax()]), None, values.size, "a single clip has no interval")
 
 
+def bad_share(values: FloatArray, context: ReductionContext) -> Estimate:
+    """Return the share of clips beyond the limits with its exact interval.
+
+    Clips that share portraits, speech or seeds count for as many independent ones as tell as much; where that cannot
+    be known there is no interval.
+
+    >>> from evalkit.types import Metric
+    >>> error = Metric("lip_sync.error", "1", "lower", "")
+    >>> bad_share(np.array([0.1, 0.4, 0.9, 0.2, 0.1]), ReductionContext(error, (-np.inf, 0.5))).value
+    0.2
+    """
+    if not values.size:
+        return Estimate(None, None, 0, "nothing was measured")
+    if context.limits is None:
+        words = "the share of bad clips needs a limit beyond which a clip is bad"
+        return Estimate(None, None, values.size, words)
+    low, high = context.limits
+    fit = fit_mean(((values < low) | (values > high)).astype(float), context.factors, given=context.given)
+    if fit.reason is not None:
+        return Estimate(fit.mean, None, fit.n, fit.reason)
+    return Estimate(fit.mean, Interval(*bounds_of_share(fit, context.alpha)), fit.n)
+
+
 @dataclass(frozen=True)
 class Percentile:
     """A percentile over clips, interpolated linearly, with its exact distribution-free interval.
@@ -117,10 +144,11 @@ class Percentile:
         if not values.size:
             return Estimate(None, None, 0, "nothing was measured")
         value = float(np.percentile(values, self.percent))
-        if any(len(set(levels)) < len(levels) for levels in context.factors.values()):
+        codes = independent_factors(context.factors, context.given).values()
+        if context.factors and not any(int(code.max()) + 1 == values.size for code in codes):
             return Estimate(value, None, values.size, "clips that share inputs give a percentile no interval")
         test: Any = quantile_test(values, q=value, p=self.percent / 100)  # its stubs are wrong
-        low, high = test.confidence_interval(0.95)
+        low, high = test.confidence_interval(1.0 - 2.0 * context.alpha)
         if not (np.isfinite(low) and np.isfinite(high)):
             words = f"{values.size} clips are too few for an interval of the {self.percent:g}th percentile"
             return Estimate(value, None, values.size, words)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
+from evalkit.formatting import count
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.attempts import agree
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.types import Metric
 from pipeline.options import canonical_json, hash_of
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run, Trial
+    from evalkit.runs.looks import Looks
     from evalkit.stats.means import Estimate
 
 _ID_DIGITS = 12
@@ -119,6 +122,8 @@ class ResultTable:
         Which look at the run's data this is, from 1.
     n_candidates : int
         Configurations of the run among which one may be picked; a part of the table keeps the number.
+    notes : tuple of str
+        What a reader should know of where the rows come from.
     earlier : tuple of ClipRecord
         Trials of earlier grids, which are in no plan any more: their attempts count for the error rate, and for nothing
         else.
@@ -135,6 +140,7 @@ class ResultTable:
     given: tuple[str, ...] = ()
     look: int = 1
     n_candidates: int = 1
+    notes: tuple[str, ...] = ()
     earlier: tuple[ClipRecord, ...] = ()
 
     def __repr__(self) -> str:
@@ -252,9 +258,14 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
     ]
     missing += [damage.text for damage in run.damage()]
+    looks = read_looks(run.folder)
     missing += [
         f"{damage.text} (of an earlier grid: its attempts cannot be counted)"
         for damage in run.earlier_damage()
+    ]
+    missing += [
+        f"trial {trial_id}: run.json counts {count(n, 'failed attempt')} more than its record"
+        for trial_id, n in run.forgotten().items()
     ]
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
@@ -272,7 +283,9 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         tuple(missing),
         provenance,
         tuple(run.manifest.swept),
+        look=looks.number(state_of(run)),
         n_candidates=max(1, len({canonical_json(trial.params) for trial in trials})),
+        notes=_describe_damage(looks),
         earlier=tuple(map(_row_of_trial, run.earlier())),
     )
 
@@ -324,6 +337,13 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         "environment": {"versions": versions},
     }
     return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
+
+
+def _describe_damage(looks: Looks) -> tuple[str, ...]:
+    if not looks.n_damaged:
+        return ()
+    lines = count(looks.n_damaged, "line")
+    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run",)
 
 
 def _hashable(value: Any) -> Hashable:

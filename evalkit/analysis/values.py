@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from evalkit.analysis.table import ClipRecord
-    from evalkit.types import Metric
+    from evalkit.types import FloatArray, Metric
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,16 @@ def summarise(
     if metric.name == ERROR_RATE.name:
         failures = measure_failures([*rows, *earlier])
         return Summary(metric.name, MEAN, failures, failures.n, {})
-    scored = [(row, value) for row in rows if (value := row.value(metric.name)) is not None]
-    values = np.array([value for _, value in scored], dtype=np.float64)
-    context = ReductionContext(metric, limits, shared_factors([row for row, _ in scored]), given)
+    values, scored = score(metric.name, rows)
+    context = ReductionContext(metric, limits, shared_factors(scored), given)
     estimate = load_reducer(reducer)(values, context)
     return Summary(metric.name, reducer, estimate, len(rows), count_absences(metric.name, rows))
+
+
+def score(metric: str, rows: Sequence[ClipRecord]) -> tuple[FloatArray, list[ClipRecord]]:
+    """Return the values of the clips that have one, and these clips."""
+    found = [(row, value) for row in rows if (value := row.value(metric)) is not None]
+    return np.array([value for _, value in found], dtype=np.float64), [row for row, _ in found]
 
 
 def measure_failures(rows: Sequence[ClipRecord]) -> Estimate:

@@ -202,7 +202,8 @@ def _print_outcome(run: Run) -> int:
     if orphaned:
         verb = "is" if len(orphaned) == 1 else "are"
         click.echo(
-            f"{count(len(orphaned), 'trial')} of an earlier grid {verb} kept in the folder and in no table"
+            f"{count(len(orphaned), 'trial')} of an earlier grid {verb} kept in the folder and in no table; "
+            f"their attempts count in the error rate"
         )
     kinds: dict[tuple[str, str], list[Trial]] = {}
     for trial in failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.run_analysis import RunAnalysis
@@ -30,8 +31,9 @@ def policy_of_run(run: Run) -> tuple[Policy | None, str]:
 
 
 def analyse_run(run: Run, policy: Policy | None) -> RunAnalysis:
-    """Read a run; without a policy the usual metrics come first."""
+    """Read a run; without a policy the usual metrics come first, and no factor is given."""
     if policy is None:
         return RunAnalysis.of(run)
     costs = [metric.name for metric in policy.costs]
-    return RunAnalysis.of(run, main=policy.metric_names(), quality=policy.quality.name, costs=costs)
+    analysis = RunAnalysis.of(run, main=policy.metric_names(), quality=policy.quality.name, costs=costs)
+    return replace(analysis, table=replace(analysis.table, given=policy.given))

@@ -64,8 +64,8 @@ class ErrorBudget:
     @property
     def share_alpha(self) -> float:
         """One-sided, of one gate on a share: 0.05 at the first look; all later ones share 0.01."""
-        later = ALPHA * _LATER * self._share_of_later
-        return (ALPHA if self.look == 1 else later) / self.n_configurations
+        alpha = ALPHA if self.look == 1 else ALPHA * _LATER * self._share_of_later
+        return alpha / self.n_configurations
 
     @property
     def claim_alpha(self) -> float:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
 from evalkit.analysis.values import Summary
+from evalkit.decisions.budget import ALPHA
 from evalkit.decisions.waivers import RUN_COMPLETE
+from evalkit.formatting import count, three_digits
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import Estimate
+from evalkit.stats.power import attempts_to_show
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
-    from evalkit.decisions.policy import Rule
+    from evalkit.decisions.budget import ErrorBudget
+    from evalkit.decisions.policy import Policy, Rule
     from evalkit.decisions.waivers import Waiver
     from evalkit.types import Interval
 
@@ -92,6 +98,8 @@ class RuleResult:
         The one that applies, or that would if it had not expired.
     note : str
         What the waiver does, in words.
+    rule : Rule or None
+        None for a line about the run.
     """
 
     summary: Summary
@@ -103,11 +111,12 @@ class RuleResult:
     why: str
     waiver: Waiver | None = None
     note: str = ""
+    rule: Rule | None = field(default=None, compare=False)
 
     @property
     def metric(self) -> str:
-        """Full name, or ``run.complete``."""
-        return self.summary.metric
+        """What waivers call it: name of the rule, which is that of its metric, or of a line about the run."""
+        return self.summary.metric if self.rule is None else self.rule.name
 
     @property
     def value(self) -> float | None:
@@ -167,27 +176,34 @@ class RuleResult:
         return plain
 
 
-def judge(rule: Rule, configuration: Configuration, min_coverage: float) -> RuleResult:
+def judge(rule: Rule, configuration: Configuration, policy: Policy, budget: ErrorBudget) -> RuleResult:
     """Judge one rule.
+
+    A value beyond the limit fails. One within it passes where there are enough clips and, unless the rule judges the
+    value alone, where the bound of the true value lies within the limit too.
 
     Parameters
     ----------
     rule : Rule
     configuration : Configuration
-    min_coverage : float
-        Share of the attempted clips that must have a value, where the rule does not say otherwise.
+        With the factors that the policy gives.
+    policy : Policy
+        Says how many of the attempted clips must have a value, where the rule does not.
+    budget : ErrorBudget
+        How strictly is judged: every decision about one table has the same, `ErrorBudget.of` that table.
     """
     summary = configuration.summary(rule.metric, rule.reduction, rule.clip_limits)
-    faults = find_faults(rule, summary, configuration.rows, min_coverage)
     missed = Status.FAIL if rule.kind == "hard" else Status.WARN
+    faults = tuple(_find_faults(rule, configuration, summary, policy, budget))
     return RuleResult(
         summary=summary,
         limit=rule.requirement(),
         kind=rule.kind,
         status=missed if faults else Status.PASS,
-        unit="" if rule.metric.unit == "1" else rule.metric.unit,
-        faults=tuple(faults),
+        unit="" if rule.is_share or rule.metric.unit == "1" else rule.metric.unit,
+        faults=faults,
         why=rule.why,
+        rule=rule,
     )
 
 
@@ -217,23 +233,39 @@ def judge_completeness(missing: Sequence[str], n_clips: int) -> RuleResult | Non
     )
 
 
-def find_faults(rule: Rule, summary: Summary, rows: Sequence[ClipRecord], min_coverage: float) -> list[Fault]:
-    """List what keeps a rule from passing."""
+def _find_faults(
+    rule: Rule, configuration: Configuration, summary: Summary, policy: Policy, budget: ErrorBudget
+) -> Iterator[Fault]:
+    """Yield what keeps a rule from passing."""
     if summary.value is None:
-        reasons = summary.why_absent or summary.estimate.reason
-        return [Fault(FaultKind.NOT_MEASURED, f"not measured: {reasons}")]
-    faults = []
-    if summary.n < (rule.min_n or 1):
-        faults.append(Fault(FaultKind.TOO_FEW, f"{summary.n} of the {rule.min_n} needed"))
+        yield Fault(FaultKind.NOT_MEASURED, f"not measured: {summary.why_absent or summary.estimate.reason}")
+        return
+    yield from _find_too_few(rule, configuration, summary)
     if rule.reduction == WORST and summary.counts_clips:
-        faults += _find_clip_faults(rule, rows)
+        yield from _find_clip_faults(rule, configuration.rows)
     else:
-        faults += _find_value_faults(rule, summary.value, summary)
-    coverage = rule.min_coverage if rule.min_coverage is not None else min_coverage
+        yield from _find_value_faults(rule, configuration, summary, summary.value, budget)
+    coverage = rule.min_coverage if rule.min_coverage is not None else policy.min_coverage
     if summary.counts_clips and summary.n < coverage * summary.n_attempted:
         words = f"only {summary.n} of {summary.n_attempted} clips have a value: {summary.why_absent}"
-        faults.append(Fault(FaultKind.COVERAGE, words))
-    return faults
+        yield Fault(FaultKind.COVERAGE, words)
+
+
+def _find_too_few(rule: Rule, configuration: Configuration, summary: Summary) -> Iterator[Fault]:
+    counts_inputs = summary.counts_clips and summary.metric != ERROR_RATE.name
+    if rule.is_share and rule.judged_by == "interval":  # the bound itself needs as many as it takes
+        fewest = rule.min_n or 0
+    else:
+        fewest = rule.fewest if summary.counts_clips else rule.min_n or 1
+    n = configuration.count_distinct(summary.metric) if counts_inputs else summary.n
+    if n >= fewest:
+        return
+    words = f"{n} of the {fewest} needed"
+    if counts_inputs:
+        alike = "" if n == summary.n else f", as {summary.n} clips are draws of {count(n, 'input')}"
+        ruined = share(1.0 - ALPHA ** (1.0 / n))
+        words = f"{n} of the {fewest} clips needed{alike}: {n} cannot exclude that {ruined} are ruined"
+    yield Fault(FaultKind.TOO_FEW, words)
 
 
 def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
@@ -245,21 +277,52 @@ def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
     return [Fault(FaultKind.BEYOND, f"missed by {len(missed)} of {len(scored)} clips: {names}")]
 
 
-def _find_value_faults(rule: Rule, value: float, summary: Summary) -> list[Fault]:
-    low, high = rule.limits
-    if not low <= value <= high:
-        return [Fault(FaultKind.BEYOND, "the value is beyond the limit")]
-    if rule.overshoot(value) > 0:
+def _find_value_faults(
+    rule: Rule, configuration: Configuration, summary: Summary, value: float, budget: ErrorBudget
+) -> Iterator[Fault]:
+    least, most = rule.inner_limits
+    if not rule.limits[0] <= value <= rule.limits[1]:
+        yield Fault(FaultKind.BEYOND, "the value is beyond the limit")
+        return
+    if not least <= value <= most:
         words = f"closer to the limit than the dead band of {rule.dead_band:g}: too close to call"
-        return [Fault(FaultKind.TOO_CLOSE, words)]
+        yield Fault(FaultKind.TOO_CLOSE, words)
+        return
     if rule.judged_by == "value":
-        return []
-    if summary.interval is None:
-        words = f"the interval must pass, and there is none: {summary.estimate.reason}"
-        return [Fault(FaultKind.NO_INTERVAL, words)]
-    ends = {"upper": summary.interval.high, "lower": summary.interval.low}
-    return [
-        Fault(FaultKind.INTERVAL_BEYOND, f"the {name} end of the interval is beyond the limit")
-        for name, end in ends.items()
-        if rule.overshoot(end) > 0
-    ]
+        return
+    alpha = budget.share_alpha if rule.is_share else budget.gate_alpha
+    low, high = configuration.bounds(rule.metric, rule.reduction, rule.clip_limits, alpha)
+    for end, bound, is_beyond in (("low", low, low < least), ("high", high, high > most)):
+        if not is_beyond:
+            continue
+        if isinf(bound):
+            reason = summary.estimate.reason or "too few for an interval as strict as this"
+            yield Fault(FaultKind.NO_INTERVAL, f"the interval must pass, and there is none: {reason}")
+            return
+        yield Fault(FaultKind.INTERVAL_BEYOND, _describe_bound(rule, summary, end, bound, alpha))
+
+
+def _describe_bound(rule: Rule, summary: Summary, end: str, bound: float, alpha: float) -> str:
+    if not rule.is_share:
+        unit = "" if rule.metric.unit == "1" else f" {rule.metric.unit}"
+        return (
+            f"{count(summary.n, 'clip')} cannot exclude that it is as {end} as {three_digits(bound)}{unit} "
+            f"({share(1 - 2 * alpha)} interval)"
+        )
+    what, is_bad = ("attempt", "failed") if rule.bad_beyond is None else ("clip", "bad")
+    most = rule.inner_limits[1]
+    if summary.value == 0 and 0 < most < 1:
+        needed = attempts_to_show(most, alpha=alpha)
+        return f"{summary.n} of the {needed} {what}s that can show {share(most)}"
+    n_bad = round((summary.value or 0.0) * summary.n)
+    return f"{n_bad} of {count(summary.n, what)} {is_bad}: {share(bound)} cannot be excluded"
+
+
+def share(part: float) -> str:
+    """Write a share for people.
+
+    >>> share(0.1391), share(0.005), share(0.99444)
+    ('14 %', '0.5 %', '99.4 %')
+    """
+    rounded = f"{100 * part:.2g}" if part < 0.985 else f"{100 * part:.3g}"
+    return f"{rounded} %"

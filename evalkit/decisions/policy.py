@@ -20,19 +20,19 @@ from pydantic import (
 
 from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
-from evalkit.analysis.reducers import MEAN, WORST
+from evalkit.analysis.reducers import BAD_SHARE, MEAN, WORST
 from evalkit.decisions.budget import MIN_CLIPS, ErrorBudget
+from evalkit.decisions.policy_checks import find_doubts, find_nonsense
 from evalkit.errors import UsageError
 from evalkit.options import read_group, read_yaml
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.stats.power import attempts_to_show
 from evalkit.types import Metric
 from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-BAD_SHARE = "bad_share"
-"""Name of the reducer behind ``bad_beyond``: the share of clips beyond it."""
 Factor = Literal["portrait", "speech", "seed"]
 
 
@@ -140,6 +140,14 @@ class Rule(PlainData):
             )
         if self.bad_beyond is not None and (self.per == "clip" or self.reducer not in {None, BAD_SHARE}):
             raise ValueError("bad_beyond judges the share of bad clips; leave out per and reducer")
+        if self.bad_beyond is None and self.reducer == BAD_SHARE:
+            raise ValueError(f"reducer: {BAD_SHARE} needs bad_beyond, the value beyond which a clip is bad")
+        return self
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if found := list(find_nonsense(self)):
+            raise ValueError("; ".join(found))
         return self
 
     @property
@@ -197,7 +205,7 @@ class Rule(PlainData):
         if not self.is_share:
             return max(MIN_CLIPS, self.min_n or 0)
         share = self.inner_limits[1]
-        needed = math.ceil(math.log(budget.share_alpha) / math.log1p(-share)) if 0.0 < share < 1.0 else 1
+        needed = attempts_to_show(share, alpha=budget.share_alpha) if 0.0 < share < 1.0 else 1
         return max(needed, self.min_n or 0)
 
     def overshoot(self, value: float) -> float:
@@ -292,6 +300,14 @@ class Policy(PlainData):
             seen.add((rule.name, rule.kind))
         return self
 
+    @model_validator(mode="after")
+    def _decides_something(self) -> Self:
+        if all(rule.kind == "soft" for rule in self.rules):
+            raise ValueError(
+                "all rules are soft, so everything passes; write kind: hard for what must be met"
+            )
+        return self
+
     def __repr__(self) -> str:
         return f"<Policy {self.name}: {len(self.rules)} rules>"
 
@@ -304,6 +320,11 @@ class Policy(PlainData):
         """Return the rule for the values of a metric, the hard one first; None where there is none."""
         rules = sorted((rule for rule in self.rules if rule.name == metric), key=lambda rule: rule.kind)
         return rules[0] if rules else None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader of it should know: rules that may not do what they seem to."""
+        return tuple(f"{rule.name}: {doubt}" for rule in self.rules for doubt in find_doubts(rule))
 
     @property
     def content_hash(self) -> str:

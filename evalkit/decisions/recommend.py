@@ -1,240 +1,41 @@
-"""Which configuration? The cheapest of those that are good enough, or none and what is nearest."""
+"""Which configuration? The cheapest of those that pass, where that can be told; or what keeps an answer from being given."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from html import escape
-from math import inf, isfinite
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import TYPE_CHECKING
 
-from evalkit.analysis.configurations import Configuration
-from evalkit.analysis.direction import loss
 from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
-from evalkit.analysis.table import ResultTable
-from evalkit.decisions.comparison import describe_change
-from evalkit.decisions.judge import FaultKind, Grade, RuleResult, judge
-from evalkit.decisions.policy import Policy
+from evalkit.analysis.ranking import Ranking, rank_first
+from evalkit.decisions.budget import ErrorBudget
+from evalkit.decisions.gates import judge_configuration
+from evalkit.decisions.judge import Grade
+from evalkit.decisions.recommendation import FROM_BEST, Candidate, Outcome, Recommendation, Tradeoff
 from evalkit.errors import UsageError
-from evalkit.formatting import count, three_digits
-from evalkit.stats.means import Estimate, estimate_mean
-from evalkit.types import Metric
-from evalkit.visuals.numbers import percent, unit_suffix
+from evalkit.stats.means import estimate_mean
 
 if TYPE_CHECKING:
-    import pandas as pd
-else:
-    from evalkit.frames import pd
+    from evalkit.analysis.configurations import Configuration
+    from evalkit.analysis.table import ResultTable
+    from evalkit.decisions.policy import Policy
+    from evalkit.types import Metric
 
-_MISSES = {FaultKind.BEYOND, FaultKind.TOO_CLOSE, FaultKind.COVERAGE}
-
-
-class Outcome(StrEnum):
-    """What can be said."""
-
-    RECOMMENDED = "recommended"
-    PROVISIONAL = "recommended, as far as it was measured"
-    NONE = "none passes"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One configuration under the hard rules.
-
-    Parameters
-    ----------
-    configuration : Configuration
-    lines : tuple of RuleResult
-        The hard rules of the policy, judged as sign-off judges them.
-    distance : float
-        Largest miss as a share of its limit; 0 where nothing is missed.
-    on_front : bool
-        Whether no other configuration is at least as good in quality and every cost, and better in one.
-    """
-
-    configuration: Configuration
-    lines: tuple[RuleResult, ...]
-    distance: float
-    on_front: bool
-
-    @property
-    def params(self) -> Mapping[str, Hashable]:
-        """Its swept parameters."""
-        return self.configuration.params
-
-    @property
-    def name(self) -> str:
-        """The parameters in words."""
-        return self.configuration.label
-
-    @property
-    def n_clips(self) -> int:
-        """Attempts."""
-        return len(self.configuration.rows)
-
-    @property
-    def n_failed(self) -> int:
-        """Attempts that gave no clip."""
-        return self.configuration.n_failed
-
-    @property
-    def missed(self) -> tuple[str, ...]:
-        """Hard rules whose value is beyond the limit, or that too few of the attempted clips have a value for.
-
-        A sweep looks for the best, sign-off makes sure: how wide the interval is and how many clips there are does not
-        count here.
-        """
-        return tuple(line.metric for line in self.lines if _is_missed(line))
-
-    @property
-    def absent(self) -> tuple[str, ...]:
-        """Hard rules that could not be judged."""
-        return tuple(line.metric for line in self.lines if line.grade is Grade.NOT_MEASURED)
-
-    @property
-    def unsure(self) -> tuple[RuleResult, ...]:
-        """Hard rules that are not missed, but that sign-off would not pass for want of clips."""
-        return tuple(
-            line for line in self.lines if line.grade is Grade.TOO_FEW_CLIPS and not _is_missed(line)
-        )
-
-
-@dataclass(frozen=True)
-class Tradeoff:
-    """What the chosen configuration gives up and saves beside another, over pairs of input and seed.
-
-    Parameters
-    ----------
-    metric : Metric
-    change : Estimate
-        Chosen minus other.
-    mean_other : float or None
-        Mean of the other over the same pairs.
-    """
-
-    metric: Metric
-    change: Estimate
-    mean_other: float | None
-
-    def text(self) -> str:
-        """Write it for people."""
-        if self.change.value is None:
-            return f"{self.metric.name} unknown: {self.change.reason}"
-        words = f"{self.metric.name} {describe_change(self.change, self.metric)}"
-        if self.mean_other:
-            words += f" ({percent(self.change.value / abs(self.mean_other))})"
-        return words
-
-
-@dataclass(frozen=True, repr=False)
-class Recommendation:
-    """The answer of a sweep.
-
-    Parameters
-    ----------
-    outcome : Outcome
-    chosen : Candidate or None
-        The recommended configuration; where none passes, None.
-    nearest : Candidate or None
-        Where none passes: the one that misses fewest gates, and those by least.
-    candidates : tuple of Candidate
-        All, in the order of the table.
-    unmeasured : tuple of str
-        Hard rules that no configuration could be judged by.
-    axes : tuple of Metric
-        Quality, then costs: what the front is made of.
-    other : Candidate or None
-        The best quality among those that pass, where that is not the chosen one.
-    tradeoffs : tuple of Tradeoff
-        The chosen beside `other`, one an axis.
-    cost : Metric or None
-        What decided between those that pass; None where no cost was measured for all of them.
-    """
-
-    outcome: Outcome
-    chosen: Candidate | None
-    nearest: Candidate | None
-    candidates: tuple[Candidate, ...]
-    unmeasured: tuple[str, ...]
-    axes: tuple[Metric, ...]
-    other: Candidate | None
-    tradeoffs: tuple[Tradeoff, ...]
-    cost: Metric | None
-
-    def __repr__(self) -> str:
-        said: str = self.outcome
-        for word, candidate in (("", self.chosen), ("nearest is ", self.nearest)):
-            if candidate is not None:
-                said += f": {word}{shorten(candidate.name, 60, placeholder='…')}"
-        return f"<Recommendation among {count(len(self.candidates), 'configuration')}, {said}>"
-
-    def _repr_html_(self) -> str:
-        words = "".join(f"<p>{escape(text)}</p>" for text in (self.headline, *self.details))
-        return words + self.frame().to_html(index=False, na_rep="")
-
-    @property
-    def headline(self) -> str:
-        """The answer in one sentence."""
-        return _headline_none(self) if self.chosen is None else _headline_chosen(self, self.chosen)
-
-    @property
-    def details(self) -> tuple[str, ...]:
-        """What the answer rests on and what it leaves open, a sentence each."""
-        found = _details_none(self) if self.chosen is None else _details_chosen(self, self.chosen)
-        return tuple(found)
-
-    @property
-    def answer(self) -> str:
-        """Headline and details as one text."""
-        return " ".join((self.headline, *self.details))
-
-    @property
-    def passing(self) -> list[Candidate]:
-        """Those that miss no hard rule, and were judged by every rule that any could be judged by."""
-        unmeasured = set(self.unmeasured)
-        return [
-            candidate
-            for candidate in self.candidates
-            if not candidate.missed and set(candidate.absent) <= unmeasured
-        ]
-
-    def frame(self) -> pd.DataFrame:
-        """Return one row a configuration: parameters, how it came out, and quality and costs with interval and n."""
-        passing = {id(candidate) for candidate in self.passing}
-        rows = []
-        for candidate in self.candidates:
-            row: dict[str, Any] = {f"param.{name}": value for name, value in candidate.params.items()}
-            row |= {
-                "chosen": candidate is self.chosen,
-                "passing": id(candidate) in passing,
-                "on_front": candidate.on_front,
-                "clips": candidate.n_clips,
-                "failed": candidate.n_failed,
-                "missed": ", ".join(candidate.missed),
-                "not_measured": ", ".join(candidate.absent),
-            }
-            for axis in self.axes:
-                summary = candidate.configuration.summary(axis)
-                low, high = summary.interval or (None, None)
-                row |= {
-                    axis.name: summary.value,
-                    f"{axis.name}.low": low,
-                    f"{axis.name}.high": high,
-                    f"{axis.name}.n": summary.n,
-                }
-            rows.append(row)
-        return pd.DataFrame(rows)
+_OUTCOMES = {
+    Grade.TOO_FEW_CLIPS: Outcome.TOO_FEW_CLIPS,
+    Grade.NOT_MEASURED: Outcome.NOT_MEASURED,
+    Grade.FAILS: Outcome.NONE,
+}
 
 
 def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     """Find the configuration to use.
 
-    Good enough is good enough: of the configurations that miss no hard rule, the cheapest in the first cost of the
-    policy that was measured for all of them is recommended. Values decide, not intervals, and not the least number of
-    clips. A rule that no configuration could be judged by is named, and the answer is then provisional.
+    Only a configuration that passes every hard rule can be recommended, judged as sign-off judges it. Of several the
+    cheapest is, in the first cost of the policy that was measured for all of them, if paired intervals over the
+    inputs that all have set it apart from every other; otherwise those that cannot be told apart are named.
 
     Parameters
     ----------
@@ -246,65 +47,77 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     ------
     UsageError
         Without any clip, or where two clips are the same parameters, input and seed.
+
+    Notes
+    -----
+    Among equal configurations a single one is named in at most 5 % of sweeps, and among those that should not pass
+    one is recommended in at most 5 %, however many there are (docs/statistics.md).
     """
     if not table.rows:
         raise UsageError(f"{table.title}: nothing to recommend, it has no clip")
-    configurations = table.configurations
-    axes = _measured_axes(policy, configurations)
-    unbeaten = find_unbeaten(configurations, axes)
-    candidates = tuple(
-        _judge_configuration(configuration, policy, on_front=bool(is_unbeaten))
-        for configuration, is_unbeaten in zip(configurations, unbeaten, strict=True)
-    )
-    unmeasured = tuple(
-        name for name in candidates[0].absent if all(name in candidate.absent for candidate in candidates)
-    )
-    found = Recommendation(Outcome.NONE, None, None, candidates, unmeasured, axes, None, (), None)
+    axes = _measured_axes(policy, table.configurations)
+    candidates = _judge_all(table, policy, axes)
+    found = Recommendation(Outcome.NONE, policy, candidates, axes)
+    if not found.open:
+        return replace(found, nearest=_nearest(candidates))
+    alpha = ErrorBudget.of(table).claim_alpha
+    if not found.passing:
+        nearest = _nearest(found.open)
+        decided_by = _decide(found.open, policy, alpha)
+        return replace(found, outcome=_OUTCOMES[nearest.grade], nearest=nearest, decided_by=decided_by)
     passing = found.passing
-    if not passing or len(unmeasured) == len(candidates[0].lines):
-        nearest = min(
-            candidates,
-            key=lambda candidate: (len(candidate.missed) + len(candidate.absent), candidate.distance),
+    decided_by = _decide(passing, policy, alpha)
+    quality = _rank(passing, policy.quality, policy, alpha) if len(passing) > 1 else None
+    if decided_by is not None and decided_by.metric.name == policy.quality.name:
+        quality = decided_by
+    first = passing if decided_by is None else tuple(passing[place] for place in decided_by.first)
+    found = replace(found, decided_by=decided_by, quality=quality)
+    if len(first) > 1:
+        return replace(found, outcome=Outcome.TIED, tied=first)
+    found = replace(found, outcome=Outcome.RECOMMENDED, chosen=first[0])
+    if found.other is None:
+        return found
+    return replace(found, tradeoffs=_tradeoffs(axes, first[0].configuration, found.other.configuration))
+
+
+def _judge_all(table: ResultTable, policy: Policy, axes: Sequence[Metric]) -> tuple[Candidate, ...]:
+    configurations = table.configurations
+    keys = [{(row.input, row.seed) for row in configuration.rows} for configuration in configurations]
+    every = set().union(*keys)
+    unbeaten = find_unbeaten(configurations, axes)
+    candidates = []
+    for configuration, own, is_unbeaten in zip(configurations, keys, unbeaten, strict=True):
+        judged = judge_configuration(table, configuration, policy)
+        of_run, of_rules = judged[: -len(policy.rules)], judged[-len(policy.rules) :]
+        hard = [
+            (rule, line) for rule, line in zip(policy.rules, of_rules, strict=True) if rule.kind == "hard"
+        ]
+        distances = [
+            rule.overshoot(line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
+            for rule, line in hard
+            if line.value is not None
+        ]
+        candidates.append(
+            Candidate(
+                configuration,
+                tuple(line for _, line in hard),
+                tuple(line for line in of_run if line.kind == "hard"),
+                n_lacking=len(every - own),
+                distance=max([0.0, *distances]),
+                on_front=bool(is_unbeaten),
+            )
         )
-        return replace(found, nearest=nearest)
-    best = min(passing, key=lambda candidate: _loss(candidate, policy.quality))
-    cost = next(
-        (
-            metric
-            for metric in policy.costs
-            if all(candidate.configuration.summary(metric).value is not None for candidate in passing)
-        ),
-        None,
-    )
-    chosen = best
-    if cost is not None:
-        chosen = min(
-            passing, key=lambda candidate: (_loss(candidate, cost), _loss(candidate, policy.quality))
-        )
-    other = None if best is chosen else best
-    return replace(
-        found,
-        outcome=Outcome.PROVISIONAL if unmeasured else Outcome.RECOMMENDED,
-        chosen=chosen,
-        other=other,
-        tradeoffs=() if other is None else _tradeoffs(axes, chosen.configuration, other.configuration),
-        cost=cost,
-    )
+    return tuple(candidates)
 
 
-def _judge_configuration(configuration: Configuration, policy: Policy, *, on_front: bool) -> Candidate:
-    rules = [rule for rule in policy.rules if rule.kind == "hard"]
-    lines = tuple(judge(rule, configuration, policy.min_coverage) for rule in rules)
-    distances = [
-        rule.overshoot(line.value) / (max(abs(edge) for edge in rule.limits if isfinite(edge)) or 1.0)
-        for rule, line in zip(rules, lines, strict=True)
-        if line.value is not None
-    ]
-    return Candidate(configuration, lines, max([0.0, *distances]), on_front)
+def _nearest(candidates: Sequence[Candidate]) -> Candidate:
+    """Return the one with the best grade, the fewest gates that do not pass, and those missed by least."""
 
+    def rank(candidate: Candidate) -> tuple[int, int, float]:
+        n_short = sum(line.grade is not Grade.PASSES for line in candidate.lines)
+        return FROM_BEST.index(candidate.grade), n_short, candidate.distance
 
-def _is_missed(line: RuleResult) -> bool:
-    return any(fault.kind in _MISSES for fault in line.faults)
+    return min(candidates, key=rank)
 
 
 def _measured_axes(policy: Policy, configurations: Sequence[Configuration]) -> tuple[Metric, ...]:
@@ -317,9 +130,22 @@ def _measured_axes(policy: Policy, configurations: Sequence[Configuration]) -> t
     )
 
 
-def _loss(candidate: Candidate, metric: Metric) -> float:
-    value = candidate.configuration.summary(metric).value
-    return inf if value is None else loss(metric, value)
+def _decide(candidates: Sequence[Candidate], policy: Policy, alpha: float) -> Ranking | None:
+    """Rank by the first cost that has a value in all, or by the quality; None for a single candidate."""
+    if len(candidates) == 1:
+        return None
+    rankings = (_rank(candidates, metric, policy, alpha) for metric in (*policy.costs, policy.quality))
+    return next((ranking for ranking in rankings if ranking.n_common), None)
+
+
+def _rank(candidates: Sequence[Candidate], metric: Metric, policy: Policy, alpha: float) -> Ranking:
+    rule = policy.rule_for(metric.name)
+    return rank_first(
+        [candidate.configuration for candidate in candidates],
+        metric,
+        alpha,
+        margin=(rule.margin or 0.0) if rule is not None else 0.0,
+    )
 
 
 def _tradeoffs(axes: Sequence[Metric], chosen: Configuration, other: Configuration) -> tuple[Tradeoff, ...]:
@@ -330,54 +156,3 @@ def _tradeoffs(axes: Sequence[Metric], chosen: Configuration, other: Configurati
         change = estimate_mean(pairs.a - pairs.b, pairs.factors)
         found.append(Tradeoff(axis, change, float(pairs.b.mean()) if pairs.b.size else None))
     return tuple(found)
-
-
-def _headline_chosen(found: Recommendation, chosen: Candidate) -> str:
-    limits = "every limit that was measured" if found.unmeasured else "every limit"
-    n_passing, n_candidates = len(found.passing), len(found.candidates)
-    if n_candidates == 1:
-        words = f"Use {chosen.name}: the only configuration, and it keeps {limits}"
-    else:
-        keep = "keeps" if n_passing == 1 else "keep"
-        words = f"Use {chosen.name}: {n_passing} of {n_candidates} configurations {keep} {limits}"
-        words += ", and of these it costs least" if found.cost is not None and n_passing > 1 else ""
-    if found.cost is not None:
-        value = chosen.configuration.summary(found.cost).value
-        words += f" ({found.cost.name} {three_digits(value or 0.0)}{unit_suffix(found.cost.unit)})"
-    return f"{words}."
-
-
-def _details_chosen(found: Recommendation, chosen: Candidate) -> list[str]:
-    details = []
-    if found.other is not None:
-        changes = "; ".join(tradeoff.text() for tradeoff in found.tradeoffs)
-        details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
-    if chosen.unsure:
-        names = ", ".join(line.metric for line in chosen.unsure)
-        details.append(f"Sign-off needs more clips to judge {names}.")
-    if found.unmeasured:
-        missing = ", ".join(found.unmeasured)
-        details.append(f"Not measured in any configuration, so not yet to be released: {missing}.")
-    return details
-
-
-def _headline_none(found: Recommendation) -> str:
-    n = len(found.candidates)
-    return "The only configuration does not pass." if n == 1 else f"None of {n} configurations passes."
-
-
-def _details_none(found: Recommendation) -> list[str]:
-    details = []
-    if found.nearest is not None:
-        missed = [_describe_miss(line) for line in found.nearest.lines if _is_missed(line)]
-        missed += [f"{name} not measured" for name in found.nearest.absent if name not in found.unmeasured]
-        details += [f"Nearest is {found.nearest.name}: {'; '.join(missed)}."] if missed else []
-    if found.unmeasured:
-        details.append(f"Not measured in any configuration: {', '.join(found.unmeasured)}.")
-    return details
-
-
-def _describe_miss(line: RuleResult) -> str:
-    if line.grade is Grade.FAILS:
-        return f"{line.metric} {three_digits(line.value or 0.0)} instead of {line.limit}"
-    return f"{line.metric}: {line.evidence}"

@@ -36,7 +36,7 @@ class RunEntry:
     evaluators : dict of str to str
         Name to version.
     outcome : str or None
-        `evalkit.decisions.recommend.Outcome`; None where nothing can be judged.
+        `evalkit.decisions.recommendation.Outcome`; None where nothing can be judged.
     verdict : str
         In words.
     """
@@ -126,6 +126,6 @@ def _judge(run: Run) -> tuple[str | None, str]:
         found = recommend(rows_of_run(run), policy)
     except UsageError as error:
         return None, f"not judged: {error}"
-    if found.chosen is None:
-        return found.outcome.value, found.outcome.value
-    return found.outcome.value, f"{found.outcome.value}: {found.chosen.name}"
+    named = [found.chosen] if found.chosen is not None else list(found.tied)
+    words = f"{found.outcome}: {'; '.join(one.name for one in named)}" if named else str(found.outcome)
+    return found.outcome.value, words

@@ -10,7 +10,9 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import ResultTable
-from evalkit.decisions.judge import RuleResult, Status, judge, judge_completeness
+from evalkit.decisions.budget import ErrorBudget
+from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
+from evalkit.decisions.judge import RuleResult, Status
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.waivers import Waiver
 from evalkit.errors import UsageError
@@ -49,6 +51,8 @@ class Signoff:
         Of rules that are met without them.
     provenance : mapping
         Hashes of configuration, inputs, weights and environment.
+    notes : tuple of str
+        How strictly was judged and why, and what a reader should know of the run.
     """
 
     title: str
@@ -58,14 +62,20 @@ class Signoff:
     n_attempted: int
     unused_waivers: tuple[Waiver, ...]
     provenance: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     @property
     def decision(self) -> Decision:
-        """FAIL with any line that fails; PASS WITH WAIVERS with any that is waived."""
-        statuses = {line.status for line in self.lines}
-        if Status.FAIL in statuses:
+        """FAIL with any gate that does not pass and is not waived, and where none passes; else whether any is waived."""
+        statuses = {line.status for line in self.gates}
+        if Status.FAIL in statuses or Status.PASS not in statuses:
             return Decision.FAIL
         return Decision.PASS_WITH_WAIVERS if Status.WAIVED in statuses else Decision.PASS
+
+    @property
+    def gates(self) -> list[RuleResult]:
+        """The hard lines: those that decide."""
+        return [line for line in self.lines if line.kind == "hard"]
 
     @property
     def answer(self) -> str:
@@ -74,18 +84,20 @@ class Signoff:
 
     @property
     def headline(self) -> str:
-        """How many gates are met, and why the others are not, without the decision."""
-        hard = [line for line in self.lines if line.kind == "hard"]
-        failed = [line for line in hard if line.status is Status.FAIL]
-        absent = sum(line.value is None for line in failed)
-        waived = [line for line in hard if line.status is Status.WAIVED]
+        """How the gates came out, without the decision."""
+        gates = self.gates
+        waived = [line for line in gates if line.status is Status.WAIVED]
         warned = sum(line.status is Status.WARN for line in self.lines)
-        words = f"{len(hard) - len(failed) - len(waived)} of {len(hard)} gates are met"
-        if failed:
-            words += f", {len(failed)} are not" if len(failed) > 1 else ", 1 is not"
-            words += f" ({absent} of them not measured)" if absent else ""
+        words = describe_grades((line.grade for line in gates if line not in waived), len(gates))
+        if not gates:
+            words = "the policy has no hard rule, so nothing was shown"
         if waived:
-            words += f", {len(waived)} waived by {', '.join(sorted({_name(line) for line in waived}))}"
+            is_waived = "is" if len(waived) == 1 else "are"
+            words += (
+                f", {len(waived)} {is_waived} waived by {', '.join(sorted({_name(line) for line in waived}))}"
+            )
+        if waived and len(waived) == len(gates):
+            words += ": where every gate is waived nothing was shown"
         return words + (f"; {count(warned, 'warning')}." if warned else ".")
 
     def __repr__(self) -> str:
@@ -139,21 +151,15 @@ def sign_off(
     now = now or dt.datetime.now(dt.UTC)
     today = now.astimezone(dt.UTC).date()
     by_metric = {waiver.metric: waiver for waiver in waivers}
-    configuration = table.pooled()
-    incomplete = judge_completeness(table.missing, len(table.rows))
-    lines = [] if incomplete is None else [incomplete]
-    lines += [judge(rule, configuration, policy.min_coverage) for rule in policy.rules]
-    rules = {rule.name: rule for rule in policy.rules if rule.kind == "hard"}
-    waived = []
-    for line in lines:
+    table = replace(table, given=policy.given)
+    lines = []
+    for line in judge_configuration(table, table.pooled(), policy):
         waiver = by_metric.get(line.metric) if line.status is Status.FAIL else None
-        if waiver is None:
-            waived.append(line)
-            continue
-        rule = rules.get(line.metric)
-        why_not = waiver.why_not(line.value, rule, run=table.run_id, policy=policy, today=today)
-        waived.append(_waive(line, waiver, why_not))
-    lines = waived
+        if waiver is not None:
+            why_not = waiver.why_not(line.value, line.rule, run=table.run_id, policy=policy, today=today)
+            lines.append(_waive(line, waiver, why_not))
+        else:
+            lines.append(line)
     order = list(reversed(Status))
     used = {line.metric for line in lines if line.waiver is not None}
     return Signoff(
@@ -164,6 +170,7 @@ def sign_off(
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
         provenance=table.provenance,
+        notes=(*describe_budget(ErrorBudget.of(table)), *table.notes),
     )
 
 

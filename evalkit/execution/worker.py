@@ -36,6 +36,7 @@ from evalkit.execution.watch import Watch
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.out_of_memory import is_out_of_memory
 from evalkit.profiling.torch_watch import TorchWatch
+from evalkit.runs.schema import REFUSED
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import BEGAN
 from pipeline.generator import load_generator
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 DISK_FULL = "disk_full"
 OUT_OF_MEMORY = "out_of_memory"
 RAISED = "raised"
-REFUSED = "refused"
 _WARM_UP_WORTH_S = 0.05
 """A generator that loads faster has nothing that could be cold."""
 

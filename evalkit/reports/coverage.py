@@ -37,6 +37,6 @@ def describe_coverage(coverage: CoverageView) -> list[tuple[Verdict, str]]:
         lines.append((Verdict("!", "unfinished", "warn"), words))
     lines += [(Verdict("✗", "damaged", "fail"), text) for text in coverage.damage]
     if coverage.n_orphaned:
-        words = f"{count(coverage.n_orphaned, 'trial')} of an earlier grid in the folder, in no figure here."
+        words = f"{count(coverage.n_orphaned, 'trial')} of an earlier grid in the folder: in no figure here but the error rate."
         lines.append((Verdict("·", "left out", "neutral"), words))
     return lines

@@ -14,9 +14,10 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def junit_xml(view: SignoffView) -> str:
-    """Return one test case a rule: failed where it is not met, skipped where it is waived.
+    """Return one test case a rule: failed where it does not pass, skipped where it is waived.
 
-    A warning passes, with its evidence in ``system-out``.
+    The type of a failure is the gate's grade: fails, too few clips or not measured. A warning passes, with its grade and
+    evidence in ``system-out``; what has to be known of the run is that of the suite.
     """
     statuses = [gate.status for gate in view.gates]
     suite = ET.Element(
@@ -38,6 +39,8 @@ def junit_xml(view: SignoffView) -> str:
         ET.SubElement(properties, "property", name=name, value=_clean(value))
     for gate in view.gates:
         _add_case(suite, gate, view.policy.name)
+    if view.notes:
+        ET.SubElement(suite, "system-out").text = _clean("\n".join(view.notes))
     root = ET.Element("testsuites")
     root.append(suite)
     ET.indent(root)
@@ -48,12 +51,12 @@ def _add_case(suite: ET.Element, gate: GateView, policy: str) -> None:
     name = f"{gate.metric} {gate.limit}" + (" (soft)" if gate.kind == "soft" else "")
     case = ET.SubElement(suite, "testcase", classname=_clean(policy), name=_clean(name), time="0")
     if gate.status == "fail":
-        failure = ET.SubElement(case, "failure", message=_clean(gate.evidence), type=gate.kind)
+        failure = ET.SubElement(case, "failure", message=_clean(gate.evidence), type=gate.grade)
         failure.text = _clean(gate.why)
     elif gate.status == "waived":
-        ET.SubElement(case, "skipped", message=_clean(gate.evidence))
+        ET.SubElement(case, "skipped", message=_clean(f"{gate.grade}: {gate.evidence}"))
     else:
-        ET.SubElement(case, "system-out").text = _clean(gate.evidence)
+        ET.SubElement(case, "system-out").text = _clean(f"{gate.grade}: {gate.evidence}")
 
 
 def _clean(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from evalkit.formatting import count, three_digits
-from evalkit.reports.answer import describe_answer, title_configurations
+from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.labels import head_of
 from evalkit.reports.verdict import verdict_of_answer, verdict_of_configuration, verdict_of_gate
@@ -71,8 +71,7 @@ def _configurations(run: RunView) -> list[str]:
         return []
     rows = [
         [
-            configuration.label
-            + (" (the answer)" if configuration.label == run.answer.configuration else ""),
+            " – ".join(filter(None, (configuration.label, note_of(run, configuration)))),
             str(verdict_of_configuration(configuration)),
             f"{configuration.n_failed} / {configuration.n_attempted}",
             *(_cell(configuration.figures[name]) for name in run.main),

@@ -9,7 +9,7 @@ from evalkit.decisions.analyse import analyse_run, policy_of_run
 from evalkit.reports.run_markdown import render_markdown
 from evalkit.reports.run_page import render_run
 from evalkit.reports.timelines import draw_timelines
-from evalkit.runs import Run
+from evalkit.runs import Run, record_look
 from evalkit.runs.files import write_atomically
 from evalkit.views.run import run_view
 
@@ -43,6 +43,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
         If it cannot be written.
     """
     run = Run.open(Path(run_folder))
+    record_look(run)
     policy, note = policy_of_run(run)
     analysis = analyse_run(run, policy)
     view = run_view(analysis, policy, note=note)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from evalkit.decisions.comparison import Conclusion
 from evalkit.decisions.judge import Grade
-from evalkit.decisions.recommend import Outcome
+from evalkit.decisions.recommendation import Outcome
 from evalkit.decisions.signoff import Decision
 
 if TYPE_CHECKING:
@@ -51,6 +51,13 @@ _DECISIONS = {
     Decision.PASS_WITH_WAIVERS: Verdict("~", str(Decision.PASS_WITH_WAIVERS), "warn"),
     Decision.FAIL: Verdict("✗", str(Decision.FAIL), "fail"),
 }
+_OUTCOMES: dict[Outcome, tuple[str, Tone]] = {
+    Outcome.RECOMMENDED: ("✓", "pass"),
+    Outcome.TIED: ("=", "neutral"),
+    Outcome.NONE: ("✗", "fail"),
+    Outcome.TOO_FEW_CLIPS: ("!", "warn"),
+    Outcome.NOT_MEASURED: ("!", "warn"),
+}
 _CONCLUSIONS: dict[Conclusion, tuple[str, Tone]] = {
     Conclusion.BETTER: ("▲", "pass"),
     Conclusion.WORSE: ("▼", "fail"),
@@ -90,16 +97,11 @@ def verdict_of_conclusion(conclusion: Conclusion) -> Verdict:
 
 def verdict_of_answer(view: RunView) -> Verdict:
     """Say how the search for a configuration came out."""
-    outcome, answered = view.answer.outcome, view.answered
+    outcome = view.answer.outcome
     if outcome is None:
-        return NO_POLICY if view.trials else Verdict("✗", "Nothing to judge", "fail")
-    if outcome is Outcome.NONE:
-        return Verdict("✗", "None passes", "fail")
-    if outcome is Outcome.PROVISIONAL:
-        return Verdict("!", "Recommended, as far as it was measured", "warn")
-    if answered is not None and answered.grade is Grade.TOO_FEW_CLIPS:
-        return Verdict("!", "Recommended, on too few clips for a sign-off", "warn")
-    return Verdict("✓", "Recommended", "pass")
+        return NO_POLICY if view.trials else Verdict("✗", "nothing to judge", "fail")
+    symbol, tone = _OUTCOMES[outcome]
+    return Verdict(symbol, str(outcome), tone)
 
 
 def verdict_of_trial(trial: TrialView, *, has_policy: bool) -> Verdict:

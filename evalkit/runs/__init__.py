@@ -13,9 +13,11 @@
 
 Files are written under another name and renamed when whole, so a reader needs no lock and never sees half of one.
 Modules: `schema` (what the files hold), `identity` (what names them), `layout` (where they are), `records` (one file),
-`store` (videos and measurements put together as trials), `legacy` (schema 1 and 2), `run` (reading), `writer` (writing).
+`store` (videos and measurements put together as trials), `legacy` (schema 1 and 2), `run` (reading), `looks` (how often
+decisions were shown), `writer` (writing).
 """
 
+from evalkit.runs.looks import record_look
 from evalkit.runs.run import Damage, Evidence, Run
 from evalkit.runs.schema import (
     CodeVersion,
@@ -56,4 +58,5 @@ __all__ = [
     "TrialFailure",
     "VideoProfile",
     "VideoRecord",
+    "record_look",
 ]

@@ -24,8 +24,9 @@ from evalkit.runs.layout import (
     VIDEOS_FOLDER,
 )
 from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
+from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.records import DamagedFileError, read_json, to_record
-from evalkit.runs.schema import SCHEMA, PlanRecord, RunManifest, Samples, SkippedTrial, Trial
+from evalkit.runs.schema import REFUSED, SCHEMA, PlanRecord, RunManifest, Samples, SkippedTrial, Trial
 from evalkit.runs.store import (
     StoredVideo,
     list_evidence,
@@ -187,9 +188,27 @@ class Run:
         listed = list_legacy_trials(self.folder) if self._is_legacy else list_videos(self.folder)
         return sorted(set(listed) - set(self.manifest.planned))
 
+    def look(self) -> int:
+        """Return which look at this run it is, from 1: how many sets of results decisions were shown of, see `looks`."""
+        return read_looks(self.folder).number(state_of(self))
+
     def earlier(self) -> list[Trial]:
-        """Return the trials of earlier grids, see `orphaned`: whether their video is still there or not, they were tried."""
-        return list(self._earlier.trials)
+        """Return the trials of earlier grids, see `orphaned`, whether their video file is still there or not.
+
+        Their attempts count. Only what another generator, or one with other settings, refused to begin is not among
+        them: that was no attempt to make anything that this run makes.
+        """
+        return [trial for trial in self._earlier.trials if not self._was_refused_elsewhere(trial)]
+
+    def forgotten(self) -> dict[str, int]:
+        """Return how many failed attempts are missing from the records of a video, by its id.
+
+        The manifest counts them as well: so a trial that failed and was removed from the folder, or whose record was
+        edited, shows.
+        """
+        trials = {trial.id: trial.n_failures for trial in (*self._contents.trials, *self._earlier.trials)}
+        lacking = {video_id: n - trials.get(video_id, 0) for video_id, n in self.manifest.failures.items()}
+        return {video_id: n for video_id, n in lacking.items() if n > 0}
 
     def earlier_damage(self) -> list[Damage]:
         """List the trials of earlier grids whose attempts cannot be counted, as a file cannot be read."""
@@ -307,7 +326,7 @@ class Run:
         columns["failed_attempts"] = [trial.n_failures for trial in trials]
         for name in metrics:
             if name == ERROR_RATE:
-                columns[name] = _error_rates(trials, self._earlier.trials, self.manifest.swept)
+                columns[name] = _error_rates(trials, self.earlier(), self.manifest.swept)
                 continue
             values = [trial.metrics.get(name) for trial in trials]
             columns[name] = [math.nan if value is None else value.value for value in values]
@@ -339,6 +358,12 @@ class Run:
     @property
     def _is_legacy(self) -> bool:
         return self.schema <= LEGACY_SCHEMA
+
+    def _was_refused_elsewhere(self, trial: Trial) -> bool:
+        video = self._earlier.videos.get(trial.id)
+        if video is None or trial.failure is None or trial.failure.code != REFUSED:
+            return False
+        return _is_misnamed(video.record, self.manifest.generator)
 
     @cached_property
     def _contents(self) -> _Contents:

@@ -14,6 +14,11 @@ from evalkit.types import Better
 SCHEMA = 3
 """1: at first. 2: a run may say which trials were skipped, and why. 3: videos and measurements are records of their own."""
 
+REFUSED = "refused"
+"""Code of the failure of a trial whose request the generator did not take: nothing was begun."""
+RECORD_LOST = "record_lost"
+"""Code of a failed attempt that the manifest counts and no record tells of."""
+
 Json = Any
 """A plain value as JSON knows it."""
 
@@ -84,7 +89,7 @@ class TrialFailure(_Strict):
     stage : {"load", "generate", "measure"}
     code : str
         Stable: ``refused``, ``crashed``, ``raised``, ``stalled``, ``timed_out``, ``out_of_memory``, ``no_output``,
-        ``bad_output`` or a generator's own.
+        ``bad_output``, ``record_lost`` (it failed, and its record was taken away) or a generator's own.
     text : str
         For people.
     """
@@ -453,6 +458,9 @@ class RunManifest(_Strict):
         Planned trials that were never attempted, by id: they cannot fit.
     plans : list of PlanRecord
         Every plan that was worked on, the present one last. Empty in a run that is older than this record.
+    failures : dict of str to int
+        Failed attempts of each video so far, by its id, those of earlier grids included: a second count, so that one
+        that is taken out of the folder is not forgotten. One that is not named never failed.
     """
 
     created_at: str
@@ -472,3 +480,4 @@ class RunManifest(_Strict):
     notes: list[str]
     skipped: dict[str, SkippedTrial] = field(default_factory=dict)
     plans: list[PlanRecord] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)

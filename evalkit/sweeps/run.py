@@ -46,6 +46,7 @@ from evalkit.runs import (
 from evalkit.runs.code import read_code_version
 from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
+from evalkit.runs.schema import RECORD_LOST
 from evalkit.sweeps.infeasible import find_infeasible
 from evalkit.sweeps.order import order_trials, seed_of_order
 from evalkit.sweeps.prepare import find_executor
@@ -54,7 +55,7 @@ from evalkit.tracks.cache import content_hash
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evalkit.execution.executors import Executor
     from evalkit.execution.jobs import Job, Message
@@ -178,6 +179,7 @@ class _Sweep:
         waiting = {trial.id for trial in to_make} - skipped.keys()
         ordered = order_trials(plan.trials, self._manifest.plans[-1].seed, batches=plan.batches)
         self._videos = status.videos
+        self._tried = _known_failures(status.tried, self._manifest.failures)
         self._to_measure = status.to_measure(retry_failed=retry_failed)
         self._scheduler = Scheduler(
             plan.slots, [trial.id for trial in ordered if trial.id in waiting], self._to_measure
@@ -188,6 +190,9 @@ class _Sweep:
         self._measuring_tries: dict[str, int] = {}
         self._under_way: dict[str, _UnderWay] = {}
         self._numbers = itertools.count()
+        for video in status.videos.values():
+            if len(list_failures(video)) > self._manifest.failures.get(video.id, 0):
+                self._note_failures(video)  # a sweep that was killed did not
         for trial in status.found.values():
             self._note_versions(trial.generation or {})
             self._note_versions(trial.quality.to_dict() if trial.quality else {})
@@ -231,7 +236,7 @@ class _Sweep:
         planned = self._planned[task.video_id]
         if planned.id not in self._making:
             folder = self._writer.new_video_folder(planned.id)
-            attempts = list_failures(self._videos.get(planned.id))
+            attempts = self._tried.get(planned.id, [])
             # within the retries that it has, an earlier call's tries count; beyond them, it was asked for anew
             n_tries = len(attempts) if len(attempts) <= self._execution.retries else 0
             self._making[planned.id] = _Video(planned, folder, _now(), attempts, n_tries)
@@ -307,6 +312,7 @@ class _Sweep:
         video.log += _log_lines(result, events, message.log)
         record = self._put_video(video, task, result, events)
         self._videos[record.id] = record
+        self._note_failures(record)
         if has_tries_left(record, video.n_tries, self._execution.retries):
             video.attempts = [*record.attempts, *([failure] if failure is not None else [])]
             video.folder = self._writer.new_video_folder(record.id)
@@ -416,6 +422,12 @@ class _Sweep:
             self._writer.write_manifest(self._manifest)
         return key
 
+    def _note_failures(self, video: VideoRecord) -> None:
+        """Count the failed attempts of a video once more, in the manifest; on disk when the sweep ends."""
+        if n_failed := len(list_failures(video)):
+            failures = {**self._manifest.failures, video.id: n_failed}
+            self._manifest = replace(self._manifest, failures=failures)
+
     def _note_versions(self, source: dict[str, Any]) -> None:
         """Add versions and weights of what took part; the manifest has them when the sweep ends."""
         self._manifest = replace(
@@ -472,7 +484,21 @@ def _describe(plan: SweepPlan, earlier: RunManifest | None, skipped: dict[str, S
         machines={**earlier.machines, **manifest.machines},
         versions=earlier.versions,
         weights=earlier.weights,
+        failures=earlier.failures,
     )
+
+
+def _known_failures(
+    tried: Mapping[str, list[TrialFailure]], counted: Mapping[str, int]
+) -> dict[str, list[TrialFailure]]:
+    """Return the failed attempts by video; one that the manifest counts and no record has is one of unknown cause."""
+    lost = TrialFailure("generate", RECORD_LOST, "a failed attempt whose record was taken out of the folder")
+    ids = {**tried, **counted}
+    known = {video_id: list(tried.get(video_id, ())) for video_id in ids}
+    return {
+        video_id: [*[lost] * (counted.get(video_id, 0) - len(failures)), *failures]
+        for video_id, failures in known.items()
+    }
 
 
 def _now() -> str:

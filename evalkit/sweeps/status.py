@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
-from evalkit.execution.worker import REFUSED
 from evalkit.formatting import count
 from evalkit.measuring.gaps import is_missing, read_measured
 from evalkit.runs.layout import RUN_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.run import read_manifest
-from evalkit.runs.store import list_videos, make_trial, read_video
+from evalkit.runs.schema import REFUSED
+from evalkit.runs.store import list_videos, make_trial, read_video, read_video_records
 from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class RunStatus:
         Ids of those whose video cannot be read.
     videos : dict of str to VideoRecord
         Of `found`.
+    tried : dict of str to list of TrialFailure
+        Every failed attempt to make a video, in order, by its id: also of one that is gone or was altered since.
     measured : dict of str to dict
         Measurements of a video that is there, by its id and the evaluator's name; None for one that is not there or
         cannot be read.
@@ -50,6 +52,7 @@ class RunStatus:
     found: dict[str, Trial] = field(default_factory=dict)
     damaged: set[str] = field(default_factory=set)
     videos: dict[str, VideoRecord] = field(default_factory=dict)
+    tried: dict[str, list[TrialFailure]] = field(default_factory=dict)
     measured: dict[str, dict[str, MeasurementRecord | None]] = field(default_factory=dict)
     retries: int = 0
 
@@ -88,10 +91,8 @@ class RunStatus:
         return "measure" if None in self.measured.get(trial.id, {}).values() else "done"
 
 
-def list_failures(video: VideoRecord | None) -> list[TrialFailure]:
+def list_failures(video: VideoRecord) -> list[TrialFailure]:
     """List every failed attempt to make a video, in order."""
-    if video is None:
-        return []
     return [*video.attempts, *([video.failure] if video.failure is not None else [])]
 
 
@@ -135,15 +136,26 @@ def load_run_status(plan: SweepPlan, folder: Path) -> RunStatus:
             video = read_video(folder, trial.id)
         except DamagedFileError:
             status.damaged.add(trial.id)
+            status.tried[trial.id] = _read_failures(folder, trial.id)
             continue
         if video is None:
             continue
+        status.tried[trial.id] = list_failures(video.record)
         measured = read_measured(folder, video.record, plan.evaluators)
         status.videos[trial.id] = video.record
         status.found[trial.id] = _to_trial(plan, video, measured)
         if video.record.status == "ok":
             status.measured[trial.id] = measured
     return status
+
+
+def _read_failures(folder: Path, video_id: str) -> list[TrialFailure]:
+    """Read the failed attempts of a video that is damaged, as far as its record can be read."""
+    try:
+        video = read_video_records(folder, video_id)
+    except DamagedFileError:
+        return []
+    return [] if video is None else list_failures(video.record)
 
 
 def read_trial(plan: SweepPlan, folder: Path, video_id: str) -> Trial:
@@ -174,7 +186,7 @@ def check_plan(plan: SweepPlan, folder: Path, *, replan: bool) -> RunManifest | 
         raise UsageError(
             f"{folder}: {count(len(orphans), 'attempted trial')} of the grid that this run was made with would be in no "
             f"table any more, as the new grid has not got them: name another folder with --out, or give --replan to keep "
-            f"them in the folder and out of the tables"
+            f"them in the folder and out of the tables (their attempts go on counting in the error rate)"
         )
     return manifest
 

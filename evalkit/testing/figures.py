@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.values import Summary
     from evalkit.decisions.policy import Policy
+    from evalkit.runs import Trial
     from evalkit.views.figure import FigureView
 
 ANY = "not shown"
@@ -67,7 +68,8 @@ def shown_by_files(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]
         group = [trial for trial in trials if _label(trial.params, swept) == label]
         for metric in run.manifest.metrics:
             if metric == ERROR_RATE.name:
-                values = [float(trial.status == "failed") for trial in group]
+                before = [trial for trial in run.earlier() if trial.params == group[0].params]
+                values = [each for trial in (*group, *before) for each in _tries(trial)]
             else:
                 finished = [trial for trial in group if trial.status == "ok"]
                 values = [trial.metrics[metric].value for trial in finished if metric in trial.metrics]
@@ -155,8 +157,21 @@ def shown_by_signoff_page(folder: Path, policy: Policy) -> Iterator[tuple[Key, F
                 yield _viewed(one.label, gate.figure)
 
 
+def shown_by_csv(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
+    """Yield the error rate that a row of the table says."""
+    del policy
+    run = Run.open(folder)
+    names = dict.fromkeys(name for trial in run.trials() for name in trial.params)
+    swept = [name for name in names if len({trial.params.get(name) for trial in run.trials()}) > 1]
+    frame = run.frame()
+    if ERROR_RATE.name in frame:
+        for trial, rate in zip(run.trials(), frame[ERROR_RATE.name], strict=True):
+            yield Key(_label(trial.params, swept), ERROR_RATE.name, "mean"), Figure(rate, ANY, ANY)
+
+
 SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = {
     "files": shown_by_files,
+    "table": shown_by_csv,
     "analysis": shown_by_analysis,
     "recommend": shown_by_recommend,
     "compare": shown_by_compare,
@@ -165,6 +180,11 @@ SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = 
     "comparison page": shown_by_comparison_page,
     "sign-off page": shown_by_signoff_page,
 }
+
+
+def _tries(trial: Trial) -> list[float]:
+    """Return 1 for each try that failed and 0 for one that did not."""
+    return [1.0] * len(trial.attempts) + [float(trial.status == "failed")]
 
 
 def _summarised(configuration: str, summary: Summary) -> tuple[Key, Figure]:

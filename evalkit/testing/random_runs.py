@@ -88,13 +88,16 @@ class RandomRun:
 
     def write(self, folder: Path, policy: Path) -> Path:
         """Write the run and return its folder."""
-        trials = self.trials()
+        made = self.trials()
+        n_planned = max(1, len(made) - self.seed % 3)  # up to two of an earlier grid
+        trials, earlier = made[:n_planned], made[n_planned:]
         versions = {"lip_sync": 1 + self.seed % 3, "technical": 2, "motion": 1}
         return write_run(
             folder,
             trials,
             METRICS[: self.n_metrics] if self.n_metrics else (),
             unfinished=["0" * 16] if self.missing else (),
+            earlier=earlier,
             evaluators=versions,
             policy=str(policy),
         )
@@ -122,4 +125,5 @@ class RandomRun:
             values=values,
             absent=absent,
             failure="out_of_memory" if failed else None,
+            attempts=["crashed"] * int(rng.geometric(1 - self.failing / 2) - 1),
         )

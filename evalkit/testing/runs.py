@@ -83,6 +83,7 @@ def make_trial(
     values: Mapping[str, float],
     absent: Mapping[str, str] | None = None,
     failure: str | None = None,
+    attempts: Sequence[str] = (),
 ) -> Trial:
     """Make a trial; with a failure, a code, it has the profile alone. Its id is that of what it says of itself.
 
@@ -98,6 +99,8 @@ def make_trial(
         Reason codes.
     failure : str, optional
         Its code.
+    attempts : sequence of str
+        Codes of the tries that failed before.
     """
     cost = {
         name: MetricValue(value, "1", n=1) for name, value in values.items() if name.startswith("profile.")
@@ -110,16 +113,20 @@ def make_trial(
         speech=Input(speech, hash_of(speech), text=speech),
         seed=seed,
         status="ok" if failure is None else "failed",
-        failure=None if failure is None else TrialFailure("generate", failure, failure.replace("_", " ")),
+        failure=None if failure is None else _failed(failure),
         quality=None if failure is not None else MetricResults(quality, dict(absent or {})),
         profile=MetricResults(cost),
         generation=None,
         events=[],
-        attempts=[],
+        attempts=[_failed(code) for code in attempts],
         started_at="2026-01-02T03:04:05Z",
         generate_s=None,
         measure_s=None,
     )
+
+
+def _failed(code: str) -> TrialFailure:
+    return TrialFailure("generate", code, code.replace("_", " "))
 
 
 def write_run(
@@ -128,6 +135,7 @@ def write_run(
     metrics: Iterable[Metric],
     *,
     unfinished: Sequence[str] = (),
+    earlier: Sequence[Trial] = (),
     evaluators: Mapping[str, int] | None = None,
     policy: str | None = None,
     samples: Samples | None = None,
@@ -144,6 +152,8 @@ def write_run(
         What the trials carry.
     unfinished : sequence of str
         Ids of trials that are planned and have no result.
+    earlier : sequence of Trial
+        Those of an earlier grid: in the folder, and not planned any more.
     evaluators : mapping of str to int, optional
         Name to version; one named like each family of metrics unless given.
     policy : str, optional
@@ -191,7 +201,7 @@ def write_run(
         notes=[],
         plans=[plan],
     )
-    put_trials(folder, manifest, trials, samples, video=video)
+    put_trials(folder, manifest, [*trials, *earlier], samples, video=video)
     return folder
 
 

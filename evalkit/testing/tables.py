@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from evalkit.analysis.table import ClipRecord, ResultTable
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
+
+    from evalkit.types import FloatArray
 
 ERROR = Metric("lip_sync.error", "1", "lower", "chance that other words fit better", (0.0, 1.0))
 OFFSET = Metric("lip_sync.offset_ms", "ms", "zero", "positive: the audio leads")
@@ -21,7 +26,7 @@ METRICS = {metric.name: metric for metric in (ERROR, OFFSET, SHARPNESS, FPS, TTF
 
 
 def make_table(
-    columns: Mapping[str, Sequence[float | None]],
+    columns: Mapping[str, Sequence[float | None] | FloatArray],
     *,
     title: str = "run",
     n_portraits: int = 4,
@@ -52,3 +57,41 @@ def make_table(
             )
         )
     return ResultTable(title, tuple(rows), {name: METRICS[name] for name in columns}, **more)
+
+
+def draw_sweep(
+    n_configurations: int,
+    n_inputs: int,
+    rng: np.random.Generator,
+    *,
+    error: float = 0.2,
+    spread: float = 0.08,
+    total_s: float = 10.0,
+) -> ResultTable:
+    """Draw a sweep of configurations that are all alike: what is found to differ is chance.
+
+    Parameters
+    ----------
+    n_configurations, n_inputs : int
+        Each configuration makes a clip of each input: one portrait, a piece of speech each.
+    rng : numpy.random.Generator
+    error, spread : float
+        True mean of ``lip_sync.error`` and its standard deviation, half of the variance the input's own.
+    total_s : float
+        True mean of ``profile.total_s``; a tenth of it is its standard deviation from input to input, a twentieth
+        from clip to clip.
+    """
+    own, seconds = rng.normal(0.0, spread / 2**0.5, n_inputs), rng.normal(1.0, 0.1, n_inputs)
+    parts = [
+        make_table(
+            {
+                "lip_sync.error": np.clip(error + own + rng.normal(0.0, spread / 2**0.5, n_inputs), 0.0, 1.0),
+                "profile.total_s": total_s * seconds * rng.normal(1.0, 0.05, n_inputs),
+            },
+            n_portraits=1,
+            params={"sample_steps": place},
+        )
+        for place in range(n_configurations)
+    ]
+    rows = tuple(row for part in parts for row in part.rows)
+    return replace(parts[0], rows=rows, n_candidates=n_configurations)

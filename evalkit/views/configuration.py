@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.judge import Grade, judge_completeness
+from evalkit.decisions.gates import judge_configuration
+from evalkit.decisions.judge import Grade
 from evalkit.views.figure import FigureView, figure_of_summary
 from evalkit.views.gate import GateView, gate_view, worst_grade
 from evalkit.views.view import Plain, View, plain_param
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.decisions.policy import Policy
-    from evalkit.decisions.recommend import Recommendation
 
 
 @dataclass(frozen=True)
@@ -112,32 +112,19 @@ class MapView(View):
     cells: tuple[tuple[FigureView, ...], ...]
 
 
-def configuration_views(
-    analysis: RunAnalysis, policy: Policy | None, recommendation: Recommendation | None
-) -> tuple[ConfigurationView, ...]:
+def configuration_views(analysis: RunAnalysis, policy: Policy | None) -> tuple[ConfigurationView, ...]:
     """Return every configuration that has a result, in the order of the plan.
 
     Parameters
     ----------
     analysis : RunAnalysis
     policy : Policy or None
-    recommendation : Recommendation or None
-        Under that policy; it has judged each configuration.
     """
-    metrics = {rule.metric.name: rule.metric for rule in policy.rules} if policy is not None else {}
-    judged = (
-        {candidate.name: candidate.lines for candidate in recommendation.candidates}
-        if recommendation is not None
-        else {}
-    )
     views = []
     for configuration in analysis.configurations:
-        lines = judged.get(configuration.label, ())
-        gates = [gate_view(line, metrics[line.metric]) for line in lines]
-        incomplete = judge_completeness(analysis.table.missing, len(configuration.rows)) if lines else None
-        if incomplete is not None:
-            gates.insert(0, gate_view(incomplete, None))
-        views.append(_configuration(analysis, configuration, tuple(gates)))
+        lines = () if policy is None else judge_configuration(analysis.table, configuration, policy)
+        gates = tuple(gate_view(line) for line in lines if line.kind == "hard")
+        views.append(_configuration(analysis, configuration, gates))
     return tuple(views)
 
 

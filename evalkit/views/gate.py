@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from evalkit.decisions.judge import Grade
+from evalkit.types import Metric
 from evalkit.views.figure import FigureView, figure_of_summary
 from evalkit.views.view import View
 
@@ -13,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evalkit.decisions.judge import RuleResult
-    from evalkit.decisions.policy import Policy
+    from evalkit.decisions.policy import Policy, Rule
     from evalkit.decisions.waivers import Waiver
-    from evalkit.types import Metric
 
 _FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)
 
@@ -44,7 +44,7 @@ class GateView(View):
     Parameters
     ----------
     metric : str
-        Full name, or ``run.complete``.
+        Name of the rule: of its metric, with ``.bad`` for a share of bad clips, or of a line about the run.
     limit : str
         What was asked, in words.
     kind : {"hard", "soft"}
@@ -53,7 +53,7 @@ class GateView(View):
     status : {"pass", "warn", "waived", "fail"}
         What follows for a release.
     figure : FigureView or None
-        What was judged; None for ``run.complete``, which is not a metric.
+        What was judged; None for a line about the run, which is not a metric.
     n, n_attempted : int
         Values judged, and clips attempted.
     evidence : str
@@ -117,34 +117,35 @@ class PolicyView(View):
 def policy_view(policy: Policy) -> PolicyView:
     """Return a policy, less what only the judge needs."""
     rules = tuple(
-        RuleView(rule.metric.name, rule.text(), rule.kind, rule.at_least, rule.at_most)
-        for rule in policy.rules
+        RuleView(rule.name, rule.text(), rule.kind, rule.at_least, rule.at_most) for rule in policy.rules
     )
     return PolicyView(policy.name, policy.title, policy.content_hash, rules)
 
 
-def gate_view(result: RuleResult, metric: Metric | None) -> GateView:
-    """Return a judged rule.
-
-    Parameters
-    ----------
-    result : RuleResult
-    metric : Metric or None
-        Its metric; None for ``run.complete``, which is not a metric.
-    """
+def gate_view(result: RuleResult) -> GateView:
+    """Return a judged rule."""
     return GateView(
         metric=result.metric,
         limit=result.limit,
         kind="hard" if result.kind == "hard" else "soft",
         grade=result.grade,
         status=result.status.value,
-        figure=None if metric is None else figure_of_summary(metric, result.summary),
+        figure=None
+        if result.rule is None
+        else figure_of_summary(_judged_metric(result.rule), result.summary),
         n=result.n,
         n_attempted=result.n_attempted,
         evidence=result.evidence,
         why=result.why,
         waiver=None if result.waiver is None else waiver_view(result.waiver),
     )
+
+
+def _judged_metric(rule: Rule) -> Metric:
+    """Return what a rule is about: its metric, or the share of clips that are bad in it."""
+    if rule.bad_beyond is None:
+        return rule.metric
+    return Metric(rule.name, "1", "lower", f"share of clips with bad {rule.metric.name}", (0.0, 1.0))
 
 
 def worst_grade(gates: Iterable[GateView]) -> Grade | None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
-from evalkit.decisions.recommend import Outcome, recommend
+from evalkit.decisions.recommend import recommend
+from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import count
 from evalkit.runs.layout import RUN_FILE
-from evalkit.stats.means import MIN_UNITS
 from evalkit.views.configuration import (
     ConfigurationView,
     FrontView,
@@ -29,7 +29,7 @@ from evalkit.views.view import Plain, View, plain_param
 if TYPE_CHECKING:
     from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.decisions.policy import Policy
-    from evalkit.decisions.recommend import Recommendation
+    from evalkit.decisions.recommendation import Recommendation
     from evalkit.runs import Run, RunManifest
 
 
@@ -44,11 +44,14 @@ class AnswerView(View):
     headline : str
         One sentence.
     details : tuple of str
-        What it costs, and what it leaves open, a sentence each.
+        What it rests on, what it leaves open and what to do next, a sentence each.
     configuration : str or None
-        Label of the configuration that is recommended, or comes nearest.
+        Label of the configuration whose evidence is shown: the recommended one, the first of those that cannot be told
+        apart, or what comes nearest.
     other : str or None
         Label of the one it was weighed against.
+    tied : tuple of str
+        Labels of those that pass and cannot be told apart.
     """
 
     outcome: Outcome | None
@@ -56,6 +59,7 @@ class AnswerView(View):
     details: tuple[str, ...]
     configuration: str | None = None
     other: str | None = None
+    tied: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ class RunView(View):
 
     @property
     def answered(self) -> ConfigurationView | None:
-        """The configuration that the answer speaks of."""
+        """The configuration whose evidence is shown."""
         return next(
             (
                 configuration
@@ -232,7 +236,7 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
         levels={
             name: tuple(plain_param(level) for level in levels) for name, levels in analysis.levels.items()
         },
-        configurations=configuration_views(analysis, policy, found),
+        configurations=configuration_views(analysis, policy),
         fronts=front_views(analysis),
         effects=effect_views(analysis),
         maps=map_views(analysis),
@@ -271,27 +275,15 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
         n = len(analysis.configurations)
         words = f"Nothing is recommended: there is no policy to judge {count(n, 'configuration')} by."
         return AnswerView(None, words, notes)
-    subject = found.chosen or found.nearest
+    other = found.other or next(iter(found.tied[1:]), None)
     return AnswerView(
         found.outcome,
         found.headline,
-        (*found.details, *_caution(found), *notes),
-        None if subject is None else subject.name,
-        None if found.other is None else found.other.name,
+        (*found.details, *notes),
+        found.subject.name,
+        None if other is None else other.name,
+        tuple(one.name for one in found.tied),
     )
-
-
-def _caution(found: Recommendation) -> tuple[str, ...]:
-    """Warn where the clips are too few to tell configurations apart."""
-    subject = found.chosen or found.nearest
-    if subject is None or len(found.candidates) < 2 or subject.n_clips >= MIN_UNITS:
-        return ()
-    n = subject.n_clips
-    words = (
-        f"Only {count(n, 'clip')} a configuration: too few for intervals ({MIN_UNITS} are needed), so small "
-        f"differences may be chance. More inputs or seeds make it sure."
-    )
-    return (words,)
 
 
 def _coverage(analysis: RunAnalysis) -> CoverageView:

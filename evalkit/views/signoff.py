@@ -39,6 +39,8 @@ class SignoffView(View):
         SHA-256 of configuration, inputs, weights, environment and gates, as the ledger keeps them.
     provenance : mapping
         What these are hashes of.
+    notes : tuple of str
+        How strictly was judged and why, and what a reader should know of the run.
     """
 
     title: str
@@ -51,11 +53,11 @@ class SignoffView(View):
     unused_waivers: tuple[WaiverView, ...]
     hashes: Mapping[str, str | None]
     provenance: Mapping[str, Any]
+    notes: tuple[str, ...]
 
 
 def signoff_view(signoff: Signoff) -> SignoffView:
     """Return what is shown of a sign-off."""
-    metrics = {rule.metric.name: rule.metric for rule in signoff.policy.rules}
     return SignoffView(
         title=signoff.title,
         decision=signoff.decision,
@@ -63,8 +65,9 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         policy=policy_view(signoff.policy),
         judged_at=signoff.judged_at.isoformat(timespec="seconds"),
         n_attempted=signoff.n_attempted,
-        gates=tuple(gate_view(line, metrics.get(line.metric)) for line in signoff.lines),
+        gates=tuple(gate_view(line) for line in signoff.lines),
         unused_waivers=tuple(waiver_view(waiver) for waiver in signoff.unused_waivers),
         hashes=ledger_entry(signoff)["sha256"],
         provenance=signoff.provenance,
+        notes=signoff.notes,
     )

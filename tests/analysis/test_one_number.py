@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.judge import Status
-from evalkit.decisions.policy import RUN_COMPLETE, Policy, load_policy
+from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.signoff import sign_off
+from evalkit.decisions.waivers import RUN_COMPLETE
 from evalkit.runs import Run
 from evalkit.testing.figures import ANY, Figure, Key, figures_of
 from evalkit.testing.random_runs import POLICY, RandomRun

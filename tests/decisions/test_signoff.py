@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from evalkit.analysis.table import ResultTable
-from evalkit.decisions.judge import RuleResult, Status
+from evalkit.decisions.judge import Grade, RuleResult, Status
 from evalkit.decisions.ledger import append_to_ledger, broken_links
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.signoff import Decision, Signoff, sign_off
@@ -28,7 +28,11 @@ from evalkit.testing.tables import make_table
 from evalkit.views.signoff import signoff_view
 
 NOW = dt.datetime(2026, 2, 1, 12, 0, tzinfo=dt.UTC)
-GOOD = np.linspace(0.1, 0.2, 12)
+GOOD = np.linspace(0.1, 0.2, 20)
+
+
+def table_of(values: Sequence[float | None] | np.ndarray, **more: Any) -> ResultTable:
+    return make_table({"lip_sync.error": list(values)}, n_portraits=1, **more)
 
 
 def policy_of(*rules: dict[str, Any]) -> Policy:
@@ -46,7 +50,7 @@ def policy_of(*rules: dict[str, Any]) -> Policy:
 
 def judge_one(values: Sequence[float | None] | np.ndarray, **rule: Any) -> RuleResult:
     policy = policy_of({"metric": "lip_sync.error", **rule})
-    (line,) = sign_off(make_table({"lip_sync.error": list(values)}), policy, now=NOW).lines
+    (line,) = sign_off(table_of(values), policy, now=NOW).lines
     return line
 
 
@@ -54,29 +58,29 @@ def test_a_run_within_its_limits_passes() -> None:
     line = judge_one(GOOD, at_most=0.3)
     assert (line.status, line.evidence) == (Status.PASS, "met")
     assert line.value == pytest.approx(0.15)
-    assert (line.n, line.n_attempted) == (12, 12)
+    assert (line.n, line.n_attempted) == (20, 20)
 
 
 @pytest.mark.parametrize(
     ("values", "rule", "evidence"),
     [
         (GOOD + 0.3, {"at_most": 0.3}, "the value is beyond the limit"),
-        (GOOD, {"at_least": 0.16}, "the value is beyond the limit"),
-        (GOOD, {"at_most": 0.155}, "the upper end of the interval is beyond the limit"),
-        (GOOD, {"at_least": 0.145, "at_most": 0.9}, "the lower end of the interval is beyond the limit"),
+        (GOOD, {"at_least": 0.16, "at_most": 0.9}, "the value is beyond the limit"),
+        (GOOD, {"at_most": 0.16}, "20 clips cannot exclude that it is as high as 0.165"),
+        (GOOD, {"at_least": 0.14, "at_most": 0.9}, "20 clips cannot exclude that it is as low as 0.135"),
         (
             GOOD,
             {"at_most": 0.16, "dead_band": 0.02},
             "closer to the limit than the dead band of 0.02: too close",
         ),
-        (GOOD, {"at_most": 0.3, "min_n": 13}, "12 of the 13 needed"),
+        (GOOD, {"at_most": 0.3, "min_n": 21}, "20 of the 21 clips needed"),
         (GOOD[:4], {"at_most": 0.3}, "the interval must pass, and there is none: 4 of the 5 values"),
-        (GOOD, {"at_most": 0.199, "per": "clip"}, "missed by 1 of 12 clips: p3 × s2"),
+        (GOOD, {"at_most": 0.199, "per": "clip"}, "missed by 1 of 20 clips: p0 × s19"),
         ([None] * 6, {"at_most": 0.3}, "not measured: no face was found in enough frames (6)"),
         (
-            [*GOOD[:9], None],
+            [*GOOD, None, None],
             {"at_most": 0.3},
-            "only 9 of 10 clips have a value: no face was found in enough frames (1)",
+            "only 20 of 22 clips have a value: no face was found in enough frames (2)",
         ),
     ],
 )
@@ -90,11 +94,11 @@ def test_each_way_to_fail(values: Any, rule: dict[str, Any], evidence: str) -> N
     ("values", "rule"),
     [
         (GOOD, {"at_most": 0.155, "judged_by": "value"}),
-        (GOOD[:2], {"at_most": 0.3, "judged_by": "value"}),
+        (GOOD[:19], {"at_most": 0.3, "judged_by": "value"}),
         (GOOD, {"at_most": 0.2, "per": "clip"}),
-        ([*GOOD[:9], None], {"at_most": 0.3, "min_coverage": 0.9}),
+        ([*GOOD, None, None], {"at_most": 0.3, "min_coverage": 0.9}),
         (GOOD, {"at_most": 0.3, "dead_band": 0.1}),
-        (np.full(8, 0.3), {"at_most": 0.3}),
+        (np.full(20, 0.1), {"at_most": 0.3}),
     ],
 )
 def test_what_a_rule_allows_passes(values: Any, rule: dict[str, Any]) -> None:
@@ -102,32 +106,33 @@ def test_what_a_rule_allows_passes(values: Any, rule: dict[str, Any]) -> None:
 
 
 def test_a_soft_rule_warns_and_does_not_fail() -> None:
-    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.1, "kind": "soft"})
-    verdict = sign_off(make_table({"lip_sync.error": GOOD}), policy, now=NOW)
-    assert verdict.lines[0].status is Status.WARN
+    policy = policy_of(
+        {"metric": "lip_sync.error", "at_most": 0.1, "kind": "soft"},
+        {"metric": "lip_sync.error", "at_most": 0.3},
+    )
+    verdict = sign_off(table_of(GOOD), policy, now=NOW)
+    assert {line.kind: line.status for line in verdict.lines} == {"soft": Status.WARN, "hard": Status.PASS}
     assert verdict.decision is Decision.PASS
-    assert verdict.answer == "PASS: 0 of 0 gates are met; 1 warning."
+    assert verdict.answer == "PASS: 1 of 1 gates passes; 1 warning."
 
 
 def test_the_error_rate_is_that_of_the_attempts() -> None:
-    table = make_table({"lip_sync.error": np.full(200, 0.1)}, n_portraits=20)
+    table = table_of(np.full(598, 0.1))
     broken = replace(table.rows[0], values={}, failure="generate failed: hang")
-    policy = policy_of(
-        {"metric": "profile.error_rate", "at_most": 0.0049, "judged_by": "value", "min_n": 200}
-    )
+    policy = policy_of({"metric": "profile.error_rate", "at_most": 0.005})
     assert sign_off(table, policy, now=NOW).decision is Decision.PASS
     (line,) = sign_off(replace(table, rows=(broken, *table.rows[1:])), policy, now=NOW).lines
-    assert (line.status, line.value) == (Status.FAIL, 1 / 200)
-    # rule of three: no failure in 200 attempts leaves up to 1.8 % possible (two-sided: 1 - 0.025 ** (1 / 200))
+    assert (line.grade, line.value) == (Grade.TOO_FEW_CLIPS, 1 / 598)
+    # rule of three: no failure in 598 attempts leaves up to 0.6 % possible (two-sided: 1 - 0.025 ** (1 / 598))
     interval = sign_off(table, policy, now=NOW).lines[0].interval
-    assert interval == pytest.approx((0.0, 0.01828), abs=1e-5)
+    assert interval == pytest.approx((0.0, 0.00615), abs=1e-5)
     (short,) = sign_off(replace(table, rows=table.rows[:50]), policy, now=NOW).lines
-    assert short.evidence == "50 of the 200 needed"
+    assert short.evidence == "50 of the 598 attempts that can show 0.5 %"
 
 
 def test_metrics_of_the_run_as_a_whole_have_their_own_n() -> None:
     policy = policy_of({"metric": "rating.mos", "at_least": 4.0, "judged_by": "value", "min_n": 20})
-    table = make_table({"lip_sync.error": GOOD})
+    table = table_of(GOOD)
     for n, status in ((20, Status.PASS), (19, Status.FAIL)):
         (line,) = sign_off(
             replace(table, run_values={"rating.mos": Estimate(4.1, None, n)}), policy, now=NOW
@@ -136,17 +141,19 @@ def test_metrics_of_the_run_as_a_whole_have_their_own_n() -> None:
 
 
 def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
-    verdict = sign_off(make_table({"lip_sync.error": GOOD}), load_policy("customer_service"), now=NOW)
+    verdict = sign_off(table_of(GOOD), load_policy("customer_service"), now=NOW)
     assert verdict.decision is Decision.FAIL
     lines = {line.metric: line for line in verdict.lines}
     assert lines["lip_sync.error"].status is Status.PASS
     for metric in ("rating.mos", "brand.fidelity", "profile.peak_vram_share"):
-        assert lines[metric].evidence == "not measured: not in the run (12)"
-    assert verdict.answer == "FAIL: 1 of 9 gates are met, 8 are not (7 of them not measured); 1 warning."
+        assert lines[metric].evidence == "not measured: not in the run (20)"
+    assert (
+        verdict.answer == "FAIL: 1 of 10 gates passes, 2 have too few clips, 7 are not measured; 1 warning."
+    )
 
 
 def test_an_unfinished_run_fails() -> None:
-    table = make_table({"lip_sync.error": GOOD}, missing=("trial ab has no result yet",))
+    table = table_of(GOOD, missing=("trial ab has no result yet",))
     verdict = sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}), now=NOW)
     assert verdict.decision is Decision.FAIL
     assert verdict.lines[0].metric == RUN_COMPLETE
@@ -160,7 +167,7 @@ def test_nothing_to_judge_is_refused() -> None:
 
 
 def test_several_configurations_are_refused() -> None:
-    parts = [make_table({"lip_sync.error": GOOD}, params={"steps": steps}) for steps in (3, 4)]
+    parts = [table_of(GOOD, params={"steps": steps}) for steps in (3, 4)]
     table = replace(parts[0], rows=parts[0].rows + parts[1].rows)
     with pytest.raises(UsageError, match=r"holds 2 configurations .* --where steps=3"):
         sign_off(table, policy_of({"metric": "lip_sync.error", "at_most": 0.3}))
@@ -184,39 +191,69 @@ def waiver(
     )
 
 
-AT_MOST = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+TWO_GATES = policy_of(
+    {"metric": "lip_sync.error", "at_most": 0.3}, {"metric": "technical.sharpness", "at_least": 0.5}
+)
 
 
 def waived(*waivers: Waiver, level: float = 0.5) -> Signoff:
-    return sign_off(make_table({"lip_sync.error": GOOD + level}), AT_MOST, waivers, now=NOW)
+    columns = {"lip_sync.error": GOOD + level, "technical.sharpness": GOOD + 0.7}
+    return sign_off(make_table(columns, n_portraits=1), TWO_GATES, waivers, now=NOW)
 
 
 def test_a_waiver_lets_a_miss_pass_and_says_so() -> None:
-    verdict = waived(waiver(AT_MOST))
+    verdict = waived(waiver(TWO_GATES))
     assert verdict.decision is Decision.PASS_WITH_WAIVERS
     assert "waived by Ann until 2026-03-01: pilot" in verdict.lines[0].evidence
-    assert verdict.answer == "PASS WITH WAIVERS: 0 of 1 gates are met, 1 waived by Ann."
+    assert verdict.answer == "PASS WITH WAIVERS: 1 of 2 gates passes, 1 is waived by Ann."
 
 
 def test_an_expired_waiver_is_none() -> None:
-    verdict = waived(waiver(AT_MOST, expires="2026-01-31"))
+    verdict = waived(waiver(TWO_GATES, expires="2026-01-31"))
     assert verdict.decision is Decision.FAIL
     assert "the waiver of Ann does not hold: it expired on 2026-01-31" in verdict.lines[0].evidence
 
 
 def test_a_waiver_holds_through_its_last_day() -> None:
-    assert waived(waiver(AT_MOST, expires="2026-02-01")).decision is Decision.PASS_WITH_WAIVERS
+    assert waived(waiver(TWO_GATES, expires="2026-02-01")).decision is Decision.PASS_WITH_WAIVERS
 
 
 def test_a_waiver_that_is_not_needed_is_listed() -> None:
-    verdict = waived(waiver(AT_MOST), level=0.0)
+    verdict = waived(waiver(TWO_GATES), level=0.0)
     assert verdict.decision is Decision.PASS
-    assert verdict.unused_waivers == (waiver(AT_MOST),)
+    assert verdict.unused_waivers == (waiver(TWO_GATES),)
+
+
+def test_all_gates_waived_is_no_pass() -> None:
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+    verdict = sign_off(table_of(GOOD + 0.5), policy, [waiver(policy)], now=NOW)
+    assert verdict.answer == (
+        "FAIL: 0 of 1 gates pass, 1 is waived by Ann: where every gate is waived nothing was shown."
+    )
+
+
+def test_a_policy_without_a_hard_rule_passes_nothing() -> None:
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+    soft = tuple(rule.model_copy(update={"kind": "soft"}) for rule in policy.rules)
+    verdict = sign_off(table_of(GOOD), policy.model_copy(update={"rules": soft}), now=NOW)
+    assert verdict.answer == "FAIL: the policy has no hard rule, so nothing was shown."
+
+
+def test_what_made_it_stricter_is_noted() -> None:
+    policy = policy_of({"metric": "lip_sync.error", "at_most": 0.3})
+    table = replace(table_of(GOOD), look=2, n_candidates=9, notes=("a note of the run",))
+    notes = sign_off(table, policy, now=NOW).notes
+    assert [note.partition(":")[0] for note in notes] == [
+        "look 2 at this run",
+        "one of 9 configurations",
+        "a note of the run",
+    ]
+    assert sign_off(table_of(GOOD), policy, now=NOW).notes == ()
 
 
 def hostile() -> Signoff:
     """Judge a run whose names are written to break out of XML and HTML."""
-    table = make_table({"lip_sync.error": GOOD}, title="<script>alert(1)</script>")
+    table = table_of(GOOD, title="<script>alert(1)</script>")
     rows = tuple(replace(row, name='<b a="&\x00\x1b">') for row in table.rows)
     policy = policy_of(
         {"metric": "lip_sync.error", "at_most": 0.15, "per": "clip", "why": "]]> & <x>"},
@@ -237,7 +274,10 @@ def test_junit_is_valid_whatever_the_names() -> None:
     failure = cases["lip_sync.error at most 0.15 in every clip"].find("failure")
     assert failure is not None
     assert '<b a="&\ufffd\ufffd">' in str(failure.get("message"))
-    assert failure.text == "]]> & <x>"
+    assert (failure.get("type"), failure.text) == ("fails", "]]> & <x>")
+    absent = cases["technical.sharpness at least 0.5"].find("failure")
+    assert absent is not None
+    assert absent.get("type") == "not measured"
     assert cases["rating.mos at least 4"].find("skipped") is not None
     properties = {one.get("name"): one.get("value") for one in suite.iter("property")}
     assert properties["judged"] == "<script>alert(1)</script>"
@@ -262,7 +302,7 @@ def test_json_is_plain_data_with_evidence() -> None:
 def test_the_ledger_is_a_chain_of_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "ledger.jsonl"
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: append_to_ledger(path, waived(waiver(AT_MOST))), range(40)))
+        list(threads.map(lambda _: append_to_ledger(path, waived(waiver(TWO_GATES))), range(40)))
     entries = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert len(entries) == 40
     assert broken_links(path) == []

@@ -68,3 +68,10 @@ def test_twins_are_refused() -> None:
 
 def test_levels_keep_their_order_where_they_have_none() -> None:
     assert ordered_levels(["688*368", None, "384*256"]) == ["688*368", None, "384*256"]
+
+
+def test_numbers_inside_texts_count_as_numbers() -> None:
+    assert ordered_levels(["1024*576", "384*256", "384*64"]) == ["384*64", "384*256", "1024*576"]
+    assert ordered_levels(["x0.5", "x0.25", "x10", "x"]) == ["x", "x0.25", "x0.5", "x10"]
+    assert ordered_levels(["b", "a2", "a10", "2a"]) == ["2a", "a2", "a10", "b"]
+    assert ordered_levels([True, False]) == [False, True]

@@ -105,6 +105,7 @@ def test_trials_that_differ_in_inputs_are_made_in_one_run(tmp_path: Path, config
         timeline = run.timeline_of(trial.id)
         assert timeline is not None
         assert timeline["duration_s"] == pytest.approx(made_s[-1], abs=1e-3)
+    assert [note for note in run.manifest.notes if "configurations are not interleaved" in note]
     # the first of each run begins after it was asked for: the model is loaded; the others go on by themselves
     assert waits_s[0] > 0
     assert waits_s[3] > 0

@@ -15,13 +15,17 @@ import psutil
 import pytest
 
 from evalkit import registry
+from evalkit.analysis.table import rows_of_run
+from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
 from evalkit.measuring.run import measure_run
 from evalkit.options import ConfigError
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs import Run, Trial
 from evalkit.runs.store import read_video
 from evalkit.runs.writer import RunWriter
 from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.order import order_trials
 from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import Progress, SweepError, run_sweep
 from evalkit.sweeps.status import expected_s, load_run_status
@@ -391,6 +395,126 @@ def test_tries_of_an_earlier_call_count(tmp_path: Path, stand_in: dict[str, Any]
             tmp_path / "run", stand_in, grid={"sample_steps": [11]}, execution=execution
         ).trials()
         assert len(trial.attempts) + 1 == n_attempts
+
+
+def error_rate_of(run: Run) -> tuple[float | None, int]:
+    """Return the error rate of a run with one configuration, as every report and verdict has it; and its attempts."""
+    summary = rows_of_run(Run.open(run.folder)).pooled().summary(ERROR_RATE)
+    assert set(run.frame()["profile.error_rate"]) == {summary.value}
+    return summary.value, summary.n
+
+
+def test_a_failed_trial_that_was_deleted_goes_on_counting(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    grid = {"sample_steps": [17]}
+    run = sweep(tmp_path / "run", stand_in, grid=grid)
+    assert (error_rate_of(run), run.manifest.failures) == ((1.0, 1), {run.manifest.planned[0]: 1})
+    shutil.rmtree(run.folder_of(run.manifest.planned[0]))
+    (line,) = [line for line in rows_of_run(Run.open(run.folder)).missing if "run.json counts" in line]
+    assert line.endswith("1 failed attempt more than its record")
+    again = sweep(tmp_path / "run", stand_in, grid=grid)
+    (trial,) = again.trials()
+    assert (trial.status, [attempt.code for attempt in trial.attempts]) == ("ok", ["record_lost"])
+    assert (error_rate_of(again), again.forgotten()) == ((0.5, 2), {})
+
+
+def test_a_killed_sweep_forgets_no_failure(
+    tmp_path: Path, stand_in: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = {"sample_steps": [17]}
+    with (
+        monkeypatch.context() as patch
+    ):  # what a kill leaves: the record, and a manifest that does not know of it
+        patch.setattr("evalkit.sweeps.run._Sweep._note_failures", lambda *_: None)
+        assert sweep(tmp_path / "run", stand_in, grid=grid).manifest.failures == {}
+    run = sweep(tmp_path / "run", stand_in, grid=grid)
+    assert run.manifest.failures == {run.manifest.planned[0]: 1}
+
+
+def test_a_video_that_is_made_again_keeps_the_failures_of_the_first(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    grid = {"sample_steps": [17]}
+    sweep(tmp_path / "run", stand_in, grid=grid)
+    run = sweep(tmp_path / "run", stand_in, grid=grid, retry_failed=True)
+    assert error_rate_of(run) == (0.5, 2)
+    video = run.video_of(run.manifest.planned[0])
+    assert video is not None
+    video.unlink()
+    (trial,) = sweep(tmp_path / "run", stand_in, grid=grid).trials()
+    assert (trial.status, [attempt.code for attempt in trial.attempts]) == ("ok", ["crashed"])
+
+
+def test_failures_of_an_earlier_grid_count_for_the_same_parameters(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    both = {"grid": {"sample_steps": [2]}, "seeds": [1, 2]}
+    argv = [*stand_in["generator"]["settings"]["argv"], "{base_seed}"]
+    program = Path(stand_in["generator"]["settings"]["argv"][3])
+    failing = 'import sys\nif sys.argv[4] == "2": sys.exit(3)\n'
+    program.write_text(failing + program.read_text("utf-8"), "utf-8")
+    data = {**stand_in, "generator": {"name": "command", "settings": {"argv": argv}}}
+    assert error_rate_of(sweep(tmp_path / "run", data, **both)) == (0.5, 2)
+    with pytest.raises(UsageError, match="their attempts go on counting in the error rate"):
+        sweep(tmp_path / "run", data, grid={"sample_steps": [2]}, seeds=[1])
+    good = sweep(tmp_path / "run", data, replan=True, grid={"sample_steps": [2]}, seeds=[1])
+    assert [trial.status for trial in good.trials()] == ["ok"]
+    assert error_rate_of(good) == (0.5, 2)
+
+
+def test_a_plan_is_on_record_before_its_first_video_is_begun(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    seen = []
+
+    def look(_: Progress) -> None:
+        run = Run.open(tmp_path / "run")
+        seen.append((len(run.plans), run.plans[-1].hash == run.planned_hash(), len(run.trials())))
+
+    def do(**changes: Any) -> Run:
+        seen.clear()
+        return run_sweep(
+            plan_sweep(build_sweep({**stand_in, **changes}, "test")), tmp_path / "run", on_progress=look
+        )
+
+    first = do()
+    assert seen[0] == (1, True, 0)
+    (plan,) = first.plans
+    assert (plan.n_trials, plan.policy, plan.hash) == (3, None, first.planned_hash())
+    assert plan.at <= min(trial.started_at for trial in first.trials())
+    assert do().plans == (plan,)  # the same plan is the same plan
+    grown = do(grid={"sample_steps": [1, 2, 3, 4]})
+    assert seen[0] == (2, True, 3)
+    assert (grown.plans[0], grown.plans[1].n_trials) == (plan, 4)
+    judged = do(grid={"sample_steps": [1, 2, 3, 4]}, policy="customer_service")
+    assert judged.plans[2].policy == load_policy("customer_service").content_hash
+    assert judged.plans[2].hash != judged.plans[1].hash
+    assert judged.plans[2].seed == judged.plans[1].seed
+    assert judged.misnamed() == []
+
+
+def test_trials_are_done_in_the_order_of_the_seed_also_after_an_interrupt(
+    tmp_path: Path, stand_in: dict[str, Any], made: Made
+) -> None:
+    argv = [*stand_in["generator"]["settings"]["argv"], "{base_seed}"]
+    data = {
+        **stand_in,
+        "generator": {"name": "command", "settings": {"argv": argv}},
+        "grid": {"sample_steps": [2, 3, 4, 5, 6]},
+        "seeds": [1, 2],
+    }
+    plan = plan_sweep(build_sweep(data, "test"))
+
+    def interrupt(progress: Progress) -> None:
+        if progress.n_over == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(plan, tmp_path / "run", on_progress=interrupt)
+    run = run_sweep(plan, tmp_path / "run")
+    ordered = order_trials(plan.trials, run.plans[0].seed)
+    assert made() == [trial.params["sample_steps"] for trial in ordered]
+    assert len({trial.seed for trial in ordered[:5]}) == 1
+    assert run.manifest.planned == [trial.id for trial in plan.trials]
 
 
 def test_a_retry_is_told(tmp_path: Path, stand_in: dict[str, Any]) -> None:

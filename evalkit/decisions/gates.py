@@ -1,0 +1,75 @@
+"""Every gate of one configuration: what report, recommendation and sign-off of a run judge it by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evalkit.decisions.budget import ErrorBudget
+from evalkit.decisions.judge import Grade, judge, judge_completeness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from evalkit.analysis.configurations import Configuration
+    from evalkit.analysis.table import ResultTable
+    from evalkit.decisions.judge import RuleResult
+    from evalkit.decisions.policy import Policy
+
+
+_VERBS = {
+    Grade.PASSES: ("passes", "pass"),
+    Grade.FAILS: ("fails", "fail"),
+    Grade.TOO_FEW_CLIPS: ("has too few clips", "have too few clips"),
+    Grade.NOT_MEASURED: ("is not measured", "are not measured"),
+}
+
+
+def judge_configuration(
+    table: ResultTable, configuration: Configuration, policy: Policy
+) -> tuple[RuleResult, ...]:
+    """Judge one configuration of a table: first the run itself, as far as it does not hold, then each rule in order.
+
+    Parameters
+    ----------
+    table : ResultTable
+        The whole run, or the part of it that has this configuration alone: the answer is the same.
+    configuration : Configuration
+        Of that table.
+    policy : Policy
+    """
+    budget = ErrorBudget.of(table)
+    incomplete = judge_completeness(table.missing, len(configuration.rows))
+    lines = [] if incomplete is None else [incomplete]
+    return (*lines, *(judge(rule, configuration, policy, budget) for rule in policy.rules))
+
+
+def describe_grades(grades: Iterable[Grade], n: int) -> str:
+    """Say of some of n gates how they came out.
+
+    >>> describe_grades([Grade.PASSES, Grade.NOT_MEASURED, Grade.FAILS, Grade.FAILS], 5)
+    '1 of 5 gates passes, 2 fail, 1 is not measured'
+    """
+    found = list(grades)
+    words = []
+    for grade, verbs in _VERBS.items():
+        n_found = found.count(grade)
+        if grade is Grade.PASSES:
+            words.append(f"{n_found} of {n} gates {verbs[n_found != 1]}")
+        elif n_found:
+            words.append(f"{n_found} {verbs[n_found > 1]}")
+    return ", ".join(words)
+
+
+def describe_budget(budget: ErrorBudget) -> tuple[str, ...]:
+    """Say why gates are judged more strictly than those of one configuration at first sight; nothing where they are not."""
+    notes = []
+    if budget.look > 1:
+        notes.append(
+            f"look {budget.look} at this run: judged more strictly than the first, as every look is one more chance to pass"
+        )
+    if budget.n_configurations > 1:
+        notes.append(
+            f"one of {budget.n_configurations} configurations: judged more strictly, as the best of many looks better "
+            f"than it is; a run of its own needs fewer clips"
+        )
+    return tuple(notes)

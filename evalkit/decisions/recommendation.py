@@ -1,0 +1,463 @@
+"""What a search for a configuration finds, and how it is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any
+
+from evalkit.analysis.configurations import Configuration
+from evalkit.decisions.budget import MIN_CLIPS
+from evalkit.decisions.comparison import describe_change
+from evalkit.decisions.judge import Grade, RuleResult
+from evalkit.formatting import count, three_digits
+from evalkit.stats.means import Estimate
+from evalkit.types import Metric
+from evalkit.visuals.numbers import percent, unit_suffix
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evalkit.analysis.ranking import Ranking
+    from evalkit.decisions.policy import Policy
+else:
+    from evalkit.frames import pd
+
+FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)
+"""What is not known may still come to pass; what fails does not."""
+_MOST_NAMES = 4
+
+
+class Outcome(StrEnum):
+    """What can be said."""
+
+    RECOMMENDED = "recommended"
+    TIED = "no clear winner"
+    NONE = "none passes"
+    TOO_FEW_CLIPS = "too few clips"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration under the hard rules.
+
+    Parameters
+    ----------
+    configuration : Configuration
+    lines : tuple of RuleResult
+        The hard rules of the policy, judged as sign-off judges them.
+    run_lines : tuple of RuleResult
+        What a sign-off would find wrong with the run beside the rules (`run.complete`).
+    n_lacking : int
+        Inputs, with their seeds, that other configurations have and this one has not.
+    distance : float
+        Largest miss as a share of its limit; 0 where nothing is missed.
+    on_front : bool
+        Whether by its means no other configuration is at least as good in quality and every cost, and better in one.
+    """
+
+    configuration: Configuration
+    lines: tuple[RuleResult, ...]
+    run_lines: tuple[RuleResult, ...]
+    n_lacking: int
+    distance: float
+    on_front: bool
+
+    @property
+    def params(self) -> Mapping[str, Hashable]:
+        """Its swept parameters."""
+        return self.configuration.params
+
+    @property
+    def name(self) -> str:
+        """The parameters in words."""
+        return self.configuration.label
+
+    @property
+    def n_clips(self) -> int:
+        """Attempts."""
+        return len(self.configuration.rows)
+
+    @property
+    def n_failed(self) -> int:
+        """Attempts that gave no clip."""
+        return self.configuration.n_failed
+
+    @property
+    def gates(self) -> tuple[RuleResult, ...]:
+        """The lines of the run, then the hard rules."""
+        return (*self.run_lines, *self.lines)
+
+    @property
+    def grade(self) -> Grade:
+        """The least good of its lines; not measured where it lacks inputs that others have."""
+        grades = [line.grade for line in self.gates]
+        grades += [Grade.NOT_MEASURED] if self.n_lacking else []
+        return max(grades, key=FROM_BEST.index, default=Grade.PASSES)
+
+    def lines_with(self, grade: Grade) -> tuple[RuleResult, ...]:
+        """Return the gates with this grade."""
+        return tuple(line for line in self.gates if line.grade is grade)
+
+
+@dataclass(frozen=True)
+class Tradeoff:
+    """What the chosen configuration gives up and saves beside another, over pairs of input and seed.
+
+    Parameters
+    ----------
+    metric : Metric
+    change : Estimate
+        Chosen minus other.
+    mean_other : float or None
+        Mean of the other over the same pairs.
+    """
+
+    metric: Metric
+    change: Estimate
+    mean_other: float | None
+
+    def text(self) -> str:
+        """Write it for people."""
+        if self.change.value is None:
+            return f"{self.metric.name} unknown: {self.change.reason}"
+        words = f"{self.metric.name} {describe_change(self.change, self.metric)}"
+        if self.mean_other:
+            words += f" ({percent(self.change.value / abs(self.mean_other))})"
+        return words
+
+
+@dataclass(frozen=True, repr=False)
+class Recommendation:
+    """The answer of a sweep.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    policy : Policy
+    candidates : tuple of Candidate
+        All, in the order of the table.
+    axes : tuple of Metric
+        Quality, then costs: what the front is made of.
+    chosen : Candidate or None
+        The recommended configuration.
+    tied : tuple of Candidate
+        Where several pass and none is clearly the best: those that cannot be told apart, in the order of the table.
+    nearest : Candidate or None
+        Where none passes: the one with the fewest gates that do not, and those missed by least.
+    decided_by : Ranking or None
+        What decided between those that pass, or would between those that fail nothing: the first cost that was
+        measured for all of them, or else the quality; None for a single one.
+    quality : Ranking or None
+        Those that pass, ranked in quality; None for a single one.
+    tradeoffs : tuple of Tradeoff
+        The chosen beside the one that is clearly the best in quality, where that is another; one an axis.
+    """
+
+    outcome: Outcome
+    policy: Policy
+    candidates: tuple[Candidate, ...]
+    axes: tuple[Metric, ...]
+    chosen: Candidate | None = None
+    tied: tuple[Candidate, ...] = ()
+    nearest: Candidate | None = None
+    decided_by: Ranking | None = None
+    quality: Ranking | None = None
+    tradeoffs: tuple[Tradeoff, ...] = ()
+
+    def __repr__(self) -> str:
+        said: str = self.outcome
+        for word, found in (("", self.chosen), ("nearest is ", self.nearest)):
+            if found is not None:
+                said += f": {word}{shorten(found.name, 60, placeholder='…')}"
+        return f"<Recommendation among {count(len(self.candidates), 'configuration')}, {said}>"
+
+    def _repr_html_(self) -> str:
+        words = "".join(f"<p>{escape(text)}</p>" for text in (self.headline, *self.details))
+        return words + self.frame().to_html(index=False, na_rep="")
+
+    @property
+    def headline(self) -> str:
+        """The answer in one sentence."""
+        return _HEADLINES[self.outcome](self)
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What the answer rests on, what it leaves open and what to do next, a sentence each."""
+        return tuple(_DETAILS[self.outcome](self))
+
+    @property
+    def answer(self) -> str:
+        """Headline and details as one text."""
+        return " ".join((self.headline, *self.details))
+
+    @property
+    def subject(self) -> Candidate:
+        """The configuration whose evidence is shown: the chosen, the first of the tied, or what comes nearest."""
+        return self.chosen or next(iter(self.tied), None) or self.nearest or self.candidates[0]
+
+    @property
+    def other(self) -> Candidate | None:
+        """The one that is clearly the best in quality among those that pass, where it is not the chosen one."""
+        if self.chosen is None or self.quality is None or len(self.quality.first) > 1:
+            return None
+        best = self.passing[self.quality.first[0]]
+        return None if best is self.chosen else best
+
+    @property
+    def passing(self) -> tuple[Candidate, ...]:
+        """Those that pass every hard rule."""
+        return self.graded(Grade.PASSES)
+
+    @property
+    def open(self) -> tuple[Candidate, ...]:
+        """Those that fail no hard rule."""
+        return tuple(one for one in self.candidates if one.grade is not Grade.FAILS)
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Hard rules that no configuration could be judged by."""
+        found = [{line.metric for line in one.lines_with(Grade.NOT_MEASURED)} for one in self.candidates]
+        return tuple(
+            line.metric for line in self.candidates[0].lines if all(line.metric in names for names in found)
+        )
+
+    def graded(self, grade: Grade) -> tuple[Candidate, ...]:
+        """Return the configurations with this grade."""
+        return tuple(one for one in self.candidates if one.grade is grade)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row a configuration: parameters, how it came out, and quality and costs with interval and n."""
+        rows = []
+        for candidate in self.candidates:
+            row: dict[str, Any] = {f"param.{name}": value for name, value in candidate.params.items()}
+            row |= {
+                "grade": str(candidate.grade),
+                "chosen": candidate is self.chosen,
+                "tied": any(candidate is one for one in self.tied),
+                "on_front": candidate.on_front,
+                "clips": candidate.n_clips,
+                "failed": candidate.n_failed,
+            }
+            row |= {
+                str(grade).replace(" ", "_"): ", ".join(line.metric for line in candidate.lines_with(grade))
+                for grade in (Grade.FAILS, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED)
+            }
+            for axis in self.axes:
+                summary = candidate.configuration.summary(axis)
+                low, high = summary.interval or (None, None)
+                row |= {
+                    axis.name: summary.value,
+                    f"{axis.name}.low": low,
+                    f"{axis.name}.high": high,
+                    f"{axis.name}.n": summary.n,
+                }
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def _headline_recommended(found: Recommendation) -> str:
+    chosen = found.subject
+    n_passing, n = len(found.passing), len(found.candidates)
+    words = f"Use {chosen.name}: "
+    if n == 1:
+        words += "the only configuration, and it passes every gate"
+    elif n_passing == 1:
+        words += f"the only one of {n} configurations that passes every gate"
+    else:
+        words += f"{n_passing} of {n} configurations pass every gate, and of these it "
+    metric = found.policy.costs[0]
+    if found.decided_by is not None:
+        metric = found.decided_by.metric
+        words += "costs least" if metric in found.policy.costs else f"is best in {metric.name}"
+    value = chosen.configuration.summary(metric).value
+    if value is not None:
+        words += f" ({metric.name} {three_digits(value)}{unit_suffix(metric.unit)})"
+    return f"{words}."
+
+
+def _headline_tied(found: Recommendation) -> str:
+    n_passing, ranking = len(found.passing), found.decided_by
+    by_cost = ranking is None or ranking.metric in found.policy.costs
+    best = "the cheapest" if by_cost else f"the best in {found.policy.quality.name}"
+    words = (
+        f"None is clearly {best}: {n_passing} of {len(found.candidates)} configurations pass every gate, and "
+    )
+    if n_passing > len(found.tied):
+        words += "of these "
+    return f"{words}{_say_tied(found, found.tied)}."
+
+
+def _headline_none(found: Recommendation) -> str:
+    n = len(found.candidates)
+    return "The only configuration does not pass." if n == 1 else f"None of {n} configurations passes."
+
+
+def _headline_too_few(found: Recommendation) -> str:
+    n = len(found.candidates)
+    which = "whether the only configuration" if n == 1 else f"which of {n} configurations"
+    n_clips = count(found.subject.n_clips, "clip") + (" each" if n > 1 else "")
+    return f"Nothing is recommended: {which} passes cannot be told from {n_clips}."
+
+
+def _headline_not_measured(found: Recommendation) -> str:
+    nearest = found.subject
+    if nearest.run_lines:
+        line = nearest.run_lines[0]
+        words = f"{line.metric} does not pass (asked: {line.limit}; found: {line.evidence})"
+    elif nearest.n_lacking:
+        words = f"{nearest.name} lacks {count(nearest.n_lacking, 'input')} that others have"
+    else:
+        names = [line.metric for line in nearest.lines_with(Grade.NOT_MEASURED)]
+        words = f"{_name_some(names)} {'is' if len(names) == 1 else 'are'} not measured"
+    return f"Nothing is recommended: {words}."
+
+
+def _details_recommended(found: Recommendation) -> list[str]:
+    details = []
+    if found.other is not None:
+        changes = "; ".join(tradeoff.text() for tradeoff in found.tradeoffs)
+        details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
+    elif found.quality is not None and len(found.quality.first) > 1 and found.quality is not found.decided_by:
+        details.append(f"In {_say_ranking(found.quality, found.passing)}.")
+    return details + _say_others(found)
+
+
+def _details_tied(found: Recommendation) -> list[str]:
+    details = []
+    if found.quality is not None and found.quality is not found.decided_by:
+        details.append(f"In {_say_ranking(found.quality, found.passing)}.")
+    return details + _say_others(found)
+
+
+def _details_none(found: Recommendation) -> list[str]:
+    nearest = found.subject
+    faults = [_describe_miss(line) for line in nearest.lines_with(Grade.FAILS)]
+    for grade in (Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED):
+        names = [line.metric for line in nearest.lines_with(grade)]
+        faults += [f"{grade}: {_name_some(names)}"] if names else []
+    return [f"By its values {nearest.name} comes nearest: {'; '.join(faults)}."]
+
+
+def _details_open(found: Recommendation) -> list[str]:
+    details = []
+    nearest = found.subject
+    names = [line.metric for line in nearest.lines if line.grade is Grade.NOT_MEASURED]
+    if len(names) > _MOST_NAMES or (names and (nearest.run_lines or nearest.n_lacking)):
+        details.append(f"Not measured: {', '.join(names)}.")
+    if len(found.candidates) > 1:
+        details += _say_open(found)
+    return details + _say_next_step(found)
+
+
+def _say_open(found: Recommendation) -> list[str]:
+    """Say which gates some fail, and what is known of those that fail none."""
+    details = []
+    failing, still = found.graded(Grade.FAILS), found.open
+    if failing:
+        gates = Counter(line.metric for one in failing for line in one.lines_with(Grade.FAILS))
+        words = ", ".join(f"{name} ({n})" for name, n in gates.most_common())
+        details.append(
+            f"{len(failing)} of {len(found.candidates)} fail a gate: {words}. "
+            f"None is failed by {_name_some([one.name for one in still])}."
+        )
+    if found.decided_by is not None and len(found.decided_by.first) > 1:
+        tied = [still[place] for place in found.decided_by.first]
+        details.append(f"{'Of these ' if failing or len(tied) < len(still) else ''}{_say_tied(found, tied)}.")
+    return details
+
+
+def _say_others(found: Recommendation) -> list[str]:
+    """Name those that may pass too, once they are known."""
+    names = [one.name for one in found.open if one.grade is not Grade.PASSES]
+    verb = "is" if len(names) == 1 else "are"
+    return [f"Whether {_name_some(names)} would pass {verb} not known."] if names else []
+
+
+def _say_next_step(found: Recommendation) -> list[str]:
+    """Say how many clips are missing, where that is what is missing."""
+    nearest = found.subject
+    short = [line for line in nearest.lines_with(Grade.TOO_FEW_CLIPS) if line.n < MIN_CLIPS]
+    if not short:
+        lines = nearest.lines_with(Grade.TOO_FEW_CLIPS)
+        details = [f"{'; '.join(_describe_miss(line) for line in lines)}."] if lines else []
+        if lines and len(found.candidates) > 1:
+            n = len(found.candidates)
+            details.append(
+                f"One of {n} is judged more strictly than one alone: a run of its own may settle it."
+            )
+        return details
+    n = min(line.n for line in short)
+    kind = _varied(nearest.configuration)
+    needed = f"{'needs' if len(short) == 1 else 'need'} {MIN_CLIPS} different clips"
+    there = f"there {'is' if n == 1 else 'are'} {n}: {MIN_CLIPS - n} more {kind} would do"
+    return [f"{_name_some([line.metric for line in short])} {needed}, and {there}."]
+
+
+def _varied(configuration: Configuration) -> str:
+    speech = {row.speech for row in configuration.rows}
+    return "pieces of speech" if len(speech) == len(configuration.rows) and None not in speech else "inputs"
+
+
+def _say_tied(found: Recommendation, tied: Sequence[Candidate]) -> str:
+    names = _name_some([one.name for one in tied])
+    ranking = found.decided_by
+    if ranking is None:
+        return f"{names} cannot be told apart"
+    words = f"{names} cannot be told apart in {ranking.metric.name}"
+    if ranking.are_equal:
+        return f"{names} are exactly alike in {ranking.metric.name}"
+    return words + (f": {ranking.reason}" if ranking.reason else f" over {count(ranking.n_common, 'pair')}")
+
+
+def _say_ranking(ranking: Ranking, ranked: Sequence[Candidate]) -> str:
+    names = [ranked[place].name for place in ranking.first]
+    if len(names) == 1:
+        return f"{ranking.metric.name} {names[0]} is the best of them"
+    if len(names) == len(ranked):
+        return f"{ranking.metric.name} they cannot be told apart"
+    return f"{ranking.metric.name} {_name_some(names)} are the best of them, and cannot be told apart"
+
+
+def _name_some(names: Sequence[str]) -> str:
+    """List names: all of a few, else the first ones and how many more.
+
+    >>> _name_some(["a"]), _name_some(["a", "b", "c"]), _name_some(list("abcdef"))
+    ('a', 'a, b and c', 'a, b, c, d and 2 more')
+    >>> _name_some(["size 1, steps 2", "size 1, steps 4"])
+    'size 1, steps 2; and size 1, steps 4'
+    """
+    parts = list(names[:_MOST_NAMES])
+    if len(names) > _MOST_NAMES:
+        parts.append(f"{len(names) - _MOST_NAMES} more")
+    comma = ";" if any("," in name for name in parts) else ","
+    if len(parts) == 1:
+        return parts[0]
+    return f"{f'{comma} '.join(parts[:-1])}{comma if comma == ';' else ''} and {parts[-1]}"
+
+
+def _describe_miss(line: RuleResult) -> str:
+    if line.grade is Grade.FAILS and line.value is not None:
+        return f"{line.metric} {three_digits(line.value)} instead of {line.limit}"
+    return f"{line.metric}: {line.evidence}"
+
+
+_HEADLINES = {
+    Outcome.RECOMMENDED: _headline_recommended,
+    Outcome.TIED: _headline_tied,
+    Outcome.NONE: _headline_none,
+    Outcome.TOO_FEW_CLIPS: _headline_too_few,
+    Outcome.NOT_MEASURED: _headline_not_measured,
+}
+_DETAILS = {
+    Outcome.RECOMMENDED: _details_recommended,
+    Outcome.TIED: _details_tied,
+    Outcome.NONE: _details_none,
+    Outcome.TOO_FEW_CLIPS: _details_open,
+    Outcome.NOT_MEASURED: _details_open,
+}
