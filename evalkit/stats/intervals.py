@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.special import betaincinv
 from scipy.stats import chi2
 
+from evalkit.stats.shares import share_bounds
 from evalkit.types import FloatArray, Interval
 
 MIN_WINDOWS = 12
@@ -37,9 +37,7 @@ def share_interval(n_hits: int, n: int) -> Interval:
     >>> share_interval(0, 200).high < 0.0183
     True
     """
-    low = float(betaincinv(n_hits, n - n_hits + 1, 0.025)) if n_hits else 0.0
-    high = float(betaincinv(n_hits + 1, n - n_hits, 0.975)) if n_hits < n else 1.0
-    return Interval(low, high)
+    return Interval(*share_bounds(n_hits, n, 0.025))
 
 
 def ratio_interval(

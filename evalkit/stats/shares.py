@@ -1,4 +1,4 @@
-"""Exact bounds of a share, and shares before and after a change, compared exactly.
+"""Shares of clips: exact bounds at any strictness, and exact comparison of the same clips before and after.
 
 References
 ----------
@@ -133,7 +133,6 @@ def compare_shares(
 
     Examples
     --------
-    >>> import numpy as np
     >>> compare_shares(np.ones(8, dtype=bool), np.zeros(8, dtype=bool)).p
     0.0078125
     """
