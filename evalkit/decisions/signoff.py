@@ -166,7 +166,7 @@ def sign_off(
     by_metric = {waiver.metric: waiver for waiver in waivers}
     table = replace(table, given=policy.given)
     lines = []
-    for line in judge_configuration(table, table.pooled(), policy):
+    for line in judge_configuration(table, table.pooled(), policy, today=today):
         waiver = by_metric.get(line.metric) if line.status is Status.FAIL else None
         if waiver is not None:
             why_not = waiver.why_not(line.value, line.rule, run=table.run_id, policy=policy, today=today)

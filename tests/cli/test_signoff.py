@@ -61,7 +61,7 @@ def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 20, **more: A
         for level in steps
         for index in range(n)
     ]
-    return write_run(folder, trials, (ERROR, TOTAL), evaluators={"lip_sync": 1}, **more)
+    return write_run(folder, trials, (ERROR, TOTAL), **more)
 
 
 def policy(folder: Path, limit: float = 0.3) -> Path:
