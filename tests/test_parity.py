@@ -102,7 +102,7 @@ def write(folder: Path, *, seed: int) -> Path:
         for steps in (4, 3)
         for index in range(9)
     ]
-    return write_run(folder, trials, (ERROR, OFFSET, TOTAL), evaluators={"lip_sync": 1})
+    return write_run(folder, trials, (ERROR, OFFSET, TOTAL))
 
 
 def test_compare_of_runs(tmp_path: Path) -> None:

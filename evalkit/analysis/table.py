@@ -19,7 +19,7 @@ from evalkit.types import Metric
 from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
 
     from evalkit.measuring.results import ClipResult
     from evalkit.runs import Run, Trial
@@ -53,6 +53,10 @@ class ClipRecord:
         What a row of a run was read from.
     content : str or None
         SHA-256 of the video, where known: rows of the same content are copies.
+    coverages : mapping of str to float
+        Share of the clip behind each value, where it was recorded.
+    units : mapping of str to str
+        Stored unit of each value, where there is one.
     """
 
     name: str
@@ -65,6 +69,8 @@ class ClipRecord:
     failure: str | None = None
     trial: Trial | None = field(default=None, repr=False, compare=False)
     content: str | None = None
+    coverages: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_attempts(self) -> int:
@@ -124,6 +130,10 @@ class ResultTable:
         Configurations of the run among which one may be picked; a part of the table keeps the number.
     notes : tuple of str
         Sentences: what a reader should know of where the rows come from.
+    copies : tuple of ClipRecord
+        Clips of the run that are the same video as one of `rows` with the same parameters: each video counts once.
+    plan_faults : tuple of str
+        What shows that the run is not the one that was planned.
     earlier : tuple of ClipRecord
         Trials of earlier grids, which are in no plan any more: their attempts count for the error rate, and for nothing
         else.
@@ -141,6 +151,8 @@ class ResultTable:
     look: int = 1
     n_candidates: int = 1
     notes: tuple[str, ...] = ()
+    copies: tuple[ClipRecord, ...] = ()
+    plan_faults: tuple[str, ...] = ()
     earlier: tuple[ClipRecord, ...] = ()
 
     def __repr__(self) -> str:
@@ -267,6 +279,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         f"trial {trial_id}: run.json counts {count(n, 'failed attempt')} more than its record"
         for trial_id, n in run.forgotten().items()
     ]
+    rows, copies = _split_copies(map(_row_of_trial, trials))
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
         "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],
@@ -279,7 +292,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     }
     return ResultTable(
         title or str(run.folder),
-        tuple(map(_row_of_trial, trials)),
+        rows,
         metrics_of_run(run),
         run.manifest.evaluators,
         tuple(missing),
@@ -288,8 +301,33 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         look=looks.number(state_of(run)),
         n_candidates=max(1, len({canonical_json(trial.params) for trial in trials})),
         notes=_describe_damage(looks),
+        copies=copies,
+        plan_faults=tuple(_find_plan_faults(run)),
         earlier=tuple(map(_row_of_trial, run.earlier())),
     )
+
+
+def _split_copies(
+    rows: Iterable[ClipRecord],
+) -> tuple[tuple[ClipRecord, ...], tuple[ClipRecord, ...]]:
+    """Return rows without those that are the same video as one before them with the same parameters, and these."""
+    kept: list[ClipRecord] = []
+    copies: list[ClipRecord] = []
+    seen = set()
+    for row in rows:
+        key = row.content, canonical_json(dict(row.params))
+        (copies if row.content is not None and key in seen else kept).append(row)
+        seen.add(key)
+    return tuple(kept), tuple(copies)
+
+
+def _find_plan_faults(run: Run) -> Iterator[str]:
+    if run.plans and run.planned_hash() != run.plans[-1].hash:
+        yield "the plan in run.json is not the one that was fixed before the first video: it was changed since"
+    for trial_id in run.misnamed():
+        yield (
+            f"trial {trial_id} is not what its id stands for: it was copied, or its parameters, inputs or seed changed"
+        )
 
 
 def _row_of_trial(trial: Trial) -> ClipRecord:
@@ -306,6 +344,10 @@ def _row_of_trial(trial: Trial) -> ClipRecord:
         failure=f"{trial.failure.stage} failed: {trial.failure.code}" if trial.failure else None,
         trial=trial,
         content=trial.content,
+        coverages={
+            name: value.coverage for name, value in trial.metrics.items() if value.coverage is not None
+        },
+        units={name: value.unit for name, value in trial.metrics.items()},
     )
 
 
@@ -318,15 +360,21 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
     for clip in clips:
         path = Path(clip.clip)
         name = path.relative_to(folder) if path.is_relative_to(folder) else path
-        values, absent = {}, {}
+        values, absent, coverages = {}, {}, {}
         for measurement in clip.measurements:
             metrics[measurement.metric.name] = measurement.metric
             if measurement.value is None:
                 absent[measurement.metric.name] = str(measurement.reason)
             else:
                 values[measurement.metric.name] = measurement.value
+                if measurement.coverage is not None:
+                    coverages[measurement.metric.name] = measurement.coverage
         failure = f"not measured: {clip.error.code}" if clip.error else None
-        rows.append(ClipRecord(str(name.with_suffix("")), values=values, absent=absent, failure=failure))
+        rows.append(
+            ClipRecord(
+                str(name.with_suffix("")), values=values, absent=absent, failure=failure, coverages=coverages
+            )
+        )
         versions |= clip.versions
         weights |= clip.weights
         evaluators |= clip.evaluators

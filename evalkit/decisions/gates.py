@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalkit.decisions.budget import ErrorBudget
-from evalkit.decisions.judge import Grade, judge, judge_completeness
+from evalkit.decisions.integrity import check_run
+from evalkit.decisions.judge import Grade, judge
 from evalkit.formatting import count
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterable
 
     from evalkit.analysis.configurations import Configuration
@@ -27,7 +29,7 @@ _VERBS = {
 
 
 def judge_configuration(
-    table: ResultTable, configuration: Configuration, policy: Policy
+    table: ResultTable, configuration: Configuration, policy: Policy, *, today: dt.date | None = None
 ) -> tuple[RuleResult, ...]:
     """Judge one configuration of a table: first the run itself, as far as it does not hold, then each rule in order.
 
@@ -38,10 +40,11 @@ def judge_configuration(
     configuration : Configuration
         Of that table.
     policy : Policy
+    today : date, optional
+        UTC; today unless given.
     """
     budget = ErrorBudget.of(table)
-    incomplete = judge_completeness(table.missing, len(configuration.rows))
-    lines = [] if incomplete is None else [incomplete]
+    lines = check_run(table, configuration, policy, today=today)
     return (*lines, *(judge(rule, configuration, policy, budget) for rule in policy.rules))
 
 

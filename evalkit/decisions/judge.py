@@ -8,12 +8,9 @@ from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
-from evalkit.analysis.values import Summary
 from evalkit.decisions.budget import ALPHA
-from evalkit.decisions.waivers import RUN_COMPLETE
 from evalkit.formatting import count, three_digits
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.means import Estimate
 from evalkit.stats.power import attempts_to_show
 
 if TYPE_CHECKING:
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
+    from evalkit.analysis.values import Summary
     from evalkit.decisions.budget import ErrorBudget
     from evalkit.decisions.policy import Policy, Rule
     from evalkit.decisions.waivers import Waiver
@@ -204,32 +202,6 @@ def judge(rule: Rule, configuration: Configuration, policy: Policy, budget: Erro
         faults=faults,
         why=rule.why,
         rule=rule,
-    )
-
-
-def judge_completeness(missing: Sequence[str], n_clips: int) -> RuleResult | None:
-    """Return the gate ``run.complete``, which fails where planned clips have no result; None where all have one.
-
-    Parameters
-    ----------
-    missing : sequence of str
-        Planned clips of the run without a readable result, see `evalkit.analysis.table.ResultTable`.
-    n_clips : int
-        Clips of the configuration that is judged.
-    """
-    if not missing:
-        return None
-    n = len(missing)
-    examples = "; ".join(missing[:3]) + (" …" if n > 3 else "")
-    nothing = Estimate(None, None, n_clips, "it is not a measurement")
-    return RuleResult(
-        summary=Summary(RUN_COMPLETE, "", nothing, n_clips + n, {}),
-        limit="every planned clip has a result",
-        kind="hard",
-        status=Status.FAIL,
-        unit="",
-        faults=(Fault(FaultKind.NOT_MEASURED, f"{n} without one: {examples}"),),
-        why="what is not finished, or cannot be read, cannot be judged",
     )
 
 

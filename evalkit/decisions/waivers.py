@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 RUN_COMPLETE = "run.complete"
 """Name of the line that fails where planned clips have no result."""
-RUN_LINES = (RUN_COMPLETE,)
+RUN_PLAN, RUN_VALUES, RUN_VERSIONS = "run.plan", "run.values", "run.versions"
+RUN_REACH, RUN_COVERAGE, RUN_AGE = "run.reach", "run.coverage", "run.age"
+RUN_DUPLICATES, RUN_MACHINE = "run.duplicates", "run.machine"
+"""These two only warn."""
+RUN_LINES = (RUN_COMPLETE, RUN_PLAN, RUN_VALUES, RUN_VERSIONS, RUN_REACH, RUN_COVERAGE, RUN_AGE)
 """Names of the lines that stand beside the rules of a policy and may be waived."""
 _FORM = "`waivers:` and under it a list of metric, run, policy, value, name, reason, expires"
 _BINDING = ("run", "policy", "value")

@@ -122,5 +122,7 @@ def _describe_gate(gate: GateView) -> str:
         number = three_digits(figure.value) + unit_suffix(figure.unit)
         value = f"{number} {bracket(figure.interval)}".rstrip()
     numbers = f"{value}, asked: {gate.limit}, n {gate.n} of {gate.n_attempted}"
+    if figure is None:  # about the run
+        numbers = f"asked: {gate.limit}"
     detail = "" if gate.status == "pass" else f"\n[dim]{escape(gate.evidence)}[/]"
     return f"{gate.metric}{soft}: {escape(numbers)}{detail}"

@@ -10,6 +10,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from evalkit import registry
+from evalkit.evaluators.load import evaluator_class
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import (
     Input,
@@ -155,7 +157,7 @@ def write_run(
     earlier : sequence of Trial
         Those of an earlier grid: in the folder, and not planned any more.
     evaluators : mapping of str to int, optional
-        Name to version; one named like each family of metrics unless given.
+        Name to version; one named like each family of metrics, as installed, unless given.
     policy : str, optional
         Name or path.
     samples : dict, optional
@@ -174,7 +176,10 @@ def write_run(
         if trial.quality is not None
         for name in (*trial.quality.metrics, *trial.quality.absent)
     )
-    versions = {name: str(version) for name, version in (evaluators or dict.fromkeys(families, 1)).items()}
+    metrics = list(metrics)
+    trials = [_with_units(trial, {metric.name: metric.unit for metric in metrics}) for trial in trials]
+    given = evaluators or {name: installed_version(name) for name in families}
+    versions = {name: str(version) for name, version in given.items()}
     planned = [*(trial.id for trial in trials), *unfinished]
     plan = PlanRecord(
         hash=plan_hash(planned, _GENERATOR, versions, None),
@@ -203,6 +208,22 @@ def write_run(
     )
     put_trials(folder, manifest, [*trials, *earlier], samples, video=video)
     return folder
+
+
+def installed_version(name: str) -> int:
+    """Return the version of an installed evaluator; 1 where none has that name."""
+    return evaluator_class(name).version if name in registry.names(registry.EVALUATORS) else 1
+
+
+def _with_units(trial: Trial, units: Mapping[str, str]) -> Trial:
+    def fill(results: MetricResults) -> MetricResults:
+        values = {
+            name: replace(value, unit=units.get(name, value.unit)) for name, value in results.metrics.items()
+        }
+        return replace(results, metrics=values)
+
+    quality = None if trial.quality is None else fill(trial.quality)
+    return replace(trial, quality=quality, profile=fill(trial.profile))
 
 
 def put_trials(
@@ -372,7 +393,7 @@ def write_grid(
         else:
             trials.append(_trial(trial_id, key, failed=place in failing))
     metrics = [Metric(name, unit, better, name) for name, (unit, better, _, _) in _QUALITY.items()]
-    evaluators = dict.fromkeys(("lip_sync", "motion", "expression", "technical"), 1)
+    evaluators = {name: installed_version(name) for name in ("lip_sync", "motion", "expression", "technical")}
     return write_run(
         folder,
         trials,

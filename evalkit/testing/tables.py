@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evalkit.analysis.table import ClipRecord, ResultTable
+from evalkit.testing.runs import installed_version
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def make_table(
                 f"{portrait} × {speech}", portrait, speech, 1, params or {}, values=found, absent=absent
             )
         )
+    evaluators = {name.partition(".")[0] for name in columns} - {"profile"}
+    more.setdefault("evaluators", {name: str(installed_version(name)) for name in evaluators})
     return ResultTable(title, tuple(rows), {name: METRICS[name] for name in columns}, **more)
 
 

@@ -66,9 +66,7 @@ def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 24, **more: A
         for level in steps
         for index in range(n)
     ]
-    return write_run(
-        folder, trials, (ERROR, SHARPNESS, TOTAL), evaluators={"lip_sync": 1, "technical": 1}, **more
-    )
+    return write_run(folder, trials, (ERROR, SHARPNESS, TOTAL), **more)
 
 
 def policy(folder: Path, limit: float = 0.3) -> Path:
