@@ -92,21 +92,23 @@ def test_values_that_cannot_be_are_named(changed: dict[str, Any], words: str) ->
 
 @pytest.mark.parametrize(
     ("stored", "words"),
-    [("1", "version 1, installed is 2"), ("", "unknown version ''"), ("1 with settings", "version 1")],
+    [("1", "version 1, installed is"), ("", "unknown version ''"), ("1 with settings", "version 1")],
 )
 def test_older_and_unknown_evaluators_are_named(stored: str, words: str) -> None:
-    assert installed_version("lip_sync") == 2
     line = only(table_of(evaluators={"lip_sync": stored}), "run.versions")
     assert words in line.evidence
 
 
-@pytest.mark.parametrize("stored", ["2", "2 with settings", "3"])
-def test_the_installed_version_and_newer_ones_pass(stored: str) -> None:
+@pytest.mark.parametrize(("newer", "settings"), [(0, ""), (0, " with settings"), (1, "")])
+def test_the_installed_version_and_newer_ones_pass(newer: int, settings: str) -> None:
+    stored = f"{installed_version('lip_sync') + newer}{settings}"
     assert lines_of(table_of(evaluators={"lip_sync": stored})) == {}
 
 
 def test_evaluators_that_no_rule_needs_may_be_old() -> None:
-    assert lines_of(table_of(evaluators={"lip_sync": "2", "motion": "1"})) == {}
+    assert (
+        lines_of(table_of(evaluators={"lip_sync": str(installed_version("lip_sync")), "motion": "1"})) == {}
+    )
 
 
 def test_reach_is_asked_by_the_policy() -> None:
