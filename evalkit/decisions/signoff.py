@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
-from evalkit.decisions.judge import RuleResult, Status
+from evalkit.decisions.judge import Grade, RuleResult, Status
 from evalkit.decisions.policy import Policy
-from evalkit.decisions.waivers import Waiver
+from evalkit.decisions.waivers import Waiver, waiver_lines
 from evalkit.errors import UsageError
 from evalkit.formatting import count
 
@@ -42,7 +42,7 @@ class Signoff:
         What was judged.
     policy : Policy
     lines : tuple of RuleResult
-        One a rule, failures first.
+        One a rule, and one for whatever does not hold of the run; what fails first.
     judged_at : datetime
         UTC.
     n_attempted : int
@@ -51,8 +51,14 @@ class Signoff:
         Of rules that are met without them.
     provenance : mapping
         Hashes of configuration, inputs, weights and environment.
+    run_id : str
+        Which run it is of, as waivers name it.
+    configuration : mapping
+        Swept parameters of what was judged.
+    look : int
+        Which look at the run's results this was, from 1.
     notes : tuple of str
-        How strictly was judged and why, and what a reader should know of the run.
+        Sentences: how strictly was judged and why, and what a reader should know of the run and of the policy.
     """
 
     title: str
@@ -62,6 +68,9 @@ class Signoff:
     n_attempted: int
     unused_waivers: tuple[Waiver, ...]
     provenance: Mapping[str, Any]
+    run_id: str
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    look: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,6 +108,16 @@ class Signoff:
         if waived and len(waived) == len(gates):
             words += ": where every gate is waived nothing was shown"
         return words + (f"; {count(warned, 'warning')}." if warned else ".")
+
+    def waiver_form(self) -> str:
+        """Return a file of waivers for all gates that do not pass, to be signed: name, reason and date are left open."""
+        unmet = [line for line in self.gates if line.status is Status.FAIL]
+        entries = [
+            f"  - metric: {line.metric}\n{waiver_lines(self.policy, self.run_id, line.value)}\n"
+            f"    name:\n    reason:\n    expires:\n"
+            for line in unmet
+        ]
+        return "waivers:\n" + "".join(entries) if entries else "waivers: []\n"
 
     def __repr__(self) -> str:
         return f"<Signoff of {self.title} by {self.policy.name}: {self.answer}>"
@@ -152,8 +171,9 @@ def sign_off(
     today = now.astimezone(dt.UTC).date()
     by_metric = {waiver.metric: waiver for waiver in waivers}
     table = replace(table, given=policy.given)
+    configuration = table.pooled()
     lines = []
-    for line in judge_configuration(table, table.pooled(), policy):
+    for line in judge_configuration(table, configuration, policy):
         waiver = by_metric.get(line.metric) if line.status is Status.FAIL else None
         if waiver is not None:
             why_not = waiver.why_not(line.value, line.rule, run=table.run_id, policy=policy, today=today)
@@ -165,12 +185,21 @@ def sign_off(
     return Signoff(
         title=table.title,
         policy=policy,
-        lines=tuple(sorted(lines, key=lambda line: order.index(line.status))),
+        lines=tuple(
+            sorted(lines, key=lambda line: (order.index(line.status), line.grade is not Grade.FAILS))
+        ),
         judged_at=now,
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
         provenance=table.provenance,
-        notes=(*describe_budget(ErrorBudget.of(table)), *table.notes),
+        configuration=configuration.params,
+        look=table.look,
+        run_id=table.run_id,
+        notes=(
+            *describe_budget(ErrorBudget.of(table)),
+            *table.notes,
+            *(f"Of the policy: {warning}." for warning in policy.warnings),
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Shares of clips: exact bounds at any strictness, and exact comparison of the same clips before and after.
+"""Exact bounds of a share, and shares before and after a change, compared exactly.
 
 References
 ----------

@@ -1,24 +1,27 @@
-"""Every figure that names one metric of one configuration, by who shows it.
+"""Every figure that names one metric of one configuration, and every verdict on one, by who shows it.
 
 A source is a function of a run folder and a policy. It reads the folder anew, as its command would, and yields what it
 shows: configuration, metric and reducer, with value, interval and n. What a source does not show of a figure is `ANY`.
-To hold one more page to the others, add its source to `SOURCES`.
+To hold one more page to the others, add its source to `SOURCES`; one that says how gates came out, to `JUDGES`.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
+from xml.etree import ElementTree as ET
 
 import numpy as np
 
 from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.compare import compare_tables
+from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import recommend
-from evalkit.decisions.signoff import sign_off
-from evalkit.decisions.waivers import RUN_COMPLETE
+from evalkit.decisions.signoff import Decision, sign_off
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.reports.junit import junit_xml
+from evalkit.reports.verdict import verdict_of_configuration
 from evalkit.runs import Run
 from evalkit.views.comparison import comparison_view
 from evalkit.views.run import run_view
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.values import Summary
     from evalkit.decisions.policy import Policy
+    from evalkit.decisions.signoff import Signoff
     from evalkit.runs import Trial
     from evalkit.views.figure import FigureView
 
@@ -116,7 +120,7 @@ def shown_by_signoff(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure
     table = rows_of_run(Run.open(folder))
     for one in table.configurations:
         for line in sign_off(table.where(one.params), policy).lines:
-            if line.metric != RUN_COMPLETE:
+            if line.rule is not None:
                 yield _summarised(one.label, line.summary)
 
 
@@ -185,6 +189,85 @@ SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = 
 def _tries(trial: Trial) -> list[float]:
     """Return 1 for each try that failed and 0 for one that did not."""
     return [1.0] * len(trial.attempts) + [float(trial.status == "failed")]
+
+
+class Verdict(NamedTuple):
+    """How a gate of a configuration came out."""
+
+    configuration: str
+    gate: str
+    grade: str
+
+
+RELEASE = "all gates"
+"""The gate that stands for all hard ones together: its grade is the least good of theirs."""
+
+
+def verdicts_of(folder: Path, policy: Policy) -> dict[str, set[Verdict]]:
+    """Return how every hard gate of every configuration came out, and all of them together, by who says it."""
+    return {name: set(judge(folder, policy)) for name, judge in JUDGES.items()}
+
+
+def judged_by_recommend(folder: Path, policy: Policy) -> Iterator[Verdict]:
+    """Yield the lines of each candidate."""
+    for candidate in recommend(rows_of_run(Run.open(folder)), policy).candidates:
+        yield from _verdicts(candidate.name, {line.metric: line.grade for line in candidate.gates})
+
+
+def judged_by_signoff(folder: Path, policy: Policy) -> Iterator[Verdict]:
+    """Yield the hard lines of each configuration's sign-off, whose decision has to follow from them."""
+    for label, signoff in _signoffs(folder, policy):
+        verdicts = list(_verdicts(label, {line.metric: line.grade for line in signoff.gates}))
+        passes = Verdict(label, RELEASE, Grade.PASSES) in verdicts
+        if passes != (signoff.decision is Decision.PASS):
+            raise AssertionError(f"{label}: {signoff.answer} does not follow from {verdicts}")
+        yield from verdicts
+
+
+def judged_by_report(folder: Path, policy: Policy) -> Iterator[Verdict]:
+    """Yield the gates of the page and of its JSON, and the word for all of them."""
+    for one in run_view(analyse_run(Run.open(folder), policy), policy).configurations:
+        for gate in one.gates:
+            yield Verdict(one.label, gate.metric, gate.grade)
+        yield Verdict(one.label, RELEASE, verdict_of_configuration(one).word)
+
+
+def judged_by_junit(folder: Path, policy: Policy) -> Iterator[Verdict]:
+    """Yield what a server of continuous integration is told: the type of a failure is the grade."""
+    for label, signoff in _signoffs(folder, policy):
+        view = signoff_view(signoff)
+        cases = ET.fromstring(junit_xml(view)).iter("testcase")  # noqa: S314 - our own
+        grades = {}
+        for gate, case in zip(view.gates, cases, strict=True):
+            failure = case.find("failure")
+            if gate.kind == "hard":
+                grades[gate.metric] = Grade.PASSES if failure is None else Grade(failure.get("type", ""))
+        yield from _verdicts(label, grades)
+
+
+JUDGES: Mapping[str, Callable[[Path, Policy], Iterator[Verdict]]] = {
+    "recommend": judged_by_recommend,
+    "sign-off": judged_by_signoff,
+    "report": judged_by_report,
+    "JUnit": judged_by_junit,
+}
+
+
+def _signoffs(folder: Path, policy: Policy) -> Iterator[tuple[str, Signoff]]:
+    table = rows_of_run(Run.open(folder))
+    for one in table.configurations:
+        yield one.label, sign_off(table.where(one.params), policy)
+
+
+def _verdicts(label: str, grades: Mapping[str, Grade]) -> Iterator[Verdict]:
+    """Yield each gate, and all of them together: here worked out by hand, from the words."""
+    for gate, grade in grades.items():
+        yield Verdict(label, gate, grade)
+    found = set(map(str, grades.values()))
+    for word in ("fails", "not measured", "too few clips", "passes"):
+        if word in found:
+            yield Verdict(label, RELEASE, word)
+            return
 
 
 def _summarised(configuration: str, summary: Summary) -> tuple[Key, Figure]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs.layout import DECISIONS_FOLDER
+from evalkit.runs.looks import LOOKS_FILE
 from evalkit.testing.runs import make_trial, write_run
 from evalkit.types import Metric
 
@@ -33,14 +36,25 @@ quality: lip_sync.error
 costs: [profile.total_s, profile.peak_rss_mib]
 rules:
   - {metric: lip_sync.error, at_most: 0.3, why: a gate}
-  - {metric: technical.sharpness, at_least: 0.4, reducer: p10, why: a gate}
+  - {metric: lip_sync.error, bad_beyond: 0.5, at_most: 0.25, why: a share of bad clips}
+  - {metric: technical.sharpness, at_least: 0.4, reducer: p10, judged_by: value, why: a gate}
   - {metric: motion.amount_deg_s, at_least: 2, at_most: 30, why: a band}
   - {metric: profile.total_s, at_most: 20, reducer: p90, judged_by: value, min_n: 3, why: a gate}
   - {metric: profile.peak_rss_mib, at_most: 2000, judged_by: value, why: a gate}
   - {metric: profile.error_rate, at_most: 0.1, judged_by: value, why: a gate}
-  - {metric: rating.mos, at_least: 4, why: nobody measures it here}
+  - {metric: rating.mos, at_least: 4, kind: soft, why: nobody measures it here}
   - {metric: lip_sync.offset_ms, at_least: -125, at_most: 45, per: clip, kind: soft, why: a limit of each clip}
 """
+_TYPICAL = {ERROR: 0.9, OFFSET: 200.0, SHARPNESS: 1.0, AMOUNT: 40.0, TOTAL: 30.0, RSS: 3000.0}
+_GOOD = {
+    ERROR: (0.0, 0.2),
+    OFFSET: (-50.0, 20.0),
+    SHARPNESS: (0.6, 1.0),
+    AMOUNT: (5.0, 20.0),
+    TOTAL: (5.0, 15.0),
+    RSS: (500.0, 1500.0),
+}
+"""Lowest and highest values of runs that are good enough, where there are enough clips."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,10 @@ class RandomRun:
         Values are drawn from so many different ones; 1 makes all clips equal.
     n_metrics : int
         How many of `METRICS` the evaluators know.
+    good : bool
+        Whether all values are within the limits of `POLICY`.
+    looks : int
+        Which look at the run it is.
     """
 
     seed: int
@@ -72,6 +90,8 @@ class RandomRun:
     missing: float
     levels: int
     n_metrics: int
+    good: bool = False
+    looks: int = 1
 
     def trials(self) -> list[Trial]:
         """Make the trials that have a result; at least one."""
@@ -92,7 +112,7 @@ class RandomRun:
         n_planned = max(1, len(made) - self.seed % 3)  # up to two of an earlier grid
         trials, earlier = made[:n_planned], made[n_planned:]
         versions = {"lip_sync": 1 + self.seed % 3, "technical": 2, "motion": 1}
-        return write_run(
+        write_run(
             folder,
             trials,
             METRICS[: self.n_metrics] if self.n_metrics else (),
@@ -101,10 +121,14 @@ class RandomRun:
             evaluators=versions,
             policy=str(policy),
         )
+        seen = [json.dumps({"state": f"{look:064d}"}) for look in range(1, self.looks)]
+        decisions = folder / DECISIONS_FOLDER
+        decisions.mkdir()
+        (decisions / LOOKS_FILE).write_text("\n".join(seen), "utf-8")
+        return folder
 
     def _trial(self, rng: np.random.Generator, place: tuple[int, str, int, int, int]) -> Trial:
         steps, size, portrait, speech, seed = place
-        typical = {ERROR: 0.9, OFFSET: 200.0, SHARPNESS: 1.0, AMOUNT: 40.0, TOTAL: 30.0, RSS: 3000.0}
         values, absent = {}, {}
         failed = rng.random() < self.failing
         for metric in METRICS[: self.n_metrics]:
@@ -114,9 +138,12 @@ class RandomRun:
             elif rng.random() < self.absent:
                 absent[metric.name] = str(rng.choice(["no_face", "too_short", "not_measured"]))
             else:
-                shift = 0.5 if metric is OFFSET else 0.0
+                low, high = _GOOD[metric]
+                if not self.good:
+                    shift = 0.5 if metric is OFFSET else 0.0
+                    low, high = (end * _TYPICAL[metric] for end in (-shift, 1.0 - shift))
                 factor = 10.0 if failed else 1.0  # what a failed attempt cost until then is another size
-                values[metric.name] = float((draw - shift) * typical[metric] * factor)
+                values[metric.name] = float(low + draw * (high - low)) * factor
         return make_trial(
             params={"sample_steps": steps, "size": size},
             portrait=f"p{portrait}",

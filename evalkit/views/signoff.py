@@ -40,7 +40,9 @@ class SignoffView(View):
     provenance : mapping
         What these are hashes of.
     notes : tuple of str
-        How strictly was judged and why, and what a reader should know of the run.
+        How strictly was judged and why, and what a reader should know of the run and of the policy.
+    waiver_form : str
+        YAML: waivers for all gates that do not pass, to be signed.
     """
 
     title: str
@@ -54,6 +56,7 @@ class SignoffView(View):
     hashes: Mapping[str, str | None]
     provenance: Mapping[str, Any]
     notes: tuple[str, ...]
+    waiver_form: str
 
 
 def signoff_view(signoff: Signoff) -> SignoffView:
@@ -70,4 +73,5 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         hashes=ledger_entry(signoff)["sha256"],
         provenance=signoff.provenance,
         notes=signoff.notes,
+        waiver_form=signoff.waiver_form(),
     )

@@ -5,20 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalkit.analysis.table import rows_of_run
-from evalkit.decisions.judge import Status
 from evalkit.decisions.policy import Policy, load_policy
-from evalkit.decisions.recommend import recommend
-from evalkit.decisions.signoff import sign_off
-from evalkit.decisions.waivers import RUN_COMPLETE
-from evalkit.runs import Run
-from evalkit.testing.figures import ANY, Figure, Key, figures_of
+from evalkit.testing.figures import ANY, RELEASE, Figure, Key, Verdict, figures_of, verdicts_of
 from evalkit.testing.random_runs import POLICY, RandomRun
 
 
@@ -38,6 +33,27 @@ def random_runs() -> st.SearchStrategy[RandomRun]:
         missing=shares,
         levels=st.sampled_from([1, 2, 5, 1000]),
         n_metrics=st.sampled_from([0, 1, 4, 7]),
+    )
+
+
+def runs_that_may_pass() -> st.SearchStrategy[RandomRun]:
+    """Draw runs of good values with as many clips as gates need, or nearly."""
+    shares = st.sampled_from([0.0, 0.0, 0.03])
+    return st.builds(
+        RandomRun,
+        seed=st.integers(0, 2**32 - 1),
+        steps=st.integers(1, 2),
+        sizes=st.just(1),
+        portraits=st.just(1),
+        speeches=st.sampled_from([18, 19, 30]),
+        seeds=st.just(1),
+        failing=shares,
+        absent=shares,
+        missing=st.sampled_from([0.0, 0.0, 0.0, 0.1]),
+        levels=st.sampled_from([1, 2, 1000]),
+        n_metrics=st.just(7),
+        good=st.just(True),
+        looks=st.sampled_from([1, 2, 9]),
     )
 
 
@@ -73,13 +89,24 @@ def same(one: Figure, other: Figure) -> bool:
     return True
 
 
+def verdicts(folder: Path, policy: Policy) -> set[Verdict]:
+    """Return how the gates of a run came out, after asking everybody."""
+    said = verdicts_of(folder, policy)
+    first, *others = said
+    for other in others:
+        assert said[other] == said[first], f"{other} does not say what {first} says"
+    return said[first]
+
+
 @settings(max_examples=200, deadline=None)
-@given(made=random_runs())
-def test_every_figure_of_one_metric_of_one_configuration_is_the_same(
+@given(made=random_runs() | runs_that_may_pass())
+def test_every_figure_and_every_verdict_on_one_configuration_is_the_same(
     made: RandomRun, policy: Policy, policy_file: Path
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        figures = figures_of(made.write(Path(folder) / "run", policy_file), policy)
+    with tempfile.TemporaryDirectory() as name:
+        folder = made.write(Path(name) / "run", policy_file)
+        figures = figures_of(folder, policy)
+        verdicts(folder, policy)
     shown: dict[Key, tuple[str, Figure]] = {}
     for source, found in figures.items():
         for key, figure in found:
@@ -89,19 +116,11 @@ def test_every_figure_of_one_metric_of_one_configuration_is_the_same(
                 shown[key] = source, figure
 
 
-@settings(max_examples=50, deadline=None)
-@given(made=random_runs())
-def test_recommend_and_signoff_judge_a_rule_alike(made: RandomRun, policy: Policy, policy_file: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        table = rows_of_run(Run.open(made.write(Path(folder) / "run", policy_file)))
-        found = recommend(table, policy)
-        for candidate in found.candidates:
-            verdict = sign_off(table.where(candidate.params), policy)
-            judged = {
-                line.metric: line
-                for line in verdict.lines
-                if line.kind == "hard" and line.metric != RUN_COMPLETE
-            }
-            assert judged == {line.metric: line for line in candidate.lines}
-            passes = all(line.status is Status.PASS for line in judged.values())
-            assert not (passes and (candidate.missed or candidate.absent or candidate.unsure))
+def test_some_of_these_runs_pass_and_with_fewer_clips_do_not(
+    policy: Policy, policy_file: Path, tmp_path: Path
+) -> None:
+    good = RandomRun(1, 1, 1, 1, 30, 1, 0.0, 0.0, 0.0, 1000, 7, good=True)
+    passing = verdicts(good.write(tmp_path / "good", policy_file), policy)
+    assert {verdict.grade for verdict in passing} == {"passes"}
+    few = verdicts(replace(good, speeches=18).write(tmp_path / "few", policy_file), policy)
+    assert Verdict("one configuration", RELEASE, "too few clips") in few
