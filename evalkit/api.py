@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.analyse import policy_of_run
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
-from evalkit.decisions.policy import load_policy
+from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.recommend import recommend as recommend_configuration
 from evalkit.decisions.recommendation import Recommendation
 from evalkit.decisions.signoff import Signoff, sign_off
@@ -348,7 +349,7 @@ def compare(
     *,
     split: Mapping[str, tuple[Hashable, Hashable]] | None = None,
     where: Mapping[str, Hashable] | None = None,
-    policy: str | Path = DEFAULT_POLICY,
+    policy: str | Path | None = None,
     margins: Mapping[str, float] | None = None,
     evaluators: Evaluators | None = None,
     settings: Settings | None = None,
@@ -369,7 +370,8 @@ def compare(
     where : mapping, optional
         Only clips with these parameters, on both sides.
     policy : str or Path
-        Bundled name or file; gives margins and bands.
+        Bundled name or file; gives the primary metrics, margins, limits and bands. Without one, that which both runs name;
+        else the bundled one for customer service, as a note says.
     margins : mapping of str to float, optional
         The smallest differences that matter, by metric.
     evaluators, settings, brand, jobs, isolate, on_progress, on_message
@@ -393,7 +395,10 @@ def compare(
     for side in sides:
         _refuse_twins(side)
     described = (metric for side in sides for metric in _described_metrics(side, evaluators))
-    rules = load_policy(read_path(policy, "policy", _A_POLICY), described)
+    if policy is None:
+        rules, note = _policy_of_both(sides, described)
+    else:
+        rules, note = load_policy(read_path(policy, "policy", _A_POLICY), described), ""
 
     def read(source: _ReadSource) -> ResultTable:
         table = read_results(
@@ -412,7 +417,8 @@ def compare(
     for name, levels in split.items():
         tables = [_where(tables[0], {name: level}) for level in levels]
     first, second = tables
-    return compare_tables(first, second, policy=rules, margins=margins, ignore_params=tuple(split))
+    found = compare_tables(first, second, policy=rules, margins=margins, ignore_params=tuple(split))
+    return replace(found, notes=(*found.notes, note)) if note else found
 
 
 def signoff(
@@ -575,6 +581,25 @@ def _read_source(given: Source, name: str) -> _ReadSource:
     if isinstance(given, str | os.PathLike):
         return read_path(given, name, _A_SOURCE)
     return read_paths(given, name, _A_SOURCE)
+
+
+def _policy_of_both(sides: Sequence[_ReadSource], metrics: Iterable[Metric]) -> tuple[Policy, str]:
+    """Return the policy that all sides name, else the default, and what a reader should know of the choice."""
+    runs = [Run.open(side) if isinstance(side, str) and is_run_folder(side) else side for side in sides]
+    named = [run.manifest.policy if isinstance(run, Run) else None for run in runs]
+    first, *others = dict.fromkeys(named)
+    if first is not None and not others:
+        try:
+            return load_policy(first, metrics), ""
+        except UsageError as error:
+            raise UsageError(
+                f"the runs both name the policy {first!r}, which cannot be used: {error}; name another with --policy"
+            ) from None
+    known = [name for name in (first, *others) if name is not None]
+    why = {0: "no policy was named", 1: f"only one side names {''.join(known)}"}.get(
+        len(known), f"they name different ones: {' and '.join(known)}"
+    )
+    return load_policy(DEFAULT_POLICY, metrics), f"judged by the policy {DEFAULT_POLICY}: {why}"
 
 
 def _refuse_twins(source: _ReadSource) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.formatting import count
 
-__all__ = ["count", "describe_duration", "three_digits"]
+__all__ = ["count", "describe_duration", "printable", "three_digits"]
 
 
 def three_digits(value: float) -> str:
@@ -35,3 +35,15 @@ def describe_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def printable(text: str) -> str:
+    r"""Write every character that moves a cursor, turns the direction of writing or cannot be seen as an escape.
+
+    >>> printable("a\x1b[2Jb\u202ec é")
+    'a\\x1b[2Jb\\u202ec é'
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )

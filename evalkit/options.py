@@ -5,6 +5,7 @@ The groups themselves, their errors and the hash of plain data are `pipeline.opt
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Group = TypeVar("Group", bound=PlainData)
+
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_NUMBERS = {f"{_TAG}int", f"{_TAG}float"}
+_OTHER_BASE = re.compile(r"[-+]?0[0-7_]+|[^:]+:.*")
 
 
 class ConfigError(UsageError):
@@ -66,13 +72,18 @@ def read_yaml(path: Path, form: str = "a mapping of option names to values") -> 
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     data = parse_yaml(text, str(path))
+    if data is None:
+        raise ConfigError(f"{path} is empty; it must be {form}")
     if not isinstance(data, dict):
         raise ConfigError(f"{path} must be {form}, not {type(data).__name__}")
     return data
 
 
 def parse_yaml(text: str, source: str) -> Any:
-    """Read YAML.
+    """Read YAML that can be understood in one way only.
+
+    A key that is there twice is refused, and so is a number that YAML 1.1 reads in base 8 (``010`` is 8) or 60 (``1:30``
+    is 90, ``16:9`` is 969): nobody who writes one means that.
 
     Parameters
     ----------
@@ -83,28 +94,58 @@ def parse_yaml(text: str, source: str) -> Any:
     Raises
     ------
     ConfigError
-        If it is not valid YAML, or a mapping in it names a key twice.
+        If it is not valid YAML, or can be understood in two ways; with the line.
     """
     try:
-        return yaml.load(text, _UniqueKeys)  # noqa: S506 - a safe loader
+        return yaml.load(text, _Strict)  # noqa: S506 - a safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark is not None else ""
         raise ConfigError(f"{source} is not valid YAML{place}: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is not valid YAML: {error}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{source} is not valid YAML, line {line}: it holds the character U+{error.character:04X}, which no text has"
+        ) from None
+    except RecursionError:
+        raise ConfigError(
+            f"{source} is not valid YAML: its lists or mappings are nested too deeply"
+        ) from None
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets the second of two equal keys win in silence; here it is an error."""
+class _Strict(yaml.SafeLoader):
+    """YAML lets the second of two equal keys win, and reads some numbers in base 8 or 60; here both are errors."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        names: set[str] = set()
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        first: dict[Any, yaml.Node] = {}
         for key, _ in node.value:
-            name = str(self.construct_object(key, deep=True))
-            if name in names:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} is there twice", key.start_mark
-                )
-            names.add(name)
-        return super().construct_mapping(node, deep)
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # refused when it is constructed
+            read = key.value if key.tag == _MERGE else self.construct_object(key)
+            # 1 and 1.0 are one key of a mapping, 1 and "1" are one to people
+            other = first.get(read, first.get(str(read)))
+            if other is not None:
+                words = f"the key {key.value!r} is there twice, first in line {other.start_mark.line + 1}"
+                raise yaml.composer.ComposerError(None, None, words, key.start_mark)
+            first[read] = first[str(read)] = key
+        return node
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        if node.tag in _NUMBERS and _OTHER_BASE.fullmatch(node.value):
+            read, base = self.construct_object(node), 60 if ":" in node.value else 8
+            words = (
+                f"{node.value} is {read} in YAML, which reads it in base {base}: write {read} if that is meant, or "
+                f"{node.value!r} in quotes for the text"
+            )
+            raise yaml.composer.ComposerError(None, None, words, node.start_mark)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError, LookupError, AttributeError) as error:  # what yaml lets through
+            why = f": {error}" if isinstance(error, ValueError) else ""
+            words = f"{str(node.value)[:80]!r} is no {node.tag.rpartition(':')[2]}{why}"
+            raise yaml.constructor.ConstructorError(None, None, words, node.start_mark) from None

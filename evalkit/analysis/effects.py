@@ -11,13 +11,15 @@ from evalkit.analysis.values import shared_factors
 from evalkit.stats.effects import Effect, main_effects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from evalkit.analysis.table import ClipRecord
     from evalkit.types import Metric
 
 
-def measure_effects(metric: Metric, rows: Sequence[ClipRecord], parameters: Iterable[str]) -> list[Effect]:
+def measure_effects(
+    metric: Metric, rows: Sequence[ClipRecord], parameters: Iterable[str], given: Collection[str] = ()
+) -> list[Effect]:
     """Return the effect of each step of each parameter on a metric (on its size where 0 is best).
 
     Parameters
@@ -27,6 +29,8 @@ def measure_effects(metric: Metric, rows: Sequence[ClipRecord], parameters: Iter
         Of all configurations; those without a value are left out.
     parameters : iterable of str
         The swept ones.
+    given : collection of str
+        Factors whose levels are all that matter.
     """
     scored = [(row, value) for row in rows if (value := row.value(metric.name)) is not None]
     kept = [row for row, _ in scored]
@@ -38,4 +42,5 @@ def measure_effects(metric: Metric, rows: Sequence[ClipRecord], parameters: Iter
         levels,
         [(row.input, row.seed) for row in kept],
         shared_factors(kept),
+        given,
     )

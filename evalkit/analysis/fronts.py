@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalkit.analysis.direction import loss
+from evalkit.analysis.ranking import rank_first
 from evalkit.stats.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.types import Metric
+
+
+ALPHA = 0.05
+"""Chance that a configuration is called beaten by another that is its equal."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,17 @@ class Front:
     places : tuple of int
         Configurations that have both.
     is_best : tuple of bool
-        Whether no other is at least as good in both and better in one.
+        Whether by their means no other is at least as good in both and better in one.
+    is_beaten : tuple of bool
+        Whether one that is as good or better in both is so in one for sure, by paired clips. Those that are neither
+        best nor beaten cannot be told apart from the best.
     """
 
     quality: str
     cost: str
     places: tuple[int, ...]
     is_best: tuple[bool, ...]
+    is_beaten: tuple[bool, ...]
 
 
 def find_unbeaten(configurations: Sequence[Configuration], axes: Sequence[Metric]) -> list[bool | None]:
@@ -63,9 +72,26 @@ def find_unbeaten(configurations: Sequence[Configuration], axes: Sequence[Metric
 
 def find_front(configurations: Sequence[Configuration], quality: Metric, cost: Metric) -> Front:
     """Return the front of quality against one cost."""
-    unbeaten = find_unbeaten(configurations, (quality, cost))
+    axes = quality, cost
+    unbeaten = find_unbeaten(configurations, axes)
     places = tuple(index for index, is_best in enumerate(unbeaten) if is_best is not None)
-    return Front(quality.name, cost.name, places, tuple(bool(unbeaten[place]) for place in places))
+    complete = [configurations[place] for place in places]
+    return Front(
+        quality.name,
+        cost.name,
+        places,
+        tuple(bool(unbeaten[place]) for place in places),
+        tuple(
+            any(_is_beaten_by(one, other, axes) for other in complete if other is not one) for one in complete
+        ),
+    )
+
+
+def _is_beaten_by(one: Configuration, other: Configuration, axes: Sequence[Metric]) -> bool:
+    here, there = _losses(one, axes), _losses(other, axes)
+    if here is None or there is None or any(a < b for a, b in zip(here, there, strict=True)):
+        return False
+    return any(rank_first((one, other), axis, ALPHA, given=one.given).first == (1,) for axis in axes)
 
 
 def _losses(configuration: Configuration, axes: Sequence[Metric]) -> list[float] | None:

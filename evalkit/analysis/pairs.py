@@ -9,15 +9,15 @@ import numpy as np
 
 from evalkit.analysis.values import count_absences, shared_factors
 from evalkit.errors import UsageError
-from evalkit.stats.means import MIN_LEVELS
+from evalkit.formatting import count
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from evalkit.analysis.table import ClipRecord
-    from evalkit.types import FloatArray
+    from evalkit.types import BoolArray, FloatArray
 
-_PLURALS = {"portrait": "portraits", "piece of speech": "pieces of speech"}
+    _Pair = tuple[ClipRecord, ClipRecord]
 
 
 @dataclass(frozen=True)
@@ -30,44 +30,88 @@ class Pairing:
         First side, second side; failed attempts are paired too.
     unpaired_a, unpaired_b : tuple of ClipRecord
         Those without a partner.
+    copies : tuple of (ClipRecord, ClipRecord)
+        Pairs of which a side is the same video as in an earlier pair; they are not among `pairs`.
     """
 
     pairs: tuple[tuple[ClipRecord, ClipRecord], ...]
     unpaired_a: tuple[ClipRecord, ...]
     unpaired_b: tuple[ClipRecord, ...]
+    copies: tuple[tuple[ClipRecord, ClipRecord], ...] = ()
 
     def values(self, metric: str) -> PairedValues:
-        """Return the values of a metric in the pairs that have it on both sides."""
-        scored = [
-            (first, value_a, value_b)
-            for first, second in self.pairs
-            if (value_a := first.value(metric)) is not None and (value_b := second.value(metric)) is not None
-        ]
+        """Return the values of a metric in all pairs."""
+        a, b = (
+            np.array([np.nan if value is None else value for value in side], dtype=np.float64)
+            for side in (
+                [first.value(metric) for first, _ in self.pairs],
+                [second.value(metric) for _, second in self.pairs],
+            )
+        )
         return PairedValues(
-            a=np.array([value for _, value, _ in scored], dtype=np.float64),
-            b=np.array([value for _, _, value in scored], dtype=np.float64),
-            factors=shared_factors([row for row, _, _ in scored]),
+            all_a=a,
+            all_b=b,
+            all_factors=shared_factors([first for first, _ in self.pairs]),
             absences=count_absences(metric, [row for pair in self.pairs for row in pair]),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class PairedValues:
-    """One metric in the pairs that have it on both sides.
+    """One metric in the pairs of two sides.
 
     Parameters
     ----------
-    a, b : FloatArray, shape (n_pairs,)
-    factors : mapping of str to sequence of length n_pairs
+    all_a, all_b : FloatArray, shape (n_pairs,)
+        Not a number where a clip has no value.
+    all_factors : mapping of str to sequence of length n_pairs
         What the pairs share, see `evalkit.analysis.values.shared_factors`.
     absences : mapping of str to int
         Reason codes of the clips, in any pair, without a value.
     """
 
-    a: FloatArray
-    b: FloatArray
-    factors: Mapping[str, Sequence[Hashable]]
+    all_a: FloatArray
+    all_b: FloatArray
+    all_factors: Mapping[str, Sequence[Hashable]]
     absences: Mapping[str, int]
+
+    @property
+    def has_a(self) -> BoolArray:
+        """Which pairs have a value on the first side."""
+        return ~np.isnan(self.all_a)
+
+    @property
+    def has_b(self) -> BoolArray:
+        """Which pairs have a value on the second side."""
+        return ~np.isnan(self.all_b)
+
+    @property
+    def a(self) -> FloatArray:
+        """The first side's values, of the pairs that have both."""
+        return self.all_a[self.has_a & self.has_b]
+
+    @property
+    def b(self) -> FloatArray:
+        """The second side's values, of the pairs that have both."""
+        return self.all_b[self.has_a & self.has_b]
+
+    @property
+    def factors(self) -> dict[str, list[Hashable]]:
+        """What the pairs share that have both values."""
+        has_both = (self.has_a & self.has_b).tolist()
+        return {
+            name: [level for level, is_in in zip(levels, has_both, strict=True) if is_in]
+            for name, levels in self.all_factors.items()
+        }
+
+
+def count_distinct(factors: Mapping[str, Sequence[Hashable]]) -> int:
+    """Count the pairs that are not draws of the same input with the same seed again.
+
+    >>> count_distinct({"portrait": ["ann", "ann", "bo"], "seed": [1, 1, 1]})
+    2
+    """
+    return len(set(zip(*factors.values(), strict=True)))
 
 
 def pair_clips(
@@ -94,8 +138,10 @@ def pair_clips(
     by_key_a, by_key_b = (
         key_clips(rows, params, title) for rows, title in zip((rows_a, rows_b), titles, strict=True)
     )
+    pairs, copies = _part_copies([(row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b])
     return Pairing(
-        pairs=tuple((row, by_key_b[key]) for key, row in by_key_a.items() if key in by_key_b),
+        pairs=pairs,
+        copies=copies,
         unpaired_a=tuple(row for key, row in by_key_a.items() if key not in by_key_b),
         unpaired_b=tuple(row for key, row in by_key_b.items() if key not in by_key_a),
     )
@@ -121,20 +167,49 @@ def key_clips(rows: Sequence[ClipRecord], params: Sequence[str], title: str) -> 
     return found
 
 
-def describe_reach(rows: Sequence[ClipRecord]) -> list[str]:
-    """Say about which portraits and pieces of speech an answer from these clips speaks."""
+def describe_reach(rows: Sequence[ClipRecord], given: Collection[str] = ()) -> list[str]:
+    """Say of which portraits, pieces of speech and seeds an answer from these clips speaks.
+
+    Parameters
+    ----------
+    rows : sequence of ClipRecord
+        May be empty: nothing is said then.
+    given : collection of str
+        Factors (portrait, speech, seed) whose levels are all that matter.
+    """
     if not rows:
         return []
     if all(row.portrait is None and row.speech is None for row in rows):
         return ["which clips share a portrait or speech is not known: they are taken as independent"]
-    counts = {
+    numbers = {
         "portrait": len({row.portrait for row in rows}),
-        "piece of speech": len({row.speech for row in rows}),
+        "speech": len({row.speech for row in rows}),
+        "seed": len({row.seed for row in rows}),
     }
-    few = [f"{n} {name if n == 1 else _PLURALS[name]}" for name, n in counts.items() if n < MIN_LEVELS]
-    if not few:
-        return []
-    return [f"speaks only of the {' and '.join(few)} seen here: with {MIN_LEVELS} or more, of others too"]
+    words = (
+        f"{count(numbers['portrait'], 'portrait')}, "
+        f"{count(numbers['speech'], 'piece of speech', 'pieces of speech')}, {count(numbers['seed'], 'seed')}"
+    )
+    single = [name for name, n in numbers.items() if n == 1 and name not in given]
+    if single:
+        words += f"; of no other {' or '.join(single)}"
+    if given:
+        words += f"; by the policy no other {' or '.join(given)} matters"
+    return [f"speaks of {words}"]
+
+
+def _part_copies(found: list[_Pair]) -> tuple[tuple[_Pair, ...], tuple[_Pair, ...]]:
+    """Return the pairs whose videos are both new, and those of which one is the same as in an earlier pair."""
+    seen: tuple[set[str], set[str]] = (set(), set())
+    pairs: list[_Pair] = []
+    copies: list[_Pair] = []
+    for pair in found:
+        contents = [row.content for row in pair]
+        is_copy = any(content in known for content, known in zip(contents, seen, strict=True))
+        (copies if is_copy else pairs).append(pair)
+        for content, known in zip(contents, seen, strict=True):
+            known.update([content] if content else [])
+    return tuple(pairs), tuple(copies)
 
 
 def _name(row: ClipRecord) -> str:

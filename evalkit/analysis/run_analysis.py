@@ -138,7 +138,7 @@ class RunAnalysis:
         """For each swept parameter the effect of each of its steps on each main metric."""
         found: dict[str, list[tuple[str, Effect]]] = {name: [] for name in self.levels}
         for name in self.main:
-            for effect in measure_effects(self.metrics[name], self.table.rows, self.levels):
+            for effect in measure_effects(self.metrics[name], self.table.rows, self.levels, self.table.given):
                 found[effect.parameter].append((name, effect))
         return found
 

@@ -117,7 +117,7 @@ class ResultTable:
     missing : tuple of str
         Planned clips without a readable result, one line each.
     provenance : mapping
-        Which run it is of, and hashes of configuration, inputs, weights and environment. JSON-able.
+        Which run it is of and when it began, hashes of its results, configuration, inputs, weights and environment. JSON-able.
     planned_sweep : tuple of str
         Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
     run_values : mapping of str to Estimate
@@ -129,7 +129,7 @@ class ResultTable:
     n_candidates : int
         Configurations of the run among which one may be picked; a part of the table keeps the number.
     notes : tuple of str
-        What a reader should know of where the rows come from.
+        Sentences: what a reader should know of where the rows come from.
     copies : tuple of ClipRecord
         Clips of the run that are the same video as one of `rows` with the same parameters: each video counts once.
     plan_faults : tuple of str
@@ -283,6 +283,8 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
         "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],
+        "created_at": run.manifest.created_at,
+        "results": hash_of(sorted((trial.id, trial.status) for trial in trials)),
         "config": run.manifest.config_hash,
         "inputs": inputs,
         "weights": run.manifest.weights,
@@ -391,7 +393,7 @@ def _describe_damage(looks: Looks) -> tuple[str, ...]:
     if not looks.n_damaged:
         return ()
     lines = count(looks.n_damaged, "line")
-    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run",)
+    return (f"{lines} of the record of looks cannot be read: there may have been more looks at this run.",)
 
 
 def _hashable(value: Any) -> Hashable:

@@ -28,9 +28,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--policy",
     "policy_name",
-    default=DEFAULT_POLICY,
-    show_default=True,
-    help="Bundled name or file; gives margins and bands.",
+    help="Bundled name or file: what is asked first, margins, limits, bands. Default: the one that both runs name, "
+    f"else {DEFAULT_POLICY}.",
 )
 @click.option("--margin", multiple=True, help="METRIC=SIZE: the smallest difference that matters.")
 @click.option("--only", help="Evaluators to run on folders of videos, separated by commas.")
@@ -46,7 +45,7 @@ def compare(
     b: str | None,
     split: str | None,
     where: tuple[str, ...],
-    policy_name: str,
+    policy_name: str | None,
     margin: tuple[str, ...],
     only: str | None,
     brand: str | None,

@@ -41,6 +41,26 @@ _MARKS = {
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Videos made at once.")
 @click.option("--out", type=_FILE, help="Folder of the run, whose trials count too (default: runs/NAME).")
+@click.option(
+    "--effect", type=float, help="Difference to find, in the metric's unit (default: the policy's margin)."
+)
+@click.option(
+    "--power", type=click.FloatRange(0.5, 0.999), default=0.8, show_default=True, help="Chance to find it."
+)
+@click.option(
+    "--spread",
+    type=float,
+    help="Standard deviation of the metric, between clips and of paired differences; else from --runs.",
+)
+@click.option("--metric", help="In which the difference is to be found (default: the policy's first).")
+@click.option(
+    "--quality",
+    "qualities",
+    multiple=True,
+    metavar="[GATE=]VALUE",
+    help="What a release is in truth, for a gate; of --metric without a name. May be given again.",
+)
+@click.option("--policy", "policy_name", help="Bundled name or file (default: that of CONFIG).")
 @click.option("--json", "json_path", type=_FILE, help="Write everything as JSON.")
 @click.pass_context
 def plan(
@@ -51,24 +71,50 @@ def plan(
     gpu_memory_gb: float | None,
     workers: int | None,
     out: Path | None,
+    effect: float | None,
+    power: float,
+    spread: float | None,
+    metric: str | None,
+    qualities: tuple[str, ...],
+    policy_name: str | None,
     json_path: Path | None,
 ) -> None:
-    """Forecast the memory and time of each trial of the sweep in CONFIG.yaml, and whether it can fit.
+    """Say what the sweep in CONFIG.yaml will need, and what it can show.
 
-    What finished trials of the same generator needed counts for more than estimates of others, which are shown with
-    their sources. Nothing is made and no model is loaded.
+    What it needs: the memory and time of each trial, and whether it can fit. What finished trials of the same generator
+    needed counts for more than estimates of others, which are shown with their sources.
+
+    What it can show: how many inputs find a difference, what the planned number finds, and how many clips a release of
+    a given quality needs to pass each gate of the policy. With --effect, --spread, --metric, --quality or --policy and
+    without CONFIG.yaml only this is said.
+
+    Nothing is made and no model is loaded.
 
     Exit status: 0 forecast shown; 2 wrong use.
     """
     if gpu_memory_gb is not None and not math.isfinite(gpu_memory_gb):
         raise click.BadParameter(f"{gpu_memory_gb} is not an amount of memory", param_hint="--gpu-memory-gb")
+    for hint, given in (("--effect", effect), ("--spread", spread)):
+        if given is not None and not 0 < given < math.inf:
+            raise click.BadParameter(f"{given:g} is not a number above 0", param_hint=hint)
     from evalkit import api
+    from evalkit.cli.evidence import Question, design_of, print_lines
+    from evalkit.decisions import DEFAULT_POLICY
+    from evalkit.decisions.planning import describe_brief, describe_needs
+    from evalkit.decisions.policy import load_policy
     from evalkit.errors import EvalkitError
     from evalkit.forecast.needs import forecast_trials, read_available_memory
     from evalkit.runs import Run
     from evalkit.sweeps.status import load_run_status
 
+    question = Question(metric, effect, power, spread, qualities)
     try:
+        if config is None and (question.is_asked or policy_name is not None):
+            policy = load_policy(policy_name or DEFAULT_POLICY)
+            evidence = question.answer(policy, None, [Run.open(run) for run in runs])
+            name_outputs(write_outputs((json_path, lambda: _json({"evidence": asdict(evidence)}))))
+            print_lines(describe_needs(evidence))
+            return
         sweep_plan = api.plan(config)
         folder = out or api.default_folder(config)
         status = load_run_status(sweep_plan, folder)
@@ -78,22 +124,20 @@ def plan(
         available = read_available_memory(execution.gpu_memory_gb if gpu_memory_gb is None else gpu_memory_gb)
         generator = sweep_plan.generator
         forecast = forecast_trials(generator, sweep_plan.trials, known_runs, available)
+        policy = load_policy(policy_name or sweep_plan.config.policy or DEFAULT_POLICY)
+        evidence = question.answer(policy, design_of(sweep_plan, policy), known_runs)
     except (EvalkitError, RequestError) as error:
         click.echo(f"Error: {error}", err=True)
         context.exit(2)
     n_workers = workers or len(sweep_plan.slots)
     for note in sweep_plan.notes:
         click.echo(f"note: {note}", err=True)
-    written = write_outputs(
-        (
-            json_path,
-            lambda: (
-                json.dumps(_plain(forecast, done, available, n_workers), ensure_ascii=False, indent=2) + "\n"
-            ),
-        )
-    )
-    name_outputs(written)
+    plain = _plain(forecast, done, available, n_workers) | {"evidence": asdict(evidence)}
+    name_outputs(write_outputs((json_path, lambda: _json(plain))))
     _show(forecast.trials, done, available)
+    print_lines(describe_brief(evidence))
+    if question.is_asked or policy_name is not None:
+        print_lines(describe_needs(evidence))
     click.echo(_total(forecast, done, n_workers))
 
 
@@ -248,6 +292,10 @@ def _plain_trial(trial: TrialForecast, done: Collection[str]) -> dict[str, Any]:
             "seconds": _forecast(trial.literature),
         },
     }
+
+
+def _json(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def _forecast(found: Forecast | None) -> dict[str, Any] | None:

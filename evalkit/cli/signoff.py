@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
-from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.outputs import check_folders, name_outputs, write_outputs
 from evalkit.cli.settings import read_where
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -39,7 +39,16 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
 @click.option(
-    "--ledger", "ledger_path", type=_FILE, help="Ledger to append to; RUN/ledger.jsonl for a run folder."
+    "--ledger",
+    "ledger_path",
+    type=_FILE,
+    help="Ledger to append to; RUN/decisions/ledger.jsonl for a run folder.",
+)
+@click.option(
+    "--anchor",
+    "anchor_path",
+    type=_FILE,
+    help="File, kept elsewhere, with the head of the ledger: the ledger has to continue it, and it gets the new head.",
 )
 @click.pass_context
 def signoff(
@@ -59,16 +68,25 @@ def signoff(
     junit_path: Path | None,
     html_path: Path | None,
     ledger_path: Path | None,
+    anchor_path: Path | None,
 ) -> None:
     """Judge RUN, a run folder or a folder of videos, by a policy. What is not known does not pass.
 
-    Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use or nothing to judge.
+    The ledger is checked before anything is judged, and nothing is written where it is broken. Its head proves all its
+    lines to whoever keeps it elsewhere (`evalkit ledger verify`).
+
+    Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use, nothing to judge, or a broken ledger.
     """
     from rich.console import Console
 
     from evalkit import api
     from evalkit.cli.progress import clip_progress
-    from evalkit.decisions.ledger import append_to_ledger
+    from evalkit.decisions.ledger import (
+        append_to_ledger,
+        check_before_appending,
+        ledger_of_run,
+        note_on_place,
+    )
     from evalkit.decisions.signoff import Decision
     from evalkit.errors import EvalkitError
     from evalkit.reports.junit import junit_xml
@@ -76,7 +94,18 @@ def signoff(
     from evalkit.reports.terminal import print_signoff
     from evalkit.views.signoff import signoff_view
 
+    if ledger_path is None and api.is_run_folder(run):
+        ledger_path = ledger_of_run(Path(run))
+        if (note := note_on_place(Path(run))) is not None:
+            click.echo(f"note: {note}", err=True)
+    if anchor_path is not None and ledger_path is None:
+        raise click.UsageError(
+            "--anchor is of a ledger, and a folder of videos has none: name it with --ledger"
+        )
+    check_folders(path.parent for path in (json_path, junit_path, html_path) if path is not None)
     try:
+        if ledger_path is not None:
+            check_before_appending(ledger_path, anchor_path)
         with clip_progress() as on_progress:
             verdict = api.signoff(
                 run,
@@ -90,6 +119,7 @@ def signoff(
                 on_progress=on_progress,
                 on_message=partial(click.echo, err=True),
             )
+        head = None if ledger_path is None else append_to_ledger(ledger_path, verdict, anchor_path)
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     view = signoff_view(verdict)
@@ -99,15 +129,9 @@ def signoff(
         (html_path, lambda: render_signoff(view)),
         (form_path, lambda: view.waiver_form),
     )
-    if ledger_path is None and api.is_run_folder(run):
-        ledger_path = Path(run) / "ledger.jsonl"
-    if ledger_path is not None:
-        try:
-            append_to_ledger(ledger_path, verdict)
-        except EvalkitError as error:
-            raise click.UsageError(str(error)) from None
     print_signoff(Console(highlight=False), view)
     name_outputs(written)
-    if ledger_path is not None:
-        click.echo(f"appended to {ledger_path}")
+    if head is not None:
+        click.echo(f"ledger head {head}")
+        click.echo(f"appended line {head.n_lines} to {ledger_path}")
     context.exit(1 if verdict.decision is Decision.FAIL else 0)

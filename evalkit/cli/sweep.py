@@ -159,6 +159,10 @@ def _read_overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
+    from evalkit.cli.evidence import design_of, print_lines
+    from evalkit.decisions import DEFAULT_POLICY
+    from evalkit.decisions.planning import describe_brief, plan_evidence
+    from evalkit.decisions.policy import load_policy
     from evalkit.formatting import count, describe_duration
     from evalkit.sweeps.infeasible import find_infeasible
     from evalkit.sweeps.status import expected_s, load_run_status
@@ -181,6 +185,8 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     ):
         counts += [f"{found.count(state)} {words}"] if state in found else []
     click.echo(f"{', '.join(counts)}, {len(to_make)} pending")
+    policy = load_policy(plan.config.policy or DEFAULT_POLICY)
+    print_lines(describe_brief(plan_evidence(policy, design_of(plan, policy))))
     if to_make:
         rest_s = expected_s(plan, status, to_make)
         click.echo(

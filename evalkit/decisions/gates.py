@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.integrity import check_run
 from evalkit.decisions.judge import Grade, judge
+from evalkit.formatting import count
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from evalkit.decisions.policy import Policy
 
 
+_FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)
 _VERBS = {
     Grade.PASSES: ("passes", "pass"),
     Grade.FAILS: ("fails", "fail"),
@@ -46,8 +48,13 @@ def judge_configuration(
     return (*lines, *(judge(rule, configuration, policy, budget) for rule in policy.rules))
 
 
-def describe_grades(grades: Iterable[Grade], n: int) -> str:
-    """Say of some of n gates how they came out.
+def rank_grade(grade: Grade) -> int:
+    """Return 0 for the best grade: what is not known may still come to pass, what fails does not."""
+    return _FROM_BEST.index(grade)
+
+
+def describe_grades(grades: Iterable[Grade], n: int, what: str = "gate") -> str:
+    """Say of some of n gates, or configurations, how they came out.
 
     >>> describe_grades([Grade.PASSES, Grade.NOT_MEASURED, Grade.FAILS, Grade.FAILS], 5)
     '1 of 5 gates passes, 2 fail, 1 is not measured'
@@ -57,7 +64,7 @@ def describe_grades(grades: Iterable[Grade], n: int) -> str:
     for grade, verbs in _VERBS.items():
         n_found = found.count(grade)
         if grade is Grade.PASSES:
-            words.append(f"{n_found} of {n} gates {verbs[n_found != 1]}")
+            words.append(f"{n_found} of {count(n, what)} {verbs[1 not in {n_found, n}]}")
         elif n_found:
             words.append(f"{n_found} {verbs[n_found > 1]}")
     return ", ".join(words)
@@ -68,11 +75,11 @@ def describe_budget(budget: ErrorBudget) -> tuple[str, ...]:
     notes = []
     if budget.look > 1:
         notes.append(
-            f"look {budget.look} at this run: judged more strictly than the first, as every look is one more chance to pass"
+            f"Look {budget.look} at this run: judged more strictly than the first, as every look is one more chance to pass."
         )
     if budget.n_configurations > 1:
         notes.append(
-            f"one of {budget.n_configurations} configurations: judged more strictly, as the best of many looks better "
-            f"than it is; a run of its own needs fewer clips"
+            f"One of {budget.n_configurations} configurations: judged more strictly, as the best of many looks better "
+            f"than it is; a run of its own needs fewer clips."
         )
     return tuple(notes)

@@ -296,5 +296,5 @@ def share(part: float) -> str:
     >>> share(0.1391), share(0.005), share(0.99444)
     ('14 %', '0.5 %', '99.4 %')
     """
-    rounded = f"{100 * part:.2g}" if part < 0.985 else f"{100 * part:.3g}"
+    rounded = f"{100 * part:.2g}" if part < 0.9 else f"{100 * part:.3g}"
     return f"{rounded} %"

@@ -11,9 +11,9 @@ from evalkit.analysis.fronts import find_unbeaten
 from evalkit.analysis.pairs import pair_clips
 from evalkit.analysis.ranking import Ranking, rank_first
 from evalkit.decisions.budget import ErrorBudget
-from evalkit.decisions.gates import judge_configuration
+from evalkit.decisions.gates import judge_configuration, rank_grade
 from evalkit.decisions.judge import Grade
-from evalkit.decisions.recommendation import FROM_BEST, Candidate, Outcome, Recommendation, Tradeoff
+from evalkit.decisions.recommendation import Candidate, Outcome, Recommendation, Tradeoff
 from evalkit.errors import UsageError
 from evalkit.stats.means import estimate_mean
 
@@ -55,19 +55,19 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     """
     if not table.rows:
         raise UsageError(f"{table.title}: nothing to recommend, it has no clip")
+    table, budget = replace(table, given=policy.given), ErrorBudget.of(table)
     axes = _measured_axes(policy, table.configurations)
     candidates = _judge_all(table, policy, axes)
-    found = Recommendation(Outcome.NONE, policy, candidates, axes)
+    found = Recommendation(Outcome.NONE, policy, budget, candidates, axes)
     if not found.open:
         return replace(found, nearest=_nearest(candidates))
-    alpha = ErrorBudget.of(table).claim_alpha
     if not found.passing:
         nearest = _nearest(found.open)
-        decided_by = _decide(found.open, policy, alpha)
+        decided_by = _decide(found.open, policy, budget)
         return replace(found, outcome=_OUTCOMES[nearest.grade], nearest=nearest, decided_by=decided_by)
     passing = found.passing
-    decided_by = _decide(passing, policy, alpha)
-    quality = _rank(passing, policy.quality, policy, alpha) if len(passing) > 1 else None
+    decided_by = _decide(passing, policy, budget)
+    quality = _rank(passing, policy.quality, policy, budget) if len(passing) > 1 else None
     if decided_by is not None and decided_by.metric.name == policy.quality.name:
         quality = decided_by
     first = passing if decided_by is None else tuple(passing[place] for place in decided_by.first)
@@ -115,7 +115,7 @@ def _nearest(candidates: Sequence[Candidate]) -> Candidate:
 
     def rank(candidate: Candidate) -> tuple[int, int, float]:
         n_short = sum(line.grade is not Grade.PASSES for line in candidate.lines)
-        return FROM_BEST.index(candidate.grade), n_short, candidate.distance
+        return rank_grade(candidate.grade), n_short, candidate.distance
 
     return min(candidates, key=rank)
 
@@ -130,21 +130,22 @@ def _measured_axes(policy: Policy, configurations: Sequence[Configuration]) -> t
     )
 
 
-def _decide(candidates: Sequence[Candidate], policy: Policy, alpha: float) -> Ranking | None:
+def _decide(candidates: Sequence[Candidate], policy: Policy, budget: ErrorBudget) -> Ranking | None:
     """Rank by the first cost that has a value in all, or by the quality; None for a single candidate."""
     if len(candidates) == 1:
         return None
-    rankings = (_rank(candidates, metric, policy, alpha) for metric in (*policy.costs, policy.quality))
+    rankings = (_rank(candidates, metric, policy, budget) for metric in (*policy.costs, policy.quality))
     return next((ranking for ranking in rankings if ranking.n_common), None)
 
 
-def _rank(candidates: Sequence[Candidate], metric: Metric, policy: Policy, alpha: float) -> Ranking:
+def _rank(candidates: Sequence[Candidate], metric: Metric, policy: Policy, budget: ErrorBudget) -> Ranking:
     rule = policy.rule_for(metric.name)
     return rank_first(
         [candidate.configuration for candidate in candidates],
         metric,
-        alpha,
+        budget.claim_alpha,
         margin=(rule.margin or 0.0) if rule is not None else 0.0,
+        given=policy.given,
     )
 
 
@@ -153,6 +154,6 @@ def _tradeoffs(axes: Sequence[Metric], chosen: Configuration, other: Configurati
     found = []
     for axis in axes:
         pairs = pairing.values(axis.name)
-        change = estimate_mean(pairs.a - pairs.b, pairs.factors)
+        change = estimate_mean(pairs.a - pairs.b, pairs.factors, given=chosen.given)
         found.append(Tradeoff(axis, change, float(pairs.b.mean()) if pairs.b.size else None))
     return tuple(found)

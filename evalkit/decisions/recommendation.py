@@ -6,15 +6,21 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from html import escape
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.configurations import Configuration
-from evalkit.decisions.budget import MIN_CLIPS
+from evalkit.analysis.ranking import Ranking
+from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.comparison import describe_change
+from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade, RuleResult
+from evalkit.decisions.policy import Policy
+from evalkit.decisions.redraws import N_REDRAWS, share_of_passes
 from evalkit.formatting import count, three_digits
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import Estimate
 from evalkit.types import Metric
 from evalkit.visuals.numbers import percent, unit_suffix
@@ -22,13 +28,9 @@ from evalkit.visuals.numbers import percent, unit_suffix
 if TYPE_CHECKING:
     import pandas as pd
 
-    from evalkit.analysis.ranking import Ranking
-    from evalkit.decisions.policy import Policy
 else:
     from evalkit.frames import pd
 
-FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)
-"""What is not known may still come to pass; what fails does not."""
 _MOST_NAMES = 4
 
 
@@ -98,7 +100,7 @@ class Candidate:
         """The least good of its lines; not measured where it lacks inputs that others have."""
         grades = [line.grade for line in self.gates]
         grades += [Grade.NOT_MEASURED] if self.n_lacking else []
-        return max(grades, key=FROM_BEST.index, default=Grade.PASSES)
+        return max(grades, key=rank_grade, default=Grade.PASSES)
 
     def lines_with(self, grade: Grade) -> tuple[RuleResult, ...]:
         """Return the gates with this grade."""
@@ -140,6 +142,8 @@ class Recommendation:
     ----------
     outcome : Outcome
     policy : Policy
+    budget : ErrorBudget
+        How strictly was judged.
     candidates : tuple of Candidate
         All, in the order of the table.
     axes : tuple of Metric
@@ -161,6 +165,7 @@ class Recommendation:
 
     outcome: Outcome
     policy: Policy
+    budget: ErrorBudget
     candidates: tuple[Candidate, ...]
     axes: tuple[Metric, ...]
     chosen: Candidate | None = None
@@ -226,6 +231,21 @@ class Recommendation:
         return tuple(
             line.metric for line in self.candidates[0].lines if all(line.metric in names for names in found)
         )
+
+    @cached_property
+    def chances(self) -> dict[str, float]:
+        """By name the share of redraws of its clips in which it passes, of those that the answer names.
+
+        None is here that fails, that a gate is not measured of, or that has too few independent clips to redraw; see
+        `evalkit.decisions.redraws.share_of_passes`.
+        """
+        named = self.tied[:_MOST_NAMES] or (self.subject,)
+        shares = {
+            one.name: share_of_passes(one.configuration, self.policy, self.budget)
+            for one in named
+            if one.grade in {Grade.PASSES, Grade.TOO_FEW_CLIPS}
+        }
+        return {name: share for name, share in shares.items() if share is not None}
 
     def graded(self, grade: Grade) -> tuple[Candidate, ...]:
         """Return the configurations with this grade."""
@@ -325,14 +345,14 @@ def _details_recommended(found: Recommendation) -> list[str]:
         details.append(f"Beside {found.other.name}, the best in quality: {changes}.")
     elif found.quality is not None and len(found.quality.first) > 1 and found.quality is not found.decided_by:
         details.append(f"In {_say_ranking(found.quality, found.passing)}.")
-    return details + _say_others(found)
+    return details + _say_chances(found) + _say_others(found)
 
 
 def _details_tied(found: Recommendation) -> list[str]:
     details = []
     if found.quality is not None and found.quality is not found.decided_by:
         details.append(f"In {_say_ranking(found.quality, found.passing)}.")
-    return details + _say_others(found)
+    return details + _say_chances(found) + _say_others(found)
 
 
 def _details_none(found: Recommendation) -> list[str]:
@@ -352,7 +372,7 @@ def _details_open(found: Recommendation) -> list[str]:
         details.append(f"Not measured: {', '.join(names)}.")
     if len(found.candidates) > 1:
         details += _say_open(found)
-    return details + _say_next_step(found)
+    return details + _say_next_step(found) + _say_chances(found)
 
 
 def _say_open(found: Recommendation) -> list[str]:
@@ -372,6 +392,17 @@ def _say_open(found: Recommendation) -> list[str]:
     return details
 
 
+def _say_chances(found: Recommendation) -> list[str]:
+    """Say how often the gates would be passed again."""
+    if not found.chances:
+        return []
+    said = {"it" if len(found.candidates) == 1 else name: share for name, share in found.chances.items()}
+    words = ", ".join(f"{name} passes in {round(100 * share)} %" for name, share in said.items())
+    return [
+        f"Of {N_REDRAWS} redraws of the clips {words}: so often would as many new clips pass, were these all there is to know."
+    ]
+
+
 def _say_others(found: Recommendation) -> list[str]:
     """Name those that may pass too, once they are known."""
     names = [one.name for one in found.open if one.grade is not Grade.PASSES]
@@ -380,23 +411,29 @@ def _say_others(found: Recommendation) -> list[str]:
 
 
 def _say_next_step(found: Recommendation) -> list[str]:
-    """Say how many clips are missing, where that is what is missing."""
+    """Say how many clips are missing where that is known beforehand, and what the others could not exclude."""
     nearest = found.subject
-    short = [line for line in nearest.lines_with(Grade.TOO_FEW_CLIPS) if line.n < MIN_CLIPS]
-    if not short:
-        lines = nearest.lines_with(Grade.TOO_FEW_CLIPS)
-        details = [f"{'; '.join(_describe_miss(line) for line in lines)}."] if lines else []
-        if lines and len(found.candidates) > 1:
-            n = len(found.candidates)
-            details.append(
-                f"One of {n} is judged more strictly than one alone: a run of its own may settle it."
+    short: dict[tuple[int, int, str], list[str]] = {}
+    others = []
+    for line in nearest.lines:
+        if line.grade is not Grade.TOO_FEW_CLIPS or line.rule is None:
+            continue
+        needed, is_attempts = line.rule.fewest_within(found.budget), line.metric == ERROR_RATE.name
+        n = line.n if is_attempts else nearest.configuration.count_distinct(line.rule.metric.name)
+        if n < needed:
+            short.setdefault((needed, n, "attempts" if is_attempts else "different clips"), []).append(
+                line.metric
             )
-        return details
-    n = min(line.n for line in short)
-    kind = _varied(nearest.configuration)
-    needed = f"{'needs' if len(short) == 1 else 'need'} {MIN_CLIPS} different clips"
-    there = f"there {'is' if n == 1 else 'are'} {n}: {MIN_CLIPS - n} more {kind} would do"
-    return [f"{_name_some([line.metric for line in short])} {needed}, and {there}."]
+        else:
+            others.append(line)
+    details = []
+    for (needed, n, what), names in sorted(short.items()):
+        more = f": add {needed - n} {_varied(nearest.configuration)}" if what == "different clips" else ""
+        verb = "needs" if len(names) == 1 else "need"
+        details.append(
+            f"{_name_some(names)} {verb} {needed} {what}, and there {'is' if n == 1 else 'are'} {n}{more}."
+        )
+    return details + [f"{_describe_miss(line)}." for line in others]
 
 
 def _varied(configuration: Configuration) -> str:

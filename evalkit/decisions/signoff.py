@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
-from evalkit.decisions.judge import RuleResult, Status
+from evalkit.decisions.judge import Grade, RuleResult, Status
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.waivers import Waiver, waiver_lines
 from evalkit.errors import UsageError
@@ -42,7 +42,7 @@ class Signoff:
         What was judged.
     policy : Policy
     lines : tuple of RuleResult
-        One a rule, failures first.
+        One a rule, and one for whatever does not hold of the run; what fails first.
     judged_at : datetime
         UTC.
     n_attempted : int
@@ -53,8 +53,12 @@ class Signoff:
         Hashes of configuration, inputs, weights and environment.
     run_id : str
         Which run it is of, as waivers name it.
+    configuration : mapping
+        Swept parameters of what was judged.
+    look : int
+        Which look at the run's results this was, from 1.
     notes : tuple of str
-        How strictly was judged and why, and what a reader should know of the run and of the policy.
+        Sentences: how strictly was judged and why, and what a reader should know of the run and of the policy.
     """
 
     title: str
@@ -65,6 +69,8 @@ class Signoff:
     unused_waivers: tuple[Waiver, ...]
     provenance: Mapping[str, Any]
     run_id: str
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    look: int = 1
     notes: tuple[str, ...] = ()
 
     @property
@@ -165,8 +171,9 @@ def sign_off(
     today = now.astimezone(dt.UTC).date()
     by_metric = {waiver.metric: waiver for waiver in waivers}
     table = replace(table, given=policy.given)
+    configuration = table.pooled()
     lines = []
-    for line in judge_configuration(table, table.pooled(), policy, today=today):
+    for line in judge_configuration(table, configuration, policy, today=today):
         waiver = by_metric.get(line.metric) if line.status is Status.FAIL else None
         if waiver is not None:
             why_not = waiver.why_not(line.value, line.rule, run=table.run_id, policy=policy, today=today)
@@ -178,16 +185,20 @@ def sign_off(
     return Signoff(
         title=table.title,
         policy=policy,
-        lines=tuple(sorted(lines, key=lambda line: order.index(line.status))),
+        lines=tuple(
+            sorted(lines, key=lambda line: (order.index(line.status), line.grade is not Grade.FAILS))
+        ),
         judged_at=now,
         n_attempted=len(table.rows),
         unused_waivers=tuple(waiver for waiver in waivers if waiver.metric not in used),
         provenance=table.provenance,
+        configuration=configuration.params,
+        look=table.look,
         run_id=table.run_id,
         notes=(
             *describe_budget(ErrorBudget.of(table)),
             *table.notes,
-            *(f"the policy: {warning}" for warning in policy.warnings),
+            *(f"Of the policy: {warning}." for warning in policy.warnings),
         ),
     )
 

@@ -157,7 +157,7 @@ class Brand(Evaluator):
     """
 
     name = "brand"
-    version = 1
+    version = 2
     metrics = (
         FIDELITY,
         LOGO_COSINE,
@@ -412,7 +412,7 @@ def _mean(
         float(sums.sum() / weights[known].sum()),
         n=int(known.sum()),
         coverage=float(weights[known].sum() / weights.sum()),
-        interval=ratio_interval(sums, weights[known]),
+        interval=ratio_interval(sums, weights[known], bounds=metric.bounds),
         samples=samples,
     )
 

@@ -69,7 +69,7 @@ class Expression(Evaluator):
     """
 
     name = "expression"
-    version = 1
+    version = 2
     metrics = (BLINK_PER_MIN, SMILE_MEAN, SMILE_RANGE, NOD_PER_MIN, HEAD_MOTION, GAZE_ON_CAMERA)
     tracks = ("face",)
 
@@ -134,7 +134,9 @@ def _smile(face: Track) -> Iterable[Measurement]:
     n = int(face.valid.sum())
     parts = np.array_split(levels, max(1, round(levels.size / (SHORTEST_S * GRID_HZ))))
     interval = ratio_interval(
-        np.array([part.sum() for part in parts]), np.array([part.size for part in parts], dtype=float)
+        np.array([part.sum() for part in parts]),
+        np.array([part.size for part in parts], dtype=float),
+        bounds=SMILE_MEAN.bounds,
     )
     low, high = np.percentile(levels, [5, 95])
     return [
@@ -163,5 +165,5 @@ def _gaze(face: Track) -> Measurement:
         float(on_camera.mean()),
         n=on_camera.size,
         coverage=face.coverage,
-        interval=ratio_interval(looked, seen),
+        interval=ratio_interval(looked, seen, bounds=GAZE_ON_CAMERA.bounds),
     )

@@ -11,7 +11,6 @@ import numpy as np
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.metrics import lip_sync
 from evalkit.models.lip_sync.predictor import LipSyncModel
-from evalkit.stats.intervals import block_interval
 from evalkit.tracks.face import LIP_COLUMNS
 from evalkit.tracks.speech import MFCC_COLUMNS
 from evalkit.types import BoolArray, ClipFacts, FloatArray, Interval, Measurement, Metric, Reason, Track
@@ -78,10 +77,16 @@ class LipSync(Evaluator):
     """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`).
 
     ``n`` counts windows for the errors and half-second blocks for the offset.
+
+    Errors and distance of one clip have no interval: its few overlapping windows do not show how far it is off. With a
+    planted delay of 60 to 120 ms a bootstrap of them held the long-run error in 50 % of clips of 6 s, 70 % at 8 s, and
+    was [0, 0] where the error was 0.03. The interval of many clips is the one to judge by. The interval of the offset
+    is one for any speaker: natural mouths lead or lag by `SPEAKER_SPREAD_MS` each, and one clip cannot tell whose. Another
+    clip of the same speaker lies within a third of it at 6 s, and a tenth at 20 s.
     """
 
     name = "lip_sync"
-    version = 2
+    version = 3
     metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
     reasons = (NO_MOUTH_MOTION, NO_SILENCE)
     tracks = ("face", "speech")
@@ -197,7 +202,6 @@ def _over_windows(
         float(values.mean()),
         n=values.size,
         coverage=_coverage(scores, curves.observed.shape[0]),
-        interval=block_interval(values, n_neighbours=lip_sync.RUN_WINDOWS),
         samples=(("window_start_s", scores.starts_s), (name, values)),
     )
 
@@ -226,7 +230,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
         coverage=coverage,
         interval=_scaled(found.interval_s, 1e3),
     )
-    if found.drift_s_per_s is None or found.drift_interval is None:
+    if found.drift_s_per_s is None:
         yield Measurement.absent(DRIFT, Reason.TOO_SHORT)
     else:
         yield Measurement(
@@ -234,7 +238,7 @@ def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
             6e4 * found.drift_s_per_s,
             n=found.n_blocks,
             coverage=coverage,
-            interval=_scaled(found.drift_interval, 6e4),
+            interval=None if found.drift_interval is None else _scaled(found.drift_interval, 6e4),
         )
     yield _over_windows(DTW_DISTANCE, curves, aligned, aligned.distances, "distance")
     yield Measurement(CONFIDENCE, found.confidence, n=found.n_blocks, coverage=coverage)

@@ -160,7 +160,7 @@ class Motion(Evaluator):
     """
 
     name = "motion"
-    version = 1
+    version = 2
     metrics = (JOINT_ANGLE_STD, SPARC, LDLJ, JITTER_RATIO, AMOUNT, FREEZE_RATIO, VISIBLE_JOINTS)
     reasons = (NO_BODY, NO_MOTION)
     tracks = ("pose", "face")
@@ -250,7 +250,7 @@ def _measurement(metric: Metric, sums: WindowSums, coverage: float, otherwise: R
         sums.value,
         n=sums.n,
         coverage=coverage,
-        interval=ratio_interval(sums.numerators, sums.denominators),
+        interval=ratio_interval(sums.numerators, sums.denominators, bounds=metric.bounds),
         samples=(("windows", sums.numerators[measured] / sums.denominators[measured]),),
     )
 

@@ -14,11 +14,10 @@ from evalkit.metrics.speech import (
     Alignment,
     align_characters,
     align_words,
+    error_rate_interval,
     is_written_with_spaces,
     normalise,
-    sum_blocks,
 )
-from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.speech import FRAME_RATE_HZ
 from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
 from evalkit.types import ClipFacts, ClipIntent, Measurement, Metric, Reason, Track
@@ -47,9 +46,6 @@ NO_WORD_SPACES = Reason("no_word_spaces", "the language is written without space
 
 LEAST_SPEECH_S = 0.2
 SILENCE_DB = -90.0
-BLOCK_WORDS = 5
-BLOCK_CHARACTERS = 20
-"""What an interval redraws: errors of neighbours go together, those of neighbouring blocks hardly do."""
 
 
 class Comparison(NamedTuple):
@@ -93,7 +89,7 @@ class Speech(Evaluator):
     """
 
     name = "speech"
-    version = 1
+    version = 2
     metrics = (WORD_ERROR_RATE, CHAR_ERROR_RATE)
     reasons = (NO_SCRIPT, NO_LANGUAGE, NO_RECOGNISER, NO_WORD_SPACES)
     tracks = ("speech",)
@@ -136,8 +132,8 @@ class Speech(Evaluator):
         if found.words is None:
             by_word = Measurement.absent(WORD_ERROR_RATE, NO_WORD_SPACES)
         else:
-            by_word = _measurement(WORD_ERROR_RATE, found.words, BLOCK_WORDS)
-        by_character = _measurement(CHAR_ERROR_RATE, found.characters, BLOCK_CHARACTERS)
+            by_word = _measurement(WORD_ERROR_RATE, found.words)
+        by_character = _measurement(CHAR_ERROR_RATE, found.characters)
         return Measured((by_word, by_character), found, self._recogniser.weights)
 
     def evidence(self, details: Comparison) -> Iterator[Exhibit]:
@@ -185,9 +181,10 @@ def _why_silent(speech: Track | None) -> Reason | None:
     return Reason.NO_SPEECH if detect_speech(level_db).sum() < LEAST_SPEECH_S * FRAME_RATE_HZ else None
 
 
-def _measurement(metric: Metric, alignment: Alignment, block: int) -> Measurement:
-    n = alignment.errors.size
-    errors, sizes = sum_blocks(alignment.errors, block)
-    interval = ratio_interval(errors, sizes) if errors.any() else rate_interval(0, n)
-    samples = (("errors", alignment.errors),)
-    return Measurement(metric, alignment.error_rate, n=n, coverage=1.0, interval=interval, samples=samples)
+def _measurement(metric: Metric, alignment: Alignment) -> Measurement:
+    errors = alignment.errors
+    interval = error_rate_interval(errors)
+    samples = (("errors", errors),)
+    return Measurement(
+        metric, alignment.error_rate, n=errors.size, coverage=1.0, interval=interval, samples=samples
+    )

@@ -54,8 +54,6 @@ DTW_HZ = 25
 WINDOW_S = 3.0
 WINDOW_HOP_S = 1.0
 SHORTEST_WINDOW_S = 1.6
-RUN_WINDOWS = 2 * int(WINDOW_S / WINDOW_HOP_S)
-"""Windows that an interval redraws together: twice as many as overlap."""
 DTW_WINDOW = 2
 """dtaidistance's window counts the diagonal: 2 is a Sakoe–Chiba band of one frame, ±40 ms."""
 BAND_HZ = (0.5, 9.0)
@@ -244,7 +242,8 @@ class OffsetEstimate(NamedTuple):
     offset_s : float
         Positive when the audio leads.
     interval_s : Interval
-        95 %, from a bootstrap over blocks of half a second, widened by the spread between speakers.
+        95 % for any speaker: from a bootstrap over blocks of half a second, widened by the spread between speakers.
+        Another clip of the same speaker lies much nearer.
     confidence : float
         Peak minus median of the correlation by offset, from 0 to about 1.
     offsets_s, correlation : FloatArray, shape (n_offsets,)
@@ -252,7 +251,7 @@ class OffsetEstimate(NamedTuple):
     drift_s_per_s : float or None
         Slope of the offset; ``None`` when the clip is too short.
     drift_interval : Interval or None
-        95 %, in s/s.
+        95 %, in s/s; ``None`` too where the windows' offsets lie on a line.
     n_blocks : int
         Blocks of half a second that could be used.
     """
@@ -362,7 +361,10 @@ def _peak(curves: FloatArray, lags: NDArray[np.int64]) -> FloatArray:
 def _drift(
     sums: FloatArray, times_s: FloatArray, lags: NDArray[np.int64], offset_s: float
 ) -> tuple[float | None, Interval | None]:
-    """Fit a Theil–Sen line through the offsets of windows of a few blocks, looked for near the whole clip's."""
+    """Fit a Theil–Sen line through the offsets of windows of a few blocks, looked for near the whole clip's.
+
+    Its interval is None where the windows lie on a line and say nothing of how far off it may be.
+    """
     per_window = int(DRIFT_WINDOW_S / BLOCK_S)
     n_windows = sums.shape[1] // per_window
     if n_windows < FEWEST_DRIFT_WINDOWS:
@@ -373,7 +375,7 @@ def _drift(
     offsets_s = _peak(_correlation(pooled)[:, near], lags[near])
     middles_s = times_s[:cut].reshape(n_windows, per_window).mean(axis=1)
     slope, _, low, high = stats.theilslopes(offsets_s, middles_s, alpha=0.95)
-    return float(slope), Interval(float(low), float(high))
+    return float(slope), Interval(float(low), float(high)) if low < high else None
 
 
 # --- rank of the DTW distance ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from evalkit.options import parse_yaml
 
 PARTS = ("person", "action", "surroundings", "style")
 """In the order in which they are shown."""
@@ -98,7 +98,7 @@ def check_prompt(text: str) -> PromptCheck:
 
 @cache
 def _lexicon() -> dict[str, Any]:
-    lexicon = yaml.safe_load((files(__package__) / "lexicon.yaml").read_text("utf-8"))
+    lexicon = parse_yaml((files(__package__) / "lexicon.yaml").read_text("utf-8"), "lexicon.yaml")
     return {name: lexicon[name] for name in PARTS}
 
 

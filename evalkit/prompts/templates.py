@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import yaml
-
 from evalkit.errors import UsageError
+from evalkit.options import parse_yaml
 from evalkit.prompts.check import LANGUAGES, PARTS
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def load_template(name: str) -> Template:
     """
     if name not in template_names():
         raise UsageError(_unknown("template", name, template_names()))
-    data = yaml.safe_load((_FOLDER / f"{name}{_SUFFIX}").read_text("utf-8"))
+    data = parse_yaml((_FOLDER / f"{name}{_SUFFIX}").read_text("utf-8"), f"{name}{_SUFFIX}")
     return Template(name, data["title"], data["slots"], {language: data[language] for language in LANGUAGES})
 
 

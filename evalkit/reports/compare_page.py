@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalkit.decisions.comparison import Family
 from evalkit.reports.verdict import verdict_of_conclusion
 from evalkit.visuals.page import render_page
 
@@ -20,6 +21,8 @@ def render_comparison(view: ComparisonView) -> str:
         "comparison.html.j2",
         title="Comparison of A and B",
         view=view,
+        asked=view.of(Family.PRIMARY),
+        seen=view.of(Family.EXPLORATORY),
         verdict_of_conclusion=verdict_of_conclusion,
         place_interval=place_interval,
         write_p=write_p,

@@ -93,7 +93,9 @@ def draw_heat_map(heat_map: MapView, metric: MetricView) -> tuple[Figure, str]:
 
 
 def draw_front(run: RunView, front: FrontView) -> tuple[Figure, str]:
-    """Draw quality against a cost: every configuration, and the line of those that no other beats.
+    """Draw quality against a cost: every configuration, and the line of those that no other beats by its means.
+
+    Grey are those that another beats for sure.
 
     Returns
     -------
@@ -109,12 +111,12 @@ def draw_front(run: RunView, front: FrontView) -> tuple[Figure, str]:
     }
     for point in front.points:
         quality, cost, is_best = point.quality, point.cost, point.is_best
-        colour = BLUE if is_best else GREY
+        colour = GREY if point.is_beaten else BLUE
         if cost.value is None or quality.value is None:  # for the type checker: a point has both
             continue
         _draw_errors(axes, cost, quality, colour)
         filled = colour if is_best else "none"
-        size = 7 if is_best else 4.5
+        size = 4.5 if point.is_beaten else 7
         axes.plot(
             [cost.value],
             [quality.value],
@@ -139,12 +141,19 @@ def draw_front(run: RunView, front: FrontView) -> tuple[Figure, str]:
     _name_points(axes, points)
     _draw_limit(run, axes, front.quality)
     axes.margins(x=0.18, y=0.15)
-    n_best = sum(point.is_best for point in front.points)
-    finding = f"{n_best} of {len(front.points)} configurations are beaten by no other"
-    if n_best == 1:
-        finding = f"{points[0][2] or 'The only configuration'} is beaten by no other"
+    finding = _describe_front(front, [name for _, _, name in points])
     style_axes(axes, title=finding, x=head_of(run.metrics[front.cost]), y=head_of(run.metrics[front.quality]))
     return figure, finding
+
+
+def _describe_front(front: FrontView, best: Sequence[str]) -> str:
+    """Say how many are beaten for sure, and which stands alone."""
+    n, n_beaten = len(front.points), sum(point.is_beaten for point in front.points)
+    if n - n_beaten == 1:
+        return f"{best[0] or 'The only configuration'} is beaten by no other"
+    if not n_beaten:
+        return f"none of {n} configurations is clearly beaten by another"
+    return f"{n - n_beaten} of {n} configurations are not clearly beaten by another"
 
 
 def _shades(metric: MetricView, means: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -217,7 +226,7 @@ def _finding(
         column, row = best[0]
         place = shorten_level(columns[column]) + (f", {shorten_level(rows[row])}" if rows else "")
         others = f" and {len(best) - 1} more" if len(best) > 1 else ""
-        return f"best {three_digits(float(means[row, column]))}{suffix} at {place}{others}"
+        return f"best mean {three_digits(float(means[row, column]))}{suffix} at {place}{others}"
     if np.ptp(known) == 0:
         return f"{three_digits(float(known[0]))}{suffix} everywhere"
     return f"from {three_digits(float(known.min()))} to {three_digits(float(known.max()))}{suffix}"

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
-from evalkit.decisions.comparison import Conclusion
+from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.formatting import three_digits
 from evalkit.reports.compare_page import write_p
 from evalkit.reports.verdict import verdict_of_conclusion, verdict_of_gate
 from evalkit.visuals.numbers import bracket, signed, unit_suffix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from evalkit.views.comparison import ComparisonView, MetricComparisonView
@@ -25,34 +28,47 @@ _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "neutral": "defaul
 
 
 def print_comparison(console: Console, view: ComparisonView) -> None:
-    """Print the answer, then the metrics by what was found."""
+    """Print the answer and what it rests on, then the metrics that were only looked at, by what was found."""
     console.print(f"[bold]{escape(view.headline)}[/]")
     console.print(f"[dim]A: {escape(view.a)}\nB: {escape(view.b)}[/]", soft_wrap=True)
+    console.print("\n[bold]Asked beforehand[/]")
+    for compared in view.of(Family.PRIMARY):
+        verdict = verdict_of_conclusion(compared.conclusion)
+        console.print(f"  {verdict.symbol} {compared.metric}: {verdict.word}")
+        console.print(Padding(escape(_describe_comparison(compared)), (0, 0, 0, 4)))
+    seen = view.of(Family.EXPLORATORY)
+    if seen:
+        console.print("\n[bold]Seen, not asked beforehand[/]")
     for conclusion in Conclusion:
-        found = view.found(conclusion)
-        if not found:
-            continue
-        verdict = verdict_of_conclusion(conclusion)
-        console.print(f"\n{verdict.symbol} [bold]{verdict.word}[/]")
-        if conclusion is Conclusion.NOT_COMPARED:
-            for compared in found:
-                console.print(f"  {compared.metric}: {escape(compared.text)}", soft_wrap=True)
-            continue
-        grid = Table("metric", "B - A [95 %]", box=None, pad_edge=False, header_style="dim")
-        grid.add_column("p", justify="right", no_wrap=True)
-        grid.add_column("pairs", justify="right", no_wrap=True)
-        for compared in found:
-            grid.add_row(*_comparison_cells(compared))
-        console.print(grid)
+        found = [compared for compared in seen if compared.conclusion is conclusion]
+        if found:
+            verdict = verdict_of_conclusion(conclusion)
+            console.print(f"\n  {verdict.symbol} {verdict.word}")
+            _print_seen(console, found)
     for title, items in (
         ("without a partner, A", view.unpaired_a),
         ("without a partner, B", view.unpaired_b),
         ("no clip, A", view.failed_a),
         ("no clip, B", view.failed_b),
+        ("no result, A", view.absent_a),
+        ("no result, B", view.absent_b),
         ("note", view.notes),
     ):
         for item in items:
             console.print(f"[yellow]{title}:[/] {escape(item)}", soft_wrap=True)
+
+
+def _print_seen(console: Console, found: Sequence[MetricComparisonView]) -> None:
+    if all(compared.conclusion is Conclusion.NOT_COMPARED for compared in found):
+        for compared in found:
+            console.print(f"  {compared.metric}: {escape(compared.text)}", soft_wrap=True)
+        return
+    grid = Table("metric", "B - A [95 %]", box=None, padding=(0, 1, 0, 2), pad_edge=False, header_style="dim")
+    grid.add_column("p", justify="right", no_wrap=True)
+    grid.add_column("pairs", justify="right", no_wrap=True)
+    for compared in found:
+        grid.add_row(*_comparison_cells(compared))
+    console.print(Padding(grid, (0, 0, 0, 2)))
 
 
 def print_signoff(console: Console, view: SignoffView) -> None:
@@ -72,14 +88,25 @@ def print_signoff(console: Console, view: SignoffView) -> None:
         console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")
 
 
+def _describe_comparison(compared: MetricComparisonView) -> str:
+    parts = [compared.text, compared.coverage]
+    if compared.p_holm is not None:
+        parts.append(f"p {write_p(compared.p_holm)}")
+    return "\n".join(filter(None, parts))
+
+
 def _comparison_cells(compared: MetricComparisonView) -> tuple[str, str, str, str]:
     more = "" if compared.n_more is None else f" (+{compared.n_more})"
-    change = _write_change(compared.difference)
-    if compared.better == "zero" and compared.moved.value is not None:
-        change = f"{_write_change(compared.moved)}\nfurther from 0 by {change}"
-    if compared.coverage:
-        change += f"\n{compared.coverage}"
-    return compared.metric, change, write_p(compared.p_holm), f"{compared.difference.n}{more}"
+    lines = [_write_change(compared.moved)]
+    limits = compared.limits
+    if compared.difference != compared.moved:
+        is_inside = compared.difference.value == 0
+        judged = "equal" if is_inside else _write_change(compared.difference)
+        lines.append(f"{'from 0' if limits is None else f'from {limits.limits}'}: {judged}")
+    if limits is not None and (limits.n_leaving or limits.n_entering):
+        lines.append(limits.text)
+    lines += filter(None, [compared.missing.text or compared.coverage])
+    return compared.metric, "\n".join(lines), write_p(compared.p_holm), f"{compared.difference.n}{more}"
 
 
 def _write_change(figure: FigureView) -> str:

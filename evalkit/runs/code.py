@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _TIME_LIMIT_S = 5.0
 # A repository may name programs that git runs: hooks, a file system monitor. None of them is run to read a commit.
 _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "--no-optional-locks")
+_WHO = ("GIT_AUTHOR_", "GIT_COMMITTER_")
 
 
 def read_code_version(folder: Path) -> CodeVersion | None:
@@ -28,19 +29,41 @@ def read_code_version(folder: Path) -> CodeVersion | None:
     return CodeVersion(commit.strip(), bool(status.strip()))
 
 
+def run_git(folder: Path, *words: str, given: str = "") -> str:
+    """Run git in a folder, and nothing of the repository, and return what it says.
+
+    Parameters
+    ----------
+    folder : Path
+    words : str
+        Command and arguments.
+    given : str
+        Its standard input.
+
+    Raises
+    ------
+    OSError, subprocess.SubprocessError, UnicodeDecodeError
+        If there is no git, it fails or takes too long, or answers with something that is no text.
+    """
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GIT_") or name.startswith(_WHO)
+    }
+    return subprocess.run(  # noqa: S603 - no shell
+        ["git", *_QUIET, *words],  # noqa: S607 - the git that the user would run
+        cwd=folder,
+        env={**environment, "GIT_TERMINAL_PROMPT": "0"},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=_TIME_LIMIT_S,
+        check=True,
+    ).stdout
+
+
 def _ask(folder: Path, *words: str) -> str | None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(  # noqa: S603 - fixed words, no shell
-            ["git", *_QUIET, *words],  # noqa: S607 - the git that the user would run
-            cwd=folder,
-            env={**environment, "GIT_TERMINAL_PROMPT": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIME_LIMIT_S,
-            check=True,
-        )
+        return run_git(folder, *words)
     except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
-    return done.stdout

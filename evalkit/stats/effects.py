@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.stats.means import Estimate, estimate_mean, finite
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from evalkit.types import FloatArray
 
@@ -54,6 +54,7 @@ def main_effects(
     parameters: Mapping[str, Sequence[Hashable]],
     items: Sequence[Hashable],
     factors: Mapping[str, Sequence[Hashable]] | None = None,
+    given: Collection[str] = (),
 ) -> list[Effect]:
     """Return the effect of each step of each parameter, paired over inputs, seeds and the other parameters.
 
@@ -66,7 +67,9 @@ def main_effects(
     items : sequence of length n
         What is the same on both sides of a pair: the input and the seed.
     factors : mapping of str to sequence of length n, optional
-        As in `estimate_mean`: portrait and speech of each trial.
+        As in `estimate_mean`: portrait, speech and seed of each trial.
+    given : collection of str
+        As in `estimate_mean`.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def main_effects(
             shared = {
                 factor: [levels[index] for index in first] for factor, levels in (factors or {}).items()
             }
-            change = estimate_mean(values[second] - values[first], shared)
+            change = estimate_mean(values[second] - values[first], shared, given=given)
             mean_before = float(values[first].mean()) if first else None
             effects.append(Effect(name, before, after, change, mean_before, n_unpaired))
     return effects

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.stats import binomtest, chi2, norm, t
+import math
 
-from evalkit.stats.blocks import interval_of, redraw_rows
+import numpy as np
+from scipy.stats import chi2
+
+from evalkit.stats.shares import share_bounds
 from evalkit.types import FloatArray, Interval
 
-MIN_WINDOWS = 5
-"""With fewer windows a percentile bootstrap promises more than it can hold, and there is no interval."""
+MIN_WINDOWS = 12
+"""With fewer windows no method holds what a 95 % interval promises, where neighbours resemble each other."""
+MIN_UNLIKE = 5
+"""So many windows have to differ from the most frequent value."""
+_SELF_NORMALISED = 6.74
+"""95 % point of the self-normalised mean of a long series (Lobato 2001, Table 1: the root of 45.4)."""
+_OF_FEW = 33.0
+"""Over n squared, what is to be added for n windows, by simulation of independent normal values from 5 to 40."""
 
 
 def share_interval(n_hits: int, n: int) -> Interval:
@@ -29,80 +37,67 @@ def share_interval(n_hits: int, n: int) -> Interval:
     >>> share_interval(0, 200).high < 0.0183
     True
     """
-    found = binomtest(n_hits, n).proportion_ci(0.95, method="exact")
-    return Interval(float(found.low), float(found.high))
+    return Interval(*share_bounds(n_hits, n, 0.025))
 
 
 def ratio_interval(
-    numerators: FloatArray, denominators: FloatArray, *, n_resamples: int = 2000, seed: int = 0
+    numerators: FloatArray,
+    denominators: FloatArray,
+    *,
+    bounds: tuple[float | None, float | None] = (None, None),
 ) -> Interval | None:
-    """Return the 95 % percentile bootstrap interval of ``sum(numerators) / sum(denominators)`` over windows.
+    """Return the 95 % interval of ``sum(numerators) / sum(denominators)`` over windows that resemble their neighbours.
 
-    A mean is the case of denominators that are all 1.
+    A mean is the case of denominators that are all 1. The error is read from how far the sums wander on their way
+    through the clip, which needs no guess of how long the resemblance lasts.
 
     Parameters
     ----------
     numerators, denominators : FloatArray, shape (n_windows,)
-        Drawn together, with replacement. Denominators are positive or zero.
-    n_resamples : int
-        Number of redraws.
-    seed : int
-        Makes the answer repeatable.
+        In their order in time. Denominators are positive or zero; windows with zero are left out.
+    bounds : tuple of float or None
+        Lowest and highest value that there can be; None where open.
 
     Returns
     -------
     Interval or None
-        None with fewer than `MIN_WINDOWS` windows of positive denominator.
+        None with fewer than `MIN_WINDOWS` windows of positive denominator, or where fewer than `MIN_UNLIKE` of them
+        differ from the most frequent value: a clip that is nearly always the same says little of how often it is not.
+
+    Notes
+    -----
+    Coverage by simulation, 12 to 40 windows: 95 % for independent normal values; 92 to 94 % and 88 to 93 % with a
+    correlation of 0.3 and 0.5 from window to window; 91 to 98 % with 40 or 85 % zeros; 79 to 91 % for log-normal values.
 
     References
     ----------
-    Efron & Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13.
+    I. N. Lobato, "Testing that a dependent process is uncorrelated", Journal of the American Statistical Association 96,
+    2001; X. Shao, "A self-normalized approach to confidence interval construction in time series", Journal of the
+    Royal Statistical Society B 72, 2010.
+
+    Examples
+    --------
+    >>> low, high = ratio_interval(np.tile([1.0, 2.0, 3.0], 8), np.ones(24))
+    >>> round(low, 2), round(high, 2)
+    (1.77, 2.23)
     """
     used = denominators > 0.0
     numerators, denominators = numerators[used], denominators[used]
-    if numerators.size < MIN_WINDOWS:
+    n = numerators.size
+    if n < MIN_WINDOWS:
         return None
-    drawn = redraw_rows(numerators.size, n_resamples, seed=seed)
-    return interval_of(numerators[drawn].sum(axis=1) / denominators[drawn].sum(axis=1))
-
-
-def block_interval(
-    values: FloatArray, *, n_neighbours: int, n_resamples: int = 400, seed: int = 0
-) -> Interval | None:
-    """Return the 95 % bootstrap interval of the mean of a series whose neighbours resemble each other.
-
-    Runs of neighbours are redrawn together (circular block bootstrap). The interval is widened by Student's t for the
-    number of runs, and never leaves the range of the values.
-
-    Parameters
-    ----------
-    values : FloatArray, shape (n,)
-        In their order in time.
-    n_neighbours : int
-        Length of a run; at most a third of the values is used.
-    n_resamples, seed : int
-        As in `ratio_interval`.
-
-    Returns
-    -------
-    Interval or None
-        None with fewer than three values.
-
-    References
-    ----------
-    D. N. Politis, J. P. Romano, A circular block-resampling procedure for stationary data, 1992.
-    """
-    n = values.size
-    if n < 3:
+    ratio = float(numerators.sum() / denominators.sum())
+    _, times = np.unique(np.round(numerators / denominators, 9), return_counts=True)
+    if n - times.max() < MIN_UNLIKE:
         return None
-    length = min(n_neighbours, max(1, n // 3))
-    drawn = redraw_rows(n, n_resamples, length=length, seed=seed)
-    n_runs = n / length
-    wider = t.ppf(0.975, n_runs - 1) / norm.ppf(0.975) * np.sqrt(n_runs / (n_runs - 1))
-    mean = values.mean()
-    ends = mean + wider * (np.array(interval_of(values[drawn].mean(axis=1))) - mean)
-    low, high = np.clip(ends, values.min(), values.max())
-    return Interval(float(low), float(high))
+    wandered = np.cumsum(numerators - ratio * denominators)
+    reach = (_SELF_NORMALISED + _OF_FEW / n**2) * float(
+        np.sqrt((wandered**2).sum() / n**3) / denominators.mean()
+    )
+    low, high = (
+        math.inf * sign if bound is None else bound for sign, bound in zip((-1, 1), bounds, strict=True)
+    )
+    return Interval(max(ratio - reach, low), min(ratio + reach, high))
 
 
 def rate_interval(n_events: int, exposure: float) -> Interval:

@@ -227,7 +227,8 @@ class EvaluatorContract:
                 assert measurement.n >= 0, name
             assert measurement.coverage is None or 0 <= measurement.coverage <= 1 + _SAME, name
             if measurement.interval is not None:
-                assert measurement.interval.low <= measurement.interval.high, name
+                words = f"{name}: an interval without width promises what no clip can; give none"
+                assert measurement.interval.low < measurement.interval.high, words
 
 
 def _is_close(value: float, other: float) -> bool:

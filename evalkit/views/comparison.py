@@ -7,14 +7,62 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.catalogue import reason_text
-from evalkit.decisions.comparison import Conclusion
+from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.types import Better
 from evalkit.views.figure import FigureView, figure_of_estimate, figure_of_summary
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
-    from evalkit.decisions.comparison import Comparison, MetricComparison
+    from evalkit.decisions.comparison import Comparison, LimitChange, MetricComparison, MissingValues
     from evalkit.stats.means import Estimate
+
+
+@dataclass(frozen=True)
+class MissingView(View):
+    """In how many pairs a metric has no value.
+
+    Parameters
+    ----------
+    n_pairs, n_a, n_b : int
+        All pairs; those without a value in A, in B.
+    p : float
+        Two-sided exact test of as many missing on both sides (McNemar).
+    bounds : tuple of float or None
+        Of the mean difference over all pairs, whatever is missing would have been; None where that was not asked.
+    text : str
+        In words; empty where nothing is missing.
+    """
+
+    n_pairs: int
+    n_a: int
+    n_b: int
+    p: float
+    bounds: tuple[float, float] | None
+    text: str
+
+
+@dataclass(frozen=True)
+class LimitChangeView(View):
+    """How many clips keep the policy's limits on one side only.
+
+    Parameters
+    ----------
+    limits : str
+        In words.
+    n, n_leaving, n_entering : int
+        Pairs; those within the limits in A alone, in B alone.
+    p : float
+        Two-sided exact test (McNemar), of independent units.
+    text : str
+        In words.
+    """
+
+    limits: str
+    n: int
+    n_leaving: int
+    n_entering: int
+    p: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +73,8 @@ class MetricComparisonView(View):
     ----------
     metric, unit : str
     better : {"lower", "higher", "zero", "band"}
+    family : Family
+        Primary: asked about beforehand; exploratory: only looked at.
     conclusion : Conclusion
     text : str
         The conclusion in words.
@@ -37,8 +87,11 @@ class MetricComparisonView(View):
         there is one.
     moved : FigureView
         B minus A of the plain value.
-    p, p_holm : float or None
-        Of the sign-flip test; corrected for all metrics tested. None where nothing was tested.
+    p : float or None
+        Two-sided, of the mean difference over the pairs. None where nothing is judged.
+    p_holm : float or None
+        Of the mean or the limits, whichever decides, in the worst case of missing values, corrected for all tests of the
+        family. None where no claim can be made.
     effect_size : float or None
         In standard deviations of the differences.
     margin : float or None
@@ -46,7 +99,10 @@ class MetricComparisonView(View):
     detectable : float or None
         The true difference that so many pairs find with 80 % chance.
     n_more : int or None
-        About how many more pairs would settle it.
+        With about how many more pairs it is settled in 80 % whether it is beyond the margin.
+    missing : MissingView
+    limits : LimitChangeView or None
+        None where the policy has no limits for it.
     absences : mapping of str to int
         Why clips of the pairs have no value, in words, and how often.
     """
@@ -54,6 +110,7 @@ class MetricComparisonView(View):
     metric: str
     unit: str
     better: Better
+    family: Family
     conclusion: Conclusion
     text: str
     a: FigureView
@@ -67,6 +124,8 @@ class MetricComparisonView(View):
     margin: float | None
     detectable: float | None
     n_more: int | None
+    missing: MissingView
+    limits: LimitChangeView | None
     absences: Mapping[str, int]
 
 
@@ -79,16 +138,20 @@ class ComparisonView(View):
     a, b : str
         Titles.
     headline : str
-        One sentence.
+        What is known of the primary metrics, in sentences.
     n_pairs : int
     metrics : tuple of MetricComparisonView
-        By conclusion, what was found first.
+        The primary ones first; within each family by conclusion, what was found first, no difference last.
     unpaired_a, unpaired_b : tuple of str
         Clips without a partner.
     failed_a, failed_b : tuple of str
         Attempts that gave no clip, with the reason.
+    absent_a, absent_b : tuple of str
+        Planned clips without a result.
     notes : tuple of str
         What limits the answer.
+    alpha : float
+        Chance of a false claim in each family, two-sided.
     """
 
     a: str
@@ -100,17 +163,22 @@ class ComparisonView(View):
     unpaired_b: tuple[str, ...]
     failed_a: tuple[str, ...]
     failed_b: tuple[str, ...]
+    absent_a: tuple[str, ...]
+    absent_b: tuple[str, ...]
     notes: tuple[str, ...]
+    alpha: float
 
-    def found(self, conclusion: Conclusion) -> list[MetricComparisonView]:
-        """Return the metrics with this conclusion."""
-        return [compared for compared in self.metrics if compared.conclusion is conclusion]
+    def of(self, family: Family) -> list[MetricComparisonView]:
+        """Return the metrics of a family."""
+        return [compared for compared in self.metrics if compared.family is family]
 
 
 def comparison_view(comparison: Comparison) -> ComparisonView:
     """Return what is shown of a comparison."""
-    order = list(Conclusion)
-    ordered = sorted(comparison.metrics, key=lambda compared: order.index(compared.finding))
+    families, order = list(Family), list(Conclusion)
+    ordered = sorted(
+        comparison.metrics, key=lambda one: (families.index(one.family), order.index(one.finding))
+    )
     return ComparisonView(
         a=comparison.a,
         b=comparison.b,
@@ -121,7 +189,10 @@ def comparison_view(comparison: Comparison) -> ComparisonView:
         unpaired_b=comparison.unpaired_b,
         failed_a=comparison.failed_a,
         failed_b=comparison.failed_b,
+        absent_a=comparison.absent_a,
+        absent_b=comparison.absent_b,
         notes=comparison.notes,
+        alpha=comparison.alpha,
     )
 
 
@@ -133,6 +204,7 @@ def _metric(compared: MetricComparison) -> MetricComparisonView:
         metric=compared.metric.name,
         unit=compared.metric.unit,
         better=compared.metric.better,
+        family=compared.family,
         conclusion=compared.finding,
         text=compared.text,
         a=figure_of_summary(compared.metric, compared.a),
@@ -146,5 +218,19 @@ def _metric(compared: MetricComparison) -> MetricComparisonView:
         margin=compared.margin,
         detectable=compared.test.detectable,
         n_more=compared.n_more,
+        missing=_missing(compared.missing),
+        limits=_limits(compared.limits),
         absences={reason_text(code): n for code, n in compared.change.absences.items()},
+    )
+
+
+def _missing(missing: MissingValues) -> MissingView:
+    return MissingView(missing.n_pairs, missing.n_a, missing.n_b, missing.p, missing.bounds, missing.text)
+
+
+def _limits(limits: LimitChange | None) -> LimitChangeView | None:
+    if limits is None:
+        return None
+    return LimitChangeView(
+        limits.limits, limits.n, limits.n_leaving, limits.n_entering, limits.p, limits.text
     )

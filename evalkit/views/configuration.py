@@ -63,13 +63,16 @@ class FrontPointView(View):
         Label.
     quality, cost : FigureView
     is_best : bool
-        Whether no other is at least as good in both and better in one.
+        Whether by their means no other is at least as good in both and better in one.
+    is_beaten : bool
+        Whether one that is as good or better in both is so in one for sure.
     """
 
     configuration: str
     quality: FigureView
     cost: FigureView
     is_best: bool
+    is_beaten: bool
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,11 @@ def front_views(analysis: RunAnalysis) -> tuple[FrontView, ...]:
                     _figure(analysis, analysis.configurations[place], front.quality),
                     _figure(analysis, analysis.configurations[place], front.cost),
                     is_best,
+                    is_beaten,
                 )
-                for place, is_best in zip(front.places, front.is_best, strict=True)
+                for place, is_best, is_beaten in zip(
+                    front.places, front.is_best, front.is_beaten, strict=True
+                )
             ),
         )
         for front in analysis.fronts

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade
 from evalkit.types import Metric
 from evalkit.views.figure import FigureView, figure_of_summary
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from evalkit.decisions.judge import RuleResult
     from evalkit.decisions.policy import Policy, Rule
     from evalkit.decisions.waivers import Waiver
-
-_FROM_BEST = (Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED, Grade.FAILS)
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def _judged_metric(rule: Rule) -> Metric:
 def worst_grade(gates: Iterable[GateView]) -> Grade | None:
     """Return the least good grade of the hard gates; None without any."""
     hard = [gate.grade for gate in gates if gate.kind == "hard"]
-    return max(hard, key=_FROM_BEST.index, default=None)
+    return max(hard, key=rank_grade, default=None)
 
 
 def waiver_view(waiver: Waiver) -> WaiverView:

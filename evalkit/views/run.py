@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
+from evalkit.decisions.budget import ErrorBudget
+from evalkit.decisions.gates import describe_budget
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import count
@@ -279,7 +281,7 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
     return AnswerView(
         found.outcome,
         found.headline,
-        (*found.details, *notes),
+        (*found.details, *describe_budget(ErrorBudget.of(analysis.table)), *analysis.table.notes, *notes),
         found.subject.name,
         None if other is None else other.name,
         tuple(one.name for one in found.tied),

@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.analysis.direction import loss, magnitude
 from evalkit.analysis.fronts import find_front, find_unbeaten
-from evalkit.analysis.pairs import pair_clips
+from evalkit.analysis.pairs import describe_reach, pair_clips
 from evalkit.errors import UsageError
 from evalkit.testing.tables import ERROR, FPS, OFFSET, RSS, SHARPNESS, TOTAL, make_table
 
@@ -28,6 +28,48 @@ def test_only_pairs_with_both_values_are_scored_and_the_rest_says_why() -> None:
     values = pair_clips(a, failed).values("lip_sync.error")
     assert (values.a.tolist(), values.b.tolist()) == ([0.1], [0.4])
     assert values.absences == {"no_face": 1, "generate failed: hang": 1}
+
+
+def test_values_that_a_side_lacks_keep_their_place() -> None:
+    a = make_table({"lip_sync.error": [0.1, None, 0.3, None]}, n_portraits=4).rows
+    b = make_table({"lip_sync.error": [0.4, 0.5, None, None]}, n_portraits=4).rows
+    values = pair_clips(a, b).values("lip_sync.error")
+    assert (values.has_a.tolist(), values.has_b.tolist()) == ([1, 0, 1, 0], [1, 1, 0, 0])
+    assert values.factors["portrait"] == ["p0"]
+    assert values.all_factors["portrait"] == ["p0", "p1", "p2", "p3"]
+
+
+def test_a_video_under_several_ids_is_in_one_pair() -> None:
+    a, b = (make_table({"lip_sync.error": [0.1] * 4}).rows for _ in "ab")
+    a = tuple(replace(row, content=content) for row, content in zip(a, "wxyx", strict=True))
+    b = tuple(replace(row, content=content) for row, content in zip(b, "jkkl", strict=True))
+    pairing = pair_clips(a, b)
+    assert pairing.pairs == ((a[0], b[0]), (a[1], b[1]))
+    assert pairing.copies == ((a[2], b[2]), (a[3], b[3]))
+    assert len(pair_clips(a, a).pairs) == 3
+    assert (pairing.unpaired_a, pairing.unpaired_b) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("n_portraits", "given", "words"),
+    [
+        (2, (), "speaks of 2 portraits, 2 pieces of speech, 1 seed; of no other seed"),
+        (1, (), "speaks of 1 portrait, 4 pieces of speech, 1 seed; of no other portrait or seed"),
+        (
+            1,
+            ("portrait", "seed"),
+            "speaks of 1 portrait, 4 pieces of speech, 1 seed; by the policy no other portrait or seed matters",
+        ),
+    ],
+)
+def test_the_reach_is_counted(n_portraits: int, given: tuple[str, ...], words: str) -> None:
+    rows = make_table({"lip_sync.error": [0.1] * 4}, n_portraits=n_portraits).rows
+    assert describe_reach(rows, given) == [words]
+    assert describe_reach([]) == []
+    unknown = [replace(row, portrait=None, speech=None) for row in rows]
+    assert describe_reach(unknown) == [
+        "which clips share a portrait or speech is not known: they are taken as independent"
+    ]
 
 
 def test_twins_are_refused_by_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,16 @@ import pytest
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.direction import is_better
+from evalkit.analysis.effects import measure_effects
+from evalkit.analysis.fronts import find_front
 from evalkit.analysis.run_analysis import RunAnalysis
+from evalkit.analysis.table import ClipRecord
 from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.policy import load_policy
 from evalkit.runs import Run
+from evalkit.stats.means import estimate_mean
 from evalkit.testing.runs import write_grid
+from evalkit.testing.tables import ERROR, TOTAL, make_table
 from evalkit.types import Metric
 
 
@@ -90,6 +96,50 @@ def test_the_front_holds_what_no_other_beats(tables: RunAnalysis) -> None:
             for other in points
         )
         assert is_best is not beaten
+
+
+@pytest.mark.parametrize(("gap", "is_beaten"), [(0.0, False), (0.05, True)])
+def test_on_a_front_only_what_is_apart_for_sure_is_beaten(gap: float, is_beaten: bool) -> None:
+    rng = np.random.default_rng(3)
+    columns = [
+        {
+            "lip_sync.error": error + rng.normal(0, 0.01, 12),
+            "profile.total_s": seconds + rng.normal(0, 0.01, 12),
+        }
+        for error, seconds in ((0.2, 5.0), (0.2 + gap, 5.0 + gap), (0.1, 9.0))
+    ]
+    parts = [
+        make_table(values, n_portraits=1, params={"steps": place}) for place, values in enumerate(columns)
+    ]
+    table = replace(parts[0], rows=tuple(row for part in parts for row in part.rows))
+    front = find_front(table.configurations, ERROR, TOTAL)
+    assert front.is_beaten[2] is False
+    assert any(front.is_beaten) is is_beaten
+    assert not any(best and beaten for best, beaten in zip(front.is_best, front.is_beaten, strict=True))
+
+
+def test_sizes_that_share_a_seed_are_one_draw_in_an_effect() -> None:
+    """Six pieces of speech at four sizes: 24 pairs whose noise is the seed's are six units, not 24."""
+    rng = np.random.default_rng(8)
+    draws = rng.normal(0, 0.1, 6)
+    rows = [
+        ClipRecord(
+            f"s{speech}", "p", f"s{speech}", 1, {"size": size, "steps": steps}, {"lip_sync.error": value}
+        )
+        for size in range(4)
+        for steps in (1, 2)
+        for speech in range(6)
+        for value in [0.3 + draws[speech] * (steps - 1) + rng.normal(0, 1e-4)]
+    ]
+    effects = measure_effects(ERROR, rows, ["size", "steps"])
+    (step,) = [effect for effect in effects if effect.parameter == "steps"]
+    alone = estimate_mean(draws, {"speech": list(range(6))})
+    assert step.change.n == 24
+    assert step.change.interval is not None
+    assert alone.interval is not None
+    assert step.change.interval.high - step.change.interval.low == pytest.approx(
+        alone.interval.high - alone.interval.low, rel=0.02
+    )
 
 
 def test_the_policy_says_what_is_shown_first(tables: RunAnalysis) -> None:

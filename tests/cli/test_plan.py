@@ -104,9 +104,86 @@ def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
     assert "6 trials, 0 done, 6 skipped, 0 pending" in listed
 
 
+def test_without_a_sweep_it_says_how_many_inputs_a_question_needs(call: Call) -> None:
+    """26 pairs: TTestPower().solve_power(0.05 / 0.08, alpha=0.04, power=0.8) of statsmodels is 23.66, and two more."""
+    asked = (
+        "--effect",
+        "0.05",
+        "--power",
+        "0.8",
+        "--spread",
+        "0.08",
+        "--quality",
+        "0.25",
+        "--json",
+        "n.json",
+    )
+    result = call("plan", *asked)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "lip_sync.error: a difference of 0.05 is found in 80 % of comparisons with 26 inputs" in said
+    assert "lip_sync.error at most 0.3: a release of 0.25 passes in 90 % with 31 clips" in said
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    told = json.loads(Path("n.json").read_text("utf-8"))["evidence"]
+    assert (told["design"], told["difference"]["n_needed"], told["gates"][0]["n_needed"]) == (None, 26, 31)
+    unknown = " ".join(call("plan", "--metric", "lip_sync.error").stdout.split())
+    assert "differences of 0.2, 0.5, 0.8 spreads are found in 80 % of comparisons with 214, 38, 20" in unknown
+
+
+def test_with_a_sweep_it_says_what_the_planned_n_can_show(call: Call) -> None:
+    texts = [{"text": f"Sentence {k}.", "language": "en"} for k in range(40)]
+    data = yaml.safe_load(Path("copies.yaml").read_text("utf-8")) | {"inputs": {"speech": texts}}
+    Path("many.yaml").write_text(yaml.safe_dump(data), "utf-8")
+    asked = (
+        "--spread",
+        "0.1",
+        "--quality",
+        "0.25",
+        "--json",
+        "plan.json",
+    )
+    result = call("plan", "many.yaml", *asked)
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    assert "what this can show: 40 clips for each of 2 configurations" in said
+    assert "told apart in 80 % (0.0484)" in said
+    assert "the planned 40 find it in 83 %" in said
+    told = json.loads(Path("plan.json").read_text("utf-8"))
+    evidence = told["evidence"]
+    assert evidence["design"] | {"given": ()} == {
+        "n_configurations": 2,
+        "portraits": 1,
+        "speech": 40,
+        "seeds": 1,
+        "given": (),
+    }
+    rate = next(gate for gate in evidence["gates"] if gate["name"] == "profile.error_rate")
+    assert (rate["n_planned"], rate["can_pass"]) == (40, False)
+    assert len(told["trials"]) == 80
+    assert result.stdout.splitlines()[-1] == "80 trials; time of 80 not known"
+
+
+def test_the_spread_is_that_of_finished_runs(call: Call, tmp_path: Path) -> None:
+    from evalkit.testing.runs import write_grid
+
+    speech = [f"text {k}" for k in range(12)]
+    write_grid(tmp_path / "past", sizes=["384*256"], steps=[2, 4], portraits=["ann"], speech=speech)
+    said = " ".join(call("plan", "--effect", "0.05", "--runs", "past").stdout.split())
+    assert "a difference of 0.05 is found in 80 % of comparisons with 20 inputs" in said
+    assert "from 24 clips of past" in said
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (("--effect", "0"), "0 is not a number above 0"),
+        (("--spread", "nan"), "nan is not a number above 0"),
+        (("--spread", "-1"), "-1 is not a number above 0"),
+        (("--effect", "0.1", "--power", "1"), "--power"),
+        (("--quality", "good"), "'good' is not VALUE or GATE=VALUE"),
+        (("--quality", "lip_sync.eror=0.2"), "no rule for 'lip_sync.eror'"),
+        (("--metric", "lip_sync.eror"), "did you mean 'lip_sync.error'"),
+        (("--policy", "custmer_service"), "no policy 'custmer_service'"),
         (("gone.yaml",), "gone.yaml cannot be read"),
         (("copies.yaml", "--runs", "gone"), "gone: there is no such folder"),
         (("copies.yaml", "--runs", "."), "is not a run folder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from evalkit.decisions.policy import load_policy
 from evalkit.decisions.waivers import waiver_lines
 from evalkit.runs import Run
 from evalkit.testing.runs import make_trial, write_run
-from evalkit.testing.tables import ERROR, TOTAL
+from evalkit.testing.tables import ERROR, SHARPNESS, TOTAL
 
 POLICY = """
 name: mine
@@ -27,8 +28,8 @@ quality: lip_sync.error
 costs: [profile.total_s]
 rules:
   - {metric: lip_sync.error, at_most: LIMIT, why: a gate}
+  - {metric: technical.sharpness, at_least: 0.4, why: a gate}
   - {metric: profile.total_s, at_most: 1, kind: soft, judged_by: value, why: patience}
-  - {metric: profile.error_rate, at_most: 0.15, why: it has to work}
 """
 
 
@@ -49,19 +50,23 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["signoff", *map(str, arguments)])
 
 
-def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 20, **more: Any) -> Path:
+def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 24, **more: Any) -> Path:
     trials = [
         make_trial(
             params={"sample_steps": level},
             portrait=f"ann {index}",
             speech="<script>",
             seed=7,
-            values={"lip_sync.error": 0.2 + 0.001 * index, "profile.total_s": 5.0},
+            values={
+                "lip_sync.error": 0.2 + 0.001 * index,
+                "technical.sharpness": 0.8 + 0.001 * index,
+                "profile.total_s": 5.0,
+            },
         )
         for level in steps
         for index in range(n)
     ]
-    return write_run(folder, trials, (ERROR, TOTAL), **more)
+    return write_run(folder, trials, (ERROR, SHARPNESS, TOTAL), **more)
 
 
 def policy(folder: Path, limit: float = 0.3) -> Path:
@@ -75,10 +80,17 @@ def test_a_pass_is_exit_code_0_and_leaves_a_line_in_the_ledger(tmp_path: Path) -
     result = run(folder, "--policy", policy(tmp_path))
     assert result.exit_code == 0, result.output
     assert result.output.startswith("PASS: 2 of 2 gates pass; 1 warning.")
-    assert result.output.splitlines()[-1] == f"appended to {folder / 'ledger.jsonl'}"
-    entry = json.loads((folder / "ledger.jsonl").read_text("utf-8"))
+    ledger = folder / "decisions" / "ledger.jsonl"
+    line = ledger.read_bytes().removesuffix(b"\n")
+    assert result.output.splitlines()[-2:] == [
+        f"ledger head 1:{hashlib.sha256(line).hexdigest()}",
+        f"appended line 1 to {ledger}",
+    ]
+    entry = json.loads(line)
     assert entry["decision"] == "PASS"
     assert all(entry["sha256"].values())
+    assert len(entry["run"]["results"]) == 64
+    assert entry["gates"][0]["metric"] == "profile.total_s"
 
 
 def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
@@ -90,12 +102,12 @@ def test_a_fail_is_exit_code_1_with_every_output(tmp_path: Path) -> None:
     )
     assert result.exit_code == 1
     assert "✗ fail" in result.output
-    assert "the value is beyond the limit" in " ".join(result.output.split())
+    assert "beyond the limit" in " ".join(result.output.split())
     assert json.loads(paths[0].read_text("utf-8"))["decision"] == "FAIL"
     assert ET.parse(paths[1]).getroot()[0].get("failures") == "1"  # noqa: S314 - our own
     assert "FAIL" in paths[2].read_text("utf-8")
     assert (tmp_path / "all.jsonl").is_file()
-    assert not (tmp_path / "run" / "ledger.jsonl").exists()
+    assert not (tmp_path / "run" / "decisions" / "ledger.jsonl").exists()
 
 
 def test_a_waived_miss_is_exit_code_0(tmp_path: Path) -> None:
@@ -128,7 +140,7 @@ def test_the_bundled_policy_says_what_is_not_measured(tmp_path: Path) -> None:
     result = run(write(tmp_path / "run"), "--policy", "customer_service")
     assert result.exit_code == 1
     words = " ".join(result.output.split())
-    assert "rating.mos: not measured, asked: at least 4, n 0 of 20" in words
+    assert "rating.mos: not measured, asked: at least 4, n 0 of 24" in words
     assert "brand.fidelity: not measured" in words
     assert max(len(line) for line in result.output.splitlines() if "tmp" not in line) <= 80
 
@@ -147,7 +159,7 @@ def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
     folder = write(tmp_path / "run", steps=(3, 4), n=25)
     result = run(folder, "--policy", policy(tmp_path), "--where", "sample_steps=3")
     assert result.exit_code == 0, result.output
-    assert "one of 2 configurations: judged more strictly" in " ".join(result.output.split())
+    assert "One of 2 configurations: judged more strictly" in " ".join(result.output.split())
     assert evalkit.signoff(folder, str(policy(tmp_path)), where={"sample_steps": 3}).decision == "PASS"
 
 
@@ -160,7 +172,8 @@ def test_one_configuration_of_a_sweep(tmp_path: Path) -> None:
         (["{sweep}/none"], "is not there"),
         (["{run}", "--waivers", "{sweep}/none.yaml"], "cannot be read"),
         (["{run}", "--ledger", "{sweep}/run.json/x.jsonl"], "cannot be written"),
-        (["{run}", "--json", "{sweep}/run.json/x.json"], "cannot be written"),
+        (["{run}", "--json", "{sweep}/run.json/x.json"], "cannot make the folder"),
+        (["{sweep}/videos", "--anchor", "x"], "name it with --ledger"),
     ],
 )
 def test_wrong_use_is_exit_code_2(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -197,3 +210,27 @@ def test_a_policy_has_to_be_named(tmp_path: Path) -> None:
     result = run(write(tmp_path / "run"))
     assert result.exit_code == 2
     assert "Missing option '--policy'" in result.output
+
+
+def test_a_broken_ledger_is_refused_before_anything_is_judged_or_written(tmp_path: Path) -> None:
+    folder, page = write(tmp_path / "run"), tmp_path / "found.html"
+    arguments = (folder, "--policy", policy(tmp_path), "--anchor", tmp_path / "head")
+    assert run(*arguments).exit_code == 0
+    assert run(*arguments).exit_code == 0
+    ledger = folder / "decisions" / "ledger.jsonl"
+    first = ledger.read_bytes().splitlines(keepends=True)[0]
+    ledger.write_bytes(first)
+    result = run(*arguments, "--html", page)
+    assert result.exit_code == 2
+    assert "the anchor tells of 2 lines, and there are 1" in " ".join(result.output.split())
+    assert ledger.read_bytes() == first
+    assert not page.exists()
+
+
+def test_a_ledger_of_an_earlier_version_goes_on_where_it_is(tmp_path: Path) -> None:
+    folder = write(tmp_path / "run")
+    old = folder / "ledger.jsonl"
+    assert run(folder, "--policy", policy(tmp_path), "--ledger", old).exit_code == 0
+    result = run(folder, "--policy", policy(tmp_path))
+    assert f"appended line 2 to {old}" in result.output
+    assert "the ledger goes on in" in result.output

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evalkit.runs import Trial
 
 TODAY = dt.date(2026, 3, 1)
+INSTALLED = installed_version("lip_sync")
 GOOD = [0.1 + 0.005 * index for index in range(20)]
 
 
@@ -91,21 +92,25 @@ def test_values_that_cannot_be_are_named(changed: dict[str, Any], words: str) ->
 
 @pytest.mark.parametrize(
     ("stored", "words"),
-    [("1", "version 1, installed is 2"), ("", "unknown version ''"), ("1 with settings", "version 1")],
+    [
+        ("1", f"version 1, installed is {INSTALLED}"),
+        ("", "unknown version ''"),
+        ("1 with settings", "version 1"),
+    ],
 )
 def test_older_and_unknown_evaluators_are_named(stored: str, words: str) -> None:
-    assert installed_version("lip_sync") == 2
+    assert INSTALLED > 1
     line = only(table_of(evaluators={"lip_sync": stored}), "run.versions")
     assert words in line.evidence
 
 
-@pytest.mark.parametrize("stored", ["2", "2 with settings", "3"])
+@pytest.mark.parametrize("stored", [f"{INSTALLED}", f"{INSTALLED} with settings", f"{INSTALLED + 1}"])
 def test_the_installed_version_and_newer_ones_pass(stored: str) -> None:
     assert lines_of(table_of(evaluators={"lip_sync": stored})) == {}
 
 
 def test_evaluators_that_no_rule_needs_may_be_old() -> None:
-    assert lines_of(table_of(evaluators={"lip_sync": "2", "motion": "1"})) == {}
+    assert lines_of(table_of(evaluators={"lip_sync": str(INSTALLED), "motion": "0"})) == {}
 
 
 def test_reach_is_asked_by_the_policy() -> None:

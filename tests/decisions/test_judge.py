@@ -186,9 +186,9 @@ def test_the_grades_of_gates_in_words() -> None:
 def test_a_stricter_budget_is_explained() -> None:
     assert describe_budget(ErrorBudget()) == ()
     look, one_of = describe_budget(ErrorBudget(look=3, n_configurations=9))
-    assert look.startswith("look 3 at this run: judged more strictly")
-    assert one_of.startswith("one of 9 configurations: ")
-    assert one_of.endswith("a run of its own needs fewer clips")
+    assert look.startswith("Look 3 at this run: judged more strictly")
+    assert one_of.startswith("One of 9 configurations: ")
+    assert one_of.endswith("a run of its own needs fewer clips.")
 
 
 def test_a_percentile_is_judged_and_named() -> None:

@@ -248,14 +248,15 @@ def test_too_few_clips_are_no_recommendation_and_how_many_are_missing_is_said() 
     )
     assert found.details == (
         "sample_steps 3 and sample_steps 4 cannot be told apart in profile.total_s over 5 pairs.",
-        "lip_sync.error needs 19 different clips, and there are 5: 14 more pieces of speech would do.",
+        "lip_sync.error needs 19 different clips, and there are 5: add 14 pieces of speech.",
     )
 
 
 def test_enough_clips_that_are_too_near_the_limit_are_too_few_as_well() -> None:
     found = recommend(sweep([(3, 0.29, 15.0)], n=24, spread=0.08), policy_of(GATE))
     assert found.outcome is Outcome.TOO_FEW_CLIPS
-    assert found.details[-1].startswith("lip_sync.error: ")
+    assert found.details[0].startswith("lip_sync.error: 24 clips cannot exclude")
+    assert found.chances["one configuration"] < 0.5
 
 
 def test_soft_rules_do_not_decide() -> None:

@@ -21,7 +21,7 @@ from evalkit.evaluators.brand import (
 )
 from evalkit.isolation import Failure
 from evalkit.measuring import runner
-from evalkit.metrics.brand import Calibration
+from evalkit.metrics.brand import Calibration, drift_per_min
 from evalkit.testing.media import write_clip
 from evalkit.tracks import mark
 from evalkit.tracks.brand import columns_of
@@ -134,7 +134,7 @@ def test_a_mark_on_the_wall_is_measured(make_brand: MakeBrand) -> None:
     assert found["fidelity"].value == pytest.approx(0.9)
     assert found["fidelity"].n == 10
     assert found["fidelity"].coverage == 1
-    assert found["fidelity"].interval == pytest.approx((0.9, 0.9))
+    assert found["fidelity"].interval is None  # ten alike do not say how far an eleventh may lie
     assert found["logo_cosine"].value == pytest.approx(0.7)
     assert found["logo_coverage"].value == 1
     assert found["color_delta_e"].value == pytest.approx(1.5)
@@ -244,6 +244,26 @@ def test_a_planted_drift_is_found_with_its_sign(make_brand: MakeBrand, slope_per
     assert found.interval is not None
     assert found.interval.low < slope_per_min < found.interval.high
     assert found.interval.low * found.interval.high > 0
+
+
+def test_a_mark_that_never_changes_has_no_interval_of_its_drift(make_brand: MakeBrand) -> None:
+    brand = make_brand()
+    found = measure(brand, brand_track(brand, [[{"box": WALL, "fidelity": 0.9}]] * 20))["drift"]
+    assert found.value == pytest.approx(0)
+    assert found.interval is None
+
+
+@pytest.mark.parametrize("n", [5, 20])
+def test_the_interval_of_a_drift_holds_it(n: int) -> None:
+    """400 clips of key frames a second apart, with noise that differs in size."""
+    rng = np.random.default_rng(n)
+    times_s, n_held = np.arange(n, dtype=float), 0
+    for _ in range(400):
+        values = 0.7 + 0.6 / 60 * times_s + rng.normal(0, rng.uniform(0.01, 0.03, n))
+        _, interval = drift_per_min(times_s, values, np.ones(n))
+        assert interval is not None
+        n_held += interval.low <= 0.6 <= interval.high
+    assert 0.92 <= n_held / 400 <= 0.99
 
 
 def test_a_short_clip_has_no_drift(make_brand: MakeBrand) -> None:

@@ -82,7 +82,7 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (technical.flicker_percent, (SIGNAL[:3], TIMES_S), {}, "luma_mean has 3"),
     (technical.integrated_loudness_lufs, (np.full(10, -23.0),), {}, "power is never negative: is it a level in dB"),
     # speech
-    (speech.sum_blocks, (SIGNAL, 0), {}, "block is 0"),
+    (speech.error_rate_interval, (np.zeros(0),), {}, "a script without words"),
     (speech.align_words, ("", "a"), {}, "without words"),
     # brand
     (brand.chain_score, (np.zeros((3, 4)), brand.CHAIN), {}, r"evidence has shape \(3, 4\) instead of \(n, 5\)"),

@@ -12,11 +12,10 @@ from evalkit.metrics.speech import (
     Alignment,
     align_characters,
     align_words,
+    error_rate_interval,
     is_written_with_spaces,
     normalise,
-    sum_blocks,
 )
-from evalkit.stats.intervals import ratio_interval
 
 TEXTS = st.lists(st.sampled_from(["a", "b", "cat", "dog", "don't"]), min_size=1, max_size=12).map(" ".join)
 
@@ -138,24 +137,25 @@ def test_languages_with_and_without_spaces(language: str, spaced: bool) -> None:
     assert is_written_with_spaces(language) is spaced
 
 
-def test_blocks_are_neighbours_and_lose_nothing() -> None:
-    errors, sizes = sum_blocks(np.array([1.0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 3]), 5)
-    assert errors.tolist() == [3.0, 3.0]  # six and six
-    assert sizes.tolist() == [6.0, 6.0]
-    assert sum_blocks(np.ones(3), 5)[1].tolist() == [3.0]
+def test_the_interval_counts_bursts_by_hand() -> None:
+    # two bursts of five errors in ten words: Garwood's 0.242 to 7.225 for two, times 2.5 errors, over ten words
+    interval = error_rate_interval(np.array([1.0, 1, 0, 0, 2, 1, 0, 0, 0, 0]))
+    assert interval == pytest.approx((0.242 * 0.25, 7.225 * 0.25), abs=1e-3)
+    assert error_rate_interval(np.zeros(17)) == pytest.approx((0.0, 3.689 / 17), abs=1e-3)
 
 
-def test_the_interval_holds_the_rate_of_errors_that_come_in_bursts() -> None:
-    """Errors of a two-state chain: 20 % of the words, in runs of two on average; 200 scripts of 100 words."""
+@pytest.mark.parametrize("n_words", [17, 50, 100])
+@pytest.mark.parametrize("run", [1.05, 2.0])
+def test_the_interval_holds_the_rate_of_errors_that_come_in_bursts(n_words: int, run: float) -> None:
+    """Errors of a two-state chain: 10 % of the words, in runs of this length on average; 300 scripts."""
     rng = np.random.default_rng(0)
+    stay, enter = 1 - 1 / run, 0.1 / 0.9 / run
     n_held = 0
-    for _ in range(200):
-        draws = rng.random(100)
-        wrong = np.zeros(100)
-        wrong[0] = draws[0] < 0.2
-        for word in range(1, 100):
-            wrong[word] = draws[word] < (0.5 if wrong[word - 1] else 0.125)
-        interval = ratio_interval(*sum_blocks(wrong, 5), n_resamples=400)
-        assert interval is not None
-        n_held += interval.low <= 0.2 <= interval.high
-    assert n_held / 200 >= 0.88
+    for draws in rng.random((300, n_words)):
+        wrong = np.zeros(n_words)
+        wrong[0] = draws[0] < 0.1
+        for word in range(1, n_words):
+            wrong[word] = draws[word] < (stay if wrong[word - 1] else enter)
+        interval = error_rate_interval(wrong)
+        n_held += interval.low <= 0.1 <= interval.high
+    assert n_held / 300 >= 0.90

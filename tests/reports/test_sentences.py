@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.decisions.comparison import Conclusion
 from evalkit.decisions.judge import Grade
-from evalkit.decisions.recommend import Outcome
+from evalkit.decisions.recommendation import Outcome
 from evalkit.decisions.signoff import Decision
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
@@ -90,34 +90,58 @@ def test_a_soft_miss_warns_and_a_waived_one_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grades", "word"),
+    ("outcome", "tone"),
     [
-        ((Grade.PASSES, Grade.PASSES), "Recommended"),
-        ((Grade.PASSES, Grade.TOO_FEW_CLIPS), "Recommended, on too few clips for a sign-off"),
+        (Outcome.RECOMMENDED, "pass"),
+        (Outcome.TIED, "neutral"),
+        (Outcome.TOO_FEW_CLIPS, "warn"),
+        (Outcome.NOT_MEASURED, "warn"),
+        (Outcome.NONE, "fail"),
     ],
 )
-def test_a_recommendation_on_too_few_clips_is_not_a_plain_one(grades: tuple[Grade, ...], word: str) -> None:
-    assert verdict_of_answer(run(configuration(*grades))).word == word
+def test_only_a_recommendation_is_green(outcome: Outcome, tone: str) -> None:
+    verdict = verdict_of_answer(run(configuration(Grade.PASSES), outcome=outcome))
+    assert (verdict.word, verdict.tone) == (str(outcome), tone)
 
 
-def test_the_answer_ends_with_what_a_signoff_would_find() -> None:
-    view = run(configuration(Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED))
-    assert describe_answer(view) == [
+def test_the_answer_ends_with_how_the_gates_came_out() -> None:
+    one = configuration(Grade.PASSES, Grade.TOO_FEW_CLIPS, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED)
+    assert describe_answer(run(one)) == [
         "It costs least.",
-        "Of its 4 gates, 1 passes, 2 have too few clips to tell, 1 is not measured.",
+        "1 of 4 gates passes, 2 have too few clips, 1 is not measured.",
     ]
+    assert describe_answer(run(one, configuration(Grade.FAILS, label="steps 2")))[-1] == (
+        "steps 4: 1 of 4 gates passes, 2 have too few clips, 1 is not measured."
+    )
 
 
-def test_configurations_are_counted_by_what_they_fail() -> None:
+def test_configurations_are_counted_by_how_they_came_out() -> None:
     view = run(configuration(Grade.FAILS), configuration(Grade.NOT_MEASURED), configuration(Grade.PASSES))
-    assert title_configurations(view) == "2 of 3 configurations fail no gate"
+    assert title_configurations(view) == "1 of 3 configurations passes, 1 fails, 1 is not measured"
     assert title_configurations(dataclasses.replace(view, policy=None)) == "3 configurations"
 
 
-def test_a_note_names_what_fails_and_what_is_recommended() -> None:
-    view = run(configuration(Grade.PASSES), outcome=Outcome.NONE)
-    assert note_of(view, configuration(Grade.FAILS, Grade.PASSES)) == "nearest; a.0"
+@pytest.mark.parametrize(
+    ("outcome", "note"),
+    [
+        (Outcome.NONE, "nearest; a.0"),
+        (Outcome.RECOMMENDED, "recommended; a.0"),
+        (Outcome.NOT_MEASURED, "a.0"),
+        (Outcome.TOO_FEW_CLIPS, "a.0"),
+    ],
+)
+def test_a_note_names_what_fails_and_what_the_answer_says_of_it(outcome: Outcome, note: str) -> None:
+    view = run(configuration(Grade.PASSES), outcome=outcome)
+    assert note_of(view, configuration(Grade.FAILS, Grade.PASSES)) == note
     assert note_of(view, configuration(Grade.FAILS, Grade.FAILS, label="steps 2")) == "a.0, a.1"
+
+
+def test_a_note_names_all_that_cannot_be_told_apart() -> None:
+    view = run(configuration(Grade.PASSES), outcome=Outcome.TIED)
+    tied = dataclasses.replace(view.answer, tied=("steps 4", "steps 2"))
+    view = dataclasses.replace(view, answer=tied)
+    notes = [note_of(view, configuration(Grade.PASSES, label=f"steps {n}")) for n in (4, 2, 3)]
+    assert notes == ["cannot be told apart", "cannot be told apart", ""]
 
 
 def test_a_complete_run_says_only_that() -> None:
@@ -136,7 +160,7 @@ def test_everything_that_is_not_there_is_named() -> None:
         "! skipped | 2 planned trials skipped (steps 8): needs 40 GiB, and there are 24.",
         "! unfinished | 3 planned trials without a result yet.",
         "✗ damaged | x.json cannot be read",
-        "· left out | 5 trials of an earlier grid in the folder, in no figure here.",
+        "· left out | 5 trials of an earlier grid in the folder: in no figure here but the error rate.",
     ]
 
 

@@ -106,7 +106,7 @@ def test_damaged_lines_count_for_nothing_and_are_said(tmp_path: Path) -> None:
     table = rows_of_run(Run.open(run.folder))
     assert table.look == 1
     assert table.notes == (
-        "3 lines of the record of looks cannot be read: there may have been more looks at this run",
+        "3 lines of the record of looks cannot be read: there may have been more looks at this run.",
     )
     record_look(grown(run.folder, 8))  # half a line costs the next none
     assert Run.open(run.folder).look() == 2

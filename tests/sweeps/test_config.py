@@ -80,7 +80,7 @@ def test_every_mistake_is_told_at_once() -> None:
         ("grid: {size: [a]}\ngrid: {size: [b]}", "line 2: the key 'grid' is there twice"),
         ("grid: [", "is not valid YAML, line 1"),
         ("- a", "must be a mapping of option names"),
-        ("", "must be a mapping of option names"),
+        ("", "is empty; it must be a mapping of option names"),
     ],
 )
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:

@@ -17,6 +17,9 @@ import yaml
 
 from evalkit.runs import MetricResults, Run, Trial
 from evalkit.runs.files import only_writer
+from evalkit.sweeps.config import build_sweep
+from evalkit.sweeps.order import order_trials, seed_of_order
+from evalkit.sweeps.prepare import plan_sweep
 
 N_TRIALS = 8
 
@@ -99,7 +102,7 @@ def test_a_killed_sweep_ends_like_an_undisturbed_one(
 
 def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     config, out = tmp_path / "sweep.yaml", tmp_path / "interrupted"
-    data = {**stand_in, "execution": {}, "grid": {"sample_steps": [2, 12]}}  # the second hangs
+    data = {**stand_in, "execution": {}, "grid": {"sample_steps": hang_last(stand_in)}}
     config.write_text(yaml.safe_dump(data), "utf-8")
     process = start(config, out)
     while not finished(out):
@@ -110,6 +113,16 @@ def test_an_interrupt_ends_cleanly_with_130(tmp_path: Path, stand_in: dict[str, 
     assert len(Run.open(out).trials()) == 1
     assert [path.name for path in (out / "videos").iterdir() if path.name.startswith(".")] == []
     assert (out / "results.csv").is_file()
+
+
+def hang_last(stand_in: dict[str, Any]) -> list[int]:
+    """Return a grid of a video that is made and one that hangs, in which the order of doing has that one last."""
+    for steps in ([2, 12], [12, 2]):
+        plan = plan_sweep(build_sweep({**stand_in, "execution": {}, "grid": {"sample_steps": steps}}, "test"))
+        last = order_trials(plan.trials, seed_of_order(plan.ids))[-1]
+        if last.params["sample_steps"] == 12:
+            return steps
+    raise AssertionError("the order of doing did not turn with that of the plan")
 
 
 def wait_until_alone(out: Path) -> None:
