@@ -137,7 +137,10 @@ def _check_values(table: ResultTable, rows: Sequence[ClipRecord], policy: Policy
 
 def _check_versions(table: ResultTable, rows: Sequence[ClipRecord], policy: Policy) -> Iterator[RuleResult]:
     installed = set(registry.names(registry.EVALUATORS))
-    families = dict.fromkeys(rule.metric.family for rule in policy.rules if rule.metric.name in table.metrics)
+    measured = [
+        rule.metric for rule in policy.rules if any(row.value(rule.metric.name) is not None for row in rows)
+    ]
+    families = dict.fromkeys(metric.family for metric in measured)
     found = []
     for name in families:
         if name in _NOT_EVALUATORS or name not in installed:

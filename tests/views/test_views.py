@@ -169,7 +169,7 @@ def planted(
         )
         for place, value in enumerate(values)
     ]
-    return write_run(folder, trials, [ERROR], evaluators={"lip_sync": 1}, policy=str(folder / "policy.yaml"))
+    return write_run(folder, trials, [ERROR], policy=str(folder / "policy.yaml"))
 
 
 POLICY = """
