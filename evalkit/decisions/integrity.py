@@ -61,19 +61,6 @@ def check_run(
     return lines
 
 
-def describe_reach(rows: Sequence[ClipRecord]) -> str:
-    """Say of what the clips of a configuration speak.
-
-    >>> from evalkit.analysis.table import ClipRecord
-    >>> describe_reach([ClipRecord("a", "p", f"s{n}", 1) for n in range(20)])
-    'speaks of 1 portrait, 20 pieces of speech, 1 seed'
-    """
-    found = {name: _levels(rows, name) for name in ("portrait", "speech", "seed")}
-    if not found["portrait"] and not found["speech"]:
-        return f"speaks of {count(len(rows), 'clip')}; who speaks in them, and what, is not known"
-    return "speaks of " + ", ".join(_count(len(levels), name) for name, levels in found.items() if levels)
-
-
 def _check_complete(table: ResultTable, rows: Sequence[ClipRecord]) -> Iterator[RuleResult]:
     if table.missing:
         yield _line(
@@ -137,10 +124,11 @@ def _check_values(table: ResultTable, rows: Sequence[ClipRecord], policy: Policy
 
 def _check_versions(table: ResultTable, rows: Sequence[ClipRecord], policy: Policy) -> Iterator[RuleResult]:
     installed = set(registry.names(registry.EVALUATORS))
-    measured = [
-        rule.metric for rule in policy.rules if any(row.value(rule.metric.name) is not None for row in rows)
-    ]
-    families = dict.fromkeys(metric.family for metric in measured)
+    families = dict.fromkeys(
+        rule.metric.family
+        for rule in policy.rules
+        if any(row.value(rule.metric.name) is not None for row in rows)
+    )
     found = []
     for name in families:
         if name in _NOT_EVALUATORS or name not in installed:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from evalkit.analysis.pairs import describe_reach
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
@@ -196,6 +197,7 @@ def sign_off(
         look=table.look,
         run_id=table.run_id,
         notes=(
+            *describe_reach(configuration.rows, policy.given),
             *describe_budget(ErrorBudget.of(table)),
             *table.notes,
             *(f"Of the policy: {warning}." for warning in policy.warnings),

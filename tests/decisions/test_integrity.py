@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evalkit.analysis.pairs import describe_reach
 from evalkit.analysis.table import ClipRecord, ResultTable, rows_of_run
-from evalkit.decisions.integrity import check_run, describe_reach
+from evalkit.decisions.integrity import check_run
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.signoff import Decision, sign_off
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from evalkit.runs import Trial
 
 TODAY = dt.date(2026, 3, 1)
-INSTALLED = installed_version("lip_sync")
 GOOD = [0.1 + 0.005 * index for index in range(20)]
 
 
@@ -92,25 +92,23 @@ def test_values_that_cannot_be_are_named(changed: dict[str, Any], words: str) ->
 
 @pytest.mark.parametrize(
     ("stored", "words"),
-    [
-        ("1", f"version 1, installed is {INSTALLED}"),
-        ("", "unknown version ''"),
-        ("1 with settings", "version 1"),
-    ],
+    [("1", "version 1, installed is"), ("", "unknown version ''"), ("1 with settings", "version 1")],
 )
 def test_older_and_unknown_evaluators_are_named(stored: str, words: str) -> None:
-    assert INSTALLED > 1
     line = only(table_of(evaluators={"lip_sync": stored}), "run.versions")
     assert words in line.evidence
 
 
-@pytest.mark.parametrize("stored", [f"{INSTALLED}", f"{INSTALLED} with settings", f"{INSTALLED + 1}"])
-def test_the_installed_version_and_newer_ones_pass(stored: str) -> None:
+@pytest.mark.parametrize(("newer", "settings"), [(0, ""), (0, " with settings"), (1, "")])
+def test_the_installed_version_and_newer_ones_pass(newer: int, settings: str) -> None:
+    stored = f"{installed_version('lip_sync') + newer}{settings}"
     assert lines_of(table_of(evaluators={"lip_sync": stored})) == {}
 
 
 def test_evaluators_that_no_rule_needs_may_be_old() -> None:
-    assert lines_of(table_of(evaluators={"lip_sync": str(INSTALLED), "motion": "0"})) == {}
+    assert (
+        lines_of(table_of(evaluators={"lip_sync": str(installed_version("lip_sync")), "motion": "1"})) == {}
+    )
 
 
 def test_reach_is_asked_by_the_policy() -> None:
@@ -138,8 +136,8 @@ def test_a_fragment_of_a_clip_is_no_clip() -> None:
 
 
 def test_the_reach_is_one_sentence() -> None:
-    assert describe_reach(table_of().rows) == "speaks of 1 portrait, 20 pieces of speech, 1 seed"
-    assert describe_reach([ClipRecord("a"), ClipRecord("b")]).startswith("speaks of 2 clips; who speaks")
+    assert describe_reach(table_of().rows)[0].startswith("speaks of 1 portrait, 20 pieces of speech, 1 seed")
+    assert describe_reach([ClipRecord("a"), ClipRecord("b")])[0].startswith("which clips share")
 
 
 def trials_of(n: int = 20) -> list[Trial]:

@@ -226,10 +226,13 @@ def test_a_headline_is_made_from_data_not_cut_from_prose(tmp_path: Path) -> None
             portrait="anna",
             speech=f"words {place}",
             seed=1,
-            values={"lip_sync.error": 0.1 + 0.1 * index + 0.01 * place, "profile.total_s": 3.0 + index},
+            values={
+                "lip_sync.error": 0.1 + 0.05 * index + 0.001 * place,
+                "profile.total_s": 3.0 + (1 + 0.01 * place) * index,
+            },
         )
         for index, prompt in enumerate(prompts)
-        for place in range(6)
+        for place in range(30)
     ]
     metrics = [ERROR, Metric("profile.total_s", "s", "lower", "until the video is there")]
     folder = write_run(tmp_path / "run", trials, metrics, policy=str(tmp_path / "policy.yaml"))
