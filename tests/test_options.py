@@ -16,7 +16,8 @@ from hypothesis import given
 
 from evalkit.brands.guidelines import read_brand
 from evalkit.cli import main
-from evalkit.decisions.policy import load_policy, load_waivers
+from evalkit.decisions.policy import load_policy
+from evalkit.decisions.waivers import load_waivers
 from evalkit.options import ConfigError, parse_yaml, read_yaml
 from evalkit.sweeps.config import read_sweep
 
@@ -134,7 +135,7 @@ def read_settings(path: Path) -> None:
         read_brand,
         read_settings,
         lambda path: load_policy(str(path)),
-        lambda path: load_waivers(path, load_policy("customer_service")),
+        lambda path: load_waivers(path, load_policy("customer_service"), "run", {}),
     ],
     ids=["yaml", "sweep", "brand", "settings", "policy", "waivers"],
 )

@@ -88,4 +88,4 @@ def test_it_plans_the_bundled_sweep(python: Path, tmp_path: Path) -> None:
     planned = subprocess.run(
         [program, "sweep", "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "18 pending" in planned.stdout
+    assert "20 pending" in planned.stdout

@@ -227,7 +227,8 @@ def compare_tables(
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
     refused = _refuse_versions(a, b, metrics)
     is_one_run = a.provenance is b.provenance
-    alpha = ErrorBudget(a.look if is_one_run else a.look + b.look - 1).claim_alpha
+    look = a.look if is_one_run else a.look + b.look - 1
+    alpha = ErrorBudget(look).claim_alpha
     evidence = []
     for metric in metrics.values():
         is_asked = policy is None or metric.name in {one.name for one in asked}
@@ -267,6 +268,7 @@ def compare_tables(
                 f"{_name(first, keys)} is a copy of a video in another pair and does not count"
                 for first, _ in pairing.copies
             ),
+            *([f"look {look} at these results: a claim needs p {alpha:.2g} or less"] if look > 1 else []),
         ),
         alpha=alpha,
     )

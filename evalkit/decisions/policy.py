@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -31,7 +32,7 @@ from evalkit.types import Metric
 from pipeline.options import PlainData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Factor = Literal["portrait", "speech", "seed"]
 
@@ -338,6 +339,12 @@ def bundled_policies() -> list[str]:
     return sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
 
 
+def policy_text(name_or_path: str) -> str:
+    """Return a policy as it is written, with its comments; raise as `load_policy` where there is none."""
+    with _found(name_or_path) as path:
+        return path.read_text("utf-8")
+
+
 def load_policy(name_or_path: str, metrics: Iterable[Metric] = ()) -> Policy:
     """Read a policy by its bundled name or from a file.
 
@@ -353,18 +360,26 @@ def load_policy(name_or_path: str, metrics: Iterable[Metric] = ()) -> Policy:
     UsageError
         If there is none, it is not valid YAML, a key or a metric is unknown, or a value is not allowed.
     """
+    with _found(name_or_path) as path:
+        data = read_yaml(path)
+    return read_group(Policy, data, name_or_path, context={"metrics": known_metrics(metrics)})
+
+
+@contextmanager
+def _found(name_or_path: str) -> Iterator[Path]:
+    """Give the file of a policy by its bundled name or path."""
     if name_or_path in bundled_policies():
-        bundled = resources.files("evalkit.decisions") / "policies" / f"{name_or_path}.yaml"
-        with resources.as_file(bundled) as path:
-            data = read_yaml(path)
+        with resources.as_file(
+            resources.files("evalkit.decisions") / "policies" / f"{name_or_path}.yaml"
+        ) as path:
+            yield path
     elif Path(name_or_path).is_file():
-        data = read_yaml(Path(name_or_path))
+        yield Path(name_or_path)
     else:
         raise UsageError(
             f"no policy {name_or_path!r}: neither a file nor bundled{name_nearest(name_or_path, bundled_policies())} "
             f"(bundled: {', '.join(bundled_policies())})"
         )
-    return read_group(Policy, data, name_or_path, context={"metrics": known_metrics(metrics)})
 
 
 def name_nearest(name: str, known: Iterable[str]) -> str:

@@ -83,7 +83,7 @@ def print_signoff(console: Console, view: SignoffView) -> None:
         grid.add_row(f"[{_COLOURS[verdict.tone]}]{verdict}[/]", _describe_gate(gate))
     console.print(grid)
     for note in view.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(note)}")
     for waiver in view.unused_waivers:
         console.print(f"[yellow]waiver not needed:[/] {escape(waiver.metric)} ({escape(waiver.name)})")
 

@@ -266,6 +266,8 @@ def test_a_later_look_asks_for_more(rng: np.random.Generator) -> None:
         pytest.approx(0.04),
         pytest.approx(ErrorBudget(look=4).claim_alpha),
     )
+    assert later.notes[-1] == "look 4 at these results: a claim needs p 0.00068 or less"
+    assert first.notes[-1].startswith("speaks of")
     part = replace(tables[0], look=3)
     assert compare_tables(part, replace(part, rows=tables[1].rows)).alpha == ErrorBudget(look=3).claim_alpha
 
