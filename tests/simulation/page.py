@@ -43,8 +43,10 @@ def write_page(rows: Rows, n_repetitions: int, seed: int) -> str:
 def _row(case: str, figure: Figure) -> str:
     asked = "" if figure.asked is None else figure.asked.words
     verdict = "" if figure.asked is None else "met" if figure.is_met else "**MISSED**"
-    if not figure.is_met and figure.note:
-        verdict += f": {figure.note}"
+    if figure.asked is not None and figure.value is not None and not figure.is_met:
+        is_above = figure.value > figure.asked.high
+        note = (is_above and figure.asked.above) or figure.note
+        verdict += f": {note}" if note else ""
     if figure.value is None:
         return f"| {case} | {figure.what} | none | | {figure.n} | {asked} | nothing to count |"
     interval = f"{_percent(figure.low)} to {_percent(figure.high)}"

@@ -30,11 +30,14 @@ class Asked:
     low, high : float
         The figure must lie between them, ends included.
     words : str
+    above : str
+        What it means that a figure is above, where that is another matter than the note of the figure.
     """
 
     low: float
     high: float
     words: str
+    above: str = ""
 
     def is_met(self, value: float) -> bool:
         """Say whether the figure is as asked."""

@@ -250,8 +250,8 @@ def _failures(rng: np.random.Generator, *, rate: float, n: int) -> Mapping[str, 
 def _unruined(n: int, ruined: float) -> str:
     if not ruined:
         return ""
-    none = f"{(1 - ruined) ** n:.0%}".replace("%", " %")
-    return f"{none} of such samples hold no ruined clip, and these look better than a good release"
+    none = 100 * (1 - ruined) ** n
+    return f"{none:.2g} % of such samples hold no ruined clip, and these look better than a good release"
 
 
 def _independent_pairs() -> Iterator[Scenario]:
@@ -349,7 +349,8 @@ def _further_releases() -> Iterator[Scenario]:
         yield Scenario(section, case, draw, shares({"passes": RISK}))
     for rate, n in product((0.005, 0.01), (200, 598)):
         case = f"true error rate {100 * rate:g} %, {n} attempts, at most 0.5 %"
-        yield Scenario(section, case, partial(_failures, rate=rate, n=n), shares({"passes": RISK}))
+        note = f"the chance that none of {n} fails is {100 * (1 - rate) ** n:.2f} %"
+        yield Scenario(section, case, partial(_failures, rate=rate, n=n), shares({"passes": RISK}, note=note))
     case = "no attempt ever fails, 598 attempts, at most 0.5 %"
     yield Scenario(section, case, partial(_failures, rate=0.0, n=598), shares({"passes": RELEASED}), 0.05)
 

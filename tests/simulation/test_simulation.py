@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from evalkit.decisions.policy import Rule
 from evalkit.stats import means
-from tests.simulation.figures import RARE, largest_steps, share, shares
+from tests.simulation.figures import COVERED, RARE, largest_steps, share, shares
 from tests.simulation.page import write_page
 from tests.simulation.running import Asked, Figure, Scenario, play, play_all
 from tests.simulation.scenarios import SCENARIOS
@@ -144,4 +146,16 @@ def test_the_page_says_what_is_missed_and_why() -> None:
     assert "**1 of 2 figures are as asked; 1 are missed.**" in page
     assert page.count("**MISSED**: the reason") == 2  # in the list of misses and in its section
     assert "never shown" not in page
+    too_wide = Figure("covered", 0.99, 0.98, 1.0, 100, COVERED, "the reason")
+    page_of_wide = write_page([(scenario, [too_wide])], 100, 0)
+    assert page_of_wide.count("**MISSED**: the interval is wider than it need be") == 2
     assert "| a case | claims | 6.0 % | 1.0 % to 10.0 % | 100 | ≤ 6 % | met |" in page
+
+
+def test_the_table_in_the_documentation_has_every_case() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "statistics.md").read_text("utf-8")
+    assert [line for line in page.splitlines() if line.startswith("## ")] == [
+        *(["## Missed"] if "## Missed" in page else []),
+        *dict.fromkeys(f"## {scenario.section}" for scenario in SCENARIOS.values()),
+    ]
+    assert all(f"| {scenario.case} |" in page for scenario in SCENARIOS.values())

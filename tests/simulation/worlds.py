@@ -9,6 +9,7 @@ import numpy as np
 
 from evalkit.analysis.table import ClipRecord, ResultTable
 from evalkit.decisions.policy import Policy, Rule
+from evalkit.evaluators.lip_sync import LipSync
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.types import Metric
 
@@ -105,7 +106,8 @@ def table(
     """Return rows as the table of a run."""
     n_candidates = len({tuple(row.params.items()) for row in rows if "setting" in row.params}) or 1
     known = {metric.name: metric for metric in metrics}
-    return ResultTable(title, tuple(rows), known, look=look, n_candidates=n_candidates)
+    versions = {ERROR.family: str(LipSync.version)}
+    return ResultTable(title, tuple(rows), known, versions, look=look, n_candidates=n_candidates)
 
 
 def two_arms(
