@@ -12,7 +12,7 @@ import numpy as np
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.layout import DECISIONS_FOLDER
 from evalkit.runs.looks import LOOKS_FILE
-from evalkit.testing.runs import make_trial, write_run
+from evalkit.testing.runs import installed_version, make_trial, write_run
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
@@ -109,9 +109,14 @@ class RandomRun:
     def write(self, folder: Path, policy: Path) -> Path:
         """Write the run and return its folder."""
         made = self.trials()
-        n_planned = max(1, len(made) - self.seed % 3)  # up to two of an earlier grid
+        # up to two of an earlier grid
+        n_planned = len(made) if self.good else max(1, len(made) - self.seed % 3)
         trials, earlier = made[:n_planned], made[n_planned:]
-        versions = {"lip_sync": 1 + self.seed % 3, "technical": 2, "motion": 1}
+        versions = (
+            {name: installed_version(name) for name in ("lip_sync", "technical", "motion")}
+            if self.good
+            else {"lip_sync": 1 + self.seed % 3, "technical": 2, "motion": 1}
+        )
         write_run(
             folder,
             trials,

@@ -74,6 +74,6 @@ def test_no_two_reasons_share_a_code() -> None:
 
 
 def test_pictures_call_passing_what_the_bundled_policy_lets_pass() -> None:
-    rules = {rule.metric.name: rule for rule in load_policy("customer_service").rules}
+    rules = {rule.name: rule for rule in load_policy("customer_service").rules}
     assert rules["lip_sync.error"].at_most == lip_sync.PASS
     assert rules["brand.fidelity"].at_least == brand.PASS
