@@ -102,6 +102,11 @@ class Candidate:
         grades += [Grade.NOT_MEASURED] if self.n_lacking else []
         return max(grades, key=rank_grade, default=Grade.PASSES)
 
+    @property
+    def run_lines_unmeasured(self) -> tuple[RuleResult, ...]:
+        """The lines of the run by which nothing can be judged: clips without a result, inputs that are not known."""
+        return tuple(line for line in self.run_lines if line.grade is Grade.NOT_MEASURED)
+
     def lines_with(self, grade: Grade) -> tuple[RuleResult, ...]:
         """Return the gates with this grade."""
         return tuple(line for line in self.gates if line.grade is grade)
@@ -327,8 +332,8 @@ def _headline_too_few(found: Recommendation) -> str:
 
 def _headline_not_measured(found: Recommendation) -> str:
     nearest = found.subject
-    if nearest.run_lines:
-        line = nearest.run_lines[0]
+    if nearest.run_lines_unmeasured:
+        line = nearest.run_lines_unmeasured[0]
         words = f"{line.metric} does not pass (asked: {line.limit}; found: {line.evidence})"
     elif nearest.n_lacking:
         words = f"{nearest.name} lacks {count(nearest.n_lacking, 'input')} that others have"
@@ -368,7 +373,7 @@ def _details_open(found: Recommendation) -> list[str]:
     details = []
     nearest = found.subject
     names = [line.metric for line in nearest.lines if line.grade is Grade.NOT_MEASURED]
-    if len(names) > _MOST_NAMES or (names and (nearest.run_lines or nearest.n_lacking)):
+    if len(names) > _MOST_NAMES or (names and (nearest.run_lines_unmeasured or nearest.n_lacking)):
         details.append(f"Not measured: {', '.join(names)}.")
     if len(found.candidates) > 1:
         details += _say_open(found)
