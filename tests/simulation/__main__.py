@@ -44,4 +44,5 @@ def main(out: Path | None, reps: int, jobs: int, seed: int, only: str) -> None:
     )
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
@@ -119,7 +120,9 @@ def play_all(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     batches = {scenario.name: _batches(scenario, n_repetitions) for scenario in scenarios}
     tasks = [(scenario.name, batch) for scenario in scenarios for batch in batches[scenario.name]]
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn")
+    ) as pool:  # a fork of many threads may hang
         done = pool.map(partial(_play_named, seed=seed), tasks)
         for scenario in scenarios:
             parts = [next(done) for _ in batches[scenario.name]]
