@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.formatting import count
 
-__all__ = ["count", "describe_duration", "printable", "three_digits"]
+__all__ = ["count", "count_levels", "describe_duration", "name_factor", "printable", "three_digits"]
 
 
 def three_digits(value: float) -> str:
@@ -47,3 +47,25 @@ def printable(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
         for letter in text
     )
+
+
+_FACTORS = {"speech": ("piece of speech", "pieces of speech")}
+
+
+def name_factor(factor: str, n: int) -> str:
+    """Name what n levels of a factor (portrait, speech, seed, input) are, for people.
+
+    >>> name_factor("speech", 2), name_factor("portrait", 1)
+    ('pieces of speech', 'portrait')
+    """
+    one, more = _FACTORS.get(factor, (factor, f"{factor}s"))
+    return one if n == 1 else more
+
+
+def count_levels(factor: str, n: int) -> str:
+    """Count the levels of a factor, for people.
+
+    >>> count_levels("speech", 1)
+    '1 piece of speech'
+    """
+    return f"{n} {name_factor(factor, n)}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from evalkit.analysis.values import count_absences, shared_factors
 from evalkit.errors import UsageError
-from evalkit.formatting import count
+from evalkit.formatting import count_levels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping, Sequence
@@ -186,10 +186,7 @@ def describe_reach(rows: Sequence[ClipRecord], given: Collection[str] = ()) -> l
         "speech": len({row.speech for row in rows}),
         "seed": len({row.seed for row in rows}),
     }
-    words = (
-        f"{count(numbers['portrait'], 'portrait')}, "
-        f"{count(numbers['speech'], 'piece of speech', 'pieces of speech')}, {count(numbers['seed'], 'seed')}"
-    )
+    words = ", ".join(count_levels(name, n) for name, n in numbers.items())
     single = [name for name, n in numbers.items() if n == 1 and name not in given]
     if single:
         words += f"; of no other {' or '.join(single)}"

@@ -14,7 +14,7 @@ from evalkit.analysis.values import Summary
 from evalkit.decisions import waivers
 from evalkit.decisions.judge import Fault, FaultKind, RuleResult, Status
 from evalkit.evaluators.load import evaluator_class
-from evalkit.formatting import count
+from evalkit.formatting import count, count_levels, name_factor
 from evalkit.stats.means import Estimate
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from evalkit.decisions.policy import Policy
 
 _N_EXAMPLES = 3
-_WORDS = {"portrait": ("portrait", "portraits"), "speech": ("piece of speech", "pieces of speech")}
 _NOT_EVALUATORS = {"profile", "rating"}
 
 
@@ -182,7 +181,7 @@ def _check_reach(rows: Sequence[ClipRecord], policy: Policy) -> Iterator[RuleRes
         if n >= least:
             continue
         lacking += least - n
-        known = _count(len(levels), name) if levels else f"not known which {_words(name)[1]}"
+        known = count_levels(name, len(levels)) if levels else f"not known which {name_factor(name, 2)}"
         if not levels:
             kind = FaultKind.NOT_MEASURED
         found.append(f"{known}, asked {least}")
@@ -279,14 +278,6 @@ def _line(
         faults=(fault,),
         why=why,
     )
-
-
-def _words(factor: str) -> tuple[str, str]:
-    return _WORDS.get(factor, (factor, f"{factor}s"))
-
-
-def _count(n: int, factor: str) -> str:
-    return f"{n} {_words(factor)[n != 1]}"
 
 
 def _levels(rows: Sequence[ClipRecord], factor: str) -> set[object]:

@@ -19,7 +19,7 @@ from evalkit.analysis.reducers import MEAN, WORST
 from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.budget import MIN_PAIRS, ErrorBudget
 from evalkit.errors import UsageError
-from evalkit.formatting import count, three_digits
+from evalkit.formatting import count, count_levels, name_factor, three_digits
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import MIN_LEVELS, MIN_UNITS, fit_mean, independent_factors
 from evalkit.stats.power import (
@@ -48,7 +48,6 @@ ROOMS = (0.25, 0.5, 1.0)
 COST_OF_SKEWNESS = 2
 """Clips by which the interval that holds for skewed values too, see `evalkit.stats.means`, falls behind Student's in power:
 by simulation with normal values, 20 to 60 clips."""
-_PLURALS = {"portrait": "portraits", "speech": "pieces of speech", "seed": "seeds"}
 _ENOUGH_LEVELS = 2 * MIN_LEVELS
 """More levels of a factor change nothing in what can be known at all."""
 
@@ -114,7 +113,7 @@ class Design:
         >>> Design(9, 4, 15).describe()
         '60 clips for each of 9 configurations (4 portraits x 15 pieces of speech x 1 seed)'
         """
-        parts = " x ".join(f"{n} {name if n == 1 else _PLURALS[name]}" for name, n in self.levels.items())
+        parts = " x ".join(count_levels(name, n) for name, n in self.levels.items())
         each = "" if self.n_configurations == 1 else f" for each of {self.n_configurations} configurations"
         return f"{count(self.n_clips, 'clip')}{each} ({parts})"
 
@@ -578,10 +577,10 @@ def _describe_detectable(difference: DifferencePlan, design: Design) -> str:
     if difference.detectable_spreads_at_worst is not None:
         factor = min(
             (name for name, n in design.levels.items() if n == design.n_units and name not in design.given),
-            key=list(_PLURALS).index,
+            key=list(design.levels).index,
         )
         words += (
-            f"; by {difference.detectable_spreads_at_worst:.2g} if it is the {_PLURALS[factor]} that differ: they are "
+            f"; by {difference.detectable_spreads_at_worst:.2g} if it is the {name_factor(factor, 2)} that differ: they are "
             f"{design.n_units}"
         )
     return words

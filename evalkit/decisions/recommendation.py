@@ -19,7 +19,7 @@ from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade, RuleResult
 from evalkit.decisions.policy import Policy
 from evalkit.decisions.redraws import N_REDRAWS, share_of_passes
-from evalkit.formatting import count, three_digits
+from evalkit.formatting import count, name_factor, three_digits
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.means import Estimate
 from evalkit.types import Metric
@@ -443,7 +443,11 @@ def _say_next_step(found: Recommendation) -> list[str]:
 
 def _varied(configuration: Configuration) -> str:
     speech = {row.speech for row in configuration.rows}
-    return "pieces of speech" if len(speech) == len(configuration.rows) and None not in speech else "inputs"
+    return (
+        name_factor("speech", 2)
+        if len(speech) == len(configuration.rows) and None not in speech
+        else "inputs"
+    )
 
 
 def _say_tied(found: Recommendation, tied: Sequence[Candidate]) -> str:

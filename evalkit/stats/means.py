@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
+from evalkit.formatting import count_levels
 from evalkit.stats.randomisation import sign_flip_p
 from evalkit.types import Interval
 
@@ -43,7 +44,6 @@ _SKEWNESS_FACTOR = 1.2
 """A small sample shows less skewness than its source has; with this the intervals cover what they promise (docs/statistics.md)."""
 _CONSTANT = 1e-9
 """Values within this share of the largest are equal: what spreads less is rounding."""
-_PLURALS = {"portrait": "portraits", "speech": "pieces of speech", "seed": "seeds", "input": "inputs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +303,7 @@ def _fit_units(mean: float, residuals: FloatArray, code: Codes, name: str) -> Me
     reason = None
     if effective < MIN_UNITS - 0.5:
         reason = (
-            f"this cannot be known from {_count(name, n_units)}: an interval needs {MIN_UNITS}"
+            f"this cannot be known from {count_levels(name, n_units)}: an interval needs {MIN_UNITS}"
             if name
             else f"{n_units} of the {MIN_UNITS} values an interval needs"
         )
@@ -328,7 +328,7 @@ def _fit_crossed(mean: float, residuals: FloatArray, codes: Mapping[str, Codes])
         effective = n**2 / float((sizes**2).sum())
         dfs.append(max(effective - 1.0, 1.0))
         if effective < MIN_LEVELS - 0.5:
-            few.append(_count(name, sizes.size))
+            few.append(count_levels(name, sizes.size))
     total = sum(variances) - (len(variances) - 1) * rest
     largest = int(np.argmax(variances))
     if total <= variances[largest]:
@@ -345,7 +345,3 @@ def _fit_crossed(mean: float, residuals: FloatArray, codes: Mapping[str, Codes])
     if error <= _CONSTANT * abs(mean):
         error = 0.0
     return MeanFit(mean, n, np.empty(0), n_units, error, df, reason)
-
-
-def _count(name: str, n: int) -> str:
-    return f"{n} {name if n == 1 else _PLURALS.get(name, name)}"
