@@ -7,9 +7,22 @@ from __future__ import annotations
 
 
 class RequestError(ValueError):
-    """A request or a setting that cannot be carried out as it stands: raised before anything is run or written."""
+    """A request or a setting that cannot be carried out as it stands: raised before anything is run or written.
 
-    kind = "refused"
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do, for people.
+    kind : str
+        Stable code for data: ``refused``, or ``no_face`` for a portrait that shows none.
+    """
+
+    def __init__(self, message: str, kind: str = "refused") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[type[RequestError], tuple[str, str]]:
+        return RequestError, (str(self), self.kind)
 
 
 class GenerationError(RuntimeError):

@@ -42,7 +42,7 @@ VOCABULARY_ROWS = (
 VOCABULARY = {module for row in VOCABULARY_ROWS for module in row}
 PIPELINE_ROWS = (
     *VOCABULARY_ROWS,
-    {"diagnosis_checks", "endpoint", "gpu_checks", "process", "sound", "video"},
+    {"beliefs", "diagnosis_checks", "endpoint", "faces", "gpu_checks", "process", "sound", "video"},
     {"fallback"},
     {"speech"},
     {"adapters", "dialogue", "reference"},

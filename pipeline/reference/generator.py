@@ -234,7 +234,8 @@ class ReferenceGenerator(Generator):
 
     def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:
         """Check all but the sound; return the portrait and its face points."""
-        from pipeline.reference.portrait import read_picture, refuse_profile
+        from pipeline.faces import read_picture
+        from pipeline.reference.portrait import refuse_profile
 
         check_files(request)
         if request.options:
@@ -294,7 +295,7 @@ def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:
 def _own_portrait() -> Picture:
     import skimage
 
-    from pipeline.reference.portrait import read_picture
+    from pipeline.faces import read_picture
 
     return read_picture(Path(skimage.__file__).parent / "data" / "astronaut.png", "image")
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import RequestError
+from pipeline.faces import NO_FACE, locate_faces
 from pipeline.reference import topology
 from pipeline.reference.alignment import Similarity, fit_similarity, head_angles
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     Picture = NDArray[np.uint8]
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 MIN_FACE_PX = 40
 MAX_YAW_DEG = 40.0
-_WORKING_SIDE_PX = 2048  # larger portraits are reduced to this before anything else
 _CUT_SIDE_PX = 360  # the edge of the person is sought at this size
 _RIVAL = 0.6  # a second face this large beside the first makes it unclear who speaks
 _FACE_SHARE = (0.42, 0.62)  # face height over picture height: wanted, and at most
@@ -70,42 +68,6 @@ def warm_up() -> None:
             finder.process(empty)
 
 
-def read_picture(path: Path, parameter: str) -> Picture:
-    """Read a picture upright, as RGB on a plain ground where it is transparent.
-
-    Parameters
-    ----------
-    path : Path
-        Any picture that Pillow reads; larger than 2048 pixels a side, it is reduced.
-    parameter : str
-        What to call it in errors.
-
-    Raises
-    ------
-    RequestError
-        If it is not a picture that can be read.
-    """
-    import cv2
-    from PIL import Image, ImageOps
-
-    if path.suffix.lower() in {".svg", ".svgz"}:
-        raise RequestError(
-            f"{parameter} {str(path)!r} is a drawing in SVG; give a PNG of it, with transparency"
-        )
-    try:
-        with Image.open(path) as file:
-            file.draft("RGB", (2 * _WORKING_SIDE_PX, 2 * _WORKING_SIDE_PX))
-            upright = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RequestError(f"{parameter} {str(path)!r} cannot be read as a picture: {error}") from error
-    ground = Image.new("RGBA", upright.size, (206, 208, 212, 255))
-    picture: Picture = np.asarray(Image.alpha_composite(ground, upright).convert("RGB"))
-    factor = _WORKING_SIDE_PX / max(picture.shape[:2])
-    if factor < 1:
-        picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return picture
-
-
 def find_face(picture: Picture, name: str) -> FloatArray:
     """Find the one face of a portrait: its 478 points in pixels, shape (478, 3).
 
@@ -121,9 +83,11 @@ def find_face(picture: Picture, name: str) -> FloatArray:
     RequestError
         If there is no face, more than one of similar size, or one that is too small.
     """
-    boxes = _face_boxes(picture)
+    boxes = locate_faces(picture)
     if not boxes:
-        raise RequestError(f"image {name!r}: no face found; use a picture of one face seen from the front")
+        raise RequestError(
+            f"image {name!r}: no face found; use a picture of one face seen from the front", NO_FACE
+        )
     sides = [box[2] for box in boxes]
     if len(boxes) > 1 and sides[1] > _RIVAL * sides[0]:
         n = sum(side > _RIVAL * sides[0] for side in sides)
@@ -219,36 +183,6 @@ def cut_out(picture: Picture) -> Float32Array:
     fitted = cv2.ximgproc.guidedFilter(guide, shape.astype(np.float32) / 255, radius, 1e-4)
     matte: Float32Array = np.clip((fitted - 0.25) / 0.5, 0, 1).astype(np.float32)
     return matte
-
-
-def _face_boxes(picture: Picture) -> list[tuple[float, float, float]]:
-    """Faces as centre x, centre y and side in pixels, the largest first."""
-    import cv2
-    from mediapipe.python.solutions.face_detection import FaceDetection
-
-    border = max(picture.shape[:2]) // 4  # faces that fill the picture are found with some room around them
-    roomy = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
-    boxes: list[tuple[float, float, float]] = []
-    for image, offset in ((picture, 0), (roomy, border)):
-        height, width = image.shape[:2]
-        for model in (0, 1):
-            with FaceDetection(model_selection=model, min_detection_confidence=0.5) as detection:
-                found = detection.process(image).detections or []
-            for face in found:
-                box = face.location_data.relative_bounding_box
-                boxes.append(
-                    (
-                        (box.xmin + box.width / 2) * width - offset,
-                        (box.ymin + box.height / 2) * height - offset,
-                        max(box.width * width, box.height * height),
-                    )
-                )
-    boxes.sort(key=lambda box: -box[2])
-    apart: list[tuple[float, float, float]] = []
-    for x, y, side in boxes:
-        if all(np.hypot(x - u, y - v) > 0.6 * max(side, other) for u, v, other in apart):
-            apart.append((x, y, side))
-    return apart
 
 
 def _mesh_in(picture: Picture, box: tuple[float, float, float]) -> FloatArray | None:

@@ -14,10 +14,11 @@ from pipeline.adapters.live_avatar.command import Program, build_program, check_
 from pipeline.adapters.live_avatar.diagnosis import diagnose
 from pipeline.adapters.live_avatar.estimates import estimate_resources
 from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits
-from pipeline.adapters.live_avatar.output import read_commit, verify
+from pipeline.adapters.live_avatar.output import verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
 from pipeline.adapters.live_avatar.single import run_single
+from pipeline.beliefs import read_commit
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
 from pipeline.formatting import count

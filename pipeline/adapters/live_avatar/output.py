@@ -110,21 +110,3 @@ def _check_length(measured: MeasuredVideo, sample: Sample) -> None:
             f"the video holds {measured.n_frames} frames where {sample.n_frames} were to come: it is cut off, or another one",
             "bad_output",
         )
-
-
-def read_commit(repository: Path) -> str | None:
-    """Return the first digits of the commit of a repository, without asking git; None where it cannot be read."""
-    git = repository / ".git"
-    try:
-        head = (git / "HEAD").read_text("utf-8").strip()
-        if head.startswith("ref: "):
-            name = head.removeprefix("ref: ")
-            loose = git / name
-            if loose.is_file():
-                head = loose.read_text("utf-8").strip()
-            else:
-                packed = (git / "packed-refs").read_text("utf-8").splitlines()
-                head = next(line.split()[0] for line in packed if line.endswith(f" {name}"))
-    except (OSError, UnicodeDecodeError, StopIteration):
-        return None
-    return head[:10]

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import RequestError
+from pipeline.faces import read_picture
 from pipeline.reference import topology
 from pipeline.reference.alignment import head_rotation
-from pipeline.reference.portrait import find_face, frame_portrait, read_picture, refuse_profile
+from pipeline.reference.portrait import find_face, frame_portrait, refuse_profile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
