@@ -179,7 +179,7 @@ class Batch:
         note = None
         if self._load_s is None:
             self._load_s = self._clock.now_s - self._start_s
-            note = _COMPILE_NOTE if self._settings.enable_compile else None
+            note = _COMPILE_NOTE if self._settings.compiles else None
         return begin_video(sample, self._clock, on_event, load_s=self._load_s, note=note)
 
     def _failure(self, log: LogReader) -> GenerationError:

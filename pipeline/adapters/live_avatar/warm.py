@@ -289,7 +289,7 @@ class WarmProgram:
         return _explained(f"its page printed nothing for {self._settings.stall_limit_s:g} s", "stalled", log)
 
     def _note_compiling(self, sample: Sample) -> str | None:
-        if not self._settings.enable_compile or sample.size in self._sizes:
+        if not self._settings.compiles or sample.size in self._sizes:
             return None
         self._sizes.add(sample.size)
         return _COMPILE_NOTE
