@@ -44,6 +44,15 @@ class Page:
         self._client = httpx2.Client(base_url=self.address, timeout=_ANSWER_LIMIT_S, trust_env=False)
         self._prefix = ""
 
+    def answers(self) -> bool:
+        """Return whether it answers at all."""
+        import httpx2
+
+        try:
+            return self._client.get("/config").is_success
+        except httpx2.TransportError:
+            return False
+
     def wait_until_there(self, stop: threading.Event) -> None:
         """Return when it answers, or when told to stop.
 

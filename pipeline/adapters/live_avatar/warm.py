@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from pipeline.request import GenerationRequest
 
 _COMPILE_NOTE = "the first video of a size compiles the model for it, and its times include that"
-_RANK_FAILED = re.compile(r"^(?:\[default\d+\]:)?(?:\[[^\]]*\] ERROR: |ERROR:root:)Error during generation: ")
+_RANK_FAILED = re.compile(r"(?:\] ERROR: |ERROR:root:)Error during generation: ")
+"""It may stand behind a progress bar that has not ended."""
 _AFTER_FAILURE_S = 10.0
 """A rank that failed says so and goes on; the others wait for it for ever."""
 _AFTER_ANSWER_S, _QUIET_S = 5.0, 0.3
@@ -164,8 +165,8 @@ class WarmProgram:
         self._thread.start()
 
     def serves(self, request: GenerationRequest) -> bool:
-        """Return whether it runs and belongs to the request's configuration."""
-        return self._thread.is_alive() and can_share_page(self._request, request)
+        """Return whether it belongs to the request's configuration and still answers."""
+        return can_share_page(self._request, request) and self._page.answers()
 
     def make(self, sample: Sample, part: Path, on_event: OnEvent | None) -> tuple[Timeline, LogReader]:
         """Make a video; its events count from when the program was there and was asked.
@@ -245,7 +246,7 @@ class WarmProgram:
             if isinstance(heard, str):
                 heard_s = at_s
                 log.hear(heard)
-                if not has_failed and _RANK_FAILED.match(heard):
+                if not has_failed and _RANK_FAILED.search(heard):
                     end_s, has_failed = min(end_s, at_s + _AFTER_FAILURE_S), True
             elif isinstance(heard, _End):
                 raise _explained(heard.text, "crashed", log)
