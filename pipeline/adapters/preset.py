@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, JsonValue
 
 from pipeline.adapters.command.generator import Command
-from pipeline.diagnosis_checks import check_folder, check_program, check_python, check_weights
+from pipeline.diagnosis_checks import check_folder, check_program
 from pipeline.errors import RequestError
 from pipeline.estimates import ResourceEstimate
 from pipeline.options import PlainData
+from pipeline.python_checks import Module, check_python
 from pipeline.request import GenerationRequest
+from pipeline.weights_checks import check_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.diagnosis import Diagnosis
     from pipeline.generator import Description
 
@@ -80,8 +84,14 @@ class Preset(Command):
     summary: ClassVar[str]
     home: ClassVar[str]
     script: ClassVar[str] = "inference.py"
-    modules: ClassVar[tuple[str, ...]]
-    """What its code imports on the way to a video."""
+    modules: ClassVar[tuple[Module, ...]]
+    """What its code imports on the way to a video, in the versions with which it works."""
+    python_versions: ClassVar[str] = ""
+    """Those that can read its code."""
+    encoders: ClassVar[tuple[str, ...]] = ("aac",)
+    """What it asks of ffmpeg."""
+    own_ffmpeg: ClassVar[str | None] = None
+    """Folder in its checkout where it looks for ffmpeg when the path has none."""
     estimates: ClassVar[ResourceEstimate] = ResourceEstimate()
     takes_videos: ClassVar[bool] = False
 
@@ -110,7 +120,7 @@ class Preset(Command):
         )
 
     def diagnose(self) -> list[Diagnosis]:
-        """Look at its checkout, Python, weights and ffmpeg."""
+        """Look at its checkout, Python, libraries, weights and ffmpeg."""
         repository = self._in_repository("")
         return [
             check_folder(
@@ -119,17 +129,23 @@ class Preset(Command):
                 [self.script],
                 f"clone {self.home} and name its folder in repository",
             ),
-            check_python(
+            *check_python(
                 self._own.python,
                 self.modules,
                 repository,
                 "make its environment as its README says and name its Python in python",
+                environment=self._own.environment,
+                versions=self.python_versions,
             ),
-            *(
-                check_weights(setting, path, f"fetch it as {self.home} says, and name it in {setting}")
-                for setting, path in self._weights().items()
+            *self._look_at_weights(),
+            check_program(
+                "ffmpeg",
+                "it joins picture and sound with it",
+                "install ffmpeg",
+                encoders=self.encoders,
+                environment=self._own.environment,
+                also_in=repository / self.own_ffmpeg if self.own_ffmpeg is not None else None,
             ),
-            check_program("ffmpeg", "it joins picture and sound with it", "install ffmpeg"),
         ]
 
     def estimate(self, request: GenerationRequest) -> ResourceEstimate:
@@ -144,6 +160,13 @@ class Preset(Command):
     @abstractmethod
     def _weights(self) -> dict[str, Path]:
         """Return the weights that must be there, files or folders, by the setting that names them."""
+
+    @abstractmethod
+    def _look_at_weights(self) -> Iterable[Diagnosis]:
+        """Look at every file of weights that its code opens with the defaults of a request."""
+
+    def _fetch(self, setting: str) -> str:
+        return f"fetch it as {self.home} says, and name it in {setting}"
 
     def _check(self, request: GenerationRequest) -> None:
         if request.image is None:
