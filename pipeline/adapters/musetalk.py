@@ -70,6 +70,7 @@ _MODULES = (
     Module("mmdet", why="the network that finds the landmarks is one of its"),
     Module("numpy"),
     Module("omegaconf"),
+    Module("scipy"),
     Module("PIL", installed_as=("Pillow",)),
     Module("tqdm"),
     Module("transformers"),

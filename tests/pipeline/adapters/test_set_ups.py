@@ -66,6 +66,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
         "mmdet": "3.1.0",
         "numpy": "1.23.5",
         "omegaconf": "2.3.0",
+        "scipy": "1.10.1",
         "PIL": "10.4.0",
         "tqdm": "4.66",
         "transformers": "4.39.2",
