@@ -42,7 +42,17 @@ VOCABULARY_ROWS = (
 VOCABULARY = {module for row in VOCABULARY_ROWS for module in row}
 PIPELINE_ROWS = (
     *VOCABULARY_ROWS,
-    {"beliefs", "diagnosis_checks", "endpoint", "faces", "gpu_checks", "process", "sound", "video"},
+    {
+        "beliefs",
+        "diagnosis_checks",
+        "endpoint",
+        "faces",
+        "fingerprint",
+        "gpu_checks",
+        "process",
+        "sound",
+        "video",
+    },
     {"fallback", "python_checks", "weights_checks"},
     {"speech"},
     {"adapters", "dialogue", "reference"},
