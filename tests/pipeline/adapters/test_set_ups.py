@@ -137,6 +137,16 @@ class SetUp:
         return driver.diagnose()
 
 
+def write_checkout(checkout: Path, kind: type[Preset]) -> None:
+    """Write files that say what is relied on, and what needs rest on, and nothing else."""
+    said = [(belief.file, belief.text) for belief in kind.source.beliefs]
+    said += [(it.where.file, it.where.text) for it in kind.modules if it.where and not it.where.module]
+    for file, text in [(kind.script, "# a program"), *said]:
+        (checkout / file).parent.mkdir(parents=True, exist_ok=True)
+        with (checkout / file).open("a", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")
+
+
 @pytest.fixture
 def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], SetUp]:
     """Give a function that sets a program up as its README says, on a machine without network."""
@@ -151,9 +161,7 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Set
 
     def build(name: str) -> SetUp:
         checkout = tmp_path / "checkout"
-        script = checkout / KINDS[name].script
-        script.parent.mkdir(parents=True)
-        script.write_text("# a program\n")
+        write_checkout(checkout, KINDS[name])
         for path, size_mib in WEIGHTS[name].items():
             write_weights(checkout / path, size_mib)
         for path in CONFIGURATIONS.get(name, []):
@@ -283,3 +291,15 @@ def test_a_folder_that_is_not_there(name: str, good: Callable[[str], SetUp]) -> 
     assert "ffmpeg" not in stops
     assert stops["repository"].cure.startswith(f"clone {KINDS[name].home}")
     assert not it.checkout.exists()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_another_commit_is_told_where_it_says_something_else(name: str, good: Callable[[str], SetUp]) -> None:
+    it = good(name)
+    belief = KINDS[name].source.beliefs[0]
+    file = it.checkout / belief.file
+    file.write_text(file.read_text("utf-8").replace(belief.text, "something else"), "utf-8")
+    found = {finding.about: finding for finding in it.diagnose() if finding.level != "fine"}
+    assert set(found) == {"its code"}
+    assert found["its code"].level == "warning"
+    assert belief.text in found["its code"].found
