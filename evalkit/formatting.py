@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pipeline.formatting import count
 
-__all__ = ["count", "count_levels", "describe_duration", "name_factor", "printable", "three_digits"]
+__all__ = [
+    "count",
+    "count_levels",
+    "describe_duration",
+    "in_one_line",
+    "name_factor",
+    "printable",
+    "three_digits",
+]
 
 
 def three_digits(value: float) -> str:
@@ -47,6 +55,17 @@ def printable(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
         for letter in text
     )
+
+
+def in_one_line(text: str) -> str:
+    r"""Cut a text of several lines to one: its first, and its last too where the first announces what follows.
+
+    >>> in_one_line("it failed; it said at last:\n  loading\n  ValueError: no face"), in_one_line("it failed\nso")
+    ('it failed; it said at last: ValueError: no face', 'it failed')
+    """
+    first, _, rest = text.strip().partition("\n")
+    last = rest.strip().rpartition("\n")[2].strip()
+    return f"{first} {last}" if first.endswith(":") and last else first
 
 
 _FACTORS = {"speech": ("piece of speech", "pieces of speech")}

@@ -42,8 +42,18 @@ VOCABULARY_ROWS = (
 VOCABULARY = {module for row in VOCABULARY_ROWS for module in row}
 PIPELINE_ROWS = (
     *VOCABULARY_ROWS,
-    {"beliefs", "diagnosis_checks", "endpoint", "faces", "gpu_checks", "process", "sound", "video"},
-    {"fallback", "tether"},
+    {
+        "beliefs",
+        "diagnosis_checks",
+        "endpoint",
+        "faces",
+        "fingerprint",
+        "gpu_checks",
+        "process",
+        "sound",
+        "video",
+    },
+    {"fallback", "python_checks", "tether", "weights_checks"},
     {"speech"},
     {"adapters", "dialogue", "reference"},
 )
