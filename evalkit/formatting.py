@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline.formatting import count
+from pipeline.formatting import count, encodable, label, printable, printable_lines
 
-__all__ = ["count", "count_levels", "describe_duration", "name_factor", "printable", "three_digits"]
+__all__ = [
+    "count",
+    "count_levels",
+    "describe_duration",
+    "encodable",
+    "label",
+    "name_factor",
+    "printable",
+    "printable_lines",
+    "three_digits",
+]
 
 
 def three_digits(value: float) -> str:
@@ -35,18 +45,6 @@ def describe_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def printable(text: str) -> str:
-    r"""Write every character that moves a cursor, turns the direction of writing or cannot be seen as an escape.
-
-    >>> printable("a\x1b[2Jb\u202ec é")
-    'a\\x1b[2Jb\\u202ec é'
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in text
-    )
 
 
 _FACTORS = {"speech": ("piece of speech", "pieces of speech")}

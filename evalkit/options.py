@@ -24,7 +24,6 @@ _MERGE = f"{_TAG}merge"
 _NUMBERS = {f"{_TAG}int", f"{_TAG}float"}
 _OTHER_BASE = re.compile(r"(?P<eight>[-+]?0[0-7_]+)|(?P<two>[-+]?0b.*)|(?P<sixty>[^:]+:.*)", re.DOTALL)
 _PLAIN_BOOL = re.compile("true|false", re.IGNORECASE)
-_EXPONENT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 _DROPPED = {f"{_TAG}timestamp", f"{_TAG}value"}
 
@@ -88,7 +87,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
     A key that is there twice is refused, and so is what YAML 1.1 reads otherwise than it is written: a number in base 8
     (``010`` is 8), 2 or 60 (``1:30`` is 90, ``16:9`` is 969) or with underscores (``2026_11``), and a word for true or false
-    (``no``, which is also a language). A time of a day is the text that was written, and ``1e-3`` the number.
+    (``no``, which is also a language). A time of a day is the text that was written.
 
     Parameters
     ----------
@@ -174,5 +173,4 @@ def _why_ambiguous(node: yaml.ScalarNode) -> str | None:
     return "without its underscores" if "_" in node.value else None
 
 
-_Strict.add_implicit_resolver(f"{_TAG}float", _EXPONENT, list("-+.0123456789"))
 _Strict.add_implicit_resolver(f"{_TAG}timestamp", _DATE, list("0123456789"))

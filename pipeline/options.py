@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import RequestError
+from pipeline.formatting import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -101,7 +102,21 @@ def canonical_json(value: Any) -> str:
     >>> canonical_json({"b": 1, "a": [True, "ü"]})
     '{"a":[true,"ü"],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return encodable(text)
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """Write plain data as a file holds it, its last line ended.
+
+    A file name that is not UTF-8 is in it as escapes, of which Python's ``json`` makes the same name again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `canonical_json`.
+    """
+    return encodable(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def hash_of(value: Any) -> str:
@@ -198,14 +213,19 @@ def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exce
 
 
 def _root_causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out lists that are too short only because their items are refused."""
+    """Leave out what is wrong only because something else is: lists too short as their items are refused, defaults."""
     places = [detail["loc"] for detail in details]
 
     def has_refused_item(detail: ErrorDetails) -> bool:
         own = detail["loc"]
         return any(len(place) > len(own) and place[: len(own)] == own for place in places)
 
-    return [detail for detail in details if detail["type"] != "too_short" or not has_refused_item(detail)]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "default_factory_not_called"  # what it is made of is refused already
+        and (detail["type"] != "too_short" or not has_refused_item(detail))
+    ]
 
 
 def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:

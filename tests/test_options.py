@@ -58,7 +58,9 @@ def test_a_key_that_is_there_twice_is_refused_with_both_lines(text: str, message
     ],
 )
 @pytest.mark.parametrize("form", ["a:\n  - {}", "{}: a\nb: 1", "a: [1, {}]"])
-def test_a_number_that_yaml_reads_otherwise_than_it_is_written_is_refused(written: str, read: str, form: str) -> None:
+def test_a_number_that_yaml_reads_otherwise_than_it_is_written_is_refused(
+    written: str, read: str, form: str
+) -> None:
     assert str(yaml.safe_load(written)) == read  # what YAML 1.1 makes of it
     with pytest.raises(ConfigError, match=rf"{re.escape(written)} is {re.escape(read)} in YAML"):
         parse_yaml(form.format(written), "f.yaml")
@@ -87,10 +89,6 @@ def test_a_word_for_true_or_false_is_refused_with_its_line(written: str, *, read
         ("2026-03-01 10:20:30", "2026-03-01 10:20:30"),
         ("2026-3-1", "2026-3-1"),
         ("2026-03-01T10:20:30Z", "2026-03-01T10:20:30Z"),
-        ("1e3", 1000.0),
-        ("-1.5E-2", -0.015),
-        ("1e", "1e"),
-        ("1e3x", "1e3x"),
         ("[y, n, =, 0o17, 08]", ["y", "n", "=", "0o17", "08"]),
         ("[true, False, TRUE]", [True, False, True]),
         ("1.30", 1.3),

@@ -5,7 +5,6 @@ Beside the video, its result is written as plain data.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import contextmanager
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.outputs import say
 from evalkit.cli.settings import take_pairs, take_settings
 from evalkit.formatting import count
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, WARNING
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,7 @@ def generate(
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
         if dry_run:
-            click.echo(generator.dry_run(request, out_path).text())
+            say(generator.dry_run(request, out_path).text())
             return
         generator.check(request)  # before anything is loaded
         with _progress() as on_event, generator:
@@ -114,13 +115,12 @@ def generate(
         raise _Refused(str(error)) from error
     except GenerationError as error:
         raise click.ClickException(str(error)) from error
-    text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    Path(f"{out_path}.json").write_text(text, "utf-8")
+    Path(f"{out_path}.json").write_text(json_text(result.to_dict()), "utf-8")
     for event in result.events:
         if event.name == WARNING and "text" in event.detail:
-            click.echo(f"note: {event.detail['text']}", err=True)
-    click.echo(_summarise(result))
-    click.echo(str(out_path))
+            say(f"note: {event.detail['text']}", err=True)
+    say(_summarise(result))
+    say(str(out_path))
 
 
 def _with_conversation(
@@ -148,7 +148,7 @@ def _check_out(out_path: Path, *, overwrite: bool) -> None:
 def _progress() -> Iterator[OnEvent]:
     """Show events as they come: a bar by clip on a terminal, else a line each."""
     if not sys.stderr.isatty():
-        yield lambda event: click.echo(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
+        yield lambda event: say(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
