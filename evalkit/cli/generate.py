@@ -17,7 +17,8 @@ from evalkit.cli.outputs import say
 from evalkit.cli.settings import take_pairs, take_settings
 from evalkit.formatting import count
 from pipeline.errors import GenerationError, RequestError
-from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, WARNING
+from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, SPOKEN, WARNING
+from pipeline.fallback import USED
 from pipeline.options import json_text
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def generate(
     for event in result.events:
         if event.name == WARNING and "text" in event.detail:
             say(f"note: {event.detail['text']}", err=True)
+        for line in _describe_backends(event):
+            say(line, err=True)
     say(_summarise(result))
     say(str(out_path))
 
@@ -164,6 +167,23 @@ def _progress() -> Iterator[OnEvent]:
             progress.update(task, description=_word(event), advance=event.name == CLIP)
 
         yield show
+
+
+_DONE = {HEARD: "heard", ANSWERED: "answered", SPOKEN: "spoken"}
+
+
+def _describe_backends(event: Event) -> Iterator[str]:
+    """Say who did a part of a conversation, and why those that come before it did not."""
+    attempts: Any = event.detail.get("backends")
+    if event.name not in _DONE or not attempts:
+        return
+    used = next((attempt["backend"] for attempt in attempts if attempt["outcome"] == USED), None)
+    failed = [attempt for attempt in attempts if attempt["outcome"] != USED]
+    if used is not None and (failed or event.name == ANSWERED):
+        instead = f" instead of {' and '.join(attempt['backend'] for attempt in failed)}" if failed else ""
+        yield f"{_DONE[event.name]} by {used}{instead}"
+    for attempt in failed:
+        yield f"  {attempt['backend']}: {attempt['reason']}"
 
 
 def _word(event: Event) -> str:
