@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _MAX_SHOWN = 200
+_MAX_EXAMPLE = 40
 
 
 class PlainData(BaseModel):
@@ -243,6 +244,12 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
         return f"{where} is missing" + (f"; it is {described}" if described else "")
     if detail["type"] == "too_short":
         message = f"at least {detail['ctx']['min_length']} of them"
+    if detail["type"] in {"model_type", "model_attributes_type"} and field is not None:
+        names = list((_group_in(field.annotation) or group).model_fields)
+        shown = detail["input"]
+        is_name = names[0] == "name" and isinstance(shown, str) and len(shown) <= _MAX_EXAMPLE
+        example = f", as in {place[-1]}: {{name: {shown}}}" if is_name else ""
+        return f"{where} is {_shorten(shown)}; it is a group of options ({', '.join(names)}){example}"
     own = detail["type"] == "value_error"
     if own and (described is None or field is None or _group_in(field.annotation) is not None):
         return f"{where}: {message}" if where else message

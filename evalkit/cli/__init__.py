@@ -17,6 +17,7 @@ _COMMANDS = {
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
     "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator on this machine."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
+    "init": ("evalkit.cli.init:init", "Write a sweep's YAML file to start from, or its schema."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
     "measure": ("evalkit.cli.measure:measure", "Measure what the videos of a run lack; make none."),
     "runs": ("evalkit.cli.runs:runs", "List runs: when, how far, and what was found."),

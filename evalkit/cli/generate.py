@@ -15,6 +15,7 @@ import click
 
 from evalkit.cli.outputs import say
 from evalkit.cli.settings import take_pairs, take_settings
+from evalkit.cli.streams import without_library_words
 from evalkit.formatting import count
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, SPOKEN, WARNING
@@ -109,8 +110,9 @@ def generate(
         if dry_run:
             say(generator.dry_run(request, out_path).text())
             return
-        generator.check(request)  # before anything is loaded
-        with _progress() as on_event, generator:
+        with without_library_words():
+            generator.check(request)  # before anything is loaded
+        with without_library_words(), _progress() as on_event, generator:
             result = generator.generate(request, out_path, on_event)
     except RequestError as error:
         raise _Refused(str(error)) from error

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pipeline.chatter import is_chatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,14 +58,7 @@ def safe_streams() -> Iterator[list[str]]:
         stream.flush()
         file = _File(stream.fileno(), "wb", closefd=False)
         files.append((name, file))
-        opened = io.TextIOWrapper(
-            io.BufferedWriter(file),
-            encoding=stream.encoding,
-            errors="backslashreplace",
-            line_buffering=stream.line_buffering,
-            write_through=stream.write_through,
-        )
-        setattr(sys, name, opened)
+        setattr(sys, name, _open(file, stream))
     try:
         yield problems
     finally:
@@ -72,6 +69,50 @@ def safe_streams() -> Iterator[list[str]]:
         problems += [
             f"{name} cannot be written: {file.problem.strerror}" for name, file in files if file.problem
         ]
+
+
+@contextlib.contextmanager
+def without_library_words() -> Iterator[None]:
+    """Keep what libraries write to the error output on every use off the terminal, for as long as this lasts."""
+    stream = sys.stderr
+    buffer = getattr(stream, "buffer", None)
+    if not isinstance(getattr(buffer, "raw", buffer), _File):
+        yield
+        return
+    stream.flush()
+    number = stream.fileno()
+    terminal = os.dup(number)
+    read, write = os.pipe()
+    os.dup2(write, number)
+    os.close(write)
+    sys.stderr = _open(_File(terminal, "wb"), stream)
+    passes_on = threading.Thread(target=_pass_on, args=(read, terminal), daemon=True)
+    passes_on.start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, number)  # ends the pipe, unless a process that was started still has it
+        passes_on.join(timeout=1.0)
+        sys.stderr = stream
+
+
+def _pass_on(read: int, terminal: int) -> None:
+    with open(read, "rb") as lines, contextlib.suppress(OSError):
+        for line in lines:
+            if not is_chatter(line.decode(errors="replace")):
+                os.write(terminal, line)
+
+
+def _open(file: _File, like: TextIO) -> TextIO:
+    """Open a stream as another one is."""
+    return io.TextIOWrapper(
+        io.BufferedWriter(file),
+        encoding=like.encoding,
+        errors="backslashreplace",
+        line_buffering=getattr(like, "line_buffering", False),
+        write_through=getattr(like, "write_through", False),
+    )
 
 
 @contextlib.contextmanager

@@ -280,6 +280,8 @@ def read_sweep(path: str | Path) -> SweepConfig:
 
 QUICKSTART = Path(__file__).parent / "quickstart.yaml"
 """The sweep that is done where none is given."""
+SAMPLE = QUICKSTART.with_name("sample.yaml")
+"""The sweep that ``evalkit init`` writes, to start from."""
 
 
 def resolve_sweep(
