@@ -33,7 +33,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 
 # What generators and evalkit say to each other; evalkit may import these modules of pipeline and no other.
 VOCABULARY_ROWS = (
-    {"errors", "formatting", "gpus", "languages", "process_token"},
+    {"chatter", "errors", "formatting", "gpus", "languages", "process_token"},
     {"options", "recogniser"},
     {"diagnosis", "estimates", "events", "plugins", "request"},
     {"result"},
