@@ -93,7 +93,7 @@ class ReferenceGenerator(Generator):
     """
 
     name = "reference"
-    version = "1"
+    version = "2"
 
     def __init__(self, /, **settings: Any) -> None:
         self._wanted_device = ReferenceSettings.read(settings, "setting").device
