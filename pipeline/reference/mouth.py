@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.reference import topology
-from pipeline.reference.portrait import fill_from_outside
+from pipeline.reference.background import fill_from_outside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -128,11 +128,20 @@ class PoseField:
         """Return how much of the border is person, for every row or column of the grid: left, top, right, bottom."""
         import cv2
 
-        smooth = cv2.GaussianBlur(portrait.matte, (0, 0), 2 * _GRID_PX, borderType=cv2.BORDER_REPLICATE)
-        smooth = np.clip(2 * smooth, 0, 1)
-        ys = np.minimum(self._ys[:, 0].astype(int), smooth.shape[0] - 1)
-        xs = np.minimum(self._xs[0].astype(int), smooth.shape[1] - 1)
-        return [smooth[ys, 0][:, None], smooth[0, xs][None], smooth[ys, -1][:, None], smooth[-1, xs][None]]
+        matte = portrait.matte
+        sides = []
+        for border, places in (
+            (matte[:, 0], self._ys[:, 0]),
+            (matte[0], self._xs[0]),
+            (matte[:, -1], self._ys[:, 0]),
+            (matte[-1], self._xs[0]),
+        ):
+            smooth = cv2.GaussianBlur(border[None], (0, 0), 2 * _GRID_PX, borderType=cv2.BORDER_REPLICATE)[0]
+            sides.append(
+                np.clip(2 * np.interp(places, np.arange(len(smooth)), smooth), 0, 1).astype(np.float32)
+            )
+        left, top, right, bottom = sides
+        return [left[:, None], top[None], right[:, None], bottom[None]]
 
 
 def _depth_on_grid(portrait: Framed, shape: tuple[int, ...]) -> Float32Array:

@@ -17,7 +17,6 @@ from pipeline.reference.lids import Lids
 from pipeline.reference.mesh import FaceMesh
 from pipeline.reference.mouth import MouthInterior, find_own_teeth, locate_mouth
 from pipeline.reference.patch import Patch
-from pipeline.reference.portrait import fill_from_outside
 from pipeline.reference.pose import PoseField
 
 if TYPE_CHECKING:
@@ -53,9 +52,7 @@ class Renderer:
         self._points = FacePoints(portrait, face)
         self._mesh = FaceMesh(portrait.points, (self._width, self._height))
         self._pose = PoseField(portrait, carry_background=scene is None)
-        self._person = portrait.picture
-        if scene is not None:  # no colour of the old background along the outline
-            self._person = fill_from_outside(portrait.picture, (portrait.matte < 0.97).astype(np.float32))
+        self._picture = portrait.picture if scene is None else portrait.person
         mouth, light = locate_mouth(self._points.closed), self._skin_light()
         own_teeth = find_own_teeth(portrait.picture, portrait.points, mouth, light)
         self._mouth = MouthInterior(mouth, light, own_teeth)
@@ -78,7 +75,7 @@ class Renderer:
         )
         x[part] += offsets[..., 0]
         y[part] += offsets[..., 1]
-        person: Picture = cv2.remap(self._person, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        person: Picture = cv2.remap(self._picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         for patch in (self._draw_mouth(points), *self._lids.draw(points, expression.blink)):
             patch.lay_over(person[part], at_x, at_y)
         if self._scene is None:
