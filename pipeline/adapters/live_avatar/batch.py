@@ -189,7 +189,7 @@ class Batch:
         timeline.mark(BEGAN, monotonic_s=self._clock.now_s)
         if self._load_s is None:
             self._load_s = self._clock.now_s - self._start_s
-            if self._settings.enable_compile:
+            if self._settings.compiles:
                 timeline.mark(WARNING, text=_COMPILE_NOTE)
         timeline.mark(LOADED, load_s=self._load_s)
         timeline.mark(SPEECH, duration_s=sample.sound.duration_s, n_clips=sample.n_clips)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from pipeline.adapters.live_avatar.batch import Batch, build_batch, can_share_ba
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
 from pipeline.adapters.live_avatar.estimates import estimate_resources
-from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits
+from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits, lacking_fp8
 from pipeline.adapters.live_avatar.output import verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
@@ -21,8 +22,10 @@ from pipeline.adapters.live_avatar.single import run_single
 from pipeline.beliefs import read_commit
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
+from pipeline.faces import refuse_without_face
 from pipeline.formatting import count
 from pipeline.generator import Description, Generator, Plan
+from pipeline.gpus import read_gpus
 from pipeline.process import refuse_secrets
 from pipeline.request import GenerationRequest, check_files
 from pipeline.result import GenerationResult
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from pipeline.adapters.live_avatar.log import LogReader
     from pipeline.diagnosis import Diagnosis
     from pipeline.estimates import ResourceEstimate
+    from pipeline.gpus import Gpu
 
 _DROPPED_MS = N_DROPPED_FRAMES * 1000 // FPS
 _OFFSET_NOTE = (
@@ -77,7 +81,7 @@ class LiveAvatar(Generator):
             "num_clip": "clips at most",
             "infer_frames": "frames a clip, a multiple of 12",
             "sample_steps": "1 to 4 on one GPU; exactly num_gpus_dit on several",
-            "offload_model": "its --offload_model",
+            "offload_model": "its --offload_model; on one GPU it is always true",
             "prompt": "its --prompt",
             "image": "its --image",
             "audio": "its --audio",
@@ -105,12 +109,11 @@ class LiveAvatar(Generator):
 
     def diagnose(self) -> Sequence[Diagnosis]:
         """Look at its repository, Python, weights, GPUs, port and what else it needs."""
-        return diagnose(self._settings)
+        return diagnose(self._settings.settle(gpus_have_fp8=not self._old_gpus))
 
     def estimate(self, request: GenerationRequest) -> ResourceEstimate:
         """Return what others measured and reckoned of such a request."""
-        settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
-        return estimate_resources(request, settings)
+        return estimate_resources(request, self._settle(request))
 
     def check(self, request: GenerationRequest) -> None:
         """Check files, sound, and whether its code can do what is asked."""
@@ -232,19 +235,37 @@ class LiveAvatar(Generator):
 
     def _check(self, request: GenerationRequest) -> tuple[LiveAvatarSettings, Size | None]:
         """Check all but the sound; return the settings of this request, and the size that comes out if that is known."""
-        settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
+        settings = self._settle(request)
         check_files(request)
         repository = Path(settings.repository)
         if not repository.is_dir():
             raise RequestError(f"repository {settings.repository!r}: there is no such folder")
         if settings.script is not None:
             check_script(request, settings)
+            _check_face(request)
             return settings, None
         if not (repository / settings.entry).is_file():
             raise RequestError(
                 f"repository {settings.repository!r} has no {settings.entry}: is it Live Avatar's?"
             )
-        return settings, check_limits(request, settings)
+        size = check_limits(request, settings, self._old_gpus)
+        _check_face(request)
+        return settings, size
+
+    def _settle(self, request: GenerationRequest) -> LiveAvatarSettings:
+        """Return the settings of a request, nothing left open."""
+        settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
+        return settings.settle(gpus_have_fp8=not self._old_gpus)
+
+    @cached_property
+    def _old_gpus(self) -> list[Gpu]:
+        """GPUs asked for that have no eight-bit floats; none where nothing is known of them."""
+        return lacking_fp8(self._settings, read_gpus()[0])
+
+
+def _check_face(request: GenerationRequest) -> None:
+    if request.image is not None:
+        refuse_without_face(request.image)
 
 
 def _program(sample: Sample, out_path: Path) -> Program:
