@@ -33,7 +33,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 
 # What generators and evalkit say to each other; evalkit may import these modules of pipeline and no other.
 VOCABULARY_ROWS = (
-    {"errors", "formatting", "gpus", "languages", "process_token"},
+    {"chatter", "errors", "formatting", "gpus", "languages", "process_token"},
     {"options", "recogniser"},
     {"diagnosis", "estimates", "events", "plugins", "request"},
     {"result"},
@@ -53,7 +53,7 @@ PIPELINE_ROWS = (
         "sound",
         "video",
     },
-    {"fallback", "python_checks", "weights_checks"},
+    {"fallback", "python_checks", "tether", "weights_checks"},
     {"speech"},
     {"adapters", "dialogue", "reference"},
 )

@@ -1,4 +1,4 @@
-"""Live Avatar as a generator: one run of its own script for each video, or for several that go together."""
+"""Live Avatar as a generator: one run of its own script for each video, for several that go together, or for all."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pipeline.adapters.live_avatar.output import verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
 from pipeline.adapters.live_avatar.single import run_single
+from pipeline.adapters.live_avatar.warm import WarmProgram, build_page, check_page, find_free_port
 from pipeline.beliefs import read_commit
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
@@ -71,6 +72,7 @@ class LiveAvatar(Generator):
         commit = read_commit(Path(self._settings.repository))
         self.version = "1" if commit is None else f"1+{commit}"
         self._batch: Batch | None = None
+        self._warm: WarmProgram | None = None
         self._expected: list[GenerationRequest] = []
         self._place: Path | None = None
 
@@ -90,7 +92,7 @@ class LiveAvatar(Generator):
             "voice": "of text",
             "base_seed": "its --base_seed; clip k takes the k-th after it",
         }
-        if self._settings.is_single and not self._settings.batch:
+        if self._settings.is_single and not self._settings.batch and not self._settings.keep_warm:
             parameters["enable_online_decode"] = (
                 "decodes the first clip early; nothing is written before the end"
             )
@@ -142,6 +144,10 @@ class LiveAvatar(Generator):
             steps.append(
                 f"makes {size} with this portrait, {sample.n_frames} frames in {sample.n_clips} clips at {FPS} fps"
             )
+        if settings.keep_warm:
+            steps.append(
+                "starts its page, in a folder and at a port that are new each time, and sends it the request"
+            )
         if settings.batch:
             steps += ["writes samples.yaml:", *list_samples([sample]).splitlines()]
         program = _program(sample, out_path.absolute())
@@ -150,22 +156,25 @@ class LiveAvatar(Generator):
         )
 
     def load(self) -> None:
-        """Do nothing: its script loads the model for each video, or for each batch."""
+        """Do nothing: its script loads the model for each video, for each batch, or with the first request."""
 
     @property
     def makes_batches(self) -> bool:
-        """Whether the setting ``batch`` is on."""
-        return self._settings.batch
+        """Whether a setting is on that loads the model once for several: ``batch`` or ``keep_warm``."""
+        return self._settings.batch or self._settings.keep_warm
 
     def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
         """Make these in one batch when the first of them comes, as far as they differ in the inputs alone."""
         self._expected, self._place = list(requests), folder
 
     def close(self) -> None:
-        """End a batch that is under way."""
+        """End a batch that is under way, and what is kept warm."""
         if self._batch is not None:
             self._batch.close()
             self._batch = None
+        if self._warm is not None:
+            self._warm.close()
+            self._warm = None
 
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
@@ -176,6 +185,9 @@ class LiveAvatar(Generator):
         with new_video(out_path) as part:
             if settings.batch:
                 sample, timeline, log = self._next_from_batch(request, settings, size, part, on_event)
+            elif settings.keep_warm:
+                sample = prepare_sample(request, settings, size, part.parent)
+                timeline, log = self._make_warm(sample, part, on_event)
             else:
                 sample = prepare_sample(request, settings, size, part.parent)
                 log = run_single(sample, part, timeline)
@@ -233,6 +245,17 @@ class LiveAvatar(Generator):
             shutil.rmtree(folder)
             raise
 
+    def _make_warm(self, sample: Sample, part: Path, on_event: OnEvent | None) -> tuple[Timeline, LogReader]:
+        """Have the program that is kept warm make it; start another one where none is, or it is of another configuration."""
+        if self._warm is None or not self._warm.serves(sample.request):
+            self.close()
+            self._warm = WarmProgram(sample)
+        try:
+            return self._warm.make(sample, part, on_event)
+        except BaseException:
+            self.close()
+            raise
+
     def _check(self, request: GenerationRequest) -> tuple[LiveAvatarSettings, Size | None]:
         """Check all but the sound; return the settings of this request, and the size that comes out if that is known."""
         settings = self._settle(request)
@@ -248,6 +271,8 @@ class LiveAvatar(Generator):
             raise RequestError(
                 f"repository {settings.repository!r} has no {settings.entry}: is it Live Avatar's?"
             )
+        if settings.keep_warm:
+            check_page(request)
         size = check_limits(request, settings, self._old_gpus)
         _check_face(request)
         return settings, size
@@ -271,6 +296,8 @@ def _check_face(request: GenerationRequest) -> None:
 def _program(sample: Sample, out_path: Path) -> Program:
     if sample.settings.batch:
         return build_batch([sample], out_path.parent)
+    if sample.settings.keep_warm:
+        return build_page(sample.settings, sample.request, out_path.parent, find_free_port())
     return build_program(sample.settings, sample.request, sample.sound.path, out_path)
 
 

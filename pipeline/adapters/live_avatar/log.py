@@ -121,6 +121,11 @@ TROUBLES = (
         "once a GPU",
         r"Signal 9 \(SIGKILL\) received|failed \(exitcode: -9\)",
     ),
+    Trouble(
+        "crashed",
+        "its page looks at sounds and videos with ffprobe, and there is none: install ffmpeg with it",
+        r"No such file or directory: 'ffprobe'",
+    ),
     Trouble("no_output", "its code could not write the picture and went on", r"save_video failed"),
     Trouble(
         "bad_output", "its code could not join picture and sound and went on", r"merge_video_audio failed"

@@ -18,6 +18,8 @@ BATCH_ENTRY = "minimal_inference/batch_eval.py"
 ENTRY = "minimal_inference/s2v_streaming_interact.py"
 """The script that makes one video, of one GPU and of several."""
 
+PAGE_ENTRY = "minimal_inference/gradio_app.py"
+"""Its page, which holds the model and makes what it is asked for."""
 HUB_WEIGHTS = "Quark-Vision/Live-Avatar"
 """The distilled weights by their name on the hub, as its own scripts give them."""
 LOCAL_WEIGHTS = "ckpt/LiveAvatar/liveavatar.safetensors"
@@ -70,6 +72,9 @@ class LiveAvatarSettings(PlainData):
         Make what is expected next and differs in the inputs alone in one run of its batch script, which loads the model
         once and has neither fp8 nor online decoding. A sweep announces what comes next where videos are made alone: with
         ``device: cuda``, one slot and no separate profiling pass.
+    keep_warm : bool
+        Start its page (gradio) once and have it make all videos that are asked for one after the other and differ in inputs,
+        ``num_clip`` and ``base_seed`` alone: the model is loaded and compiled once. Another configuration starts it anew.
     environment : dict
         Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
         started.
@@ -101,6 +106,7 @@ class LiveAvatarSettings(PlainData):
         default=None, min_length=1, description='a list: program, arguments, {"when": name, "args": [...]}'
     )
     batch: bool = Field(default=False, description="true or false")
+    keep_warm: bool = Field(default=False, description="true or false")
     environment: dict[str, str] = Field(default_factory=dict, description="variables to texts")
     time_limit_s: float = Field(default=14400.0, gt=0, description="seconds, above 0")
     stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")
@@ -119,6 +125,10 @@ class LiveAvatarSettings(PlainData):
             raise ValueError(
                 "batch: its batch script has no fp8 and cannot be a script of yours; leave fp8 and script out"
             )
+        if self.keep_warm and (self.batch or self.script is not None):
+            raise ValueError(
+                "keep_warm: its page is neither its batch script nor a script of yours; set batch to false and script to nothing"
+            )
         if self.script is not None:
             return self
         if len(self.gpus) == 1:
@@ -136,6 +146,8 @@ class LiveAvatarSettings(PlainData):
     @property
     def entry(self) -> str:
         """Its script that is run, relative to the repository."""
+        if self.keep_warm:
+            return PAGE_ENTRY
         return BATCH_ENTRY if self.batch else ENTRY
 
     @property

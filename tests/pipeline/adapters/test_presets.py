@@ -11,9 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-import cv2
-import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
@@ -24,6 +21,7 @@ from pipeline.adapters.sadtalker import SadTalker
 from pipeline.adapters.wav2lip import Wav2Lip
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
+from tests.pipeline.adapters.media import draw_face, film
 from tests.pipeline.conftest import tone, write_wav
 
 STAND_INS = Path(__file__).parents[2] / "stand_ins"
@@ -92,34 +90,10 @@ def face(tmp_path: Path) -> Path:
     return draw_face(path)
 
 
-def draw_face(path: Path, width: int = 160, height: int = 160) -> Path:
-    """Write a picture of a person."""
-    Image.fromarray(data.astronaut()[:240, 100:340]).resize((width, height)).save(path)
-    return path
-
-
 @pytest.fixture
 def filmed(tmp_path: Path) -> Path:
     """Give a video of a person, 2 s at 25 fps, 160*160."""
     return film(tmp_path / "anna.mp4", [draw_face(tmp_path / "anna.png")] * 50)
-
-
-def film(path: Path, pictures: list[Path | None], fps: int | Fraction = 25, codec: str = "mpeg4") -> Path:
-    """Write a video of pictures; None is a grey one."""
-    frames: dict[Path | None, Any] = {
-        picture: cv2.imread(str(picture)) for picture in pictures if picture is not None
-    }
-    height, width = next(iter(frames.values())).shape[:2]
-    grey = np.full((height, width, 3), 128, np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p" if codec == "mpeg4" else "bgr0"
-        for picture in pictures:
-            container.mux(
-                stream.encode(av.VideoFrame.from_ndarray(frames.get(picture, grey), format="bgr24"))
-            )
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture
