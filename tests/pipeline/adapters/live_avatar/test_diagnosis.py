@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from evalkit.cli import main
 from pipeline import gpu_checks, weights_checks
-from pipeline.adapters.live_avatar import diagnosis
+from pipeline.adapters.live_avatar import diagnosis, generator
 from pipeline.gpu_checks import _SHARED_MEMORY
 from tests.pipeline.adapters.set_ups import FakePython, write_ffmpeg, write_weights
 
@@ -104,7 +104,7 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
 
 
 def show_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: gpu_checks.Gpu) -> None:
-    for module in (gpu_checks, diagnosis):
+    for module in (gpu_checks, diagnosis, generator):
         monkeypatch.setattr(module, "read_gpus", lambda: (gpus, ""))
 
 
@@ -160,6 +160,7 @@ def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, versi
         ("NVIDIA L40S", (8, 9), True, set()),
         ("NVIDIA A100", (8, 0), True, {"capability 8.9"}),
         ("NVIDIA A100", (8, 0), False, set()),
+        ("NVIDIA A100", (8, 0), None, set()),
         ("Tesla V100", (7, 0), False, {"capability 8.0"}),
         ("Tesla V100", (7, 0), True, {"capability 8.0", "capability 8.9"}),
         ("a new one", None, True, set()),
@@ -168,7 +169,7 @@ def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, versi
 def test_a_gpu_that_is_too_old(
     name: str,
     capability: tuple[int, int] | None,
-    fp8: bool,
+    fp8: bool | None,
     stops: set[str],
     good: SetUp,
     monkeypatch: pytest.MonkeyPatch,
