@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from evalkit.cli import main
 from pipeline import gpu_checks, weights_checks
-from pipeline.adapters.live_avatar import diagnosis
+from pipeline.adapters.live_avatar import diagnosis, generator
+from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.gpu_checks import _SHARED_MEMORY
 from tests.pipeline.adapters.set_ups import FakePython, write_ffmpeg, write_weights
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.adapters.live_avatar.generator import LiveAvatar
+    from pipeline.beliefs import Source
     from pipeline.diagnosis import Diagnosis
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
@@ -104,13 +106,55 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
 
 
 def show_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: gpu_checks.Gpu) -> None:
-    for module in (gpu_checks, diagnosis):
+    for module in (gpu_checks, diagnosis, generator):
         monkeypatch.setattr(module, "read_gpus", lambda: (gpus, ""))
 
 
 def test_nothing_is_invented_on_a_good_one(good: SetUp) -> None:
     _, _, make = good
     assert [finding for finding in make().diagnose() if finding.level != "fine"] == []
+
+
+def write_believed(repository: Path, source: Source) -> None:
+    """Write a checkout that says what is believed of it, and nothing else."""
+    for file in {belief.file for belief in source.beliefs}:
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        texts = [belief.text for belief in source.beliefs if belief.file == file]
+        (repository / file).write_text("\n".join(texts))
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (None, ""),
+        ("Python", "no gradio"),
+        ("gradio", "4.44.1"),
+        ("ffprobe", "not on the path"),
+        ("its code", "it was read to make a video with generate_wrapper"),
+    ],
+)
+def test_what_a_page_kept_warm_needs_beside(
+    about: str | None, words: str, good: SetUp, repository: Path, tmp_path: Path
+) -> None:
+    python, _, make = good
+    write_believed(repository, SOURCE_WARM)
+    python.install(gradio="6.31.0")
+    probe = tmp_path / "bin" / "ffprobe"
+    probe.symlink_to("/bin/true")
+    if about == "Python":
+        python.remove("gradio")
+    elif about == "gradio":
+        python.install(gradio="4.44.1")
+    elif about == "ffprobe":
+        probe.unlink()
+    elif about == "its code":
+        page = repository / "minimal_inference" / "gradio_app.py"
+        page.write_text(page.read_text().replace("fn=generate_wrapper", "fn=make"))
+    found = {one.about: one.found for one in make(keep_warm=True).diagnose() if one.level != "fine"}
+    assert list(found) == ([] if about is None else [about])
+    assert all(words in text for text in found.values())
+    if about in {"Python", "ffprobe"}:  # asked for by its page alone
+        assert [one for one in make().diagnose() if one.level == "stop"] == []
 
 
 BROKEN: list[tuple[str, str, str, Callable[[FakePython, Path], Any]]] = [
@@ -160,6 +204,7 @@ def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, versi
         ("NVIDIA L40S", (8, 9), True, set()),
         ("NVIDIA A100", (8, 0), True, {"capability 8.9"}),
         ("NVIDIA A100", (8, 0), False, set()),
+        ("NVIDIA A100", (8, 0), None, set()),
         ("Tesla V100", (7, 0), False, {"capability 8.0"}),
         ("Tesla V100", (7, 0), True, {"capability 8.0", "capability 8.9"}),
         ("a new one", None, True, set()),
@@ -168,7 +213,7 @@ def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, versi
 def test_a_gpu_that_is_too_old(
     name: str,
     capability: tuple[int, int] | None,
-    fp8: bool,
+    fp8: bool | None,
     stops: set[str],
     good: SetUp,
     monkeypatch: pytest.MonkeyPatch,
