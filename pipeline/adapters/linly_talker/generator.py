@@ -153,8 +153,12 @@ class LinlyTalker(Generator):
         return known.get(self._settings.talker_method, ResourceEstimate())
 
     def check(self, request: GenerationRequest) -> None:
-        """Check files, sound, text, voice and options; nothing is asked of the services."""
-        self._check(request)
+        """Check files, face, sound, text, voice and options; nothing is asked of the services."""
+        check_files(request)
+        options = self._method.options.read(request.options, "option")
+        self._check_used(request)
+        self._check_picture(request)
+        self._check_words(request, options)
         if request.audio is not None or (request.text is not None and self._tts is None):
             length_s = check_sound(request)
             if length_s is not None:
@@ -232,7 +236,7 @@ class LinlyTalker(Generator):
 
         The clock starts when the services are free and have the right models. The first frame is there with the last.
         """
-        self._check(request)
+        self.check(request)
         self.load()
         with ExitStack() as stack:
             notes: dict[str, Note] = {}
@@ -358,13 +362,6 @@ class LinlyTalker(Generator):
         )
         return act()
 
-    def _check(self, request: GenerationRequest) -> None:
-        check_files(request)
-        options = self._method.options.read(request.options, "option")
-        self._check_used(request)
-        self._check_picture(request)
-        self._check_words(request, options)
-
     def _check_used(self, request: GenerationRequest) -> None:
         """Refuse what would make no difference: two different requests must not give the same video."""
         method = self._settings.talker_method
@@ -444,8 +441,6 @@ class LinlyTalker(Generator):
             sound = as_wav(self._speak(request, folder, turn), folder)
             refuse_length(self._settings.talker_method, sound.duration_s)
         except RequestError as error:
-            if request.text is None:
-                raise
             whose = "text" if spoken is None else "answer"
             raise GenerationError(
                 f"the {whose} {request.text!r} cannot be spoken: {error}",
