@@ -33,7 +33,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 
 # What generators and evalkit say to each other; evalkit may import these modules of pipeline and no other.
 VOCABULARY_ROWS = (
-    {"errors", "formatting", "gpus", "languages", "process_token"},
+    {"chatter", "errors", "formatting", "gpus", "languages", "process_token"},
     {"options", "recogniser"},
     {"diagnosis", "estimates", "events", "plugins", "request"},
     {"result"},
@@ -42,8 +42,18 @@ VOCABULARY_ROWS = (
 VOCABULARY = {module for row in VOCABULARY_ROWS for module in row}
 PIPELINE_ROWS = (
     *VOCABULARY_ROWS,
-    {"beliefs", "diagnosis_checks", "endpoint", "faces", "gpu_checks", "process", "sound", "video"},
-    {"fallback"},
+    {
+        "beliefs",
+        "diagnosis_checks",
+        "endpoint",
+        "faces",
+        "fingerprint",
+        "gpu_checks",
+        "process",
+        "sound",
+        "video",
+    },
+    {"fallback", "python_checks", "tether", "weights_checks"},
     {"speech"},
     {"adapters", "dialogue", "reference"},
 )

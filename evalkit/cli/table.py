@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from evalkit.formatting import three_digits
+from evalkit.formatting import label, three_digits
+from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import ARROWS
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def show(results: Sequence[ClipResult]) -> None:
     measured = [result for result in results if result.error is None]
     if len(measured) <= _FEW:
         for result in measured:
-            show_measurements(result.clip, result.measurements, result.notes)
+            show_measurements(label(result.clip), result.measurements, result.notes)
     else:
         console.print(_overview(measured))
     for result in results:
         if result.error is not None:
-            console.print(f"[red]✗[/] {result.error}", soft_wrap=True)
+            console.print(f"[red]✗[/] {escape(str(result.error))}", soft_wrap=True)
 
 
 def show_measurements(
@@ -42,7 +42,7 @@ def show_measurements(
     console = Console(highlight=False, stderr=stderr)
     console.print(_table(title, measurements))
     for absence in _absences(measurements):
-        console.print(f"  [dim]not measured,[/] {absence}")
+        console.print(f"  [dim]not measured,[/] {escape(absence)}")
     for note in notes:
         console.print(f"  [yellow]note:[/] {escape(note)}")
 
@@ -98,7 +98,7 @@ def _overview(results: Sequence[ClipResult]) -> Table:
         for name in columns:
             found = next((m for m in result.measurements if m.metric.name == name), None)
             cells.append("" if found is None else _cell(found))
-        table.add_row(Path(result.clip).name, *cells)
+        table.add_row(escape(label(Path(result.clip).name)), *cells)
     return table
 
 

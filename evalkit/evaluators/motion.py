@@ -160,7 +160,7 @@ class Motion(Evaluator):
     """
 
     name = "motion"
-    version = 2
+    version = 3
     metrics = (JOINT_ANGLE_STD, SPARC, LDLJ, JITTER_RATIO, AMOUNT, FREEZE_RATIO, VISIBLE_JOINTS)
     reasons = (NO_BODY, NO_MOTION)
     tracks = ("pose", "face")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -12,6 +11,7 @@ from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.formatting import three_digits
 from evalkit.reports.compare_page import write_p
 from evalkit.reports.verdict import verdict_of_conclusion, verdict_of_gate
+from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import bracket, signed, unit_suffix
 
 if TYPE_CHECKING:

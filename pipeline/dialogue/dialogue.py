@@ -80,8 +80,11 @@ class Dialogue:
 
     @property
     def content_versions(self) -> list[str]:
-        """What identifies the files that decide an answer: documents, words."""
-        found = []
+        """What identifies what decides an answer beside the settings: backends, documents, words."""
+        names = [f"{recogniser.name} {recogniser.version}" for recogniser in self._recognisers.backends]
+        names += [f"{answerer.name} {answerer.version}" for answerer in self._answerers.backends]
+        versions = "\n".join(names)
+        found = [f"backends {hashlib.sha256(versions.encode()).hexdigest()[:12]}"]
         if self._documents is not None:
             found.append(f"documents {self._documents.content[:12]}")
         if self._settings.words is not None:
