@@ -43,7 +43,7 @@ VOCABULARY = {module for row in VOCABULARY_ROWS for module in row}
 PIPELINE_ROWS = (
     *VOCABULARY_ROWS,
     {"beliefs", "diagnosis_checks", "endpoint", "faces", "gpu_checks", "process", "sound", "video"},
-    {"fallback"},
+    {"fallback", "tether"},
     {"speech"},
     {"adapters", "dialogue", "reference"},
 )

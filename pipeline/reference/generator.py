@@ -201,7 +201,7 @@ class ReferenceGenerator(Generator):
                     style,
                     request.base_seed,
                     Solver(request.sample_steps, request.sample_guide_scale),
-                    offload=request.offload_model,
+                    offload=bool(request.offload_model),
                 ),
                 rate=frame_rate(request.fps),
                 n_frames=n_frames,

@@ -319,6 +319,7 @@ def _values(
     request: GenerationRequest, sound: SpokenSound | None, out_path: Path, work: Path
 ) -> dict[str, JsonValue]:
     values: dict[str, JsonValue] = {**request.options, **request.to_dict()}
+    values["offload_model"] = bool(request.offload_model)
     for name in ("image", "brand_mark"):
         path = getattr(request, name)
         values[name] = None if path is None else str(Path(path).absolute())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from pipeline.adapters.live_avatar.clock import LineClock, begin_video
 from pipeline.adapters.live_avatar.command import (
     ALL_CLIPS,
     Program,
@@ -22,7 +23,7 @@ from pipeline.adapters.live_avatar.command import (
 from pipeline.adapters.live_avatar.output import silent_failure
 from pipeline.adapters.live_avatar.settings import BATCH_ENTRY
 from pipeline.errors import GenerationError, RequestError
-from pipeline.events import BEGAN, LOADED, SPEECH, WARNING, OnEvent, Timeline
+from pipeline.events import WARNING, OnEvent, Timeline
 from pipeline.process import quote, run_program
 
 if TYPE_CHECKING:
@@ -74,16 +75,6 @@ def can_share_batch(one: GenerationRequest, other: GenerationRequest) -> bool:
     return one.model_dump(exclude=inputs) == other.model_dump(exclude=inputs)
 
 
-class _LineClock:
-    """The time at which the line now being read was heard."""
-
-    def __init__(self) -> None:
-        self.now_s = time.monotonic()
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 class Batch:
     """A run of its batch script. It goes on by itself; `take` waits for one video after the other.
 
@@ -104,7 +95,7 @@ class Batch:
         self._stop = threading.Event()
         self._error: GenerationError | RequestError | None = None
         self._status: int | None = None
-        self._clock = _LineClock()
+        self._clock = LineClock()
         self._n_taken = 0
         self._load_s: float | None = None
         self._is_over = False
@@ -185,15 +176,11 @@ class Batch:
 
     def _begin(self, sample: Sample, on_event: OnEvent | None) -> Timeline:
         """Start the clock of a video."""
-        timeline = Timeline(on_event, self._clock)
-        timeline.mark(BEGAN, monotonic_s=self._clock.now_s)
+        note = None
         if self._load_s is None:
             self._load_s = self._clock.now_s - self._start_s
-            if self._settings.enable_compile:
-                timeline.mark(WARNING, text=_COMPILE_NOTE)
-        timeline.mark(LOADED, load_s=self._load_s)
-        timeline.mark(SPEECH, duration_s=sample.sound.duration_s, n_clips=sample.n_clips)
-        return timeline
+            note = _COMPILE_NOTE if self._settings.compiles else None
+        return begin_video(sample, self._clock, on_event, load_s=self._load_s, note=note)
 
     def _failure(self, log: LogReader) -> GenerationError:
         """Say why it ended before a video was done."""

@@ -47,7 +47,7 @@ _CACHE_GIB = 9.7
 def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
     """Look at all it needs; changes nothing, loads nothing."""
     repository = Path(settings.repository)
-    need_mib, reason = _NEED[settings.fp8]
+    need_mib, reason = _NEED[bool(settings.fp8)]
     needed = [
         settings.training_config,
         *([settings.entry] if settings.script is None else _scripts(settings)),
