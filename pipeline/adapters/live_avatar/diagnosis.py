@@ -68,6 +68,8 @@ MODULES = (
     Module("PIL", installed_as=("Pillow",)),
 )
 """What its code imports on the way to a video."""
+PAGE_MODULES = (Module("gradio", why="its page, which is kept warm, is made with it"),)
+"""What its page imports beside."""
 
 _NEED = {
     False: (80e9 / 2**20, "its README: 80 GB a GPU"),
@@ -102,7 +104,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
         ),
         *check_python(
             settings.python,
-            MODULES,
+            MODULES + PAGE_MODULES if settings.keep_warm else MODULES,
             repository,
             "make its environment as its README says (Python 3.10, torch 2.8 with CUDA) and name its Python in python",
             environment=environment,
