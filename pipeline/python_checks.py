@@ -207,7 +207,8 @@ def check_python(
         "modules": dict(_names(modules)),
         "texts": [(text.module, text.file, text.text) for text in texts],
     }
-    status, said = ask_program([python, "-c", _PROBE, json.dumps(asked)], home, environment)
+    program = python if Path(python).name == python else str(Path(python).absolute())
+    status, said = ask_program([program, "-c", _PROBE, json.dumps(asked)], home, environment)
     answers = [line.removeprefix(_MARK) for line in said.splitlines() if line.startswith(_MARK)]
     if status or not answers:
         last = said.strip().splitlines()[-1:] or ["it says nothing"]

@@ -49,6 +49,7 @@ PIPELINE_ROWS = (
         "faces",
         "fingerprint",
         "gpu_checks",
+        "reach",
         "process",
         "sound",
         "video",

@@ -10,7 +10,7 @@ from pydantic import Field
 from pipeline.adapters.command.portrait import is_video, refuse_faceless
 from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
 from pipeline.beliefs import Belief, Source
-from pipeline.diagnosis import Diagnosis, warning
+from pipeline.diagnosis import Diagnosis, only_for
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
@@ -295,9 +295,7 @@ class SadTalker(Preset):
         for name, (url, least_mib) in _ALWAYS_FETCHED.items():
             yield self._look_at_fetched(name, url, least_mib)
         for name, (url, least_mib) in _WITH_ENHANCER.items():
-            found = self._look_at_fetched(name, url, least_mib)
-            only = f"for the option enhancer gfpgan alone: {found.found}"
-            yield found if found.level == "fine" else warning(name, only, found.cure)
+            yield only_for("the option enhancer gfpgan", self._look_at_fetched(name, url, least_mib))
 
     def _look_at_fetched(self, name: str, url: str, least_mib: float) -> Diagnosis:
         place = self._in_repository("gfpgan/weights") / name

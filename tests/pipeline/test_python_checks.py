@@ -148,3 +148,20 @@ def test_a_python_that_cannot_read_the_code(python: FakePython) -> None:
 def test_a_version_that_cannot_be_read_is_not_judged(python: FakePython) -> None:
     python.install(numpy="unknown")
     assert set(check(python, Module("numpy", "<1", "old"))) == {"Python"}
+
+
+@pytest.mark.usefixtures("python")
+def test_a_path_is_meant_from_here_and_not_from_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    (found,) = check_python("python/python", [Module("torch")], checkout, "-")
+    assert found.level == "fine", found.found
+
+
+def test_a_name_is_sought_on_the_path_that_the_program_is_given(python: FakePython) -> None:
+    path = {"PATH": f"{python.folder}:/usr/bin:/bin"}
+    (found,) = check_python("python", [Module("torch")], None, "-", environment=path)
+    assert "torch 2.8.0+cu128" in found.found

@@ -72,7 +72,7 @@ MODULES = (
 )
 """What its code imports on the way to a video."""
 PAGE_MODULES = (
-    Module("gradio"),
+    Module("gradio", why="its page, which is kept warm, is made with it"),
     Module("gradio", ">=5", "keep_warm speaks to its page as gradio does since version 5"),
 )
 """What its page imports beside."""

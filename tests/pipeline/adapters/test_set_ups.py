@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from pipeline import weights_checks
 from pipeline.adapters.musetalk import MuseTalk
 from pipeline.adapters.preset import Preset
 from pipeline.adapters.sadtalker import SadTalker
@@ -154,7 +153,7 @@ def good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Set
     def refuse(*_: object, **__: object) -> socket.socket:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(weights_checks.socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for name in ("TORCH_HOME", "XDG_CACHE_HOME", "PYTHONPATH"):
         monkeypatch.delenv(name, raising=False)

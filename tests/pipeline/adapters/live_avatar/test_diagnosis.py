@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from evalkit.cli import main
-from pipeline import gpu_checks, weights_checks
+from pipeline import gpu_checks
 from pipeline.adapters.live_avatar import diagnosis, generator
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.gpu_checks import _SHARED_MEMORY
+from pipeline.reach import find_no_way
 from tests.pipeline.adapters.set_ups import FakePython, write_ffmpeg, write_weights
 
 from .conftest import free_port
@@ -80,7 +81,7 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
     def refuse(*_: object, **__: object) -> socket.socket:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(weights_checks.socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
     for name in ("CUDA_VISIBLE_DEVICES", "HF_HUB_OFFLINE", "HF_ENDPOINT", "CC"):
         monkeypatch.delenv(name, raising=False)
     show_gpus(monkeypatch, H200)
@@ -298,7 +299,7 @@ def test_a_machine_with_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not gone.exists()
     assert levels["repository"] == levels["checkpoint"] == "stop"
     assert str(gone) in told["repository"]
-    answers = not weights_checks.find_no_way("https://huggingface.co")
+    answers = not find_no_way("https://huggingface.co")
     assert levels["distilled weights"] == ("warning" if answers else "stop")  # fetched at the start
     assert shutil.which("no-such-python") is None
     assert levels["Python"] == "stop"
@@ -393,3 +394,15 @@ def test_caches_that_take_much_of_a_gpu(
     assert ("caches of the steps" in found) == warned
     # 40 layers x keys and values x 12 latents of 44 x 24 tokens x 40 heads of 128 x 2 bytes
     assert round(40 * 2 * (12 * 44 * 24) * (40 * 128) * 2 / 2**30, 1) == diagnosis._CACHE_GIB
+
+
+def test_the_page_that_is_kept_warm_needs_more(good: SetUp) -> None:
+    python, _, make = good
+    (found,) = [
+        finding
+        for finding in make(keep_warm=True).diagnose()
+        if finding.level == "stop" and finding.about == "Python"
+    ]
+    assert "has no gradio" in found.found
+    python.install(gradio="5.49.1")
+    assert "gradio 5.49.1" in by_subject(make(keep_warm=True).diagnose())["Python"].found
