@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.live_avatar.beliefs import SOURCE
 from pipeline.adapters.live_avatar.command import build_environment
-from pipeline.adapters.live_avatar.settings import PAGE_ENTRY
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.beliefs import check_beliefs
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
@@ -134,22 +135,30 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             encoders=("aac",),
             environment=environment,
         ),
-        *(_check_page(repository, environment) if settings.keep_warm else ()),
+        *(_check_page(environment) if settings.keep_warm else ()),
+        *_check_code(settings),
         check_disk(repository, _VIDEO_MIB, "a long video"),
     ]
     return found if settings.is_single else [*found, *check_nccl(environment)]
 
 
-def _check_page(repository: Path, environment: Mapping[str, str]) -> Iterable[Diagnosis]:
-    """Check what its page needs beside; its code is looked at where there is any."""
+def _check_page(environment: Mapping[str, str]) -> Iterable[Diagnosis]:
+    """Check what its page needs beside."""
     yield check_program(
         "ffprobe",
         "gradio, which its page is made with, looks at sounds and videos with it",
         "install ffmpeg whole, with ffprobe",
         environment=environment,
     )
-    if (repository / PAGE_ENTRY).is_file():
-        yield check_beliefs(repository, SOURCE_WARM)
+
+
+def _check_code(settings: LiveAvatarSettings) -> Iterable[Diagnosis]:
+    """Look whether its code still says what is taken for granted, where it is the code that runs."""
+    repository = Path(settings.repository)
+    if settings.script is not None or not (repository / settings.entry).is_file():
+        return
+    more = SOURCE_WARM.beliefs if settings.keep_warm else ()
+    yield check_beliefs(repository, replace(SOURCE, beliefs=(*SOURCE.beliefs, *more)))
 
 
 def _check_checkpoint(folder: Path) -> Iterable[Diagnosis]:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from evalkit.cli import main
 from pipeline import gpu_checks
 from pipeline.adapters.live_avatar import diagnosis, generator
+from pipeline.adapters.live_avatar.beliefs import SOURCE
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.gpu_checks import _SHARED_MEMORY
 from pipeline.reach import find_no_way
@@ -98,6 +99,7 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
     python.install(**LIBRARIES)
     programs = write_ffmpeg(tmp_path / "bin", "aac", "libx264")
     (programs / "gcc").symlink_to("/bin/true")
+    write_believed(repository, SOURCE)
 
     def make(**settings: Any) -> LiveAvatar:
         environment = {"PATH": f"{programs}:/usr/bin:/bin"}
@@ -116,12 +118,22 @@ def test_nothing_is_invented_on_a_good_one(good: SetUp) -> None:
     assert [finding for finding in make().diagnose() if finding.level != "fine"] == []
 
 
-def write_believed(repository: Path, source: Source) -> None:
+def write_believed(repository: Path, *sources: Source) -> None:
     """Write a checkout that says what is believed of it, and nothing else."""
-    for file in {belief.file for belief in source.beliefs}:
+    beliefs = [belief for source in sources for belief in source.beliefs]
+    for file in {belief.file for belief in beliefs}:
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
-        texts = [belief.text for belief in source.beliefs if belief.file == file]
+        texts = [belief.text for belief in beliefs if belief.file == file]
         (repository / file).write_text("\n".join(texts))
+
+
+def test_code_that_says_something_else_is_a_warning(good: SetUp, repository: Path) -> None:
+    _, _, make = good
+    pipeline = repository / "liveavatar" / "models" / "wan" / "causal_s2v_pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace("for gpu_id in range(4):", "for gpu_id in range(8):"))
+    (found,) = [finding for finding in make().diagnose() if finding.level != "fine"]
+    assert found.about == "its code"
+    assert "it was read to make four caches on one GPU whatever the steps" in found.found
 
 
 @pytest.mark.parametrize(
@@ -138,7 +150,7 @@ def test_what_a_page_kept_warm_needs_beside(
     about: str | None, words: str, good: SetUp, repository: Path, tmp_path: Path
 ) -> None:
     python, _, make = good
-    write_believed(repository, SOURCE_WARM)
+    write_believed(repository, SOURCE, SOURCE_WARM)
     python.install(gradio="6.31.0")
     probe = tmp_path / "bin" / "ffprobe"
     probe.symlink_to("/bin/true")
