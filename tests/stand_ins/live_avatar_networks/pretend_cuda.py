@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -43,6 +44,13 @@ def _processor(value: Any) -> Any:
 def install() -> None:
     """Answer for CUDA in this process."""
     OnProcessor().__enter__()
+    begin = threading.Thread._bootstrap_inner
+
+    def begin_on_processor(thread: threading.Thread) -> None:
+        with OnProcessor():
+            begin(thread)
+
+    threading.Thread._bootstrap_inner = begin_on_processor  # its page works in a thread of gradio's
     torch.Generator = Generator
     torch.compile = lambda function=None, **_: function if function is not None else (lambda same: same)
     for name in ("set_device", "synchronize", "empty_cache"):
