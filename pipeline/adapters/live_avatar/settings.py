@@ -74,7 +74,8 @@ class LiveAvatarSettings(PlainData):
         ``device: cuda``, one slot and no separate profiling pass.
     keep_warm : bool
         Start its page (gradio) once and have it make all videos that are asked for one after the other and differ in inputs,
-        ``num_clip`` and ``base_seed`` alone: the model is loaded and compiled once. Another configuration starts it anew.
+        ``num_clip`` and ``base_seed`` alone: the model is loaded and compiled once. Another configuration starts it anew;
+        a sweep keeps those of one together where `batch` would be of use.
     environment : dict
         Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
         started.
