@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.adapters.musetalk_tasks import Batch, Task, can_share_run
 from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
+from pipeline.adapters.series import Announced
 from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
+from pipeline.speech.stage import prepare_sound
+from pipeline.video import new_video
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Self
 
+    from pipeline.events import OnEvent
     from pipeline.request import GenerationRequest
+    from pipeline.result import GenerationResult
 
 
 _CODE = "scripts/inference.py"
@@ -128,6 +135,9 @@ class MuseTalkSettings(PresetSettings):
         default=None, description="path of their configuration, from the checkout"
     )
     whisper_dir: str = Field(default="models/whisper", description="path of a folder, from the checkout")
+    batch: bool = Field(
+        default=False, description="true or false: load the models once for several videos in a row"
+    )
 
     @property
     def weights(self) -> str:
@@ -207,6 +217,64 @@ class MuseTalk(Preset):
     )
     takes_videos = True
     _own: MuseTalkSettings
+
+    def __init__(self, /, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._batch: Batch | None = None
+        self._announced = Announced()
+
+    @property
+    def makes_batches(self) -> bool:
+        """Whether the setting ``batch`` is on."""
+        return self._own.batch
+
+    def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Make these in one run when the first of them comes, as far as they differ in person and sound alone."""
+        self._announced.learn(requests, folder)
+
+    def close(self) -> None:
+        """End a run that is under way."""
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
+
+    def generate(
+        self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
+    ) -> GenerationResult:
+        """Make the video, alone or as a task of a run of several; see `Generator.generate`."""
+        if not self._own.batch:
+            return super().generate(request, out_path, on_event)
+        self.check(request)  # so that what is refused ends no run that is under way
+        with new_video(out_path) as part:
+            if self._batch is None or self._batch.expected[:1] != [request]:
+                self.close()
+                self._batch = self._begin(request, part.parent.parent)
+            batch = self._batch
+            try:
+                task, timeline = batch.take(on_event)
+                self._note(task.program, timeline)
+                listener = batch.follow(task, timeline)
+                measured = self._take(task.program, listener, part, batch.tail)
+                batch.finish(timeline)
+            finally:
+                if not batch.expected:
+                    self.close()
+        return self._result(task.program, out_path, timeline, measured)
+
+    def _begin(self, request: GenerationRequest, beside: Path) -> Batch:
+        folder, tasks = self._announced.gather(request, beside, shares=can_share_run, prepare=self._prepare)
+        return Batch(tasks, self._settings, folder, self._own.time_limit_s * len(tasks))
+
+    def _prepare(self, request: GenerationRequest, own: Path) -> Task:
+        """Put what a task needs into its folder; names differ from task to task, since its code keeps frames by them."""
+        self._check(request)
+        sound = prepare_sound(request, own)
+        self._look(request, sound.duration_s)
+        work = own / "given"
+        work.mkdir()
+        program = self._program(request, sound, work / "unused", work, own.name.removeprefix("input"))
+        program.prepare()
+        return Task(program)
 
     def _command(self) -> dict[str, Any]:
         own = self._own

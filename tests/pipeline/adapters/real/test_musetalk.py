@@ -224,6 +224,33 @@ def test_how_it_fails_is_understood_though_it_ends_well(
     assert caught.value.kind == kind
 
 
+@pytest.mark.parametrize("mode", ["good", "out of memory in the second"])
+def test_three_tasks_a_load(mode: str, make: Make, parameters: dict[str, Any], tmp_path: Path) -> None:
+    driver = make(mode, batch=True)
+    anna = draw_face(tmp_path / "anna.png")
+    longer = str(write_wav(tmp_path / "longer.wav", tone(2.0)))
+    requests = [
+        driver.request(**parameters),
+        driver.request(image=str(film(tmp_path / "anna.mp4", [anna] * 10, fps=20)), audio=longer),
+        driver.request(image=str(anna), audio=longer),
+    ]
+    driver.announce_upcoming(requests, tmp_path)
+    made: list[tuple[int, int, object] | str] = []
+    for number, request in enumerate(requests):
+        try:
+            result = driver.generate(request, tmp_path / f"{number}.mp4")
+            load_s = next(event.detail["load_s"] for event in result.events if event.name == "loaded")
+            made.append((result.n_frames, result.height, load_s))
+        except GenerationError as error:
+            made.append(error.kind)
+    driver.close()
+    (n_frames, height, load_s), second, third = made
+    assert (n_frames, height) == (32, 162)
+    assert second == ((40, 160, load_s) if mode == "good" else "out_of_memory")
+    assert third == (50, 160, load_s)
+    assert list(tmp_path.glob(".batch*")) == []
+
+
 def test_what_is_refused_is_what_it_spoils(
     make: Make, parameters: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
