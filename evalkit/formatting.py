@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.formatting import count
+from pipeline.formatting import count, encodable, label, printable, printable_lines
 
 __all__ = [
     "count",
     "count_levels",
     "describe_duration",
+    "encodable",
     "in_one_line",
+    "label",
     "name_factor",
     "printable",
+    "printable_lines",
     "three_digits",
 ]
 
@@ -43,18 +46,6 @@ def describe_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def printable(text: str) -> str:
-    r"""Write every character that moves a cursor, turns the direction of writing or cannot be seen as an escape.
-
-    >>> printable("a\x1b[2Jb\u202ec é")
-    'a\\x1b[2Jb\\u202ec é'
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in text
-    )
 
 
 def in_one_line(text: str) -> str:

@@ -22,7 +22,10 @@ Group = TypeVar("Group", bound=PlainData)
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _NUMBERS = {f"{_TAG}int", f"{_TAG}float"}
-_OTHER_BASE = re.compile(r"[-+]?0[0-7_]+|[^:]+:.*")
+_OTHER_BASE = re.compile(r"(?P<eight>[-+]?0[0-7_]+)|(?P<two>[-+]?0b.*)|(?P<sixty>[^:]+:.*)", re.DOTALL)
+_PLAIN_BOOL = re.compile("true|false", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+_DROPPED = {f"{_TAG}timestamp", f"{_TAG}value"}
 
 
 class ConfigError(UsageError):
@@ -82,8 +85,9 @@ def read_yaml(path: Path, form: str = "a mapping of option names to values") -> 
 def parse_yaml(text: str, source: str) -> Any:
     """Read YAML that can be understood in one way only.
 
-    A key that is there twice is refused, and so is a number that YAML 1.1 reads in base 8 (``010`` is 8) or 60 (``1:30``
-    is 90, ``16:9`` is 969): nobody who writes one means that.
+    A key that is there twice is refused, and so is what YAML 1.1 reads otherwise than it is written: a number in base 8
+    (``010`` is 8), 2 or 60 (``1:30`` is 90, ``16:9`` is 969) or with underscores (``2026_11``), and a word for true or false
+    (``no``, which is also a language). A time of a day is the text that was written.
 
     Parameters
     ----------
@@ -114,7 +118,12 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 class _Strict(yaml.SafeLoader):
-    """YAML lets the second of two equal keys win, and reads some numbers in base 8 or 60; here both are errors."""
+    """YAML lets the second of two equal keys win, and reads much otherwise than it is written; here both are errors."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the library's, with its name
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DROPPED]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -133,10 +142,11 @@ class _Strict(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
-        if node.tag in _NUMBERS and _OTHER_BASE.fullmatch(node.value):
-            read, base = self.construct_object(node), 60 if ":" in node.value else 8
+        if (why := _why_ambiguous(node)) is not None:
+            read = self.construct_object(node)
+            written = str(read).lower() if isinstance(read, bool) else read
             words = (
-                f"{node.value} is {read} in YAML, which reads it in base {base}: write {read} if that is meant, or "
+                f"{node.value} is {written} in YAML, which reads it {why}: write {written} if that is meant, or "
                 f"{node.value!r} in quotes for the text"
             )
             raise yaml.composer.ComposerError(None, None, words, node.start_mark)
@@ -149,3 +159,18 @@ class _Strict(yaml.SafeLoader):
             why = f": {error}" if isinstance(error, ValueError) else ""
             words = f"{str(node.value)[:80]!r} is no {node.tag.rpartition(':')[2]}{why}"
             raise yaml.constructor.ConstructorError(None, None, words, node.start_mark) from None
+
+
+def _why_ambiguous(node: yaml.ScalarNode) -> str | None:
+    """Say how YAML reads what it reads otherwise than it is written."""
+    if node.tag == f"{_TAG}bool" and not _PLAIN_BOOL.fullmatch(node.value):
+        return "as a word for true or false"
+    if node.tag not in _NUMBERS:
+        return None
+    found = _OTHER_BASE.fullmatch(node.value)
+    if found is not None:
+        return f"in base {({'eight': 8, 'two': 2, 'sixty': 60})[str(found.lastgroup)]}"
+    return "without its underscores" if "_" in node.value else None
+
+
+_Strict.add_implicit_resolver(f"{_TAG}timestamp", _DATE, list("0123456789"))

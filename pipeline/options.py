@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import RequestError
+from pipeline.formatting import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _MAX_SHOWN = 200
+_MAX_EXAMPLE = 40
 
 
 class PlainData(BaseModel):
@@ -101,7 +103,21 @@ def canonical_json(value: Any) -> str:
     >>> canonical_json({"b": 1, "a": [True, "ü"]})
     '{"a":[true,"ü"],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return encodable(text)
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """Write plain data as a file holds it, its last line ended.
+
+    A file name that is not UTF-8 is in it as escapes, of which Python's ``json`` makes the same name again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `canonical_json`.
+    """
+    return encodable(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def hash_of(value: Any) -> str:
@@ -198,14 +214,19 @@ def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exce
 
 
 def _root_causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out lists that are too short only because their items are refused."""
+    """Leave out what is wrong only because something else is: lists too short as their items are refused, defaults."""
     places = [detail["loc"] for detail in details]
 
     def has_refused_item(detail: ErrorDetails) -> bool:
         own = detail["loc"]
         return any(len(place) > len(own) and place[: len(own)] == own for place in places)
 
-    return [detail for detail in details if detail["type"] != "too_short" or not has_refused_item(detail)]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "default_factory_not_called"  # what it is made of is refused already
+        and (detail["type"] != "too_short" or not has_refused_item(detail))
+    ]
 
 
 def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
@@ -223,6 +244,12 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
         return f"{where} is missing" + (f"; it is {described}" if described else "")
     if detail["type"] == "too_short":
         message = f"at least {detail['ctx']['min_length']} of them"
+    if detail["type"] in {"model_type", "model_attributes_type"} and field is not None:
+        names = list((_group_in(field.annotation) or group).model_fields)
+        shown = detail["input"]
+        is_name = names[0] == "name" and isinstance(shown, str) and len(shown) <= _MAX_EXAMPLE
+        example = f", as in {place[-1]}: {{name: {shown}}}" if is_name else ""
+        return f"{where} is {_shorten(shown)}; it is a group of options ({', '.join(names)}){example}"
     own = detail["type"] == "value_error"
     if own and (described is None or field is None or _group_in(field.annotation) is not None):
         return f"{where}: {message}" if where else message

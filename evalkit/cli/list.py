@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from evalkit.cli.outputs import say
+
 
 @click.command("list")
 def list_plugins() -> None:
@@ -23,14 +25,14 @@ def list_plugins() -> None:
         "reducers": registry.REDUCERS,
     }
     for title, group in groups.items():
-        click.echo(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
-    click.echo("evaluators:")
+        say(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
+    say("evaluators:")
     try:
         evaluators = load_evaluators()
     except EvalkitError as error:
         raise click.ClickException(str(error)) from None
     for evaluator in evaluators:
-        click.echo(f"{evaluator.name} (version {evaluator.version})")
+        say(f"{evaluator.name} (version {evaluator.version})")
         for metric in evaluator.metrics:
             unit = "" if metric.unit == "1" else f" [{metric.unit}]"
-            click.echo(f"  {metric.name}{unit}: {metric.meaning}; {ARROW_WORDS[metric.better]}")
+            say(f"  {metric.name}{unit}: {metric.meaning}; {ARROW_WORDS[metric.better]}")

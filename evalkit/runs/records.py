@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.runs.files import write_atomically
 from evalkit.runs.schema import SCHEMA, MeasurementRecord, RunManifest, Trial, VideoProfile, VideoRecord
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,8 +117,7 @@ def record_text(record: RunManifest | VideoRecord | VideoProfile | MeasurementRe
 
 def to_text(plain: Mapping[str, Any], *, indent: int | None = 2) -> str:
     """Return plain data with its schema as JSON."""
-    text = json.dumps({"schema": SCHEMA, **plain}, indent=indent, ensure_ascii=False, allow_nan=False)
-    return text + "\n"
+    return json_text({"schema": SCHEMA, **plain}, indent=indent)
 
 
 def write_json(path: Path, plain: Mapping[str, Any], *, indent: int | None = 2) -> None:

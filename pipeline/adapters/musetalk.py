@@ -14,21 +14,24 @@ from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
+from pipeline.python_checks import CV2, LIBROSA, Module, Text
 from pipeline.speech.stage import prepare_sound
 from pipeline.video import new_video
+from pipeline.weights_checks import check_model_folder, check_s3fd, check_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from typing import Self
 
+    from pipeline.diagnosis import Diagnosis
     from pipeline.events import OnEvent
     from pipeline.request import GenerationRequest
     from pipeline.result import GenerationResult
 
 
 _CODE = "scripts/inference.py"
-_FFMPEG = "ffmpeg-4.4-amd64-static/ffmpeg"
+_FFMPEG = "ffmpeg-4.4-amd64-static"
 _MAX_FPS = 49
 """From 50 on, its feature of the sound for the last frame is too short."""
 
@@ -190,6 +193,52 @@ _ONLY_IN = {
 }
 
 
+_MODULES = (
+    Module("torch"),
+    Module(
+        "torch",
+        "<2.6",
+        "torch.load of 2.6 refuses resnet18-5c106cde.pth, which is in an old format: `Cannot use weights_only=True`",
+        Text("musetalk/utils/face_parsing/resnet.py", "state_dict = torch.load(model_path) #"),
+    ),
+    Module("torchvision"),
+    CV2,
+    Module("diffusers"),
+    Module("einops"),
+    *LIBROSA,
+    Module("mmpose"),
+    Module("mmengine", why="mmpose imports it"),
+    Module("mmcv", why="mmpose imports it"),
+    Module("mmcv", ">=2.0.0rc4,<=2.1.0", "mmpose 1.1 takes no other", beside="mmpose<1.2"),
+    Module("mmdet", why="the network that finds the landmarks is one of its"),
+    Module("numpy"),
+    Module("omegaconf"),
+    Module("scipy"),
+    Module("PIL", installed_as=("Pillow",)),
+    Module("tqdm"),
+    Module("transformers"),
+    Module(
+        "transformers",
+        "<4.52",
+        "since 4.52 it refuses to read a pytorch_model.bin, as Whisper's is, with a torch before 2.6",
+        Text("utils/import_utils.py", "def check_torch_load_is_safe", "transformers"),
+        beside="torch<2.6",
+    ),
+)
+_S3FD = "musetalk/utils/face_detection/detection/sfd/s3fd.pth"
+_BESIDE = {
+    "models/dwpose/dw-ll_ucoco_384.pth": 100,
+    "models/face-parse-bisent/79999_iter.pth": 20,
+    "models/face-parse-bisent/resnet18-5c106cde.pth": 20,
+}
+"""Weights at places that are fixed in its code, with the least size in MiB."""
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+_UNET_LEAST_MIB = 800.0
+_VAE_LEAST_MIB = 100.0
+_WHISPER_LEAST_MIB = 50.0
+
+
 class MuseTalk(Preset):
     """MuseTalk 1.5's code with its model v15 or v1: the mouth of a portrait or of a video follows the sound.
 
@@ -204,7 +253,10 @@ class MuseTalk(Preset):
     summary = "runs scripts/inference.py of MuseTalk 1.5"
     home = "https://github.com/TMElyralab/MuseTalk"
     script = "scripts/inference.py"
-    modules = ("torch", "cv2", "diffusers", "mmpose", "numpy", "omegaconf", "tqdm", "transformers")
+    modules = _MODULES
+    python_versions = ">=3.6"
+    encoders = ("aac", "libx264")
+    own_ffmpeg = _FFMPEG
     estimates = ResourceEstimate(
         memory=(
             estimate_memory(
@@ -308,8 +360,37 @@ class MuseTalk(Preset):
             "whisper_dir": self._in_repository(self._own.whisper_dir),
         }
 
+    def _look_at_weights(self) -> Iterable[Diagnosis]:
+        paths = self._weights()
+        unet, config, whisper = (paths[name] for name in ("unet_model_path", "unet_config", "whisper_dir"))
+        yield check_weights(
+            "unet_model_path", unet, self._fetch("unet_model_path"), least_mib=_UNET_LEAST_MIB
+        )
+        yield check_weights("unet_config", config, self._fetch("unet_config"))
+        cure = f"run download_weights.sh in {self._in_repository('')}"
+        yield check_model_folder(
+            "whisper_dir",
+            whisper,
+            ("config.json", "preprocessor_config.json"),
+            _WEIGHTS,
+            cure,
+            least_mib=_WHISPER_LEAST_MIB,
+        )
+        yield check_model_folder(
+            "sd-vae",
+            self._in_repository("models/sd-vae"),
+            ("config.json",),
+            _VAE_WEIGHTS,
+            cure,
+            least_mib=_VAE_LEAST_MIB,
+        )
+        for path, least_mib in _BESIDE.items():
+            place = self._in_repository(path)
+            yield check_weights(place.name, place, cure, least_mib=least_mib)
+        yield check_s3fd(self._in_repository(_S3FD), self._own.environment)
+
     def _has_ffmpeg(self) -> bool:
-        return super()._has_ffmpeg() or self._in_repository(_FFMPEG).is_file()
+        return super()._has_ffmpeg() or (self._in_repository(_FFMPEG) / "ffmpeg").is_file()
 
     def _notes(self, request: GenerationRequest) -> tuple[str, ...]:
         fps = self._fps(request)

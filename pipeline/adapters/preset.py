@@ -18,14 +18,18 @@ from pydantic import Field
 
 from pipeline.adapters.command.generator import Command, refuse_other_length
 from pipeline.adapters.command.portrait import is_video, read_fps
-from pipeline.beliefs import read_commit
-from pipeline.diagnosis_checks import check_folder, check_program, check_python, check_weights
+from pipeline.beliefs import check_beliefs, read_commit
+from pipeline.diagnosis_checks import check_folder, check_program
 from pipeline.errors import RequestError
 from pipeline.estimates import ResourceEstimate
 from pipeline.options import PlainData
+from pipeline.python_checks import Module, check_python
 from pipeline.request import GenerationRequest
+from pipeline.weights_checks import check_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeline.beliefs import Source
     from pipeline.diagnosis import Diagnosis
     from pipeline.generator import Description
@@ -92,12 +96,18 @@ class Preset(Command):
     summary: ClassVar[str]
     home: ClassVar[str]
     script: ClassVar[str] = "inference.py"
+    modules: ClassVar[tuple[Module, ...]]
+    """What its code imports on the way to a video, in the versions with which it works."""
+    python_versions: ClassVar[str] = ""
+    """Those that can read its code."""
+    encoders: ClassVar[tuple[str, ...]] = ("aac",)
+    """What it asks of ffmpeg."""
+    own_ffmpeg: ClassVar[str | None] = None
+    """Folder in its checkout where it looks for ffmpeg when the path has none."""
     source: ClassVar[Source]
     """The program as it was read."""
     no_face: ClassVar[str]
     """What it says where it finds no face: a regular expression, for where `needs_face` saw one."""
-    modules: ClassVar[tuple[str, ...]]
-    """What its code imports on the way to a video."""
     estimates: ClassVar[ResourceEstimate] = ResourceEstimate()
     takes_videos: ClassVar[bool] = False
 
@@ -127,7 +137,7 @@ class Preset(Command):
         )
 
     def diagnose(self) -> list[Diagnosis]:
-        """Look at its checkout, Python, weights and ffmpeg."""
+        """Look at its checkout and what is taken for granted about it, Python, libraries, weights and ffmpeg."""
         repository = self._in_repository("")
         return [
             check_folder(
@@ -136,17 +146,24 @@ class Preset(Command):
                 [self.script],
                 f"clone {self.home} and name its folder in repository",
             ),
-            check_python(
+            *([check_beliefs(repository, self.source)] if (repository / self.script).is_file() else []),
+            *check_python(
                 self._own.python,
                 self.modules,
                 repository,
                 "make its environment as its README says and name its Python in python",
+                environment=self._own.environment,
+                versions=self.python_versions,
             ),
-            *(
-                check_weights(setting, path, f"fetch it as {self.home} says, and name it in {setting}")
-                for setting, path in self._weights().items()
+            *self._look_at_weights(),
+            check_program(
+                "ffmpeg",
+                "it joins picture and sound with it",
+                "install ffmpeg",
+                encoders=self.encoders,
+                environment=self._own.environment,
+                also_in=repository / self.own_ffmpeg if self.own_ffmpeg is not None else None,
             ),
-            check_program("ffmpeg", "it joins picture and sound with it", "install ffmpeg"),
         ]
 
     def estimate(self, request: GenerationRequest) -> ResourceEstimate:
@@ -161,6 +178,13 @@ class Preset(Command):
     @abstractmethod
     def _weights(self) -> dict[str, Path]:
         """Return the weights that must be there, files or folders, by the setting that names them."""
+
+    @abstractmethod
+    def _look_at_weights(self) -> Iterable[Diagnosis]:
+        """Look at every file of weights that its code opens with the defaults of a request."""
+
+    def _fetch(self, setting: str) -> str:
+        return f"fetch it as {self.home} says, and name it in {setting}"
 
     def _check(self, request: GenerationRequest) -> None:
         if request.image is None:

@@ -12,11 +12,15 @@ from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.options import PlainData
+from pipeline.python_checks import CV2, LIBROSA, Module, Text
+from pipeline.weights_checks import check_s3fd, check_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pipeline.adapters.command.portrait import Picture, View
+    from pipeline.diagnosis import Diagnosis
     from pipeline.request import GenerationRequest
 
 _CODE = "inference.py"
@@ -159,7 +163,21 @@ class Wav2Lip(Preset):
     words: ClassVar[dict[str, tuple[str, ...]]] = {"static": ("--static", "True")}  # any word is true to it
     no_face = r"Face not detected!"
     home = "https://github.com/Rudrabha/Wav2Lip"
-    modules = ("torch", "cv2", "librosa", "numpy", "scipy", "tqdm")
+    modules = (
+        Module("torch"),
+        CV2,
+        *LIBROSA,
+        Module(
+            "librosa",
+            "<0.10",
+            "its audio.py gives librosa.filters.mel its arguments without names, and that takes none since 0.10: "
+            "`mel() takes 0 positional arguments`",
+            Text("audio.py", "librosa.filters.mel(hp.sample_rate, hp.n_fft"),
+        ),
+        Module("numpy"),
+        Module("scipy"),
+        Module("tqdm"),
+    )
     takes_videos = True
     _own: Wav2LipSettings
 
@@ -179,6 +197,11 @@ class Wav2Lip(Preset):
 
     def _weights(self) -> dict[str, Path]:
         return {"checkpoint": self._in_repository(self._own.checkpoint)}
+
+    def _look_at_weights(self) -> Iterable[Diagnosis]:
+        for setting, path in self._weights().items():
+            yield check_weights(setting, path, self._fetch(setting), least_mib=60)
+        yield check_s3fd(self._in_repository("face_detection/detection/sfd/s3fd.pth"), self._own.environment)
 
     def _view(self, request: GenerationRequest) -> View:
         options = Wav2LipOptions.read(request.options, "option")

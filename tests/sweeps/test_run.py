@@ -762,6 +762,7 @@ def test_there_are_as_many_slots_as_were_asked_for_or_as_there_are_gpus(
     assert plan.config.execution.workers == len(expected)
     notes = [note for note in plan.notes if "works on the CPU" not in note]  # of a plan that names no device
     assert plan_sweep(plan.config) == replace(plan, notes=notes)
+    assert (len(notes) < len(plan.notes)) == (not generator and not execution)
 
 
 @pytest.mark.parametrize(

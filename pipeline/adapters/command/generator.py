@@ -19,7 +19,9 @@ from pipeline.adapters.command.portrait import (
     refuse_faceless,
 )
 from pipeline.adapters.command.settings import IN_WORK, CommandSettings
-from pipeline.adapters.template import OUT, WORK, check_used, fill, fill_all
+from pipeline.adapters.template import OUT, WORK, check_used, fill, fill_all, placeholders
+from pipeline.diagnosis import fine, stop
+from pipeline.diagnosis_checks import check_folder
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import CLIP, FIRST_FRAME, SAVED, SPEECH, WARNING, OnEvent, Timeline
 from pipeline.generator import Description, Generator, Plan
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
+
+    from pipeline.diagnosis import Diagnosis
 
 
 _CUT = "less its last row or column, so that both sides are even"
@@ -139,6 +143,29 @@ class Command(Generator):
             folder=program.folder,
             environment=program.environment,
         )
+
+    def diagnose(self) -> list[Diagnosis]:
+        """Look for its folder, its program, and the script that an interpreter is given."""
+        settings = self._settings
+        fixed = [
+            fill(word, {}) if isinstance(word, str) and not placeholders(word) else None
+            for word in settings.argv
+        ]
+        program, script = (*fixed, None)[:2]
+        found = []
+        if settings.folder is not None and not placeholders(settings.folder):
+            found.append(check_folder("folder", settings.folder, [], "name the folder to run it in"))
+        if program is not None:
+            place = _find_program(program, settings.folder, settings.environment.get("PATH"))
+            cure = "install it, or name it in argv by a path that is there and may be run"
+            missing = f"{program!r} is not there, or may not be run"
+            found.append(fine("program", place) if place else stop("program", missing, cure))
+        if script is not None and script.endswith((".py", ".sh")):
+            there = Path(settings.folder or ".") / script
+            cure = "name the script of the program in argv"
+            missing = f"{there} is not there"
+            found.append(fine("script", str(there)) if there.is_file() else stop("script", missing, cure))
+        return found
 
     def load(self) -> None:
         """Do nothing: the program loads its models for each request."""
@@ -260,9 +287,7 @@ class Command(Generator):
                 values[parameter] = copy if in_work else str(work / copy)
         environment = {name: fill(text, values) for name, text in settings.environment.items()}
         argv = tuple(fill_all(settings.argv, values))
-        bare = Path(argv[0]).name == argv[0]
-        start = Path(folder or ".")
-        if shutil.which(argv[0] if bare else start / argv[0], path=environment.get("PATH")) is None:
+        if _find_program(argv[0], folder, environment.get("PATH")) is None:
             raise RequestError(f"program {argv[0]!r}: there is no such program, or it may not be run")
         return Program(
             request,
@@ -332,6 +357,12 @@ class Command(Generator):
                 listener.failure or error.kind,
             ) from None
         return measured
+
+
+def _find_program(program: str, folder: str | None, path: str | None) -> str | None:
+    """Return where a program is: by its name on the path, else from the folder in which it runs."""
+    is_name = Path(program).name == program
+    return shutil.which(program if is_name else str(Path(folder or ".") / program), path=path)
 
 
 def _values(

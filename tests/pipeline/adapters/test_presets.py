@@ -603,24 +603,6 @@ def test_a_folder_that_is_no_checkout(name: str, make: Make, parameters: dict[st
         preset.check(preset.request(**parameters))
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_doctor_finds_what_is_wrong_and_nothing_else(name: str, make: Make, tmp_path: Path) -> None:
-    preset = make(name)
-    well = {finding.about: finding.level for finding in preset.diagnose()}
-    assert {about for about, level in well.items() if level == "stop"} <= {
-        "Python",
-        "ffmpeg",
-    }  # of this machine
-    nowhere = make(name, repository=str(tmp_path / "gone"), python=str(tmp_path / "no-python"))
-    ill = {finding.about: finding for finding in nowhere.diagnose()}
-    assert {about for about, finding in ill.items() if finding.level == "stop"} - {"ffmpeg"} == {
-        "repository",
-        "Python",
-        *nowhere._weights(),
-    }
-    assert ill["repository"].cure.startswith(f"clone {preset.home}")
-
-
 def test_the_plan_says_how_the_folder_is_prepared(
     make: Make, parameters: dict[str, Any], tmp_path: Path
 ) -> None:
