@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.adapters.preset import Preset
 from pipeline.adapters.sadtalker import SadTalker
 from pipeline.adapters.wav2lip import Wav2Lip

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.adapters.musetalk import SOURCE, MuseTalk
+from pipeline.adapters.musetalk.beliefs import SOURCE
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.errors import GenerationError
 from tests.pipeline.adapters.media import draw_face, film
 from tests.pipeline.adapters.real.substitutes import (
@@ -257,7 +258,7 @@ def test_what_is_refused_is_what_it_spoils(
     driver = make()
     monkeypatch.setattr(MuseTalk, "_look", lambda *_: None)
     monkeypatch.setattr(MuseTalk, "_is_to_be_cut", lambda *_: False)
-    monkeypatch.setattr("pipeline.adapters.musetalk._MAX_FPS", 100)
+    monkeypatch.setattr("pipeline.adapters.musetalk.generator._MAX_FPS", 100)
     anna = draw_face(tmp_path / "anna.png")
     gap = film(tmp_path / "gap.mp4", [anna] * 10 + [None] * 5 + [anna] * 10)
     for changes, kind, fault in (
