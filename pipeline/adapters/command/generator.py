@@ -318,7 +318,7 @@ class Command(Generator):
 
     def _run(self, program: Program, part: Path, timeline: Timeline) -> MeasuredVideo:
         listener = Listener(self._settings, timeline, self._output(program))
-        name = program.argv[0]
+        name = self._called(program)
         try:
             finished = run_program(
                 program.argv,
@@ -332,14 +332,18 @@ class Command(Generator):
             if listener.endless is None:
                 raise
             raise GenerationError(
-                f"{name!r} tries the same for ever, and was ended when it said a second time: {listener.last_words}",
+                f"{name} tries the same for ever, and was ended when it said a second time: {listener.last_words}",
                 listener.endless,
             ) from error
         if finished.returncode:
             raise GenerationError(
-                f"{name!r} {_explain_status(finished)}; {quote(finished.tail)}", listener.failure or "crashed"
+                f"{name} {_explain_status(finished)}; {quote(finished.tail)}", listener.failure or "crashed"
             )
         return self._take(program, listener, part, finished.tail)
+
+    def _called(self, program: Program) -> str:
+        """Return what the program is called in errors."""
+        return repr(program.argv[0])
 
     def _output(self, program: Program) -> Output | None:
         return None if program.output is None else Output(Path(program.folder or ".") / program.output)
@@ -353,7 +357,7 @@ class Command(Generator):
             self._check_length(measured, program.request, program.sound)
         except GenerationError as error:
             raise GenerationError(
-                f"{program.argv[0]!r} ended without an error, but {error}; {quote(tail)}",
+                f"{self._called(program)} ended without an error, but {error}; {quote(tail)}",
                 listener.failure or error.kind,
             ) from None
         return measured
