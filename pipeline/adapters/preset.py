@@ -30,6 +30,7 @@ from pipeline.weights_checks import check_weights
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeline.adapters.command.generator import Program
     from pipeline.beliefs import Source
     from pipeline.diagnosis import Diagnosis
     from pipeline.generator import Description
@@ -227,6 +228,10 @@ class Preset(Command):
             fps = self._fps(request)
             expected_s = self._count_frames(request, sound.duration_s) / fps
             refuse_other_length(measured, expected_s, _TOLERANCE_S + 2 / fps)
+
+    def _called(self, program: Program) -> str:
+        del program
+        return self.name
 
     def _has_ffmpeg(self) -> bool:
         """Return whether the program will find it."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CODE = "inference.py"
 _FPS = 25
+_RATE_HZ = 16000
 
 SOURCE = Source(
     "OpenTalker/SadTalker",
@@ -305,7 +306,7 @@ class SadTalker(Preset):
 
     def _count_frames(self, request: GenerationRequest, sound_s: float) -> int:
         del request
-        return int(sound_s * _FPS)
+        return round(sound_s * _RATE_HZ) // (_RATE_HZ // _FPS)
 
     def _look(self, request: GenerationRequest, sound_s: float | None) -> None:
         n_frames = None if sound_s is None else self._count_frames(request, sound_s)
