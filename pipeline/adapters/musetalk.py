@@ -12,7 +12,7 @@ from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
-from pipeline.python_checks import CV2, LIBROSA, Module, Text
+from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text
 from pipeline.weights_checks import check_model_folder, check_s3fd, check_weights
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ _ONLY_IN = {
 
 
 _MODULES = (
-    Module("torch"),
+    *TORCH,
     Module(
         "torch",
         "<2.6",
@@ -193,7 +193,7 @@ _MODULES = (
         Text("musetalk/utils/face_parsing/resnet.py", "state_dict = torch.load(model_path) #"),
     ),
     Module("torchvision"),
-    CV2,
+    *CV2,
     Module("diffusers"),
     Module("einops"),
     *LIBROSA,

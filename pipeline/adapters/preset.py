@@ -19,9 +19,10 @@ from pydantic import Field
 from pipeline.adapters.command.generator import Command, refuse_other_length
 from pipeline.adapters.command.portrait import is_video, read_fps
 from pipeline.beliefs import check_beliefs, read_commit
-from pipeline.diagnosis_checks import check_folder, check_program
+from pipeline.diagnosis_checks import check_disk, check_folder, check_program
 from pipeline.errors import RequestError
 from pipeline.estimates import ResourceEstimate
+from pipeline.gpu_checks import check_visible, list_visible
 from pipeline.options import PlainData
 from pipeline.python_checks import Module, check_python
 from pipeline.request import GenerationRequest
@@ -44,6 +45,8 @@ _FAILURES = {
     "bad_weights": r"invalid load key|PytorchStreamReader failed|HeaderTooLarge|InvalidHeader|MetadataIncompleteBuffer",
 }
 """What torch and safetensors say, whatever the program."""
+
+_WORK_MIB = 1024.0
 
 _TOLERANCE_S = 0.2
 """Decoders differ by as much in what they make of the ends of a compressed sound."""
@@ -154,7 +157,9 @@ class Preset(Command):
                 "make its environment as its README says and name its Python in python",
                 environment=self._own.environment,
                 versions=self.python_versions,
+                gpus=list_visible(self._own.environment),
             ),
+            *check_visible(self._own.environment),
             *self._look_at_weights(),
             check_program(
                 "ffmpeg",
@@ -164,6 +169,7 @@ class Preset(Command):
                 environment=self._own.environment,
                 also_in=repository / self.own_ffmpeg if self.own_ffmpeg is not None else None,
             ),
+            check_disk(tempfile.gettempdir(), _WORK_MIB, "a long video with its frames"),
         ]
 
     def estimate(self, request: GenerationRequest) -> ResourceEstimate:

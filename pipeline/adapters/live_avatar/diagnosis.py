@@ -12,7 +12,7 @@ from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.diagnosis_checks import check_disk, check_folder, check_port, check_program
 from pipeline.gpu_checks import check_capability, check_gpus, check_nccl
 from pipeline.gpus import read_gpus
-from pipeline.python_checks import IMAGEIO_FFMPEG, LIBROSA, Module, Text, check_python
+from pipeline.python_checks import IMAGEIO_FFMPEG, LIBROSA, TORCH, Module, Text, check_python
 from pipeline.weights_checks import check_fetched_weights, check_model_folder, check_weights
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ PYTHON_VERSIONS = ">=3.9"
 """Those that can read its code."""
 _ASKED_FOR = "its requirements.txt asks for another"
 MODULES = (
-    Module("torch"),
+    *TORCH,
     Module(
         "torch",
         ">=2.5",
@@ -109,7 +109,8 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             "make its environment as its README says (Python 3.10, torch 2.8 with CUDA) and name its Python in python",
             environment=environment,
             versions=PYTHON_VERSIONS,
-            on_gpu=True,
+            gpus=[gpu for gpu in read_gpus()[0] if gpu.index in settings.gpus],
+            needs_gpu=True,
         ),
         *_check_checkpoint(repository / settings.ckpt_dir),
         _check_lora(repository, settings.lora_path_dmd, environment),

@@ -302,3 +302,14 @@ def test_another_commit_is_told_where_it_says_something_else(name: str, good: Ca
     assert set(found) == {"its code"}
     assert found["its code"].level == "warning"
     assert belief.text in found["its code"].found
+
+
+def test_a_checkout_that_may_not_be_written_into(
+    good: Callable[[str], SetUp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = good("sadtalker")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    (found,) = [finding for finding in it.diagnose() if finding.level != "fine"]
+    assert (found.level, found.about) == ("stop", "right to write")
+    assert str(it.checkout) in found.found
