@@ -13,7 +13,7 @@ from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
 from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text
-from pipeline.weights_checks import check_model_folder, check_s3fd, check_weights
+from pipeline.weights_checks import check_json, check_model_folder, check_s3fd, check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -299,7 +299,7 @@ class MuseTalk(Preset):
         yield check_weights(
             "unet_model_path", unet, self._fetch("unet_model_path"), least_mib=_UNET_LEAST_MIB
         )
-        yield check_weights("unet_config", config, self._fetch("unet_config"))
+        yield check_json("unet_config", config, self._fetch("unet_config"))
         cure = f"run download_weights.sh in {self._in_repository('')}"
         yield check_model_folder(
             "whisper_dir",

@@ -212,6 +212,8 @@ BROKEN: list[tuple[str, str, str, str, Break]] = [
     ("musetalk", "no parsing weights", "79999_iter.pth", "not there", lambda it: it.remove("models/face-parse-bisent/79999_iter.pth")),
     ("musetalk", "a tiny backbone", "resnet18-5c106cde.pth", "at the least", lambda it: it.shorten("models/face-parse-bisent/resnet18-5c106cde.pth")),
     ("musetalk", "Whisper without weights", "whisper_dir", "neither", lambda it: it.remove("models/whisper/pytorch_model.bin")),
+    ("musetalk", "a configuration that is none", "unet_config", "no JSON", lambda it: it.shorten("models/musetalkV15/musetalk.json")),
+    ("musetalk", "a page for a configuration", "whisper_dir", "no JSON", lambda it: it.shorten("models/whisper/preprocessor_config.json")),
     ("musetalk", "an ffmpeg without H.264", "ffmpeg", "without the encoder libx264", lambda it: write_ffmpeg(it.programs, "aac")),
     ("musetalk", "no ffmpeg", "ffmpeg", "not on the path", lambda it: (it.programs / "ffmpeg").unlink()),
 ]  # fmt: skip
