@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.endpoint import NO_KEY, ServiceError
 from pipeline.errors import GenerationError, RequestError
+from pipeline.events import USED
 from pipeline.options import PlainData
 from pipeline.plugins import load_plugin
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 Backend = TypeVar("Backend")
 Result = TypeVar("Result")
 
-USED = "used"
-"""Outcome of the backend whose result was taken."""
 UNSATISFACTORY = "unsatisfactory"
 """Outcome of a backend that worked and whose result was passed over for a better one."""
 

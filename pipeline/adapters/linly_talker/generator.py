@@ -26,6 +26,7 @@ from pipeline.adapters.linly_talker.settings import (
     DIRECT_REPLY,
     ESTIMATES,
     METHODS,
+    WEIGHTS,
     WITH_MEMORY,
     LinlySettings,
     Options,
@@ -40,7 +41,7 @@ from pipeline.adapters.linly_talker.speech import (
 )
 from pipeline.beliefs import check_beliefs, read_commit
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
-from pipeline.diagnosis_checks import check_program
+from pipeline.diagnosis_checks import check_folder, check_program
 from pipeline.errors import GenerationError, RequestError
 from pipeline.estimates import ResourceEstimate
 from pipeline.events import ANSWERED, FIRST_FRAME, LOADED, SAVED, SPEECH, WARNING, OnEvent, Timeline
@@ -52,6 +53,7 @@ from pipeline.result import GenerationResult, Spoken
 from pipeline.sound import measure_sound
 from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import measure_video, new_video
+from pipeline.weights_checks import check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -153,8 +155,12 @@ class LinlyTalker(Generator):
         return known.get(self._settings.talker_method, ResourceEstimate())
 
     def check(self, request: GenerationRequest) -> None:
-        """Check files, sound, text, voice and options; nothing is asked of the services."""
-        self._check(request)
+        """Check files, face, sound, text, voice and options; nothing is asked of the services."""
+        check_files(request)
+        options = self._method.options.read(request.options, "option")
+        self._check_used(request)
+        self._check_picture(request)
+        self._check_words(request, options)
         if request.audio is not None or (request.text is not None and self._tts is None):
             length_s = check_sound(request)
             if length_s is not None:
@@ -195,7 +201,7 @@ class LinlyTalker(Generator):
                 check_program("ffmpeg", "the talker joins picture and sound with it", "install ffmpeg")
             )
         if self._settings.repository is not None:
-            found.append(check_beliefs(Path(self._settings.repository), SOURCE))
+            found += _look_at_checkout(Path(self._settings.repository), self._settings.talker_method)
         return found
 
     def load(self) -> None:
@@ -232,7 +238,7 @@ class LinlyTalker(Generator):
 
         The clock starts when the services are free and have the right models. The first frame is there with the last.
         """
-        self._check(request)
+        self.check(request)
         self.load()
         with ExitStack() as stack:
             notes: dict[str, Note] = {}
@@ -358,13 +364,6 @@ class LinlyTalker(Generator):
         )
         return act()
 
-    def _check(self, request: GenerationRequest) -> None:
-        check_files(request)
-        options = self._method.options.read(request.options, "option")
-        self._check_used(request)
-        self._check_picture(request)
-        self._check_words(request, options)
-
     def _check_used(self, request: GenerationRequest) -> None:
         """Refuse what would make no difference: two different requests must not give the same video."""
         method = self._settings.talker_method
@@ -444,8 +443,6 @@ class LinlyTalker(Generator):
             sound = as_wav(self._speak(request, folder, turn), folder)
             refuse_length(self._settings.talker_method, sound.duration_s)
         except RequestError as error:
-            if request.text is None:
-                raise
             whose = "text" if spoken is None else "answer"
             raise GenerationError(
                 f"the {whose} {request.text!r} cannot be spoken: {error}",
@@ -530,6 +527,23 @@ def _look_at(service: HttpService, program: str) -> Diagnosis:
             f"start it in its repository with `python api/{program}_api.py`, or set {program} to where it is",
         )
     return fine(program, f"{service.address} answers and offers /{program}_response/")
+
+
+def _look_at_checkout(repository: Path, method: str) -> list[Diagnosis]:
+    """Look at the folder that the services run from: its code, and the weights of the talker's model."""
+    there = check_folder(
+        "repository", repository, ["api/talker_api.py"], f"name the folder of a clone of {SOURCE.home}"
+    )
+    if there.level != "fine":
+        return [there]
+    cure = f"run scripts/download_models.sh in {repository}"
+    return [
+        check_beliefs(repository, SOURCE),
+        *(
+            check_weights(Path(name).name, repository / name, cure, least_mib=least_mib)
+            for name, least_mib in WEIGHTS[method].items()
+        ),
+    ]
 
 
 def _tell_model(service: HttpService, model: str, path: str) -> Diagnosis:

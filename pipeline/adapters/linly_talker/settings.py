@@ -147,6 +147,21 @@ _SHORTEST_S = 0.2
 """16 windows of sound for Wav2Lip and NeRFTalk, 3 frames for SadTalker."""
 _SADTALKER_GAP_S = (1.048, 1.102)
 """21 frames and a little: for those it chooses the moment of a blink from an empty range."""
+_CHECKPOINTS = "checkpoints"
+WEIGHTS: dict[str, dict[str, float]] = {
+    "SadTalker": {
+        f"{_CHECKPOINTS}/SadTalker_V0.0.2_256.safetensors": 300.0,
+        f"{_CHECKPOINTS}/mapping_00229-model.pth.tar": 50.0,
+    },
+    "Wav2Lip": {f"{_CHECKPOINTS}/wav2lip_gan.pth": 60.0},
+    "Wav2Lipv2": {
+        f"{_CHECKPOINTS}/wav2lipv2.pth": 60.0,
+        f"{_CHECKPOINTS}/weights/yolov8n-face/yolov8n-face.pt": 3.0,
+        f"{_CHECKPOINTS}/weights/wflw/hrnet18_256x256_p1/model.pth": 20.0,
+    },
+    "NeRFTalk": {f"{_CHECKPOINTS}/Obama_ave.pth": 1.0, f"{_CHECKPOINTS}/audio_visual_encoder.pth": 1.0},
+}
+"""Files in the checkout that each of the talker's models reads, and what is less is no such file, MiB."""
 _FAQ = "FAQ 2.3 of Linly-Talker"
 ESTIMATES = {
     "SadTalker": ResourceEstimate(

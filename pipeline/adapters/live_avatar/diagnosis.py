@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.command import build_environment
+from pipeline.adapters.live_avatar.settings import PAGE_ENTRY
+from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
+from pipeline.beliefs import check_beliefs
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.diagnosis_checks import check_disk, check_folder, check_port, check_program
 from pipeline.gpu_checks import check_capability, check_gpus, check_nccl
@@ -68,7 +71,10 @@ MODULES = (
     Module("PIL", installed_as=("Pillow",)),
 )
 """What its code imports on the way to a video."""
-PAGE_MODULES = (Module("gradio", why="its page, which is kept warm, is made with it"),)
+PAGE_MODULES = (
+    Module("gradio", why="its page, which is kept warm, is made with it"),
+    Module("gradio", ">=5", "keep_warm speaks to its page as gradio does since version 5"),
+)
 """What its page imports beside."""
 
 _NEED = {
@@ -104,7 +110,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
         ),
         *check_python(
             settings.python,
-            MODULES + PAGE_MODULES if settings.keep_warm else MODULES,
+            (*MODULES, *PAGE_MODULES) if settings.keep_warm else MODULES,
             repository,
             "make its environment as its README says (Python 3.10, torch 2.8 with CUDA) and name its Python in python",
             environment=environment,
@@ -129,9 +135,22 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             encoders=("aac",),
             environment=environment,
         ),
+        *(_check_page(repository, environment) if settings.keep_warm else ()),
         check_disk(repository, _VIDEO_MIB, "a long video"),
     ]
     return found if settings.is_single else [*found, *check_nccl(environment)]
+
+
+def _check_page(repository: Path, environment: Mapping[str, str]) -> Iterable[Diagnosis]:
+    """Check what its page needs beside; its code is looked at where there is any."""
+    yield check_program(
+        "ffprobe",
+        "gradio, which its page is made with, looks at sounds and videos with it",
+        "install ffmpeg whole, with ffprobe",
+        environment=environment,
+    )
+    if (repository / PAGE_ENTRY).is_file():
+        yield check_beliefs(repository, SOURCE_WARM)
 
 
 def _check_checkpoint(folder: Path) -> Iterable[Diagnosis]:

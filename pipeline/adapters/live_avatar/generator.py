@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +19,9 @@ from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepa
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
 from pipeline.adapters.live_avatar.single import run_single
 from pipeline.adapters.live_avatar.warm import WarmProgram, build_page, check_page, find_free_port
+from pipeline.adapters.series import Announced
 from pipeline.beliefs import read_commit
-from pipeline.errors import GenerationError, RequestError
+from pipeline.errors import RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
 from pipeline.faces import refuse_without_face
 from pipeline.formatting import count
@@ -73,8 +73,7 @@ class LiveAvatar(Generator):
         self.version = "1" if commit is None else f"1+{commit}"
         self._batch: Batch | None = None
         self._warm: WarmProgram | None = None
-        self._expected: list[GenerationRequest] = []
-        self._place: Path | None = None
+        self._announced = Announced()
 
     def describe(self) -> Description:
         """Say what reaches it."""
@@ -165,7 +164,7 @@ class LiveAvatar(Generator):
 
     def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
         """Make these in one batch when the first of them comes, as far as they differ in the inputs alone."""
-        self._expected, self._place = list(requests), folder
+        self._announced.learn(requests, folder)
 
     def close(self) -> None:
         """End a batch that is under way, and what is kept warm."""
@@ -184,7 +183,7 @@ class LiveAvatar(Generator):
         settings, size = self._check(request)
         with new_video(out_path) as part:
             if settings.batch:
-                sample, timeline, log = self._next_from_batch(request, settings, size, part, on_event)
+                sample, timeline, log = self._next_from_batch(request, part, on_event)
             elif settings.keep_warm:
                 sample = prepare_sample(request, settings, size, part.parent)
                 timeline, log = self._make_warm(sample, part, on_event)
@@ -210,36 +209,27 @@ class LiveAvatar(Generator):
     def _next_from_batch(
         self,
         request: GenerationRequest,
-        settings: LiveAvatarSettings,
-        size: Size | None,
         part: Path,
         on_event: OnEvent | None,
     ) -> tuple[Sample, Timeline, LogReader]:
         """Take the video from the batch under way, or begin one with it and what is expected after it."""
         if self._batch is None or self._batch.expected[:1] != [request]:
             self.close()
-            self._batch = self._begin_batch(request, settings, size, part.parent.parent)
+            self._batch = self._begin_batch(request, part.parent.parent)
         try:
             return self._batch.take(part, on_event)
         finally:
             if not self._batch.expected:
                 self.close()
 
-    def _begin_batch(
-        self, request: GenerationRequest, settings: LiveAvatarSettings, size: Size | None, beside: Path
-    ) -> Batch:
-        is_expected = self._expected[:1] == [request]
-        place = self._place if is_expected and self._place is not None else beside
-        folder = Path(tempfile.mkdtemp(prefix=".batch-", suffix=".part", dir=place)).absolute()
+    def _begin_batch(self, request: GenerationRequest, beside: Path) -> Batch:
+        folder, samples = self._announced.gather(
+            request,
+            beside,
+            shares=can_share_batch,
+            prepare=lambda one, own: prepare_sample(one, *self._check(one), own),
+        )
         try:
-            samples = [prepare_sample(request, settings, size, folder)]
-            for number, other in enumerate(self._expected[1:] if is_expected else [], start=2):
-                if not can_share_batch(request, other):
-                    break
-                spoken = folder / f"speech_{number:04d}"
-                spoken.mkdir()
-                with suppress(RequestError, GenerationError):  # raised when its own turn comes
-                    samples.append(prepare_sample(other, *self._check(other), spoken))
             return Batch(samples, folder)
         except BaseException:
             shutil.rmtree(folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 
 from pipeline.adapters.linly_talker.generator import LinlyTalker
+from pipeline.adapters.linly_talker.spoken_text import clean_text
 from pipeline.errors import GenerationError, RequestError
 from pipeline.result import Spoken
 from pipeline.testing import GeneratorContract
@@ -552,10 +555,61 @@ def test_the_version_is_the_commit_of_the_checkout(tmp_path: Path) -> None:
     assert LinlyTalker(repository=str(tmp_path)).version == "6342071900"
     assert LinlyTalker(repository=str(tmp_path), version="mine").version == "mine"
     assert LinlyTalker().version == "unknown"
-    found = {
-        one.about: one for one in LinlyTalker(repository=str(tmp_path), talker="http://gpu:1").diagnose()
-    }
-    assert found["its code"].level == "warning"
+
+
+def test_the_doctor_looks_at_the_checkout_where_it_is_named(tmp_path: Path) -> None:
+    def look(**settings: str) -> dict[str, tuple[str, str]]:
+        generator = LinlyTalker(talker="http://127.0.0.1:9", repository=str(tmp_path), **settings)
+        return {one.about: (one.level, one.found) for one in generator.diagnose()}
+
+    assert look()["repository"] == ("stop", f"{tmp_path} has no api/talker_api.py")
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api" / "talker_api.py").write_text("print()\n")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "wav2lip_gan.pth").write_text("not the weights")
+    found = look(talker_method="Wav2Lip")
+    assert found["its code"][0] == "warning"
+    assert found["wav2lip_gan.pth"][0] == "stop"
+    assert look()["mapping_00229-model.pth.tar"][0] == "stop"
+
+
+def test_what_passes_means_nothing_to_a_shell_and_ordinary_writing_passes() -> None:
+    generate = np.random.default_rng(0)
+    signs = [
+        *map(chr, range(32, 127)),
+        "\n",
+        "\t",
+        *"éß你好，。？！…“”’—\uff5e\uff05😀🇩🇪\uff02\uff04\uff40\u200b\u202e",
+    ]
+    texts = ["".join(generate.choice(signs, size=generate.integers(1, 12))) for _ in range(4000)]
+    texts += ["one $(id) two", "`id`", '"; id; "', "\\$(id)", "5%PATH%", "%PATH%", "5%PATH%, 7%X%"]
+    passed = []
+    for text in texts:
+        with contextlib.suppress(RequestError):
+            passed.append(clean_text(text))
+    assert len(passed) > 200
+    assert not any("%P" in text for text in passed)
+    script = "\n".join(f'printf "%s\\0" "{text}"' for text in passed)  # as the service's command has its text
+    said = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, env={}).stdout
+    assert said.decode().split("\0")[:-1] == passed
+    ordinary = [
+        "It’s 20% off: R&D, you & me (see www.example.com/a_b?c=d#e) — 3 + 4 = 7; really?! ~5 €",
+        "今天天气很好，我们去公园吧\uff5e“好的”！（下午3：30）100\uff05",
+        "¿Qué tal? Ça va, Grüße! Привет, мир. שלום नमस्ते สวัสดี 👩‍🦰 ☀️",
+    ]
+    for text in ordinary:
+        assert clean_text(text) == text
+    assert clean_text("- one\n- two\u200b") == " - one - two"
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [("$5", "'$'"), ("a\\b", r"'\\'"), ("a|b<c", "'<', '|'"), ("50%off", "'%'"), ("\0", "x00")],
+)
+def test_what_does_not_pass_is_named(text: str, signs: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(signs)) as caught:
+        clean_text(text)
+    assert "puts it on a command line: write it in words" in str(caught.value)
 
 
 def test_an_answer_that_drips_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

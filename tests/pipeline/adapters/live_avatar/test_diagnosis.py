@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from evalkit.cli import main
 from pipeline import gpu_checks
 from pipeline.adapters.live_avatar import diagnosis, generator
+from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.gpu_checks import _SHARED_MEMORY
 from pipeline.reach import find_no_way
 from tests.pipeline.adapters.set_ups import FakePython, write_ffmpeg, write_weights
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.adapters.live_avatar.generator import LiveAvatar
+    from pipeline.beliefs import Source
     from pipeline.diagnosis import Diagnosis
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
@@ -112,6 +114,48 @@ def show_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: gpu_checks.Gpu) -> None:
 def test_nothing_is_invented_on_a_good_one(good: SetUp) -> None:
     _, _, make = good
     assert [finding for finding in make().diagnose() if finding.level != "fine"] == []
+
+
+def write_believed(repository: Path, source: Source) -> None:
+    """Write a checkout that says what is believed of it, and nothing else."""
+    for file in {belief.file for belief in source.beliefs}:
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        texts = [belief.text for belief in source.beliefs if belief.file == file]
+        (repository / file).write_text("\n".join(texts))
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (None, ""),
+        ("Python", "no gradio"),
+        ("gradio", "4.44.1"),
+        ("ffprobe", "not on the path"),
+        ("its code", "it was read to make a video with generate_wrapper"),
+    ],
+)
+def test_what_a_page_kept_warm_needs_beside(
+    about: str | None, words: str, good: SetUp, repository: Path, tmp_path: Path
+) -> None:
+    python, _, make = good
+    write_believed(repository, SOURCE_WARM)
+    python.install(gradio="6.31.0")
+    probe = tmp_path / "bin" / "ffprobe"
+    probe.symlink_to("/bin/true")
+    if about == "Python":
+        python.remove("gradio")
+    elif about == "gradio":
+        python.install(gradio="4.44.1")
+    elif about == "ffprobe":
+        probe.unlink()
+    elif about == "its code":
+        page = repository / "minimal_inference" / "gradio_app.py"
+        page.write_text(page.read_text().replace("fn=generate_wrapper", "fn=make"))
+    found = {one.about: one.found for one in make(keep_warm=True).diagnose() if one.level != "fine"}
+    assert list(found) == ([] if about is None else [about])
+    assert all(words in text for text in found.values())
+    if about in {"Python", "ffprobe"}:  # asked for by its page alone
+        assert [one for one in make().diagnose() if one.level == "stop"] == []
 
 
 BROKEN: list[tuple[str, str, str, Callable[[FakePython, Path], Any]]] = [
