@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.live_avatar.beliefs import SOURCE
 from pipeline.adapters.live_avatar.command import build_environment
-from pipeline.adapters.live_avatar.settings import PAGE_ENTRY
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
-from pipeline.beliefs import check_beliefs
+from pipeline.beliefs import Source, check_beliefs
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.diagnosis_checks import check_disk, check_folder, check_port, check_program
 from pipeline.gpu_checks import check_capability, check_gpus, check_nccl
@@ -108,6 +108,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             needed,
             "clone https://github.com/Alibaba-Quark/LiveAvatar and name its folder in repository",
         ),
+        *_check_code(settings, repository),
         *check_python(
             settings.python,
             (*MODULES, *PAGE_MODULES) if settings.keep_warm else MODULES,
@@ -135,22 +136,24 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             encoders=("aac",),
             environment=environment,
         ),
-        *(_check_page(repository, environment) if settings.keep_warm else ()),
+        *(_check_ffprobe(environment) if settings.keep_warm else []),
         check_disk(repository, _VIDEO_MIB, "a long video"),
     ]
     return found if settings.is_single else [*found, *check_nccl(environment)]
 
 
-def _check_page(repository: Path, environment: Mapping[str, str]) -> Iterable[Diagnosis]:
-    """Check what its page needs beside; its code is looked at where there is any."""
-    yield check_program(
-        "ffprobe",
-        "gradio, which its page is made with, looks at sounds and videos with it",
-        "install ffmpeg whole, with ffprobe",
-        environment=environment,
-    )
-    if (repository / PAGE_ENTRY).is_file():
-        yield check_beliefs(repository, SOURCE_WARM)
+def _check_ffprobe(environment: Mapping[str, str]) -> list[Diagnosis]:
+    purpose = "gradio, which its page is made with, looks at sounds and videos with it"
+    cure = "install ffmpeg whole, with ffprobe"
+    return [check_program("ffprobe", purpose, cure, environment=environment)]
+
+
+def _check_code(settings: LiveAvatarSettings, repository: Path) -> list[Diagnosis]:
+    """Say whether its code still says what is taken for granted; of a script of the user's own nothing is."""
+    if settings.script is not None or not (repository / settings.entry).is_file():
+        return []
+    beliefs = SOURCE.beliefs + (SOURCE_WARM.beliefs if settings.keep_warm else ())
+    return [check_beliefs(repository, Source(SOURCE.home, SOURCE.commit, beliefs))]
 
 
 def _check_checkpoint(folder: Path) -> Iterable[Diagnosis]:
