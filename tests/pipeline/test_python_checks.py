@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from pipeline.diagnosis import Diagnosis
 from pipeline.gpus import Gpu
-from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text, check_python
+from pipeline.python_checks import _PROBE, CV2, LIBROSA, TORCH, Module, Text, check_python
 from tests.pipeline.adapters.set_ups import FakePython
 
 
@@ -223,3 +224,7 @@ def test_a_name_is_sought_on_the_path_that_the_program_is_given(python: FakePyth
     path = {"PATH": f"{python.folder}:/usr/bin:/bin"}
     (found,) = check_python("python", [Module("torch")], None, "-", environment=path)
     assert "torch 2.8.0+cu128" in found.found
+
+
+def test_an_old_python_can_be_asked() -> None:
+    ast.parse(_PROBE, feature_version=(3, 6))
