@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
+from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
@@ -245,6 +245,7 @@ class MuseTalk(Preset):
     home = "https://github.com/TMElyralab/MuseTalk"
     script = "scripts/inference.py"
     modules = _MODULES
+    gives_paths_to_shell = True
     python_versions = ">=3.6"
     encoders = ("aac", "libx264")
     own_ffmpeg = _FFMPEG
@@ -348,7 +349,6 @@ class MuseTalk(Preset):
 
     def _check(self, request: GenerationRequest) -> None:
         super()._check(request)
-        refuse_shell_characters("MuseTalk")
         fps = self._fps(request)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and MuseTalk takes whole numbers")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.adapters.command.portrait import is_video, refuse_faceless
-from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
+from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.beliefs import Belief, Source
 from pipeline.diagnosis import Diagnosis, only_for
 from pipeline.diagnosis_checks import check_writable
@@ -255,6 +255,7 @@ class SadTalker(Preset):
     summary = "runs inference.py of SadTalker"
     home = "https://github.com/OpenTalker/SadTalker"
     modules = _MODULES
+    gives_paths_to_shell = True
     python_versions = ">=3.6"
     estimates = ResourceEstimate(
         memory=(
@@ -328,7 +329,6 @@ class SadTalker(Preset):
 
     def _check(self, request: GenerationRequest) -> None:
         super()._check(request)
-        refuse_shell_characters("SadTalker")
         options = SadTalkerOptions.read(request.options, "option")
         for name in _NEEDS_MOTION:
             if options.still and getattr(options, name) is not None:

@@ -315,3 +315,15 @@ def test_a_checkout_that_may_not_be_written_into(
     (found,) = [finding for finding in it.diagnose() if finding.level != "fine"]
     assert (found.level, found.about) == ("stop", "right to write")
     assert str(it.checkout) in found.found
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_folder_for_temporary_files_that_a_shell_reads_otherwise(
+    name: str, good: Callable[[str], SetUp], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    it = good(name)
+    (tmp_path / "a b").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))
+    stops = [finding for finding in it.diagnose() if finding.level == "stop"]
+    assert [finding.about for finding in stops] == ([] if name == "wav2lip" else ["temporary files"])
+    assert all("a b" in finding.found for finding in stops)
