@@ -113,7 +113,8 @@ class Module:
     where : Text or None
         The source that goes wrong; where that file is there and says something else, the need is gone.
     beside : str
-        ``name`` or ``name<version`` of another module, as in ``librosa<0.10``: without that one the need is gone.
+        ``name`` or ``name<version`` of another module, as in ``librosa<0.10``: unless that one is there and known to be of
+        such a version, the need is gone.
     instead : tuple of str
         Modules of which each does as well.
     installed_as : tuple of str
@@ -273,7 +274,8 @@ class _Environment:
         if module.beside:
             name, _, _ = module.beside.partition("<")
             bound = module.beside.removeprefix(name)
-            if name not in self.found or (bound and not _is_among(self.version(name), bound)):
+            version = self.version(name)
+            if name not in self.found or (bound and (version is None or not _is_among(version, bound))):
                 return False
         return module.where is None or self._says(module.where) is not False
 

@@ -226,5 +226,14 @@ def test_a_name_is_sought_on_the_path_that_the_program_is_given(python: FakePyth
     assert "torch 2.8.0+cu128" in found.found
 
 
+def test_what_depends_on_a_version_that_is_not_known_is_not_asked_for(python: FakePython) -> None:
+    python.install(torch="1.13.1", numpy="2.1.0")
+    assert "numpy" in check(python, *TORCH)
+    (record,) = python.site.glob("torch-*.dist-info")
+    (record / "METADATA").unlink()
+    record.rmdir()
+    assert set(check(python, *TORCH)) == {"Python"}
+
+
 def test_an_old_python_can_be_asked() -> None:
     ast.parse(_PROBE, feature_version=(3, 6))

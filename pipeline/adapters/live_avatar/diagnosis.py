@@ -36,6 +36,13 @@ MODULES = (
     ),
     Module("torchvision"),
     Module(
+        "torchvision",
+        ">=0.19.0",
+        _ASKED_FOR,
+        Text("requirements.txt", "torchvision>=0.19.0"),
+        is_certain=False,
+    ),
+    Module(
         "flash_attn",
         why="its cross attention asserts that there is one, whatever the settings",
         instead=("flash_attn_interface",),
@@ -43,6 +50,9 @@ MODULES = (
         installed_as=("flash-attn",),
     ),
     Module("diffusers"),
+    Module(
+        "diffusers", ">=0.31.0", _ASKED_FOR, Text("requirements.txt", "diffusers>=0.31.0"), is_certain=False
+    ),
     Module("transformers"),
     Module(
         "transformers",

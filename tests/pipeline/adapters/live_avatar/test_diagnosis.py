@@ -195,7 +195,14 @@ def test_what_is_broken_is_named_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("library", "version"), [("transformers", "4.57.1"), ("transformers", "4.40"), ("peft", "0.18.0")]
+    ("library", "version"),
+    [
+        ("transformers", "4.57.1"),
+        ("transformers", "4.40"),
+        ("peft", "0.18.0"),
+        ("diffusers", "0.30.3"),
+        ("numpy", "2.1.0"),
+    ],
 )
 def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, version: str, good: SetUp) -> None:
     python, _, make = good
