@@ -181,7 +181,13 @@ def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse values that JSON cannot hold, by name."""
     for name, value in values.items():
         try:
-            json.dumps(value, default=_as_json, allow_nan=False)
+            json.dumps(value, default=_as_json, allow_nan=False, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            start = error.object.rfind('"', 0, error.start) + 1
+            shown = error.object[start:].partition('"')[0]
+            raise _NotPlainError(
+                f"{name} names {_shorten(shown)}, which is not UTF-8; rename the file, or give another"
+            ) from None
         except TypeError as error:
             raise _NotPlainError(f"{name} is not a plain value: {error}") from None
         except ValueError:
