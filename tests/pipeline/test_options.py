@@ -170,9 +170,25 @@ def test_a_name_that_is_not_utf8_is_refused_and_named() -> None:
         Car.read({"wheels": [{"size": 1, "note": "caf\udce9"}]}, "option")
 
 
+class Engine(PlainData):
+    """A group that has a name."""
+
+    name: str
+    power: int = 1
+
+
+class Vehicle(PlainData):
+    """A group that is said to be one."""
+
+    engine: Engine = Field(description="a group")
+
+
 def test_a_group_that_is_given_as_a_word_says_how_it_is_written() -> None:
-    with pytest.raises(RequestError, match=r"spare is 'big'; it is a group of options \(size, note\)"):
-        Car.read({"spare": "big"}, "option")
+    with pytest.raises(
+        RequestError,
+        match=r"engine is 'big'; allowed: a group of options \(name, power\), as in engine: \{name: big\}",
+    ):
+        Vehicle.read({"engine": "big"}, "option")
 
 
 def test_json_holds_a_name_that_is_not_utf8_and_gives_it_back() -> None:
