@@ -9,6 +9,7 @@ __all__ = [
     "count_levels",
     "describe_duration",
     "encodable",
+    "in_one_line",
     "label",
     "name_factor",
     "printable",
@@ -45,6 +46,17 @@ def describe_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def in_one_line(text: str) -> str:
+    r"""Cut a text of several lines to one: its first, and its last too where the first announces what follows.
+
+    >>> in_one_line("it failed; it said at last:\n  loading\n  ValueError: no face"), in_one_line("it failed\nso")
+    ('it failed; it said at last: ValueError: no face', 'it failed')
+    """
+    first, _, rest = text.strip().partition("\n")
+    last = rest.strip().rpartition("\n")[2].strip()
+    return f"{first} {last}" if first.endswith(":") and last else first
 
 
 _FACTORS = {"speech": ("piece of speech", "pieces of speech")}

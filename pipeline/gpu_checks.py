@@ -59,6 +59,39 @@ def check_gpus(asked: Sequence[int], need_mib: float, reason: str) -> list[Diagn
     ]
 
 
+def check_capability(
+    asked: Sequence[int], least: tuple[int, int], purpose: str, cure: str
+) -> list[Diagnosis]:
+    """Check that the GPUs asked for are of a generation that can do something.
+
+    Parameters
+    ----------
+    asked : sequence of int
+        As nvidia-smi counts; those that are not there are left to `check_gpus`.
+    least : tuple of int
+        Compute capability, major and minor.
+    purpose : str
+        What it is needed for, as the beginning of "... compute capability 8.9".
+    cure : str
+        What to do without.
+
+    Returns
+    -------
+    list of Diagnosis
+        A stop where a GPU is known to be older; nothing where none is, or where it cannot be known.
+    """
+    gpus, _ = read_gpus()
+    older = [
+        f"GPU {gpu.index} ({gpu.name}) has {gpu.compute_capability[0]}.{gpu.compute_capability[1]}"
+        for gpu in gpus
+        if gpu.index in asked and gpu.compute_capability is not None and gpu.compute_capability < least
+    ]
+    if not older:
+        return []
+    about = f"capability {least[0]}.{least[1]}"
+    return [stop(about, f"{purpose} compute capability {least[0]}.{least[1]}; {', '.join(older)}", cure)]
+
+
 def check_nccl(environment: Mapping[str, str]) -> list[Diagnosis]:
     """Check what NCCL, which carries data between GPUs, would find: its variables, and shared memory.
 

@@ -11,6 +11,7 @@ import click
 from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.settings import take_pairs
+from evalkit.types import Reason
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -62,7 +63,7 @@ def evaluate(
 ) -> None:
     """Measure CLIPS: video files, folders of them, or patterns such as 'videos/*.mp4'.
 
-    Exit code: 0 when every clip could be measured, 1 when some could not, 2 for wrong use.
+    Exit code: 0 when every clip could be measured, 1 when some could not or an evaluator failed, 2 for wrong use.
     """
     from evalkit import api
     from evalkit.cli.progress import clip_progress
@@ -104,5 +105,6 @@ def evaluate(
     show(report.clips)
     name_outputs([*written.paths, *([evidence] if evidence else [])])
     refuse_unwritten(written)
-    measured = [any(m.value is not None for m in result.measurements) for result in report.clips]
-    context.exit(0 if all(measured) else 1)
+    measured = all(any(m.value is not None for m in result.measurements) for result in report.clips)
+    failed = any(m.reason == Reason.EVALUATOR_FAILED for result in report.clips for m in result.measurements)
+    context.exit(0 if measured and not failed else 1)

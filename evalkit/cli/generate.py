@@ -18,8 +18,7 @@ from evalkit.cli.settings import take_pairs, take_settings
 from evalkit.cli.streams import without_library_words
 from evalkit.formatting import count, encodable
 from pipeline.errors import GenerationError, RequestError
-from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, SPOKEN, WARNING
-from pipeline.fallback import USED
+from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, SPOKEN, USED, WARNING
 from pipeline.options import json_text
 
 if TYPE_CHECKING:

@@ -204,7 +204,7 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
 
 
 def _print_outcome(run: Run) -> int:
-    from evalkit.formatting import count
+    from evalkit.formatting import count, in_one_line
     from evalkit.reports.run_report import HTML_NAME
 
     trials = run.trials()
@@ -226,7 +226,7 @@ def _print_outcome(run: Run) -> int:
         say(f"{reasons.count(reason)} skipped, which cannot fit: {reason}", err=True)
     for (stage, code), some in kinds.items():
         first = some[0].failure
-        said = first.text.splitlines()[0] if first is not None and first.text else ""
+        said = "" if first is None else in_one_line(first.text)
         say(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
         say(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
     say(str(run.folder / HTML_NAME))
@@ -283,5 +283,7 @@ def _describe_outcome(trial: Trial) -> str:
     spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
     if trial.failure is None:
         return f"{_describe(trial)}: ok, {spent_s:.1f} s"
-    said = trial.failure.text.splitlines()[0] if trial.failure.text else ""
+    from evalkit.formatting import in_one_line
+
+    said = in_one_line(trial.failure.text)
     return f"{_describe(trial)}: failed ({trial.failure.stage}: {trial.failure.code}): {said}"

@@ -142,7 +142,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         metrics=_describe_metrics(evaluators),
         notes=[
             *_list_without_effect(config, described.parameters),
-            *(_note_unused_gpus(config) if described.takes_device else ()),
+            *(_note_unused_gpus(config) if described.takes_device and not described.default_device else ()),
             *(_note_batches(trials) if batches else ()),
         ],
         policy_hash=None if policy is None else policy.content_hash,

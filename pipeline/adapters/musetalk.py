@@ -2,33 +2,163 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from pipeline.adapters.preset import Preset, PresetSettings, literal
+from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
+from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
+from pipeline.python_checks import CV2, LIBROSA, Module, Text
+from pipeline.weights_checks import check_model_folder, check_s3fd, check_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+    from typing import Self
 
+    from pipeline.diagnosis import Diagnosis
     from pipeline.request import GenerationRequest
 
 
+_CODE = "scripts/inference.py"
+_FFMPEG = "ffmpeg-4.4-amd64-static"
+_MAX_FPS = 49
+"""From 50 on, its feature of the sound for the last frame is too short."""
+
+SOURCE = Source(
+    "TMElyralab/MuseTalk",
+    "0a89dec",
+    (
+        Belief("say so when its models are loaded", _CODE, 81, "Loaded inference config:"),
+        Belief("go through all tasks of its configuration", _CODE, 84, "for task_id in inference_config"),
+        Belief("take the person of a task by video_path", _CODE, 87, '["video_path"]'),
+        Belief("take the sound of a task by audio_path", _CODE, 88, '["audio_path"]'),
+        Belief("take the name of its video by result_name", _CODE, 90, '["result_name"]'),
+        Belief("shift the box in v1 only", _CODE, 94, "v15 uses fixed bbox_shift"),
+        Belief("name folders by what precedes the first dot", _CODE, 99, "split('.')[0]"),
+        Belief("put videos into a folder named like the model", _CODE, 104, 'f"{args.version}"'),
+        Belief("put coordinates beside the folder of results", _CODE, 109, '"../", input_basename+".pkl"'),
+        Belief("hand paths to a shell as they are", _CODE, 123, "-i {video_path} -start_number 0"),
+        Belief("give a video the frame rate it has", _CODE, 126, "get_video_fps(video_path)"),
+        Belief("give a picture the rate of --fps", _CODE, 129, "fps = args.fps"),
+        Belief(
+            "look for the face before it says so",
+            _CODE,
+            157,
+            "Extracting landmarks... time-consuming operation",
+        ),
+        Belief("say when it begins to draw", _CODE, 184, "Starting inference"),
+        Belief("widen the box in v15 only", _CODE, 215, "y2 = y2 + args.extra_margin"),
+        Belief("leave out frames without a face", _CODE, 220, "continue"),
+        Belief("parse as --parsing_mode says in v15 only", _CODE, 224, "mode=args.parsing_mode"),
+        Belief(
+            "encode with libx264, which takes even sides only",
+            _CODE,
+            231,
+            "-vcodec libx264 -vf format=yuv420p",
+        ),
+        Belief("not look whether ffmpeg did it", _CODE, 233, "os.system(cmd_img2video)"),
+        Belief(
+            "join whatever pictures and sound it is given", _CODE, 235, "-i {audio_path} -i {temp_vid_path}"
+        ),
+        Belief("fail to clean up after a picture", _CODE, 243, "shutil.rmtree(save_dir_full)"),
+        Belief("say where it put the video of a video", _CODE, 247, "Results saved to"),
+        Belief("go on after any error", _CODE, 249, "Error occurred during processing:"),
+        Belief("look for ffmpeg in a folder of its own too", _CODE, 253, "./ffmpeg-4.4-amd64-static/"),
+        Belief("take the configuration of the weights by --unet_config", _CODE, 256, '"--unet_config"'),
+        Belief("take the weights by --unet_model_path", _CODE, 257, '"--unet_model_path"'),
+        Belief("take whisper by --whisper_dir", _CODE, 258, '"--whisper_dir"'),
+        Belief("take its configuration by --inference_config", _CODE, 259, '"--inference_config"'),
+        Belief("take --bbox_shift", _CODE, 260, '"--bbox_shift", type=int'),
+        Belief("take the place of videos by --result_dir", _CODE, 261, '"--result_dir"'),
+        Belief("take --extra_margin", _CODE, 262, '"--extra_margin", type=int'),
+        Belief("take whole numbers by --fps", _CODE, 263, '"--fps", type=int'),
+        Belief("take --batch_size", _CODE, 266, '"--batch_size", type=int'),
+        Belief("take --use_float16 as a switch", _CODE, 270, '"--use_float16", action="store_true"'),
+        Belief("take --parsing_mode", _CODE, 271, '"--parsing_mode"'),
+        Belief("take --left_cheek_width", _CODE, 272, '"--left_cheek_width", type=int'),
+        Belief("take --right_cheek_width", _CODE, 273, '"--right_cheek_width", type=int'),
+        Belief("take the model by --version", _CODE, 274, 'choices=["v1", "v15"]'),
+        Belief("need these weights for v1", "inference.sh", 37, "$model_dir/pytorch_model.bin"),
+        Belief("and these for v15", "inference.sh", 42, "$model_dir/unet.pth"),
+        Belief("know the mode neck", "musetalk/utils/face_parsing/__init__.py", 93, 'mode == "neck"'),
+        Belief(
+            "use cheek widths in the mode jaw only",
+            "musetalk/utils/face_parsing/__init__.py",
+            101,
+            "self.cheek_mask",
+        ),
+        Belief(
+            "divide by the number of frames with a face",
+            "musetalk/utils/preprocessing.py",
+            135,
+            "int(sum(average_range_minus) / len(average_range_minus))",
+        ),
+        Belief("round frame rates down", "musetalk/utils/audio_processor.py", 61, "fps = int(fps)"),
+        Belief(
+            "make whole frames only",
+            "musetalk/utils/audio_processor.py",
+            63,
+            "math.floor((librosa_length / sr) * fps)",
+        ),
+        Belief(
+            "add too little after the sound from 50 on",
+            "musetalk/utils/audio_processor.py",
+            74,
+            "padding_nums * 3",
+        ),
+        Belief(
+            "end everything well where it is too little", "musetalk/utils/audio_processor.py", 90, "exit()"
+        ),
+    ),
+)
+
+_DEFAULTS = {"v15": "models/musetalkV15/unet.pth", "v1": "models/musetalk/pytorch_model.bin"}
+
+
 class MuseTalkSettings(PresetSettings):
-    """As `PresetSettings`, with the model and its files, relative to the checkout unless absolute."""
+    """As `PresetSettings`, with the model and its files, relative to the checkout unless absolute.
+
+    Weights and their configuration are those of the model where none are given.
+    """
 
     model: Literal["v15", "v1"] = Field(default="v15", description="v15 or v1")
-    unet_model_path: str = Field(
-        default="models/musetalkV15/unet.pth", description="path of the weights, from the checkout"
-    )
-    unet_config: str = Field(
-        default="models/musetalkV15/musetalk.json",
-        description="path of their configuration, from the checkout",
+    unet_model_path: str | None = Field(default=None, description="path of the weights, from the checkout")
+    unet_config: str | None = Field(
+        default=None, description="path of their configuration, from the checkout"
     )
     whisper_dir: str = Field(default="models/whisper", description="path of a folder, from the checkout")
+
+    @property
+    def weights(self) -> str:
+        """Where the weights are, from the checkout."""
+        return self.unet_model_path or _DEFAULTS[self.model]
+
+    @property
+    def config(self) -> str:
+        """Where their configuration is, from the checkout."""
+        return self.unet_config or str(PurePosixPath(_DEFAULTS[self.model]).with_name("musetalk.json"))
+
+    @model_validator(mode="after")
+    def _weights_are_of_the_model(self) -> Self:
+        other = PurePosixPath(_DEFAULTS["v1" if self.model == "v15" else "v15"])
+        for name in ("unet_model_path", "unet_config"):
+            given = getattr(self, name)
+            if given is not None and (
+                PurePosixPath(given).parent.name == other.parent.name
+                or PurePosixPath(given).name == other.name
+            ):
+                raise ValueError(
+                    f"{name} is {given!r}, which is of the other model: model {self.model} needs {_DEFAULTS[self.model]}"
+                )
+        return self
+
+
+_CHEEK = "a whole number from 0 to 256, of 512 across the face, from its middle; model v15 with parsing_mode jaw only"
 
 
 class MuseTalkOptions(PlainData):
@@ -40,22 +170,84 @@ class MuseTalkOptions(PlainData):
     extra_margin: int | None = Field(
         default=None, ge=0, description="a whole number of pixels, model v15 only"
     )
-    parsing_mode: Literal["jaw", "raw"] | None = Field(default=None, description="jaw or raw, model v15 only")
+    parsing_mode: Literal["jaw", "neck", "raw"] | None = Field(
+        default=None, description="jaw, neck or raw, model v15 only"
+    )
+    left_cheek_width: int | None = Field(default=None, ge=0, le=256, description=_CHEEK)
+    right_cheek_width: int | None = Field(default=None, ge=0, le=256, description=_CHEEK)
 
 
-_ONLY_IN = {"bbox_shift": "v1", "extra_margin": "v15", "parsing_mode": "v15"}
+_CHEEKS = ("left_cheek_width", "right_cheek_width")
+_ONLY_IN = {
+    "bbox_shift": "v1",
+    **dict.fromkeys(("extra_margin", "parsing_mode", *_CHEEKS), "v15"),
+}
+
+
+_MODULES = (
+    Module("torch"),
+    Module(
+        "torch",
+        "<2.6",
+        "torch.load of 2.6 refuses resnet18-5c106cde.pth, which is in an old format: `Cannot use weights_only=True`",
+        Text("musetalk/utils/face_parsing/resnet.py", "state_dict = torch.load(model_path) #"),
+    ),
+    Module("torchvision"),
+    CV2,
+    Module("diffusers"),
+    Module("einops"),
+    *LIBROSA,
+    Module("mmpose"),
+    Module("mmengine", why="mmpose imports it"),
+    Module("mmcv", why="mmpose imports it"),
+    Module("mmcv", ">=2.0.0rc4,<=2.1.0", "mmpose 1.1 takes no other", beside="mmpose<1.2"),
+    Module("mmdet", why="the network that finds the landmarks is one of its"),
+    Module("numpy"),
+    Module("omegaconf"),
+    Module("scipy"),
+    Module("PIL", installed_as=("Pillow",)),
+    Module("tqdm"),
+    Module("transformers"),
+    Module(
+        "transformers",
+        "<4.52",
+        "since 4.52 it refuses to read a pytorch_model.bin, as Whisper's is, with a torch before 2.6",
+        Text("utils/import_utils.py", "def check_torch_load_is_safe", "transformers"),
+        beside="torch<2.6",
+    ),
+)
+_S3FD = "musetalk/utils/face_detection/detection/sfd/s3fd.pth"
+_BESIDE = {
+    "models/dwpose/dw-ll_ucoco_384.pth": 100,
+    "models/face-parse-bisent/79999_iter.pth": 20,
+    "models/face-parse-bisent/resnet18-5c106cde.pth": 20,
+}
+"""Weights at places that are fixed in its code, with the least size in MiB."""
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+_UNET_LEAST_MIB = 800.0
+_VAE_LEAST_MIB = 100.0
+_WHISPER_LEAST_MIB = 50.0
 
 
 class MuseTalk(Preset):
-    """MuseTalk 1.5's code with its model v15 or v1: the mouth of a portrait or of a video follows the sound."""
+    """MuseTalk 1.5's code with its model v15 or v1: the mouth of a portrait or of a video follows the sound.
+
+    The encoder takes even sides only: a picture loses an odd last row or column, a video is refused.
+    """
 
     name = "musetalk"
     kind = MuseTalkSettings
     options = MuseTalkOptions
+    source = SOURCE
+    no_face = r"^Error occurred during processing: (?:division by zero|integer modulo by zero)$"
     summary = "runs scripts/inference.py of MuseTalk 1.5"
     home = "https://github.com/TMElyralab/MuseTalk"
     script = "scripts/inference.py"
-    modules = ("torch", "cv2", "diffusers", "mmpose", "numpy", "omegaconf", "tqdm", "transformers")
+    modules = _MODULES
+    python_versions = ">=3.6"
+    encoders = ("aac", "libx264")
+    own_ffmpeg = _FFMPEG
     estimates = ResourceEstimate(
         memory=(
             estimate_memory(
@@ -75,11 +267,12 @@ class MuseTalk(Preset):
             "argv": self._argv(
                 *("-m", "scripts.inference", "--inference_config", "{work}/inference.yaml"),
                 *("--result_dir", "{work}/results", "--fps", "{fps}", "--version", own.model),
-                *("--unet_model_path", literal(own.unet_model_path)),
-                *("--unet_config", literal(own.unet_config), "--whisper_dir", literal(own.whisper_dir)),
+                *("--unet_model_path", literal(own.weights)),
+                *("--unet_config", literal(own.config), "--whisper_dir", literal(own.whisper_dir)),
             ),
             "folder": str(self._in_repository("")),
             "copies": {"image": "face", "audio": "speech"},
+            "even_sides": True,
             "files": {
                 "inference.yaml": {
                     "task_0": {
@@ -95,17 +288,101 @@ class MuseTalk(Preset):
 
     def _weights(self) -> dict[str, Path]:
         return {
-            "unet_model_path": self._in_repository(self._own.unet_model_path),
-            "unet_config": self._in_repository(self._own.unet_config),
+            "unet_model_path": self._in_repository(self._own.weights),
+            "unet_config": self._in_repository(self._own.config),
             "whisper_dir": self._in_repository(self._own.whisper_dir),
         }
 
+    def _look_at_weights(self) -> Iterable[Diagnosis]:
+        paths = self._weights()
+        unet, config, whisper = (paths[name] for name in ("unet_model_path", "unet_config", "whisper_dir"))
+        yield check_weights(
+            "unet_model_path", unet, self._fetch("unet_model_path"), least_mib=_UNET_LEAST_MIB
+        )
+        yield check_weights("unet_config", config, self._fetch("unet_config"))
+        cure = f"run download_weights.sh in {self._in_repository('')}"
+        yield check_model_folder(
+            "whisper_dir",
+            whisper,
+            ("config.json", "preprocessor_config.json"),
+            _WEIGHTS,
+            cure,
+            least_mib=_WHISPER_LEAST_MIB,
+        )
+        yield check_model_folder(
+            "sd-vae",
+            self._in_repository("models/sd-vae"),
+            ("config.json",),
+            _VAE_WEIGHTS,
+            cure,
+            least_mib=_VAE_LEAST_MIB,
+        )
+        for path, least_mib in _BESIDE.items():
+            place = self._in_repository(path)
+            yield check_weights(place.name, place, cure, least_mib=least_mib)
+        yield check_s3fd(self._in_repository(_S3FD), self._own.environment)
+
+    def _has_ffmpeg(self) -> bool:
+        return super()._has_ffmpeg() or (self._in_repository(_FFMPEG) / "ffmpeg").is_file()
+
+    def _notes(self, request: GenerationRequest) -> tuple[str, ...]:
+        fps = self._fps(request)
+        if fps.is_integer():
+            return ()
+        drift_ms = 1000 * (fps - int(fps)) / fps
+        note = (
+            f"its code hears {int(fps)} frames a second and shows {fps:g}: the mouth gains {drift_ms:.0f} ms on the sound "
+            "every second; give a video with a whole number of frames a second"
+        )
+        return (note,)
+
+    def _count_frames(self, request: GenerationRequest, sound_s: float) -> int:
+        return int(sound_s * int(self._fps(request)))
+
+    def _look(self, request: GenerationRequest, sound_s: float | None) -> None:
+        if sound_s is not None and not self._count_frames(request, sound_s):
+            raise RequestError(
+                f"the sound lasts {sound_s:.3f} s, less than one frame at {self._fps(request):g} fps"
+            )
+        super()._look(request, sound_s)
+
     def _check(self, request: GenerationRequest) -> None:
         super()._check(request)
+        refuse_shell_characters("MuseTalk")
+        fps = self._fps(request)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and MuseTalk takes whole numbers")
+        if not 1 <= fps < _MAX_FPS + 1:
+            raise RequestError(f"the video would have {fps:g} fps, and MuseTalk makes 1 to {_MAX_FPS}")
+        if request.audio is not None and _holds_picture(request.audio):
+            raise RequestError(
+                f"audio {request.audio!r} holds a picture too, which MuseTalk may take for the one it made: "
+                "give the sound alone"
+            )
         for name, model in _ONLY_IN.items():
             if request.options.get(name) is not None and model != self._own.model:
                 raise RequestError(
                     f"option {name} has no effect with model {self._own.model}, only with {model}"
                 )
+        for name in _CHEEKS:
+            if request.options.get(name) is not None and request.options.get("parsing_mode") not in {
+                None,
+                "jaw",
+            }:
+                raise RequestError(
+                    f"option {name} has no effect with parsing_mode {request.options['parsing_mode']}"
+                )
+
+
+def _holds_picture(path: str) -> bool:
+    """Return whether a sound file holds a moving picture too; a cover is none."""
+    import av
+
+    try:
+        with av.open(path) as container:
+            return any(
+                not stream.disposition & av.stream.Disposition.attached_pic
+                for stream in container.streams.video
+            )
+    except (av.error.FFmpegError, OSError):
+        return False  # what it is instead is said where it is read as sound

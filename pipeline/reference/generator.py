@@ -93,7 +93,7 @@ class ReferenceGenerator(Generator):
     """
 
     name = "reference"
-    version = "1"
+    version = "2"
 
     def __init__(self, /, **settings: Any) -> None:
         self._wanted_device = ReferenceSettings.read(settings, "setting").device
@@ -204,7 +204,7 @@ class ReferenceGenerator(Generator):
                     style,
                     request.base_seed,
                     Solver(request.sample_steps, request.sample_guide_scale),
-                    offload=request.offload_model,
+                    offload=bool(request.offload_model),
                 ),
                 rate=frame_rate(request.fps),
                 n_frames=n_frames,
@@ -284,7 +284,7 @@ def _translating_failures() -> Iterator[None]:
 
 def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:
     """Draw the scene the prompt asks for, with the brand mark if it asks for that; ``None`` for neither."""
-    from pipeline.reference.portrait import background_plate
+    from pipeline.reference.background import background_plate
 
     name = read_scene(request.prompt)
     scene = None if name is None else draw_scene(name, request.width, request.height)

@@ -22,6 +22,7 @@ from evalkit.sweeps.config import resolve_sweep
 COPIES = """
 import shutil, sys
 if sys.argv[2] == "9": sys.exit(3)
+if sys.argv[2] == "8": print("loading the model"); sys.exit("ValueError: no weights")
 shutil.copyfile("made.mp4", sys.argv[1])
 """
 Call = Callable[..., Result]
@@ -76,6 +77,14 @@ def test_flags_change_the_grid_and_failures_are_1_and_told(call: Call) -> None:
     assert result.stdout.splitlines() == ["1 of 2 trials done", "here/report.html"]
     assert re.search(r"1 failed \(generate: crashed\): .* failed with exit status 3", result.stderr)
     assert re.search(r"see here/videos/\w+/log\.txt; --retry-failed", result.stderr)
+
+
+def test_a_failing_program_is_told_with_its_last_line(call: Call) -> None:
+    done = call("copies.yaml", "--out", "run", "--set", "sample_steps=8")
+    told = re.findall(r"failed \(generate: crashed\): (.*)", done.stderr)
+    assert len(told) == 2  # as it happens, and at the end
+    assert all(line.endswith("exit status 1; it said at last: ValueError: no weights") for line in told)
+    assert "it said at last: ValueError: no weights" in Path("run/report.md").read_text("utf-8")
 
 
 def test_a_dry_run_says_what_is_done_and_how_long_the_rest_takes(call: Call) -> None:

@@ -53,6 +53,14 @@ def test_each_gpu_with_its_free_memory(driver: Driver) -> None:
     assert why == ""
 
 
+def test_the_generation_of_each_gpu_where_the_driver_says(driver: Driver) -> None:
+    old = {"total_mib": 24564, "used_mib": 0}
+    cards = [{**old, "capability": [8, 6]}, {**old, "fails": {"capability": "NVMLError_NotSupported"}}]
+    driver(gpus=cards)
+    gpus, _ = read_gpus()
+    assert [gpu.compute_capability for gpu in gpus] == [(8, 6), None]
+
+
 def test_no_driver_is_a_reason_and_no_gpu(driver: Driver) -> None:
     driver(init="NVMLError_LibraryNotFound")
     gpus, why = read_gpus()
