@@ -124,7 +124,7 @@ def generate(
         if event.name == WARNING and "text" in event.detail:
             say(f"note: {event.detail['text']}", err=True)
         for line in _describe_backends(event):
-            say(line, err=True)
+            say(line)
     say(_summarise(result))
     say(str(out_path))
 
