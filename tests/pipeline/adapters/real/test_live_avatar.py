@@ -178,7 +178,7 @@ def test_a_video_on_five_gpus(
 def test_videos_of_one_batch(
     n_gpus: int, live: Callable[..., LiveAvatar], inputs: dict[str, Any], tmp_path: Path
 ) -> None:
-    short = {**inputs, "audio": write_wav(tmp_path / "short.wav", tone(1.5)), "prompt": "smiles: 'yes'"}
+    short = {**inputs, "audio": write_wav(tmp_path / "short.wav", tone(1.6)), "prompt": "smiles: 'yes'"}
     driver = live(n_gpus, batch=True)
     requests = [driver.request(**inputs), driver.request(**short)]
     results = []
@@ -186,7 +186,8 @@ def test_videos_of_one_batch(
         driver.announce_upcoming(requests[number:], tmp_path)
         results.append(driver.generate(request, tmp_path / f"{number}.mp4"))
     check_video(results[0])
-    assert (results[1].n_clips, results[1].n_frames) == (1, 38)  # as long as the sound
+    assert results[1].n_clips == 1
+    assert results[1].n_frames == pytest.approx(40, abs=1)  # as long as the sound
     loads = [event.detail["load_s"] for each in results for event in each.events if event.name == "loaded"]
     assert len(set(loads)) == 1
     assert left_of(tmp_path) == []
