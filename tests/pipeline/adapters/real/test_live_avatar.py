@@ -19,7 +19,13 @@ from typing import Any
 import pytest
 
 from pipeline.adapters.live_avatar.beliefs import SOURCE
-from pipeline.adapters.live_avatar.estimates import count_cache_mib, count_tokens
+from pipeline.adapters.live_avatar.estimates import (
+    TEXT_BYTES,
+    WEIGHTS_BYTES,
+    WEIGHTS_FP8_BYTES,
+    count_cache_mib,
+    count_tokens,
+)
 from pipeline.adapters.live_avatar.generator import LiveAvatar
 from pipeline.adapters.live_avatar.limits import SIZES, count_clips, fit_size
 from pipeline.adapters.live_avatar.log import LogReader
@@ -343,3 +349,8 @@ def test_sizes_come_out_as_reckoned(ask: Ask) -> None:
 def test_its_caches_are_as_large_as_estimated(infer_frames: int, ask: Ask) -> None:
     n_tokens = count_tokens(build_request({"size": "704*384", "infer_frames": infer_frames}))
     assert ask("caches", {"n_tokens": n_tokens}) == round(4 * count_cache_mib(n_tokens) * 2**20)
+
+
+def test_its_weights_are_as_large_as_estimated(ask: Ask) -> None:
+    told = {"whole": WEIGHTS_BYTES, "fp8": WEIGHTS_FP8_BYTES, "text": TEXT_BYTES}
+    assert ask("weights", None) == told
