@@ -30,7 +30,10 @@ _PAPER = "its paper, arXiv 2512.04677"
 _BY_SIZE_GIB = {"384*256": (12.0, 15.0), "688*368": (18.0, 20.0), "704*384": (20.0, 22.0)}
 _SHARDS_GIB, _GATHER_GIB = 21.48, 4.17
 _MIB = 2**20
-_N_PARAMETERS = 14e9
+WEIGHTS_BYTES, WEIGHTS_FP8_BYTES = 32_591_511_218, 16_653_156_018
+"""Of the transformer, whose 16.3 billion parameters it makes with 16 bits before fp8 replaces those of its large layers."""
+TEXT_BYTES = 11_361_820_672
+"""Of the encoder of the prompt."""
 _N_LAYERS, _BYTES_PER_TOKEN = 40, 2 * 40 * 128 * 2
 """Of a layer's cache: keys and values, 40 heads of 128 numbers of 2 bytes."""
 _N_CACHES = 4
@@ -71,19 +74,20 @@ def _memory(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterato
         ),
     )
     if settings.script is None:
-        whole_mib = 2 * _N_PARAMETERS / _MIB
-        yield estimate_memory(
-            "load", ("weights of 14 B parameters in 16 bits, at least", whole_mib, whole_mib, _CODE)
-        )
-    weights_mib = _N_PARAMETERS * (1 if settings.fp8 else 2) / _MIB
+        whole_mib = WEIGHTS_BYTES / _MIB
+        yield estimate_memory("load", ("weights of 16 bits", whole_mib, whole_mib, _CODE))
+    weights_mib = (WEIGHTS_FP8_BYTES if settings.fp8 else WEIGHTS_BYTES) / _MIB
+    text_mib = TEXT_BYTES / _MIB
+    stays = settings.script is None and not settings.offloads(request.offload_model)
     n_caches = _N_CACHES if settings.is_single and not settings.offload_kv_cache else 1
     cache_mib = n_caches * count_cache_mib(count_tokens(request))
     condition_mib = count_cache_mib(cache_tokens(settings))
     yield estimate_memory(
         "run",
-        ("weights of 14 B parameters, at least", weights_mib, weights_mib, _CODE),
+        (f"weights{' of 8 bits' if settings.fp8 else ''}", weights_mib, weights_mib, _CODE),
         (f"{count(n_caches, 'cache')} of a clip's frames", cache_mib, cache_mib, _CODE),
         ("the cache of the condition", condition_mib, condition_mib, _CODE),
+        *([("the encoder of the prompt, which stays", text_mib, text_mib, _CODE)] if stays else []),
     )
 
 

@@ -69,10 +69,42 @@ def caches(given: dict[str, Any]) -> int:
     return sum(layer[name].nbytes for layer in layers for name in ("k", "v"))
 
 
-QUESTIONS = {"parse": parse, "clips": clips, "sizes": sizes, "caches": caches}
+def weights(_: None) -> dict[str, float]:
+    """Count the bytes of its real networks: the transformer in 16 bits, and where fp8 replaces its layers; the text encoder."""
+    import inspect
+
+    from liveavatar.models.wan.causal_model_s2v import CausalWanModel_S2V
+    from liveavatar.models.wan.wan_2_2.configs import WAN_CONFIGS
+    from liveavatar.models.wan.wan_2_2.modules.t5 import umt5_xxl
+
+    pretend_cuda.PLACE["cuda"] = "meta"
+    known = inspect.signature(CausalWanModel_S2V.__init__).parameters
+    given = {name: value for name, value in WAN_CONFIGS["s2v-14B"].transformer.items() if name in known}
+    with torch.device("meta"):
+        transformer = CausalWanModel_S2V(**given)
+        text = umt5_xxl(encoder_only=True, return_tokenizer=False, dtype=torch.bfloat16, device="meta")
+    n_all = sum(numbers.numel() for numbers in transformer.parameters())
+    kept = (
+        "text_embedding",
+        "time_embedding",
+        "time_projection",
+        "head.head",
+        "casual_audio_encoder.encoder.final_linear",
+    )
+    n_eight_bit = sum(
+        layer.weight.numel()
+        for name, layer in transformer.named_modules()
+        if isinstance(layer, torch.nn.Linear) and not any(word in name for word in kept)
+    )
+    n_text = sum(numbers.numel() for numbers in text.parameters())
+    return {"whole": 2 * n_all, "fp8": 2 * n_all - n_eight_bit, "text": 2 * n_text}
+
+
+QUESTIONS = {"parse": parse, "clips": clips, "sizes": sizes, "caches": caches, "weights": weights}
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path.cwd()))
     pretend_cuda.install()
-    small_networks.install()
+    if sys.argv[1] != "weights":
+        small_networks.install()
     print(json.dumps(QUESTIONS[sys.argv[1]](json.load(sys.stdin))))

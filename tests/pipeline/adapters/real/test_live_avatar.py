@@ -19,7 +19,13 @@ from typing import Any
 import pytest
 
 from pipeline.adapters.live_avatar.beliefs import SOURCE
-from pipeline.adapters.live_avatar.estimates import count_cache_mib, count_tokens
+from pipeline.adapters.live_avatar.estimates import (
+    TEXT_BYTES,
+    WEIGHTS_BYTES,
+    WEIGHTS_FP8_BYTES,
+    count_cache_mib,
+    count_tokens,
+)
 from pipeline.adapters.live_avatar.generator import LiveAvatar
 from pipeline.adapters.live_avatar.limits import SIZES, count_clips, fit_size
 from pipeline.adapters.live_avatar.log import LogReader
@@ -178,7 +184,7 @@ def test_a_video_on_five_gpus(
 def test_videos_of_one_batch(
     n_gpus: int, live: Callable[..., LiveAvatar], inputs: dict[str, Any], tmp_path: Path
 ) -> None:
-    short = {**inputs, "audio": write_wav(tmp_path / "short.wav", tone(1.5)), "prompt": "smiles: 'yes'"}
+    short = {**inputs, "audio": write_wav(tmp_path / "short.wav", tone(1.6)), "prompt": "smiles: 'yes'"}
     driver = live(n_gpus, batch=True)
     requests = [driver.request(**inputs), driver.request(**short)]
     results = []
@@ -186,7 +192,8 @@ def test_videos_of_one_batch(
         driver.announce_upcoming(requests[number:], tmp_path)
         results.append(driver.generate(request, tmp_path / f"{number}.mp4"))
     check_video(results[0])
-    assert (results[1].n_clips, results[1].n_frames) == (1, 38)  # as long as the sound
+    assert results[1].n_clips == 1
+    assert results[1].n_frames == pytest.approx(40, abs=1)  # as long as the sound
     loads = [event.detail["load_s"] for each in results for event in each.events if event.name == "loaded"]
     assert len(set(loads)) == 1
     assert left_of(tmp_path) == []
@@ -342,3 +349,8 @@ def test_sizes_come_out_as_reckoned(ask: Ask) -> None:
 def test_its_caches_are_as_large_as_estimated(infer_frames: int, ask: Ask) -> None:
     n_tokens = count_tokens(build_request({"size": "704*384", "infer_frames": infer_frames}))
     assert ask("caches", {"n_tokens": n_tokens}) == round(4 * count_cache_mib(n_tokens) * 2**20)
+
+
+def test_its_weights_are_as_large_as_estimated(ask: Ask) -> None:
+    told = {"whole": WEIGHTS_BYTES, "fp8": WEIGHTS_FP8_BYTES, "text": TEXT_BYTES}
+    assert ask("weights", None) == told
