@@ -147,7 +147,7 @@ def test_another_configuration_starts_it_anew_and_ends_the_one_before(
         (1, ("die:2", "at:2"), {}, "crashed", "its page ended with status 1"),
         (1, ("hang", "at:2"), {"stall_limit_s": 8.0}, "stalled", "its page printed nothing for 8 s"),
         (1, ("hang", "at:2"), {"time_limit_s": 8.0}, "timed_out", "its page took longer than 8 s"),
-        (1, ("no_file", "at:2"), {}, "crashed", "video file .* does not exist"),
+        (1, ("no_file", "at:2"), {}, "no_output", "video file .* does not exist"),
     ],
 )
 def test_a_failure_ends_it_and_the_next_request_gets_another(
