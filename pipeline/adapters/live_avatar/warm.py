@@ -203,8 +203,8 @@ class WarmProgram:
         self._stop.set()
         self._thread.join()
         self._page.close()
-        self._tether.release()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._tether.release()  # last: it finishes this where we are killed meanwhile
 
     def _work(self) -> None:
         """Run the program; in a thread of its own, so that each line is heard when it comes."""
