@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import Field, JsonValue
 
+from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.endpoint import NO_KEY, ServiceError
 from pipeline.errors import GenerationError, RequestError
+from pipeline.events import USED
 from pipeline.options import PlainData
 from pipeline.plugins import load_plugin
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 Backend = TypeVar("Backend")
 Result = TypeVar("Result")
 
-USED = "used"
-"""Outcome of the backend whose result was taken."""
 UNSATISFACTORY = "unsatisfactory"
 """Outcome of a backend that worked and whose result was passed over for a better one."""
 
@@ -153,6 +153,26 @@ class FallbackChain(Generic[Backend]):
         """Those that can be called, in order."""
         return tuple(member.backend for member in self._members if isinstance(member, _Member))
 
+    def diagnose(self, about: str) -> Diagnosis:
+        """Say which of them would be called, and what keeps the others from working, as far as they themselves know.
+
+        A backend may have a method ``find_obstacle`` that returns it as a text, empty where there is nothing.
+
+        Parameters
+        ----------
+        about : str
+            What they do.
+        """
+        obstacles = {member.settings.called: _find_obstacle(member) for member in self._members}
+        listed = "; ".join(f"{called}: {obstacle}" for called, obstacle in obstacles.items() if obstacle)
+        able = [called for called, obstacle in obstacles.items() if not obstacle]
+        if not able:
+            return stop(about, listed, "start that service, name its key, or add another backend after it")
+        if listed:
+            found = f"{listed}; {able[0]} does it instead"
+            return warning(about, found, "start that service or name its key, or leave that backend out")
+        return fine(about, ", else ".join(able))
+
     def check(self, check: Callable[[Backend], None]) -> None:
         """Refuse what every backend refuses.
 
@@ -225,6 +245,13 @@ class FallbackChain(Generic[Backend]):
         taken = attempts[place]
         attempts[place] = Attempt(taken.backend, USED, taken.took_s, taken.n_tries, "")
         return result, tuple(attempts)
+
+
+def _find_obstacle(member: _Member[Backend] | _Refused) -> str:
+    if isinstance(member, _Refused):
+        return member.reason
+    find: Callable[[], str] | None = getattr(member.backend, "find_obstacle", None)
+    return "" if find is None else find()
 
 
 class _Tries(Generic[Backend]):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import tarfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.diagnosis_checks import check_folder, tell_amount
 from pipeline.formatting import count
+from pipeline.reach import find_no_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,6 @@ _HEADER_LIMIT = 100_000_000
 """Bytes of the header of a file of safetensors; its library refuses a longer one."""
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
-_REACH_LIMIT_S = 5.0
 
 
 def check_weights(about: str, path: str | Path, cure: str, *, least_mib: float = 0.0) -> Diagnosis:
@@ -119,6 +117,9 @@ def check_model_folder(
     complete = check_folder(about, folder, needed, cure)
     if complete.level != "fine":
         return complete
+    broken = [name for name in needed if name.endswith(".json") and not is_json(folder / name)]
+    if broken:
+        return stop(about, f"{folder / broken[0]} is no JSON", f"remove it and {cure}")
     for name in weights:
         index = folder / f"{name}.index.json"
         if index.is_file():
@@ -127,6 +128,33 @@ def check_model_folder(
         if (folder / name).is_file():
             return check_weights(about, folder / name, cure, least_mib=least_mib)
     return stop(about, f"{folder} has neither {' nor '.join(weights)}", cure)
+
+
+def check_json(about: str, path: Path, cure: str) -> Diagnosis:
+    """Check a file of configuration: there, and JSON.
+
+    Parameters
+    ----------
+    about : str
+        What it is.
+    path : Path
+        Where it should be.
+    cure : str
+        How to get it.
+    """
+    found = check_weights(about, path, cure)
+    if found.level == "fine" and not is_json(path):
+        return stop(about, f"{path} is no JSON", f"remove it and {cure}")
+    return found
+
+
+def is_json(path: Path) -> bool:
+    """Return whether a file can be read as JSON."""
+    try:
+        json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_s3fd(place: Path, environment: Mapping[str, str] | None = None) -> Diagnosis:
@@ -142,28 +170,6 @@ def check_s3fd(place: Path, environment: Mapping[str, str] | None = None) -> Dia
     url = "https://www.adrianbulat.com/downloads/python-fan/s3fd-619a316812.pth"
     cached = _torch_cache(environment) / "s3fd-619a316812.pth"
     return check_fetched_weights(place.name, [place, cached], url, least_mib=40, environment=environment)
-
-
-def find_no_way(url: str, environment: Mapping[str, str] | None = None) -> str:
-    """Return why a host cannot be reached from here; empty where it, or the proxy before it, takes a connection.
-
-    Parameters
-    ----------
-    url : str
-        Of something at that host.
-    environment : mapping, optional
-        Variables set beside the inherited ones.
-    """
-    variables = {**os.environ, **(environment or {})}
-    proxy = variables.get("HTTPS_PROXY") or variables.get("https_proxy") or variables.get("ALL_PROXY")
-    parts = urlsplit(proxy if proxy and "://" in proxy else f"http://{proxy}" if proxy else url)
-    host = parts.hostname or ""
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((host, port), timeout=_REACH_LIMIT_S).close()
-    except (OSError, ValueError) as error:
-        return f"{host} does not answer ({error})"
-    return ""
 
 
 def is_lfs_pointer(file: Path) -> bool:

@@ -49,6 +49,7 @@ PIPELINE_ROWS = (
         "faces",
         "fingerprint",
         "gpu_checks",
+        "reach",
         "process",
         "sound",
         "video",
@@ -135,7 +136,7 @@ def test_modules_of_a_folder_of_the_pipeline_import_each_other_in_no_circle(fold
 
 @pytest.mark.parametrize("path", sources("pipeline/adapters"), ids=label)
 def test_a_driver_knows_no_other_driver(path: Path) -> None:
-    shared = {"command", "http_service", "preset", "template"}
+    shared = {"command", "http_service", "preset", "series", "template"}
     own = path.relative_to(ROOT / "pipeline" / "adapters").parts[0].removesuffix(".py")
     used = {name.split(".")[2] for name in imports_of(path) if name.startswith("pipeline.adapters.")}
     assert used - shared - {own} == set()

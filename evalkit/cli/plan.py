@@ -103,6 +103,7 @@ def plan(
     from evalkit.decisions.planning import describe_brief, describe_needs
     from evalkit.decisions.policy import load_policy
     from evalkit.errors import EvalkitError
+    from evalkit.forecast.history import describe_unused
     from evalkit.forecast.needs import forecast_trials, read_available_memory
     from evalkit.runs import Run
     from evalkit.sweeps.status import load_run_status
@@ -132,7 +133,7 @@ def plan(
         say(f"Error: {error}", err=True)
         context.exit(2)
     n_workers = workers or len(sweep_plan.slots)
-    for note in sweep_plan.notes:
+    for note in (*sweep_plan.notes, *describe_unused(known_runs, generator)):
         say(f"note: {note}", err=True)
     plain = _plain(forecast, done, available, n_workers) | {"evidence": asdict(evidence)}
     written = write_outputs((json_path, lambda: json_text(plain)))

@@ -165,6 +165,7 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     from evalkit.decisions.policy import load_policy
     from evalkit.formatting import count, describe_duration
     from evalkit.sweeps.infeasible import find_infeasible
+    from evalkit.sweeps.prepare import find_refusals
     from evalkit.sweeps.status import expected_s, load_run_status
 
     status = load_run_status(plan, folder)
@@ -172,6 +173,7 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     to_make = status.to_make(retry_failed=retry_failed)
     skipped = find_infeasible(plan, folder, to_make)
     to_make = [trial for trial in to_make if trial.id not in skipped]
+    refused = find_refusals(plan, to_make)
     states = {trial.id: status.state_of(trial) for trial in plan.trials} | dict.fromkeys(skipped, "skip")
     for trial in plan.trials:
         say(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")
@@ -185,8 +187,12 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     ):
         counts += [f"{found.count(state)} {words}"] if state in found else []
     say(f"{', '.join(counts)}, {len(to_make)} pending")
+    reasons = list(refused.values())
+    for reason in dict.fromkeys(reasons):
+        print_lines([f"{reasons.count(reason)} of the pending will be refused by the generator: {reason}"])
     policy = load_policy(plan.config.policy or DEFAULT_POLICY)
     print_lines(describe_brief(plan_evidence(policy, design_of(plan, policy))))
+    to_make = [trial for trial in to_make if trial.id not in refused]
     if to_make:
         rest_s = expected_s(plan, status, to_make)
         say(

@@ -297,7 +297,7 @@ def resolve_sweep(
     overrides : mapping, optional
         Values by dotted name: ``generator.name``, ``grid.sample_steps``, ``execution.retries``. A parameter is either in
         ``grid`` or in ``parameters``: where an override puts it counts. Another generator has none of the settings that
-        the first one had. Paths are relative to the current folder.
+        the first one had, nor the quickstart's grid. Paths are relative to the current folder.
 
     Raises
     ------
@@ -314,6 +314,11 @@ def resolve_sweep(
     else:
         where = "quickstart" if config is None else "config"
         data = dict(read_yaml(QUICKSTART) if config is None else config)
+        if (
+            config is None
+            and overrides.get("generator.name", data["generator"]["name"]) != data["generator"]["name"]
+        ):
+            data["grid"] = {}
     if not overrides:
         return build_sweep(data, where)
     return build_sweep(override_sweep(data, overrides), f"{where} and overrides")

@@ -150,6 +150,27 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     )
 
 
+def find_refusals(plan: SweepPlan, trials: Iterable[PlannedTrial]) -> dict[str, str]:
+    """Return why the generator refuses trials that it would be given, by id. No model is loaded.
+
+    Nothing is known of trials that another executor would do elsewhere: what is there may not be here.
+    """
+    if plan.config.execution.executor.name not in _HERE:
+        return {}
+    factory = registry.load(registry.GENERATORS, plan.config.generator.name)
+    generator = build_generator(factory, plan.config.generator.name, plan.config.generator.settings)
+    refused = {}
+    for trial in trials:
+        try:
+            generator.check(generator.request(**trial.request))
+        except RequestError as error:
+            refused[trial.id] = str(error)
+    return refused
+
+
+_HERE = ("processes", "in_process")
+
+
 def find_executor(config: SweepConfig) -> Callable[..., Executor]:
     """Return what makes the executor of slots and limits; raise as `load_executor`."""
     executor = config.execution.executor

@@ -33,7 +33,7 @@ _TOOTH_LIGHT, _TOOTH_REDNESS = 0.55, 0.8  # of well-lit skin: at least, at most
 _TEETH_SEEN_MM2 = 12.0  # at least, for a portrait to show its teeth
 _HIDDEN_TEETH_MM = 4.0  # of a tooth, above what is seen
 _IVORY = np.array([1.0, 0.95, 0.87])
-_SHADOW = np.array([0.85, 1.05, 1.15], np.float32)  # powers of light: what lies in shadow is warmer
+_WARMTH = np.array([0.15, -0.05, -0.13], np.float32)  # what lies in shadow is warmer
 _TONGUE = np.array([0.62, 0.30, 0.29])
 _CHEEK = np.array([0.40, 0.18, 0.17])  # inside of the cheeks, that ends the cavity at the corners
 _THROAT = np.array([0.17, 0.07, 0.07])
@@ -219,7 +219,7 @@ class MouthInterior:
         # The upper lip throws a shadow on what is right below it.
         from_above = np.roll(inside, max(1, round(1.3 * unit)), axis=0)
         shade *= 0.7 + 0.3 * cv2.GaussianBlur(from_above * inside, (0, 0), max(0.8, 0.8 * unit))
-        picture *= shade[..., None] ** _SHADOW
+        picture *= _tint(shade)
         if self._own is not None:
             own = cv2.warpAffine(self._own.drawn, to_patch, (wide, high))
             cover = own[..., 3:]
@@ -256,7 +256,8 @@ class MouthInterior:
         """Return what is behind the teeth: the throat in the middle, the cheeks at the corners."""
         x, y = place[..., 0], place[..., 1]
         deep = np.exp(-((x / 13) ** 2) - ((y - 5) / 8) ** 2)[..., None]
-        cavity: Float32Array = (self._white * (_CHEEK + deep * (_THROAT - _CHEEK))).astype(np.float32)
+        cheek, throat = ((self._white * colour).astype(np.float32) for colour in (_CHEEK, _THROAT))
+        cavity: Float32Array = cheek + deep * (throat - cheek)
         return cavity
 
     def _put_tongue(self, picture: Float32Array, place: Float32Array, drop_mm: float) -> None:
@@ -269,6 +270,12 @@ class MouthInterior:
         light *= 1 - 0.16 * np.exp(-((x / 0.12) ** 2))
         picture *= 1 - cover
         picture += cover * light[..., None] * (self._white * _TONGUE).astype(np.float32)
+
+
+def _tint(light: Float32Array | FloatArray) -> Float32Array | FloatArray:
+    """Return light from 0 to 1 in three colours."""
+    share = light[..., None]
+    return share * (1 + (1 - share) * _WARMTH)
 
 
 def _places_mm(frame: MouthFrame, origin: tuple[int, int], size: tuple[int, int], scale: int) -> Float32Array:
@@ -304,5 +311,5 @@ def _tooth_row(widths_mm: tuple[float, ...], height_mm: float, curve: float) -> 
     rounded = 0.94 + 0.06 * np.clip(y / height_mm, 0, 1) - 0.10 * np.clip(y - edge + 0.8, 0, 1)
     gum = np.clip((1.2 - y) / 2.0, 0, 1)[..., None]
     colour = _IVORY * (1 - gum) + gum * np.array([0.66, 0.36, 0.36])
-    rows = colour * (light * rounded)[..., None] ** _SHADOW * cover[..., None]
+    rows = colour * _tint(light * rounded) * cover[..., None]
     return np.dstack([rows, cover]).astype(np.float32)

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline import weights_checks
+from pipeline.reach import find_no_way
 from pipeline.weights_checks import (
     check_fetched_weights,
     check_model_folder,
     check_s3fd,
     check_weights,
-    find_no_way,
 )
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 4265380512\n"
@@ -198,7 +197,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> socket.socket:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(weights_checks.socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
 
 
 def fetched(tmp_path: Path, environment: dict[str, str] | None = None) -> tuple[str, str]:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from pipeline.events import BEGAN, LOADED, SPEECH, WARNING, OnEvent, Timeline
 
 if TYPE_CHECKING:
     from pipeline.adapters.live_avatar.sample import Sample
-
-
-class LineClock:
-    """The time at which what is now being read was heard."""
-
-    def __init__(self) -> None:
-        self.now_s = time.monotonic()
-
-    def __call__(self) -> float:
-        """Return it, seconds."""
-        return self.now_s
+    from pipeline.adapters.series import LineClock
 
 
 def begin_video(

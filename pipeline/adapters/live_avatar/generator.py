@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +13,24 @@ from pipeline.adapters.live_avatar.batch import Batch, build_batch, can_share_ba
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
 from pipeline.adapters.live_avatar.estimates import estimate_resources
-from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits, lacking_fp8
+from pipeline.adapters.live_avatar.limits import (
+    FPS,
+    N_DROPPED_FRAMES,
+    Size,
+    check_limits,
+    lacking_fp8,
+    tell_lack,
+)
 from pipeline.adapters.live_avatar.output import verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
 from pipeline.adapters.live_avatar.single import run_single
 from pipeline.adapters.live_avatar.warm import WarmProgram, build_page, check_page, find_free_port
+from pipeline.adapters.series import Announced
 from pipeline.beliefs import read_commit
-from pipeline.errors import GenerationError, RequestError
+from pipeline.errors import RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
-from pipeline.faces import refuse_without_face
+from pipeline.faces import NO_FACE, refuse_without_face
 from pipeline.formatting import count
 from pipeline.generator import Description, Generator, Plan
 from pipeline.gpus import read_gpus
@@ -73,8 +80,7 @@ class LiveAvatar(Generator):
         self.version = "1" if commit is None else f"1+{commit}"
         self._batch: Batch | None = None
         self._warm: WarmProgram | None = None
-        self._expected: list[GenerationRequest] = []
-        self._place: Path | None = None
+        self._announced = Announced()
 
     def describe(self) -> Description:
         """Say what reaches it."""
@@ -165,7 +171,7 @@ class LiveAvatar(Generator):
 
     def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
         """Make these in one batch when the first of them comes, as far as they differ in the inputs alone."""
-        self._expected, self._place = list(requests), folder
+        self._announced.learn(requests, folder)
 
     def close(self) -> None:
         """End a batch that is under way, and what is kept warm."""
@@ -184,7 +190,7 @@ class LiveAvatar(Generator):
         settings, size = self._check(request)
         with new_video(out_path) as part:
             if settings.batch:
-                sample, timeline, log = self._next_from_batch(request, settings, size, part, on_event)
+                sample, timeline, log = self._next_from_batch(request, part, on_event)
             elif settings.keep_warm:
                 sample = prepare_sample(request, settings, size, part.parent)
                 timeline, log = self._make_warm(sample, part, on_event)
@@ -192,6 +198,8 @@ class LiveAvatar(Generator):
                 sample = prepare_sample(request, settings, size, part.parent)
                 log = run_single(sample, part, timeline)
             measured = verify(part, sample, log)
+        if self._leaves_fp8_out(request):
+            timeline.mark(WARNING, text=f"it was made without fp8: {tell_lack(self._old_gpus)}")
         _note(timeline, sample, measured, log)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
@@ -210,36 +218,27 @@ class LiveAvatar(Generator):
     def _next_from_batch(
         self,
         request: GenerationRequest,
-        settings: LiveAvatarSettings,
-        size: Size | None,
         part: Path,
         on_event: OnEvent | None,
     ) -> tuple[Sample, Timeline, LogReader]:
         """Take the video from the batch under way, or begin one with it and what is expected after it."""
         if self._batch is None or self._batch.expected[:1] != [request]:
             self.close()
-            self._batch = self._begin_batch(request, settings, size, part.parent.parent)
+            self._batch = self._begin_batch(request, part.parent.parent)
         try:
             return self._batch.take(part, on_event)
         finally:
             if not self._batch.expected:
                 self.close()
 
-    def _begin_batch(
-        self, request: GenerationRequest, settings: LiveAvatarSettings, size: Size | None, beside: Path
-    ) -> Batch:
-        is_expected = self._expected[:1] == [request]
-        place = self._place if is_expected and self._place is not None else beside
-        folder = Path(tempfile.mkdtemp(prefix=".batch-", suffix=".part", dir=place)).absolute()
+    def _begin_batch(self, request: GenerationRequest, beside: Path) -> Batch:
+        folder, samples = self._announced.gather(
+            request,
+            beside,
+            shares=can_share_batch,
+            prepare=lambda one, own: prepare_sample(one, *self._check(one), own),
+        )
         try:
-            samples = [prepare_sample(request, settings, size, folder)]
-            for number, other in enumerate(self._expected[1:] if is_expected else [], start=2):
-                if not can_share_batch(request, other):
-                    break
-                spoken = folder / f"speech_{number:04d}"
-                spoken.mkdir()
-                with suppress(RequestError, GenerationError):  # raised when its own turn comes
-                    samples.append(prepare_sample(other, *self._check(other), spoken))
             return Batch(samples, folder)
         except BaseException:
             shutil.rmtree(folder)
@@ -265,7 +264,7 @@ class LiveAvatar(Generator):
             raise RequestError(f"repository {settings.repository!r}: there is no such folder")
         if settings.script is not None:
             check_script(request, settings)
-            _check_face(request)
+            _check_face(request, settings)
             return settings, None
         if not (repository / settings.entry).is_file():
             raise RequestError(
@@ -274,7 +273,7 @@ class LiveAvatar(Generator):
         if settings.keep_warm:
             check_page(request)
         size = check_limits(request, settings, self._old_gpus)
-        _check_face(request)
+        _check_face(request, settings)
         return settings, size
 
     def _settle(self, request: GenerationRequest) -> LiveAvatarSettings:
@@ -282,15 +281,27 @@ class LiveAvatar(Generator):
         settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
         return settings.settle(gpus_have_fp8=not self._old_gpus)
 
+    def _leaves_fp8_out(self, request: GenerationRequest) -> bool:
+        """Return whether fp8, of which nothing is said, is left out for the GPUs' sake."""
+        asked = LiveAvatarOptions.read(request.options, "option").over(self._settings)
+        return asked.fp8 is None and bool(self._old_gpus) and not asked.batch and asked.script is None
+
     @cached_property
     def _old_gpus(self) -> list[Gpu]:
         """GPUs asked for that have no eight-bit floats; none where nothing is known of them."""
         return lacking_fp8(self._settings, read_gpus()[0])
 
 
-def _check_face(request: GenerationRequest) -> None:
-    if request.image is not None:
+def _check_face(request: GenerationRequest, settings: LiveAvatarSettings) -> None:
+    if request.image is None or not settings.require_face:
+        return
+    try:
         refuse_without_face(request.image)
+    except RequestError as error:
+        if error.kind != NO_FACE:
+            raise
+        text = f"{error}; Live Avatar's code looks for none: require_face set to false makes the video all the same"
+        raise RequestError(text, error.kind) from None
 
 
 def _program(sample: Sample, out_path: Path) -> Program:

@@ -22,7 +22,7 @@ DENOISED = "denoised"
 """All clips are denoised."""
 _TAG = re.compile(r"\[[A-Za-z_]+(\d+)\]:")
 """Of torchrun's ``--tee`` (``[default3]:``) and of torch's own tracebacks (``[rank3]:``)."""
-_BAR = re.compile(r"^\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[")
+_BAR = re.compile(r"\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[[^\]]*\]?")
 """A nameless progress bar; those of loading have names."""
 _ECHO = re.compile(r"Generation job args: |Input prompt: |INFO:   (?:Prompt|Image|Audio): ")
 """The user's own words and names, which mean nothing here."""
@@ -126,7 +126,11 @@ TROUBLES = (
         "its page looks at sounds and videos with ffprobe, and there is none: install ffmpeg with it",
         r"No such file or directory: 'ffprobe'",
     ),
-    Trouble("no_output", "its code could not write the picture and went on", r"save_video failed"),
+    Trouble(
+        "no_output",
+        "its code could not write the picture and went on",
+        r"save_video failed|video file .* does not exist",
+    ),
     Trouble(
         "bad_output", "its code could not join picture and sound and went on", r"merge_video_audio failed"
     ),
@@ -224,9 +228,8 @@ class LogReader:
         world = _WORLD.search(words)
         if world is not None:
             self._n_ranks = int(world[1])
-        bar = _BAR.match(words)
-        if bar is not None and int(bar[2]) == self._n_steps:
-            self._note_bar(rank, int(bar[1]))
+        words = self._hear_bars(rank, words)
+        if not words:
             return
         self._keep(rank, words)
         if _ECHO.search(words):
@@ -239,6 +242,13 @@ class LogReader:
             self.saved = saved[1]
         self.n_bottlenecks += _BOTTLENECK in words
         self._note_trouble(rank, words)
+
+    def _hear_bars(self, rank: int | None, words: str) -> str:
+        """Follow the bars that a line begins with; return what was printed before their own line was over."""
+        while (bar := _BAR.match(words)) is not None and int(bar[2]) == self._n_steps:
+            self._note_bar(rank, int(bar[1]))
+            words = words[bar.end() :].strip()
+        return words
 
     def _keep(self, rank: int | None, words: str) -> None:
         words = words.removeprefix(" ")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.live_avatar.batch import can_share_batch
-from pipeline.adapters.live_avatar.clock import LineClock, begin_video
+from pipeline.adapters.live_avatar.clock import begin_video
 from pipeline.adapters.live_avatar.command import (
     ALL_CLIPS,
     Program,
@@ -31,6 +31,7 @@ from pipeline.adapters.live_avatar.command import (
 from pipeline.adapters.live_avatar.output import silent_failure
 from pipeline.adapters.live_avatar.page import PORTRAIT, SPEECH, Page
 from pipeline.adapters.live_avatar.settings import PAGE_ENTRY
+from pipeline.adapters.series import LineClock
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import OnEvent, Timeline
 from pipeline.process import quote, run_program

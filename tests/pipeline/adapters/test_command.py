@@ -586,3 +586,34 @@ def test_it_says_what_reaches_the_program(program: Program) -> None:
     assert set(description.parameters) == {"size"}
     assert description.options == {"type": "object", "properties": {"gpus": {}}}
     assert "argv" in description.settings["properties"]  # type: ignore[operator]
+
+
+# --- what would stop it
+
+
+def test_the_doctor_looks_for_program_script_and_folder(tmp_path: Path) -> None:
+    def levels(*argv: str, folder: Path | None = None, **settings: Any) -> dict[str, str]:
+        command = Command(argv=[*argv, "{out}"], folder=folder and str(folder), **settings)
+        return {finding.about: finding.level for finding in command.diagnose()}
+
+    script = tmp_path / "run.py"
+    assert levels(sys.executable, str(script)) == {"program": "fine", "script": "stop"}
+    script.touch()
+    assert levels(sys.executable, "run.py", folder=tmp_path) == dict.fromkeys(
+        ("folder", "program", "script"), "fine"
+    )
+    assert levels("no-such-program", "--fast") == {"program": "stop"}
+    assert levels("./run.py", folder=tmp_path)["program"] == "stop"  # it may not be run
+    script.chmod(0o755)
+    assert levels("./run.py", folder=tmp_path)["program"] == "fine"
+    assert levels("run.py") == {"program": "stop"}
+    assert levels("run.py", environment={"PATH": str(tmp_path)}) == {"program": "fine"}
+    assert levels(sys.executable, folder=tmp_path / "gone")["folder"] == "stop"
+    assert levels("{program}") == {}
+
+
+def test_the_doctor_and_a_request_agree(tmp_path: Path) -> None:
+    command = Command(argv=["no-such-program", "{out}"], folder=str(tmp_path))
+    assert "no-such-program" in command.diagnose()[-1].found
+    with pytest.raises(RequestError, match="no-such-program"):
+        command.check(command.request())

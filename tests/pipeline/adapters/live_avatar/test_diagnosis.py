@@ -13,9 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 from evalkit.cli import main
-from pipeline import gpu_checks, weights_checks
-from pipeline.adapters.live_avatar import diagnosis
+from pipeline import gpu_checks
+from pipeline.adapters.live_avatar import diagnosis, generator
+from pipeline.adapters.live_avatar.beliefs import SOURCE
+from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.gpu_checks import _SHARED_MEMORY
+from pipeline.reach import find_no_way
 from tests.pipeline.adapters.set_ups import FakePython, write_ffmpeg, write_weights
 
 from .conftest import free_port
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.adapters.live_avatar.generator import LiveAvatar
+    from pipeline.beliefs import Source
     from pipeline.diagnosis import Diagnosis
     from tests.pipeline.adapters.live_avatar.conftest import Driver
 
@@ -78,7 +82,7 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
     def refuse(*_: object, **__: object) -> socket.socket:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(weights_checks.socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
     for name in ("CUDA_VISIBLE_DEVICES", "HF_HUB_OFFLINE", "HF_ENDPOINT", "CC"):
         monkeypatch.delenv(name, raising=False)
     show_gpus(monkeypatch, H200)
@@ -91,10 +95,17 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
     index = {"weight_map": {f"layer.{number}": shard for number, shard in enumerate(SHARDS)}}
     (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
     write_weights(repository / "ckpt" / "liveavatar.safetensors", 1200)
+    said = [(it.file, it.text) for it in SOURCE.beliefs + SOURCE_WARM.beliefs]
+    said += [(it.where.file, it.where.text) for it in diagnosis.MODULES if it.where and not it.where.module]
+    for file, text in said:
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        with (repository / file).open("a", encoding="utf-8") as stream:
+            stream.write(f"# {text}\n")
     python = FakePython(tmp_path / "python")
     python.install(**LIBRARIES)
     programs = write_ffmpeg(tmp_path / "bin", "aac", "libx264")
     (programs / "gcc").symlink_to("/bin/true")
+    write_believed(repository, SOURCE)
 
     def make(**settings: Any) -> LiveAvatar:
         environment = {"PATH": f"{programs}:/usr/bin:/bin"}
@@ -104,13 +115,65 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
 
 
 def show_gpus(monkeypatch: pytest.MonkeyPatch, *gpus: gpu_checks.Gpu) -> None:
-    for module in (gpu_checks, diagnosis):
+    for module in (gpu_checks, diagnosis, generator):
         monkeypatch.setattr(module, "read_gpus", lambda: (gpus, ""))
 
 
 def test_nothing_is_invented_on_a_good_one(good: SetUp) -> None:
     _, _, make = good
     assert [finding for finding in make().diagnose() if finding.level != "fine"] == []
+
+
+def write_believed(repository: Path, *sources: Source) -> None:
+    """Write a checkout that says what is believed of it, and nothing else."""
+    beliefs = [belief for source in sources for belief in source.beliefs]
+    for file in {belief.file for belief in beliefs}:
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        texts = [belief.text for belief in beliefs if belief.file == file]
+        (repository / file).write_text("\n".join(texts))
+
+
+def test_code_that_says_something_else_is_a_warning(good: SetUp, repository: Path) -> None:
+    _, _, make = good
+    pipeline = repository / "liveavatar" / "models" / "wan" / "causal_s2v_pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace("for gpu_id in range(4):", "for gpu_id in range(8):"))
+    (found,) = [finding for finding in make().diagnose() if finding.level != "fine"]
+    assert found.about == "its code"
+    assert "it was read to make four caches on one GPU whatever the steps" in found.found
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        (None, ""),
+        ("Python", "no gradio"),
+        ("gradio", "4.44.1"),
+        ("ffprobe", "not on the path"),
+        ("its code", "it was read to make a video with generate_wrapper"),
+    ],
+)
+def test_what_a_page_kept_warm_needs_beside(
+    about: str | None, words: str, good: SetUp, repository: Path, tmp_path: Path
+) -> None:
+    python, _, make = good
+    write_believed(repository, SOURCE, SOURCE_WARM)
+    python.install(gradio="6.31.0")
+    probe = tmp_path / "bin" / "ffprobe"
+    probe.symlink_to("/bin/true")
+    if about == "Python":
+        python.remove("gradio")
+    elif about == "gradio":
+        python.install(gradio="4.44.1")
+    elif about == "ffprobe":
+        probe.unlink()
+    elif about == "its code":
+        page = repository / "minimal_inference" / "gradio_app.py"
+        page.write_text(page.read_text().replace("fn=generate_wrapper", "fn=make"))
+    found = {one.about: one.found for one in make(keep_warm=True).diagnose() if one.level != "fine"}
+    assert list(found) == ([] if about is None else [about])
+    assert all(words in text for text in found.values())
+    if about in {"Python", "ffprobe"}:  # asked for by its page alone
+        assert [one for one in make().diagnose() if one.level == "stop"] == []
 
 
 BROKEN: list[tuple[str, str, str, Callable[[FakePython, Path], Any]]] = [
@@ -143,7 +206,14 @@ def test_what_is_broken_is_named_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("library", "version"), [("transformers", "4.57.1"), ("transformers", "4.40"), ("peft", "0.18.0")]
+    ("library", "version"),
+    [
+        ("transformers", "4.57.1"),
+        ("transformers", "4.40"),
+        ("peft", "0.18.0"),
+        ("diffusers", "0.30.3"),
+        ("numpy", "2.1.0"),
+    ],
 )
 def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, version: str, good: SetUp) -> None:
     python, _, make = good
@@ -160,6 +230,7 @@ def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, versi
         ("NVIDIA L40S", (8, 9), True, set()),
         ("NVIDIA A100", (8, 0), True, {"capability 8.9"}),
         ("NVIDIA A100", (8, 0), False, set()),
+        ("NVIDIA A100", (8, 0), None, set()),
         ("Tesla V100", (7, 0), False, {"capability 8.0"}),
         ("Tesla V100", (7, 0), True, {"capability 8.0", "capability 8.9"}),
         ("a new one", None, True, set()),
@@ -168,7 +239,7 @@ def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, versi
 def test_a_gpu_that_is_too_old(
     name: str,
     capability: tuple[int, int] | None,
-    fp8: bool,
+    fp8: bool | None,
     stops: set[str],
     good: SetUp,
     monkeypatch: pytest.MonkeyPatch,
@@ -253,7 +324,7 @@ def test_a_machine_with_none_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not gone.exists()
     assert levels["repository"] == levels["checkpoint"] == "stop"
     assert str(gone) in told["repository"]
-    answers = not weights_checks.find_no_way("https://huggingface.co")
+    answers = not find_no_way("https://huggingface.co")
     assert levels["distilled weights"] == ("warning" if answers else "stop")  # fetched at the start
     assert shutil.which("no-such-python") is None
     assert levels["Python"] == "stop"
@@ -348,3 +419,14 @@ def test_caches_that_take_much_of_a_gpu(
     assert ("caches of the steps" in found) == warned
     # 40 layers x keys and values x 12 latents of 44 x 24 tokens x 40 heads of 128 x 2 bytes
     assert round(40 * 2 * (12 * 44 * 24) * (40 * 128) * 2 / 2**30, 1) == diagnosis._CACHE_GIB
+
+
+def test_another_commit_is_told_where_it_says_something_else(good: SetUp, repository: Path) -> None:
+    page = repository / SOURCE_WARM.beliefs[0].file
+    page.write_text("# written anew\n")
+    assert "its code" in by_subject(good[2]().diagnose())
+    assert by_subject(good[2]().diagnose())["its code"].level == "fine"  # the page is not what runs
+    found = by_subject(good[2](keep_warm=True).diagnose())["its code"]
+    assert (found.level, SOURCE_WARM.beliefs[0].text in found.found) == ("warning", True)
+    (repository / SOURCE.beliefs[0].file).write_text("# written anew\n")
+    assert by_subject(good[2]().diagnose())["its code"].level == "warning"

@@ -60,6 +60,16 @@ def test_bars_of_two_ranks_in_one_line() -> None:
     assert reading.names() == ["first_block", "clip"]
 
 
+def test_what_is_said_before_a_bar_s_line_is_over_is_heard() -> None:
+    reading = Reading(1)
+    reading.reader.hear(f"[default0]:{bar(0)}[default0]:complete full-sequence generation")
+    reading.reader.hear(f"[default0]:{bar(1)}[default0]:torch.OutOfMemoryError: CUDA out of memory.")
+    assert reading.names() == ["denoised"]
+    found = reading.reader.trouble()
+    assert found is not None
+    assert found[0] == "out_of_memory"
+
+
 def test_where_ranks_are_not_told_apart_a_clip_is_done_when_all_have_gone_on() -> None:
     reading = Reading(1)
     reading.reader.hear("world_size: 3")

@@ -18,6 +18,7 @@ from PIL import Image
 from pipeline.adapters.live_avatar.generator import LiveAvatar
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.errors import GenerationError
+from tests.pipeline.adapters.live_avatar.conftest import write_portrait
 from tests.pipeline.conftest import tone, write_wav
 
 from .conftest import Checkout
@@ -190,11 +191,12 @@ def notes(tmp_path: Path) -> Callable[[str], list[dict[str, Any]]]:
 
 @pytest.fixture
 def turned(tmp_path: Path) -> Path:
-    """Give a portrait as a camera stores it: on its side, with a note to turn it."""
-    path = tmp_path / "turned.jpg"
+    """Give a portrait with a camera's note to turn it: its code reads it as it is stored, gradio as it is noted."""
+    path = tmp_path / "turned.png"
     exif = Image.Exif()
     exif[274] = 6
-    Image.new("RGB", (720, 400), (200, 160, 140)).save(path, exif=exif)
+    with Image.open(write_portrait(tmp_path / "upright.png", 720, 400)) as picture:
+        picture.convert("RGBA").save(path, exif=exif)
     return path
 
 

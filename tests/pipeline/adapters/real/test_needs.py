@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.live_avatar import diagnosis as live_avatar
-from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.adapters.sadtalker import SadTalker
 from pipeline.adapters.wav2lip import Wav2Lip
 from pipeline.python_checks import Module
@@ -117,10 +117,11 @@ PROGRAMS = [
         "minimal_inference/s2v_streaming_interact.py",
         (
             "minimal_inference.batch_eval",
+            "minimal_inference.gradio_app",
             "liveavatar.models.wan.causal_s2v_pipeline",
             "liveavatar.models.wan.causal_s2v_pipeline_tpp",
         ),
-        live_avatar.MODULES,
+        live_avatar.MODULES + live_avatar.PAGE_MODULES,
         live_avatar.PYTHON_VERSIONS,
         {*names(test_live_avatar.WEIGHTS), "liveavatar.safetensors"},
         frozenset(
