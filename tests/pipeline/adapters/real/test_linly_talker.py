@@ -43,7 +43,7 @@ WANTED = (
     "imageio",
     "cv2",
 )
-START_LIMIT_S = 120
+START_LIMIT_S = 600
 SPEAKER = """#!{python}
 import json, shutil, sys
 words = sys.argv[1:]
