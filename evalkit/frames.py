@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-_STARTS_A_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+_STARTS_A_FORMULA = tuple("=+-@\t\n\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the begin of a formula, wide letters of East Asian ones included."""
 
 
@@ -41,7 +41,12 @@ def csv_text(table: pd.DataFrame) -> str:
 
 
 def _as_text(value: Any) -> Any:
-    if not isinstance(value, str) or not value.startswith(_STARTS_A_FORMULA):
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace(
+        "\r", "\\r"
+    )  # which is written without quotes, and ends a row
+    if not value.startswith(_STARTS_A_FORMULA):
         return value
     try:
         float(value)

@@ -14,7 +14,7 @@ from evalkit.errors import UsageError
 from pipeline.options import PlainData
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Group = TypeVar("Group", bound=PlainData)
@@ -23,6 +23,8 @@ _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _NUMBERS = {f"{_TAG}int", f"{_TAG}float"}
 _OTHER_BASE = re.compile(r"(?P<eight>[-+]?0[0-7_]+)|(?P<two>[-+]?0b.*)|(?P<sixty>[^:]+:.*)", re.DOTALL)
+_DEEPEST = 8
+"""How far down errors name lines."""
 _PLAIN_BOOL = re.compile("true|false", re.IGNORECASE)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 _DROPPED = {f"{_TAG}timestamp", f"{_TAG}value"}
@@ -30,6 +32,18 @@ _DROPPED = {f"{_TAG}timestamp", f"{_TAG}value"}
 
 class ConfigError(UsageError):
     """A configuration that is not valid."""
+
+
+class Document(dict[str, Any]):
+    """What a YAML file says.
+
+    Attributes
+    ----------
+    lines : dict
+        The line of each key and item, from 1, by the keys and places that lead to it.
+    """
+
+    lines: dict[tuple[int | str, ...], int]
 
 
 def read_group(
@@ -42,7 +56,7 @@ def read_group(
     kind : type
         The group.
     data : mapping
-        Plain values, paths or dates.
+        Plain values, paths or dates; errors in a `Document` name the line.
     source : str
         What the data is called in errors.
     context : mapping, optional
@@ -53,10 +67,11 @@ def read_group(
     ConfigError
         One line per mistake, each with `source` before it.
     """
-    return kind.read(data, "option", source=source, error=ConfigError, context=context)
+    lines = data.lines if isinstance(data, Document) else None
+    return kind.read(data, "option", source=source, error=ConfigError, context=context, lines=lines)
 
 
-def read_yaml(path: Path, form: str = "a mapping of option names to values") -> dict[str, Any]:
+def read_yaml(path: Path, form: str = "a mapping of option names to values") -> Document:
     """Read a YAML file that is a mapping.
 
     Parameters
@@ -74,12 +89,14 @@ def read_yaml(path: Path, form: str = "a mapping of option names to values") -> 
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    data = parse_yaml(text, str(path))
+    data, root = _parse(text, str(path))
     if data is None:
         raise ConfigError(f"{path} is empty; it must be {form}")
     if not isinstance(data, dict):
         raise ConfigError(f"{path} must be {form}, not {type(data).__name__}")
-    return data
+    document = Document(data)
+    document.lines = dict(_lines_of(root, ()))
+    return document
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -100,8 +117,33 @@ def parse_yaml(text: str, source: str) -> Any:
     ConfigError
         If it is not valid YAML, or can be understood in two ways; with the line.
     """
+    return _parse(text, source)[0]
+
+
+def _lines_of(
+    node: yaml.Node | None, place: tuple[int | str, ...]
+) -> Iterator[tuple[tuple[int | str, ...], int]]:
+    """Give the line of each key and item below a node; what an alias repeats stands where it was first written."""
+    if len(place) > _DEEPEST:  # an alias to what it is in
+        return
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*place, str(key.value))
+            yield below, key.start_mark.line + 1
+            yield from _lines_of(value, below)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            below = (*place, number)
+            yield below, item.start_mark.line + 1
+            yield from _lines_of(item, below)
+
+
+def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
+    """Return what YAML says, and the nodes it was read from; errors as `parse_yaml`."""
     try:
-        return yaml.load(text, _Strict)  # noqa: S506 - a safe loader
+        loader = _Strict(text)
+        root = loader.get_single_node()
+        return (None if root is None else loader.construct_document(root)), root
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark is not None else ""

@@ -189,3 +189,26 @@ def test_nothing_else_reads_yaml() -> None:
         if re.search(r"yaml\.(\w*load\w*|\w*Loader)\b", path.read_text("utf-8"))
     }
     assert readers == {"evalkit/options.py"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("generator:\n  nam: reference\n", r"there is no option 'generator\.nam'.* \(line 2\)"),
+        ("seeds: [1]\n\ngrid:\n  size: 3\n", r"grid\.size is 3; .* \(line 4\)"),
+        (
+            "inputs:\n  speech:\n    - {text: a}\n    - text: b\n      path: c\n",
+            r"give path, text, question or question_audio, one of them \(line 4\)",
+        ),
+        ("inputs: {speech: [{text: a, languag: en}]}\n", r"'inputs\.speech\.0\.languag'.* \(line 1\)"),
+        ("seeds: [1, -1]\n", r"seeds\.1 is -1; .* \(line 1\)"),
+        ("# a\n\ngenerator: reference\n", r"as in generator: \{name: reference\} \(line 3\)"),
+        ("grid: {size: &a [1, *a]}\n", "grid is .*; it must not hold itself"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_sweep(path)
+    assert str(caught.value).startswith(f"{path}: ")

@@ -186,8 +186,8 @@ def test_every_yaml_is_read_as_it_stands(place: Path) -> None:
             place,
         )
         assert done.returncode == 0, f"{block}\n{done.stderr}"
-        assert "answered by documents instead of openai qwen-plus" in done.stderr
-        assert "DASHSCOPE_API_KEY is not set" in done.stderr
+        assert "answered by documents instead of openai qwen-plus" in done.stdout
+        assert "DASHSCOPE_API_KEY is not set" in done.stdout
 
 
 def test_every_python_runs_as_it_stands(place: Path, small_sweep: Path) -> None:

@@ -16,7 +16,7 @@ import click
 from evalkit.cli.outputs import say
 from evalkit.cli.settings import take_pairs, take_settings
 from evalkit.cli.streams import without_library_words
-from evalkit.formatting import count
+from evalkit.formatting import count, encodable
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, SPOKEN, USED, WARNING
 from pipeline.options import json_text
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _CONVERSATION = "conversation"
+_LONGEST_OUT = 200
+"""Bytes of a video's name: file systems allow 255, and what is written beside it, or before it is whole, has endings."""
 
 
 class _Refused(click.ClickException):
@@ -122,7 +124,7 @@ def generate(
         if event.name == WARNING and "text" in event.detail:
             say(f"note: {event.detail['text']}", err=True)
         for line in _describe_backends(event):
-            say(line, err=True)
+            say(line)
     say(_summarise(result))
     say(str(out_path))
 
@@ -138,6 +140,12 @@ def _with_conversation(
 
 def _check_out(out_path: Path, *, overwrite: bool) -> None:
     folder = out_path.absolute().parent
+    if encodable(str(out_path.absolute())) != str(out_path.absolute()):
+        raise _Refused(f"--out {str(out_path)!r}: its path is not UTF-8, and results name it; give another")
+    if len(os.fsencode(out_path.name)) > _LONGEST_OUT:
+        raise _Refused(
+            f"--out: the name is longer than {_LONGEST_OUT} bytes; files beside it have longer ones"
+        )
     if not folder.is_dir():
         raise _Refused(f"--out {str(out_path)!r}: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK):

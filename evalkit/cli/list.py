@@ -11,6 +11,7 @@ from evalkit.cli.outputs import say
 def list_plugins() -> None:
     """List the installed generators and other plug-ins, and the evaluators with their metrics."""
     from evalkit import registry
+    from evalkit.decisions.policy import bundled_policies
     from evalkit.errors import EvalkitError
     from evalkit.evaluators.load import load_evaluators
     from evalkit.visuals.numbers import ARROW_WORDS
@@ -26,6 +27,7 @@ def list_plugins() -> None:
     }
     for title, group in groups.items():
         say(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
+    say(f"policies: {', '.join(bundled_policies())}")
     say("evaluators:")
     try:
         evaluators = load_evaluators()

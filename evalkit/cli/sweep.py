@@ -174,9 +174,7 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     skipped = find_infeasible(plan, folder, to_make)
     to_make = [trial for trial in to_make if trial.id not in skipped]
     refused = find_refusals(plan, to_make)
-    to_make = [trial for trial in to_make if trial.id not in refused]
-    states = {trial.id: status.state_of(trial) for trial in plan.trials}
-    states |= dict.fromkeys(skipped, "skip") | dict.fromkeys(refused, "refused")
+    states = {trial.id: status.state_of(trial) for trial in plan.trials} | dict.fromkeys(skipped, "skip")
     for trial in plan.trials:
         say(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")
     found = list(states.values())
@@ -185,16 +183,16 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
         ("failed", "failed"),
         ("damaged", "damaged"),
         ("skip", "skipped"),
-        ("refused", "refused"),
         ("measure", "to measure"),
     ):
         counts += [f"{found.count(state)} {words}"] if state in found else []
     say(f"{', '.join(counts)}, {len(to_make)} pending")
     reasons = list(refused.values())
     for reason in dict.fromkeys(reasons):
-        say(f"{reasons.count(reason)} refused by the generator: {reason}")
+        print_lines([f"{reasons.count(reason)} of the pending will be refused by the generator: {reason}"])
     policy = load_policy(plan.config.policy or DEFAULT_POLICY)
     print_lines(describe_brief(plan_evidence(policy, design_of(plan, policy))))
+    to_make = [trial for trial in to_make if trial.id not in refused]
     if to_make:
         rest_s = expected_s(plan, status, to_make)
         say(

@@ -12,7 +12,7 @@ from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.options import PlainData
-from pipeline.python_checks import CV2, LIBROSA, Module, Text
+from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text
 from pipeline.weights_checks import check_s3fd, check_weights
 
 if TYPE_CHECKING:
@@ -166,8 +166,8 @@ class Wav2Lip(Preset):
     no_face = r"Face not detected!"
     home = "https://github.com/Rudrabha/Wav2Lip"
     modules = (
-        Module("torch"),
-        CV2,
+        *TORCH,
+        *CV2,
         *LIBROSA,
         Module(
             "librosa",

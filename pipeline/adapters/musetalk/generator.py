@@ -9,15 +9,15 @@ from pydantic import Field, model_validator
 
 from pipeline.adapters.musetalk.beliefs import SOURCE
 from pipeline.adapters.musetalk.tasks import Batch, Task, can_share_run
-from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
+from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.adapters.series import Announced
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
-from pipeline.python_checks import CV2, LIBROSA, Module, Text
+from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text
 from pipeline.speech.stage import prepare_sound
 from pipeline.video import new_video
-from pipeline.weights_checks import check_model_folder, check_s3fd, check_weights
+from pipeline.weights_checks import check_json, check_model_folder, check_s3fd, check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +105,7 @@ _ONLY_IN = {
 
 
 _MODULES = (
-    Module("torch"),
+    *TORCH,
     Module(
         "torch",
         "<2.6",
@@ -113,7 +113,7 @@ _MODULES = (
         Text("musetalk/utils/face_parsing/resnet.py", "state_dict = torch.load(model_path) #"),
     ),
     Module("torchvision"),
-    CV2,
+    *CV2,
     Module("diffusers"),
     Module("einops"),
     *LIBROSA,
@@ -165,6 +165,7 @@ class MuseTalk(Preset):
     home = "https://github.com/TMElyralab/MuseTalk"
     script = "scripts/inference.py"
     modules = _MODULES
+    gives_paths_to_shell = True
     python_versions = ">=3.6"
     encoders = ("aac", "libx264")
     own_ffmpeg = _FFMPEG
@@ -277,7 +278,7 @@ class MuseTalk(Preset):
         yield check_weights(
             "unet_model_path", unet, self._fetch("unet_model_path"), least_mib=_UNET_LEAST_MIB
         )
-        yield check_weights("unet_config", config, self._fetch("unet_config"))
+        yield check_json("unet_config", config, self._fetch("unet_config"))
         cure = f"run download_weights.sh in {self._in_repository('')}"
         yield check_model_folder(
             "whisper_dir",
@@ -326,7 +327,6 @@ class MuseTalk(Preset):
 
     def _check(self, request: GenerationRequest) -> None:
         super()._check(request)
-        refuse_shell_characters("MuseTalk")
         fps = self._fps(request)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and MuseTalk takes whole numbers")
