@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
-from evalkit.cli.outputs import check_folders, name_outputs, write_outputs
+from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.settings import take_pairs
 from evalkit.types import Reason
 
@@ -69,6 +69,7 @@ def evaluate(
     from evalkit.cli.progress import clip_progress
     from evalkit.cli.table import show
     from evalkit.errors import EvalkitError
+    from evalkit.frames import csv_text
 
     if recogniser_settings and recogniser is None:
         raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
@@ -93,16 +94,17 @@ def evaluate(
                 isolate=True,
                 stall_limit_s=stall_limit,
                 on_progress=on_progress,
-                on_message=partial(click.echo, err=True),
+                on_message=partial(say, err=True),
             )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     written = write_outputs(
         *((path, report.to_json) for path in json_paths),
-        *((path, lambda: report.frame().to_csv(index=False)) for path in csv_paths),
+        *((path, lambda: csv_text(report.frame())) for path in csv_paths),
     )
     show(report.clips)
-    name_outputs([*written, *([evidence] if evidence else [])])
+    name_outputs([*written.paths, *([evidence] if evidence else [])])
+    refuse_unwritten(written)
     measured = all(any(m.value is not None for m in result.measurements) for result in report.clips)
     failed = any(m.reason == Reason.EVALUATOR_FAILED for result in report.clips for m in result.measurements)
     context.exit(0 if measured and not failed else 1)

@@ -149,7 +149,7 @@ class FacePoints:
             fall = (meet - points[upper, :2]) * blink
             points[upper, :2] += fall
             points[lower, :2] += blink * (meet - points[lower, :2])
-            points[fold, :2] += 0.42 * fall[1:-1]
+            points[fold, :2] += 0.2 * fall[1:-1]
 
 
 def _smile_direction(mean: FloatArray) -> FloatArray:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     Float32Array = NDArray[np.float32]
 
 _RINGS = ((1.16, 0.55), (1.42, 0.0))  # rings around the face: distance from its middle, share of its motion
-_REACH = 0.35  # of the face height: no pixel is fetched from farther away
 _SHIFT = 4  # binary digits of a pixel with which corners are drawn
 
 
@@ -41,7 +40,6 @@ class FaceMesh:
         oval = source[topology.FACE_OVAL]
         middle = oval.mean(0)
         self._source = np.concatenate([source, *(middle + share * (oval - middle) for share, _ in _RINGS)])
-        self._reach = _REACH * float(np.ptp(oval[:, 1]))
         triangles = np.concatenate([_ring_triangles(), topology.skin_triangles()])
         a, b, c = (self._source[triangles[:, i]] for i in range(3))
         self._triangles = triangles[np.abs(np.cross(b - a, c - a)) > 0.05]  # not those seen edge-on
@@ -68,12 +66,16 @@ class FaceMesh:
         changed = np.flatnonzero(np.abs(target - self._source).max(1)[self._triangles].max(1) > 0.02)
         triangles = self._triangles[changed]
         planes = np.zeros((len(changed) + 1, 3, 2), np.float32)
-        planes[1:] = _planes(moved[triangles], (self._source - target)[triangles])
+        travel = (self._source - target)[triangles]
+        planes[1:] = _planes(moved[triangles], travel)
+        least, most = np.zeros((2, len(changed) + 1, 2), np.float32)
+        least[1:], most[1:] = travel.min(1), travel.max(1)
         ys, xs, which = self._draw(moved, triangles, (high, wide))
         plane = planes[which]
         found = plane[:, 0] * xs[:, None] + plane[:, 1] * ys[:, None] + plane[:, 2]
         offsets = np.zeros((high, wide, 2), np.float32)
-        offsets[ys, xs] = np.clip(found, -self._reach, self._reach)
+        # A pixel on the outline lies a little outside, where the plane of a thin triangle runs far away.
+        offsets[ys, xs] = np.clip(found, least[which], most[which])
         return offsets
 
     def _move_rings(self, moved: FloatArray) -> FloatArray:

@@ -11,6 +11,8 @@ from pipeline.errors import RequestError
 from pipeline.faces import NO_FACE, locate_faces
 from pipeline.reference import topology
 from pipeline.reference.alignment import Similarity, fit_similarity, head_angles
+from pipeline.reference.background import widen
+from pipeline.reference.matting import Cutout, cut_out
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 MIN_FACE_PX = 40
 MAX_YAW_DEG = 40.0
-_CUT_SIDE_PX = 360  # the edge of the person is sought at this size
 _RIVAL = 0.6  # a second face this large beside the first makes it unclear who speaks
 _FACE_SHARE = (0.42, 0.62)  # face height over picture height: wanted, and at most
 _EYE_LINE = 0.42  # where the middle of the face stands, from the top
@@ -39,6 +40,8 @@ class Framed:
         Face points, pixels; z away from the viewer.
     matte : float32 array, shape (height, width)
         1 where the person is, 0 where it is not.
+    person : uint8 array, shape (height, width, 3)
+        Colour of the person alone, RGB: along the outline without what is behind it.
     pose : Similarity
         Brings the mean face onto the points.
     """
@@ -46,6 +49,7 @@ class Framed:
     picture: Picture
     points: FloatArray
     matte: Float32Array
+    person: Picture
     pose: Similarity
 
     @property
@@ -128,61 +132,34 @@ def frame_portrait(
 ) -> Framed:
     """Crop and scale a portrait to the picture size, the face well placed; cut the person out.
 
-    What the portrait does not show (a wide picture from a tall portrait) is filled up with its own background.
+    What the portrait does not show (a wide picture from a tall portrait) is filled up with its own background, and
+    shoulders that it cuts off go on.
     """
     import cv2
 
-    matte = cut_out(picture)
+    face = float(np.linalg.norm(points[topology.CHIN, :2] - points[topology.FOREHEAD, :2]))
+    matte, person = cut_out(picture, face)
     left, top, crop_height = _choose_crop(picture, points, matte, width / height)
     factor = height / crop_height
     n_left = max(0, int(np.ceil(-left)))
     n_right = max(0, int(np.ceil(left + crop_height * width / height - picture.shape[1])))
     if n_left or n_right:
-        picture, matte = _widen(picture, matte, n_left, n_right)
+        picture, matte, person = widen(picture, Cutout(matte, person), n_left, n_right, face)
     corner = np.array([left + n_left, top])
     matrix = np.array([[factor, 0, -factor * corner[0]], [0, factor, -factor * corner[1]]])
     matrix[:, 2] += (factor - 1) / 2  # pixel centres
+    layers = [picture, person, matte]
     if factor < 1:  # blur away what the smaller picture cannot hold
         sigma = 0.45 * np.sqrt(1 / factor**2 - 1)
-        picture = cv2.GaussianBlur(picture, (0, 0), sigma)
-    flags = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REPLICATE}
-    framed = cv2.warpAffine(picture, matrix, (width, height), **flags)
-    small_matte = cv2.warpAffine(
-        matte, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        layers = [cv2.GaussianBlur(layer, (0, 0), sigma) for layer in layers]
+    framed, alone, cover = (
+        cv2.warpAffine(layer, matrix, (width, height), flags=flag, borderMode=cv2.BORDER_REPLICATE)
+        for layer, flag in zip(layers, (cv2.INTER_CUBIC, cv2.INTER_CUBIC, cv2.INTER_LINEAR), strict=True)
     )
     moved = points * factor
     moved[:, :2] += matrix[:, 2] + factor * np.array([n_left, 0])
     pose = fit_similarity(mean_face[topology.RIGID], moved[topology.RIGID])
-    return Framed(framed, moved, np.clip(small_matte, 0, 1), pose)
-
-
-def cut_out(picture: Picture) -> Float32Array:
-    """Return how much of each pixel is person, from 0 to 1.
-
-    A segmentation says where about the person is, the colours inside and outside where exactly its edge runs (Rother
-    et al., "GrabCut", SIGGRAPH 2004), and a guided filter how soft it is (He et al., ECCV 2010).
-    """
-    import cv2
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-
-    with SelfieSegmentation(model_selection=0) as segmentation:
-        rough = segmentation.process(picture).segmentation_mask
-    factor = min(1.0, _CUT_SIDE_PX / max(picture.shape[:2]))
-    small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    guess = cv2.resize(rough, small.shape[1::-1])
-    marks = np.where(guess > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    marks[guess > 0.92] = cv2.GC_FGD
-    marks[guess < 0.03] = cv2.GC_BGD
-    if {cv2.GC_FGD, cv2.GC_BGD} <= set(np.unique(marks).tolist()):
-        cv2.setRNGSeed(0)  # the colour clusters begin at random
-        cv2.grabCut(small, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
-    inside = np.isin(marks, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8) * 255
-    shape = cv2.resize(cv2.medianBlur(inside, 5), picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    guide = picture.astype(np.float32) / 255
-    radius = max(2, min(picture.shape[:2]) // 80)
-    fitted = cv2.ximgproc.guidedFilter(guide, shape.astype(np.float32) / 255, radius, 1e-4)
-    matte: Float32Array = np.clip((fitted - 0.25) / 0.5, 0, 1).astype(np.float32)
-    return matte
+    return Framed(framed, moved, np.clip(cover, 0, 1), alone, pose)
 
 
 def _mesh_in(picture: Picture, box: tuple[float, float, float]) -> FloatArray | None:
@@ -223,48 +200,3 @@ def _choose_crop(
     slack = width - crop * aspect
     left = slack / 2 if slack < 0 else float(np.clip(middle - crop * aspect / 2, 0, slack))
     return left, top, crop
-
-
-def _widen(picture: Picture, matte: Float32Array, n_left: int, n_right: int) -> tuple[Picture, Float32Array]:
-    """Add columns of mirrored, blurred background on both sides."""
-    import cv2
-
-    plate = background_plate(picture, matte)
-    wide = cv2.copyMakeBorder(plate, 0, 0, n_left, n_right, cv2.BORDER_REFLECT_101)
-    soft = cv2.GaussianBlur(wide, (0, 0), picture.shape[1] / 50)
-    columns = np.arange(wide.shape[1])
-    outside = np.maximum(n_left - columns, columns - (n_left + picture.shape[1] - 1)).astype(np.float32)
-    blend = np.clip(outside / (0.05 * picture.shape[1]), 0, 1)[None, :, None]
-    wide = (wide * (1 - blend) + soft * blend).astype(np.uint8)
-    wide[:, n_left : n_left + picture.shape[1]] = picture
-    return wide, cv2.copyMakeBorder(matte, 0, 0, n_left, n_right, cv2.BORDER_CONSTANT, value=0)
-
-
-def background_plate(picture: Picture, matte: Float32Array) -> Picture:
-    """Return the picture with the person painted over by what surrounds it; unchanged away from the person."""
-    import cv2
-
-    reach = max(3, round(0.012 * min(picture.shape[:2]))) | 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    covered = cv2.dilate((matte > 0.02).astype(np.float32), kernel)
-    return fill_from_outside(picture, covered)
-
-
-def fill_from_outside(picture: Picture, covered: Float32Array) -> Picture:
-    """Fill covered pixels with colours of the uncovered ones, the nearer the more; smooth at every scale."""
-    import cv2
-
-    weight = 1 - covered
-    colours = picture.astype(np.float32) * weight[..., None]
-    filled, done = colours, weight
-    levels = [(filled, done)]
-    while min(filled.shape[:2]) > 3:
-        filled, done = cv2.pyrDown(filled), cv2.pyrDown(done)
-        levels.append((filled, done))
-    filled, done = levels[-1]
-    guess = filled / np.maximum(done, 1e-4)[..., None]
-    for filled, done in reversed(levels[:-1]):
-        guess = cv2.pyrUp(guess, dstsize=(filled.shape[1], filled.shape[0]))
-        share = np.clip(done, 0, 1)[..., None]
-        guess = np.where(share > 0.999, filled, filled + (1 - share) * guess)
-    return np.clip(np.where(weight[..., None] == 1, picture, guess), 0, 255).astype(np.uint8)

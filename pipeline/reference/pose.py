@@ -25,6 +25,8 @@ _MAX_ZOOM = 0.1
 _BODY_GOES_ALONG = (0.3, 0.15)  # share of the head's travel, sideways and down
 _CARRIED = (0.04, 0.34)  # face heights beside the person within which a background goes along, and fades out
 
+_STRETCHED = (0.3, 0.8)  # face heights inside a border that stretch, at least and at most
+
 
 class PoseField:
     """Moves one person.
@@ -53,6 +55,7 @@ class PoseField:
         below_chin = (self._ys - portrait.points[topology.CHIN, 1]) / face
         self._with_head = 1 - _ease((below_chin + 0.05) / 0.95)
         self._carried = self._near_person(portrait) if carry_background else np.ones_like(self._xs)
+        self._held = self._hold_borders(portrait, carry_background=carry_background)
 
     def trace_back(self, expression: Expression) -> tuple[Float32Array, Float32Array]:
         """Return, for every pixel, the x and the y it had before the head moved, each (height, width)."""
@@ -81,8 +84,12 @@ class PoseField:
         along_x, along_y = _BODY_GOES_ALONG
         body = np.array([along_x * right, along_y * down - expression.breath * self._unit], np.float32)
         share = self._with_head[..., None]
-        travel: Float32Array = (share * head + (1 - share) * body) * self._carried[..., None]
-        return travel.astype(np.float32)
+        moved = (share * head + (1 - share) * body) * self._carried[..., None]
+        travel: Float32Array = moved.astype(np.float32)
+        from_left, from_top, from_right, from_bottom = self._held
+        travel[..., 0] *= np.where(travel[..., 0] > 0, from_left, from_right)
+        travel[..., 1] *= np.where(travel[..., 1] > 0, from_top, from_bottom)
+        return travel
 
     def _near_person(self, portrait: Framed) -> Float32Array:
         """Return, on the grid, 1 at the person and 0 away from it."""
@@ -93,6 +100,48 @@ class PoseField:
         away = cv2.distanceTransform((mine < 0.3).astype(np.uint8), cv2.DIST_L2, 5) * _GRID_PX
         near, width = _CARRIED
         return 1 - _ease((away / portrait.face_height_px - near) / width)
+
+    def _hold_borders(self, portrait: Framed, *, carry_background: bool) -> tuple[Float32Array, ...]:
+        """Return, on the grid, the share of the way inwards from the left, the top, the right and the bottom.
+
+        Beyond its borders a portrait shows nothing. What is at a border and would leave it stays there, and what is
+        between it and the face stretches; on the other side of a border nothing has to be invented.
+        """
+        height, width = portrait.picture.shape[:2]
+        least, most = (share * portrait.face_height_px for share in _STRETCHED)
+        oval = portrait.points[topology.FACE_OVAL, :2]
+        low, high = oval.min(0), oval.max(0)
+        right, bottom = width - 1 - self._xs, height - 1 - self._ys
+        rooms = (low[0], low[1], width - 1 - high[0], height - 1 - high[1])
+        shares = []
+        for away, room in zip((self._xs, self._ys, right, bottom), rooms, strict=True):
+            reach = np.float32(min(max(float(room), least), most))
+            shares.append(np.clip(away / reach, 0, 1))
+        if not carry_background:  # only where the person goes on beyond the border
+            shares = [
+                1 - there * (1 - s)
+                for there, s in zip(self._person_at_borders(portrait), shares, strict=True)
+            ]
+        return tuple(shares)
+
+    def _person_at_borders(self, portrait: Framed) -> list[Float32Array]:
+        """Return how much of the border is person, for every row or column of the grid: left, top, right, bottom."""
+        import cv2
+
+        matte = portrait.matte
+        sides = []
+        for border, places in (
+            (matte[:, 0], self._ys[:, 0]),
+            (matte[0], self._xs[0]),
+            (matte[:, -1], self._ys[:, 0]),
+            (matte[-1], self._xs[0]),
+        ):
+            smooth = cv2.GaussianBlur(border[None], (0, 0), 2 * _GRID_PX, borderType=cv2.BORDER_REPLICATE)[0]
+            sides.append(
+                np.clip(2 * np.interp(places, np.arange(len(smooth)), smooth), 0, 1).astype(np.float32)
+            )
+        left, top, right, bottom = sides
+        return [left[:, None], top[None], right[:, None], bottom[None]]
 
 
 def _depth_on_grid(portrait: Framed, shape: tuple[int, ...]) -> Float32Array:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 _MARK_SHARE = (0.2, 0.2)  # of the picture's width and height that a brand mark may take
 _MARGIN = 0.05
+_MOST_HIDDEN = 0.5
+_CONTRAST = 0.4  # unrest of the wall that one of contrast makes up for
+_MARK_BLUR = 0.0022  # of the picture's height
+_MARK_LIGHT = (0.93, 1.04)
+_SHADOW_DROP, _SHADOW_DEPTH = 0.006, 0.4  # of the picture's height; of the light on the wall
 
 
 class _Canvas:
@@ -74,7 +79,9 @@ def draw_scene(name: str, width: int, height: int) -> Picture:
 
 
 def place_mark(scene: Picture, mark_path: Path, matte: Float32Array) -> Picture:
-    """Hang a brand mark on the wall behind the person, in the upper corner that the person hides less.
+    """Hang a brand mark on the wall behind the person, where the wall is calm and the person hides it least.
+
+    It is lit as the wall is, nearly as far out of focus, and throws a soft shadow.
 
     Raises
     ------
@@ -82,34 +89,74 @@ def place_mark(scene: Picture, mark_path: Path, matte: Float32Array) -> Picture:
         If the mark cannot be read, or the person leaves no room for it.
     """
     import cv2
-    from PIL import Image
 
-    try:
-        with Image.open(mark_path) as file:
-            mark = np.asarray(file.convert("RGBA")).astype(np.float32)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise RequestError(f"brand_mark {str(mark_path)!r} cannot be read as a picture: {error}") from error
+    mark = _read_mark(mark_path)
     height, width = scene.shape[:2]
     factor = min(_MARK_SHARE[0] * width / mark.shape[1], _MARK_SHARE[1] * height / mark.shape[0])
     wide, high = max(1, round(mark.shape[1] * factor)), max(1, round(mark.shape[0] * factor))
-    mark[..., :3] *= mark[..., 3:] / 255
     small = cv2.resize(mark, (wide, high), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
-    small = np.clip(small, 0, 255)
-    margin = round(_MARGIN * min(width, height)) + 1
-    places = [(margin, margin), (width - margin - wide, margin)]
-    hidden = [float((matte[y : y + high, x : x + wide] > 0.05).mean()) for x, y in places]
-    best = int(np.argmin(hidden))
-    if hidden[best] > 0.5:
+    x, y = _find_place(scene, matte, small)
+    if _hidden(matte, x, y, wide, high) > _MOST_HIDDEN:
         raise RequestError(
             f"brand_mark {str(mark_path)!r}: the person fills the picture and would hide it; use a wider size or a "
             f"portrait with room beside the head"
         )
-    x, y = places[best]
-    out = scene.copy()
-    cover = small[..., 3:] / 255
-    view = out[y : y + high, x : x + wide]
-    view[:] = np.clip(view * (1 - cover) + small[..., :3], 0, 255).astype(np.uint8)
-    return out
+    layer = np.zeros((height, width, 4), np.float32)
+    layer[y : y + high, x : x + wide] = np.clip(small, 0, 255)
+    layer = cv2.GaussianBlur(layer, (0, 0), max(_MARK_BLUR * height, 0.35))
+    drop = np.array([[1, 0, _SHADOW_DROP * height], [0, 1, 1.6 * _SHADOW_DROP * height]])
+    shadow = cv2.warpAffine(layer[..., 3], drop, (width, height))
+    shadow = cv2.GaussianBlur(shadow, (0, 0), 2 * _SHADOW_DROP * height) * (_SHADOW_DEPTH / 255)
+    wall = cv2.GaussianBlur(
+        scene.astype(np.float32).mean(2), (0, 0), 0.5 * high, borderType=cv2.BORDER_REPLICATE
+    )
+    around = wall[y : y + high, x : x + wide]
+    light = np.clip(wall / max(float(around.mean()), 1.0), *_MARK_LIGHT)[..., None]
+    cover = layer[..., 3:] / 255
+    behind = scene * (1 - shadow[..., None])
+    placed: Picture = np.clip(np.round(behind * (1 - cover) + layer[..., :3] * light), 0, 255).astype(
+        np.uint8
+    )
+    return placed
+
+
+def _read_mark(path: Path) -> Float32Array:
+    """Return a mark, shape (height, width, 4): RGB, as much of it as covers, and coverage, from 0 to 255."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            mark = np.asarray(file.convert("RGBA")).astype(np.float32)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise RequestError(f"brand_mark {str(path)!r} cannot be read as a picture: {error}") from error
+    mark[..., :3] *= mark[..., 3:] / 255
+    return mark
+
+
+def _find_place(scene: Picture, matte: Float32Array, mark: Float32Array) -> tuple[int, int]:
+    """Return left and top of a place in the upper half: clear of the person, on a calm wall, and well seen there."""
+    height, width = scene.shape[:2]
+    high, wide = mark.shape[:2]
+    margin = round(_MARGIN * min(width, height)) + 1
+    columns = np.linspace(margin, max(margin, width - margin - wide), 25).round().astype(int)
+    rows = np.linspace(margin, max(margin, height // 2 - high - margin), 5).round().astype(int)
+    colour = mark[..., :3].sum((0, 1)) / max(float(mark[..., 3].sum()) / 255, 1e-6)
+
+    def cost(place: tuple[int, int]) -> tuple[float, float]:
+        x, y = place
+        wall = scene[
+            max(0, y - margin // 2) : y + high + margin // 2, max(0, x - margin // 2) : x + wide + margin // 2
+        ]
+        near = _hidden(matte, max(0, x - 2 * margin), y, wide + 4 * margin, high + margin)
+        contrast = float(np.linalg.norm(wall.mean((0, 1)) - colour))
+        return round(near, 2), float(wall.std((0, 1)).sum()) - _CONTRAST * contrast
+
+    return min(((int(x), int(y)) for y in rows for x in columns), key=cost)
+
+
+def _hidden(matte: Float32Array, x: int, y: int, wide: int, high: int) -> float:
+    """Return the share of a place that the person covers."""
+    return float((matte[y : y + high, x : x + wide] > 0.05).mean())
 
 
 def _plain(canvas: _Canvas) -> float:

@@ -34,6 +34,15 @@ LID_FOLDS = (
     np.array([247, 30, 29, 27, 28, 56, 190]),
     np.array([467, 260, 259, 257, 258, 286, 414]),
 )
+# The next row towards the brow, and one on the cheek below the eye.
+ABOVE_FOLDS = (
+    np.array([113, 225, 224, 223, 222, 221, 189]),
+    np.array([342, 445, 444, 443, 442, 441, 413]),
+)
+BELOW_EYES = (
+    np.array([31, 228, 229, 230, 231, 232, 233]),
+    np.array([261, 448, 449, 450, 451, 452, 453]),
+)
 BROWS = np.array([70, 63, 105, 66, 107, 46, 53, 52, 65, 55, 300, 293, 334, 296, 336, 276, 283, 282, 295, 285])
 
 FOREHEAD, CHIN, NOSE_TIP, NOSE_BASE = 10, 152, 1, 2
