@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LIMIT_S = 5.0
+_LIMIT_S = 3.0
 _PORTS = {"http": 80, "https": 443}
 
 
