@@ -84,6 +84,22 @@ def check_folder(about: str, folder: str | Path, needed: Sequence[str], cure: st
     return fine(about, f"{folder} has {', '.join(needed)}" if needed else f"{folder} is there")
 
 
+def check_writable(folder: Path, purpose: str) -> list[Diagnosis]:
+    """Say where a program may not write into a folder in which it writes; nothing where it may, or there is no folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    purpose : str
+        What it writes, as in "it joins picture and sound there".
+    """
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        return []
+    cure = f"give the user who runs evalkit the right to write into {folder}"
+    return [stop("right to write", f"nothing may be written into {folder}, and {purpose}", cure)]
+
+
 def check_port(port: int) -> Diagnosis:
     """Check that a TCP port can be listened on."""
     about = f"port {port}"

@@ -21,7 +21,11 @@ from pipeline.diagnosis_checks import ask_program
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pipeline.gpus import Gpu
+
 _MARK = "found: "
+_FIRST_CUDA = (((8, 0), 110), ((9, 0), 118), ((10, 0), 128))
+"""Compute capability, and the CUDA times ten that first builds for it: Ampere, Hopper, Blackwell (its release notes)."""
 # Runs in any Python from 3.6. A namespace package, as any folder beside the program is one, is no module.
 _PROBE = (
     """
@@ -109,7 +113,8 @@ class Module:
     where : Text or None
         The source that goes wrong; where that file is there and says something else, the need is gone.
     beside : str
-        ``name`` or ``name<version`` of another module, as in ``librosa<0.10``: without that one the need is gone.
+        ``name`` or ``name<version`` of another module, as in ``librosa<0.10``: unless that one is there and known to be of
+        such a version, the need is gone.
     instead : tuple of str
         Modules of which each does as well.
     installed_as : tuple of str
@@ -133,15 +138,34 @@ class Module:
         return self.installed_as or (self.name,)
 
 
-CV2 = Module(
-    "cv2",
-    installed_as=(
-        "opencv-python",
-        "opencv-contrib-python",
-        "opencv-python-headless",
-        "opencv-contrib-python-headless",
+TORCH = (
+    Module("torch"),
+    Module(
+        "numpy",
+        "<2",
+        "torch before 2.3 was built for numpy 1: `RuntimeError: Numpy is not available`",
+        beside="torch<2.3",
     ),
 )
+"""torch, and what its older releases need."""
+CV2 = (
+    Module(
+        "cv2",
+        installed_as=(
+            "opencv-python",
+            "opencv-contrib-python",
+            "opencv-python-headless",
+            "opencv-contrib-python-headless",
+        ),
+    ),
+    Module(
+        "numpy",
+        "<2",
+        "OpenCV before 4.10.0.84 was built for numpy 1: `numpy.core.multiarray failed to import`",
+        beside="cv2<4.10.0.84",
+    ),
+)
+"""OpenCV, and what its older releases need."""
 LIBROSA = (
     Module("librosa"),
     Module(
@@ -174,7 +198,8 @@ def check_python(
     *,
     environment: Mapping[str, str] | None = None,
     versions: str = "",
-    on_gpu: bool = False,
+    gpus: Sequence[Gpu] = (),
+    needs_gpu: bool = False,
 ) -> list[Diagnosis]:
     """Check that a Python runs and has modules in the versions that do, in a process that imports none of them.
 
@@ -192,8 +217,10 @@ def check_python(
         Variables set for it beside the inherited ones.
     versions : str
         Versions of Python that do; ``""`` for any.
-    on_gpu : bool
-        Whether a torch that was built without CUDA will not do.
+    gpus : sequence of Gpu
+        Those that it would use.
+    needs_gpu : bool
+        Whether a torch that was built without CUDA will not do at all.
 
     Returns
     -------
@@ -222,9 +249,7 @@ def check_python(
     if versions and not _is_among(environ.python, versions):
         return [stop(about, f"{called}: its code needs Python {versions}", cure)]
     found = [_check_present(python, called, environ, asked_for, cure)]
-    torch = environ.version("torch") or ""
-    if on_gpu and torch.endswith("+cpu"):
-        found.append(stop("CUDA", f"{called} has torch {torch}, which was built without CUDA", cure))
+    found += _check_cuda(called, environ.version("torch") or "", gpus, cure, needs_gpu=needs_gpu)
     return [*found, *_check_versions(python, environ, asked_for)]
 
 
@@ -249,7 +274,8 @@ class _Environment:
         if module.beside:
             name, _, _ = module.beside.partition("<")
             bound = module.beside.removeprefix(name)
-            if name not in self.found or (bound and not _is_among(self.version(name), bound)):
+            version = self.version(name)
+            if name not in self.found or (bound and (version is None or not _is_among(version, bound))):
                 return False
         return module.where is None or self._says(module.where) is not False
 
@@ -268,6 +294,30 @@ def _names(modules: Sequence[Module]) -> Iterable[tuple[str, tuple[str, ...]]]:
     for module in modules:
         yield module.name, module.distributions
         yield from ((name, (name,)) for name in module.instead)
+
+
+def _check_cuda(
+    called: str, torch: str, gpus: Sequence[Gpu], cure: str, *, needs_gpu: bool
+) -> Iterable[Diagnosis]:
+    """Say where its torch, by what stands behind the plus sign of its version, can use none of the GPUs."""
+    _, _, built = torch.partition("+")
+    has = f"{called} has torch {torch}, which was built"
+    if built == "cpu" and needs_gpu:
+        yield stop("CUDA", f"{has} without CUDA", cure)
+    elif built == "cpu" and gpus:
+        yield warning("CUDA", f"{has} without CUDA: the GPUs here are not used", cure)
+    cuda = int(built[2:]) if built.startswith("cu") and built[2:].isdecimal() else None
+    needed = [_cuda_for(gpu) for gpu in gpus]
+    if cuda is not None and needed and cuda < min(needed):
+        names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus))
+        found = f"{has} for CUDA {cuda / 10:g}, and {names} is known since {min(needed) / 10:g}"
+        yield stop("CUDA", f"{found}: `no kernel image is available`", f"install a newer torch, or {cure}")
+
+
+def _cuda_for(gpu: Gpu) -> int:
+    """Return the CUDA whose programs first ran on a GPU, times ten; 0 where it is not known."""
+    known = [cuda for capability, cuda in _FIRST_CUDA if (gpu.compute_capability or (0, 0)) >= capability]
+    return max(known, default=0)
 
 
 def _check_present(

@@ -117,6 +117,9 @@ def check_model_folder(
     complete = check_folder(about, folder, needed, cure)
     if complete.level != "fine":
         return complete
+    broken = [name for name in needed if name.endswith(".json") and not is_json(folder / name)]
+    if broken:
+        return stop(about, f"{folder / broken[0]} is no JSON", f"remove it and {cure}")
     for name in weights:
         index = folder / f"{name}.index.json"
         if index.is_file():
@@ -125,6 +128,33 @@ def check_model_folder(
         if (folder / name).is_file():
             return check_weights(about, folder / name, cure, least_mib=least_mib)
     return stop(about, f"{folder} has neither {' nor '.join(weights)}", cure)
+
+
+def check_json(about: str, path: Path, cure: str) -> Diagnosis:
+    """Check a file of configuration: there, and JSON.
+
+    Parameters
+    ----------
+    about : str
+        What it is.
+    path : Path
+        Where it should be.
+    cure : str
+        How to get it.
+    """
+    found = check_weights(about, path, cure)
+    if found.level == "fine" and not is_json(path):
+        return stop(about, f"{path} is no JSON", f"remove it and {cure}")
+    return found
+
+
+def is_json(path: Path) -> bool:
+    """Return whether a file can be read as JSON."""
+    try:
+        json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_s3fd(place: Path, environment: Mapping[str, str] | None = None) -> Diagnosis:

@@ -47,7 +47,9 @@ def doctor(
     changes: dict[str, Any],
     json_path: Path | None,
 ) -> None:
-    """Say what would stop a generator on this machine, each finding with its cure. Nothing is changed or loaded.
+    """Say what would stop a generator on this machine, each finding with its cure.
+
+    Nothing is changed, loaded or fetched; it is tried whether hosts answer from which something would be fetched.
 
     Exit status: 0 nothing stops it; 1 something does; 2 wrong use.
     """

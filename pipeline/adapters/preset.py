@@ -19,9 +19,11 @@ from pydantic import Field
 from pipeline.adapters.command.generator import Command, refuse_other_length
 from pipeline.adapters.command.portrait import is_video, read_fps
 from pipeline.beliefs import check_beliefs, read_commit
-from pipeline.diagnosis_checks import check_folder, check_program
+from pipeline.diagnosis import stop
+from pipeline.diagnosis_checks import check_disk, check_folder, check_program
 from pipeline.errors import RequestError
 from pipeline.estimates import ResourceEstimate
+from pipeline.gpu_checks import check_visible, list_visible
 from pipeline.options import PlainData
 from pipeline.python_checks import Module, check_python
 from pipeline.request import GenerationRequest
@@ -30,6 +32,7 @@ from pipeline.weights_checks import check_weights
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeline.adapters.command.generator import Program
     from pipeline.beliefs import Source
     from pipeline.diagnosis import Diagnosis
     from pipeline.generator import Description
@@ -44,6 +47,8 @@ _FAILURES = {
     "bad_weights": r"invalid load key|PytorchStreamReader failed|HeaderTooLarge|InvalidHeader|MetadataIncompleteBuffer",
 }
 """What torch and safetensors say, whatever the program."""
+
+_WORK_MIB = 1024.0
 
 _TOLERANCE_S = 0.2
 """Decoders differ by as much in what they make of the ends of a compressed sound."""
@@ -102,6 +107,8 @@ class Preset(Command):
     """Those that can read its code."""
     encoders: ClassVar[tuple[str, ...]] = ("aac",)
     """What it asks of ffmpeg."""
+    gives_paths_to_shell: ClassVar[bool] = False
+    """Whether it hands paths of the folder for temporary files to a shell, as they are."""
     own_ffmpeg: ClassVar[str | None] = None
     """Folder in its checkout where it looks for ffmpeg when the path has none."""
     source: ClassVar[Source]
@@ -154,7 +161,9 @@ class Preset(Command):
                 "make its environment as its README says and name its Python in python",
                 environment=self._own.environment,
                 versions=self.python_versions,
+                gpus=list_visible(self._own.environment),
             ),
+            *check_visible(self._own.environment),
             *self._look_at_weights(),
             check_program(
                 "ffmpeg",
@@ -164,7 +173,16 @@ class Preset(Command):
                 environment=self._own.environment,
                 also_in=repository / self.own_ffmpeg if self.own_ffmpeg is not None else None,
             ),
+            *self._look_at_work_folder(),
+            check_disk(tempfile.gettempdir(), _WORK_MIB, "a long video with its frames"),
         ]
+
+    def _look_at_work_folder(self) -> list[Diagnosis]:
+        try:
+            self._check_work_folder()
+        except RequestError as error:
+            return [stop("temporary files", str(error), "set TMPDIR to another folder")]
+        return []
 
     def estimate(self, request: GenerationRequest) -> ResourceEstimate:
         """Return what others measured of its memory, for any request."""
@@ -208,8 +226,17 @@ class Preset(Command):
                 f"there is no ffmpeg, with which {self.name} joins picture and sound after all its work: install it, or "
                 "give a PATH with its folder in the setting environment"
             )
+        self._check_work_folder()
         for setting, path in self._weights().items():
             _refuse_bad_weights(setting, path)
+
+    def _check_work_folder(self) -> None:
+        folder = tempfile.gettempdir()
+        if self.gives_paths_to_shell and not re.fullmatch(r"[\w@%+=:,./-]+", folder):
+            raise RequestError(
+                f"the folder for temporary files, {folder!r}, holds characters that mean something to a shell, to which "
+                f"{self.name} hands paths as they are: set TMPDIR to another one"
+            )
 
     @abstractmethod
     def _count_frames(self, request: GenerationRequest, sound_s: float) -> int:
@@ -227,6 +254,10 @@ class Preset(Command):
             fps = self._fps(request)
             expected_s = self._count_frames(request, sound.duration_s) / fps
             refuse_other_length(measured, expected_s, _TOLERANCE_S + 2 / fps)
+
+    def _called(self, program: Program) -> str:
+        del program
+        return self.name
 
     def _has_ffmpeg(self) -> bool:
         """Return whether the program will find it."""
@@ -253,22 +284,6 @@ def literal(text: str) -> str:
 
 def _words(option: str, kind: object) -> tuple[str, ...]:
     return (f"--{option}",) if kind == bool | None else (f"--{option}", f"{{{option}}}")
-
-
-def refuse_shell_characters(program: str) -> None:
-    """Refuse a folder for temporary files whose path would mean something else to a shell.
-
-    Raises
-    ------
-    RequestError
-        Naming it.
-    """
-    folder = tempfile.gettempdir()
-    if not re.fullmatch(r"[\w@%+=:,./-]+", folder):
-        raise RequestError(
-            f"the folder for temporary files, {folder!r}, holds characters that mean something to a shell, to which "
-            f"{program} hands paths as they are: set TMPDIR to another one"
-        )
 
 
 def _refuse_bad_weights(setting: str, path: Path) -> None:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from pipeline.adapters.command.portrait import is_video, refuse_faceless
-from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
+from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.beliefs import Belief, Source
 from pipeline.diagnosis import Diagnosis, only_for
+from pipeline.diagnosis_checks import check_writable
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
-from pipeline.python_checks import CV2, IMAGEIO_FFMPEG, LIBROSA, Module, Text
+from pipeline.python_checks import CV2, IMAGEIO_FFMPEG, LIBROSA, TORCH, Module, Text
 from pipeline.weights_checks import check_fetched_weights, check_weights
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _CODE = "inference.py"
 _FPS = 25
+_RATE_HZ = 16000
 
 SOURCE = Source(
     "OpenTalker/SadTalker",
@@ -165,7 +167,7 @@ _TURNS = ("input_yaw", "input_pitch", "input_roll")
 
 _OLD_NUMPY = "numpy 1.24 has no np.float: `module 'numpy' has no attribute 'float'`"
 _MODULES = (
-    Module("torch"),
+    *TORCH,
     Module("torchvision"),
     Module(
         "torchvision",
@@ -173,7 +175,7 @@ _MODULES = (
         "basicsr imports torchvision.transforms.functional_tensor, which 0.17 no longer has",
         Text("data/degradations.py", "from torchvision.transforms.functional_tensor import", "basicsr"),
     ),
-    CV2,
+    *CV2,
     Module("numpy"),
     Module("numpy", "<1.24", _OLD_NUMPY, Text("src/face3d/util/my_awing_arch.py", "astype(np.float,")),
     Module(
@@ -254,6 +256,7 @@ class SadTalker(Preset):
     summary = "runs inference.py of SadTalker"
     home = "https://github.com/OpenTalker/SadTalker"
     modules = _MODULES
+    gives_paths_to_shell = True
     python_versions = ">=3.6"
     estimates = ResourceEstimate(
         memory=(
@@ -281,6 +284,11 @@ class SadTalker(Preset):
     def _weights(self) -> dict[str, Path]:
         return {"checkpoints": self._in_repository(self._own.checkpoints)}
 
+    def diagnose(self) -> list[Diagnosis]:
+        """Look at the right to write into its checkout too: it writes beside its script (videoio.py, paste_pic.py)."""
+        purpose = "it joins picture and sound there"
+        return [*super().diagnose(), *check_writable(self._in_repository(""), purpose)]
+
     def _look_at_weights(self) -> Iterable[Diagnosis]:
         folder = self._in_repository(self._own.checkpoints)
         named = {_NEW_WEIGHTS: _NEW_LEAST_MIB} if any(folder.glob("*.safetensors")) else _OLD_WEIGHTS
@@ -305,7 +313,7 @@ class SadTalker(Preset):
 
     def _count_frames(self, request: GenerationRequest, sound_s: float) -> int:
         del request
-        return int(sound_s * _FPS)
+        return round(sound_s * _RATE_HZ) // (_RATE_HZ // _FPS)
 
     def _look(self, request: GenerationRequest, sound_s: float | None) -> None:
         n_frames = None if sound_s is None else self._count_frames(request, sound_s)
@@ -322,7 +330,6 @@ class SadTalker(Preset):
 
     def _check(self, request: GenerationRequest) -> None:
         super()._check(request)
-        refuse_shell_characters("SadTalker")
         options = SadTalkerOptions.read(request.options, "option")
         for name in _NEEDS_MOTION:
             if options.still and getattr(options, name) is not None:

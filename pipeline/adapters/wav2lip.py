@@ -12,7 +12,7 @@ from pipeline.adapters.preset import Preset, PresetSettings, literal
 from pipeline.beliefs import Belief, Source
 from pipeline.errors import RequestError
 from pipeline.options import PlainData
-from pipeline.python_checks import CV2, LIBROSA, Module, Text
+from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text
 from pipeline.weights_checks import check_s3fd, check_weights
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pipeline.request import GenerationRequest
 
 _CODE = "inference.py"
-_HOP = 200  # samples of 16 kHz from one column of its spectrogram to the next
+_RATE_HZ = 16000
+_HOP = 200  # samples from one column of its spectrogram to the next
 _COLUMNS_PER_S = 80.0
 _N_COLUMNS = 16  # that each frame hears
 
@@ -164,8 +165,8 @@ class Wav2Lip(Preset):
     no_face = r"Face not detected!"
     home = "https://github.com/Rudrabha/Wav2Lip"
     modules = (
-        Module("torch"),
-        CV2,
+        *TORCH,
+        *CV2,
         *LIBROSA,
         Module(
             "librosa",
@@ -210,14 +211,14 @@ class Wav2Lip(Preset):
         return _Cut(options.resize_factor or 1, bool(options.rotate), tuple(options.crop or (0, -1, 0, -1)))
 
     def _look(self, request: GenerationRequest, sound_s: float | None) -> None:
-        if sound_s is not None and sound_s * 16000 // _HOP + 1 < _N_COLUMNS:
+        if sound_s is not None and round(sound_s * _RATE_HZ) // _HOP + 1 < _N_COLUMNS:
             raise RequestError(f"the sound lasts {sound_s:.2f} s, and Wav2Lip needs 0.19 s at least")
         options = Wav2LipOptions.read(request.options, "option")
         if options.box is None and request.image is not None:
             refuse_faceless(request.image, self._view(request), 0.0 if options.static else sound_s)
 
     def _count_frames(self, request: GenerationRequest, sound_s: float) -> int:
-        n_columns = int(sound_s * 16000) // _HOP + 1
+        n_columns = round(sound_s * _RATE_HZ) // _HOP + 1
         step = _COLUMNS_PER_S / self._fps(request)
         index = 0
         while int(index * step) + _N_COLUMNS <= n_columns:

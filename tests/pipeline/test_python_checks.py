@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.diagnosis import Diagnosis
-from pipeline.python_checks import LIBROSA, Module, Text, check_python
+from pipeline.gpus import Gpu
+from pipeline.python_checks import _PROBE, CV2, LIBROSA, TORCH, Module, Text, check_python
 from tests.pipeline.adapters.set_ups import FakePython
 
 
@@ -37,13 +39,70 @@ def test_the_python_that_runs_this(tmp_path: Path) -> None:
     assert "does not run" in gone.found
 
 
-def test_a_torch_that_knows_no_gpu(python: FakePython) -> None:
-    for version, level in (("2.8.0+cu128", "fine"), ("2.8.0", "fine"), ("2.8.0+cpu", "stop")):
-        python.install(torch=version)
-        found = check_python(str(python.program), [Module("torch")], None, "make a new one", on_gpu=True)
-        assert found[-1].level == level
-    assert "2.8.0+cpu, which was built without CUDA" in found[-1].found
-    assert check(python, Module("torch"))["Python"].level == "fine"
+def see_cuda(python: FakePython, torch: str, *gpus: Gpu, needs_gpu: bool = False) -> dict[str, Diagnosis]:
+    python.install(torch=torch)
+    found = check_python(
+        str(python.program), [Module("torch")], None, "make a new one", gpus=gpus, needs_gpu=needs_gpu
+    )
+    return {finding.about: finding for finding in found}
+
+
+H200, A100, B200 = (
+    Gpu(0, name, 80000.0, 0.0, capability)
+    for name, capability in (("NVIDIA H200", (9, 0)), ("NVIDIA A100", (8, 0)), ("NVIDIA B200", (10, 0)))
+)
+UNKNOWN = Gpu(1, "a new one", 80000.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("torch", "gpus", "needs_gpu", "level"),
+    [
+        ("2.8.0+cpu", [], True, "stop"),
+        ("2.8.0+cpu", [H200], True, "stop"),
+        ("2.8.0+cpu", [H200], False, "warning"),
+        ("2.8.0+cpu", [], False, None),
+        ("2.8.0", [H200], True, None),  # what it was built for is not known
+        ("2.8.0+rocm6.3", [H200], True, None),
+        ("2.8.0+cu128", [H200, A100, B200], True, None),
+        ("1.12.1+cu113", [A100], False, None),
+        ("1.12.1+cu113", [H200], False, "stop"),
+        ("1.12.1+cu113", [H200, A100], False, None),  # one of them does
+        ("2.1.2+cu118", [H200], False, None),
+        ("2.5.1+cu124", [B200], False, "stop"),
+        ("1.12.1+cu102", [A100], False, "stop"),
+        ("1.12.1+cu113", [UNKNOWN], False, None),
+    ],
+)
+def test_what_torch_was_built_for(
+    torch: str, gpus: list[Gpu], needs_gpu: bool, level: str | None, python: FakePython
+) -> None:
+    found = see_cuda(python, torch, *gpus, needs_gpu=needs_gpu).get("CUDA")
+    assert (found and found.level) == level
+    assert found is None or torch in found.found
+
+
+def test_what_the_gpu_needs_is_said(python: FakePython) -> None:
+    found = see_cuda(python, "1.12.1+cu113", H200)["CUDA"].found
+    assert "was built for CUDA 11.3, and NVIDIA H200 is known since 11.8" in found
+
+
+@pytest.mark.parametrize(
+    ("torch", "cv2", "numpy", "reasons"),
+    [
+        ("2.2.2", "4.10.0.84", "2.1.0", ["torch before 2.3"]),
+        ("2.3.0", "4.10.0.84", "2.1.0", []),
+        ("2.3.0", "4.9.0.80", "2.1.0", ["OpenCV before 4.10"]),
+        ("1.13.1", "4.7.0.72", "2.1.0", ["torch before 2.3", "OpenCV before 4.10"]),
+        ("1.13.1", "4.7.0.72", "1.26.4", []),
+    ],
+)
+def test_a_new_numpy_with_what_was_built_for_the_old_one(
+    torch: str, cv2: str, numpy: str, reasons: list[str], python: FakePython
+) -> None:
+    python.install(torch=torch, cv2=cv2, numpy=numpy)
+    found = check(python, *TORCH, *CV2).get("numpy")
+    assert (found is not None) == bool(reasons)
+    assert all(reason in found.found for reason in reasons if found)
 
 
 def test_versions_are_told_by_the_name_that_was_installed(python: FakePython) -> None:
@@ -165,3 +224,16 @@ def test_a_name_is_sought_on_the_path_that_the_program_is_given(python: FakePyth
     path = {"PATH": f"{python.folder}:/usr/bin:/bin"}
     (found,) = check_python("python", [Module("torch")], None, "-", environment=path)
     assert "torch 2.8.0+cu128" in found.found
+
+
+def test_what_depends_on_a_version_that_is_not_known_is_not_asked_for(python: FakePython) -> None:
+    python.install(torch="1.13.1", numpy="2.1.0")
+    assert "numpy" in check(python, *TORCH)
+    (record,) = python.site.glob("torch-*.dist-info")
+    (record / "METADATA").unlink()
+    record.rmdir()
+    assert set(check(python, *TORCH)) == {"Python"}
+
+
+def test_an_old_python_can_be_asked() -> None:
+    ast.parse(_PROBE, feature_version=(3, 6))

@@ -167,6 +167,9 @@ class Handler(BaseHTTPRequestHandler):
     def change_model(self, service, model):
         if state["mode"] == "no model":
             raise Refusal(500, f"Failed to load {model} model: CUDA out of memory. Tried to allocate 2 GiB")
+        if state["mode"] == "no weights":
+            missing = "[Errno 2] No such file or directory: 'checkpoints/mapping_00229-model.pth.tar'"
+            raise Refusal(500, f"Failed to load {model} model: {missing}")
         if service == "talker" and model not in TALKERS:
             raise Refusal(400, "Other models are not integrated yet. Please wait for updates.")
         if service == "tts":
@@ -210,7 +213,10 @@ class Handler(BaseHTTPRequestHandler):
         elif state["mode"] != "tts offline":
             place.write_bytes(MP3)
         if not place.exists():
-            raise Refusal(500, "处理TTS请求失败: local variable 'e' referenced before assignment")
+            raise Refusal(
+                500,
+                "处理TTS请求失败: cannot access local variable 'e' where it is not associated with a value",
+            )
         self.reply(200, "audio/wav", place.read_bytes())
 
     def check_form(self, form):
@@ -250,7 +256,8 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "hangs":
             wait_for_another_mode()
         result = FOLDER / FIXED.get(method, f"{uuid.uuid4()}.mp4")
-        content = sorted(plain.items()), form["source_image"], form["driven_audio"]
+        drawn = sorted((name, value) for name, value in plain.items() if name != "batch_size")
+        content = drawn, form["source_image"], form["driven_audio"]
         colour = hashlib.sha256(repr(content).encode()).digest()[0]
         if "no ffmpeg" not in mode:
             write_video(result, form["driven_audio"], 20 if method == "SadTalker" else 25, colour, mode)

@@ -68,7 +68,7 @@ class Reconstruction(Net):
 
 class Pose(Net):
     def test(self, batch):
-        turn = torch.arange(int(batch["num_frames"])).float()[None, :, None] * 0.001
+        turn = torch.arange(int(batch["num_frames"])).float()[None, :, None] * 0.05
         return {"pose_pred": turn.repeat(1, 1, 6) * (1 + batch["class"].item())}
 
 

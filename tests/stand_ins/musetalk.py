@@ -93,8 +93,6 @@ def run(task):
     )
     print("Audio combination command:", f"ffmpeg -y -v warning -i {sound} -i {frames}.mp4 {out}")
     shutil.rmtree(frames)
-    if not os.path.isfile(out):
-        raise FileNotFoundError(2, "No such file or directory", f"{folder}/temp_{name}.mp4")
     shutil.rmtree(full)  # which only a video has
     os.remove(coordinates)
     print(f"Results saved to {out}")

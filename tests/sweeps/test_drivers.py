@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -90,6 +91,38 @@ def test_a_sweep_over_a_preset_gives_a_report(name: str, tmp_path: Path, face: P
     assert [trial.status for trial in run.trials()] == ["ok"] * 4
     assert all(trial.metrics["profile.total_s"].value > 0 for trial in run.trials())
     assert (run.folder / "report.html").is_file()
+
+
+def test_a_sweep_makes_videos_of_one_configuration_by_one_run_of_musetalk(tmp_path: Path, face: Path) -> None:
+    for file in CHECKOUTS["musetalk"][0]:
+        (tmp_path / "musetalk" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "musetalk" / file).write_text("weights")
+    shutil.copyfile(STAND_INS / "musetalk.py", tmp_path / "musetalk" / "scripts" / "inference.py")
+    settings = {
+        "repository": str(tmp_path / "musetalk"),
+        "python": sys.executable,
+        "batch": True,
+        "environment": {
+            "STAND_IN": "good",
+            "PYTHONPATH": str(STAND_INS),
+            "PATH": f"{STAND_INS}:{os.environ['PATH']}",
+        },
+    }
+    speech = [{"text": "Good morning"}, {"text": "Good evening to you"}]
+    asked = {
+        "generator": {"name": "musetalk", "settings": settings, "device": "cuda"},
+        "inputs": {"portraits": [str(face)], "speech": speech},
+        "grid": {"options.extra_margin": [5, 10]},
+        "execution": {"executor": "in_process"},
+    }
+    run = sweep(tmp_path / "run", asked)
+    assert [trial.status for trial in run.trials()] == ["ok"] * 4
+    loads = {}
+    for trial in run.trials():
+        events = json.loads((run.folder_of(trial.id) / "generation.json").read_text())["events"]
+        load_s = next(event["detail"]["load_s"] for event in events if event["name"] == "loaded")
+        loads.setdefault(trial.params["options.extra_margin"], set()).add(load_s)
+    assert [len(of_one) for of_one in loads.values()] == [1, 1]
 
 
 def test_two_workers_over_linly_talker_never_meet_in_it(

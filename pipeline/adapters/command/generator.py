@@ -32,7 +32,7 @@ from pipeline.speech.stage import SpokenSound, check_sound, prepare_sound
 from pipeline.video import MeasuredVideo, measure_video, new_video
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
 
@@ -43,9 +43,11 @@ _CUT = "less its last row or column, so that both sides are even"
 
 
 @dataclass(frozen=True, slots=True)
-class _Program:
-    """What is run, and what has to be in its `work` folder before; `cut` is the copy that is made even."""
+class Program:
+    """What is run for a request, and what has to be in its `work` folder before; `cut` is the copy that is made even."""
 
+    request: GenerationRequest
+    sound: SpokenSound | None
     argv: tuple[str, ...]
     environment: dict[str, str]
     folder: str | None
@@ -186,11 +188,13 @@ class Command(Generator):
             program = self._program(request, sound, part.absolute(), Path(work))
             self._look(request, None if sound is None else sound.duration_s)
             program.prepare()
-            for note in self._notes(request):
-                timeline.mark(WARNING, text=note)
-            if program.cut is not None:
-                timeline.mark(WARNING, text=f"the program was given the image {_CUT}")
-            measured = self._run(program, request, sound, part, timeline)
+            self._note(program, timeline)
+            measured = self._run(program, part, timeline)
+        return self._result(program, out_path, timeline, measured)
+
+    def _result(
+        self, program: Program, out_path: Path, timeline: Timeline, measured: MeasuredVideo
+    ) -> GenerationResult:
         if not any(event.name == FIRST_FRAME for event in timeline.events):
             timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
@@ -198,11 +202,11 @@ class Command(Generator):
         return GenerationResult(
             generator=self.name,
             version=self.version,
-            request=request,
+            request=program.request,
             video=str(out_path),
             n_clips=n_clips if CLIP in self._settings.events else None,
             events=timeline.events,
-            versions={} if sound is None else sound.versions,
+            versions={} if program.sound is None else program.sound.versions,
             **asdict(measured),
         )
 
@@ -218,8 +222,15 @@ class Command(Generator):
         del request
         return as_it_is
 
+    def _note(self, program: Program, timeline: Timeline) -> None:
+        """Say what a reader of the result must know."""
+        for note in self._notes(program.request):
+            timeline.mark(WARNING, text=note)
+        if program.cut is not None:
+            timeline.mark(WARNING, text=f"the program was given the image {_CUT}")
+
     def _notes(self, request: GenerationRequest) -> tuple[str, ...]:
-        """Return what a reader of the result must know."""
+        """Return what is special to the request, for `_note`."""
         del request
         return ()
 
@@ -253,8 +264,14 @@ class Command(Generator):
             )
 
     def _program(
-        self, request: GenerationRequest, sound: SpokenSound | None, out_path: Path, work: Path
-    ) -> _Program:
+        self,
+        request: GenerationRequest,
+        sound: SpokenSound | None,
+        out_path: Path,
+        work: Path,
+        mark: str = "",
+    ) -> Program:
+        """Return what is run; `mark` ends the names of its copies."""
         settings = self._settings
         in_work = settings.folder == IN_WORK
         folder = str(work) if in_work else settings.folder
@@ -263,16 +280,18 @@ class Command(Generator):
         for parameter, name in settings.copies.items():
             given = values.get(parameter)
             if given is not None:
-                copy = name + Path(str(given)).suffix.lower()
+                copy = name + mark + Path(str(given)).suffix.lower()
                 if parameter == "image" and self._is_to_be_cut(request):
-                    copy = cut = f"{name}.png"
+                    copy = cut = f"{name}{mark}.png"
                 copies[copy] = Path(str(given)).absolute()
                 values[parameter] = copy if in_work else str(work / copy)
         environment = {name: fill(text, values) for name, text in settings.environment.items()}
         argv = tuple(fill_all(settings.argv, values))
         if _find_program(argv[0], folder, environment.get("PATH")) is None:
             raise RequestError(f"program {argv[0]!r}: there is no such program, or it may not be run")
-        return _Program(
+        return Program(
+            request,
+            sound,
             argv,
             {"PYTHONUNBUFFERED": "1", **environment},
             folder,
@@ -297,17 +316,9 @@ class Command(Generator):
             )
         return True
 
-    def _run(
-        self,
-        program: _Program,
-        request: GenerationRequest,
-        sound: SpokenSound | None,
-        part: Path,
-        timeline: Timeline,
-    ) -> MeasuredVideo:
-        listener = Listener(self._settings, timeline)
-        output = None if program.output is None else Output(Path(program.folder or ".") / program.output)
-        name = program.argv[0]
+    def _run(self, program: Program, part: Path, timeline: Timeline) -> MeasuredVideo:
+        listener = Listener(self._settings, timeline, self._output(program))
+        name = self._called(program)
         try:
             finished = run_program(
                 program.argv,
@@ -321,20 +332,32 @@ class Command(Generator):
             if listener.endless is None:
                 raise
             raise GenerationError(
-                f"{name!r} tries the same for ever, and was ended when it said a second time: {listener.last_words}",
+                f"{name} tries the same for ever, and was ended when it said a second time: {listener.last_words}",
                 listener.endless,
             ) from error
         if finished.returncode:
             raise GenerationError(
-                f"{name!r} {_explain_status(finished)}; {quote(finished.tail)}", listener.failure or "crashed"
+                f"{name} {_explain_status(finished)}; {quote(finished.tail)}", listener.failure or "crashed"
             )
+        return self._take(program, listener, part, finished.tail)
+
+    def _called(self, program: Program) -> str:
+        """Return what the program is called in errors."""
+        return repr(program.argv[0])
+
+    def _output(self, program: Program) -> Output | None:
+        return None if program.output is None else Output(Path(program.folder or ".") / program.output)
+
+    def _take(self, program: Program, listener: Listener, part: Path, tail: Sequence[str]) -> MeasuredVideo:
+        """Bring the video of a program that ended well to its place, and verify it."""
+        sound_expected = program.sound is not None or program.request.text is not None
         try:
-            listener.fetch(program.folder, output, part)
-            measured = measure_video(part, sound_expected=sound is not None or request.text is not None)
-            self._check_length(measured, request, sound)
+            listener.fetch(program.folder, part)
+            measured = measure_video(part, sound_expected=sound_expected)
+            self._check_length(measured, program.request, program.sound)
         except GenerationError as error:
             raise GenerationError(
-                f"{name!r} ended without an error, but {error}; {quote(finished.tail)}",
+                f"{self._called(program)} ended without an error, but {error}; {quote(tail)}",
                 listener.failure or error.kind,
             ) from None
         return measured

@@ -23,7 +23,16 @@ _CLOCK_S = 2.0  # file systems round times, to two seconds at the most
 
 
 class Listener:
-    """Turns lines of output into events.
+    """Turns lines of output into events, and finds the file that was written.
+
+    Parameters
+    ----------
+    settings : CommandSettings
+        What the lines mean.
+    timeline : Timeline
+        Takes the events.
+    output : Output or None
+        Where the video should be; ``None`` where the output says so, or the program is told where to write.
 
     Attributes
     ----------
@@ -37,9 +46,10 @@ class Listener:
         Set when the program is to be ended.
     """
 
-    def __init__(self, settings: CommandSettings, timeline: Timeline) -> None:
+    def __init__(self, settings: CommandSettings, timeline: Timeline, output: Output | None) -> None:
         self._settings = settings
         self._timeline = timeline
+        self._output = output
         self._n_matches = dict.fromkeys(settings.events, 0)
         self._saved: str | None = None
         self._start_s = time.time()
@@ -69,15 +79,13 @@ class Listener:
                 self.endless, self.last_words = kind, line.strip()
                 self.stop.set()
 
-    def fetch(self, folder: str | None, output: Output | None, part: Path) -> None:
+    def fetch(self, folder: str | None, part: Path) -> None:
         """Copy the file that the program said it saved, or should have saved, unless it wrote the part itself.
 
         Parameters
         ----------
         folder : str or None
             Working folder of the program; ``None`` for the current one.
-        output : Output or None
-            Where it should have written; ``None`` where its output says so, or it writes the part itself.
         part : Path
             Where the video goes.
 
@@ -86,6 +94,7 @@ class Listener:
         GenerationError
             ``no_output`` if there is none, or it was there before the program started.
         """
+        output = self._output
         if self._settings.saved_path is not None:
             if self._saved is None:
                 raise GenerationError(
@@ -99,7 +108,8 @@ class Listener:
         if not saved.is_file():
             raise GenerationError(f"the file it {said}, {saved}, is not there", "no_output")
         made_s = saved.stat().st_mtime
-        if made_s < self._start_s - _CLOCK_S or (output is not None and not output.is_new()):
+        is_new = made_s >= self._start_s - _CLOCK_S if output is None else output.is_new()
+        if not is_new:
             when = datetime.fromtimestamp(made_s).astimezone().isoformat(" ", "seconds")
             raise GenerationError(
                 f"the file it {said}, {saved}, is an earlier one: written {when}, before the program started",

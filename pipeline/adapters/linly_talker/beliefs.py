@@ -438,8 +438,34 @@ FAILURES: Failures = {
         "it no longer has the model that was loaded",
     ),
     "no_ffmpeg": (
-        re.compile(r"ffmpeg .*non-zero exit status 127|404: Video file not found"),
-        "no video was written; install ffmpeg where the service runs, and see its log",
+        re.compile(r"'ffmpeg .*non-zero exit status 127"),
+        "install ffmpeg where the service runs",
+    ),
+    "no_output": (
+        re.compile(r"404: Video file not found"),
+        "its ffmpeg wrote no video; install ffmpeg where the service runs, or see its log",
+    ),
+    "no_sound": (
+        re.compile(r"local variable 'e'"),
+        "no sound was made; edge-tts or paddlespeech is missing where the service runs, or its network is: see its log",
+    ),
+    "no_network": (
+        re.compile(r"请检查网络连接|EdgeTTS 模型网络问题"),
+        "EdgeTTS needs the internet where the service runs; give it that, or take another tts_method",
+    ),
+    "wrong_model": (
+        re.compile(r"CosyVoice 预测失败: $"),
+        "it keeps another CosyVoice that it loaded before; start it again",
+    ),
+    "bad_weights": (
+        re.compile(
+            r"invalid load key|PytorchStreamReader failed|HeaderTooLarge|InvalidHeader|MetadataIncompleteBuffer"
+        ),
+        "a file of weights is cut off, or a git-lfs pointer; fetch it again where the service runs",
+    ),
+    "weights_missing": (
+        re.compile(r"No such file or directory: .*checkpoints|couldn't connect to 'https://huggingface"),
+        "run scripts/download_models.sh where the service runs",
     ),
     "wrong_installation": (
         re.compile(

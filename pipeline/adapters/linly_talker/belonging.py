@@ -1,8 +1,8 @@
 """Whether the video that came is the one that was asked for.
 
 Wav2Lip and NeRFTalk answer with a file of one fixed name, also where their ffmpeg failed and it is still an earlier one's.
-So an answer must be written after it was asked for, be no file and no bytes of an earlier answer, and last as long as
-its sound.
+So an answer must be written after it was asked for and be no file of before, which the service tells with it; where it
+tells nothing, it may not have the bytes of an answer to another request. And it must last as long as its sound.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def refuse_stale(part: Path, answer: Answer, asked_s: float | None, note: Note, 
         raise _stale("the very file of the answer before")
     if asked_s is not None and answer.written_s is not None and answer.written_s < asked_s:
         raise _stale(f"a file that it wrote {asked_s - answer.written_s:.0f} s before it was asked")
-    if made_for.get(content, key) != key:
+    if answer.written_s is None and made_for.get(content, key) != key:
         raise _stale("the bytes of an earlier answer to another request")
     note.write(_TAG, answer.tag)
     note.write(_MADE_FOR, dict([*made_for.items(), (content, key)][-_N_REMEMBERED:]))

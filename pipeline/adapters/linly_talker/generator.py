@@ -371,6 +371,12 @@ class LinlyTalker(Generator):
             raise RequestError(
                 f"fps is {request.fps:g}, and {method} of Linly-Talker writes {self._method.fps:g} whatever is asked"
             )
+        if request.options.get("is_still_mode") and request.options.get("pose_style"):
+            raise RequestError(
+                f"pose_style is {request.options['pose_style']}, and with is_still_mode the pose is the portrait's: leave one out"
+            )
+        if request.audio is not None and request.voice is not None:
+            raise RequestError(f"voice is {request.voice!r}, and the sound is given: leave one out")
         used = {*self.describe().parameters, "options", "fps"}
         for name, field in GenerationRequest.model_fields.items():
             value = getattr(request, name)
@@ -500,7 +506,10 @@ class LinlyTalker(Generator):
                 "/talker_response/", part, on_answer=lambda: turn.timeline.mark(RECEIVED), **content
             ),
         )
-        key = hash_of([form, *(hashlib.sha256(one).hexdigest() for one in (picture, spoken))])
+        asked = {
+            name: value for name, value in form.items() if name != "batch_size"
+        }  # which is for speed alone
+        key = hash_of([asked, *(hashlib.sha256(one).hexdigest() for one in (picture, spoken))])
         try:
             measured = measure_video(part, sound_expected=True)
             refuse_stale(part, answer, turn.asked_s[service.key], note, key)

@@ -103,6 +103,7 @@ def _clone(request: GenerationRequest, settings: LinlySettings) -> dict[str, Any
     """Return what a cloned voice needs beside the recording."""
     method = settings.tts_method
     names = _CLONED_LANGUAGES[method]
+    ref_text = settings.ref_text and clean_text(settings.ref_text)
     if request.voice is not None:
         raise RequestError(f"voice is {request.voice!r}, and {method} speaks with the voice of ref_audio")
     language, own = (
@@ -113,12 +114,12 @@ def _clone(request: GenerationRequest, settings: LinlySettings) -> dict[str, Any
             raise RequestError(f"{name} is {code!r}; allowed for {method}: {', '.join(names)}")
     if method == _SOVITS:
         return {
-            "prompt_text": settings.ref_text,
+            "prompt_text": ref_text,
             "prompt_language": names[own],
             "ref_language": names[language],
         }
-    if settings.ref_text is not None and own == language:
-        return {"cosyvoice_mode": "3s极速复刻", "ref_text": settings.ref_text}
+    if ref_text is not None and own == language:
+        return {"cosyvoice_mode": "3s极速复刻", "ref_text": ref_text}
     return {"cosyvoice_mode": "跨语种复刻"}
 
 

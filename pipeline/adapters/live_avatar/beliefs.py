@@ -300,6 +300,12 @@ SOURCE = Source(
             120,
             "logging.info(f'save_video failed, error: {e}')",
         ),
+        Belief(
+            "fail where there is then no picture to join",
+            _FILES,
+            40,
+            "video file {video_path} does not exist",
+        ),
         Belief("end the video with the shorter of picture and sound", _FILES, 66, "'-shortest'"),
         Belief(
             "print where picture and sound were joined",

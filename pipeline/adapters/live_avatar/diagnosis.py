@@ -7,15 +7,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.live_avatar.beliefs import SOURCE
 from pipeline.adapters.live_avatar.command import build_environment
-from pipeline.adapters.live_avatar.settings import PAGE_ENTRY
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
-from pipeline.beliefs import check_beliefs
+from pipeline.beliefs import Source, check_beliefs
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.diagnosis_checks import check_disk, check_folder, check_port, check_program
 from pipeline.gpu_checks import check_capability, check_gpus, check_nccl
 from pipeline.gpus import read_gpus
-from pipeline.python_checks import IMAGEIO_FFMPEG, LIBROSA, Module, Text, check_python
+from pipeline.python_checks import IMAGEIO_FFMPEG, LIBROSA, TORCH, Module, Text, check_python
 from pipeline.weights_checks import check_fetched_weights, check_model_folder, check_weights
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ PYTHON_VERSIONS = ">=3.9"
 """Those that can read its code."""
 _ASKED_FOR = "its requirements.txt asks for another"
 MODULES = (
-    Module("torch"),
+    *TORCH,
     Module(
         "torch",
         ">=2.5",
@@ -36,6 +36,13 @@ MODULES = (
     ),
     Module("torchvision"),
     Module(
+        "torchvision",
+        ">=0.19.0",
+        _ASKED_FOR,
+        Text("requirements.txt", "torchvision>=0.19.0"),
+        is_certain=False,
+    ),
+    Module(
         "flash_attn",
         why="its cross attention asserts that there is one, whatever the settings",
         instead=("flash_attn_interface",),
@@ -43,6 +50,9 @@ MODULES = (
         installed_as=("flash-attn",),
     ),
     Module("diffusers"),
+    Module(
+        "diffusers", ">=0.31.0", _ASKED_FOR, Text("requirements.txt", "diffusers>=0.31.0"), is_certain=False
+    ),
     Module("transformers"),
     Module(
         "transformers",
@@ -108,6 +118,7 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             needed,
             "clone https://github.com/Alibaba-Quark/LiveAvatar and name its folder in repository",
         ),
+        *_check_code(settings, repository),
         *check_python(
             settings.python,
             (*MODULES, *PAGE_MODULES) if settings.keep_warm else MODULES,
@@ -115,7 +126,8 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             "make its environment as its README says (Python 3.10, torch 2.8 with CUDA) and name its Python in python",
             environment=environment,
             versions=PYTHON_VERSIONS,
-            on_gpu=True,
+            gpus=[gpu for gpu in read_gpus()[0] if gpu.index in settings.gpus],
+            needs_gpu=True,
         ),
         *_check_checkpoint(repository / settings.ckpt_dir),
         _check_lora(repository, settings.lora_path_dmd, environment),
@@ -134,22 +146,24 @@ def diagnose(settings: LiveAvatarSettings) -> list[Diagnosis]:
             encoders=("aac",),
             environment=environment,
         ),
-        *(_check_page(repository, environment) if settings.keep_warm else ()),
+        *(_check_ffprobe(environment) if settings.keep_warm else []),
         check_disk(repository, _VIDEO_MIB, "a long video"),
     ]
     return found if settings.is_single else [*found, *check_nccl(environment)]
 
 
-def _check_page(repository: Path, environment: Mapping[str, str]) -> Iterable[Diagnosis]:
-    """Check what its page needs beside; its code is looked at where there is any."""
-    yield check_program(
-        "ffprobe",
-        "gradio, which its page is made with, looks at sounds and videos with it",
-        "install ffmpeg whole, with ffprobe",
-        environment=environment,
-    )
-    if (repository / PAGE_ENTRY).is_file():
-        yield check_beliefs(repository, SOURCE_WARM)
+def _check_ffprobe(environment: Mapping[str, str]) -> list[Diagnosis]:
+    purpose = "gradio, which its page is made with, looks at sounds and videos with it"
+    cure = "install ffmpeg whole, with ffprobe"
+    return [check_program("ffprobe", purpose, cure, environment=environment)]
+
+
+def _check_code(settings: LiveAvatarSettings, repository: Path) -> list[Diagnosis]:
+    """Say whether its code still says what is taken for granted; of a script of the user's own nothing is."""
+    if settings.script is not None or not (repository / settings.entry).is_file():
+        return []
+    beliefs = SOURCE.beliefs + (SOURCE_WARM.beliefs if settings.keep_warm else ())
+    return [check_beliefs(repository, Source(SOURCE.home, SOURCE.commit, beliefs))]
 
 
 def _check_checkpoint(folder: Path) -> Iterable[Diagnosis]:

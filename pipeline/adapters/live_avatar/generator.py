@@ -13,7 +13,14 @@ from pipeline.adapters.live_avatar.batch import Batch, build_batch, can_share_ba
 from pipeline.adapters.live_avatar.command import Program, build_program, check_script
 from pipeline.adapters.live_avatar.diagnosis import diagnose
 from pipeline.adapters.live_avatar.estimates import estimate_resources
-from pipeline.adapters.live_avatar.limits import FPS, N_DROPPED_FRAMES, Size, check_limits, lacking_fp8
+from pipeline.adapters.live_avatar.limits import (
+    FPS,
+    N_DROPPED_FRAMES,
+    Size,
+    check_limits,
+    lacking_fp8,
+    tell_lack,
+)
 from pipeline.adapters.live_avatar.output import verify
 from pipeline.adapters.live_avatar.sample import Sample, check_sound_path, prepare_sample
 from pipeline.adapters.live_avatar.settings import LiveAvatarOptions, LiveAvatarSettings
@@ -23,7 +30,7 @@ from pipeline.adapters.series import Announced
 from pipeline.beliefs import read_commit
 from pipeline.errors import RequestError
 from pipeline.events import FIRST_FRAME, SAVED, WARNING, OnEvent, Timeline
-from pipeline.faces import refuse_without_face
+from pipeline.faces import NO_FACE, refuse_without_face
 from pipeline.formatting import count
 from pipeline.generator import Description, Generator, Plan
 from pipeline.gpus import read_gpus
@@ -191,6 +198,8 @@ class LiveAvatar(Generator):
                 sample = prepare_sample(request, settings, size, part.parent)
                 log = run_single(sample, part, timeline)
             measured = verify(part, sample, log)
+        if self._leaves_fp8_out(request):
+            timeline.mark(WARNING, text=f"it was made without fp8: {tell_lack(self._old_gpus)}")
         _note(timeline, sample, measured, log)
         timeline.mark(FIRST_FRAME, at_end=True)
         timeline.mark(SAVED)
@@ -255,7 +264,7 @@ class LiveAvatar(Generator):
             raise RequestError(f"repository {settings.repository!r}: there is no such folder")
         if settings.script is not None:
             check_script(request, settings)
-            _check_face(request)
+            _check_face(request, settings)
             return settings, None
         if not (repository / settings.entry).is_file():
             raise RequestError(
@@ -264,7 +273,7 @@ class LiveAvatar(Generator):
         if settings.keep_warm:
             check_page(request)
         size = check_limits(request, settings, self._old_gpus)
-        _check_face(request)
+        _check_face(request, settings)
         return settings, size
 
     def _settle(self, request: GenerationRequest) -> LiveAvatarSettings:
@@ -272,15 +281,27 @@ class LiveAvatar(Generator):
         settings = LiveAvatarOptions.read(request.options, "option").over(self._settings)
         return settings.settle(gpus_have_fp8=not self._old_gpus)
 
+    def _leaves_fp8_out(self, request: GenerationRequest) -> bool:
+        """Return whether fp8, of which nothing is said, is left out for the GPUs' sake."""
+        asked = LiveAvatarOptions.read(request.options, "option").over(self._settings)
+        return asked.fp8 is None and bool(self._old_gpus) and not asked.batch and asked.script is None
+
     @cached_property
     def _old_gpus(self) -> list[Gpu]:
         """GPUs asked for that have no eight-bit floats; none where nothing is known of them."""
         return lacking_fp8(self._settings, read_gpus()[0])
 
 
-def _check_face(request: GenerationRequest) -> None:
-    if request.image is not None:
+def _check_face(request: GenerationRequest, settings: LiveAvatarSettings) -> None:
+    if request.image is None or not settings.require_face:
+        return
+    try:
         refuse_without_face(request.image)
+    except RequestError as error:
+        if error.kind != NO_FACE:
+            raise
+        text = f"{error}; Live Avatar's code looks for none: require_face set to false makes the video all the same"
+        raise RequestError(text, error.kind) from None
 
 
 def _program(sample: Sample, out_path: Path) -> Program:

@@ -216,6 +216,18 @@ def lacking_fp8(settings: LiveAvatarSettings, gpus: Sequence[Gpu]) -> list[Gpu]:
     ]
 
 
+def tell_lack(old_gpus: Sequence[Gpu]) -> str:
+    """Say which GPUs have no eight-bit floats, and why."""
+    names = ", ".join(
+        f"GPU {gpu.index} ({gpu.name}) has {_version(gpu.compute_capability)}" for gpu in old_gpus
+    )
+    return f"{names}, and eight-bit floats begin with compute capability {_version(FP8_CAPABILITY)}"
+
+
+def _version(capability: tuple[int, int] | None) -> str:
+    return ".".join(map(str, capability or ()))
+
+
 def cache_tokens(settings: LiveAvatarSettings) -> int:
     """Return the tokens that its condition cache holds: 2800 on one GPU and 3000 on several, unless it was changed."""
     return settings.kv_cache_tokens or _CACHE_TOKENS[settings.is_single]
@@ -268,15 +280,7 @@ def _gpu_reasons(
             "to true"
         )
     if settings.fp8 and old_gpus:
-        names = ", ".join(f"GPU {gpu.index} ({gpu.name}) has {_version(gpu)}" for gpu in old_gpus)
-        yield (
-            f"fp8 is true: {names}, and eight-bit floats begin with compute capability "
-            f"{'.'.join(map(str, FP8_CAPABILITY))}: leave fp8 out, or set it to false"
-        )
-
-
-def _version(gpu: Gpu) -> str:
-    return ".".join(map(str, gpu.compute_capability or ()))
+        yield f"fp8 is true: {tell_lack(old_gpus)}: leave fp8 out, or set it to false"
 
 
 def _no_effect(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterator[str]:

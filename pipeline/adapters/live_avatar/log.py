@@ -126,7 +126,11 @@ TROUBLES = (
         "its page looks at sounds and videos with ffprobe, and there is none: install ffmpeg with it",
         r"No such file or directory: 'ffprobe'",
     ),
-    Trouble("no_output", "its code could not write the picture and went on", r"save_video failed"),
+    Trouble(
+        "no_output",
+        "its code could not write the picture and went on",
+        r"save_video failed|video file .* does not exist",
+    ),
     Trouble(
         "bad_output", "its code could not join picture and sound and went on", r"merge_video_audio failed"
     ),

@@ -75,6 +75,8 @@ class LiveAvatarSettings(PlainData):
     keep_warm : bool
         Start its page (gradio) once and have it make all videos that are asked for one after the other and differ in inputs,
         ``num_clip`` and ``base_seed`` alone: the model is loaded and compiled once. Another configuration starts it anew.
+    require_face : bool
+        Refuse a portrait in which no face is found. Its own code looks for none, and one of its examples, a cyclops, has none.
     environment : dict
         Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
         started.
@@ -107,6 +109,7 @@ class LiveAvatarSettings(PlainData):
     )
     batch: bool = Field(default=False, description="true or false")
     keep_warm: bool = Field(default=False, description="true or false")
+    require_face: bool = Field(default=True, description="true or false")
     environment: dict[str, str] = Field(default_factory=dict, description="variables to texts")
     time_limit_s: float = Field(default=14400.0, gt=0, description="seconds, above 0")
     stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.events import Timeline
 
 
-_COMPILE_NOTE = "its times include compiling the model: each video has a process of its own, which compiles anew; batch compiles once"
+_COMPILE_NOTE = "its times include compiling the model: each video has a process of its own, which compiles anew; batch and keep_warm compile once"
 
 
 def run_single(sample: Sample, part: Path, timeline: Timeline) -> LogReader:

@@ -148,14 +148,14 @@ class TestLinlyTalker(GeneratorContract):
 
 
 def test_the_talker_gets_picture_sound_and_form(make: Make, services: Services) -> None:
-    options = {"size_of_image": 512, "preprocess_type": "full", "is_still_mode": True, "pose_style": 7}
+    options = {"size_of_image": 512, "preprocess_type": "full", "pose_style": 7}
     result = make(options=options)
     change, talk = services.asked
     assert change == {"model": "SadTalker"}
     assert talk == {
         "batch_size": "4",
         "preprocess_type": "full",
-        "is_still_mode": "True",
+        "is_still_mode": "False",
         "enhancer": "False",
         "size_of_image": "512",
         "pose_style": "7",
@@ -342,6 +342,10 @@ FAILURES = {
     "no face, resized": ("no_face", "index 0 is out of bounds .*: it found no face in the picture"),
     "no face, Wav2Lip": ("no_face", "Face not detected!.*: it found no face"),
     "new numpy": ("wrong_installation", "inhomogeneous shape .*requirements_webui.txt"),
+    "no weights": (
+        "weights_missing",
+        "Failed to load SadTalker model: .*checkpoints/mapping.*: run scripts/download_models.sh",
+    ),
     "no ffmpeg": ("no_ffmpeg", "exit status 127.*install ffmpeg where the service runs"),
     "out of memory": ("out_of_memory", "CUDA out of memory"),
     "no model": ("out_of_memory", "talker_change_model/ answered 500: Failed to load SadTalker"),
@@ -373,7 +377,7 @@ def test_every_failure_is_a_clear_error_and_the_old_video_stays(
     ("mode", "kind", "message"),
     [
         ("tts html", "bad_sound", "answered with no sound .*<html>502"),
-        ("tts offline", "server_error", "answered 500: 处理TTS请求失败"),
+        ("tts offline", "no_sound", "answered 500: 处理TTS请求失败.*edge-tts or paddlespeech is missing"),
         ("llm truncated", "bad_answer", "answered with incomplete JSON"),
         ("llm failed", "bad_answer", "failed; it answered"),
         ("llm empty", "bad_answer", "gave an answer that cannot be spoken"),
@@ -417,15 +421,17 @@ def test_a_file_written_before_it_was_asked_for_is_refused_whoever_had_it_made(
 
 
 def test_bytes_of_another_request_are_refused_where_the_service_tells_nothing(
-    services: Services, make: Make
+    services: Services, make: Make, tmp_path: Path
 ) -> None:
     wav2lip = {"talker_method": "Wav2Lip"}
     services.fail("no headers")
     first, again = (Path(make(wav2lip).video).read_bytes() for _ in range(2))
     assert first == again  # the same request may give the same bytes
     services.fail("no headers, no ffmpeg")
+    make(wav2lip, options={"batch_size": 2})  # and so may one that differs in speed alone
+    other = write_wav(tmp_path / "other.wav", tone(2.0, frequency_hz=300))
     with pytest.raises(GenerationError, match="the bytes of an earlier answer to another request") as caught:
-        make(wav2lip, options={"batch_size": 2})
+        make(wav2lip, audio=str(other))
     assert caught.value.kind == "stale_output"
 
 
@@ -687,6 +693,12 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
         ),
         ({}, {"options": {"size_of_image": 384}}, "size_of_image is 384; allowed: 256 or 512"),
         ({}, {"options": {"preprocess_type": "none"}}, "preprocess_type is 'none'; allowed: crop, resize"),
+        (
+            {},
+            {"options": {"is_still_mode": True, "pose_style": 3}},
+            "with is_still_mode the pose is the portrait's",
+        ),
+        ({}, {"voice": "en-US-AriaNeural"}, "the sound is given: leave one out"),
         ({}, {"image": None}, "needs an image"),
         ({}, {"audio": None}, "give audio .*, text .* or the option question"),
         ({}, {"options": {"question": "Why?"}}, "give audio .* one of them"),

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.adapters.preset import Preset
 from pipeline.adapters.sadtalker import SadTalker
 from pipeline.adapters.wav2lip import Wav2Lip
 from pipeline.errors import GenerationError, RequestError
+from pipeline.result import GenerationResult
 from pipeline.testing import GeneratorContract
 from tests.pipeline.adapters.media import draw_face, film
 from tests.pipeline.conftest import tone, write_wav
@@ -127,6 +128,15 @@ class TestMuseTalk(GeneratorContract):
     def generator(self, make: Make) -> Preset:
         """Give the driver."""
         return make("musetalk")
+
+
+class TestMuseTalkInBatches(GeneratorContract):
+    """Keeps the contract."""
+
+    @pytest.fixture
+    def generator(self, make: Make) -> Preset:
+        """Give the driver."""
+        return make("musetalk", batch=True)
 
 
 def said(preset: Preset, parameters: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -602,3 +612,115 @@ def test_the_plan_says_how_the_folder_is_prepared(
     assert f"copies {parameters['image']} to " in text
     assert '"task_0": {"video_path": ' in text
     assert plan.argv[1:4] == ("-m", "scripts.inference", "--inference_config")
+
+
+# --- several tasks of MuseTalk a load
+
+
+def load_s(result: GenerationResult) -> float:
+    """Return what the result says of the loading: the same number is the same run of the program."""
+    (loaded,) = [event for event in result.events if event.name == "loaded"]
+    return float(str(loaded.detail["load_s"]))
+
+
+@pytest.fixture
+def three(parameters: dict[str, Any], filmed: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """Give the parameters of three videos: of an odd picture, of a video and of a text."""
+    odd = draw_face(tmp_path / "odd.jpg", 161, 163)
+    shorter = write_wav(tmp_path / "shorter.wav", tone(1.0))
+    return [
+        {**parameters, "image": str(odd)},
+        {"image": str(filmed), "audio": str(shorter)},
+        {"image": parameters["image"], "text": "Good morning"},
+    ]
+
+
+def test_videos_that_were_announced_are_made_by_one_run_each_with_its_own_times(
+    make: Make, three: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    driver = make("musetalk", batch=True)
+    assert driver.makes_batches
+    requests = [driver.request(**one) for one in three]
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    results = []
+    with driver:
+        for number, request in enumerate(requests):
+            driver.announce_upcoming(requests[number:], folder)
+            results.append(driver.generate(request, folder / f"{number}.mp4"))
+    assert [(result.width, result.height) for result in results] == [(160, 162), (160, 160), (160, 160)]
+    assert [result.n_frames for result in results[:2]] == [50, 25]
+    assert len({load_s(result) for result in results}) == 1
+    for result in results:
+        names = [event.name for event in result.events]
+        assert [name for name in names if name != "warning"] == [
+            "began",
+            "loaded",
+            "speech",
+            "rendering",
+            "first_frame",
+            "saved",
+        ]
+    begins = [float(str(result.events[0].detail["monotonic_s"])) for result in results]
+    ends = [begin + result.events[-1].time_s for begin, result in zip(begins, results, strict=True)]
+    assert begins[1] == pytest.approx(ends[0], abs=1e-6)  # a task begins where the one before ended
+    assert begins[2] == pytest.approx(ends[1], abs=1e-6)
+    assert sorted(path.name for path in folder.iterdir()) == ["0.mp4", "1.mp4", "2.mp4"]
+
+
+def test_a_task_that_fails_costs_no_other(make: Make, three: list[dict[str, Any]], tmp_path: Path) -> None:
+    driver = make("musetalk", "out of memory in the second", batch=True)
+    requests = [driver.request(**one) for one in three]
+    driver.announce_upcoming(requests, tmp_path)
+    first = driver.generate(requests[0], tmp_path / "0.mp4")
+    with pytest.raises(GenerationError, match=r"0002\.mp4, is not there") as caught:
+        driver.generate(requests[1], tmp_path / "1.mp4")
+    assert caught.value.kind == "out_of_memory"
+    third = driver.generate(requests[2], tmp_path / "2.mp4")
+    assert load_s(first) == load_s(third)
+    assert list(tmp_path.glob(".batch*")) == []
+
+
+def test_one_without_a_face_ends_no_run_that_is_under_way(
+    make: Make, three: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    driver = make("musetalk", batch=True)
+    cup = tmp_path / "cup.png"
+    Image.fromarray(data.coffee()).save(cup)
+    requests = [driver.request(**one) for one in (three[0], {**three[1], "image": str(cup)}, three[2])]
+    driver.announce_upcoming(requests, tmp_path)
+    first = driver.generate(requests[0], tmp_path / "0.mp4")
+    with pytest.raises(RequestError, match="no face found"):
+        driver.generate(requests[1], tmp_path / "1.mp4")
+    assert load_s(driver.generate(requests[2], tmp_path / "2.mp4")) == load_s(first)
+
+
+def test_other_options_are_another_run_and_closing_ends_one(
+    make: Make, three: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    driver = make("musetalk", batch=True)
+    requests = [
+        driver.request(**three[0]),
+        driver.request(**three[1]),
+        driver.request(**three[2], options={"extra_margin": 5}),
+    ]
+    driver.announce_upcoming(requests, tmp_path)
+    first, second = (driver.generate(one, tmp_path / "out.mp4") for one in requests[:2])
+    driver.announce_upcoming(requests[2:], tmp_path)
+    third = driver.generate(requests[2], tmp_path / "out.mp4")
+    assert load_s(first) == load_s(second) != load_s(third)
+    driver.announce_upcoming(requests[:2], tmp_path)
+    driver.generate(requests[0], tmp_path / "out.mp4")
+    driver.close()
+    assert list(tmp_path.glob(".batch*")) == []
+
+
+def test_a_run_that_hangs_is_ended_and_told(make: Make, three: list[dict[str, Any]], tmp_path: Path) -> None:
+    driver = make("musetalk", "hangs in the second", batch=True, time_limit_s=8.0)
+    requests = [driver.request(**one) for one in three[:2]]
+    driver.announce_upcoming(requests, tmp_path)
+    driver.generate(requests[0], tmp_path / "0.mp4")
+    with pytest.raises(GenerationError, match="did not end within 16 s") as caught:
+        driver.generate(requests[1], tmp_path / "1.mp4")
+    assert caught.value.kind == "timed_out"
+    assert list(tmp_path.glob(".batch*")) == []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.adapters.preset import Preset
 from pipeline.adapters.sadtalker import SadTalker
 from pipeline.adapters.wav2lip import Wav2Lip
@@ -212,6 +212,8 @@ BROKEN: list[tuple[str, str, str, str, Break]] = [
     ("musetalk", "no parsing weights", "79999_iter.pth", "not there", lambda it: it.remove("models/face-parse-bisent/79999_iter.pth")),
     ("musetalk", "a tiny backbone", "resnet18-5c106cde.pth", "at the least", lambda it: it.shorten("models/face-parse-bisent/resnet18-5c106cde.pth")),
     ("musetalk", "Whisper without weights", "whisper_dir", "neither", lambda it: it.remove("models/whisper/pytorch_model.bin")),
+    ("musetalk", "a configuration that is none", "unet_config", "no JSON", lambda it: it.shorten("models/musetalkV15/musetalk.json")),
+    ("musetalk", "a page for a configuration", "whisper_dir", "no JSON", lambda it: it.shorten("models/whisper/preprocessor_config.json")),
     ("musetalk", "an ffmpeg without H.264", "ffmpeg", "without the encoder libx264", lambda it: write_ffmpeg(it.programs, "aac")),
     ("musetalk", "no ffmpeg", "ffmpeg", "not on the path", lambda it: (it.programs / "ffmpeg").unlink()),
 ]  # fmt: skip
@@ -302,3 +304,26 @@ def test_another_commit_is_told_where_it_says_something_else(name: str, good: Ca
     assert set(found) == {"its code"}
     assert found["its code"].level == "warning"
     assert belief.text in found["its code"].found
+
+
+def test_a_checkout_that_may_not_be_written_into(
+    good: Callable[[str], SetUp], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = good("sadtalker")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+    (found,) = [finding for finding in it.diagnose() if finding.level != "fine"]
+    assert (found.level, found.about) == ("stop", "right to write")
+    assert str(it.checkout) in found.found
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_folder_for_temporary_files_that_a_shell_reads_otherwise(
+    name: str, good: Callable[[str], SetUp], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    it = good(name)
+    (tmp_path / "a b").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a b"))
+    stops = [finding for finding in it.diagnose() if finding.level == "stop"]
+    assert [finding.about for finding in stops] == ([] if name == "wav2lip" else ["temporary files"])
+    assert all("a b" in finding.found for finding in stops)

@@ -188,6 +188,17 @@ def test_eight_bit_floats_where_all_gpus_have_them(
     assert ("--fp8" in plan.argv) == has_fp8
 
 
+def test_a_video_made_without_fp8_says_why(
+    driver: Driver, portrait: Path, spoken: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards(monkeypatch, (8, 6))
+    with driver() as live:
+        result = live.generate(live.request(image=portrait, audio=spoken), out)
+    assert any(
+        "it was made without fp8: GPU 0 (Card) has 8.6" in str(event.detail) for event in result.events
+    )
+
+
 @pytest.mark.parametrize("place", ["setting", "option"])
 def test_eight_bit_floats_that_a_gpu_lacks_are_refused(
     place: str, driver: Driver, portrait: Path, spoken: Path, out: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from evalkit.cli import main
 from pipeline import gpu_checks
 from pipeline.adapters.live_avatar import diagnosis, generator
+from pipeline.adapters.live_avatar.beliefs import SOURCE
 from pipeline.adapters.live_avatar.warm_beliefs import SOURCE_WARM
 from pipeline.gpu_checks import _SHARED_MEMORY
 from pipeline.reach import find_no_way
@@ -94,10 +95,17 @@ def good(tmp_path: Path, repository: Path, driver: Driver, monkeypatch: pytest.M
     index = {"weight_map": {f"layer.{number}": shard for number, shard in enumerate(SHARDS)}}
     (folder / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
     write_weights(repository / "ckpt" / "liveavatar.safetensors", 1200)
+    said = [(it.file, it.text) for it in SOURCE.beliefs + SOURCE_WARM.beliefs]
+    said += [(it.where.file, it.where.text) for it in diagnosis.MODULES if it.where and not it.where.module]
+    for file, text in said:
+        (repository / file).parent.mkdir(parents=True, exist_ok=True)
+        with (repository / file).open("a", encoding="utf-8") as stream:
+            stream.write(f"# {text}\n")
     python = FakePython(tmp_path / "python")
     python.install(**LIBRARIES)
     programs = write_ffmpeg(tmp_path / "bin", "aac", "libx264")
     (programs / "gcc").symlink_to("/bin/true")
+    write_believed(repository, SOURCE)
 
     def make(**settings: Any) -> LiveAvatar:
         environment = {"PATH": f"{programs}:/usr/bin:/bin"}
@@ -116,12 +124,22 @@ def test_nothing_is_invented_on_a_good_one(good: SetUp) -> None:
     assert [finding for finding in make().diagnose() if finding.level != "fine"] == []
 
 
-def write_believed(repository: Path, source: Source) -> None:
+def write_believed(repository: Path, *sources: Source) -> None:
     """Write a checkout that says what is believed of it, and nothing else."""
-    for file in {belief.file for belief in source.beliefs}:
+    beliefs = [belief for source in sources for belief in source.beliefs]
+    for file in {belief.file for belief in beliefs}:
         (repository / file).parent.mkdir(parents=True, exist_ok=True)
-        texts = [belief.text for belief in source.beliefs if belief.file == file]
+        texts = [belief.text for belief in beliefs if belief.file == file]
         (repository / file).write_text("\n".join(texts))
+
+
+def test_code_that_says_something_else_is_a_warning(good: SetUp, repository: Path) -> None:
+    _, _, make = good
+    pipeline = repository / "liveavatar" / "models" / "wan" / "causal_s2v_pipeline.py"
+    pipeline.write_text(pipeline.read_text().replace("for gpu_id in range(4):", "for gpu_id in range(8):"))
+    (found,) = [finding for finding in make().diagnose() if finding.level != "fine"]
+    assert found.about == "its code"
+    assert "it was read to make four caches on one GPU whatever the steps" in found.found
 
 
 @pytest.mark.parametrize(
@@ -138,7 +156,7 @@ def test_what_a_page_kept_warm_needs_beside(
     about: str | None, words: str, good: SetUp, repository: Path, tmp_path: Path
 ) -> None:
     python, _, make = good
-    write_believed(repository, SOURCE_WARM)
+    write_believed(repository, SOURCE, SOURCE_WARM)
     python.install(gradio="6.31.0")
     probe = tmp_path / "bin" / "ffprobe"
     probe.symlink_to("/bin/true")
@@ -188,7 +206,14 @@ def test_what_is_broken_is_named_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    ("library", "version"), [("transformers", "4.57.1"), ("transformers", "4.40"), ("peft", "0.18.0")]
+    ("library", "version"),
+    [
+        ("transformers", "4.57.1"),
+        ("transformers", "4.40"),
+        ("peft", "0.18.0"),
+        ("diffusers", "0.30.3"),
+        ("numpy", "2.1.0"),
+    ],
 )
 def test_what_its_list_of_requirements_asks_for_is_a_warning(library: str, version: str, good: SetUp) -> None:
     python, _, make = good
@@ -396,13 +421,12 @@ def test_caches_that_take_much_of_a_gpu(
     assert round(40 * 2 * (12 * 44 * 24) * (40 * 128) * 2 / 2**30, 1) == diagnosis._CACHE_GIB
 
 
-def test_the_page_that_is_kept_warm_needs_more(good: SetUp) -> None:
-    python, _, make = good
-    (found,) = [
-        finding
-        for finding in make(keep_warm=True).diagnose()
-        if finding.level == "stop" and finding.about == "Python"
-    ]
-    assert "has no gradio" in found.found
-    python.install(gradio="5.49.1")
-    assert "gradio 5.49.1" in by_subject(make(keep_warm=True).diagnose())["Python"].found
+def test_another_commit_is_told_where_it_says_something_else(good: SetUp, repository: Path) -> None:
+    page = repository / SOURCE_WARM.beliefs[0].file
+    page.write_text("# written anew\n")
+    assert "its code" in by_subject(good[2]().diagnose())
+    assert by_subject(good[2]().diagnose())["its code"].level == "fine"  # the page is not what runs
+    found = by_subject(good[2](keep_warm=True).diagnose())["its code"]
+    assert (found.level, SOURCE_WARM.beliefs[0].text in found.found) == ("warning", True)
+    (repository / SOURCE.beliefs[0].file).write_text("# written anew\n")
+    assert by_subject(good[2]().diagnose())["its code"].level == "warning"

@@ -200,7 +200,7 @@ def make(folder: Path, settings: dict[str, Any], **parameters: Any) -> Generatio
     "options",
     [
         {},
-        {"is_still_mode": True, "pose_style": 45, "exp_weight": 0.5},
+        {"is_still_mode": True, "exp_weight": 0.5},
         {"preprocess_type": "full"},
         {"preprocess_type": "resize"},
         {"preprocess_type": "extcrop", "size_of_image": 512, "batch_size": 3},
@@ -234,6 +234,33 @@ def test_what_is_refused_for_sadtalker_makes_no_difference_there(
     path.write_bytes(answer.content)
     assert measure_video(path).fps == pytest.approx(20)
     assert blinks_of(path)
+
+
+def test_which_options_of_sadtalker_make_a_difference(
+    talker: Service, portrait: Path, tmp_path: Path
+) -> None:
+    sound = write_wav(tmp_path / "sound.wav", tone(0.9))  # too short for blinks, which are drawn at random
+
+    def look(**options: Any) -> bytes:
+        request = {"image": str(portrait), "audio": str(sound), "options": options}
+        make(tmp_path, {"talker": talker.address}, **request)
+        return (tmp_path / "out.mp4").read_bytes()
+
+    usual = look()
+    assert look() == usual
+    for options in (
+        {"pose_style": 7},
+        {"is_still_mode": True},
+        {"exp_weight": 2.0},
+        {"size_of_image": 512},
+        {"preprocess_type": "extcrop"},
+    ):
+        assert look(**options) != usual, options
+    assert look(batch_size=3) == usual  # which is for speed alone
+    still = look(is_still_mode=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LinlyTalker, "_check_used", lambda *_: None)
+        assert look(is_still_mode=True, pose_style=7) == still  # and so the two together are refused
 
 
 def blinks_of(path: Path) -> bool:
@@ -357,9 +384,9 @@ def test_a_service_that_lost_its_ffmpeg_gives_no_video(
         with pytest.raises(GenerationError, match=r"a file that it wrote \d+ s before it was asked"):
             make(tmp_path, settings, **parameters)
         (place / "results" / "example_answer.mp4").unlink()
-        with pytest.raises(GenerationError, match="install ffmpeg where the service runs") as caught:
+        with pytest.raises(GenerationError, match="its ffmpeg wrote no video") as caught:
             make(tmp_path, settings, **parameters)
-        assert caught.value.kind == "no_ffmpeg"
+        assert caught.value.kind == "no_output"
         with pytest.raises(GenerationError, match="install ffmpeg where the service runs") as caught:
             make(tmp_path, {**settings, "talker_method": "SadTalker"}, **parameters)
         assert caught.value.kind == "no_ffmpeg"

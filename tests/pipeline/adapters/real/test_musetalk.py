@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipeline.adapters.musetalk import SOURCE, MuseTalk
+from pipeline.adapters.musetalk.beliefs import SOURCE
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.errors import GenerationError
 from tests.pipeline.adapters.media import draw_face, film
 from tests.pipeline.adapters.real.substitutes import (
@@ -224,17 +225,44 @@ def test_how_it_fails_is_understood_though_it_ends_well(
     assert caught.value.kind == kind
 
 
+@pytest.mark.parametrize("mode", ["good", "out of memory in the second"])
+def test_three_tasks_a_load(mode: str, make: Make, parameters: dict[str, Any], tmp_path: Path) -> None:
+    driver = make(mode, batch=True)
+    anna = draw_face(tmp_path / "anna.png")
+    longer = str(write_wav(tmp_path / "longer.wav", tone(2.0)))
+    requests = [
+        driver.request(**parameters),
+        driver.request(image=str(film(tmp_path / "anna.mp4", [anna] * 10, fps=20)), audio=longer),
+        driver.request(image=str(anna), audio=longer),
+    ]
+    driver.announce_upcoming(requests, tmp_path)
+    made: list[tuple[int, int, object] | str] = []
+    for number, request in enumerate(requests):
+        try:
+            result = driver.generate(request, tmp_path / f"{number}.mp4")
+            load_s = next(event.detail["load_s"] for event in result.events if event.name == "loaded")
+            made.append((result.n_frames, result.height, load_s))
+        except GenerationError as error:
+            made.append(error.kind)
+    driver.close()
+    (n_frames, height, load_s), second, third = made
+    assert (n_frames, height) == (32, 162)
+    assert second == ((40, 160, load_s) if mode == "good" else "out_of_memory")
+    assert third == (50, 160, load_s)
+    assert list(tmp_path.glob(".batch*")) == []
+
+
 def test_what_is_refused_is_what_it_spoils(
     make: Make, parameters: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = make()
     monkeypatch.setattr(MuseTalk, "_look", lambda *_: None)
     monkeypatch.setattr(MuseTalk, "_is_to_be_cut", lambda *_: False)
-    monkeypatch.setattr("pipeline.adapters.musetalk._MAX_FPS", 100)
+    monkeypatch.setattr("pipeline.adapters.musetalk.generator._MAX_FPS", 100)
     anna = draw_face(tmp_path / "anna.png")
     gap = film(tmp_path / "gap.mp4", [anna] * 10 + [None] * 5 + [anna] * 10)
     for changes, kind, fault in (
-        ({}, "no_output", "not divisible by 2"),
+        ({}, "no_output", "libx264.*moov atom not found"),
         ({"image": str(anna), "fps": 50}, "no_output", r"frame_index: \d+, audio_index"),
         ({"image": str(gap)}, "bad_output", r"lasts 0\.40 s where 1\.28 s belong to this sound"),
     ):

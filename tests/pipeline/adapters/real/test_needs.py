@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.adapters.live_avatar import diagnosis as live_avatar
-from pipeline.adapters.musetalk import MuseTalk
+from pipeline.adapters.musetalk.generator import MuseTalk
 from pipeline.adapters.sadtalker import SadTalker
 from pipeline.adapters.wav2lip import Wav2Lip
 from pipeline.python_checks import Module

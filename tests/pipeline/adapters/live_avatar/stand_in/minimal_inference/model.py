@@ -89,8 +89,9 @@ def load(args: argparse.Namespace) -> int:
         )
     sys.stderr.write("\n")
     if "pointer" in FAULTS:
-        raise RuntimeError(
-            "Error(s) in loading: safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge"
+        raise OSError(
+            "You seem to have cloned a repository without having git-lfs installed. Please install git-lfs and run `git lfs "
+            "install` followed by `git lfs pull` in the folder you cloned."
         )
     if not Path(args.lora_path_dmd).is_file():
         say(f"Downloading from HF Hub: {args.lora_path_dmd}")
@@ -218,7 +219,7 @@ def save(path: Path, args: argparse.Namespace, image: str, audio: str, n_frames:
 
     if "no_file" in FAULTS:
         logging.info("save_video failed, error: [Errno 28] No space left on device")
-        return
+        raise FileNotFoundError(f"video file {path} does not exist")
     with Image.open(image) as picture:
         width, height = COMES_OUT[picture.size, args.size]
     if "other_size" in FAULTS:

@@ -7,115 +7,32 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.adapters.preset import Preset, PresetSettings, literal, refuse_shell_characters
-from pipeline.beliefs import Belief, Source
+from pipeline.adapters.musetalk.beliefs import SOURCE
+from pipeline.adapters.musetalk.tasks import Batch, Task, can_share_run
+from pipeline.adapters.preset import Preset, PresetSettings, literal
+from pipeline.adapters.series import Announced
 from pipeline.errors import RequestError
 from pipeline.estimates import MIB_PER_GIB, ResourceEstimate, estimate_memory
 from pipeline.options import PlainData
-from pipeline.python_checks import CV2, LIBROSA, Module, Text
-from pipeline.weights_checks import check_model_folder, check_s3fd, check_weights
+from pipeline.python_checks import CV2, LIBROSA, TORCH, Module, Text
+from pipeline.speech.stage import prepare_sound
+from pipeline.video import new_video
+from pipeline.weights_checks import check_json, check_model_folder, check_s3fd, check_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from typing import Self
 
     from pipeline.diagnosis import Diagnosis
+    from pipeline.events import OnEvent
     from pipeline.request import GenerationRequest
+    from pipeline.result import GenerationResult
 
 
-_CODE = "scripts/inference.py"
 _FFMPEG = "ffmpeg-4.4-amd64-static"
 _MAX_FPS = 49
 """From 50 on, its feature of the sound for the last frame is too short."""
-
-SOURCE = Source(
-    "TMElyralab/MuseTalk",
-    "0a89dec",
-    (
-        Belief("say so when its models are loaded", _CODE, 81, "Loaded inference config:"),
-        Belief("go through all tasks of its configuration", _CODE, 84, "for task_id in inference_config"),
-        Belief("take the person of a task by video_path", _CODE, 87, '["video_path"]'),
-        Belief("take the sound of a task by audio_path", _CODE, 88, '["audio_path"]'),
-        Belief("take the name of its video by result_name", _CODE, 90, '["result_name"]'),
-        Belief("shift the box in v1 only", _CODE, 94, "v15 uses fixed bbox_shift"),
-        Belief("name folders by what precedes the first dot", _CODE, 99, "split('.')[0]"),
-        Belief("put videos into a folder named like the model", _CODE, 104, 'f"{args.version}"'),
-        Belief("put coordinates beside the folder of results", _CODE, 109, '"../", input_basename+".pkl"'),
-        Belief("hand paths to a shell as they are", _CODE, 123, "-i {video_path} -start_number 0"),
-        Belief("give a video the frame rate it has", _CODE, 126, "get_video_fps(video_path)"),
-        Belief("give a picture the rate of --fps", _CODE, 129, "fps = args.fps"),
-        Belief(
-            "look for the face before it says so",
-            _CODE,
-            157,
-            "Extracting landmarks... time-consuming operation",
-        ),
-        Belief("say when it begins to draw", _CODE, 184, "Starting inference"),
-        Belief("widen the box in v15 only", _CODE, 215, "y2 = y2 + args.extra_margin"),
-        Belief("leave out frames without a face", _CODE, 220, "continue"),
-        Belief("parse as --parsing_mode says in v15 only", _CODE, 224, "mode=args.parsing_mode"),
-        Belief(
-            "encode with libx264, which takes even sides only",
-            _CODE,
-            231,
-            "-vcodec libx264 -vf format=yuv420p",
-        ),
-        Belief("not look whether ffmpeg did it", _CODE, 233, "os.system(cmd_img2video)"),
-        Belief(
-            "join whatever pictures and sound it is given", _CODE, 235, "-i {audio_path} -i {temp_vid_path}"
-        ),
-        Belief("fail to clean up after a picture", _CODE, 243, "shutil.rmtree(save_dir_full)"),
-        Belief("say where it put the video of a video", _CODE, 247, "Results saved to"),
-        Belief("go on after any error", _CODE, 249, "Error occurred during processing:"),
-        Belief("look for ffmpeg in a folder of its own too", _CODE, 253, "./ffmpeg-4.4-amd64-static/"),
-        Belief("take the configuration of the weights by --unet_config", _CODE, 256, '"--unet_config"'),
-        Belief("take the weights by --unet_model_path", _CODE, 257, '"--unet_model_path"'),
-        Belief("take whisper by --whisper_dir", _CODE, 258, '"--whisper_dir"'),
-        Belief("take its configuration by --inference_config", _CODE, 259, '"--inference_config"'),
-        Belief("take --bbox_shift", _CODE, 260, '"--bbox_shift", type=int'),
-        Belief("take the place of videos by --result_dir", _CODE, 261, '"--result_dir"'),
-        Belief("take --extra_margin", _CODE, 262, '"--extra_margin", type=int'),
-        Belief("take whole numbers by --fps", _CODE, 263, '"--fps", type=int'),
-        Belief("take --batch_size", _CODE, 266, '"--batch_size", type=int'),
-        Belief("take --use_float16 as a switch", _CODE, 270, '"--use_float16", action="store_true"'),
-        Belief("take --parsing_mode", _CODE, 271, '"--parsing_mode"'),
-        Belief("take --left_cheek_width", _CODE, 272, '"--left_cheek_width", type=int'),
-        Belief("take --right_cheek_width", _CODE, 273, '"--right_cheek_width", type=int'),
-        Belief("take the model by --version", _CODE, 274, 'choices=["v1", "v15"]'),
-        Belief("need these weights for v1", "inference.sh", 37, "$model_dir/pytorch_model.bin"),
-        Belief("and these for v15", "inference.sh", 42, "$model_dir/unet.pth"),
-        Belief("know the mode neck", "musetalk/utils/face_parsing/__init__.py", 93, 'mode == "neck"'),
-        Belief(
-            "use cheek widths in the mode jaw only",
-            "musetalk/utils/face_parsing/__init__.py",
-            101,
-            "self.cheek_mask",
-        ),
-        Belief(
-            "divide by the number of frames with a face",
-            "musetalk/utils/preprocessing.py",
-            135,
-            "int(sum(average_range_minus) / len(average_range_minus))",
-        ),
-        Belief("round frame rates down", "musetalk/utils/audio_processor.py", 61, "fps = int(fps)"),
-        Belief(
-            "make whole frames only",
-            "musetalk/utils/audio_processor.py",
-            63,
-            "math.floor((librosa_length / sr) * fps)",
-        ),
-        Belief(
-            "add too little after the sound from 50 on",
-            "musetalk/utils/audio_processor.py",
-            74,
-            "padding_nums * 3",
-        ),
-        Belief(
-            "end everything well where it is too little", "musetalk/utils/audio_processor.py", 90, "exit()"
-        ),
-    ),
-)
 
 _DEFAULTS = {"v15": "models/musetalkV15/unet.pth", "v1": "models/musetalk/pytorch_model.bin"}
 
@@ -132,6 +49,9 @@ class MuseTalkSettings(PresetSettings):
         default=None, description="path of their configuration, from the checkout"
     )
     whisper_dir: str = Field(default="models/whisper", description="path of a folder, from the checkout")
+    batch: bool = Field(
+        default=False, description="true or false: load the models once for several videos in a row"
+    )
 
     @property
     def weights(self) -> str:
@@ -185,7 +105,7 @@ _ONLY_IN = {
 
 
 _MODULES = (
-    Module("torch"),
+    *TORCH,
     Module(
         "torch",
         "<2.6",
@@ -193,7 +113,7 @@ _MODULES = (
         Text("musetalk/utils/face_parsing/resnet.py", "state_dict = torch.load(model_path) #"),
     ),
     Module("torchvision"),
-    CV2,
+    *CV2,
     Module("diffusers"),
     Module("einops"),
     *LIBROSA,
@@ -245,6 +165,7 @@ class MuseTalk(Preset):
     home = "https://github.com/TMElyralab/MuseTalk"
     script = "scripts/inference.py"
     modules = _MODULES
+    gives_paths_to_shell = True
     python_versions = ">=3.6"
     encoders = ("aac", "libx264")
     own_ffmpeg = _FFMPEG
@@ -260,6 +181,64 @@ class MuseTalk(Preset):
     )
     takes_videos = True
     _own: MuseTalkSettings
+
+    def __init__(self, /, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._batch: Batch | None = None
+        self._announced = Announced()
+
+    @property
+    def makes_batches(self) -> bool:
+        """Whether the setting ``batch`` is on."""
+        return self._own.batch
+
+    def announce_upcoming(self, requests: Sequence[GenerationRequest], folder: Path) -> None:
+        """Make these in one run when the first of them comes, as far as they differ in person and sound alone."""
+        self._announced.learn(requests, folder)
+
+    def close(self) -> None:
+        """End a run that is under way."""
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
+
+    def generate(
+        self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
+    ) -> GenerationResult:
+        """Make the video, alone or as a task of a run of several; see `Generator.generate`."""
+        if not self._own.batch:
+            return super().generate(request, out_path, on_event)
+        self.check(request)  # so that what is refused ends no run that is under way
+        with new_video(out_path) as part:
+            if self._batch is None or self._batch.expected[:1] != [request]:
+                self.close()
+                self._batch = self._begin(request, part.parent.parent)
+            batch = self._batch
+            try:
+                task, timeline = batch.take(on_event)
+                self._note(task.program, timeline)
+                listener = batch.follow(task, timeline)
+                measured = self._take(task.program, listener, part, batch.tail)
+                batch.finish(timeline)
+            finally:
+                if not batch.expected:
+                    self.close()
+        return self._result(task.program, out_path, timeline, measured)
+
+    def _begin(self, request: GenerationRequest, beside: Path) -> Batch:
+        folder, tasks = self._announced.gather(request, beside, shares=can_share_run, prepare=self._prepare)
+        return Batch(tasks, self._settings, folder, self._own.time_limit_s * len(tasks))
+
+    def _prepare(self, request: GenerationRequest, own: Path) -> Task:
+        """Put what a task needs into its folder; names differ from task to task, since its code keeps frames by them."""
+        self._check(request)
+        sound = prepare_sound(request, own)
+        self._look(request, sound.duration_s)
+        work = own / "given"
+        work.mkdir()
+        program = self._program(request, sound, work / "unused", work, own.name.removeprefix("input"))
+        program.prepare()
+        return Task(program)
 
     def _command(self) -> dict[str, Any]:
         own = self._own
@@ -299,7 +278,7 @@ class MuseTalk(Preset):
         yield check_weights(
             "unet_model_path", unet, self._fetch("unet_model_path"), least_mib=_UNET_LEAST_MIB
         )
-        yield check_weights("unet_config", config, self._fetch("unet_config"))
+        yield check_json("unet_config", config, self._fetch("unet_config"))
         cure = f"run download_weights.sh in {self._in_repository('')}"
         yield check_model_folder(
             "whisper_dir",
@@ -348,7 +327,6 @@ class MuseTalk(Preset):
 
     def _check(self, request: GenerationRequest) -> None:
         super()._check(request)
-        refuse_shell_characters("MuseTalk")
         fps = self._fps(request)
         if not request.fps.is_integer():
             raise RequestError(f"fps is {request.fps:g}, and MuseTalk takes whole numbers")
