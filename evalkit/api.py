@@ -28,6 +28,7 @@ from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import load_evaluators, prepare_evaluators
 from evalkit.evaluators.session import installed_names, list_evaluators, require_installed, select_evaluators
+from evalkit.formatting import label
 from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.pool import (
     VIDEO_SUFFIXES,
@@ -131,7 +132,7 @@ def evaluate(
         For an unknown evaluator, invalid settings, one sound for several clips, a folder without a video, an argument
         of a wrong type.
     """
-    paths = expand_paths(clips)
+    paths = expand_paths(clips, on_message=on_message or log.info)
     if audio is not None and len(paths) != 1:
         raise UsageError(f"a separate sound belongs to a single clip, and there are {len(paths)}")
     sound = None if audio is None else read_path(audio, "audio")
@@ -552,7 +553,7 @@ def read_results(
         return read_results(Run.open(source))
     if isinstance(source, str):
         _check_videos(source)
-    paths = expand_paths(source)
+    paths = expand_paths(source, on_message=on_message or log.info)
     report = evaluate(
         paths,
         evaluators=evaluators,
@@ -609,9 +610,9 @@ def _refuse_twins(source: _ReadSource) -> None:
     if isinstance(source, str):
         _check_videos(source)
     files = [clip.clip for clip in source] if isinstance(source, Report) else expand_paths(source)
-    found: dict[Path, str] = {}
+    found: dict[str, str] = {}
     for file in files:
-        twin = found.setdefault(Path(file).with_suffix(""), file)
+        twin = found.setdefault(label(str(Path(file).with_suffix(""))), file)
         if twin != file:
             raise UsageError(
                 f"{twin} and {file} have one name, and the videos of two sides are paired by name, without the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.formatting import label
+
 
 class EvalkitError(Exception):
     """Base of every error this product raises on purpose."""
@@ -25,7 +27,7 @@ class ClipError(EvalkitError):
     """
 
     def __init__(self, code: str, path: str, text: str) -> None:
-        super().__init__(f"{path}: {text}")
+        super().__init__(f"{label(path)}: {text}")
         self.code = code
         self.path = path
         self.text = text

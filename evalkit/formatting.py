@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from pipeline.formatting import count
+from pipeline.formatting import count, encodable, label, printable, printable_lines
 
-__all__ = ["count", "count_levels", "describe_duration", "name_factor", "printable", "three_digits"]
+__all__ = [
+    "count",
+    "count_levels",
+    "describe_duration",
+    "encodable",
+    "in_one_line",
+    "label",
+    "name_factor",
+    "printable",
+    "printable_lines",
+    "three_digits",
+]
 
 
 def three_digits(value: float) -> str:
@@ -37,16 +48,15 @@ def describe_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def printable(text: str) -> str:
-    r"""Write every character that moves a cursor, turns the direction of writing or cannot be seen as an escape.
+def in_one_line(text: str) -> str:
+    r"""Cut a text of several lines to one: its first, and its last too where the first announces what follows.
 
-    >>> printable("a\x1b[2Jb\u202ec é")
-    'a\\x1b[2Jb\\u202ec é'
+    >>> in_one_line("it failed; it said at last:\n  loading\n  ValueError: no face"), in_one_line("it failed\nso")
+    ('it failed; it said at last: ValueError: no face', 'it failed')
     """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for letter in text
-    )
+    first, _, rest = text.strip().partition("\n")
+    last = rest.strip().rpartition("\n")[2].strip()
+    return f"{first} {last}" if first.endswith(":") and last else first
 
 
 _FACTORS = {"speech": ("piece of speech", "pieces of speech")}

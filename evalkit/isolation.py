@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import UsageError
+from pipeline.chatter import without_chatter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -237,10 +238,13 @@ class Worker:
         return failure
 
     def log(self) -> str:
-        """Return what was written to output and error output since the task was given, the last 20,000 bytes."""
+        """Return what was written to output and error output since the task was given, the last 20,000 bytes.
+
+        Less what libraries write on every use.
+        """
         with contextlib.suppress(OSError), self._log.open("rb") as file:
             file.seek(max(self._log_start, self._log.stat().st_size - 20_000))
-            return file.read().decode(errors="replace")
+            return without_chatter(file.read().decode(errors="replace"))
         return ""
 
     def _failure(

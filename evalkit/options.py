@@ -14,7 +14,7 @@ from evalkit.errors import UsageError
 from pipeline.options import PlainData
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Group = TypeVar("Group", bound=PlainData)
@@ -22,11 +22,28 @@ Group = TypeVar("Group", bound=PlainData)
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _NUMBERS = {f"{_TAG}int", f"{_TAG}float"}
-_OTHER_BASE = re.compile(r"[-+]?0[0-7_]+|[^:]+:.*")
+_OTHER_BASE = re.compile(r"(?P<eight>[-+]?0[0-7_]+)|(?P<two>[-+]?0b.*)|(?P<sixty>[^:]+:.*)", re.DOTALL)
+_DEEPEST = 8
+"""How far down errors name lines."""
+_PLAIN_BOOL = re.compile("true|false", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+_DROPPED = {f"{_TAG}timestamp", f"{_TAG}value"}
 
 
 class ConfigError(UsageError):
     """A configuration that is not valid."""
+
+
+class Document(dict[str, Any]):
+    """What a YAML file says.
+
+    Attributes
+    ----------
+    lines : dict
+        The line of each key and item, from 1, by the keys and places that lead to it.
+    """
+
+    lines: dict[tuple[int | str, ...], int]
 
 
 def read_group(
@@ -39,7 +56,7 @@ def read_group(
     kind : type
         The group.
     data : mapping
-        Plain values, paths or dates.
+        Plain values, paths or dates; errors in a `Document` name the line.
     source : str
         What the data is called in errors.
     context : mapping, optional
@@ -50,10 +67,11 @@ def read_group(
     ConfigError
         One line per mistake, each with `source` before it.
     """
-    return kind.read(data, "option", source=source, error=ConfigError, context=context)
+    lines = data.lines if isinstance(data, Document) else None
+    return kind.read(data, "option", source=source, error=ConfigError, context=context, lines=lines)
 
 
-def read_yaml(path: Path, form: str = "a mapping of option names to values") -> dict[str, Any]:
+def read_yaml(path: Path, form: str = "a mapping of option names to values") -> Document:
     """Read a YAML file that is a mapping.
 
     Parameters
@@ -71,19 +89,22 @@ def read_yaml(path: Path, form: str = "a mapping of option names to values") -> 
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    data = parse_yaml(text, str(path))
+    data, root = _parse(text, str(path))
     if data is None:
         raise ConfigError(f"{path} is empty; it must be {form}")
     if not isinstance(data, dict):
         raise ConfigError(f"{path} must be {form}, not {type(data).__name__}")
-    return data
+    document = Document(data)
+    document.lines = dict(_lines_of(root, ()))
+    return document
 
 
 def parse_yaml(text: str, source: str) -> Any:
     """Read YAML that can be understood in one way only.
 
-    A key that is there twice is refused, and so is a number that YAML 1.1 reads in base 8 (``010`` is 8) or 60 (``1:30``
-    is 90, ``16:9`` is 969): nobody who writes one means that.
+    A key that is there twice is refused, and so is what YAML 1.1 reads otherwise than it is written: a number in base 8
+    (``010`` is 8), 2 or 60 (``1:30`` is 90, ``16:9`` is 969) or with underscores (``2026_11``), and a word for true or false
+    (``no``, which is also a language). A time of a day is the text that was written.
 
     Parameters
     ----------
@@ -96,8 +117,33 @@ def parse_yaml(text: str, source: str) -> Any:
     ConfigError
         If it is not valid YAML, or can be understood in two ways; with the line.
     """
+    return _parse(text, source)[0]
+
+
+def _lines_of(
+    node: yaml.Node | None, place: tuple[int | str, ...]
+) -> Iterator[tuple[tuple[int | str, ...], int]]:
+    """Give the line of each key and item below a node; what an alias repeats stands where it was first written."""
+    if len(place) > _DEEPEST:  # an alias to what it is in
+        return
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*place, str(key.value))
+            yield below, key.start_mark.line + 1
+            yield from _lines_of(value, below)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            below = (*place, number)
+            yield below, item.start_mark.line + 1
+            yield from _lines_of(item, below)
+
+
+def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
+    """Return what YAML says, and the nodes it was read from; errors as `parse_yaml`."""
     try:
-        return yaml.load(text, _Strict)  # noqa: S506 - a safe loader
+        loader = _Strict(text)
+        root = loader.get_single_node()
+        return (None if root is None else loader.construct_document(root)), root
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark is not None else ""
@@ -114,7 +160,12 @@ def parse_yaml(text: str, source: str) -> Any:
 
 
 class _Strict(yaml.SafeLoader):
-    """YAML lets the second of two equal keys win, and reads some numbers in base 8 or 60; here both are errors."""
+    """YAML lets the second of two equal keys win, and reads much otherwise than it is written; here both are errors."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the library's, with its name
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DROPPED]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -133,10 +184,11 @@ class _Strict(yaml.SafeLoader):
 
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         node = super().compose_scalar_node(anchor)
-        if node.tag in _NUMBERS and _OTHER_BASE.fullmatch(node.value):
-            read, base = self.construct_object(node), 60 if ":" in node.value else 8
+        if (why := _why_ambiguous(node)) is not None:
+            read = self.construct_object(node)
+            written = str(read).lower() if isinstance(read, bool) else read
             words = (
-                f"{node.value} is {read} in YAML, which reads it in base {base}: write {read} if that is meant, or "
+                f"{node.value} is {written} in YAML, which reads it {why}: write {written} if that is meant, or "
                 f"{node.value!r} in quotes for the text"
             )
             raise yaml.composer.ComposerError(None, None, words, node.start_mark)
@@ -149,3 +201,18 @@ class _Strict(yaml.SafeLoader):
             why = f": {error}" if isinstance(error, ValueError) else ""
             words = f"{str(node.value)[:80]!r} is no {node.tag.rpartition(':')[2]}{why}"
             raise yaml.constructor.ConstructorError(None, None, words, node.start_mark) from None
+
+
+def _why_ambiguous(node: yaml.ScalarNode) -> str | None:
+    """Say how YAML reads what it reads otherwise than it is written."""
+    if node.tag == f"{_TAG}bool" and not _PLAIN_BOOL.fullmatch(node.value):
+        return "as a word for true or false"
+    if node.tag not in _NUMBERS:
+        return None
+    found = _OTHER_BASE.fullmatch(node.value)
+    if found is not None:
+        return f"in base {({'eight': 8, 'two': 2, 'sixty': 60})[str(found.lastgroup)]}"
+    return "without its underscores" if "_" in node.value else None
+
+
+_Strict.add_implicit_resolver(f"{_TAG}timestamp", _DATE, list("0123456789"))

@@ -270,7 +270,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class VideoFacts:
-    """What the container says of the picture. Sizes are those a viewer sees (rotated, square pixels)."""
+    """What the container says of the picture. Sizes are those a viewer sees (rotated, square pixels).
+
+    The picture is mirrored left to right where it `is_mirrored`, then turned counterclockwise by `rotation_deg`, to be as
+    a viewer sees it. `n_announced_frames` counts those of the file, also such as an edit list keeps from being shown.
+    """
 
     width: int
     height: int
@@ -280,6 +284,7 @@ class VideoFacts:
     codec: str
     rotation_deg: int
     n_announced_frames: int | None
+    is_mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +331,8 @@ class ClipFacts:
         ``None`` where the file has no such stream.
     intent : ClipIntent
         What the clip was meant to say and show, as far as it is known.
+    notes : tuple of str
+        What was chosen among what the file holds, one line for people each.
     """
 
     path: str
@@ -333,6 +340,7 @@ class ClipFacts:
     video: VideoFacts | None
     audio: AudioFacts | None
     intent: ClipIntent = ClipIntent()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -347,11 +355,14 @@ class FrameChunk:
         Presentation times.
     frames : list of uint8 arrays, shape (height, width, 3)
         RGB, square pixels, upright.
+    end_s : float or None
+        Until when the last frame of the clip is shown, in its last chunk; None in all others, and where it is not known.
     """
 
     first_index: int
     times_s: FloatArray
     frames: list[NDArray[np.uint8]] = field(repr=False)
+    end_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

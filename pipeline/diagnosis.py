@@ -53,3 +53,10 @@ def stop(about: str, found: str, cure: str) -> Diagnosis:
 def warning(about: str, found: str, cure: str) -> Diagnosis:
     """Return a diagnosis that may matter."""
     return Diagnosis(level="warning", about=about, found=found, cure=cure)
+
+
+def only_for(what: str, finding: Diagnosis) -> Diagnosis:
+    """Return a finding on something that not every generation needs: where it would be a stop, a warning."""
+    if finding.level == "fine":
+        return finding
+    return warning(finding.about, f"for {what} alone: {finding.found}", finding.cure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import socket
 import subprocess
@@ -12,25 +12,52 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pipeline.diagnosis import Diagnosis, fine, stop
-from pipeline.formatting import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
 _MIB = 1024 * 1024
-_POINTER = b"version https://git-lfs"
-_POINTER_LIMIT = 1024
 _PROBE_LIMIT_S = 60.0
-_LIST_MODULES = """
-import importlib.metadata, importlib.util, sys
-print(".".join(map(str, sys.version_info[:3])))
-for name in sys.argv[1:]:
-    if importlib.util.find_spec(name) is not None:
-        try:
-            print(name, importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
-            print(name, "?")
-"""
+
+
+def ask_program(
+    argv: Sequence[str], folder: str | Path | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Run a program that only reports something.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Program and arguments; no shell sees them.
+    folder : path or None
+        Where it runs.
+    environment : mapping, optional
+        Variables set for it beside the inherited ones.
+
+    Returns
+    -------
+    int
+        Its exit status; 1 where it could not be started or did not answer within a minute.
+    str
+        What it printed; where it failed, the last line of that, or the reason.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - a program the user named, no shell
+            argv,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 1, f"no answer within {_PROBE_LIMIT_S:g} s"
+    except (OSError, ValueError) as error:
+        return 1, str(error.strerror if isinstance(error, OSError) else error)
+    if done.returncode:
+        return done.returncode, _last_line(done.stderr, done.stdout) or f"exit status {done.returncode}"
+    return 0, (done.stdout or done.stderr).decode("utf-8", "replace")
 
 
 def check_folder(about: str, folder: str | Path, needed: Sequence[str], cure: str) -> Diagnosis:
@@ -57,51 +84,20 @@ def check_folder(about: str, folder: str | Path, needed: Sequence[str], cure: st
     return fine(about, f"{folder} has {', '.join(needed)}" if needed else f"{folder} is there")
 
 
-def check_weights(about: str, path: str | Path, cure: str) -> Diagnosis:
-    """Check a file of weights, or a folder of them: there, not empty, no git-lfs pointers in their place, all shards.
-
-    A pointer is the small text that git leaves where git-lfs did not fetch the file. The shards are those that an
-    ``*.index.json`` in the folder names.
+def check_writable(folder: Path, purpose: str) -> list[Diagnosis]:
+    """Say where a program may not write into a folder in which it writes; nothing where it may, or there is no folder.
 
     Parameters
     ----------
-    about : str
-        What they are.
-    path : path
-        File or folder.
-    cure : str
-        How to get them.
+    folder : Path
+        The folder.
+    purpose : str
+        What it writes, as in "it joins picture and sound there".
     """
-    path = Path(path)
-    if not path.exists():
-        return stop(about, f"{path} is not there", cure)
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-    if not files:
-        return stop(about, f"{path} is empty", cure)
-    pointers = [file for file in files if is_lfs_pointer(file)]
-    if pointers:
-        others = f" and {len(pointers) - 1} more" if len(pointers) > 1 else ""
-        return stop(
-            about,
-            f"{pointers[0]}{others}: a git-lfs pointer is in place of the weights",
-            f"run `git lfs install && git lfs pull` in {pointers[0].parent}, or {cure}",
-        )
-    missing = [file for index in files for file in _missing_shards(index)]
-    if missing:
-        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return stop(about, f"{missing[0]}{others}: named in the index and not there", cure)
-    size_mib = sum(file.stat().st_size for file in files) / _MIB
-    if not size_mib:
-        return stop(about, f"{path} holds nothing", cure)
-    return fine(about, f"{path}: {_amount(size_mib)} in {count(len(files), 'file')}")
-
-
-def is_lfs_pointer(file: Path) -> bool:
-    """Return whether a file is the small text that git leaves in place of one that git-lfs did not fetch."""
-    if file.stat().st_size > _POINTER_LIMIT:
-        return False
-    with file.open("rb") as stream:
-        return stream.read(len(_POINTER)) == _POINTER
+    if not folder.is_dir() or os.access(folder, os.W_OK):
+        return []
+    cure = f"give the user who runs evalkit the right to write into {folder}"
+    return [stop("right to write", f"nothing may be written into {folder}, and {purpose}", cure)]
 
 
 def check_port(port: int) -> Diagnosis:
@@ -120,7 +116,15 @@ def check_port(port: int) -> Diagnosis:
     return fine(about, "free")
 
 
-def check_program(name: str, purpose: str, cure: str) -> Diagnosis:
+def check_program(
+    name: str,
+    purpose: str,
+    cure: str,
+    *,
+    encoders: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    also_in: Path | None = None,
+) -> Diagnosis:
     """Check that a program is on the path and runs.
 
     Parameters
@@ -131,50 +135,30 @@ def check_program(name: str, purpose: str, cure: str) -> Diagnosis:
         What it is needed for.
     cure : str
         How to get it.
+    encoders : sequence of str
+        What an ffmpeg must have been built with.
+    environment : mapping, optional
+        Variables set beside the inherited ones for the program that calls it.
+    also_in : Path or None
+        A folder in which that program looks where the path has none.
     """
-    place = shutil.which(name)
-    if place is None:
+    path = {**os.environ, **(environment or {})}.get("PATH")
+    place = shutil.which(name, path=path) or (also_in and shutil.which(name, path=str(also_in)))
+    if not place:
         return stop(name, f"not on the path; {purpose}", cure)
-    status, said = _ask([place, "-version"])
+    status, said = ask_program([place, "-version"], None, environment)
+    first, *_ = said.strip().splitlines() or [""]
     if status:
         return stop(name, f"{place} does not run: {said}", cure)
-    return fine(name, f"{place}: {said}")
-
-
-def check_python(
-    python: str, modules: Sequence[str], folder: str | Path | None, cure: str, *, on_gpu: bool = False
-) -> Diagnosis:
-    """Check that a Python runs and finds modules, in a process of its own, without importing any of them.
-
-    Parameters
-    ----------
-    python : str
-        The program.
-    modules : sequence of str
-        Top-level modules it must have.
-    folder : path or None
-        Where it will run.
-    cure : str
-        How to get them.
-    on_gpu : bool
-        Whether a torch that was built without CUDA will not do.
-    """
-    about = "Python"
-    folder = folder if folder is not None and Path(folder).is_dir() else None
-    status, said = _ask([python, "-c", _LIST_MODULES, *modules], folder, n_lines=1 + len(modules))
-    if status:
-        return stop(about, f"{python!r} does not run: {said}", cure)
-    version, *lines = said.splitlines()
-    found = dict(line.split(" ", 1) for line in lines if " " in line)
-    missing = [name for name in modules if name not in found]
+    missing = _missing_encoders(place, encoders, environment) if encoders else []
     if missing:
-        return stop(about, f"{python!r} ({version}) has no {', no '.join(missing)}", cure)
-    if on_gpu and found.get("torch", "").endswith("+cpu"):
+        listed = ", ".join(missing)
         return stop(
-            about, f"{python!r} ({version}) has torch {found['torch']}, which was built without CUDA", cure
+            name,
+            f"{place} ({first}) was built without the encoder {listed}; {purpose}",
+            f"install an ffmpeg with {listed}, as most distributions have it",
         )
-    found_text = ", ".join(f"{name} {what}".removesuffix(" ?") for name, what in found.items())
-    return fine(about, f"{python!r} ({version}) has {found_text}")
+    return fine(name, f"{place}: {first}")
 
 
 def check_disk(folder: str | Path, need_mib: float, purpose: str) -> Diagnosis:
@@ -193,23 +177,12 @@ def check_disk(folder: str | Path, need_mib: float, purpose: str) -> Diagnosis:
     while not place.exists():
         place = place.parent
     free_mib = shutil.disk_usage(place).free / _MIB
-    found = f"{_amount(free_mib)} free in {place}"
+    found = f"{tell_amount(free_mib)} free in {place}"
     if free_mib < need_mib:
         return stop(
-            "disk", f"{found}, and {purpose} takes {_amount(need_mib)}", f"make room, or move {place}"
+            "disk", f"{found}, and {purpose} takes {tell_amount(need_mib)}", f"make room, or move {place}"
         )
-    return fine("disk", f"{found}; {purpose} takes {_amount(need_mib)}")
-
-
-def _missing_shards(index: Path) -> Iterator[Path]:
-    """Yield the files that a shard index names and that are not beside it."""
-    if not index.name.endswith(".index.json"):
-        return
-    try:
-        names = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return  # no shard index
-    yield from (index.parent / name for name in sorted(names) if not (index.parent / name).is_file())
+    return fine("disk", f"{found}; {purpose} takes {tell_amount(need_mib)}")
 
 
 def _user_of(port: int) -> str:
@@ -224,32 +197,26 @@ def _user_of(port: int) -> str:
     return ""
 
 
-def _ask(argv: Sequence[str], folder: str | Path | None = None, n_lines: int = 1) -> tuple[int, str]:
-    """Run a program that only reports something; return its status and its first lines, or why there are none."""
-    try:
-        done = subprocess.run(  # noqa: S603 - a program the user named, no shell
-            argv,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PROBE_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return 1, f"no answer within {_PROBE_LIMIT_S:g} s"
-    except OSError as error:
-        return 1, str(error.strerror)
-    said = (done.stdout or done.stderr).decode("utf-8", "replace").strip().splitlines()
-    if done.returncode:
-        last = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-        return done.returncode, last[-1] if last else f"exit status {done.returncode}"
-    return 0, "\n".join(said[:n_lines])
+def _missing_encoders(
+    ffmpeg: str, encoders: Sequence[str], environment: Mapping[str, str] | None
+) -> list[str]:
+    """Name the encoders that an ffmpeg does not list; none where it lists nothing."""
+    _, listed = ask_program([ffmpeg, "-hide_banner", "-encoders"], None, environment)
+    if "Encoders:" not in listed:
+        return []
+    known = {words[1] for words in map(str.split, listed.splitlines()) if len(words) > 1}
+    return [encoder for encoder in encoders if encoder not in known]
 
 
-def _amount(mib: float) -> str:
+def _last_line(*outputs: bytes) -> str:
+    lines = [output.decode("utf-8", "replace").strip().splitlines() for output in outputs]
+    return next((said[-1] for said in lines if said), "")
+
+
+def tell_amount(mib: float) -> str:
     """Write an amount of memory for people.
 
-    >>> _amount(0.25), _amount(512.4), _amount(81920)
+    >>> tell_amount(0.25), tell_amount(512.4), tell_amount(81920)
     ('0.25 MiB', '512 MiB', '80.0 GiB')
     """
     if mib < 1:

@@ -79,6 +79,10 @@ class ServiceError(GenerationError):
         self.after_s = after_s
 
 
+NO_KEY = "no_key"
+"""Kind of the refusal of a service whose key is not there: what else is named can do its work."""
+
+
 class Endpoint:
     """One service; see `EndpointSettings`.
 
@@ -156,7 +160,9 @@ class Endpoint:
             )
         key = os.environ.get(name, "")
         if not key:
-            raise RequestError(f"the environment variable {name} is not set; it must hold the service's key")
+            raise RequestError(
+                f"the environment variable {name} is not set; it must hold the service's key", NO_KEY
+            )
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise RequestError(f"the environment variable {name} holds no key: there is white space in it")
         return key

@@ -23,6 +23,8 @@ of it, see `pipeline.dialogue.generator`."""
 SPOKEN = "spoken"
 """An answer, or a text, is there as sound. ``detail``: ``text`` as it was spoken, ``duration_s``, ``engine``, ``voice``,
 ``n_filtered``, ``backends``. What the video was asked to say stands in `pipeline.result.GenerationResult.spoken`."""
+USED = "used"
+"""Outcome of the backend whose result was taken, among the attempts of the three before."""
 SPEECH = "speech"
 """The sound to speak is there. ``detail``: ``duration_s``, ``n_clips``."""
 CLIP = "clip"

@@ -6,12 +6,14 @@ import queue
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from pydantic import Field, JsonValue
 
-from pipeline.endpoint import ServiceError
+from pipeline.diagnosis import Diagnosis, fine, stop, warning
+from pipeline.endpoint import NO_KEY, ServiceError
 from pipeline.errors import GenerationError, RequestError
+from pipeline.events import USED
 from pipeline.options import PlainData
 from pipeline.plugins import load_plugin
 
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 Backend = TypeVar("Backend")
 Result = TypeVar("Result")
 
-USED = "used"
-"""Outcome of the backend whose result was taken."""
 UNSATISFACTORY = "unsatisfactory"
 """Outcome of a backend that worked and whose result was passed over for a better one."""
 
@@ -104,8 +104,17 @@ class _Member(Generic[Backend]):
     abandoned: threading.Thread | None = field(default=None)  # still busy with a call that was given up
 
 
+class _Refused(NamedTuple):
+    """A backend that cannot be called, and why."""
+
+    settings: BackendSettings
+    reason: str
+
+
 class FallbackChain(Generic[Backend]):
     """Backends in the order in which they are called.
+
+    A service whose key is not there is one that fails, as long as there is another.
 
     Parameters
     ----------
@@ -119,26 +128,50 @@ class FallbackChain(Generic[Backend]):
     Raises
     ------
     RequestError
-        If one is unknown or refuses its settings; the message names it.
+        If one is unknown or refuses its settings, or none has its key; the message names it.
     """
 
     def __init__(
         self, group: str, chosen: Sequence[BackendSettings], *, wait: Callable[[float], None] = time.sleep
     ) -> None:
-        self._members: list[_Member[Backend]] = []
+        self._members: list[_Member[Backend] | _Refused] = []
         self._wait = wait
         for settings in chosen:
             factory = load_plugin(group, settings.name)
             try:
                 self._members.append(_Member(settings, factory(**settings.settings)))
             except RequestError as error:
-                lines = str(error).splitlines()
-                raise RequestError("\n".join(f"{settings.called}: {line}" for line in lines)) from None
+                if error.kind != NO_KEY:
+                    lines = str(error).splitlines()
+                    raise RequestError("\n".join(f"{settings.called}: {line}" for line in lines)) from None
+                self._members.append(_Refused(settings, str(error)))
+        if self._members and not self.backends:
+            self.check(lambda _: None)
 
     @property
     def backends(self) -> tuple[Backend, ...]:
-        """All of them, in order."""
-        return tuple(member.backend for member in self._members)
+        """Those that can be called, in order."""
+        return tuple(member.backend for member in self._members if isinstance(member, _Member))
+
+    def diagnose(self, about: str) -> Diagnosis:
+        """Say which of them would be called, and what keeps the others from working, as far as they themselves know.
+
+        A backend may have a method ``find_obstacle`` that returns it as a text, empty where there is nothing.
+
+        Parameters
+        ----------
+        about : str
+            What they do.
+        """
+        obstacles = {member.settings.called: _find_obstacle(member) for member in self._members}
+        listed = "; ".join(f"{called}: {obstacle}" for called, obstacle in obstacles.items() if obstacle)
+        able = [called for called, obstacle in obstacles.items() if not obstacle]
+        if not able:
+            return stop(about, listed, "start that service, name its key, or add another backend after it")
+        if listed:
+            found = f"{listed}; {able[0]} does it instead"
+            return warning(about, found, "start that service or name its key, or leave that backend out")
+        return fine(about, ", else ".join(able))
 
     def check(self, check: Callable[[Backend], None]) -> None:
         """Refuse what every backend refuses.
@@ -150,6 +183,9 @@ class FallbackChain(Generic[Backend]):
         """
         reasons = []
         for member in self._members:
+            if isinstance(member, _Refused):
+                reasons.append(f"{member.settings.called}: {member.reason}")
+                continue
             try:
                 check(member.backend)
             except RequestError as error:
@@ -183,6 +219,9 @@ class FallbackChain(Generic[Backend]):
         attempts: list[Attempt] = []
         second_best: tuple[Result, int] | None = None
         for member in self._members:
+            if isinstance(member, _Refused):
+                attempts.append(Attempt(member.settings.called, NO_KEY, 0.0, 0, member.reason))
+                continue
             start_s = time.monotonic()
             tries = _Tries(member, self._wait, start_s + member.settings.time_limit_s)
             try:
@@ -206,6 +245,13 @@ class FallbackChain(Generic[Backend]):
         taken = attempts[place]
         attempts[place] = Attempt(taken.backend, USED, taken.took_s, taken.n_tries, "")
         return result, tuple(attempts)
+
+
+def _find_obstacle(member: _Member[Backend] | _Refused) -> str:
+    if isinstance(member, _Refused):
+        return member.reason
+    find: Callable[[], str] | None = getattr(member.backend, "find_obstacle", None)
+    return "" if find is None else find()
 
 
 class _Tries(Generic[Backend]):
@@ -255,7 +301,8 @@ class _Tries(Generic[Backend]):
         except queue.Empty:
             member.abandoned = thread
             raise ServiceError(
-                f"did not finish within {member.settings.time_limit_s:g} s", "timed_out"
+                f"did not finish within {member.settings.time_limit_s:g} s; its time_limit_s allows more",
+                "timed_out",
             ) from None
         thread.join()
         if worked:

@@ -59,6 +59,78 @@ def check_gpus(asked: Sequence[int], need_mib: float, reason: str) -> list[Diagn
     ]
 
 
+def check_capability(
+    asked: Sequence[int], least: tuple[int, int], purpose: str, cure: str
+) -> list[Diagnosis]:
+    """Check that the GPUs asked for are of a generation that can do something.
+
+    Parameters
+    ----------
+    asked : sequence of int
+        As nvidia-smi counts; those that are not there are left to `check_gpus`.
+    least : tuple of int
+        Compute capability, major and minor.
+    purpose : str
+        What it is needed for, as the beginning of "... compute capability 8.9".
+    cure : str
+        What to do without.
+
+    Returns
+    -------
+    list of Diagnosis
+        A stop where a GPU is known to be older; nothing where none is, or where it cannot be known.
+    """
+    gpus, _ = read_gpus()
+    older = [
+        f"GPU {gpu.index} ({gpu.name}) has {gpu.compute_capability[0]}.{gpu.compute_capability[1]}"
+        for gpu in gpus
+        if gpu.index in asked and gpu.compute_capability is not None and gpu.compute_capability < least
+    ]
+    if not older:
+        return []
+    about = f"capability {least[0]}.{least[1]}"
+    return [stop(about, f"{purpose} compute capability {least[0]}.{least[1]}; {', '.join(older)}", cure)]
+
+
+def list_visible(environment: Mapping[str, str]) -> list[Gpu]:
+    """List the GPUs that a program sees: all of them, or those that ``CUDA_VISIBLE_DEVICES`` names by number.
+
+    Parameters
+    ----------
+    environment : mapping
+        Variables set for it beside the inherited ones.
+    """
+    gpus, _ = read_gpus()
+    named = {**os.environ, **environment}.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return list(gpus)
+    numbers = {word.strip() for word in named.split(",")}
+    return [gpu for gpu in gpus if str(gpu.index) in numbers]
+
+
+def check_visible(environment: Mapping[str, str]) -> list[Diagnosis]:
+    """Warn where ``CUDA_VISIBLE_DEVICES``, as it is set for a program, names GPUs that are not there.
+
+    Parameters
+    ----------
+    environment : mapping
+        Variables set for it; what it inherits is not looked at.
+    """
+    about = "CUDA_VISIBLE_DEVICES"
+    named = environment.get(about)
+    if named is None:
+        return []
+    gpus, why = read_gpus()
+    unknown = [
+        word.strip() for word in named.split(",") if word.strip().isdecimal() and int(word) >= len(gpus)
+    ]
+    seen = ", ".join(f"{gpu.index} {gpu.name}" for gpu in gpus) or f"none ({why})"
+    if unknown:
+        found = f"is {named!r} for the program, and there is no GPU {', '.join(unknown)}; there are: {seen}"
+        return [warning(about, found, "name GPUs that are there; else the program works on the processor")]
+    return [fine(about, f"is {named!r} for the program; there are: {seen}")]
+
+
 def check_nccl(environment: Mapping[str, str]) -> list[Diagnosis]:
     """Check what NCCL, which carries data between GPUs, would find: its variables, and shared memory.
 

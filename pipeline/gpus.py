@@ -20,12 +20,15 @@ class Gpu:
         Of the model.
     total_mib, used_mib : float
         Its memory, and how much of it is in use now.
+    compute_capability : tuple of int or None
+        Of its generation, as (8, 9); None where the driver does not say.
     """
 
     index: int
     name: str
     total_mib: float
     used_mib: float
+    compute_capability: tuple[int, int] | None = None
 
     @property
     def free_mib(self) -> float:
@@ -83,4 +86,12 @@ def _read(nvml: Any, index: int, handle: Any) -> tuple[Gpu, Any]:
     memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     name = nvml.nvmlDeviceGetName(handle)
     text = name.decode() if isinstance(name, bytes) else str(name)
-    return Gpu(index, text, memory.total / _MIB, memory.used / _MIB), handle
+    return Gpu(index, text, memory.total / _MIB, memory.used / _MIB, _capability(nvml, handle)), handle
+
+
+def _capability(nvml: Any, handle: Any) -> tuple[int, int] | None:
+    try:
+        major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
+    except nvml.NVMLError:  # an old driver's library has no such function
+        return None
+    return int(major), int(minor)

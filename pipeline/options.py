@@ -11,11 +11,13 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import RequestError
+from pipeline.formatting import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _MAX_SHOWN = 200
+_MAX_EXAMPLE = 40
+_A_GROUP = "a group"
 
 
 class PlainData(BaseModel):
@@ -45,6 +49,7 @@ class PlainData(BaseModel):
         source: str = "",
         error: type[Exception] = RequestError,
         context: Mapping[str, Any] | None = None,
+        lines: Mapping[tuple[int | str, ...], int] | None = None,
     ) -> Self:
         """Read plain values as they would come through JSON, with errors that people can read.
 
@@ -60,13 +65,15 @@ class PlainData(BaseModel):
             What to raise.
         context : mapping, optional
             What validators may look things up in.
+        lines : mapping, optional
+            Line of each value in its file, by the names and places that lead to it.
 
         Raises
         ------
         RequestError or `error`
             One line per mistake; the description of the field says what is allowed.
         """
-        with _explaining(cls, noun, source, error):
+        with _explaining(cls, noun, source, error, lines or {}):
             text = json.dumps(_check_plain(values), default=_as_json)
             return cls.model_validate_json(text, context=context)
 
@@ -101,7 +108,21 @@ def canonical_json(value: Any) -> str:
     >>> canonical_json({"b": 1, "a": [True, "ü"]})
     '{"a":[true,"ü"],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return encodable(text)
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """Write plain data as a file holds it, its last line ended.
+
+    A file name that is not UTF-8 is in it as escapes, of which Python's ``json`` makes the same name again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `canonical_json`.
+    """
+    return encodable(json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def hash_of(value: Any) -> str:
@@ -165,11 +186,18 @@ def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse values that JSON cannot hold, by name."""
     for name, value in values.items():
         try:
-            json.dumps(value, default=_as_json, allow_nan=False)
+            json.dumps(value, default=_as_json, allow_nan=False, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            start = error.object.rfind('"', 0, error.start) + 1
+            shown = error.object[start:].partition('"')[0]
+            raise _NotPlainError(
+                f"{name} names {_shorten(shown)}, which is not UTF-8; rename the file, or give another"
+            ) from None
         except TypeError as error:
             raise _NotPlainError(f"{name} is not a plain value: {error}") from None
-        except ValueError:
-            raise _NotPlainError(f"{name} is {_shorten(value)}; numbers must be finite") from None
+        except ValueError as error:
+            why = "it must not hold itself" if "ircular" in str(error) else "numbers must be finite"
+            raise _NotPlainError(f"{name} is {_shorten(value)}; {why}") from None
     return dict(values)
 
 
@@ -183,12 +211,21 @@ def _as_json(value: Any) -> str:
 
 
 @contextmanager
-def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exception]) -> Iterator[None]:
-    """Turn pydantic's errors into lines that name the field, the value and what is allowed."""
+def _explaining(
+    kind: type[BaseModel],
+    noun: str,
+    source: str,
+    raised: type[Exception],
+    lines_of: Mapping[tuple[int | str, ...], int] = MappingProxyType({}),
+) -> Iterator[None]:
+    """Turn pydantic's errors into lines that name the field, the value, what is allowed, and where it stands."""
     try:
         yield
     except ValidationError as error:
-        lines = [_explain(kind, detail, noun) for detail in _root_causes(error.errors())]
+        lines = [
+            _explain(kind, detail, noun) + _place_in_file(detail["loc"], lines_of)
+            for detail in _root_causes(error.errors())
+        ]
     except _NotPlainError as error:
         lines = [str(error)]
     else:
@@ -197,15 +234,29 @@ def _explaining(kind: type[BaseModel], noun: str, source: str, raised: type[Exce
     raise raised("\n".join(dict.fromkeys(start + line for line in lines))) from None
 
 
+def _place_in_file(location: Sequence[int | str], lines_of: Mapping[tuple[int | str, ...], int]) -> str:
+    """Name the line of the innermost part of a location that is written in the file; it also names validators."""
+    place: tuple[int | str, ...] = ()
+    for part in location:
+        if (*place, part) in lines_of:
+            place = (*place, part)
+    return f" (line {lines_of[place]})" if place else ""
+
+
 def _root_causes(details: Sequence[ErrorDetails]) -> list[ErrorDetails]:
-    """Leave out lists that are too short only because their items are refused."""
+    """Leave out what is wrong only because something else is: lists too short as their items are refused, defaults."""
     places = [detail["loc"] for detail in details]
 
     def has_refused_item(detail: ErrorDetails) -> bool:
         own = detail["loc"]
         return any(len(place) > len(own) and place[: len(own)] == own for place in places)
 
-    return [detail for detail in details if detail["type"] != "too_short" or not has_refused_item(detail)]
+    return [
+        detail
+        for detail in details
+        if detail["type"] != "default_factory_not_called"  # what it is made of is refused already
+        and (detail["type"] != "too_short" or not has_refused_item(detail))
+    ]
 
 
 def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
@@ -223,6 +274,13 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
         return f"{where} is missing" + (f"; it is {described}" if described else "")
     if detail["type"] == "too_short":
         message = f"at least {detail['ctx']['min_length']} of them"
+    is_no_group = detail["type"] in {"model_type", "model_attributes_type"}
+    if is_no_group and field is not None and described in {None, _A_GROUP}:
+        names = list((_group_in(field.annotation) or group).model_fields)
+        shown = detail["input"]
+        is_name = names[0] == "name" and isinstance(shown, str) and len(shown) <= _MAX_EXAMPLE
+        example = f", as in {place[-1]}: {{name: {shown}}}" if is_name else ""
+        return f"{where} is {_shorten(shown)}; allowed: {_A_GROUP} of options ({', '.join(names)}){example}"
     own = detail["type"] == "value_error"
     if own and (described is None or field is None or _group_in(field.annotation) is not None):
         return f"{where}: {message}" if where else message

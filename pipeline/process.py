@@ -186,7 +186,7 @@ def end_processes(find: Callable[[], Sequence[psutil.Process]], grace_s: float =
 def quote(tail: Sequence[str]) -> str:
     """Return the last ten lines for the end of an error message."""
     return (
-        "its last lines:\n" + "\n".join(f"  {line}" for line in tail[-10:]) if tail else "it printed nothing"
+        "it said at last:\n" + "\n".join(f"  {line}" for line in tail[-10:]) if tail else "it printed nothing"
     )
 
 

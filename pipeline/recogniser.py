@@ -57,6 +57,10 @@ class Recogniser(ABC):
     def serves(self, language: str) -> bool:
         """Return whether it understands a language (``en``, ``en-gb``, ``cmn`` …), without loading anything."""
 
+    def find_obstacle(self) -> str:
+        """Return what keeps it from working here, as far as can be seen without loading anything; by default nothing."""
+        return ""
+
     @abstractmethod
     def load(self) -> None:
         """Read the model. A second call does nothing."""

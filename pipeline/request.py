@@ -46,8 +46,8 @@ class GenerationRequest(PlainData):
         Weight of classifier-free guidance; 0 means none.
     enable_online_decode : bool
         Write each clip as it is made instead of everything at the end.
-    offload_model : bool
-        Keep on the GPU only the part of the model that is working.
+    offload_model : bool or None
+        Keep on the GPU only the part of the model that is working; ``None`` leaves it to the generator.
     prompt : str
         The person, the action, the surroundings, the visual style.
     image : str or None
@@ -82,7 +82,7 @@ class GenerationRequest(PlainData):
         default=0.0, ge=0, le=100, description="a number from 0 (no guidance) to 100"
     )
     enable_online_decode: bool = Field(default=False, description="true or false")
-    offload_model: bool = Field(default=False, description="true or false")
+    offload_model: bool | None = Field(default=None, description="true or false")
     prompt: str = Field(default="", description="text")
     image: str | None = Field(default=None, min_length=1, description="path of a picture")
     audio: str | None = Field(default=None, min_length=1, description="path of a sound file")

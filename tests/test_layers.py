@@ -33,7 +33,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 
 # What generators and evalkit say to each other; evalkit may import these modules of pipeline and no other.
 VOCABULARY_ROWS = (
-    {"errors", "formatting", "gpus", "languages", "process_token"},
+    {"chatter", "errors", "formatting", "gpus", "languages", "process_token"},
     {"options", "recogniser"},
     {"diagnosis", "estimates", "events", "plugins", "request"},
     {"result"},
@@ -42,8 +42,19 @@ VOCABULARY_ROWS = (
 VOCABULARY = {module for row in VOCABULARY_ROWS for module in row}
 PIPELINE_ROWS = (
     *VOCABULARY_ROWS,
-    {"beliefs", "diagnosis_checks", "endpoint", "faces", "gpu_checks", "process", "sound", "video"},
-    {"fallback"},
+    {
+        "beliefs",
+        "diagnosis_checks",
+        "endpoint",
+        "faces",
+        "fingerprint",
+        "gpu_checks",
+        "reach",
+        "process",
+        "sound",
+        "video",
+    },
+    {"fallback", "python_checks", "tether", "weights_checks"},
     {"speech"},
     {"adapters", "dialogue", "reference"},
 )
@@ -125,7 +136,7 @@ def test_modules_of_a_folder_of_the_pipeline_import_each_other_in_no_circle(fold
 
 @pytest.mark.parametrize("path", sources("pipeline/adapters"), ids=label)
 def test_a_driver_knows_no_other_driver(path: Path) -> None:
-    shared = {"command", "http_service", "preset", "template"}
+    shared = {"command", "http_service", "preset", "series", "template"}
     own = path.relative_to(ROOT / "pipeline" / "adapters").parts[0].removesuffix(".py")
     used = {name.split(".")[2] for name in imports_of(path) if name.startswith("pipeline.adapters.")}
     assert used - shared - {own} == set()

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
         ("a:\n  - b: 1\n    c: 2\n    b: 3", "line 4: the key 'b' is there twice, first in line 2"),
         ("{1: a, 1.0: b}", "the key '1.0' is there twice"),
         ("1: a\n'1': b", "the key '1' is there twice"),
-        ("yes: 1\ntrue: 2", "the key 'true' is there twice"),
+        ("True: 1\ntrue: 2", "the key 'true' is there twice"),
         ("0: 1\nfalse: 2", "the key 'false' is there twice"),
         ("a: {<<: {x: 1}, <<: {y: 2}}", "the key '<<' is there twice"),
         ("a: &a {x: 1, x: 2}\nb: *a", "the key 'x' is there twice"),
@@ -45,13 +45,36 @@ def test_a_key_that_is_there_twice_is_refused_with_both_lines(text: str, message
 
 @pytest.mark.parametrize(
     ("written", "read"),
-    [("010", "8"), ("-017", "-15"), ("1:30", "90"), ("16:9", "969"), ("10:20:30", "37230"), ("1:30.5", "90.5")],
-)  # fmt: skip
+    [
+        ("010", "8"),
+        ("-017", "-15"),
+        ("0b11", "3"),
+        ("1:30", "90"),
+        ("16:9", "969"),
+        ("10:20:30", "37230"),
+        ("1:30.5", "90.5"),
+        ("2026_11", "202611"),
+        ("1_0.5", "10.5"),
+    ],
+)
 @pytest.mark.parametrize("form", ["a:\n  - {}", "{}: a\nb: 1", "a: [1, {}]"])
-def test_a_number_in_another_base_is_refused(written: str, read: str, form: str) -> None:
+def test_a_number_that_yaml_reads_otherwise_than_it_is_written_is_refused(
+    written: str, read: str, form: str
+) -> None:
     assert str(yaml.safe_load(written)) == read  # what YAML 1.1 makes of it
     with pytest.raises(ConfigError, match=rf"{re.escape(written)} is {re.escape(read)} in YAML"):
         parse_yaml(form.format(written), "f.yaml")
+    assert parse_yaml(f"'{written}'", "f.yaml") == written
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("no", False), ("NO", False), ("yes", True), ("On", True), ("off", False)]
+)
+def test_a_word_for_true_or_false_is_refused_with_its_line(written: str, *, read: bool) -> None:
+    """The language of Norway, and the key that switches something on."""
+    assert yaml.safe_load(written) is read
+    with pytest.raises(ConfigError, match=f"line 2: {written} is {str(read).lower()} in YAML"):
+        parse_yaml(f"a: 1\nb: {written}", "f.yaml")
     assert parse_yaml(f"'{written}'", "f.yaml") == written
 
 
@@ -63,7 +86,11 @@ def test_a_number_in_another_base_is_refused(written: str, read: str, form: str)
         ("10", 10),
         ("0x10", 16),
         ("2026-03-01", dt.date(2026, 3, 1)),
-        ("2026-03-01 10:20:30", dt.datetime(2026, 3, 1, 10, 20, 30)),  # noqa: DTZ001 - as written
+        ("2026-03-01 10:20:30", "2026-03-01 10:20:30"),
+        ("2026-3-1", "2026-3-1"),
+        ("2026-03-01T10:20:30Z", "2026-03-01T10:20:30Z"),
+        ("[y, n, =, 0o17, 08]", ["y", "n", "=", "0o17", "08"]),
+        ("[true, False, TRUE]", [True, False, True]),
         ("1.30", 1.3),
         ("a:30", "a:30"),
         ("a: &a {x: 1}\nb: &b {<<: *a, x: 2, y: 3}\nc: {<<: *b, x: 4}",
@@ -78,7 +105,7 @@ def test_what_means_one_thing_is_read(text: str, data: Any) -> None:
     ("text", "message"),
     [
         ("a: 1\nb: 2026-02-30", "line 2: '2026-02-30' is no timestamp: day is out of range for month"),
-        ("a: 2026-01-01 25:00:00", "is no timestamp: hour must be in 0..23"),
+        ("a: !!timestamp 2026-01-01 25:00:00", "is no timestamp: hour must be in 0..23"),
         ("a: !!int ''", "line 1: '' is no int"),
         ("a: !!bool x", "'x' is no bool"),
         ("a: !!timestamp x", "'x' is no timestamp"),
@@ -162,3 +189,26 @@ def test_nothing_else_reads_yaml() -> None:
         if re.search(r"yaml\.(\w*load\w*|\w*Loader)\b", path.read_text("utf-8"))
     }
     assert readers == {"evalkit/options.py"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("generator:\n  nam: reference\n", r"there is no option 'generator\.nam'.* \(line 2\)"),
+        ("seeds: [1]\n\ngrid:\n  size: 3\n", r"grid\.size is 3; .* \(line 4\)"),
+        (
+            "inputs:\n  speech:\n    - {text: a}\n    - text: b\n      path: c\n",
+            r"give path, text, question or question_audio, one of them \(line 4\)",
+        ),
+        ("inputs: {speech: [{text: a, languag: en}]}\n", r"'inputs\.speech\.0\.languag'.* \(line 1\)"),
+        ("seeds: [1, -1]\n", r"seeds\.1 is -1; .* \(line 1\)"),
+        ("# a\n\ngenerator: reference\n", r"as in generator: \{name: reference\} \(line 3\)"),
+        ("grid: {size: &a [1, *a]}\n", "grid is .*; it must not hold itself"),
+    ],
+)
+def test_a_mistake_in_a_file_names_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_sweep(path)
+    assert str(caught.value).startswith(f"{path}: ")

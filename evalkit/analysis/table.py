@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.errors import UsageError
-from evalkit.formatting import count
+from evalkit.formatting import count, label
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.attempts import agree
 from evalkit.runs.looks import read_looks, state_of
@@ -291,7 +291,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         "environment": {"versions": run.manifest.versions, "machines": run.manifest.machines},
     }
     return ResultTable(
-        title or str(run.folder),
+        label(title or str(run.folder)),
         rows,
         metrics_of_run(run),
         run.manifest.evaluators,
@@ -372,7 +372,11 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         failure = f"not measured: {clip.error.code}" if clip.error else None
         rows.append(
             ClipRecord(
-                str(name.with_suffix("")), values=values, absent=absent, failure=failure, coverages=coverages
+                label(str(name.with_suffix(""))),
+                values=values,
+                absent=absent,
+                failure=failure,
+                coverages=coverages,
             )
         )
         versions |= clip.versions
@@ -386,7 +390,7 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
         "weights": weights,
         "environment": {"versions": versions},
     }
-    return ResultTable(str(folder), tuple(rows), metrics, evaluators, (), provenance)
+    return ResultTable(label(str(folder)), tuple(rows), metrics, evaluators, (), provenance)
 
 
 def _describe_damage(looks: Looks) -> tuple[str, ...]:

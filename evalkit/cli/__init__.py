@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
 import evalkit
+from evalkit.cli.streams import INTERRUPTED, one_interruption, safe_streams
+from evalkit.formatting import printable_lines
 
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
     "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator on this machine."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
+    "init": ("evalkit.cli.init:init", "Write a sweep's YAML file to start from, or its schema."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
     "measure": ("evalkit.cli.measure:measure", "Measure what the videos of a run lack; make none."),
     "runs": ("evalkit.cli.runs:runs", "List runs: when, how far, and what was found."),
@@ -31,9 +35,6 @@ _COMMANDS = {
 }
 
 
-_INTERRUPTED = 130
-
-
 class _LazyGroup(click.Group):
     """Names and one-line helps are known without importing any command."""
 
@@ -47,13 +48,35 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Be the program: the exit code is the command's, whatever becomes of its terminal."""
+        code: str | int | None = 0
+        with one_interruption():
+            with safe_streams() as problems:
+                try:
+                    self.main(*args, **kwargs)
+                except SystemExit as error:
+                    code = error.code
+            for problem in problems:
+                click.echo(f"Error: {problem}", err=True)
+            sys.exit(1 if problems and not code else code)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an interruption from the keyboard has the exit code that shells give it."""
+        """Run a command; an interruption from the keyboard has the exit code that shells give it.
+
+        What an error quotes, a file's name or a program's words, moves no cursor.
+        """
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            said = error.format_message()
+            if printable_lines(said) == said:
+                raise
+            click.echo(f"Error: {printable_lines(said)}", err=True)
+            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            ctx.exit(_INTERRUPTED)
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

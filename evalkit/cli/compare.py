@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
-from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.outputs import name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.settings import read_where, split_pairs
 from evalkit.decisions import DEFAULT_POLICY
 
@@ -86,14 +86,15 @@ def compare(
                 jobs=jobs,
                 isolate=True,
                 on_progress=on_progress,
-                on_message=partial(click.echo, err=True),
+                on_message=partial(say, err=True),
             )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     view = comparison_view(comparison)
     written = write_outputs((json_path, view.to_json), (html_path, lambda: render_comparison(view)))
     print_comparison(Console(highlight=False), view)
-    name_outputs(written)
+    name_outputs(written.paths)
+    refuse_unwritten(written)
     context.exit(0 if comparison.n_pairs else 2)
 
 

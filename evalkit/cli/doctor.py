@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.outputs import name_outputs, refuse_unwritten, write_outputs
 from evalkit.cli.settings import take_pairs, take_settings
 from evalkit.formatting import count
 from pipeline.diagnosis import fine, stop, warning
@@ -47,7 +47,9 @@ def doctor(
     changes: dict[str, Any],
     json_path: Path | None,
 ) -> None:
-    """Say what would stop a generator on this machine, each finding with its cure. Nothing is changed or loaded.
+    """Say what would stop a generator on this machine, each finding with its cure.
+
+    Nothing is changed, loaded or fetched; it is tried whether hosts answer from which something would be fetched.
 
     Exit status: 0 nothing stops it; 1 something does; 2 wrong use.
     """
@@ -75,7 +77,9 @@ def doctor(
         "stops": n_stops,
         "findings": [finding.to_dict() for finding in findings],
     }
-    name_outputs(write_outputs((json_path, lambda: json.dumps(report, indent=2, ensure_ascii=False) + "\n")))
+    written = write_outputs((json_path, lambda: json.dumps(report, indent=2, ensure_ascii=False) + "\n"))
+    name_outputs(written.paths)
+    refuse_unwritten(written)
     context.exit(1 if n_stops else 0)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
-from evalkit.cli.outputs import check_folders, name_outputs, write_outputs
+from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.settings import take_pairs
+from evalkit.types import Reason
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -62,12 +63,13 @@ def evaluate(
 ) -> None:
     """Measure CLIPS: video files, folders of them, or patterns such as 'videos/*.mp4'.
 
-    Exit code: 0 when every clip could be measured, 1 when some could not, 2 for wrong use.
+    Exit code: 0 when every clip could be measured, 1 when some could not or an evaluator failed, 2 for wrong use.
     """
     from evalkit import api
     from evalkit.cli.progress import clip_progress
     from evalkit.cli.table import show
     from evalkit.errors import EvalkitError
+    from evalkit.frames import csv_text
 
     if recogniser_settings and recogniser is None:
         raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
@@ -92,15 +94,17 @@ def evaluate(
                 isolate=True,
                 stall_limit_s=stall_limit,
                 on_progress=on_progress,
-                on_message=partial(click.echo, err=True),
+                on_message=partial(say, err=True),
             )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     written = write_outputs(
         *((path, report.to_json) for path in json_paths),
-        *((path, lambda: report.frame().to_csv(index=False)) for path in csv_paths),
+        *((path, lambda: csv_text(report.frame())) for path in csv_paths),
     )
     show(report.clips)
-    name_outputs([*written, *([evidence] if evidence else [])])
-    measured = [any(m.value is not None for m in result.measurements) for result in report.clips]
-    context.exit(0 if all(measured) else 1)
+    name_outputs([*written.paths, *([evidence] if evidence else [])])
+    refuse_unwritten(written)
+    measured = all(any(m.value is not None for m in result.measurements) for result in report.clips)
+    failed = any(m.reason == Reason.EVALUATOR_FAILED for result in report.clips for m in result.measurements)
+    context.exit(0 if measured and not failed else 1)

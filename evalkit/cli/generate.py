@@ -5,7 +5,6 @@ Beside the video, its result is written as plain data.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import contextmanager
@@ -14,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.outputs import say
 from evalkit.cli.settings import take_pairs, take_settings
-from evalkit.formatting import count
+from evalkit.cli.streams import without_library_words
+from evalkit.formatting import count, encodable
 from pipeline.errors import GenerationError, RequestError
-from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, WARNING
+from pipeline.events import ANSWERED, CLIP, FIRST_FRAME, HEARD, SAVED, SPOKEN, USED, WARNING
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _CONVERSATION = "conversation"
+_LONGEST_OUT = 200
+"""Bytes of a video's name: file systems allow 255, and what is written beside it, or before it is whole, has endings."""
 
 
 class _Refused(click.ClickException):
@@ -105,22 +109,24 @@ def generate(
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
         if dry_run:
-            click.echo(generator.dry_run(request, out_path).text())
+            say(generator.dry_run(request, out_path).text())
             return
-        generator.check(request)  # before anything is loaded
-        with _progress() as on_event, generator:
+        with without_library_words():
+            generator.check(request)  # before anything is loaded
+        with without_library_words(), _progress() as on_event, generator:
             result = generator.generate(request, out_path, on_event)
     except RequestError as error:
         raise _Refused(str(error)) from error
     except GenerationError as error:
         raise click.ClickException(str(error)) from error
-    text = json.dumps(result.to_dict(), indent=2, ensure_ascii=False) + "\n"
-    Path(f"{out_path}.json").write_text(text, "utf-8")
+    Path(f"{out_path}.json").write_text(json_text(result.to_dict()), "utf-8")
     for event in result.events:
         if event.name == WARNING and "text" in event.detail:
-            click.echo(f"note: {event.detail['text']}", err=True)
-    click.echo(_summarise(result))
-    click.echo(str(out_path))
+            say(f"note: {event.detail['text']}", err=True)
+        for line in _describe_backends(event):
+            say(line)
+    say(_summarise(result))
+    say(str(out_path))
 
 
 def _with_conversation(
@@ -134,6 +140,12 @@ def _with_conversation(
 
 def _check_out(out_path: Path, *, overwrite: bool) -> None:
     folder = out_path.absolute().parent
+    if encodable(str(out_path.absolute())) != str(out_path.absolute()):
+        raise _Refused(f"--out {str(out_path)!r}: its path is not UTF-8, and results name it; give another")
+    if len(os.fsencode(out_path.name)) > _LONGEST_OUT:
+        raise _Refused(
+            f"--out: the name is longer than {_LONGEST_OUT} bytes; files beside it have longer ones"
+        )
     if not folder.is_dir():
         raise _Refused(f"--out {str(out_path)!r}: there is no folder {folder}; make it first")
     if not os.access(folder, os.W_OK):
@@ -148,7 +160,7 @@ def _check_out(out_path: Path, *, overwrite: bool) -> None:
 def _progress() -> Iterator[OnEvent]:
     """Show events as they come: a bar by clip on a terminal, else a line each."""
     if not sys.stderr.isatty():
-        yield lambda event: click.echo(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
+        yield lambda event: say(f"{event.time_s:8.2f} s  {_word(event)}", err=True)
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -164,6 +176,23 @@ def _progress() -> Iterator[OnEvent]:
             progress.update(task, description=_word(event), advance=event.name == CLIP)
 
         yield show
+
+
+_DONE = {HEARD: "heard", ANSWERED: "answered", SPOKEN: "spoken"}
+
+
+def _describe_backends(event: Event) -> Iterator[str]:
+    """Say who did a part of a conversation, and why those that come before it did not."""
+    attempts: Any = event.detail.get("backends")
+    if event.name not in _DONE or not attempts:
+        return
+    used = next((attempt["backend"] for attempt in attempts if attempt["outcome"] == USED), None)
+    failed = [attempt for attempt in attempts if attempt["outcome"] != USED]
+    if used is not None and (failed or event.name == ANSWERED):
+        instead = f" instead of {' and '.join(attempt['backend'] for attempt in failed)}" if failed else ""
+        yield f"{_DONE[event.name]} by {used}{instead}"
+    for attempt in failed:
+        yield f"  {attempt['backend']}: {attempt['reason']}"
 
 
 def _word(event: Event) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.outputs import say
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -56,7 +58,7 @@ def show(named: Path, as_json: bool) -> None:
 
         Console(highlight=False).print(_table_of(found))
     for problem in found.problems:
-        click.echo(f"broken: {problem.text}", err=True)
+        say(f"broken: {problem.text}", err=True)
 
 
 @ledger.command()
@@ -116,10 +118,10 @@ def anchor(context: click.Context, named: Path, file: Path | None, git_note: boo
             context.exit(1)
         if file is not None:
             write_anchor_file(file, found.head)
-            click.echo(f"wrote {found.head} to {file}")
+            say(f"wrote {found.head} to {file}")
         if git_note:
             commit = write_note(path, Path.cwd(), found.head)
-            click.echo(f"wrote {found.head} to the note of commit {commit[:12]} in {NOTES_REF}")
+            say(f"wrote {found.head} to the note of commit {commit[:12]} in {NOTES_REF}")
     except UsageError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
@@ -144,7 +146,7 @@ def mend(named: Path, anchors: tuple[str, ...]) -> None:
         head = mend_ledger(path, _read_anchors(path, anchors))
     except UsageError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(
+    say(
         f"nothing to mend in {path}" if head is None else f"mended line {head.n_lines} of {path}\nhead {head}"
     )
 
@@ -158,7 +160,7 @@ def _place(named: Path) -> Path:
     if not api.is_run_folder(named):
         raise click.UsageError(f"{named} is a folder, but not of a run: name a ledger or the folder of a run")
     if (note := note_on_place(named)) is not None:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     return ledger_of_run(named)
 
 
@@ -189,26 +191,26 @@ def _say(path: Path, found: Ledger) -> None:
     from evalkit.formatting import count, printable
 
     if found.problems:
-        click.echo(f"✗ broken: {printable(str(path))}")
+        say(f"✗ broken: {printable(str(path))}")
         for problem in found.problems:
-            click.echo(f"  {problem.text}")
+            say(f"  {problem.text}")
         return
     n = len(found.lines)
-    click.echo(f"✓ intact: {printable(str(path))}, {count(n, 'line')}, each continues the one before")
+    say(f"✓ intact: {printable(str(path))}, {count(n, 'line')}, each continues the one before")
     if not found.anchors:
-        click.echo(
+        say(
             "  Without an anchor nobody can see whether the last lines were changed or\n"
             "  taken off, or all was written anew. Keep the head elsewhere, and give it as\n"
             "  --anchor next time."
         )
     elif found.n_proven == n:
-        click.echo("  The anchor proves every line.")
+        say("  The anchor proves every line.")
     else:
-        click.echo(
+        say(
             f"  The anchor proves lines 1 to {found.n_proven}. For those after it only the chain speaks:\n"
             f"  whether the last were changed or taken off cannot be seen."
         )
-    click.echo(f"head {found.head}")
+    say(f"head {found.head}")
 
 
 def _as_plain(path: Path, found: Ledger) -> dict[str, Any]:

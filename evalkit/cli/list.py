@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from evalkit.cli.outputs import say
+
 
 @click.command("list")
 def list_plugins() -> None:
     """List the installed generators and other plug-ins, and the evaluators with their metrics."""
     from evalkit import registry
+    from evalkit.decisions.policy import bundled_policies
     from evalkit.errors import EvalkitError
     from evalkit.evaluators.load import load_evaluators
     from evalkit.visuals.numbers import ARROW_WORDS
@@ -23,14 +26,15 @@ def list_plugins() -> None:
         "reducers": registry.REDUCERS,
     }
     for title, group in groups.items():
-        click.echo(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
-    click.echo("evaluators:")
+        say(f"{title}: {', '.join(registry.names(group)) or 'none installed'}")
+    say(f"policies: {', '.join(bundled_policies())}")
+    say("evaluators:")
     try:
         evaluators = load_evaluators()
     except EvalkitError as error:
         raise click.ClickException(str(error)) from None
     for evaluator in evaluators:
-        click.echo(f"{evaluator.name} (version {evaluator.version})")
+        say(f"{evaluator.name} (version {evaluator.version})")
         for metric in evaluator.metrics:
             unit = "" if metric.unit == "1" else f" [{metric.unit}]"
-            click.echo(f"  {metric.name}{unit}: {metric.meaning}; {ARROW_WORDS[metric.better]}")
+            say(f"  {metric.name}{unit}: {metric.meaning}; {ARROW_WORDS[metric.better]}")

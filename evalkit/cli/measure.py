@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
-from evalkit.cli.outputs import name_outputs
+from evalkit.cli.outputs import name_outputs, say
+from evalkit.cli.streams import INTERRUPTED
 
 if TYPE_CHECKING:
     from evalkit.measuring.run import MeasuringOutcome
@@ -65,16 +66,16 @@ def measure(  # noqa: PLR0917 - click passes them by name
                 jobs=jobs,
                 stall_limit_s=stall_limit,
                 on_progress=show,
-                on_message=partial(click.echo, err=True),
+                on_message=partial(say, err=True),
             )
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
-        click.echo(f"Error: {run} cannot be written: {error.strerror}; what is measured is kept", err=True)
+        say(f"Error: {run} cannot be written: {error.strerror}; what is measured is kept", err=True)
         context.exit(1)
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on", err=True)
-        context.exit(130)
+        say("interrupted; the same command goes on", err=True)
+        context.exit(INTERRUPTED)
     _print_outcome(outcome)
     context.exit(1 if outcome.problems else 0)
 
@@ -84,22 +85,22 @@ def _print_outcome(outcome: MeasuringOutcome) -> None:
     from evalkit.reports.run_report import HTML_NAME
 
     for note in outcome.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     for video_id, text in outcome.problems.items():
-        click.echo(f"  {video_id}: {text}", err=True)
+        say(f"  {video_id}: {text}", err=True)
     if outcome.problems:
-        click.echo("  --retry-failed measures again what failed", err=True)
+        say("  --retry-failed measures again what failed", err=True)
     versions = ", ".join(f"{name} {version}" for name, version in outcome.run.manifest.evaluators.items())
     if outcome.n_without_video:
-        click.echo(f"{count(outcome.n_without_video, 'trial')} without a video, which failed", err=True)
+        say(f"{count(outcome.n_without_video, 'trial')} without a video, which failed", err=True)
     measured, complete = count(outcome.n_measurements, "measurement"), outcome.n_complete
     if outcome.n_videos:
         videos = count(outcome.n_videos, "video")
-        click.echo(f"{measured} of {videos}; {complete} lacked nothing ({versions})")
+        say(f"{measured} of {videos}; {complete} lacked nothing ({versions})")
     elif outcome.problems:
         videos = count(len(outcome.problems), "video")
-        click.echo(f"nothing could be measured of {videos}; {complete} lacked nothing ({versions})")
+        say(f"nothing could be measured of {videos}; {complete} lacked nothing ({versions})")
     else:
-        click.echo(f"nothing is missing: {count(complete, 'video')} measured ({versions})")
+        say(f"nothing is missing: {count(complete, 'video')} measured ({versions})")
     if outcome.has_changed:
         name_outputs([outcome.run.folder / HTML_NAME])

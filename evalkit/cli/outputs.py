@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+
+from evalkit.formatting import printable_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,15 +33,17 @@ def check_folders(folders: Iterable[Path]) -> None:
             raise click.UsageError(f"cannot write into the folder {there}; check its permissions")
 
 
-def write_outputs(*outputs: tuple[Path | None, Callable[[], str]]) -> list[Path]:
-    """Write each text to its path, where there is one, making its folder; return the paths.
+@dataclass(frozen=True)
+class Written:
+    """What could be written of the outputs of a command, and why the rest could not."""
 
-    Raises
-    ------
-    click.UsageError
-        If one cannot be written.
-    """
-    written = []
+    paths: tuple[Path, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def write_outputs(*outputs: tuple[Path | None, Callable[[], str]]) -> Written:
+    """Write each text to its path, where there is one, making its folder; one that fails keeps no other back."""
+    paths, problems = [], []
     for path, make in outputs:
         if path is None:
             continue
@@ -46,12 +51,30 @@ def write_outputs(*outputs: tuple[Path | None, Callable[[], str]]) -> list[Path]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(make(), encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise click.UsageError(f"{path} cannot be written: {error.strerror}") from None
-        written.append(path)
-    return written
+            problems.append(f"{path} cannot be written: {error.strerror}")
+        else:
+            paths.append(path)
+    return Written(tuple(paths), tuple(problems))
 
 
 def name_outputs(paths: Iterable[Path]) -> None:
-    """Say what was written: the last lines of a command."""
+    """Say what was written."""
     for path in paths:
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")
+
+
+def refuse_unwritten(written: Written) -> None:
+    """End a command that has said everything and could not write something.
+
+    Raises
+    ------
+    click.UsageError
+        With what, and why.
+    """
+    if written.problems:
+        raise click.UsageError("\n".join(written.problems))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text. What it quotes, a file's name or a program's words, moves no cursor."""
+    click.echo(printable_lines(text), err=err)

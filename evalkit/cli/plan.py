@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.outputs import name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.formatting import count
 from pipeline.errors import RequestError
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -103,6 +103,7 @@ def plan(
     from evalkit.decisions.planning import describe_brief, describe_needs
     from evalkit.decisions.policy import load_policy
     from evalkit.errors import EvalkitError
+    from evalkit.forecast.history import describe_unused
     from evalkit.forecast.needs import forecast_trials, read_available_memory
     from evalkit.runs import Run
     from evalkit.sweeps.status import load_run_status
@@ -112,8 +113,10 @@ def plan(
         if config is None and (question.is_asked or policy_name is not None):
             policy = load_policy(policy_name or DEFAULT_POLICY)
             evidence = question.answer(policy, None, [Run.open(run) for run in runs])
-            name_outputs(write_outputs((json_path, lambda: _json({"evidence": asdict(evidence)}))))
+            written = write_outputs((json_path, lambda: json_text({"evidence": asdict(evidence)})))
+            name_outputs(written.paths)
             print_lines(describe_needs(evidence))
+            refuse_unwritten(written)
             return
         sweep_plan = api.plan(config)
         folder = out or api.default_folder(config)
@@ -127,25 +130,27 @@ def plan(
         policy = load_policy(policy_name or sweep_plan.config.policy or DEFAULT_POLICY)
         evidence = question.answer(policy, design_of(sweep_plan, policy), known_runs)
     except (EvalkitError, RequestError) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         context.exit(2)
     n_workers = workers or len(sweep_plan.slots)
-    for note in sweep_plan.notes:
-        click.echo(f"note: {note}", err=True)
+    for note in (*sweep_plan.notes, *describe_unused(known_runs, generator)):
+        say(f"note: {note}", err=True)
     plain = _plain(forecast, done, available, n_workers) | {"evidence": asdict(evidence)}
-    name_outputs(write_outputs((json_path, lambda: _json(plain))))
+    written = write_outputs((json_path, lambda: json_text(plain)))
+    name_outputs(written.paths)
     _show(forecast.trials, done, available)
     print_lines(describe_brief(evidence))
     if question.is_asked or policy_name is not None:
         print_lines(describe_needs(evidence))
-    click.echo(_total(forecast, done, n_workers))
+    say(_total(forecast, done, n_workers))
+    refuse_unwritten(written)
 
 
 def _show(trials: Sequence[TrialForecast], done: Collection[str], available: AvailableMemory) -> None:
     from rich.console import Console
-    from rich.markup import escape
 
     from evalkit.forecast.needs import describe_estimate
+    from evalkit.visuals.markup import escape
 
     console = Console(highlight=False, width=None if Console().is_terminal else 80)
     console.print(_describe_memory(available))
@@ -166,8 +171,9 @@ def _show(trials: Sequence[TrialForecast], done: Collection[str], available: Ava
 
 
 def _table(trials: Sequence[TrialForecast], done: Collection[str]) -> Table:
-    from rich.markup import escape
     from rich.table import Table
+
+    from evalkit.visuals.markup import escape
 
     table = Table(box=None, pad_edge=False)
     table.add_column("trial", overflow="ellipsis", no_wrap=True, max_width=36)
@@ -292,10 +298,6 @@ def _plain_trial(trial: TrialForecast, done: Collection[str]) -> dict[str, Any]:
             "seconds": _forecast(trial.literature),
         },
     }
-
-
-def _json(plain: dict[str, Any]) -> str:
-    return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def _forecast(found: Forecast | None) -> dict[str, Any] | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.outputs import say
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -74,7 +76,7 @@ def new(file: Path, source: str) -> None:
         raise click.UsageError(f"{file} is there already; name another file") from None
     except OSError as error:
         raise click.UsageError(f"{file} cannot be written: {error.strerror}") from None
-    click.echo(f"wrote {file}")
+    say(f"wrote {file}")
 
 
 @policy.command()
@@ -87,11 +89,11 @@ def check(context: click.Context, file: str) -> None:
     """
     found = _load(file)
     for text in found.warnings:
-        click.echo(f"warning: {text}")
+        say(f"warning: {text}")
     if found.warnings:
         context.exit(1)
     gates = sum(rule.kind == "hard" for rule in found.rules)
-    click.echo(f"{file}: nothing is wrong with it; {gates} of its {len(found.rules)} rules are gates")
+    say(f"{file}: nothing is wrong with it; {gates} of its {len(found.rules)} rules are gates")
 
 
 def _load(name_or_file: str) -> Policy:
@@ -105,9 +107,9 @@ def _load(name_or_file: str) -> Policy:
 
 
 def _table_of(found: Policy) -> Table:
-    from rich.markup import escape
     from rich.table import Table
 
+    from evalkit.visuals.markup import escape
     from evalkit.visuals.numbers import unit_suffix
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import textwrap
 from pathlib import Path
 
 import click
+
+from evalkit.cli.outputs import say
+from pipeline.options import json_text
 
 _PICTURES = (".png", ".svg", ".pdf")
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -49,13 +51,12 @@ def profile(
     try:
         cost = profile_program(command, interval_s=interval_ms / 1000)
     except EvalkitError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         not_found = isinstance(error, ProgramNotFoundError)
         not_runnable = isinstance(error, ProgramNotRunnableError)
         context.exit(_NOT_FOUND if not_found else _NOT_RUNNABLE if not_runnable else 1)
     if json_path is not None:
-        text = json.dumps(cost.to_dict(), ensure_ascii=False, allow_nan=False)
-        json_path.write_text(text + "\n", "utf-8")
+        json_path.write_text(json_text(cost.to_dict(), indent=None), "utf-8")
     if plot_path is not None:
         from evalkit.reports.timeline_plot import draw_timeline
 
@@ -63,7 +64,7 @@ def profile(
     title = textwrap.shorten(shlex.join(command), 76, placeholder=" …")
     show_measurements(title, cost.measurements, cost.notes, stderr=True)
     for path in filter(None, (json_path, plot_path)):
-        click.echo(f"wrote {path}", err=True)
+        say(f"wrote {path}", err=True)
     context.exit(cost.exit_code if cost.exit_code >= 0 else 128 - cost.exit_code)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.outputs import say
 from evalkit.cli.settings import split_pairs
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def list_templates() -> None:
     for name in template_names():
         template = load_template(name)
         slots = ", ".join(f"{slot}={usual['en']}" for slot, usual in template.slots.items())
-        click.echo(f"{name}: {template.title}\n  {slots}")
+        say(f"{name}: {template.title}\n  {slots}")
 
 
 @prompts.command()
@@ -47,7 +48,7 @@ def show(name: str, pairs: tuple[str, ...], language: str) -> None:
 
     values = split_pairs(pairs, str, form="SLOT=TEXT", flag="--set")
     try:
-        click.echo(load_template(name).fill(values, language))
+        say(load_template(name).fill(values, language))
     except UsageError as error:
         raise click.UsageError(str(error)) from None
 
@@ -74,7 +75,7 @@ def check(context: click.Context, named: tuple[str, ...], as_json: bool) -> None
     if as_json:
         click.echo(json.dumps([check.to_dict() for check in found], indent=2, ensure_ascii=False))
     else:
-        click.echo("\n\n".join(_describe(check) for check in found))
+        say("\n\n".join(_describe(check) for check in found))
     context.exit(1 if any(check.missing for check in found) else 0)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from evalkit.cli.outputs import name_outputs, write_outputs
+from evalkit.cli.outputs import name_outputs, refuse_unwritten, write_outputs
 
 
 @click.command()
@@ -29,6 +29,6 @@ def report(run: Path, timelines: bool, json_path: Path | None) -> None:
         raise click.UsageError(str(error)) from None
     except OSError as error:
         raise click.UsageError(f"{run} cannot be written: {error.strerror}") from None
-    name_outputs(write_outputs((json_path, view.to_json)))
-    for name in (MARKDOWN_NAME, HTML_NAME):
-        click.echo(f"wrote {run / name}")
+    written = write_outputs((json_path, view.to_json))
+    name_outputs([*written.paths, run / MARKDOWN_NAME, run / HTML_NAME])
+    refuse_unwritten(written)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.outputs import say
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -39,14 +41,15 @@ def runs(folder: Path, print_json: bool) -> None:
 
         Console(highlight=False).print(_table_of(found, folder))
     for path, text in found.unreadable.items():
-        click.echo(f"skipped {path}: {text}", err=True)
+        say(f"skipped {path}: {text}", err=True)
     if not found.runs:
-        click.echo(f"{folder} holds no run that can be read (evalkit sweep makes one)")
+        say(f"{folder} holds no run that can be read (evalkit sweep makes one)")
 
 
 def _table_of(found: RunList, folder: Path) -> Table:
-    from rich.markup import escape
     from rich.table import Table
+
+    from evalkit.visuals.markup import escape
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("run", overflow="fold", max_width=18)

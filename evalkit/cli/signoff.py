@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
-from evalkit.cli.outputs import check_folders, name_outputs, write_outputs
+from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.settings import read_where
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -97,7 +97,7 @@ def signoff(
     if ledger_path is None and api.is_run_folder(run):
         ledger_path = ledger_of_run(Path(run))
         if (note := note_on_place(Path(run))) is not None:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
     if anchor_path is not None and ledger_path is None:
         raise click.UsageError(
             "--anchor is of a ledger, and a folder of videos has none: name it with --ledger"
@@ -117,7 +117,7 @@ def signoff(
                 jobs=jobs,
                 isolate=True,
                 on_progress=on_progress,
-                on_message=partial(click.echo, err=True),
+                on_message=partial(say, err=True),
             )
         head = None if ledger_path is None else append_to_ledger(ledger_path, verdict, anchor_path)
     except EvalkitError as error:
@@ -130,8 +130,9 @@ def signoff(
         (form_path, lambda: view.waiver_form),
     )
     print_signoff(Console(highlight=False), view)
-    name_outputs(written)
     if head is not None:
-        click.echo(f"ledger head {head}")
-        click.echo(f"appended line {head.n_lines} to {ledger_path}")
+        say(f"ledger head {head}")
+        say(f"appended line {head.n_lines} to {ledger_path}")
+    name_outputs(written.paths)
+    refuse_unwritten(written)
     context.exit(1 if verdict.decision is Decision.FAIL else 0)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evalkit.cli.measuring_options import brand_options, split_names
+from evalkit.cli.outputs import say
 from evalkit.cli.settings import read_flag, read_values, split_pairs, take_pairs
+from evalkit.cli.streams import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
     from evalkit.runs import Run, Trial
     from evalkit.sweeps.prepare import SweepPlan
     from evalkit.sweeps.run import Progress
-
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -102,7 +102,7 @@ def sweep(
         planned = api.plan(config, overrides=_read_overrides(flags))
         folder = out or api.default_folder(config)
         for note in planned.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         if dry_run:
             _print_plan(planned, folder, retry_failed=retry_failed)
             return
@@ -113,15 +113,15 @@ def sweep(
                 retry_failed=retry_failed,
                 replan=replan,
                 on_progress=show,
-                on_message=partial(click.echo, err=True),
+                on_message=partial(say, err=True),
             )
     except EvalkitError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         context.exit(1 if isinstance(error, SweepError) else 2)
     except KeyboardInterrupt:
-        click.echo("interrupted; the same command goes on, and evalkit report shows what there is", err=True)
-        click.echo(str(folder))
-        context.exit(_INTERRUPTED)
+        say("interrupted; the same command goes on, and evalkit report shows what there is", err=True)
+        say(str(folder))
+        context.exit(INTERRUPTED)
     context.exit(_print_outcome(run))
 
 
@@ -165,6 +165,7 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     from evalkit.decisions.policy import load_policy
     from evalkit.formatting import count, describe_duration
     from evalkit.sweeps.infeasible import find_infeasible
+    from evalkit.sweeps.prepare import find_refusals
     from evalkit.sweeps.status import expected_s, load_run_status
 
     status = load_run_status(plan, folder)
@@ -172,9 +173,10 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     to_make = status.to_make(retry_failed=retry_failed)
     skipped = find_infeasible(plan, folder, to_make)
     to_make = [trial for trial in to_make if trial.id not in skipped]
+    refused = find_refusals(plan, to_make)
     states = {trial.id: status.state_of(trial) for trial in plan.trials} | dict.fromkeys(skipped, "skip")
     for trial in plan.trials:
-        click.echo(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")
+        say(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")
     found = list(states.values())
     counts = [count(len(plan.trials), "trial"), f"{found.count('done')} done"]
     for state, words in (
@@ -184,30 +186,34 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
         ("measure", "to measure"),
     ):
         counts += [f"{found.count(state)} {words}"] if state in found else []
-    click.echo(f"{', '.join(counts)}, {len(to_make)} pending")
+    say(f"{', '.join(counts)}, {len(to_make)} pending")
+    reasons = list(refused.values())
+    for reason in dict.fromkeys(reasons):
+        print_lines([f"{reasons.count(reason)} of the pending will be refused by the generator: {reason}"])
     policy = load_policy(plan.config.policy or DEFAULT_POLICY)
     print_lines(describe_brief(plan_evidence(policy, design_of(plan, policy))))
+    to_make = [trial for trial in to_make if trial.id not in refused]
     if to_make:
         rest_s = expected_s(plan, status, to_make)
-        click.echo(
+        say(
             "expected time: not known until a first trial is done"
             if rest_s is None
             else f"expected time: {describe_duration(rest_s)}"
         )
-    click.echo(str(folder))
+    say(str(folder))
 
 
 def _print_outcome(run: Run) -> int:
-    from evalkit.formatting import count
+    from evalkit.formatting import count, in_one_line
     from evalkit.reports.run_report import HTML_NAME
 
     trials = run.trials()
     failed = [trial for trial in trials if trial.failure is not None]
     orphaned = run.orphaned()
-    click.echo(f"{len(trials) - len(failed)} of {count(len(run.manifest.planned), 'trial')} done")
+    say(f"{len(trials) - len(failed)} of {count(len(run.manifest.planned), 'trial')} done")
     if orphaned:
         verb = "is" if len(orphaned) == 1 else "are"
-        click.echo(
+        say(
             f"{count(len(orphaned), 'trial')} of an earlier grid {verb} kept in the folder and in no table; "
             f"their attempts count in the error rate"
         )
@@ -217,13 +223,13 @@ def _print_outcome(run: Run) -> int:
             kinds.setdefault((trial.failure.stage, trial.failure.code), []).append(trial)
     reasons = [skipped.reason for skipped in run.skipped().values()]
     for reason in dict.fromkeys(reasons):
-        click.echo(f"{reasons.count(reason)} skipped, which cannot fit: {reason}", err=True)
+        say(f"{reasons.count(reason)} skipped, which cannot fit: {reason}", err=True)
     for (stage, code), some in kinds.items():
         first = some[0].failure
-        said = first.text.splitlines()[0] if first is not None and first.text else ""
-        click.echo(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
-        click.echo(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
-    click.echo(str(run.folder / HTML_NAME))
+        said = "" if first is None else in_one_line(first.text)
+        say(f"{len(some)} failed ({stage}: {code}): {said}", err=True)
+        say(f"  see {run.folder_of(some[0].id) / 'log.txt'}; --retry-failed does them again", err=True)
+    say(str(run.folder / HTML_NAME))
     return 1 if failed else 0
 
 
@@ -241,7 +247,6 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         yield _print_trial
         return
     from rich.console import Console
-    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -249,6 +254,8 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
         TextColumn,
         TimeRemainingColumn,
     )
+
+    from evalkit.visuals.markup import escape
 
     columns = (BarColumn(24), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True)) as bar:
@@ -269,12 +276,14 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
 
 def _print_trial(progress: Progress) -> None:
     if progress.trial is not None:
-        click.echo(f"{progress.n_over}/{progress.n_trials}  {_describe_outcome(progress.trial)}", err=True)
+        say(f"{progress.n_over}/{progress.n_trials}  {_describe_outcome(progress.trial)}", err=True)
 
 
 def _describe_outcome(trial: Trial) -> str:
     spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
     if trial.failure is None:
         return f"{_describe(trial)}: ok, {spent_s:.1f} s"
-    said = trial.failure.text.splitlines()[0] if trial.failure.text else ""
+    from evalkit.formatting import in_one_line
+
+    said = in_one_line(trial.failure.text)
     return f"{_describe(trial)}: failed ({trial.failure.stage}: {trial.failure.code}): {said}"

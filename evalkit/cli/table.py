@@ -6,19 +6,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from evalkit.formatting import three_digits
+from evalkit.decisions.usual import describe_clip
+from evalkit.formatting import label, three_digits
+from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import ARROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from evalkit.measuring.results import ClipResult
     from evalkit.types import Measurement, Metric
 
 _FEW = 3
+_LONGEST_NAME = 26
+_GAP = 2
 
 
 def show(results: Sequence[ClipResult]) -> None:
@@ -27,12 +30,17 @@ def show(results: Sequence[ClipResult]) -> None:
     measured = [result for result in results if result.error is None]
     if len(measured) <= _FEW:
         for result in measured:
-            show_measurements(result.clip, result.measurements, result.notes)
+            show_measurements(label(result.clip), result.measurements, result.notes)
+            for line in describe_clip(result.measurements):
+                console.print(f"  {escape(line)}", soft_wrap=True)
     else:
-        console.print(_overview(measured))
+        for table in _overview(measured, console.width):
+            console.print(table)
+        _show_absent(console, measured)
+        _show_what_stands_out(console, measured)
     for result in results:
         if result.error is not None:
-            console.print(f"[red]✗[/] {result.error}", soft_wrap=True)
+            console.print(f"[red]✗[/] {escape(str(result.error))}", soft_wrap=True)
 
 
 def show_measurements(
@@ -42,7 +50,7 @@ def show_measurements(
     console = Console(highlight=False, stderr=stderr)
     console.print(_table(title, measurements))
     for absence in _absences(measurements):
-        console.print(f"  [dim]not measured,[/] {absence}")
+        console.print(f"  [dim]not measured,[/] {escape(absence)}")
     for note in notes:
         console.print(f"  [yellow]note:[/] {escape(note)}")
 
@@ -79,30 +87,85 @@ def _absences(measurements: Sequence[Measurement]) -> list[str]:
     return [f"{reason}: {', '.join(names)}" for reason, names in by_reason.items()]
 
 
-def _overview(results: Sequence[ClipResult]) -> Table:
-    """Give one row a clip, with the headline metrics of each family: its first metric where it names none."""
+def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
+    """Give one row a clip, and as many tables as it takes for every head and cell to be read whole."""
+    metrics = [metric for metric in _headlines(results) if _why_nowhere(results, metric.name) is None]
+    names = [_shorten(label(Path(result.clip).name)) for result in results]
+    name_width = max(map(len, names))
+    block: list[tuple[str, list[str]]] = []
+    used = name_width
+    for metric in metrics:
+        head = metric.name.replace(".", ".\n") + f" {ARROWS[metric.better]}"
+        cells = [_cell(result, metric.name) for result in results]
+        needed = _GAP + max(len(line) for text in (head, *cells) for line in text.split("\n"))
+        if block and used + needed > width:
+            yield _table_of(names, name_width, block)
+            block, used = [], name_width
+        block.append((head, cells))
+        used += needed
+    yield _table_of(names, name_width, block)
+
+
+def _headlines(results: Sequence[ClipResult]) -> list[Metric]:
+    """List the headline metrics of each family: its first metric where it names none."""
     families: dict[str, list[Metric]] = {}
     for metric in dict.fromkeys(m.metric for result in results for m in result.measurements):
         families.setdefault(metric.family, []).append(metric)
-    columns = [
-        metric.name
-        for metrics in families.values()
-        for metric in [metric for metric in metrics if metric.is_headline] or metrics[:1]
+    return [
+        metric
+        for family in families.values()
+        for metric in [metric for metric in family if metric.is_headline] or family[:1]
     ]
-    table = Table(box=None, pad_edge=False)
-    table.add_column("clip", overflow="ellipsis", no_wrap=True, max_width=26)
-    for name in columns:
-        table.add_column(name.replace(".", ".\n"), justify="right")
-    for result in results:
-        cells = []
-        for name in columns:
-            found = next((m for m in result.measurements if m.metric.name == name), None)
-            cells.append("" if found is None else _cell(found))
-        table.add_row(Path(result.clip).name, *cells)
+
+
+def _table_of(names: Sequence[str], name_width: int, columns: Sequence[tuple[str, list[str]]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
+    table.add_column("clip", no_wrap=True, width=name_width)
+    for head, _ in columns:
+        table.add_column(head, justify="right", no_wrap=True)
+    for name, *cells in zip(names, *(cells for _, cells in columns), strict=True):
+        table.add_row(escape(name), *(escape(cell) for cell in cells))
     return table
 
 
-def _cell(measurement: Measurement) -> str:
-    if measurement.value is not None:
-        return three_digits(measurement.value)
-    return f"[dim]{measurement.reason}[/]"
+def _cell(result: ClipResult, name: str) -> str:
+    found = next((m for m in result.measurements if m.metric.name == name), None)
+    if found is None:
+        return ""
+    return str(found.reason) if found.value is None else three_digits(found.value)
+
+
+def _shorten(name: str) -> str:
+    """Leave out the middle of a long name: clips of one batch often begin, or end, alike."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
+
+
+def _why_nowhere(results: Sequence[ClipResult], name: str) -> str | None:
+    """Return why no clip has a value of a metric; None where one has it, or the reasons differ."""
+    found = [m for result in results for m in result.measurements if m.metric.name == name]
+    reasons = {measurement.reason.text if measurement.reason is not None else None for measurement in found}
+    return reasons.pop() if len(reasons) == 1 else None
+
+
+def _show_absent(console: Console, results: Sequence[ClipResult]) -> None:
+    """Say which headline metrics have no value of any clip, one line a reason."""
+    by_reason: dict[str, list[str]] = {}
+    for metric in _headlines(results):
+        if (why := _why_nowhere(results, metric.name)) is not None:
+            by_reason.setdefault(why, []).append(metric.name)
+    for reason, names in by_reason.items():
+        console.print(f"[dim]not measured of any clip,[/] {escape(reason)}: {escape(', '.join(names))}")
+
+
+def _show_what_stands_out(console: Console, results: Sequence[ClipResult]) -> None:
+    """Name the clips with values outside of what is usual, each on a line."""
+    found = {result.clip: describe_clip(result.measurements) for result in results}
+    standing_out = {clip: lines for clip, lines in found.items() if len(lines) > 1}
+    if not standing_out:
+        console.print("nothing stands out: all values with a usual range lie in it, or may")
+    for clip, (_, *lines) in standing_out.items():
+        said = "; ".join(line.strip() for line in lines)
+        console.print(
+            f"[yellow]stands out:[/] {escape(label(Path(clip).name))}: {escape(said)}", soft_wrap=True
+        )

@@ -157,7 +157,7 @@ class Brand(Evaluator):
     """
 
     name = "brand"
-    version = 2
+    version = 3
     metrics = (
         FIDELITY,
         LOGO_COSINE,

@@ -89,7 +89,7 @@ class Speech(Evaluator):
     """
 
     name = "speech"
-    version = 2
+    version = 3
     metrics = (WORD_ERROR_RATE, CHAR_ERROR_RATE)
     reasons = (NO_SCRIPT, NO_LANGUAGE, NO_RECOGNISER, NO_WORD_SPACES)
     tracks = ("speech",)

@@ -71,6 +71,7 @@ FACE_COVERAGE = Metric(
 )
 
 BLANK_PICTURE = Reason("blank_picture", "the picture shows nothing")
+SLOW_SOUND = Reason("slow_sound", "the sound has too few samples a second for a loudness")
 
 _OVER_TIME = (BLACK_RATIO, FREEZE_RATIO, FLICKER, SHARPNESS, FPS)
 
@@ -83,7 +84,7 @@ class Technical(Evaluator):
     """
 
     name = "technical"
-    version = 1
+    version = 2
     metrics = (
         AV_DURATION_GAP_MS,
         BLACK_RATIO,
@@ -97,7 +98,7 @@ class Technical(Evaluator):
         CLIPPING_RATIO,
         FACE_COVERAGE,
     )
-    reasons = (BLANK_PICTURE,)
+    reasons = (BLANK_PICTURE, SLOW_SOUND)
     tracks = ("picture", "loudness", "face")
 
     def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
@@ -117,7 +118,7 @@ def _gap(picture: Track | None, sound: Track | None) -> Measurement:
         return Measurement.absent(AV_DURATION_GAP_MS, Reason.NO_AUDIO)
     if len(picture) < 2:
         return Measurement.absent(AV_DURATION_GAP_MS, Reason.TOO_FEW_FRAMES)
-    picture_s = technical.frame_durations_s(picture.times_s).sum()
+    picture_s = technical.frame_durations_s(picture.times_s, picture.facts.get("end_s")).sum()
     gap_ms = 1000 * float(picture_s - sound.facts["duration_s"])
     return Measurement(AV_DURATION_GAP_MS, gap_ms, n=len(picture), coverage=1.0)
 
@@ -135,11 +136,12 @@ def _picture(facts: ClipFacts, picture: Track | None) -> Iterator[Measurement]:
             yield Measurement.absent(metric, Reason.TOO_FEW_FRAMES)
         return
     times_s = picture.times_s
-    durations_s = technical.frame_durations_s(times_s)
+    end_s = picture.facts.get("end_s")
+    durations_s = technical.frame_durations_s(times_s, end_s)
     for metric, value in (
         (FPS, technical.mean_frame_rate_hz(times_s)),
         (BLACK_RATIO, technical.black_ratio(picture["black_share"], durations_s)),
-        (FREEZE_RATIO, technical.freeze_ratio(picture["change"], times_s)),
+        (FREEZE_RATIO, technical.freeze_ratio(picture["change"], times_s, end_s)),
     ):
         yield Measurement(metric, value, n=n, coverage=1.0)
     yield _flicker(picture)
@@ -170,13 +172,20 @@ def _sound(sound: Track | None) -> Iterator[Measurement]:
         yield Measurement.absent(LOUDNESS_LUFS, Reason.NO_AUDIO)
         yield Measurement.absent(CLIPPING_RATIO, Reason.NO_AUDIO)
         return
-    n_blocks = sound.facts["n_whole_steps"] - technical.STEPS_PER_BLOCK + 1
-    loudness_lufs = technical.integrated_loudness_lufs(sound["power"][: sound.facts["n_whole_steps"]])
-    if loudness_lufs is not None:
-        yield Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0)
-    else:
-        yield Measurement.absent(LOUDNESS_LUFS, Reason.TOO_SHORT if n_blocks < 1 else Reason.SILENT_AUDIO)
+    yield _loudness(sound)
     n_samples = sound["n_samples"].sum()
     yield Measurement(
         CLIPPING_RATIO, float(sound["n_clipped"].sum() / n_samples), n=int(n_samples), coverage=1.0
     )
+
+
+def _loudness(sound: Track) -> Measurement:
+    n_steps = sound.facts["n_whole_steps"]
+    power = sound["power"][:n_steps]
+    if np.isnan(sound["power"]).any():
+        return Measurement.absent(LOUDNESS_LUFS, SLOW_SOUND)
+    n_blocks = n_steps - technical.STEPS_PER_BLOCK + 1
+    loudness_lufs = technical.integrated_loudness_lufs(power)
+    if loudness_lufs is None:
+        return Measurement.absent(LOUDNESS_LUFS, Reason.TOO_SHORT if n_blocks < 1 else Reason.SILENT_AUDIO)
+    return Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0)

@@ -101,6 +101,23 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     return found
 
 
+def describe_unused(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[str]:
+    """Say why `read_past` takes nothing from runs, a line each."""
+    notes = []
+    for run in runs:
+        made_by = run.manifest.generator
+        there, here = made_by.get("settings") or {}, generator["settings"]
+        if made_by.get("name") != generator["name"]:
+            notes.append(f"nothing is learned from {run.folder}: its generator is {made_by.get('name')!r}")
+        elif there != here:
+            names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+            others = ", ".join(
+                f"{name} is {there.get(name)!r} there, {here.get(name)!r} here" for name in names
+            )
+            notes.append(f"nothing is learned from {run.folder}: other settings of the generator: {others}")
+    return notes
+
+
 def work_of(request: Mapping[str, Any], n_frames: float | None) -> Work:
     """Return the amount of work of a whole request."""
     match = _SIZE.fullmatch(str(request.get("size", "")))

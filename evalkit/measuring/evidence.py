@@ -12,7 +12,6 @@ first evaluator that measured anything and saw frames.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -23,8 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
+from evalkit.formatting import encodable
 from evalkit.measuring.observer import Observer
 from evalkit.types import FrameChunk
+from pipeline.options import json_text
 
 INDEX_FILE = "index.json"
 FORMAT = 1
@@ -102,14 +103,16 @@ def _write(folder: Path, evaluator: str, exhibits: Sequence[Exhibit]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for exhibit in exhibits:
         content = exhibit.content
-        (folder / exhibit.file).write_bytes(content.encode() if isinstance(content, str) else content)
+        (folder / exhibit.file).write_bytes(
+            encodable(content).encode() if isinstance(content, str) else content
+        )
     index = {
         "format": FORMAT,
         "evaluator": evaluator,
         "captions": {exhibit.file: exhibit.caption for exhibit in exhibits},
         "metrics": {exhibit.file: exhibit.metric.name for exhibit in exhibits},
     }
-    (folder / INDEX_FILE).write_text(json.dumps(index, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / INDEX_FILE).write_text(json_text(index), "utf-8")
 
 
 def _contact_sheet(frames: Sequence[_Frame]) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any
 from evalkit.arguments import read_paths, wrong_argument
 from evalkit.errors import ClipError, UsageError
 from evalkit.evaluators.base import Evaluator
+from evalkit.formatting import label
 from evalkit.isolation import Failure, require_importable, run_isolated
 from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.evidence import EvidenceWriter, clip_folder
@@ -27,6 +28,9 @@ VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg
 """What counts as a video where a folder is given; a file that is named is tried whatever it is called."""
 
 ClipPath = str | os.PathLike[str]
+
+_MOST_NAMED = 5
+"""Things passed over that are named; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,11 @@ class ClipTask:
     evidence_folder: str | None = None
 
 
-def expand_paths(given: ClipPath | Iterable[ClipPath], name: str = "clips") -> list[str]:
+def expand_paths(
+    given: ClipPath | Iterable[ClipPath],
+    name: str = "clips",
+    on_message: Callable[[str], None] | None = None,
+) -> list[str]:
     """Turn files, folders and patterns into files, in a stable order, each once.
 
     Parameters
@@ -80,6 +88,9 @@ def expand_paths(given: ClipPath | Iterable[ClipPath], name: str = "clips") -> l
         ``videos/*.mp4``. A file that is not there is kept, to be reported beside the others.
     name : str
         Of the argument, for errors.
+    on_message : callable, optional
+        Called with one line for all that is called like a video in a folder or by a pattern and is none: hidden files as
+        systems leave them, folders, links to nothing, pipes.
 
     Raises
     ------
@@ -87,29 +98,70 @@ def expand_paths(given: ClipPath | Iterable[ClipPath], name: str = "clips") -> l
         For a folder without a video, a pattern that nothing matches, nothing at all, or something that is no path.
     """
     paths: list[str] = []
+    passed_over: dict[str, str] = {}
     for path in read_paths(
         given, name, "a path of a video, a folder of them or a pattern, or a list of these,"
     ):
         if Path(path).is_dir():
-            inside = sorted(str(file) for file in Path(path).rglob("*") if _is_video(file))
-            if not inside:
-                raise UsageError(f"the folder {path} holds no video ({', '.join(VIDEO_SUFFIXES)})")
-            paths += inside
+            found, what = _files_in(Path(path), passed_over), f"the folder {label(path)} holds"
         elif Path(path).exists() or not glob.has_magic(path):
             paths.append(path)
+            continue
         else:
             matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
             if not matches:
-                raise UsageError(f"nothing matches {path}")
-            paths += matches
+                raise UsageError(f"nothing matches {label(path)}")
+            found, what = matches, f"what {label(path)} matches holds"
+        clips = [file for file in found if not _is_passed_over(file, passed_over)]
+        if not clips and Path(path).suffix.lower() in VIDEO_SUFFIXES:
+            _is_passed_over(
+                path, passed_over
+            )  # a shell puts folders of that name among the files of a pattern
+        elif not clips:
+            others = f"; {_describe(passed_over)}" if passed_over else ""
+            raise UsageError(f"{what} no video ({', '.join(VIDEO_SUFFIXES)}){others}")
+        paths += clips
     if not paths:
-        raise UsageError("no clip was given; name video files, folders of them, or patterns")
+        others = f"; {_describe(passed_over)}" if passed_over else ""
+        raise UsageError(f"no clip was given; name video files, folders of them, or patterns{others}")
+    if passed_over and on_message is not None:
+        on_message(_describe(passed_over))
     return list(dict.fromkeys(paths))
 
 
-def _is_video(path: Path) -> bool:
-    """Say whether a path inside a folder is a video: a file by its suffix, none of the hidden ones that systems leave."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _files_in(folder: Path, passed_over: dict[str, str]) -> list[str]:
+    """List what is called like a video in a folder and all folders in it, less hidden folders."""
+
+    def note(error: OSError) -> None:
+        passed_over[str(error.filename)] = f"a folder that cannot be read: {error.strerror}"
+
+    found = []
+    for here, folders, files in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.join(here, file) for file in (*folders, *files)]  # noqa: PTH118 - as the user wrote it
+    return sorted(str(Path(file)) for file in found if Path(file).suffix.lower() in VIDEO_SUFFIXES)
+
+
+def _is_passed_over(path: str, passed_over: dict[str, str]) -> bool:
+    """Say whether something that was found, and not named, is no clip; note why."""
+    place = Path(path)
+    if place.name.startswith("."):
+        why = "hidden"
+    elif place.is_file():
+        return False
+    elif place.is_dir():
+        why = "a folder"
+    else:
+        why = "a link to nothing" if place.is_symlink() else "no file"
+    passed_over[path] = why
+    return True
+
+
+def _describe(passed_over: dict[str, str]) -> str:
+    """Say what was passed over, in one line."""
+    named = [f"{label(path)} ({why})" for path, why in passed_over.items()]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return f"passed over: {', '.join(named[:_MOST_NAMED])}{more}"
 
 
 def measure_clips(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, overload
 
 from evalkit.errors import ClipError
-from evalkit.formatting import count, three_digits
+from evalkit.formatting import count, encodable, label, three_digits
 from evalkit.types import Measurement
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,7 +97,7 @@ class ClipResult:
         )
         heads = "".join(f"<th>{head}</th>" for head in ("metric", "value", "unit", "95 %", "n", "absent"))
         return (
-            f"<table><caption>{escape(self.clip)}</caption><thead><tr>{heads}</tr></thead>"
+            f"<table><caption>{escape(label(self.clip))}</caption><thead><tr>{heads}</tr></thead>"
             f"<tbody>{rows}</tbody></table>"
         )
 
@@ -119,7 +119,7 @@ class ClipResult:
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON, its last line ended."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
     def frame(self) -> pd.DataFrame:
         """Return a table with one row, as `Report.frame`."""
@@ -161,7 +161,10 @@ class Report:
         """Return a table: one row a clip; a column a metric, missing where absent; ``X.absent`` says why."""
         rows = []
         for clip in self.clips:
-            row: dict[str, Any] = {"clip": clip.clip, "error": clip.error.code if clip.error else None}
+            row: dict[str, Any] = {
+                "clip": encodable(clip.clip),
+                "error": clip.error.code if clip.error else None,
+            }
             for measurement in clip.measurements:
                 name = measurement.metric.name
                 row[name] = measurement.value
@@ -177,7 +180,7 @@ class Report:
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON, as ``evalkit evaluate --json`` writes it."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
 
 def _cells(measurement: Measurement) -> tuple[str, ...]:

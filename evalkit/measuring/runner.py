@@ -73,7 +73,7 @@ def measure(
     observer = observer or Observer()
     wanted = [wanted_trackers(evaluator, facts) for evaluator in evaluators]
     trackers = {name: make() for makers in wanted for name, make in makers.items()}
-    tracks, notes = make_tracks(facts, trackers, cache or TrackCache(), progress, observer)
+    tracks, found = make_tracks(facts, trackers, cache or TrackCache(), progress, observer)
     failed = frozenset(
         name
         for name, tracker in trackers.items()
@@ -93,7 +93,7 @@ def measure(
     return ClipResult(
         path,
         tuple(measurements),
-        notes=tuple(notes),
+        notes=(*facts.notes, *found),
         evaluators={evaluator.name: str(version_of(evaluator)) for evaluator in evaluators},
         versions=_versions(),
         weights=weights,

@@ -10,10 +10,12 @@ import av
 import av.error
 
 from evalkit.errors import ClipError
+from evalkit.media.colours import to_rgb
+from evalkit.media.orientation import Orientation
 from evalkit.types import AudioFacts, ClipFacts, VideoFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from fractions import Fraction
 
 MICROSECONDS = 1e6
@@ -35,17 +37,18 @@ def probe(path: str, audio_path: str | None = None) -> ClipFacts:
         With a code and one line that says what is wrong: ``missing_file``, ``not_a_file``, ``empty_file``,
         ``not_permitted``, ``not_media``, ``no_streams``, ``undecodable_video``.
     """
+    notes: list[str] = []
     with open_container(path) as container:
-        video = _video_facts(container, path)
-        audio = _audio_facts(container)
+        video = _video_facts(container, path, notes)
+        audio = None if audio_path is not None else _audio_facts(container, notes)
     if audio_path is not None:
         with open_container(audio_path) as container:
-            audio = _audio_facts(container)
+            audio = _audio_facts(container, notes)
         if audio is None:
             raise ClipError("no_streams", audio_path, "has no sound that could replace the clip's own")
     if video is None and audio is None:
         raise ClipError("no_streams", path, "has neither a picture nor a sound")
-    return ClipFacts(path, audio_path, video, audio)
+    return ClipFacts(path, audio_path, video, audio, notes=tuple(notes))
 
 
 @contextlib.contextmanager
@@ -97,7 +100,7 @@ def origin_s(container: av.container.InputContainer) -> float:
     return 0.0 if start is None else start / MICROSECONDS
 
 
-def _video_facts(container: av.container.InputContainer, path: str) -> VideoFacts | None:
+def _video_facts(container: av.container.InputContainer, path: str, notes: list[str]) -> VideoFacts | None:
     stream = picture_stream(container)
     if stream is None:
         return None
@@ -105,29 +108,46 @@ def _video_facts(container: av.container.InputContainer, path: str) -> VideoFact
     if frame is None:
         raise ClipError("undecodable_video", path, "has a picture stream of which no frame can be decoded")
     width, height = display_size(frame, stream.sample_aspect_ratio)
+    orientation = Orientation.of(frame)
+    try:
+        to_rgb(frame, width, height)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise ClipError(
+            "undecodable_video",
+            path,
+            f"has pixels that cannot be turned into RGB: {frame.format.name} ({_words(error)})",
+        ) from error
+    notes += _notes_on_choice("picture", _pictures(container), stream)
+    if orientation.is_mirrored:
+        notes.append("the picture is stored mirrored; it is measured as players show it")
+    if orientation.crooked_deg:
+        notes.append(
+            f"the file asks for a turn that is {orientation.crooked_deg:.0f}° from a quarter turn; "
+            f"the picture is measured turned by {orientation.rotation_deg}°"
+        )
     return VideoFacts(
         width=width,
         height=height,
         announced_fps=_float(stream.average_rate) or _float(stream.guessed_rate),
         announced_duration_s=_duration_s(stream, container),
-        start_s=(stream.start_time or 0) * float(stream.time_base) - origin_s(container),
+        start_s=_start_s(stream, container),
         codec=stream.codec_context.name,
-        rotation_deg=int(frame.rotation) % 360,
-        n_announced_frames=stream.frames or None,
+        rotation_deg=orientation.rotation_deg,
+        n_announced_frames=_n_frames(stream, container),
+        is_mirrored=orientation.is_mirrored,
     )
 
 
-def _audio_facts(container: av.container.InputContainer) -> AudioFacts | None:
-    if not container.streams.audio:
+def _audio_facts(container: av.container.InputContainer, notes: list[str]) -> AudioFacts | None:
+    stream = sound_stream(container)
+    if stream is None:
         return None
-    stream = container.streams.audio[0]
-    if not stream.codec_context.sample_rate:
-        return None
+    notes += _notes_on_choice("sound", _sounds(container), stream)
     return AudioFacts(
         sample_rate_hz=stream.codec_context.sample_rate,
         n_channels=stream.codec_context.channels,
         announced_duration_s=_duration_s(stream, container),
-        start_s=(stream.start_time or 0) * float(stream.time_base) - origin_s(container),
+        start_s=_start_s(stream, container),
         codec=stream.codec_context.name,
     )
 
@@ -137,17 +157,60 @@ def display_size(frame: av.VideoFrame, aspect: Fraction | None) -> tuple[int, in
     width, height = frame.width, frame.height
     if aspect and aspect != 1:
         width = max(1, round(width * float(aspect)))
-    if int(frame.rotation) % 180:
+    if Orientation.of(frame).swaps_sides:
         width, height = height, width
     return width, height
 
 
+_COVER = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+_ASIDE = (
+    av.stream.Disposition.comment
+    | av.stream.Disposition.visual_impaired
+    | av.stream.Disposition.hearing_impaired
+    | av.stream.Disposition.descriptions
+)
+
+
 def picture_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    """Return the first picture stream that is no cover art."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
-    return None
+    """Return the picture that players show: the default one, else the first that is no cover art."""
+    return min(_pictures(container), key=_rank, default=None)
+
+
+def sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    """Return the sound that players play: the default one, else the first that is no commentary."""
+    return min(_sounds(container), key=_rank, default=None)
+
+
+def _pictures(container: av.container.InputContainer) -> list[av.VideoStream]:
+    streams = container.streams.video
+    return [stream for stream in streams if stream.codec_context and not stream.disposition & _COVER]
+
+
+def _sounds(container: av.container.InputContainer) -> list[av.AudioStream]:
+    streams = container.streams.audio
+    return [stream for stream in streams if stream.codec_context and stream.codec_context.sample_rate]
+
+
+def _rank(stream: av.VideoStream | av.AudioStream) -> tuple[bool, bool, int]:
+    """Return what puts the stream that is played first."""
+    disposition = stream.disposition
+    return (
+        not disposition & av.stream.Disposition.default,
+        bool(disposition & _ASIDE),
+        stream.index,
+    )
+
+
+def _notes_on_choice(
+    what: str, streams: Sequence[av.VideoStream | av.AudioStream], chosen: av.VideoStream | av.AudioStream
+) -> Iterator[str]:
+    """Say that there was something to choose from."""
+    if len(streams) > 1:
+        why = (
+            "the default one" if chosen.disposition & av.stream.Disposition.default else "none is the default"
+        )
+        place = 1 + [stream.index for stream in streams].index(chosen.index)
+        yield f"the file has {len(streams)} {what} tracks; number {place} is measured ({why})"
 
 
 def _first_frame(
@@ -165,14 +228,30 @@ def _first_frame(
     return None
 
 
+def _start_s(stream: av.VideoStream | av.AudioStream, container: av.container.InputContainer) -> float:
+    return (stream.start_time or 0) * float(stream.time_base) - origin_s(container)
+
+
 def _duration_s(
     stream: av.VideoStream | av.AudioStream, container: av.container.InputContainer
 ) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    if container.duration is not None:
-        return float(container.duration) / MICROSECONDS
-    return None
+    if container.duration is None:
+        return None
+    # A length of the whole file says where its longest stream ends. Matroska's counts from the zero of a clock on which
+    # the file may begin late.
+    length_s = float(container.duration) / MICROSECONDS
+    if container.format.name == "matroska,webm" and length_s > origin_s(container):
+        length_s -= origin_s(container)
+    return max(0.0, length_s - _start_s(stream, container))
+
+
+def _n_frames(stream: av.VideoStream, container: av.container.InputContainer) -> int | None:
+    """Return how many pictures the file should give; those that an edit list hides included."""
+    if stream.frames and container.format.name.startswith("mov,"):
+        return len(stream.index_entries)
+    return stream.frames or None
 
 
 def _float(rate: Fraction | None) -> float | None:

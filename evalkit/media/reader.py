@@ -13,11 +13,15 @@ import av
 import av.error
 import numpy as np
 
-from evalkit.media.probe import open_container, origin_s, picture_stream
+from evalkit.media.clock import Clock
+from evalkit.media.colours import approximation, to_rgb
+from evalkit.media.mono import MonoMix
+from evalkit.media.orientation import Orientation
+from evalkit.media.probe import open_container, origin_s, picture_stream, sound_stream
 from evalkit.types import AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +39,11 @@ GAP_TOLERANCE_S = 0.02
 LONGEST_GAP_S = 60.0
 """A jump beyond this is taken for a broken timestamp, not for silence."""
 SOUND_CHUNK_S = 2.0
+END_TOLERANCE_S = 0.1
+"""A last frame may be shown for this much longer than to the announced end, which some containers only estimate."""
+LOUDEST = 1e6
+"""Samples beyond this, 120 dB over full scale, are no sound."""
+_FLOATING = {"flt", "fltp", "dbl", "dblp"}
 
 
 @dataclass
@@ -51,6 +60,10 @@ class Decoded:
         Times of the first sample and of the end of the last.
     n_damaged : int
         Packets or frames that could not be decoded or placed in time.
+    n_hidden : int
+        Frames that are in the file, and that an edit list keeps from being shown.
+    n_pieces : int
+        More than one where the file's clock starts anew.
     notes : list of str
         One line for people each.
     """
@@ -62,6 +75,8 @@ class Decoded:
     sound_start_s: float | None = None
     sound_end_s: float | None = None
     n_damaged: int = 0
+    n_hidden: int = 0
+    n_pieces: int = 1
     notes: list[str] = field(default_factory=list)
 
 
@@ -127,7 +142,9 @@ class Reader:
                 video.thread_type = "AUTO"
                 streams.append(video)
             if voice is not None:
-                streams.append(container.streams.audio[0])
+                sounding = sound_stream(container)
+                assert sounding is not None  # noqa: S101 - the probe found it
+                streams.append(sounding)
             for frame in self._decode(container, streams):
                 if isinstance(frame, av.VideoFrame) and picture is not None:
                     yield from picture.take(frame)
@@ -143,28 +160,38 @@ class Reader:
     ) -> Iterator[av.VideoFrame | av.AudioFrame]:
         """Give every frame that can be decoded, in the order of the file."""
         packets = container.demux(streams)
+        clock = Clock(container)
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
-                return
+                break
             except (av.error.FFmpegError, OSError) as error:
                 self.decoded.notes.append(f"reading stopped early: {error}")
-                return
+                break
+            clock.place(packet)
+            if packet.is_discard and packet.stream.type == "video":
+                self.decoded.n_hidden += 1
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, ValueError):
                 self.decoded.n_damaged += 1
                 continue
             yield from frames
+        if clock.joints_s:
+            self.decoded.n_pieces += len(clock.joints_s)
+            places = ", ".join(f"{joint_s - origin_s(container):.1f} s" for joint_s in clock.joints_s[:5])
+            self.decoded.notes.append(
+                f"the file's clock starts anew at {places}, as in joined files; each piece is placed after the one before"
+            )
 
     def _compare_with_announced(self) -> None:
         decoded, video = self.decoded, self._facts.video
         if decoded.n_damaged:
             decoded.notes.append(f"{decoded.n_damaged} damaged packets or frames were stepped over")
         if self._frames and video is not None:
-            announced = video.n_announced_frames
-            if announced and decoded.n_frames < announced - max(2, 0.01 * announced):
+            announced = (video.n_announced_frames or 0) - decoded.n_hidden
+            if decoded.n_frames < announced - max(2, 0.01 * announced):
                 decoded.notes.append(
                     f"only {decoded.n_frames} of {announced} announced frames could be decoded: "
                     f"the file is cut off or damaged"
@@ -178,6 +205,8 @@ class Reader:
         Some containers announce a length for the whole file only, which is that of its longer stream.
         """
         video, audio = self._facts.video, self._facts.audio
+        if self.decoded.n_pieces > 1:
+            return  # each piece announced its own end
         if (video and not self._frames) or (audio and not self._rates) or self._facts.audio_path is not None:
             return
         announced_s = max(
@@ -226,6 +255,8 @@ class _Picture:
         n_bytes = self._size[0] * self._size[1] * 3
         self._chunk_frames = max(1, min(chunk_frames, CHUNK_BYTES // n_bytes))
         self._interval_s = 1.0 / (facts.video.announced_fps or 25.0)
+        length_s = facts.video.announced_duration_s
+        self._announced_end_s = None if length_s is None else facts.video.start_s + length_s
         self._held: tuple[float, av.VideoFrame] | None = None
         self._times: list[float] = []
         self._frames: list[NDArray[np.uint8]] = []
@@ -245,9 +276,9 @@ class _Picture:
 
     def finish(self) -> Iterator[FrameChunk]:
         if self._held is not None:
-            yield from self._keep(*self._held)
+            yield from self._keep(*self._held, is_last=True)
             self._held = None
-        yield from self._give()
+        yield from self._give(self._decoded.picture_end_s)
 
     def _time_s(self, frame: av.VideoFrame) -> float:
         ticks = getattr(frame, self._clock)
@@ -255,8 +286,11 @@ class _Picture:
             return float(ticks * frame.time_base) - self._zero_s
         return 0.0 if self._held is None else self._held[0] + self._interval_s
 
-    def _keep(self, time_s: float, frame: av.VideoFrame) -> Iterator[FrameChunk]:
+    def _keep(self, time_s: float, frame: av.VideoFrame, *, is_last: bool = False) -> Iterator[FrameChunk]:
         decoded = self._decoded
+        note = approximation(frame)
+        if note is not None and note not in decoded.notes:
+            decoded.notes.append(note)
         try:
             pixels = self._upright(frame)
         except (av.error.FFmpegError, ValueError, MemoryError):
@@ -265,28 +299,41 @@ class _Picture:
         if decoded.first_frame_s is None:
             decoded.first_frame_s = time_s
         decoded.last_frame_s = time_s
-        length_s = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
-        decoded.picture_end_s = time_s + (length_s if 0 < length_s < 1 else self._interval_s)
+        decoded.picture_end_s = time_s + self._shown_s(time_s, frame)
         decoded.n_frames += 1
         self._times.append(time_s)
         self._frames.append(pixels)
-        if len(self._frames) >= self._chunk_frames:
+        if len(self._frames) >= self._chunk_frames and not is_last:
             yield from self._give()
 
-    def _give(self) -> Iterator[FrameChunk]:
+    def _shown_s(self, time_s: float, frame: av.VideoFrame) -> float:
+        """Return how long a frame is shown where no other follows.
+
+        What contradicts the announced end is not believed: with frames out of order, the length of a coded frame can be
+        that of another one.
+        """
+        length_s = float(frame.duration * frame.time_base) if frame.duration and frame.time_base else 0.0
+        if length_s <= 0:
+            return self._interval_s
+        announced_end_s = self._announced_end_s
+        left_s = self._interval_s if announced_end_s is None else announced_end_s - time_s
+        if length_s <= left_s + END_TOLERANCE_S:
+            return length_s
+        return left_s if left_s > 0 else self._interval_s
+
+    def _give(self, end_s: float | None = None) -> Iterator[FrameChunk]:
         if self._frames:
             first = self._decoded.n_frames - len(self._frames)
-            chunk = FrameChunk(first, np.array(self._times), self._frames)
+            chunk = FrameChunk(first, np.array(self._times), self._frames, end_s)
             self._times, self._frames = [], []
             yield chunk
 
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         width, height = self._size
-        turns = (int(frame.rotation) // 90) % 4
-        if turns % 2:
+        orientation = Orientation.of(frame)
+        if orientation.swaps_sides:
             width, height = height, width
-        pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", width=width, height=height)
-        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        return orientation.apply(to_rgb(frame, width, height))
 
 
 class _Sound:
@@ -301,6 +348,7 @@ class _Sound:
         self._kind: tuple[str, str, int] | None = None
         self._other_kind: tuple[str, str, int] | None = None
         self._converter: av.AudioResampler | None = None
+        self._n_broken = 0
 
     def take(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
         decoded = self._decoded
@@ -312,7 +360,7 @@ class _Sound:
             self._rate_hz = frame.sample_rate
             for output in self._outputs:
                 output.start_s = decoded.sound_start_s
-        pieces = self._like_first(frame)
+        pieces = self._like_first(self._sound_only(frame))
         n_samples = sum(piece.samples for piece in pieces)
         if not n_samples:
             return
@@ -328,6 +376,26 @@ class _Sound:
             return
         for piece in pieces:
             yield from self._push(piece)
+
+    def _sound_only(self, frame: av.AudioFrame) -> av.AudioFrame:
+        """Return the frame with samples that are not finite, or no sound, as silence.
+
+        A single one would make the filters behind it give nothing else.
+        """
+        if frame.format.name not in _FLOATING:
+            return frame
+        samples = frame.to_ndarray()
+        broken = ~(np.abs(samples) <= LOUDEST)
+        if not broken.any():
+            return frame
+        self._n_broken += int(np.count_nonzero(broken))
+        cleaned = av.AudioFrame.from_ndarray(
+            np.where(broken, 0, samples).astype(samples.dtype),
+            format=frame.format.name,
+            layout=frame.layout.name,
+        )
+        cleaned.sample_rate = frame.sample_rate
+        return cleaned
 
     def _like_first(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         """Return the frame in the format, the channels and the rate that the sound began with."""
@@ -350,6 +418,16 @@ class _Sound:
     def finish(self) -> Iterator[AudioChunk]:
         for output in self._outputs:
             yield from output.flush()
+        if self._n_broken:
+            self._decoded.notes.append(
+                f"{self._n_broken} sound samples are no finite numbers, or far beyond full scale; they count as silence"
+            )
+        cancelled_s = max((output.cancelled_s for output in self._outputs), default=0.0)
+        if cancelled_s:
+            self._decoded.notes.append(
+                f"the channels of the sound cancel each other for {cancelled_s:.1f} s, as when one is inverted; "
+                f"the loudest stands for all there"
+            )
 
     def _silence(self, like: av.AudioFrame, n_samples: int) -> Iterator[AudioChunk]:
         while n_samples > 0:
@@ -384,10 +462,16 @@ class _Resampled:
         self._as_recorded = rate_hz is None
         self._rate_hz = rate_hz or 0  # as recorded: known from the first frame on
         self._resampler = av.AudioResampler(format="fltp", rate=rate_hz)
+        self._mix: MonoMix | None = None
         self._parts: list[NDArray[np.float32]] = []
         self._n_waiting = 0
         self._n_given = 0
         self.start_s = 0.0
+
+    @property
+    def cancelled_s(self) -> float:
+        """How long the channels cancelled each other."""
+        return 0.0 if self._mix is None else self._mix.cancelled_s
 
     def push(self, frame: av.AudioFrame) -> Iterator[AudioChunk]:
         if self._as_recorded:
@@ -397,16 +481,26 @@ class _Resampled:
             yield self._chunk()
 
     def flush(self) -> Iterator[AudioChunk]:
-        if self._n_given or self._n_waiting:
+        if self._n_given or self._n_waiting or self._mix is not None:
             self._gather(self._resampler.resample(None))
+        if self._mix is not None:
+            self._keep(self._mix.flush())
         if self._n_waiting:
             yield self._chunk()
 
     def _gather(self, frames: list[av.AudioFrame]) -> None:
         for frame in frames:
-            planes = np.nan_to_num(frame.to_ndarray())
-            # The mean of the channels: FFmpeg's own mixing to mono adds alike channels up, beyond full scale.
-            samples = planes.T if self._as_recorded else planes.mean(axis=0)
+            planes = frame.to_ndarray()
+            if self._as_recorded:
+                self._keep([planes.T])
+            else:
+                if self._mix is None:
+                    channels = [channel.name for channel in frame.layout.channels]
+                    self._mix = MonoMix(self._rate_hz, channels)
+                self._keep(self._mix.push(planes))
+
+    def _keep(self, parts: Iterable[NDArray[np.float32]]) -> None:
+        for samples in parts:
             self._parts.append(samples)
             self._n_waiting += samples.shape[0]
 

@@ -28,13 +28,15 @@ STEPS_PER_BLOCK = 4
 """Steps of 100 ms in a gating block of BS.1770."""
 
 
-def frame_durations_s(times_s: FloatArray) -> FloatArray:
-    """Return how long each frame is shown: until the next one; the last for as long as most others.
+def frame_durations_s(times_s: FloatArray, end_s: float | None = None) -> FloatArray:
+    """Return how long each frame is shown: until the next one; the last until the end.
 
     Parameters
     ----------
     times_s : FloatArray, shape (n,)
         Presentation times, increasing; n ≥ 2.
+    end_s : float, optional
+        When the last frame ends. Unless given, it is shown for as long as most others.
 
     Returns
     -------
@@ -44,18 +46,24 @@ def frame_durations_s(times_s: FloatArray) -> FloatArray:
     Raises
     ------
     ValueError
-        With fewer than two frames: nothing tells how long a single one is shown.
+        With fewer than two frames, which have no usual length; with an end that is not after the last frame's time.
 
     Examples
     --------
     >>> frame_durations_s(np.array([0.0, 0.5, 1.0, 3.0])).tolist()
     [0.5, 0.5, 2.0, 0.5]
+    >>> frame_durations_s(np.array([0.0, 0.5, 1.0, 3.0]), 7.0).tolist()
+    [0.5, 0.5, 2.0, 4.0]
     """
     require_increasing("times_s", times_s)
     if times_s.shape[0] < 2:
         raise ValueError(f"{times_s.shape[0]} frames have no durations; two are needed")
     intervals = np.diff(times_s)
-    return np.append(intervals, np.median(intervals))
+    if end_s is None:
+        return np.append(intervals, np.median(intervals))
+    if not end_s > times_s[-1]:
+        raise ValueError(f"end_s is {end_s:g}, not after the last frame at {times_s[-1]:g} s")
+    return np.append(intervals, end_s - times_s[-1])
 
 
 def mean_frame_rate_hz(times_s: FloatArray) -> float:
@@ -119,7 +127,9 @@ def black_ratio(black_share: FloatArray, durations_s: FloatArray) -> float:
     return float(durations_s[black_share >= BLACK_SHARE].sum() / durations_s.sum())
 
 
-def frozen_spans_s(change: FloatArray, times_s: FloatArray, least_s: float = FREEZE_S) -> FloatArray:
+def frozen_spans_s(
+    change: FloatArray, times_s: FloatArray, end_s: float | None = None, least_s: float = FREEZE_S
+) -> FloatArray:
     """Return when the picture stands still.
 
     A span begins with the frame that is then held and ends with the next frame that differs from it by more than
@@ -131,6 +141,8 @@ def frozen_spans_s(change: FloatArray, times_s: FloatArray, least_s: float = FRE
         Column ``change`` of the picture track; NaN where nothing precedes the frame, which counts as a move.
     times_s : FloatArray, shape (n,)
         Presentation times; n ≥ 2, else a `ValueError`.
+    end_s : float, optional
+        When the last frame ends, as for `frame_durations_s`.
     least_s : float
         Shorter spans are left out.
 
@@ -151,30 +163,31 @@ def frozen_spans_s(change: FloatArray, times_s: FloatArray, least_s: float = FRE
     """
     require_shape("change", change, (None,))
     require_same_length({"change": change, "times_s": times_s})
-    end_s = times_s[-1] + frame_durations_s(times_s)[-1]
+    last_s = times_s[-1] + frame_durations_s(times_s, end_s)[-1]
     moves = ~(change <= STILL_CHANGE)
     moves[0] = True
     starts = times_s[moves]
-    spans = np.stack([starts, np.append(starts[1:], end_s)], axis=1)
+    spans = np.stack([starts, np.append(starts[1:], last_s)], axis=1)
     long_enough: FloatArray = spans[spans[:, 1] - spans[:, 0] >= least_s - 1e-6]
     return long_enough
 
 
-def freeze_ratio(change: FloatArray, times_s: FloatArray) -> float:
+def freeze_ratio(change: FloatArray, times_s: FloatArray, end_s: float | None = None) -> float:
     """Return the share of time in which the picture stands still for at least `FREEZE_S` without a break.
 
     Parameters
     ----------
     change, times_s : FloatArray, shape (n,)
-        As for `frozen_spans_s`.
+    end_s : float, optional
+        All as for `frozen_spans_s`.
 
     Returns
     -------
     float
         0 to 1; lower is better.
     """
-    spans = frozen_spans_s(change, times_s)
-    return float((spans[:, 1] - spans[:, 0]).sum() / frame_durations_s(times_s).sum())
+    spans = frozen_spans_s(change, times_s, end_s)
+    return float((spans[:, 1] - spans[:, 0]).sum() / frame_durations_s(times_s, end_s).sum())
 
 
 def flicker_percent(luma_mean: FloatArray, times_s: FloatArray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from evalkit.formatting import count, three_digits
+from evalkit.formatting import count, in_one_line, three_digits
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.labels import head_of
@@ -93,7 +93,7 @@ def _failures(run: RunView) -> list[str]:
     if not run.failed:
         return []
     rows = [
-        [trial.label, trial.failure.stage, trial.failure.code, trial.failure.text[:200]]
+        [trial.label, trial.failure.stage, trial.failure.code, in_one_line(trial.failure.text)[:200]]
         for trial in run.failed[:_N_FAILURES]
         if trial.failure is not None
     ]

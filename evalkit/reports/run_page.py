@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from evalkit.reports.verdict import (
 from evalkit.views.trial import EvidenceView
 from evalkit.visuals.page import render_page
 from evalkit.visuals.svg import figure_as_svg
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     from evalkit.views.configuration import MapView
@@ -66,7 +66,7 @@ def render_run(run: RunView, timelines: Timelines = NO_TIMELINES) -> str:
         pictures_of=partial(_pictures_of, timelines),
         links_of=_links_of,
         notes=_notes(run, timelines),
-        provenance=json.dumps(run.provenance, indent=2, ensure_ascii=False),
+        provenance=json_text(run.provenance),
         describe_steps=describe_steps,
         name_changed=name_changed,
         name_step=name_step,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -12,6 +11,7 @@ from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.formatting import three_digits
 from evalkit.reports.compare_page import write_p
 from evalkit.reports.verdict import verdict_of_conclusion, verdict_of_gate
+from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import bracket, signed, unit_suffix
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evalkit.views.gate import GateView
     from evalkit.views.signoff import SignoffView
 
+_MOST_NAMED = 3
 _COLOURS = {"pass": "green", "warn": "yellow", "fail": "red", "neutral": "default"}
 
 
@@ -31,6 +32,9 @@ def print_comparison(console: Console, view: ComparisonView) -> None:
     """Print the answer and what it rests on, then the metrics that were only looked at, by what was found."""
     console.print(f"[bold]{escape(view.headline)}[/]")
     console.print(f"[dim]A: {escape(view.a)}\nB: {escape(view.b)}[/]", soft_wrap=True)
+    if not view.n_pairs:
+        _print_sides(console, view)
+        return
     console.print("\n[bold]Asked beforehand[/]")
     for compared in view.of(Family.PRIMARY):
         verdict = verdict_of_conclusion(compared.conclusion)
@@ -56,6 +60,20 @@ def print_comparison(console: Console, view: ComparisonView) -> None:
     ):
         for item in items:
             console.print(f"[yellow]{title}:[/] {escape(item)}", soft_wrap=True)
+
+
+def _print_sides(console: Console, view: ComparisonView) -> None:
+    """Say why nothing pairs: what each side has."""
+    console.print("Clips are paired by input, seed and the parameters that vary; videos by their names.")
+    for side, alone, failed in (
+        ("A", view.unpaired_a, view.failed_a),
+        ("B", view.unpaired_b, view.failed_b),
+    ):
+        names = list(dict.fromkeys((*alone, *failed)))
+        more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+        console.print(f"{side} has: {escape('; '.join(names[:_MOST_NAMED]))}{more}", soft_wrap=True)
+    for note in view.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
 
 
 def _print_seen(console: Console, found: Sequence[MetricComparisonView]) -> None:

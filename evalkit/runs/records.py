@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from dataclasses import field, fields, make_dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.runs.files import write_atomically
 from evalkit.runs.schema import SCHEMA, MeasurementRecord, RunManifest, Trial, VideoProfile, VideoRecord
+from pipeline.options import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +55,10 @@ def to_record(path: Path, content: bytes | str, kind: type[Record]) -> Record:
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise DamagedFileError(f"{path} is damaged: {where}: {first['msg']}") from None
     _check_schema(path, stored.schema)
+    if stored.digest is not None and stored.digest != _digest(json.loads(content)):
+        raise DamagedFileError(
+            f"{path} was edited after it had been written: its digest does not fit what it holds. Remove it, and it is made again"
+        )
     return kind(**{field.name: getattr(stored, field.name) for field in fields(kind)})
 
 
@@ -104,19 +110,25 @@ def read_files_of(folder: Path, *names: str) -> list[bytes] | None:
 
 
 def record_text(record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord) -> str:
-    """Return what a file of a run folder holds."""
-    return to_text(_adapter(type(record)).dump_python(record, mode="json"))
+    """Return what a file of a run folder holds; what was made or measured has a digest, by which an edit is found."""
+    plain = _adapter(type(record)).dump_python(record, mode="json")
+    return to_text(plain if isinstance(record, RunManifest) else {"digest": _digest(plain), **plain})
 
 
 def to_text(plain: Mapping[str, Any], *, indent: int | None = 2) -> str:
     """Return plain data with its schema as JSON."""
-    text = json.dumps({"schema": SCHEMA, **plain}, indent=indent, ensure_ascii=False, allow_nan=False)
-    return text + "\n"
+    return json_text({"schema": SCHEMA, **plain}, indent=indent)
 
 
 def write_json(path: Path, plain: Mapping[str, Any], *, indent: int | None = 2) -> None:
     """Write plain data with its schema, atomically."""
     write_atomically(path, to_text(plain, indent=indent))
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of plain data, however it is laid out; schema and digest themselves do not count."""
+    counted = {name: value for name, value in plain.items() if name not in {"schema", "digest"}}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
 
 
 def _read_content(path: Path) -> bytes:
@@ -159,16 +171,23 @@ def _stored(kind: type[Any]) -> TypeAdapter[Any]:
 
 @cache
 def _adapters() -> dict[type[Any], tuple[TypeAdapter[Any], TypeAdapter[Any]]]:
-    """Return, for each kind of record, what writes it, and what reads it as it is stored: with its schema."""
+    """Return, for each kind of record, what writes it, and what reads it as it is stored: with schema and digest."""
     from pydantic import TypeAdapter
 
     schema = ("schema", int, field(kw_only=True))
+    digest = (
+        "digest",
+        str | None,
+        field(kw_only=True, default=None),
+    )  # records of earlier versions have none
     kinds: tuple[type[Any], ...] = (RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
     return {
         kind: (
             TypeAdapter(kind),
             TypeAdapter(
-                make_dataclass(f"Stored{kind.__name__}", [schema], bases=(kind,), frozen=True, slots=True)
+                make_dataclass(
+                    f"Stored{kind.__name__}", [schema, digest], bases=(kind,), frozen=True, slots=True
+                )
             ),
         )
         for kind in kinds

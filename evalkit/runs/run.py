@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from evalkit.errors import UsageError
+from evalkit.formatting import encodable
+from evalkit.frames import csv_text
 from evalkit.runs.attempts import ERROR_RATE, agree, count_attempts
 from evalkit.runs.files import write_atomically
 from evalkit.runs.identity import FILE_PARAMETERS, plan_hash, video_id, with_contents
@@ -333,7 +335,12 @@ class Run:
             reasons = [trial.absent.get(name) for trial in trials]
             if any(reasons):
                 columns[f"{name}.absent"] = reasons
-        return pd.DataFrame(columns)
+        return pd.DataFrame(
+            {
+                encodable(name): [encodable(cell) if isinstance(cell, str) else cell for cell in cells]
+                for name, cells in columns.items()
+            }
+        )
 
     def is_derived(self, name: str) -> bool:
         """Return whether a file of the folder that is made from its records is there and not older than ``run.json``.
@@ -351,7 +358,7 @@ class Run:
         """Rebuild ``results.csv`` and ``results.parquet`` and return their paths."""
         table = self.frame()
         csv, parquet = (self.folder / name for name in TABLE_FILES)
-        write_atomically(csv, table.to_csv(index=False))
+        write_atomically(csv, csv_text(table))
         write_atomically(parquet, table.to_parquet(None, index=False))
         return [csv, parquet]
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from evalkit.errors import UsageError
+from evalkit.formatting import encodable
 from evalkit.runs.files import only_writer, put_folder, replaced_name, write_atomically
 from evalkit.runs.layout import (
     GENERATION_FILE,
@@ -122,7 +123,7 @@ class RunWriter:
                 f"video {record.id}: the record says {record.status!r}, and {VIDEO_FILE} "
                 f"{'is there' if record.status == 'failed' else 'is missing'}"
             )
-        (part_folder / LOG_FILE).write_text(log, "utf-8")
+        (part_folder / LOG_FILE).write_text(encodable(log), "utf-8")
         if timeline is not None:
             text = to_text({"profile": dict(timeline)}, indent=None)
             (part_folder / TIMELINE_FILE).write_text(text, "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -16,6 +17,7 @@ from pydantic import (
 
 from evalkit.arguments import read_mapping, wrong_argument
 from evalkit.evaluators.load import anchor_settings, evaluator_class
+from evalkit.formatting import label
 from evalkit.measuring import STALL_LIMIT_S
 from evalkit.options import ConfigError, read_group, read_yaml
 from evalkit.runs.identity import FILE_PARAMETERS
@@ -72,6 +74,11 @@ class Speech(PlainData):
     language: str | None = Field(default=None, min_length=1, description="language of the words, as in en")
     voice: str | None = Field(default=None, min_length=1, description="voice for the words")
     name: str = Field(default="", description="what to call it; the file's name or the words unless given")
+
+    @field_validator("text", "question")
+    @classmethod
+    def _is_composed(cls, words: str | None) -> str | None:
+        return None if words is None else _composed(words)
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
@@ -217,6 +224,11 @@ class SweepConfig(PlainData):
     policy: str | None = Field(default=None, min_length=1, description="name or path of a policy")
     execution: Execution = Field(default_factory=Execution, description="a group")
 
+    @field_validator("parameters", "grid")
+    @classmethod
+    def _is_composed(cls, named: dict[str, Any]) -> dict[str, Any]:
+        return {name: value if name in FILE_PARAMETERS else _composed(value) for name, value in named.items()}
+
     @model_validator(mode="after")
     def _each_parameter_comes_from_one_place(self) -> Self:
         for name in (*self.grid, *self.parameters):
@@ -239,10 +251,19 @@ class SweepConfig(PlainData):
 
 
 def name_of(item: Portrait | Speech) -> str:
-    """Return what an input is called: its name, else its file's, else its words."""
-    if isinstance(item, Portrait):
-        return item.name or Path(item.path).stem
-    return item.name or (Path(item.file).stem if item.file else str(item.text or item.question))
+    """Return what an input is called, as `evalkit.formatting.label`: its name, else its file's, else its words."""
+    file = item.path if isinstance(item, Portrait) else item.file
+    if item.name or file:
+        return label(item.name or Path(str(file)).stem)
+    words = item.text or item.question if isinstance(item, Speech) else None
+    return label(str(words))
+
+
+def _composed(value: Any) -> Any:
+    """Return words with composed accents (NFC), alone or in a list: two systems write one text in two ways."""
+    if isinstance(value, list):
+        return [_composed(item) for item in value]
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
 def read_sweep(path: str | Path) -> SweepConfig:
@@ -259,6 +280,8 @@ def read_sweep(path: str | Path) -> SweepConfig:
 
 QUICKSTART = Path(__file__).parent / "quickstart.yaml"
 """The sweep that is done where none is given."""
+SAMPLE = QUICKSTART.with_name("sample.yaml")
+"""The sweep that ``evalkit init`` writes, to start from."""
 
 
 def resolve_sweep(
@@ -274,7 +297,7 @@ def resolve_sweep(
     overrides : mapping, optional
         Values by dotted name: ``generator.name``, ``grid.sample_steps``, ``execution.retries``. A parameter is either in
         ``grid`` or in ``parameters``: where an override puts it counts. Another generator has none of the settings that
-        the first one had. Paths are relative to the current folder.
+        the first one had, nor the quickstart's grid. Paths are relative to the current folder.
 
     Raises
     ------
@@ -291,6 +314,11 @@ def resolve_sweep(
     else:
         where = "quickstart" if config is None else "config"
         data = dict(read_yaml(QUICKSTART) if config is None else config)
+        if (
+            config is None
+            and overrides.get("generator.name", data["generator"]["name"]) != data["generator"]["name"]
+        ):
+            data["grid"] = {}
     if not overrides:
         return build_sweep(data, where)
     return build_sweep(override_sweep(data, overrides), f"{where} and overrides")

@@ -142,12 +142,33 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         metrics=_describe_metrics(evaluators),
         notes=[
             *_list_without_effect(config, described.parameters),
-            *(_note_unused_gpus(config) if described.takes_device else ()),
+            *(_note_unused_gpus(config) if described.takes_device and not described.default_device else ()),
             *(_note_batches(trials) if batches else ()),
         ],
         policy_hash=None if policy is None else policy.content_hash,
         batches=batches,
     )
+
+
+def find_refusals(plan: SweepPlan, trials: Iterable[PlannedTrial]) -> dict[str, str]:
+    """Return why the generator refuses trials that it would be given, by id. No model is loaded.
+
+    Nothing is known of trials that another executor would do elsewhere: what is there may not be here.
+    """
+    if plan.config.execution.executor.name not in _HERE:
+        return {}
+    factory = registry.load(registry.GENERATORS, plan.config.generator.name)
+    generator = build_generator(factory, plan.config.generator.name, plan.config.generator.settings)
+    refused = {}
+    for trial in trials:
+        try:
+            generator.check(generator.request(**trial.request))
+        except RequestError as error:
+            refused[trial.id] = str(error)
+    return refused
+
+
+_HERE = ("processes", "in_process")
 
 
 def find_executor(config: SweepConfig) -> Callable[..., Executor]:

@@ -24,7 +24,7 @@ from evalkit.types import FloatArray, FrameChunk, Track
 
 Picture = NDArray[np.uint8]
 
-VERSION = 1
+VERSION = 2
 N_BEST = 8
 """Places kept a key frame: some of them will be on the person."""
 PLACE_COLUMNS = ("x0_px", "y0_px", "x1_px", "y1_px", "fidelity", "cosine")

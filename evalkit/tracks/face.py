@@ -191,7 +191,7 @@ class FaceTracker:
     """
 
     name = "face"
-    version = 1
+    version = 2
 
     def __init__(self) -> None:
         self._rows = TrackBuilder(self.name, COLUMNS)

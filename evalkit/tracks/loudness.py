@@ -13,6 +13,8 @@ STEPS_HZ = 10
 CLIPPING_LEVEL = 10 ** (-0.5 / 20)
 """Samples from half a decibel below full scale on count as clipped: lossy coding leaves ripples on flat tops, and a
 stricter limit misses nine in ten of them after AAC, while unclipped speech spends 0.01 % of its time there."""
+SLOWEST_HZ = 3400
+"""Sound of no more samples a second does not reach the corner of the K-weighting's shelf."""
 _SURROUND_WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 """BS.1770-4, table 3: L, R, C, (LFE,) Ls, Rs. Every channel counts alike in all other layouts."""
 
@@ -24,7 +26,8 @@ class LoudnessTracker:
     ----------------------------------------------------------
     power
         Mean square of the K-weighted sound, summed over the channels with their weights (ITU-R BS.1770-4, annex 1);
-        1 is full scale. ``-0.691 + 10 * log10(power)`` is the step's loudness in LUFS.
+        1 is full scale. ``-0.691 + 10 * log10(power)`` is the step's loudness in LUFS. NaN for sound of so few samples
+        a second that it cannot be weighted.
     peak
         Largest absolute sample of any channel, 1 at full scale; decoded lossy sound can go beyond.
     n_clipped
@@ -37,7 +40,7 @@ class LoudnessTracker:
     """
 
     name = "loudness"
-    version = 1
+    version = 2
     rate_hz = None
     columns = ("power", "peak", "n_clipped", "n_samples")
 
@@ -84,8 +87,8 @@ class LoudnessTracker:
     def _start(self, rate_hz: int, start_s: float, n_channels: int) -> None:
         self._rate_hz = rate_hz
         self._start_s = start_s
-        self._filter = k_weighting(rate_hz)
-        self._state = np.zeros((self._filter.shape[0], 2, n_channels))
+        self._filter = k_weighting(rate_hz) if rate_hz > SLOWEST_HZ else None
+        self._state = np.zeros((2, 2, n_channels))
         self._weights = np.array(_SURROUND_WEIGHTS.get(n_channels, (1.0,) * n_channels))
 
     def _take_waiting(self) -> NDArray[np.float32]:
@@ -98,12 +101,9 @@ class LoudnessTracker:
         return self._boundary(self._n_steps + 1) - self._boundary(self._n_steps)
 
     def _append(self, samples: NDArray[np.float32]) -> None:
-        from scipy.signal import sosfilt
-
-        weighted, self._state = sosfilt(self._filter, samples.astype(np.float64), axis=0, zi=self._state)
         magnitude = np.abs(samples)
         row = (
-            np.mean(weighted**2, axis=0) @ self._weights,
+            np.nan if self._filter is None else self._weighted_power(self._filter, samples),
             magnitude.max(),
             np.count_nonzero(magnitude >= CLIPPING_LEVEL),
             samples.size,
@@ -111,6 +111,12 @@ class LoudnessTracker:
         time_s = self._start_s + self._boundary(self._n_steps) / self._rate_hz
         self._rows.append(time_s, np.array(row, dtype=np.float32))
         self._n_steps += 1
+
+    def _weighted_power(self, sections: FloatArray, samples: NDArray[np.float32]) -> float:
+        from scipy.signal import sosfilt
+
+        weighted, self._state = sosfilt(sections, samples.astype(np.float64), axis=0, zi=self._state)
+        return float(np.mean(weighted**2, axis=0) @ self._weights)
 
 
 def k_weighting(rate_hz: float) -> FloatArray:
@@ -134,8 +140,8 @@ def k_weighting(rate_hz: float) -> FloatArray:
     ITU-R BS.1770-4, annex 1. B. De Man: Evaluation of implementations of the EBU R128 loudness measurement,
     AES 145 (2018), for the prototypes.
     """
-    if rate_hz <= 3400:
-        raise ValueError(f"sound at {rate_hz} Hz is too slow for K-weighting; 3400 Hz is the least")
+    if rate_hz <= SLOWEST_HZ:
+        raise ValueError(f"sound at {rate_hz} Hz is too slow for K-weighting; {SLOWEST_HZ} Hz is the least")
     k = np.tan(np.pi * 1681.974450955533 / rate_hz)
     q = 0.7071752369554196
     high = 10 ** (3.999843853973347 / 20)

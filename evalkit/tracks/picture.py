@@ -42,6 +42,8 @@ class PictureTracker:
         `VIEWED_LONG_SIDE_PX`, so that pictures of all sizes are judged as when shown equally large. NaN for a
         picture without any structure.
 
+    The facts carry ``end_s``, until when the last frame is shown, where the file says so.
+
     References
     ----------
     F. Crete, T. Dolmiere, P. Ladret, M. Nicolas: The blur effect: perception and estimation with a new
@@ -49,23 +51,25 @@ class PictureTracker:
     """
 
     name = "picture"
-    version = 1
+    version = 2
     columns = ("luma_mean", "black_share", "difference", "change", "sharpness")
 
     def __init__(self) -> None:
         self._rows = TrackBuilder(self.name, self.columns)
         self._previous: Plane | None = None
         self._moved: Plane | None = None
+        self._end_s: float | None = None
 
     def update(self, chunk: FrameChunk) -> list[NDArray[np.float32] | None]:
         """Measure the next frames; nothing is located in them."""
         for time_s, frame in zip(chunk.times_s, chunk.frames, strict=True):
             self._rows.append(float(time_s), self._measure(frame))
+        self._end_s = chunk.end_s
         return [None] * len(chunk.frames)
 
     def finish(self) -> Track:
         """Return the whole track."""
-        return self._rows.track()
+        return self._rows.track({} if self._end_s is None else {"end_s": self._end_s})
 
     def _measure(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
         import cv2

@@ -80,7 +80,7 @@ class PoseTracker:
     """Makes the track ``pose``. One small row a frame; invalid where no body is found."""
 
     name = "pose"
-    version = 1
+    version = 2
 
     def __init__(self) -> None:
         self._rows = TrackBuilder(self.name, COLUMNS)

@@ -24,7 +24,7 @@ class SpeechTracker:
     """Makes the speech track; the time of a row is the middle of its 25 ms window."""
 
     name = "speech"
-    version = 2
+    version = 3
     rate_hz = RATE_HZ
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ class TranscriptTracker:
         One that it serves.
     """
 
-    version = 1
+    version = 2
     rate_hz = RATE_HZ
 
     def __init__(self, recogniser: Recogniser, settings: Mapping[str, Any], language: str) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from pipeline.options import json_text
+
 Plain = str | int | float | bool | None
 """What the value of a parameter may be."""
 
@@ -34,7 +36,7 @@ class View:
         ValueError
             If a number is not finite.
         """
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.to_dict())
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import fcntl
 import hashlib
 import json
@@ -9,7 +10,9 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +29,24 @@ _IDLE_LIMIT_S = 10.0
 _POLL_S = 0.05
 _MAX_ANSWER_BYTES = 1 << 20
 _N_QUOTED = 300
-_KINDS = {
-    "out_of_memory": re.compile(r"out of memory|OutOfMemoryError", re.IGNORECASE),
-    "no_face": re.compile(r"Face not detected|No face is detected"),
-    "not_loaded": re.compile(r"not loaded|未加载"),
-}
+Failures = Mapping[str, tuple[re.Pattern[str], str]]
+"""Kind of an error, then what a service says where it fails so, and the cure; the first that matches counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came with a file that a service handed out.
+
+    Parameters
+    ----------
+    written_s : float or None
+        When the file was last written, by the service's clock, whole seconds since 1970; None where it does not say.
+    tag : str or None
+        The service's name for this file as it is now; None where it gives none.
+    """
+
+    written_s: float | None
+    tag: str | None
 
 
 class HttpService:
@@ -44,6 +60,8 @@ class HttpService:
         Seconds for a whole request.
     stall_limit_s : float
         Seconds that it may be silent; while it makes a video it says nothing.
+    failures : mapping
+        How its errors are told apart; any other is a ``server_error``.
 
     Attributes
     ----------
@@ -51,15 +69,24 @@ class HttpService:
         The same for two addresses that are one.
     """
 
-    def __init__(self, address: str, *, time_limit_s: float, stall_limit_s: float) -> None:
+    def __init__(
+        self, address: str, *, time_limit_s: float, stall_limit_s: float, failures: Failures
+    ) -> None:
         self.address = address.rstrip("/")
         self.key = self.address.lower().replace("://localhost", "://127.0.0.1")
         self._time_limit_s = time_limit_s
         self._stall_limit_s = min(stall_limit_s, time_limit_s)
+        self._failures = failures
         self._client: httpx2.Client | None = None
 
-    def require_endpoint(self, path: str) -> None:
+    def require_endpoint(self, path: str) -> float | None:
         """Check that the service is there, offers an endpoint, and is not busy.
+
+        Returns
+        -------
+        float or None
+            The time by its own clock, whole seconds since 1970, late by as much as it was busy before; None where it
+            does not say.
 
         Raises
         ------
@@ -86,25 +113,26 @@ class HttpService:
                 f"{self.address} is another service: it does not offer {path} (its /docs lists what it offers)",
                 "wrong_service",
             )
+        return _read_time(answer.headers.get("date"))
 
     def ask(self, path: str, **content: Any) -> dict[str, Any]:
         """Post something and return the JSON object that is answered; content as of ``httpx2.Client.post``."""
         body = bytearray()
         self._post(path, body.extend, **content)
         try:
-            answer = json.loads(body)
+            told = json.loads(body)
         except ValueError as error:
             raise GenerationError(
                 f"{self.address}{path} answered with incomplete JSON ({error}): {_quote(bytes(body))}",
                 "bad_answer",
             ) from None
-        if not isinstance(answer, dict):
+        if not isinstance(told, dict):
             raise GenerationError(
                 f"{self.address}{path} answered {_quote(bytes(body))}, no object", "bad_answer"
             )
-        return answer
+        return told
 
-    def fetch(self, path: str, into: Path, *, on_answer: Callable[[], object], **content: Any) -> None:
+    def fetch(self, path: str, into: Path, *, on_answer: Callable[[], object], **content: Any) -> Answer:
         """Post something and write what is answered to a file.
 
         Parameters
@@ -119,7 +147,7 @@ class HttpService:
             As of ``httpx2.Client.post``.
         """
         with into.open("wb") as file:
-            self._post(path, file.write, on_answer=on_answer, **content)
+            return self._post(path, file.write, on_answer=on_answer, **content)
 
     @contextmanager
     def alone(self, wait_limit_s: float) -> Iterator[Note]:
@@ -151,7 +179,7 @@ class HttpService:
         finally:
             os.close(handle)
 
-    def read_note(self) -> dict[str, str]:
+    def read_note(self) -> dict[str, Any]:
         """Return its last note, without waiting; empty where it was never used from this machine."""
         if not self._lock_path.is_file():
             return {}
@@ -187,7 +215,7 @@ class HttpService:
         *,
         on_answer: Callable[[], object] = lambda: None,
         **content: Any,
-    ) -> None:
+    ) -> Answer:
         import httpx2
 
         limit = time.monotonic() + self._time_limit_s
@@ -196,13 +224,14 @@ class HttpService:
             with self._open().stream("POST", path, **content) as answer:
                 on_answer()
                 if answer.status_code != httpx2.codes.OK:
-                    raise _refusal(place, answer)
+                    raise self._refusal(place, answer)
                 for piece in answer.iter_bytes():
                     take(piece)
                     if time.monotonic() > limit:
                         raise GenerationError(
                             f"{place} had not finished its answer after {self._time_limit_s:g} s", "timed_out"
                         )
+                return Answer(_read_time(answer.headers.get("last-modified")), answer.headers.get("etag"))
         except (httpx2.ReadTimeout, httpx2.WriteTimeout):
             raise GenerationError(
                 f"{place} was silent for {self._stall_limit_s:g} s and was given up; it may still be at work",
@@ -213,6 +242,22 @@ class HttpService:
         except httpx2.RequestError as error:
             raise GenerationError(f"{place} broke off: {error}", "broken_off") from None
 
+    def _refusal(self, place: str, answer: httpx2.Response) -> GenerationError:
+        """Turn an error status into an error, with what the service said about it."""
+        body = b""
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > _MAX_ANSWER_BYTES:
+                break
+        try:
+            said = str(json.loads(body)["detail"])
+        except (ValueError, KeyError, TypeError):
+            said = _quote(body)
+        for kind, (pattern, cure) in self._failures.items():
+            if pattern.search(said):
+                return GenerationError(f"{place} answered {answer.status_code}: {said}: {cure}", kind)
+        return GenerationError(f"{place} answered {answer.status_code}: {said}", "server_error")
+
     def _unreachable(self, error: Exception) -> GenerationError:
         return GenerationError(
             f"nothing answers at {self.address} ({error}): start the service there, or set its address",
@@ -221,21 +266,21 @@ class HttpService:
 
 
 class Note:
-    """Names and texts kept in the lock's file."""
+    """Names and plain values kept in the lock's file."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
-    def read(self) -> dict[str, str]:
+    def read(self) -> dict[str, Any]:
         """Return what was written; empty if nothing was, or nothing that can be read."""
         try:
             return dict(json.loads(os.pread(self._handle, _MAX_ANSWER_BYTES, 0)))
         except (ValueError, TypeError):
             return {}
 
-    def write(self, name: str, text: str) -> None:
-        """Write a text under a name, instead of what was there."""
-        whole = json.dumps({**self.read(), name: text}).encode()
+    def write(self, name: str, value: Any) -> None:
+        """Write a plain value under a name, instead of what was there."""
+        whole = json.dumps({**self.read(), name: value}).encode()
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, whole, 0)
 
@@ -261,19 +306,12 @@ def _try_lock(handle: int) -> bool:
     return True
 
 
-def _refusal(place: str, answer: httpx2.Response) -> GenerationError:
-    """Turn an error status into an error, with what the service said about it."""
-    body = b""
-    for piece in answer.iter_bytes():
-        body += piece
-        if len(body) > _MAX_ANSWER_BYTES:
-            break
+def _read_time(header: str | None) -> float | None:
+    """Read a date of HTTP; None where there is none that can be read."""
     try:
-        said = str(json.loads(body)["detail"])
-    except (ValueError, KeyError, TypeError):
-        said = _quote(body)
-    kind = next((kind for kind, pattern in _KINDS.items() if pattern.search(said)), "server_error")
-    return GenerationError(f"{place} answered {answer.status_code}: {said}", kind)
+        return None if header is None else email.utils.parsedate_to_datetime(header).timestamp()
+    except ValueError:
+        return None
 
 
 def _quote(body: bytes) -> str:

@@ -197,7 +197,8 @@ def _read_folder(folder: Path) -> Iterator[_Made]:
     if not folder.is_dir():
         raise RequestError(f"folder {str(folder)!r}: there is no such folder")
     for video in sorted(folder.iterdir()):
-        if video.suffix.lower() not in _VIDEO_SUFFIXES:
+        is_hidden = video.name.startswith(".")  # what systems leave beside files
+        if video.suffix.lower() not in _VIDEO_SUFFIXES or is_hidden or video.is_dir():
             continue
         note = video.with_name(video.name + ".json")
         try:

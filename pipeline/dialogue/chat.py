@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 
 from pipeline.dialogue.prompt_text import read_answer, write_instructions
 from pipeline.endpoint import Endpoint, EndpointSettings
+from pipeline.reach import find_no_way
 
 if TYPE_CHECKING:
     from pipeline.dialogue.base import Answer, Question
@@ -40,6 +41,10 @@ class Chat:
 
     def check(self, language: str) -> None:
         """Take any language: what the model understands is known to the service alone."""
+
+    def find_obstacle(self) -> str:
+        """Return why the service cannot be reached."""
+        return find_no_way(self._settings.base_url)
 
     def load(self) -> None:
         """Do nothing: the model is loaded where it runs."""

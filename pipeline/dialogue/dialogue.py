@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.diagnosis import only_for
 from pipeline.dialogue.base import Answer, Answerer, Question
 from pipeline.dialogue.documents import read_documents
 from pipeline.dialogue.emotion import add_emotion, read_emotion
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from pipeline.diagnosis import Diagnosis
     from pipeline.dialogue.settings import ConversationSettings
     from pipeline.speech.base import SpeechEngine
 
@@ -80,14 +82,25 @@ class Dialogue:
 
     @property
     def content_versions(self) -> list[str]:
-        """What identifies the files that decide an answer: documents, words."""
-        found = []
+        """What identifies what decides an answer beside the settings: backends, documents, words."""
+        names = [f"{recogniser.name} {recogniser.version}" for recogniser in self._recognisers.backends]
+        names += [f"{answerer.name} {answerer.version}" for answerer in self._answerers.backends]
+        versions = "\n".join(names)
+        found = [f"backends {hashlib.sha256(versions.encode()).hexdigest()[:12]}"]
         if self._documents is not None:
             found.append(f"documents {self._documents.content[:12]}")
         if self._settings.words is not None:
             content = hashlib.sha256(Path(str(self._settings.words["path"])).read_bytes()).hexdigest()
             found.append(f"words {content[:12]}")
         return found
+
+    def diagnose(self) -> list[Diagnosis]:
+        """Look who can hear, answer and speak; nothing is loaded and nothing is asked of a service."""
+        return [
+            only_for("spoken questions", self._recognisers.diagnose("who hears")),
+            self._answerers.diagnose("who answers"),
+            self._voices.diagnose("who speaks"),
+        ]
 
     def load(self) -> None:
         """Load every backend, the later ones too, so that a fallback is ready when it is needed."""

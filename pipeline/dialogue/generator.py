@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from pipeline.diagnosis import Diagnosis
     from pipeline.estimates import ResourceEstimate
     from pipeline.events import OnEvent
     from pipeline.generator import Plan
@@ -130,6 +131,10 @@ class Conversation(DelegatingGenerator):
         self._dialogue.check(request)
         plan = self.inner.dry_run(placeholder_request(request), out_path)
         return plan.model_copy(update={"steps": (*self._dialogue.steps(request), *plan.steps)})
+
+    def diagnose(self) -> list[Diagnosis]:
+        """Look who can hear, answer and speak, and for what would stop the generator behind."""
+        return [*self._dialogue.diagnose(), *self.inner.diagnose()]
 
     def load(self) -> None:
         """Load the generator behind and every backend, so that a fallback is ready when it is needed."""

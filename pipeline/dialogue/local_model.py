@@ -12,10 +12,15 @@ from pydantic import Field
 from pipeline.dialogue.prompt_text import read_answer, write_instructions
 from pipeline.endpoint import ServiceError
 from pipeline.errors import GenerationError, RequestError
+from pipeline.fingerprint import fingerprint
 from pipeline.options import PlainData
 
 if TYPE_CHECKING:
     from pipeline.dialogue.base import Answer, Question
+
+
+_DECISIVE = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt"}
+"""Endings of the files that decide an answer: weights, configuration, tokenizer, chat template."""
 
 
 class LocalModelSettings(PlainData):
@@ -63,7 +68,10 @@ class LocalModel:
             raise RequestError(
                 f"model {self._settings.model!r}: there is no config.json; it must be a folder as transformers saves it"
             )
-        self.version = f"{library} {folder.resolve().name}"
+        content = fingerprint(
+            path for path in folder.iterdir() if path.suffix in _DECISIVE and path.is_file()
+        )
+        self.version = f"{library} {folder.resolve().name} {content}"
         self._model: Any = None
         self._tokenizer: Any = None
 

@@ -76,6 +76,10 @@ class WordFilter:
         self._replacements: dict[str, str] = {}
         try:
             lines = Path(settings.path).read_text("utf-8-sig").splitlines()
+        except FileNotFoundError:
+            raise RequestError(
+                f"words {settings.path!r}: there is no such file; write the list, or leave words out"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise RequestError(f"words {settings.path!r} cannot be read as UTF-8 text: {error}") from None
         for number, line in enumerate(lines, 1):

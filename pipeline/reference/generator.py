@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.events import LOADED, SAVED, SPEECH, OnEvent, Timeline
+from pipeline.events import LOADED, SAVED, SPEECH, WARNING, OnEvent, Timeline
 from pipeline.generator import Description, Generator, Plan
 from pipeline.options import PlainData
 from pipeline.reference import features
@@ -25,7 +25,7 @@ from pipeline.reference.face import FaceModel
 from pipeline.reference.motion import MotionModel, Solver
 from pipeline.reference.renderer import Renderer
 from pipeline.reference.scene import draw_scene, place_mark
-from pipeline.reference.style import read_scene, read_style, wants_brand
+from pipeline.reference.style import describe_unfollowed, read_scene, read_style, wants_brand
 from pipeline.request import GenerationRequest, check_files
 from pipeline.result import GenerationResult
 from pipeline.sound import iterate_sound
@@ -147,6 +147,7 @@ class ReferenceGenerator(Generator):
         if request.brand_mark is not None:
             shown = "place" if wants_brand(request.prompt) else "leave out (the prompt does not ask for it)"
             steps.insert(2, f"{shown} the brand mark {request.brand_mark}")
+        steps += [f"note: {text}" for text in describe_unfollowed(request.prompt, request.brand_mark)]
         return Plan(steps=tuple(steps))
 
     def load(self) -> None:
@@ -192,6 +193,8 @@ class ReferenceGenerator(Generator):
             n_frames = count_frames(request, sound.duration_s)
             n_clips = math.ceil(n_frames / request.infer_frames)
             timeline.mark(SPEECH, duration_s=sound.duration_s, n_clips=n_clips)
+            for text in describe_unfollowed(request.prompt, request.brand_mark):
+                timeline.mark(WARNING, text=text)
             framed = self._frame(request, picture, points)
             style = read_style(request.prompt)
             stage = Stage(
@@ -201,7 +204,7 @@ class ReferenceGenerator(Generator):
                     style,
                     request.base_seed,
                     Solver(request.sample_steps, request.sample_guide_scale),
-                    offload=request.offload_model,
+                    offload=bool(request.offload_model),
                 ),
                 rate=frame_rate(request.fps),
                 n_frames=n_frames,

@@ -67,6 +67,9 @@ _SCENES: dict[str, str] = {
     "studio": r"studio|backdrop|摄影棚",
     "plain": r"(plain|grey|gray|white|neutral|clean) background|纯色背景",
 }
+_PART_END = re.compile(r"[,.;，。；、\n]")
+_LONGEST_PART = 60
+_MOST_PARTS = 3
 _BRAND = re.compile(r"brand\w*|logo|trade ?mark|品牌|标志|商标", re.IGNORECASE)
 
 
@@ -105,3 +108,34 @@ def wants_brand(prompt: str) -> bool:
     """Tell whether a prompt asks for a brand mark to be seen."""
     match = _BRAND.search(prompt)
     return match is not None and not _NEGATION.search(prompt[: match.start()])
+
+
+def describe_unfollowed(prompt: str, brand_mark: str | None) -> list[str]:
+    """Say what of a prompt makes no difference to the video, and that a brand mark is left out, for people.
+
+    >>> describe_unfollowed("a woman in an office, smiling, riding a horse", None)
+    ["not followed in the prompt: 'riding a horse'"]
+    """
+    notes = []
+    if brand_mark is not None and not wants_brand(prompt):
+        notes.append(
+            f"the brand mark {brand_mark} is not shown: the prompt does not ask for it; add to it, for instance, "
+            "'with the brand mark on the wall'"
+        )
+    parts = [part.strip() for part in _PART_END.split(prompt) if part.strip()]
+    unfollowed = [part for part in parts if not _is_followed(part)]
+    if unfollowed and len(unfollowed) == len(parts):
+        notes.append(
+            f"nothing in the prompt can be followed: it knows manners (smiling, nodding, lively, calm, serious), "
+            f"a brand mark, and scenes ({', '.join(_SCENES)})"
+        )
+    elif unfollowed:
+        named = ", ".join(repr(part[:_LONGEST_PART]) for part in unfollowed[:_MOST_PARTS])
+        more = f" and {len(unfollowed) - _MOST_PARTS} more" if len(unfollowed) > _MOST_PARTS else ""
+        notes.append(f"not followed in the prompt: {named}{more}")
+    return notes
+
+
+def _is_followed(part: str) -> bool:
+    understood = any(pattern.search(part) for pattern, _ in _PATTERNS)
+    return understood or read_scene(part) is not None or _BRAND.search(part) is not None

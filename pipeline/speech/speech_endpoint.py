@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 from pipeline.endpoint import Endpoint, EndpointSettings
 from pipeline.errors import RequestError
 from pipeline.languages import primary_language
+from pipeline.reach import find_no_way
 from pipeline.sound import read_sound
 from pipeline.speech.base import Speech
 
@@ -59,6 +60,10 @@ class SpeechEndpoint:
             )
         if not any(character.isalnum() for character in text):
             raise RequestError(f"text {text[:40]!r}: there are no words in it")
+
+    def find_obstacle(self) -> str:
+        """Return why the service cannot be reached."""
+        return find_no_way(self._settings.base_url)
 
     def speak(self, text: str, language: str, voice: str | None = None) -> Speech:
         """Ask once; no phoneme times come back. See `SpeechEngine.speak`."""

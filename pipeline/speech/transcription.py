@@ -9,6 +9,7 @@ from pydantic import Field
 
 from pipeline.endpoint import Endpoint, EndpointSettings
 from pipeline.languages import primary_language
+from pipeline.reach import find_no_way
 from pipeline.recogniser import Recogniser, Transcript, refuse_language
 from pipeline.sound import measure_sound
 
@@ -41,6 +42,10 @@ class TranscriptionEndpoint(Recogniser):
         """Return whether the language is one of those in the settings, if there are any."""
         known = {primary_language(code) for code in self._settings.languages}
         return not known or primary_language(language) in known
+
+    def find_obstacle(self) -> str:
+        """Return why the service cannot be reached."""
+        return find_no_way(self._settings.base_url)
 
     def load(self) -> None:
         """Do nothing: the model is loaded where it runs."""

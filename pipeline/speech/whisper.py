@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.fingerprint import fingerprint
 from pipeline.languages import primary_language
 from pipeline.options import PlainData
 from pipeline.recogniser import Recogniser, Transcript, refuse_language
@@ -166,8 +169,15 @@ class FasterWhisper(Recogniser):
                 f"model {self._settings.model!r}: there is no {' and no '.join(missing)}; it must be the folder of a "
                 "Whisper model in CTranslate2's format"
             )
-        self.version = f"{library} {folder.resolve().name}"
+        content = fingerprint(folder / name for name in _FILES)
+        self.version = f"{library} {folder.resolve().name} {content}"
         self._model: Any = None
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the file of weights; read whole, once."""
+        path = (Path(self._settings.model) / "model.bin").resolve()
+        return {f"whisper {path.parent.name}": _hash_of(path, path.stat().st_mtime_ns)}
 
     def serves(self, language: str) -> bool:
         """Return whether Whisper knows the language; a model for English alone is found out when it is loaded."""
@@ -211,3 +221,9 @@ class FasterWhisper(Recogniser):
             raise GenerationError(f"faster-whisper failed: {error}") from error
         duration_s = samples.size / _RATE_HZ
         return Transcript(" ".join(filter(None, pieces)), duration_s, language, self.name, self.version)
+
+
+@cache
+def _hash_of(path: Path, _changed_ns: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

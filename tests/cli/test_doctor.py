@@ -184,3 +184,69 @@ def test_a_folder_in_which_nothing_may_be_written(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert "nothing may be written" in " ".join(doctor("--generator", "reference").stdout.split())
+
+
+def stops_of(*words: str) -> dict[str, str]:
+    """Return what stops a generator, by what it is about."""
+    result = doctor("--generator", *words, "--json", "findings.json")
+    findings = json.loads(Path("findings.json").read_text("utf-8"))["findings"]
+    stops = {finding["about"]: finding["found"] for finding in findings if finding["level"] == "stop"}
+    assert result.exit_code == (1 if stops else 0), result.output
+    return stops
+
+
+@pytest.mark.parametrize("behind", ["live_avatar", "wav2lip", "sadtalker", "musetalk"])
+def test_a_conversation_is_stopped_by_all_that_stops_the_one_behind(behind: str) -> None:
+    settings = {"repository": "/nowhere", "python": "no-such-python"}
+    alone = stops_of(behind, *(word for item in settings.items() for word in ("--set", "=".join(item))))
+    assert len(alone) > 2
+    words = (
+        "conversation",
+        "--set",
+        f"generator={behind}",
+        "--set",
+        f"generator_settings={json.dumps(settings)}",
+    )
+    assert stops_of(*words) == alone
+
+
+SERVICE = {"name": "openai", "settings": {"base_url": "http://127.0.0.1:9/v1", "model": "m"}}
+KEYLESS = {**SERVICE, "settings": {**SERVICE["settings"], "key_variable": "NO_SUCH_KEY_HERE"}}  # type: ignore[dict-item]
+VOICE = {**SERVICE, "settings": {**SERVICE["settings"], "voice": "v"}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("setting", "backends", "about", "level", "words"),
+    [
+        ("answerers", [SERVICE], "who answers", "stop", "openai m: 127.0.0.1 does not answer"),
+        (
+            "answerers",
+            [SERVICE, {"name": "documents"}],
+            "who answers",
+            "warning",
+            "documents does it instead",
+        ),
+        (
+            "answerers",
+            [KEYLESS, {"name": "documents"}],
+            "who answers",
+            "warning",
+            "NO_SUCH_KEY_HERE is not set",
+        ),
+        ("answerers", [{"name": "documents"}, SERVICE], "who answers", "warning", "openai m: 127.0.0.1"),
+        ("answerers", [{"name": "documents"}], "who answers", "fine", "documents"),
+        ("voices", [VOICE], "who speaks", "stop", "does not answer"),
+        ("recognisers", [SERVICE], "who hears", "warning", "for spoken questions alone: openai m"),
+    ],
+)
+def test_services_that_a_conversation_cannot_reach(
+    setting: str, backends: list[Any], about: str, level: str, words: str
+) -> None:
+    doctor(
+        *("--generator", "conversation", "--set", "generator=reference", "--json", "findings.json"),
+        *("--set", f"{setting}={json.dumps(backends)}"),
+    )
+    findings = json.loads(Path("findings.json").read_text("utf-8"))["findings"]
+    (found,) = [finding for finding in findings if finding["about"] == about]
+    assert found["level"] == level, found
+    assert words in found["found"]

@@ -55,6 +55,16 @@ def test_a_batch_with_bad_files_measures_the_good_ones(
     assert done.stdout.rstrip().splitlines()[-1].startswith("wrote ")
 
 
+@pytest.mark.usefixtures("probe")
+def test_an_evaluator_that_failed_shows_in_the_exit_code(tmp_path: Path) -> None:
+    sound = write_clip(tmp_path / "sound.wav", sound=np.full(16_000, 0.1), rate_hz=16_000)
+    done = _run("evaluate", sound, "--only", "probe,technical", "--json", tmp_path / "out.json")
+    (result,) = json.loads((tmp_path / "out.json").read_text())
+    assert result["absent"]["probe.width_px"] == "evaluator_failed"  # it asks for the width of a picture
+    assert result["metrics"]["technical.clipping_ratio"]["value"] == 0
+    assert done.returncode == 1, done.stderr
+
+
 def test_a_clip_that_can_be_measured_exits_with_zero_and_fits_80_columns(grey: Path) -> None:
     done = _run("evaluate", grey, "--only", "technical")
     assert done.returncode == 0, done.stderr

@@ -148,9 +148,62 @@ def test_a_question_is_answered_before_any_generator(answer: Run) -> None:
         "first frame (only at the end)",
         "saved",
     ]
+    assert result.stdout.splitlines()[0] == "answered by documents"
+    assert result.stdout.splitlines()[-1] == "x.mp4"
     note = json.loads(Path("x.mp4.json").read_text("utf-8"))
     assert (note["generator"], note["request"]["question"]) == ("conversation", "When do you open?")
     assert note["versions"]["command"] == "unknown"
+
+
+def test_who_answered_instead_is_said_with_the_reason(answer: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    service = {"base_url": "https://example.invalid/v1", "model": "m", "key_variable": "NO_SUCH_KEY"}
+    conversation = {"answerers": [{"name": "openai", "settings": service}, {"name": "documents"}]}
+    Path("conversation.yaml").write_text(yaml.safe_dump({"documents": "docs", **conversation}))
+    words = ("--question", "When do you open?", "--conversation", "conversation.yaml")
+    result = answer(*words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[:2] == [
+        "answered by documents instead of openai m",
+        "  openai m: the environment variable NO_SUCH_KEY is not set; it must hold the service's key",
+    ]
+    events = json.loads(Path("x.mp4.json").read_text("utf-8"))["events"]
+    tried = [event["detail"]["backends"] for event in events if event["name"] == "answered"]
+    assert [attempt["outcome"] for attempt in tried[0]] == ["no_key", "used"]
+    Path("conversation.yaml").write_text(yaml.safe_dump({"answerers": conversation["answerers"][:1]}))
+    alone = answer(*words, "--overwrite")
+    assert alone.exit_code == 2
+    assert "NO_SUCH_KEY is not set" in alone.stderr
+
+
+def test_a_list_of_words_that_is_not_there_is_said_to_be_missing(answer: Run) -> None:
+    Path("conversation.yaml").write_text("documents: docs\nwords: {path: gone.txt}\n")
+    result = answer("--question", "When?", "--conversation", "conversation.yaml")
+    assert result.exit_code == 2
+    assert "words 'gone.txt': there is no such file" in result.stderr
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("name", [200 * "x" + ".mp4", "caf\udce9.mp4"])
+def test_a_name_that_results_cannot_have_is_refused_before_the_work(name: str) -> None:
+    result = CliRunner().invoke(
+        main, ["generate", "--generator", "reference", "--text", "Hi.", "--out", name]
+    )
+    assert result.exit_code == 2
+    assert re.search("longer than 200 bytes|is not UTF-8", result.stderr)
+
+
+def test_what_libraries_always_write_is_not_on_the_terminal(tmp_path: Path) -> None:
+    """Mediapipe and TensorFlow Lite greet and warn on every use, from C++, past what Python can catch."""
+    command = [sys.executable, "-m", "evalkit", "generate", "--generator", "reference", "--text", "Hello."]
+    done = subprocess.run(
+        [*command, "--size", "256*256", "--out", tmp_path / "x.mp4"],
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "saved" in done.stderr
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not re.match(r" *\d+\.\d\d s  ", line)] == []
 
 
 def test_a_conversation_is_set_up_by_a_file(answer: Run) -> None:

@@ -197,3 +197,18 @@ def test_wrong_use(words: tuple[str, ...], message: str, call: Call) -> None:
     result = call("plan", *words)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_a_run_that_teaches_nothing_is_told_with_the_reason(call: Call) -> None:
+    assert call("sweep", "copies.yaml", "--out", "past").exit_code == 0
+    other = yaml.safe_load(Path("copies.yaml").read_text("utf-8"))
+    other["generator"]["settings"]["time_limit_s"] = 7.0
+    Path("other.yaml").write_text(yaml.safe_dump(other), "utf-8")
+    said = call("plan", "other.yaml", "--runs", "past").stderr
+    assert (
+        "note: nothing is learned from past: other settings of the generator: time_limit_s is None there, 7.0"
+        in said
+    )
+    said = call("plan", "live.yaml", "--runs", "past").stderr
+    assert "note: nothing is learned from past: its generator is 'command'" in said
+    assert "nothing is learned" not in call("plan", "copies.yaml", "--runs", "past").stderr

@@ -22,6 +22,7 @@ from evalkit.sweeps.config import resolve_sweep
 COPIES = """
 import shutil, sys
 if sys.argv[2] == "9": sys.exit(3)
+if sys.argv[2] == "8": print("loading the model"); sys.exit("ValueError: no weights")
 shutil.copyfile("made.mp4", sys.argv[1])
 """
 Call = Callable[..., Result]
@@ -76,6 +77,14 @@ def test_flags_change_the_grid_and_failures_are_1_and_told(call: Call) -> None:
     assert result.stdout.splitlines() == ["1 of 2 trials done", "here/report.html"]
     assert re.search(r"1 failed \(generate: crashed\): .* failed with exit status 3", result.stderr)
     assert re.search(r"see here/videos/\w+/log\.txt; --retry-failed", result.stderr)
+
+
+def test_a_failing_program_is_told_with_its_last_line(call: Call) -> None:
+    done = call("copies.yaml", "--out", "run", "--set", "sample_steps=8")
+    told = re.findall(r"failed \(generate: crashed\): (.*)", done.stderr)
+    assert len(told) == 2  # as it happens, and at the end
+    assert all(line.endswith("exit status 1; it said at last: ValueError: no weights") for line in told)
+    assert "it said at last: ValueError: no weights" in Path("run/report.md").read_text("utf-8")
 
 
 def test_a_dry_run_says_what_is_done_and_how_long_the_rest_takes(call: Call) -> None:
@@ -202,3 +211,80 @@ def test_another_generator_does_not_inherit_settings(call: Call) -> None:
     result = call("copies.yaml", "--generator", "precomputed", "--dry-run")
     assert result.exit_code == 2
     assert "give the setting folder or the setting table" in result.stderr
+
+
+def test_a_dry_run_tells_what_the_generator_refuses(call: Call) -> None:
+    words = ("copies.yaml", "--set", "prompt=calm", "--text", "Hello there.")
+    told = call(*words, "--dry-run")
+    assert told.exit_code == 0, told.output
+    said = " ".join(told.stdout.split())
+    assert "2 of the pending will be refused by the generator: " in said
+    assert "expected time" not in said
+    ran = " ".join(call(*words).stderr.split())
+    assert "2 failed (generate: refused): " in ran
+    reason = said.partition("refused by the generator: ")[2].split(" copies")[0].split(" runs/")[0]
+    assert reason[:60] in ran
+    assert "refused" not in call("copies.yaml", "--dry-run").stdout
+
+
+def test_a_dry_run_tells_why_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(
+        'inputs: {speech: [{text: "你好", language: xx}, {text: "Good morning.", language: en}]}\nevaluators: []\n', "utf-8"
+    )  # fmt: skip
+    result = CliRunner().invoke(main, ["sweep", "s.yaml", "--dry-run"])
+    assert result.exit_code == 0, result.output
+    assert "1 of the pending will be refused by the generator: " in " ".join(result.stdout.split())
+    assert "'xx'" in result.stdout
+
+
+def test_another_generator_has_not_the_grid_of_the_quickstart(call: Call) -> None:
+    argv = json.dumps([sys.executable, "copies.py", "{out}", "{sample_steps}"])
+    words = (
+        "--generator",
+        "command",
+        "--setting",
+        f"argv={argv}",
+        "--set",
+        "sample_steps=1,2",
+        "--only",
+        "technical",
+    )
+    result = call(*words, "--text", "Hello there.", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "2 trials" in result.stdout
+    assert "size=" not in result.stdout
+
+
+def test_a_sweep_can_be_begun_from_what_init_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun = CliRunner().invoke(main, ["init", "mine.yaml"])
+    assert begun.exit_code == 0, begun.output
+    told = CliRunner().invoke(main, ["sweep", "mine.yaml", "--dry-run"])
+    assert told.exit_code == 0, told.output
+    assert "4 trials, 0 done, 4 pending" in told.stdout
+    again = CliRunner().invoke(main, ["init", "mine.yaml"])
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+
+
+def test_every_option_that_the_sample_leaves_out_by_a_comment_is_one() -> None:
+    """Without its #, each commented line of the sample is read."""
+    from evalkit.sweeps.config import SAMPLE, SweepConfig
+
+    lines = SAMPLE.read_text("utf-8").splitlines()[3:]
+    text = "\n".join(re.sub(r"^(\s*)# ?", r"\1", line) for line in lines)
+    data = yaml.safe_load(text)
+    data["inputs"]["speech"] = data["inputs"]["speech"][1:]
+    SweepConfig.read(data, "option")
+
+
+def test_the_schema_is_that_of_the_sample() -> None:
+    schema = json.loads(CliRunner().invoke(main, ["init", "--schema"]).stdout)
+    assert {"generator", "inputs", "grid", "seeds", "execution"} <= schema["properties"].keys()
+
+
+def test_a_generator_that_is_given_as_a_word_says_how_it_is_written(call: Call) -> None:
+    Path("word.yaml").write_text("generator: reference\n", "utf-8")
+    result = call("word.yaml", "--dry-run")
+    assert result.exit_code == 2
+    assert "as in generator: {name: reference}" in result.stderr

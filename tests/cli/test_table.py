@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from evalkit.cli.table import show
 from evalkit.measuring.results import ClipResult
-from evalkit.types import Measurement, Metric
+from evalkit.types import Measurement, Metric, Reason
 
 FIRST = Metric("fancy.plain", "1", "band", "…")
 SECOND = Metric("fancy.main", "1", "band", "…", is_headline=True)
@@ -22,3 +24,34 @@ def test_a_family_shows_its_headline_metrics_and_otherwise_its_first(
     assert "main" in head
     assert "only" in head
     assert "plain" not in head
+
+
+def test_a_wide_table_is_read_whole_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = [Metric(f"family_{n}.a_headline_of_it", "1", "lower", "…", is_headline=True) for n in range(6)]
+    nowhere = Metric("brand.fidelity", "1", "higher", "…", is_headline=True)
+    clips = [
+        ClipResult(
+            f"videos/recorded_in_the_studio_take_{n:02}.mp4",
+            (
+                *(Measurement(metric, 0.5 + n) for metric in metrics),
+                Measurement(nowhere, None, reason=Reason.NO_AUDIO),
+            ),
+        )
+        for n in range(5)
+    ]
+    show(clips)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    assert text.count("a_headline_of_it ↓") == 6
+    assert "…" not in re.sub(r"recorded_in_…\w+\.mp4", "", text)
+    assert all(text.count(f"take_{n:02}.mp4") == text.count("take_00.mp4") for n in range(5))
+    assert f"not measured of any clip, {Reason.NO_AUDIO.text}: brand.fidelity" in " ".join(text.split())
+
+
+def test_a_clip_that_stands_out_of_many_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    error = Metric("lip_sync.error", "1", "lower", "…", is_headline=True)
+    show([ClipResult(f"{n}.mp4", (Measurement(error, 0.1 if n else 0.8),)) for n in range(5)])
+    out = capsys.readouterr().out
+    assert "stands out: 0.mp4: lip_sync.error: 0.8, usual at most 0.3" in out
+    assert out.count("stands out") == 1

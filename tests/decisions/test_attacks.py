@@ -162,9 +162,35 @@ def test_another_unit_is_found(tmp_path: Path) -> None:
     plain = json.loads(path.read_text("utf-8"))
     assert MetricValue(**plain["results"]["metrics"]["profile.total_s"]).unit == "s"
     plain["results"]["metrics"]["profile.total_s"]["unit"] = "min"
-    path.write_text(json.dumps(plain), "utf-8")
+    path.write_text(json.dumps({**plain, "digest": None}), "utf-8")
     code, missed, _ = sign_off(folder, policy_at(tmp_path))
     assert (code, set(missed)) == (1, {"run.values"})
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        ("videos/*/profile.json", ("results", "metrics", "profile.total_s", "value")),
+        ("videos/*/generation.json", ("generate_s",)),
+        ("measurements/*/lip_sync@*[0-9a-f].json", ("results", "metrics", "lip_sync.error", "value")),
+    ],
+)
+def test_a_plausible_value_in_place_of_another_is_found(
+    tmp_path: Path, file: str, place: tuple[str, ...]
+) -> None:
+    folder = put(tmp_path, trials_of())
+    assert sign_off(folder, policy_at(tmp_path))[0] == 0
+    path = min(folder.glob(file))
+    plain = json.loads(path.read_text("utf-8"))
+    *outer, last = place
+    at = plain
+    for name in outer:
+        at = at[name]
+    at[last] = 0.05
+    path.write_text(json.dumps(plain), "utf-8")
+    code, missed, _ = sign_off(folder, policy_at(tmp_path))
+    assert code == 1
+    assert "run.complete" in missed
 
 
 def test_old_evaluators_are_found(tmp_path: Path) -> None:

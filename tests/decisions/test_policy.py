@@ -41,6 +41,11 @@ def test_bundled_policies_load(name: str) -> None:
     assert load_policy(name).name == name
 
 
+@pytest.mark.parametrize("name", bundled_policies())
+def test_no_bundled_policy_gates_on_what_moves_with_the_encoding(name: str) -> None:
+    assert not [rule for rule in load_policy(name).rules if rule.name.startswith("motion.jitter_ratio")]
+
+
 def test_customer_service_holds_the_gates() -> None:
     """The release gates, with their numbers."""
     policy = load_policy("customer_service")

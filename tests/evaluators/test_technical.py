@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pytest
+import scipy.io.wavfile
 from scipy.signal import resample_poly
 
 import evalkit
-from evalkit.evaluators.technical import BLANK_PICTURE, Technical
+from evalkit.evaluators.technical import BLANK_PICTURE, SLOW_SOUND, Technical
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.speech import speak
 from evalkit.testing.talking_face import SENTENCES
@@ -184,6 +187,55 @@ def test_face_coverage_is_the_share_of_frames_with_a_face() -> None:
         measurement for measurement in found if measurement.metric.name == "technical.face_coverage"
     )
     assert coverage.value == 0.75
+
+
+def test_a_held_ending_is_frozen_and_counts_as_picture(tmp_path: Path) -> None:
+    """2.4 s that move, then the last frame for 2.4 s, and 4.8 s of sound."""
+    path = tmp_path / "held.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        voice = container.add_stream("aac", rate=16_000, layout="mono")
+        packets = []
+        for index, pixels in enumerate(moving_pattern(2.4)):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            packets += stream.encode(frame)
+        for packet in (*packets, *stream.encode(None)):
+            packet.duration = 61 if packet.pts == 59 else 1
+            container.mux(packet)
+        sound = av.AudioFrame.from_ndarray(
+            tone(4.8, rate_hz=16_000).astype(np.float32)[None], format="fltp", layout="mono"
+        )
+        sound.sample_rate, sound.pts, sound.time_base = 16_000, 0, Fraction(1, 16_000)
+        container.mux([*voice.encode(sound), *voice.encode(None)])
+    measured = measure(path)
+    assert measured["freeze_ratio"].value == pytest.approx(2.44 / 4.8, abs=0.001)
+    assert measured["av_duration_gap_ms"].value == pytest.approx(0, abs=64)  # a frame of AAC
+    assert measured["black_ratio"].value == 0
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+def test_one_sample_that_is_no_number_costs_nothing(tmp_path: Path, wrong: float) -> None:
+    voice = tone(2, level_dbfs=-20).astype(np.float32)
+    voice[999] = wrong
+    wav = tmp_path / "broken.wav"
+    with wav.open("wb") as file:
+        scipy.io.wavfile.write(file, 48_000, voice)
+    measured = values(
+        measure(write_clip(tmp_path / "clip.mp4", moving_pattern(2), sound=tone(2)), audio=str(wav))
+    )
+    assert measured["width"] == 160
+    assert measured["fps"] == pytest.approx(25)
+    assert measured["loudness_lufs"] == pytest.approx(-23.0, abs=0.1)
+
+
+def test_sound_too_slow_for_a_loudness_costs_nothing_else(tmp_path: Path) -> None:
+    wav = write_clip(tmp_path / "slow.wav", sound=tone(2, frequency_hz=300, rate_hz=2000), rate_hz=2000)
+    measured = values(measure(write_clip(tmp_path / "clip.mp4", moving_pattern(2)), audio=str(wav)))
+    assert measured["loudness_lufs"] == SLOW_SOUND
+    assert measured["clipping_ratio"] == 0
+    assert measured["width"] == 160
 
 
 @pytest.mark.media

@@ -254,11 +254,8 @@ def test_what_loading_took_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_known_factor_carries_own_trials_to_another_kind(tmp_path: Path) -> None:
-    data = live_avatar(
-        generator={"name": "live_avatar", "settings": {"repository": "live"}},
-        grid={"size": ["704*384"]},
-        parameters={"offload_model": True},
-    )
+    data = live_avatar(grid={"size": ["704*384"]}, parameters={"offload_model": True})
+    data["generator"]["settings"]["gpus"] = [0]
     run = plant(tmp_path / "run", prepare(data), {("704*384", 4): 30.0}, offload_model=False)
     (need,) = needs_of(data, CARD_80, run)
     assert need.seconds is not None

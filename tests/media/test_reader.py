@@ -257,7 +257,8 @@ def test_mono_is_the_mean_of_the_channels_and_stays_within_full_scale(
     alike = np.stack([loud] * n_channels, axis=1)
     alone = np.zeros_like(alike)
     alone[:, 0] = loud
-    for sound, expected in ((alike, loud), (alone, loud / n_channels)):
+    n_full = n_channels - (n_channels == 6)  # low-frequency effects do not count
+    for sound, expected in ((alike, loud), (alone, loud / n_full)):
         path = write_clip(tmp_path / "sound.wav", sound=sound, rate_hz=16_000)
         np.testing.assert_allclose(read(path, rate_hz=16_000).sound, expected, atol=1 / 32767)
 

@@ -31,6 +31,16 @@ def test_durations_need_two_frames(n_frames: int) -> None:
         technical.frame_durations_s(np.zeros(n_frames))
 
 
+def test_the_last_frame_is_shown_until_the_end() -> None:
+    times_s = np.array([0.0, 0.2, 0.4])
+    np.testing.assert_allclose(technical.frame_durations_s(times_s, 1.0), [0.2, 0.2, 0.6])
+    change = np.array([np.nan, 9.0, 9.0])
+    assert technical.freeze_ratio(change, times_s) == 0
+    assert technical.freeze_ratio(change, times_s, 1.0) == pytest.approx(0.6)
+    with pytest.raises(ValueError, match=r"end_s is 0\.4, not after the last frame"):
+        technical.frame_durations_s(times_s, 0.4)
+
+
 @pytest.mark.parametrize("n_frames", [0, 1])
 def test_a_rate_needs_two_frames(n_frames: int) -> None:
     with pytest.raises(ValueError, match=f"{n_frames} frames have no rate"):

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.diagnosis import Diagnosis
-from pipeline.diagnosis_checks import (
-    check_disk,
-    check_folder,
-    check_port,
-    check_program,
-    check_python,
-    check_weights,
-)
+from pipeline.diagnosis_checks import check_disk, check_folder, check_port, check_program
 from pipeline.errors import RequestError
-
-POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 4265380512\n"
 
 
 def test_a_trouble_without_a_cure_is_no_finding() -> None:
@@ -60,55 +49,6 @@ def test_a_file_that_the_folder_lacks_is_named(tmp_path: Path) -> None:
     finding = check_folder("repository", tmp_path, ["a.py", "b.py"], "clone it")
     assert finding.level == "stop"
     assert "has no b.py" in finding.found
-
-
-# --- weights
-
-
-def test_weights_are_counted_and_weighed(tmp_path: Path) -> None:
-    (tmp_path / "one.safetensors").write_bytes(bytes(3 * 1024 * 1024))
-    (tmp_path / "config.json").write_text("{}")
-    finding = check_weights("checkpoint", tmp_path, "fetch them")
-    assert finding.level == "fine"
-    assert "3 MiB in 2 files" in finding.found
-
-
-@pytest.mark.parametrize("what", ["gone", "empty folder", "empty file"])
-def test_no_weights(what: str, tmp_path: Path) -> None:
-    path = tmp_path / "weights"
-    if what == "empty folder":
-        path.mkdir()
-    elif what == "empty file":
-        path.touch()
-    finding = check_weights("checkpoint", path, "fetch them")
-    assert (finding.level, finding.cure) == ("stop", "fetch them")
-
-
-def test_a_pointer_in_place_of_the_weights(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "model.safetensors").write_text(POINTER)
-    (tmp_path / "vae.pth").write_bytes(bytes(5000))
-    finding = check_weights("checkpoint", tmp_path, "fetch them")
-    assert finding.level == "stop"
-    assert "model.safetensors: a git-lfs pointer" in finding.found
-    assert "git lfs pull" in finding.cure
-
-
-def test_a_large_file_that_begins_like_a_pointer_is_none(tmp_path: Path) -> None:
-    path = tmp_path / "model.bin"
-    path.write_bytes(POINTER.encode() + bytes(5000))
-    assert check_weights("checkpoint", path, "fetch it").level == "fine"
-
-
-def test_a_shard_that_the_index_names_and_is_not_there(tmp_path: Path) -> None:
-    shards = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}))
-    (tmp_path / shards["a"]).write_bytes(bytes(5000))
-    finding = check_weights("checkpoint", tmp_path, "fetch them")
-    assert finding.level == "stop"
-    assert shards["b"] in finding.found
-    (tmp_path / shards["b"]).write_bytes(bytes(5000))
-    assert check_weights("checkpoint", tmp_path, "fetch them").level == "fine"
 
 
 # --- ports, programs, disk
@@ -148,25 +88,46 @@ def test_a_program_that_does_not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert "libx264.so" in finding.found
 
 
-def test_a_python_and_its_modules(tmp_path: Path) -> None:
-    good = check_python(sys.executable, ["json", "wave"], tmp_path, "install them")
-    assert good.level == "fine"
-    assert ".".join(map(str, sys.version_info[:3])) in good.found
-    bad = check_python(sys.executable, ["json", "no_such_module"], tmp_path, "install them")
-    assert (bad.level, bad.cure) == ("stop", "install them")
-    assert "has no no_such_module" in bad.found
-    gone = check_python(str(tmp_path / "python"), ["json"], tmp_path, "install them")
-    assert "does not run" in gone.found
+def write_ffmpeg(folder: Path, encoders: str) -> Path:
+    """Write a program that answers as ffmpeg does."""
+    folder.mkdir(exist_ok=True)
+    script = folder / "ffmpeg"
+    script.write_text(
+        f"#!/bin/sh\ncase $* in *-encoders*) printf '{encoders}';; *) echo 'ffmpeg version 7';; esac\n"
+    )
+    script.chmod(0o755)
+    return script
 
 
-def test_a_torch_that_knows_no_gpu(tmp_path: Path) -> None:
-    from importlib.metadata import version
+ENCODERS = "Encoders:\\n V..... = Video\\n ------\\n V....D mpeg4  MPEG-4\\n A....D aac  AAC\\n"
 
-    here = version("torch")
-    finding = check_python(sys.executable, ["torch"], tmp_path, "install it with CUDA", on_gpu=True)
-    assert finding.level == ("stop" if here.endswith("+cpu") else "fine")
-    assert here in finding.found
-    assert check_python(sys.executable, ["torch"], tmp_path, "install it").level == "fine"
+
+def test_an_ffmpeg_without_what_it_is_called_with(tmp_path: Path) -> None:
+    place = write_ffmpeg(tmp_path / "bin", ENCODERS)
+    path = {"PATH": f"{place.parent}{os.pathsep}{os.environ['PATH']}"}
+    found = check_program(
+        "ffmpeg", "it writes H.264", "get it", encoders=["aac", "libx264"], environment=path
+    )
+    assert found.level == "stop"
+    assert f"{place} (ffmpeg version 7) was built without the encoder libx264; it writes H.264" in found.found
+    assert "an ffmpeg with libx264" in found.cure
+    fine = check_program("ffmpeg", "it writes H.264", "get it", encoders=["aac"], environment=path)
+    assert (fine.level, fine.found) == ("fine", f"{place}: ffmpeg version 7")
+
+
+def test_an_ffmpeg_that_lists_nothing_is_not_judged(tmp_path: Path) -> None:
+    place = write_ffmpeg(tmp_path / "bin", "what?\\n")
+    path = {"PATH": f"{place.parent}{os.pathsep}{os.environ['PATH']}"}
+    found = check_program("ffmpeg", "it joins", "get it", encoders=["libx264"], environment=path)
+    assert found.level == "fine"
+
+
+def test_an_ffmpeg_in_a_folder_of_the_program(tmp_path: Path) -> None:
+    place = write_ffmpeg(tmp_path / "ffmpeg-4.4", ENCODERS)
+    nowhere = {"PATH": str(tmp_path / "nowhere")}
+    assert check_program("ffmpeg", "it joins", "get it", environment=nowhere).level == "stop"
+    found = check_program("ffmpeg", "it joins", "get it", environment=nowhere, also_in=place.parent)
+    assert found.found.startswith(str(place))
 
 
 def test_room_on_the_disk(tmp_path: Path) -> None:

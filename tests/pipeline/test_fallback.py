@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.endpoint import ServiceError
+from pipeline.endpoint import NO_KEY, ServiceError
 from pipeline.errors import GenerationError, RequestError
 from pipeline.fallback import BackendSettings, FallbackChain
 
@@ -179,3 +179,37 @@ def test_refused_settings_are_told_with_the_backend_s_name() -> None:
 def test_an_unknown_backend_is_named_with_the_nearest() -> None:
     with pytest.raises(RequestError, match="no answerer is named 'opnai'; did you mean 'openai'"):
         FallbackChain("evalkit.answerers", [BackendSettings(name="opnai")])
+
+
+def without_key(monkeypatch: pytest.MonkeyPatch, *scripts: list[Any] | None) -> FallbackChain[Scripted]:
+    """Make a chain whose backends with None for a script refuse, as a service whose key is not there."""
+
+    def build(name: str) -> Scripted:
+        script = scripts[int(name[1:])]
+        if script is None:
+            raise RequestError("the environment variable A_KEY is not set", NO_KEY)
+        return Scripted(*script)
+
+    monkeypatch.setattr("pipeline.fallback.load_plugin", lambda _, name: lambda: build(name))
+    return FallbackChain("group", [BackendSettings(name=f"b{number}") for number in range(len(scripts))])
+
+
+def test_a_service_without_its_key_is_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = without_key(monkeypatch, None, ["two"])
+    result, attempts = chain.call(Scripted.ask)
+    assert result == "two"
+    assert outcomes(attempts) == [("b0", NO_KEY, 0), ("b1", "used", 1)]
+    assert attempts[0].reason == "the environment variable A_KEY is not set"
+    assert len(chain.backends) == 1
+
+
+def test_where_every_key_is_missing_nothing_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RequestError, match=r"(?s)b0: the environment variable A_KEY is not set.*b1: the env"):
+        without_key(monkeypatch, None, None)
+
+
+def test_what_ran_out_of_time_names_the_setting_that_gives_it_more(chain: Make) -> None:
+    stop = threading.Event()
+    _, attempts = chain(({"time_limit_s": 0.05}, [stop.wait]), ({}, ["two"])).call(Scripted.ask)
+    stop.set()
+    assert attempts[0].reason == "did not finish within 0.05 s; its time_limit_s allows more"

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.gpu_checks import check_gpus, check_nccl
+from pipeline.gpu_checks import check_gpus, check_nccl, check_visible, list_visible
 from pipeline.gpus import read_gpus
 
 FAKE = Path(__file__).parents[1] / "profiling" / "fake_nvml"
@@ -51,6 +51,14 @@ def test_each_gpu_with_its_free_memory(driver: Driver) -> None:
     gpus, why = read_gpus()
     assert [(gpu.index, gpu.name, gpu.free_mib) for gpu in gpus] == [(0, "Card", 81559), (1, "Card", 21559)]
     assert why == ""
+
+
+def test_the_generation_of_each_gpu_where_the_driver_says(driver: Driver) -> None:
+    old = {"total_mib": 24564, "used_mib": 0}
+    cards = [{**old, "capability": [8, 6]}, {**old, "fails": {"capability": "NVMLError_NotSupported"}}]
+    driver(gpus=cards)
+    gpus, _ = read_gpus()
+    assert [gpu.compute_capability for gpu in gpus] == [(8, 6), None]
 
 
 def test_no_driver_is_a_reason_and_no_gpu(driver: Driver) -> None:
@@ -149,3 +157,16 @@ def test_the_network_interface_that_nccl_shall_use(value: str, level: str) -> No
     (finding,) = check_nccl({"NCCL_SOCKET_IFNAME": value.format(real=real)})
     assert finding.level == level
     assert level == "fine" or real in finding.found
+
+
+def test_the_gpus_that_a_program_is_given(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver((81559, 0), (81559, 0))
+    assert [gpu.index for gpu in list_visible({})] == [0, 1]
+    assert [gpu.index for gpu in list_visible({"CUDA_VISIBLE_DEVICES": "1"})] == [1]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert [gpu.index for gpu in list_visible({})] == [0]
+    assert list_visible({"CUDA_VISIBLE_DEVICES": ""}) == []
+    assert check_visible({}) == []  # what is inherited, doctor looks at for every generator
+    assert levels(check_visible({"CUDA_VISIBLE_DEVICES": "0,1"})) == {"CUDA_VISIBLE_DEVICES": "fine"}
+    (found,) = check_visible({"CUDA_VISIBLE_DEVICES": "1, 7"})
+    assert (found.level, "there is no GPU 7" in found.found) == ("warning", True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.errors import RequestError
-from pipeline.options import PlainData, canonical_json, hash_of, hint, read_pairs
+from pipeline.options import PlainData, canonical_json, hash_of, hint, json_text, read_pairs
 
 
 class Wheel(PlainData):
@@ -163,3 +163,36 @@ def test_what_is_not_a_pair_is_refused(texts: list[str], message: str) -> None:
 def test_a_hint_is_given_only_where_a_name_is_near() -> None:
     assert hint("generater", ["generator", "voice"]) == "; did you mean 'generator'?"
     assert hint("zzz", ["generator", "voice"]) == ""
+
+
+def test_a_name_that_is_not_utf8_is_refused_and_named() -> None:
+    with pytest.raises(RequestError, match=r"wheels names 'caf\\udce9', which is not UTF-8; rename the file"):
+        Car.read({"wheels": [{"size": 1, "note": "caf\udce9"}]}, "option")
+
+
+class Engine(PlainData):
+    """A group that has a name."""
+
+    name: str
+    power: int = 1
+
+
+class Vehicle(PlainData):
+    """A group that is said to be one."""
+
+    engine: Engine = Field(description="a group")
+
+
+def test_a_group_that_is_given_as_a_word_says_how_it_is_written() -> None:
+    with pytest.raises(
+        RequestError,
+        match=r"engine is 'big'; allowed: a group of options \(name, power\), as in engine: \{name: big\}",
+    ):
+        Vehicle.read({"engine": "big"}, "option")
+
+
+def test_json_holds_a_name_that_is_not_utf8_and_gives_it_back() -> None:
+    text = json_text({"clip": "caf\udce9 é \\udce9"})
+    assert "é" in text
+    assert json.loads(text.encode("utf-8", "strict")) == {"clip": "caf\udce9 é \\udce9"}
+    assert hash_of("caf\udce9") != hash_of("caf\\udce9")

@@ -113,7 +113,7 @@ def test_the_names_and_defaults_are_pinned() -> None:
         "sample_steps": 4,
         "sample_guide_scale": 0.0,
         "enable_online_decode": False,
-        "offload_model": False,
+        "offload_model": None,
         "prompt": "",
         "image": None,
         "audio": None,

@@ -174,9 +174,7 @@ def test_a_video_that_is_gone_or_altered_is_damage(tmp_path: Path, harm: str) ->
     video = folder / "videos" / video_id / "video.mp4"
     video.write_bytes(b"as it was made")
     record = folder / "videos" / video_id / "generation.json"
-    record.write_text(
-        json.dumps({**json.loads(record.read_text("utf-8")), "n_bytes": len(b"as it was made")})
-    )
+    edit(record, n_bytes=len(b"as it was made"), digest=None)
     assert Run.open(folder).damage() == []
     if harm == "remove":
         video.unlink()
@@ -199,10 +197,7 @@ def test_an_evaluator_that_failed_costs_its_own_metrics(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,))
     video_id = Run.open(folder).manifest.planned[0]
     (record,) = (folder / "measurements" / video_id).glob("motion@*[0-9a-f].json")
-    plain = json.loads(record.read_text("utf-8"))
-    record.write_text(
-        json.dumps({**plain, "results": None, "error": {"code": "crashed", "text": "signal 11"}})
-    )
+    edit(record, results=None, error={"code": "crashed", "text": "signal 11"}, digest=None)
     trial = next(trial for trial in Run.open(folder).trials() if trial.id == video_id)
     assert trial.status == "ok"
     assert trial.absent["motion.sparc"] == "evaluator_failed"

@@ -114,6 +114,46 @@ def test_trials_that_differ_in_inputs_are_made_in_one_run(tmp_path: Path, config
     assert left_of(tmp_path) == []
 
 
+def test_a_page_is_kept_warm_from_trial_to_trial_of_a_configuration(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    config["generator"]["settings"]["keep_warm"] = True
+    assert sweep(tmp_path, {**config, "grid": {"sample_steps": [4, 3]}, "seeds": [420, 421]}) == 0
+    assert n_loads(tmp_path) in {3, 4}  # a configuration may come last with one seed and first with the next
+    run = Run.open(tmp_path / "run")
+    trials = run.trials()
+    assert [trial.status for trial in trials] == ["ok"] * 12
+    for trial in trials:
+        assert trial.metrics["profile.load_s"].value > 0
+        assert trial.metrics["profile.total_s"].value == trial.events[-1]["time_s"]
+    waits_s = sorted(trial.events[0]["detail"]["since_request_s"] for trial in trials)
+    assert waits_s[-n_loads(tmp_path)] > 0.1  # those that waited for the model
+    assert [note for note in run.manifest.notes if "configurations are not interleaved" in note]
+    assert left_of(tmp_path) == []
+
+
+@pytest.mark.slow
+def test_a_page_is_kept_through_two_passes_and_ends_with_a_sweep_that_is_killed(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    config["generator"]["settings"]["keep_warm"] = True
+    config["execution"]["separate_profiling_pass"] = True
+    (tmp_path / "sweep.yaml").write_text(yaml.safe_dump(config))
+    words = ["-m", "evalkit", "sweep", str(tmp_path / "sweep.yaml"), "--out", str(tmp_path / "run")]
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list((tmp_path / "run" / "videos").glob("[!.]*/generation.json")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while left_of(tmp_path):  # they notice by themselves
+        time.sleep(0.05)
+    assert n_loads(tmp_path) == 1
+    assert sweep(tmp_path, config) == 0
+    assert n_loads(tmp_path) == 2
+    assert left_of(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("group", "change", "loads"),
     [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import shutil
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
+from pipeline.adapters.live_avatar.clock import begin_video
 from pipeline.adapters.live_avatar.command import (
     ALL_CLIPS,
     Program,
@@ -21,9 +19,10 @@ from pipeline.adapters.live_avatar.command import (
 )
 from pipeline.adapters.live_avatar.output import silent_failure
 from pipeline.adapters.live_avatar.settings import BATCH_ENTRY
-from pipeline.errors import GenerationError, RequestError
-from pipeline.events import BEGAN, LOADED, SPEECH, WARNING, OnEvent, Timeline
-from pipeline.process import quote, run_program
+from pipeline.adapters.series import HeardProgram
+from pipeline.errors import GenerationError
+from pipeline.events import WARNING, OnEvent, Timeline
+from pipeline.process import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,16 +73,6 @@ def can_share_batch(one: GenerationRequest, other: GenerationRequest) -> bool:
     return one.model_dump(exclude=inputs) == other.model_dump(exclude=inputs)
 
 
-class _LineClock:
-    """The time at which the line now being read was heard."""
-
-    def __init__(self) -> None:
-        self.now_s = time.monotonic()
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
 class Batch:
     """A run of its batch script. It goes on by itself; `take` waits for one video after the other.
 
@@ -99,19 +88,18 @@ class Batch:
         self._settings = samples[0].settings
         self._samples = list(samples)
         self._folder = folder
-        self._program = build_batch(samples, folder)
-        self._lines: queue.Queue[tuple[float, str | None]] = queue.Queue()
-        self._stop = threading.Event()
-        self._error: GenerationError | RequestError | None = None
-        self._status: int | None = None
-        self._clock = _LineClock()
         self._n_taken = 0
         self._load_s: float | None = None
         self._is_over = False
         (folder / "samples.yaml").write_text(list_samples(samples), "utf-8")
-        self._start_s = time.monotonic()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        program = build_batch(samples, folder)
+        self._program = HeardProgram(
+            program.argv,
+            folder=self._settings.repository,
+            environment=program.environment,
+            time_limit_s=self._settings.time_limit_s * len(samples),
+            stall_limit_s=self._settings.stall_limit_s,
+        )
 
     @property
     def expected(self) -> list[GenerationRequest]:
@@ -134,7 +122,7 @@ class Batch:
         log = sample.reader(Timeline(), is_loaded=True)
         timeline = Timeline()
         while True:
-            line = self._next_line()
+            line = self._program.next_line()
             if line is None:
                 self._is_over = True
                 raise self._failure(log)
@@ -156,66 +144,34 @@ class Batch:
 
     def close(self) -> None:
         """End it and remove what is in the making. A second call does nothing."""
-        self._stop.set()
-        self._thread.join()
+        self._program.close()
         self._is_over = True
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _work(self) -> None:
-        """Run the script; in a thread of its own, so that each line is heard when it comes."""
-        try:
-            finished = run_program(
-                self._program.argv,
-                on_line=lambda line: self._lines.put((time.monotonic(), line)),
-                time_limit_s=self._settings.time_limit_s * len(self._samples),
-                stall_limit_s=self._settings.stall_limit_s,
-                stop=self._stop,
-                folder=self._settings.repository,
-                environment=self._program.environment,
-            )
-            self._status = finished.returncode
-        except (GenerationError, RequestError) as error:
-            self._error = error
-        finally:
-            self._lines.put((time.monotonic(), None))
-
-    def _next_line(self) -> str | None:
-        self._clock.now_s, line = self._lines.get()
-        return line
-
     def _begin(self, sample: Sample, on_event: OnEvent | None) -> Timeline:
         """Start the clock of a video."""
-        timeline = Timeline(on_event, self._clock)
-        timeline.mark(BEGAN, monotonic_s=self._clock.now_s)
+        note = None
         if self._load_s is None:
-            self._load_s = self._clock.now_s - self._start_s
-            if self._settings.enable_compile:
-                timeline.mark(WARNING, text=_COMPILE_NOTE)
-        timeline.mark(LOADED, load_s=self._load_s)
-        timeline.mark(SPEECH, duration_s=sample.sound.duration_s, n_clips=sample.n_clips)
-        return timeline
+            self._load_s = self._program.clock.now_s - self._program.start_s
+            note = _COMPILE_NOTE if self._settings.compiles else None
+        return begin_video(sample, self._program.clock, on_event, load_s=self._load_s, note=note)
 
     def _failure(self, log: LogReader) -> GenerationError:
         """Say why it ended before a video was done."""
-        if isinstance(self._error, GenerationError):
-            text, kind = str(self._error), self._error.kind
-        elif self._error is not None:
-            text, kind = str(self._error), "crashed"
-        else:
-            cause = f": {log.exception}" if log.exception is not None else ""
-            text, kind = (
-                f"its batch script ended with status {self._status}{cause}; {quote(log.tail)}",
-                "crashed",
-            )
-        return log.explain(GenerationError(text, kind))
+        fault = self._program.fault
+        if isinstance(fault, GenerationError):
+            return log.explain(fault)
+        cause = f": {log.exception}" if log.exception is not None else ""
+        said = f"its batch script ended with status {fault or 0}{cause}; {quote(log.tail)}"
+        return log.explain(GenerationError(said if not isinstance(fault, Exception) else str(fault)))
 
     def _end(self, timeline: Timeline, log: LogReader) -> None:
         """Wait until the script itself is over, after its last video, whose clock stands still."""
-        while (line := self._lines.get()[1]) is not None:
+        for line in self._program.rest():
             log.hear(line)
         self._is_over = True
-        if self._error is not None or self._status:
+        if self._program.fault is not None:
             timeline.mark(
                 WARNING,
-                text=f"its batch script did not end well after the last video: {self._error or self._status}",
+                text=f"its batch script did not end well after the last video: {self._program.fault}",
             )

@@ -63,6 +63,7 @@ def build_program(
             "image": None if request.image is None else str(Path(request.image).absolute()),
             "audio": str(audio),
             "fp8": settings.fp8,
+            "offload_model": settings.offloads(request.offload_model),
             "offload_kv_cache": settings.offload_kv_cache,
             OUT: str(out_path),
         }
@@ -94,7 +95,7 @@ def model_arguments(settings: LiveAvatarSettings, request: GenerationRequest) ->
         "--task=s2v-14B",
         f"--size={request.size}",
         "--ulysses_size=1",
-        f"--offload_model={request.offload_model}",
+        f"--offload_model={settings.offloads(request.offload_model)}",
         "--convert_model_dtype",
         f"--ckpt_dir={settings.ckpt_dir}",
         f"--training_config={settings.training_config}",

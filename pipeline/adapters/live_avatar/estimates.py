@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.adapters.live_avatar.limits import cache_tokens
 from pipeline.estimates import (
     MIB_PER_GB,
     MIB_PER_GIB,
@@ -28,9 +29,13 @@ _PAPER = "its paper, arXiv 2512.04677"
 # W*H to GB that each GPU was seen to use.
 _BY_SIZE_GIB = {"384*256": (12.0, 15.0), "688*368": (18.0, 20.0), "704*384": (20.0, 22.0)}
 _SHARDS_GIB, _GATHER_GIB = 21.48, 4.17
+_MIB = 2**20
 _N_PARAMETERS = 14e9
-_CACHE_GIB, _CACHE_PX = 9.7, 704 * 384
-"""Of one step at that size: 40 layers x 2 x 12672 tokens x 5120 x 2 bytes."""
+_N_LAYERS, _BYTES_PER_TOKEN = 40, 2 * 40 * 128 * 2
+"""Of a layer's cache: keys and values, 40 heads of 128 numbers of 2 bytes."""
+_N_CACHES = 4
+"""On one GPU, however many steps are taken; each of several GPUs has that of its own step."""
+_PATCH_PX, _FRAMES_PER_LATENT = 16, 4
 
 
 def estimate_resources(request: GenerationRequest, settings: LiveAvatarSettings) -> ResourceEstimate:
@@ -59,20 +64,38 @@ def _memory(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterato
     yield estimate_memory(
         "run",
         (
-            f"all of it{', fp8' * settings.fp8}",
+            f"all of it{', fp8' if settings.fp8 else ''}",
             card_gb * MIB_PER_GB,
             card_gb * MIB_PER_GB,
             f"its README: a card sold as {card_gb} GB",
         ),
     )
-    weights_mib = _N_PARAMETERS * (1 if settings.fp8 else 2) / 2**20
-    n_caches = request.sample_steps if settings.is_single and not settings.offload_kv_cache else 1
-    cache_mib = n_caches * _CACHE_GIB * MIB_PER_GIB * request.width * request.height / _CACHE_PX
+    if settings.script is None:
+        whole_mib = 2 * _N_PARAMETERS / _MIB
+        yield estimate_memory(
+            "load", ("weights of 14 B parameters in 16 bits, at least", whole_mib, whole_mib, _CODE)
+        )
+    weights_mib = _N_PARAMETERS * (1 if settings.fp8 else 2) / _MIB
+    n_caches = _N_CACHES if settings.is_single and not settings.offload_kv_cache else 1
+    cache_mib = n_caches * count_cache_mib(count_tokens(request))
+    condition_mib = count_cache_mib(cache_tokens(settings))
     yield estimate_memory(
         "run",
         ("weights of 14 B parameters, at least", weights_mib, weights_mib, _CODE),
-        (f"caches of {count(n_caches, 'step')}", cache_mib, cache_mib, _CODE),
+        (f"{count(n_caches, 'cache')} of a clip's frames", cache_mib, cache_mib, _CODE),
+        ("the cache of the condition", condition_mib, condition_mib, _CODE),
     )
+
+
+def count_tokens(request: GenerationRequest) -> int:
+    """Return the tokens of a clip: one for 4 frames and 16 by 16 pixels."""
+    patches = request.width * request.height // _PATCH_PX**2
+    return request.infer_frames // _FRAMES_PER_LATENT * patches
+
+
+def count_cache_mib(n_tokens: int) -> float:
+    """Return the memory of one cache of so many tokens, MiB."""
+    return _N_LAYERS * _BYTES_PER_TOKEN * n_tokens / _MIB
 
 
 def _factors(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterator[TimeFactor]:
@@ -80,7 +103,7 @@ def _factors(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterat
         yield TimeFactor(name="3 steps instead of 4", factor=0.75, source=_OPERATORS)
     if request.enable_online_decode:
         yield TimeFactor(name="online decode", factor=1.15, source=_OPERATORS)
-    if request.offload_model and settings.is_single:
+    if settings.script is not None and settings.is_single and settings.offloads(request.offload_model):
         yield TimeFactor(name="offload to the processor", factor=6.0, source=_OPERATORS)
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from pipeline.errors import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pipeline.adapters.live_avatar.settings import LiveAvatarSettings
+    from pipeline.gpus import Gpu
     from pipeline.request import GenerationRequest
 
 FPS = 25
@@ -40,6 +41,11 @@ _PATCH_PX = 16
 _TOKENS_PER_PATCH = 2.5
 _CACHE_TOKENS = {True: 2800, False: 3000}
 _MAX_STEPS = 4
+FP8_CAPABILITY = (8, 9)
+"""The first generation of GPUs with eight-bit floats (Ada)."""
+_SOUND_RATE_HZ, _SOUND_LAYERS_PER_S, _SOUND_FRAMES_PER_S = 16000, 50.0, 30
+_SOUND_LAYERS = ((10, 5), (3, 2), (3, 2), (3, 2), (3, 2), (2, 2), (2, 2))
+"""Kernel and stride, in samples, of the layers that wav2vec reads a sound with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,10 @@ def fit_size(width: int, height: int, area_px: int) -> Size:
 
 
 def count_clips(audio_s: float, infer_frames: int, num_clip: int | None) -> int:
-    """Return the clips it makes: as many as begin within the sound, or ``num_clip`` if that is fewer.
+    """Return the clips it makes: as many as begin within what wav2vec makes of the sound, or ``num_clip`` if that is fewer.
+
+    Wav2vec reads no part of a window at the end, so the frames it makes are up to 40 ms shorter than the sound. It is
+    reckoned in the order of its code, roundings and all.
 
     Parameters
     ----------
@@ -106,9 +115,23 @@ def count_clips(audio_s: float, infer_frames: int, num_clip: int | None) -> int:
         Frames a clip.
     num_clip : int or None
         The most to make.
+
+    Examples
+    --------
+    >>> count_clips(1.92, 48, None), count_clips(1.97, 48, None)
+    (1, 2)
     """
-    available = int(audio_s * FPS / infer_frames) + 1
+    n_sound_frames = int(_count_sound_layers(audio_s) / _SOUND_LAYERS_PER_S * _SOUND_FRAMES_PER_S)
+    available = int(n_sound_frames / (infer_frames * (_SOUND_FRAMES_PER_S / FPS))) + 1
     return available if num_clip is None else min(available, num_clip)
+
+
+def _count_sound_layers(audio_s: float) -> int:
+    """Return the vectors that wav2vec makes of so much sound, 50 a second."""
+    n = math.ceil(audio_s * _SOUND_RATE_HZ - 1e-6)
+    for kernel, stride in _SOUND_LAYERS:
+        n = (n - kernel) // stride + 1
+    return max(0, n)
 
 
 def count_frames(audio_s: float, infer_frames: int, n_clips: int) -> int:
@@ -133,10 +156,19 @@ def measure_portrait(image: str) -> Size:
         raise RequestError(f"image {image!r} is not a picture: {error}") from error
 
 
-def check_limits(request: GenerationRequest, settings: LiveAvatarSettings) -> Size:
+def check_limits(request: GenerationRequest, settings: LiveAvatarSettings, old_gpus: Sequence[Gpu]) -> Size:
     """Refuse what its own entry point cannot do, or would ignore.
 
     A parameter without effect is refused away from its default: a sweep over it would show noise as a finding.
+
+    Parameters
+    ----------
+    request : GenerationRequest
+        What to make.
+    settings : LiveAvatarSettings
+        Settled, with the request's options over them.
+    old_gpus : sequence of Gpu
+        Those asked for that have no eight-bit floats.
 
     Returns
     -------
@@ -157,11 +189,43 @@ def check_limits(request: GenerationRequest, settings: LiveAvatarSettings) -> Si
         *_size_reasons(request, settings, size),
         *_frame_reasons(request, settings),
         *_step_reasons(request, settings),
+        *_gpu_reasons(request, settings, old_gpus),
     ]
     reasons += [*_no_effect(request, settings), *_batch_reasons(request, settings)]
     if reasons:
         raise RequestError("\n".join(reasons))
     return size
+
+
+def lacking_fp8(settings: LiveAvatarSettings, gpus: Sequence[Gpu]) -> list[Gpu]:
+    """Return those of the GPUs asked for that are known to have no eight-bit floats.
+
+    Parameters
+    ----------
+    settings : LiveAvatarSettings
+        With the GPUs asked for.
+    gpus : sequence of Gpu
+        Those of this machine; none where nothing is known.
+    """
+    return [
+        gpu
+        for gpu in gpus
+        if gpu.index in settings.gpus
+        and gpu.compute_capability is not None
+        and gpu.compute_capability < FP8_CAPABILITY
+    ]
+
+
+def tell_lack(old_gpus: Sequence[Gpu]) -> str:
+    """Say which GPUs have no eight-bit floats, and why."""
+    names = ", ".join(
+        f"GPU {gpu.index} ({gpu.name}) has {_version(gpu.compute_capability)}" for gpu in old_gpus
+    )
+    return f"{names}, and eight-bit floats begin with compute capability {_version(FP8_CAPABILITY)}"
+
+
+def _version(capability: tuple[int, int] | None) -> str:
+    return ".".join(map(str, capability or ()))
 
 
 def cache_tokens(settings: LiveAvatarSettings) -> int:
@@ -204,6 +268,19 @@ def _step_reasons(request: GenerationRequest, settings: LiveAvatarSettings) -> I
             f"sample_steps is {steps}; on several GPUs each step has a GPU of its own, so it is exactly num_gpus_dit, "
             f"{settings.n_gpus_dit}: with more it crashes, with fewer it hangs"
         )
+
+
+def _gpu_reasons(
+    request: GenerationRequest, settings: LiveAvatarSettings, old_gpus: Sequence[Gpu]
+) -> Iterator[str]:
+    if settings.is_single and not settings.offloads(request.offload_model):
+        yield (
+            "offload_model is false: on one GPU its code moves what decodes the picture to the processor for each clip and "
+            "brings it back only with offload_model, so it would fail after all clips are denoised: leave it out, or set it "
+            "to true"
+        )
+    if settings.fp8 and old_gpus:
+        yield f"fp8 is true: {tell_lack(old_gpus)}: leave fp8 out, or set it to false"
 
 
 def _no_effect(request: GenerationRequest, settings: LiveAvatarSettings) -> Iterator[str]:

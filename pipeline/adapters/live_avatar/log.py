@@ -22,7 +22,7 @@ DENOISED = "denoised"
 """All clips are denoised."""
 _TAG = re.compile(r"\[[A-Za-z_]+(\d+)\]:")
 """Of torchrun's ``--tee`` (``[default3]:``) and of torch's own tracebacks (``[rank3]:``)."""
-_BAR = re.compile(r"^\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[")
+_BAR = re.compile(r"\s*\d+%\|[^|]*\| *(\d+)/(\d+) \[[^\]]*\]?")
 """A nameless progress bar; those of loading have names."""
 _ECHO = re.compile(r"Generation job args: |Input prompt: |INFO:   (?:Prompt|Image|Audio): ")
 """The user's own words and names, which mean nothing here."""
@@ -69,7 +69,8 @@ TROUBLES = (
     ),
     Trouble(
         "out_of_memory",
-        "out of GPU memory: a smaller size, fp8, offload_model or, on one GPU, offload_kv_cache need less",
+        "out of GPU memory: a smaller size, fewer infer_frames and fp8 need less; on one GPU offload_kv_cache, on several "
+        "offload_model",
         r"OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED",
     ),
     Trouble(
@@ -78,16 +79,31 @@ TROUBLES = (
         r"Cannot allocate memory|DefaultCPUAllocator: can't allocate",
     ),
     Trouble(
-        "weights_missing",
-        "weights were to be fetched and the network does not answer: give local paths, lora_path_dmd a .safetensors "
-        "file and ckpt_dir a folder",
-        r"LocalEntryNotFoundError|OfflineModeIsEnabled|couldn't connect to 'https?://|Failed to resolve '\S*(?:huggingface|hf-mirror)|"
-        r"HTTPSConnectionPool\(host='\S*(?:huggingface\.co|hf-mirror\.com)'",
+        "fp8_unsupported",
+        "the GPU has no eight-bit floats, which begin with compute capability 8.9: set fp8 to false",
+        r"fp8e4nv|_scaled_mm is only supported",
+    ),
+    Trouble(
+        "decoder_on_processor",
+        "what decodes the picture was left on the processor, as its code does on one GPU without offload_model: set it to true",
+        r"Input type \((?:CUDA|torch\.cuda)\S*\) and weight type \((?:CPU|torch\.[A-Z])",
     ),
     Trouble(
         "weights_broken",
         "a file of weights holds something else, as the pointer that git leaves without git-lfs: fetch it again",
-        r"invalid load key|HeaderTooLarge|InvalidHeaderDeserialization|Unable to load weights from",
+        r"invalid load key|HeaderTooLarge|header too large|InvalidHeaderDeserialization|Unable to load weights from|"
+        r"without having git-lfs installed|is not a valid JSON file",
+    ),
+    Trouble(
+        "weights_missing",
+        "weights are not where they were sought, and were not fetched either: give local paths, lora_path_dmd a .safetensors "
+        "file and ckpt_dir a folder with all that Wan2.2-S2V-14B has",
+        r"Failed to download from HF Hub: |FileNotFoundError: .*\.(?:pth|pt|safetensors|bin)\b|"
+        r"FileNotFoundError: .*'[\w.-]+/(?![\w-]+\.\w{2,4}')[\w.-]+'|"
+        r"OSError: (?:Error no file named|Can't load |\S+ does not appear to have a file named)|Repo id must be in the form|"
+        r"LocalEntryNotFoundError|OfflineModeIsEnabled|couldn't connect to 'https?://|"
+        r"Failed to resolve \\?'\S*(?:huggingface|hf-mirror)|host=\\?'\S*(?:huggingface\.co|hf-mirror\.com)|"
+        r"thrown while requesting [A-Z]+ https?://\S+/resolve/",
     ),
     Trouble(
         "port_in_use",
@@ -105,7 +121,16 @@ TROUBLES = (
         "once a GPU",
         r"Signal 9 \(SIGKILL\) received|failed \(exitcode: -9\)",
     ),
-    Trouble("no_output", "its code could not write the picture and went on", r"save_video failed"),
+    Trouble(
+        "crashed",
+        "its page looks at sounds and videos with ffprobe, and there is none: install ffmpeg with it",
+        r"No such file or directory: 'ffprobe'",
+    ),
+    Trouble(
+        "no_output",
+        "its code could not write the picture and went on",
+        r"save_video failed|video file .* does not exist",
+    ),
     Trouble(
         "bad_output", "its code could not join picture and sound and went on", r"merge_video_audio failed"
     ),
@@ -203,9 +228,8 @@ class LogReader:
         world = _WORLD.search(words)
         if world is not None:
             self._n_ranks = int(world[1])
-        bar = _BAR.match(words)
-        if bar is not None and int(bar[2]) == self._n_steps:
-            self._note_bar(rank, int(bar[1]))
+        words = self._hear_bars(rank, words)
+        if not words:
             return
         self._keep(rank, words)
         if _ECHO.search(words):
@@ -218,6 +242,13 @@ class LogReader:
             self.saved = saved[1]
         self.n_bottlenecks += _BOTTLENECK in words
         self._note_trouble(rank, words)
+
+    def _hear_bars(self, rank: int | None, words: str) -> str:
+        """Follow the bars that a line begins with; return what was printed before their own line was over."""
+        while (bar := _BAR.match(words)) is not None and int(bar[2]) == self._n_steps:
+            self._note_bar(rank, int(bar[1]))
+            words = words[bar.end() :].strip()
+        return words
 
     def _keep(self, rank: int | None, words: str) -> None:
         words = words.removeprefix(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +17,13 @@ BATCH_ENTRY = "minimal_inference/batch_eval.py"
 """The script that makes several and loads the model once."""
 ENTRY = "minimal_inference/s2v_streaming_interact.py"
 """The script that makes one video, of one GPU and of several."""
+
+PAGE_ENTRY = "minimal_inference/gradio_app.py"
+"""Its page, which holds the model and makes what it is asked for."""
+HUB_WEIGHTS = "Quark-Vision/Live-Avatar"
+"""The distilled weights by their name on the hub, as its own scripts give them."""
+LOCAL_WEIGHTS = "ckpt/LiveAvatar/liveavatar.safetensors"
+"""Where its README has them downloaded to."""
 
 SINGLE_PORT, MULTI_PORT = 29101, 29102
 """Those of its own scripts."""
@@ -39,14 +47,18 @@ class LiveAvatarSettings(PlainData):
         GPUs of the diffusion model; ``None`` for 1 of one, and all but the last, which decodes, of several.
     enable_vae_parallel : bool or None
         Whether the last GPU only decodes; ``None`` for yes on several.
-    fp8, offload_kv_cache, enable_compile : bool
+    fp8 : bool or None
+        Default of the option of that name; ``None`` for yes, unless a GPU asked for is known to have no eight-bit floats,
+        or the batch script runs, which has none.
+    offload_kv_cache, enable_compile : bool
         Defaults of the options of the same names.
     master_port : int or None
         Port at which its processes find each other; ``None`` for that of its own scripts.
     ckpt_dir : str
         Folder of Wan2.2-S2V-14B.
     lora_path_dmd : str
-        Its ``.safetensors`` file; a name ``owner/repository`` is fetched from the network at the start.
+        Its ``.safetensors`` file; a name ``owner/repository`` is fetched from the network at the start. The name of its
+        own scripts means the file that its README has downloaded, where that is there.
     training_config : str
         YAML file of its repository.
     kv_cache_tokens : int or None
@@ -60,6 +72,11 @@ class LiveAvatarSettings(PlainData):
         Make what is expected next and differs in the inputs alone in one run of its batch script, which loads the model
         once and has neither fp8 nor online decoding. A sweep announces what comes next where videos are made alone: with
         ``device: cuda``, one slot and no separate profiling pass.
+    keep_warm : bool
+        Start its page (gradio) once and have it make all videos that are asked for one after the other and differ in inputs,
+        ``num_clip`` and ``base_seed`` alone: the model is loaded and compiled once. Another configuration starts it anew.
+    require_face : bool
+        Refuse a portrait in which no face is found. Its own code looks for none, and one of its examples, a cyclops, has none.
     environment : dict
         Variables beside those that are always set; keys and tokens are refused, and inherited from where evalkit is
         started.
@@ -77,14 +94,12 @@ class LiveAvatarSettings(PlainData):
     )
     num_gpus_dit: int | None = Field(default=None, ge=1, description="a whole number from 1")
     enable_vae_parallel: bool | None = Field(default=None, description="true or false")
-    fp8: bool = Field(default=True, description="true or false")
+    fp8: bool | None = Field(default=None, description="true or false")
     offload_kv_cache: bool = Field(default=False, description="true or false")
     enable_compile: bool = Field(default=True, description="true or false")
     master_port: int | None = Field(default=None, ge=1, le=65535, description="a port from 1 to 65535")
     ckpt_dir: str = Field(default="ckpt/Wan2.2-S2V-14B/", min_length=1, description="path of a folder")
-    lora_path_dmd: str = Field(
-        default="Quark-Vision/Live-Avatar", min_length=1, description="path of a .safetensors file"
-    )
+    lora_path_dmd: str = Field(default=HUB_WEIGHTS, min_length=1, description="path of a .safetensors file")
     training_config: str = Field(
         default="liveavatar/configs/s2v_causal_sft.yaml", min_length=1, description="path of a YAML file"
     )
@@ -93,6 +108,8 @@ class LiveAvatarSettings(PlainData):
         default=None, min_length=1, description='a list: program, arguments, {"when": name, "args": [...]}'
     )
     batch: bool = Field(default=False, description="true or false")
+    keep_warm: bool = Field(default=False, description="true or false")
+    require_face: bool = Field(default=True, description="true or false")
     environment: dict[str, str] = Field(default_factory=dict, description="variables to texts")
     time_limit_s: float = Field(default=14400.0, gt=0, description="seconds, above 0")
     stall_limit_s: float = Field(default=1800.0, gt=0, description="seconds, above 0")
@@ -109,7 +126,11 @@ class LiveAvatarSettings(PlainData):
         self.placeholders()
         if self.batch and (self.fp8 or self.script is not None):
             raise ValueError(
-                "batch: its batch script has no fp8 and cannot be a script of yours; set fp8 to false and script to nothing"
+                "batch: its batch script has no fp8 and cannot be a script of yours; leave fp8 and script out"
+            )
+        if self.keep_warm and (self.batch or self.script is not None):
+            raise ValueError(
+                "keep_warm: its page is neither its batch script nor a script of yours; set batch to false and script to nothing"
             )
         if self.script is not None:
             return self
@@ -128,6 +149,8 @@ class LiveAvatarSettings(PlainData):
     @property
     def entry(self) -> str:
         """Its script that is run, relative to the repository."""
+        if self.keep_warm:
+            return PAGE_ENTRY
         return BATCH_ENTRY if self.batch else ENTRY
 
     @property
@@ -148,9 +171,33 @@ class LiveAvatarSettings(PlainData):
         return len(self.gpus) - (self.decodes_apart and not self.is_single)
 
     @property
+    def compiles(self) -> bool:
+        """Whether each process compiles something before its first frame: the model, or what makes numbers of eight bits."""
+        return self.enable_compile or bool(self.fp8)
+
+    @property
     def port(self) -> int:
         """Port at which its processes find each other."""
         return self.master_port or (SINGLE_PORT if self.is_single else MULTI_PORT)
+
+    def offloads(self, asked: bool | None) -> bool:
+        """Return whether the parts that do not work are moved aside: as asked; unasked as its own scripts do, on one GPU."""
+        return self.is_single if asked is None else asked
+
+    def settle(self, *, gpus_have_fp8: bool) -> Self:
+        """Return the settings with what they leave open filled in.
+
+        Parameters
+        ----------
+        gpus_have_fp8 : bool
+            Whether the GPUs have eight-bit floats, for all that is known.
+        """
+        changes: dict[str, bool | str] = {}
+        if self.fp8 is None:
+            changes["fp8"] = gpus_have_fp8 and not self.batch
+        if self.lora_path_dmd == HUB_WEIGHTS and (Path(self.repository) / LOCAL_WEIGHTS).is_file():
+            changes["lora_path_dmd"] = LOCAL_WEIGHTS
+        return self.model_copy(update=changes)
 
     def placeholders(self) -> set[str]:
         """Return every name used in ``script``."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from pipeline.events import Timeline
 
 
+_COMPILE_NOTE = "its times include compiling the model: each video has a process of its own, which compiles anew; batch and keep_warm compile once"
+
+
 def run_single(sample: Sample, part: Path, timeline: Timeline) -> LogReader:
     """Run it to its end and bring what it wrote to its place.
 
@@ -35,6 +38,8 @@ def run_single(sample: Sample, part: Path, timeline: Timeline) -> LogReader:
         With the cause that the log names.
     """
     timeline.mark(SPEECH, duration_s=sample.sound.duration_s, n_clips=sample.n_clips)
+    if sample.settings.compiles:
+        timeline.mark(WARNING, text=_COMPILE_NOTE)
     log = sample.reader(timeline)
     output = OutputFolder(Path(sample.settings.repository))
     try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 import yaml
+from PIL import Image
+from skimage import data
 
 from pipeline.adapters.command.generator import Command
 from pipeline.errors import GenerationError, RequestError
@@ -348,7 +351,126 @@ def test_a_file_that_was_announced_and_is_not_there(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["saved_path", "output"])
+def test_a_video_of_an_earlier_run_is_never_taken_for_this_one(
+    *, told: bool, program: Program, video: Path, out: Path, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "result.mp4"
+    earlier.write_bytes(video.read_bytes())
+    os.utime(earlier, (1.7e9, 1.7e9))
+    where = {"saved_path": "saved (?P<path>.+)"} if told else {"output": str(earlier)}
+    failing = Command(argv=program(f"print('saved {earlier}')"), **where)
+    with pytest.raises(
+        GenerationError, match=r"is an earlier one: written 2023-11-14 .*before the program started"
+    ) as no:
+        failing.generate(failing.request(), out)
+    assert no.value.kind == "no_output"
+    assert not out.exists()
+    again = f"import shutil\nshutil.copyfile({str(video)!r}, {str(earlier)!r})\nprint('saved {earlier}')"
+    working = Command(argv=program(again), **where)
+    assert working.generate(working.request(), out).n_frames == 30
+
+
+def test_a_fixed_place_that_was_written_a_moment_ago_is_an_earlier_one_too(
+    program: Program, video: Path, out: Path, tmp_path: Path
+) -> None:
+    earlier = tmp_path / "result.mp4"
+    earlier.write_bytes(video.read_bytes())
+    command = Command(argv=program("print('done')"), output=str(earlier))
+    with pytest.raises(GenerationError, match="is an earlier one"):
+        command.generate(command.request(), out)
+
+
+def test_a_program_that_tries_for_ever_is_ended_at_its_second_try(program: Program, out: Path) -> None:
+    body = "print('loading')\nwhile True:\n    print('no memory, sleeping', flush=True)\n    time.sleep(0.05)"
+    command = Command(
+        argv=[*program(body), "{out}"], endless={"out_of_memory": "^no memory"}, failures={}, time_limit_s=60
+    )
+    with pytest.raises(
+        GenerationError, match=r"for ever, .* said a second time: no memory, sleeping"
+    ) as caught:
+        command.generate(command.request(), out)
+    assert caught.value.kind == "out_of_memory"
+
+
+def test_one_try_more_is_no_endless_one(program: Program, video: Path, out: Path) -> None:
+    body = copies(video, "print('no memory, sleeping', flush=True)")
+    command = Command(argv=[*program(body), "{out}"], endless={"out_of_memory": "^no memory"})
+    assert command.generate(command.request(), out).n_frames == 30
+
+
+@pytest.mark.parametrize(("tolerance_s", "fits"), [(0.7, False), (0.9, True), (None, True)])
+def test_a_video_must_last_as_long_as_its_sound_where_that_is_said(
+    *, tolerance_s: float | None, fits: bool, program: Program, video: Path, spoken: Path, out: Path
+) -> None:
+    command = Command(argv=[*program(copies(video)), "{out}", "{audio}"], length_tolerance_s=tolerance_s)
+    request = command.request(audio=spoken)  # 2 s; the video lasts 1.2 s
+    if fits:
+        assert command.generate(request, out).duration_s == pytest.approx(1.2)
+    else:
+        with pytest.raises(
+            GenerationError, match=r"lasts 1\.20 s where 2\.00 s belong to this sound"
+        ) as caught:
+            command.generate(request, out)
+        assert caught.value.kind == "bad_output"
+
+
 # --- what is refused before it runs
+
+
+def test_an_image_must_show_a_face_where_that_is_said(
+    program: Program, video: Path, out: Path, tmp_path: Path
+) -> None:
+    ran = tmp_path / "ran"
+    argv = [*program(copies(video, f"open({str(ran)!r}, 'w')")), "{out}", "{image}"]
+    for name, picture in (("face.png", data.astronaut()), ("cup.png", data.coffee())):
+        Image.fromarray(picture).save(tmp_path / name)
+    command = Command(argv=argv, needs_face=True)
+    for image in (tmp_path / "cup.png", video):
+        request = command.request(image=image)
+        for attempt in (command.check, lambda asked: command.generate(asked, out)):
+            with pytest.raises(RequestError, match="no face found") as refusal:
+                attempt(request)
+            assert refusal.value.kind == "no_face"
+    assert not ran.exists()
+    command.generate(command.request(image=tmp_path / "face.png"), out)
+    careless = Command(argv=argv)
+    careless.generate(careless.request(image=tmp_path / "cup.png"), out)
+
+
+def test_a_copy_can_be_made_even(program: Program, video: Path, out: Path, tmp_path: Path) -> None:
+    body = "from PIL import Image\nprint('got', sys.argv[2], Image.open(sys.argv[2]).size)"
+    argv = [str(Path(sys.executable)), program(copies(video, body))[-1], "{out}", "{image}"]
+    command = Command(
+        argv=argv, copies={"image": "face"}, even_sides=True, events={"got": r"got \S*/(?P<it>.*)"}
+    )
+    for size, seen in (((65, 64), "face.png (64, 64)"), ((64, 66), "face.jpg (64, 66)")):
+        path = tmp_path / "picture.jpg"
+        Image.new("RGB", size).save(path)
+        result = command.generate(command.request(image=path), out)
+        assert next(event.detail["it"] for event in result.events if event.name == "got") == seen
+
+
+def test_an_option_that_is_a_path_can_be_copied(
+    program: Program, video: Path, out: Path, tmp_path: Path
+) -> None:
+    given = tmp_path / "my poses.MOV"
+    given.write_text("poses")
+    command = Command(
+        argv=[
+            *program(copies(video, "print('got', open(sys.argv[3]).read(), sys.argv[3])")),
+            "{out}",
+            "--pose",
+            "{pose}",
+        ],
+        copies={"pose": "pose"},
+        events={"got": r"got (?P<it>.*)"},
+    )
+    result = command.generate(command.request(options={"pose": str(given)}), out)
+    assert str(result.events[0].detail["it"]).startswith("poses ")
+    assert str(result.events[0].detail["it"]).endswith("/pose.mov")
+    with pytest.raises(RequestError, match=r"option pose is 'gone\.mov': there is no such file"):
+        command.check(command.request(options={"pose": "gone.mov"}))
 
 
 @pytest.mark.parametrize(
@@ -363,12 +485,15 @@ def test_a_file_that_was_announced_and_is_not_there(
         ({"argv": ["p", "{out}"], "output": "x.mp4"}, "with {out}, or saved_path or output"),
         (
             {"argv": ["p", "{out}"], "copies": {"text": "words"}},
-            "copies .*allowed: image, audio or brand_mark",
+            r"copies .*allowed: image, audio, brand_mark or an option .*text is no file",
         ),
         ({"argv": ["p", "{out}", "{size"]}, "expected '}'"),
         ({"argv": ["p", "{out}"], "events": {"clip": "("}}, "events .* is|events is"),
         ({"argv": ["p", "{out}"], "events": {"Clip done": "x"}}, "events"),
         ({"argv": ["p", "{out}"], "failures": {"oom": "["}}, "failures is"),
+        ({"argv": ["p", "{out}"], "endless": {"oom": "["}}, "endless is"),
+        ({"argv": ["p", "{out}"], "even_sides": True}, "even_sides is about the copy of image"),
+        ({"argv": ["p", "{out}"], "length_tolerance_s": 0}, "length_tolerance_s is 0; allowed: seconds"),
         ({"argv": ["p", "{out}"], "time_limit_s": 0}, "time_limit_s is 0; allowed: seconds, above 0"),
         ({"argv": ["p", "{out}"], "timelimit": 5}, "no setting 'timelimit'; did you mean 'time_limit_s'"),
     ],
@@ -461,3 +586,34 @@ def test_it_says_what_reaches_the_program(program: Program) -> None:
     assert set(description.parameters) == {"size"}
     assert description.options == {"type": "object", "properties": {"gpus": {}}}
     assert "argv" in description.settings["properties"]  # type: ignore[operator]
+
+
+# --- what would stop it
+
+
+def test_the_doctor_looks_for_program_script_and_folder(tmp_path: Path) -> None:
+    def levels(*argv: str, folder: Path | None = None, **settings: Any) -> dict[str, str]:
+        command = Command(argv=[*argv, "{out}"], folder=folder and str(folder), **settings)
+        return {finding.about: finding.level for finding in command.diagnose()}
+
+    script = tmp_path / "run.py"
+    assert levels(sys.executable, str(script)) == {"program": "fine", "script": "stop"}
+    script.touch()
+    assert levels(sys.executable, "run.py", folder=tmp_path) == dict.fromkeys(
+        ("folder", "program", "script"), "fine"
+    )
+    assert levels("no-such-program", "--fast") == {"program": "stop"}
+    assert levels("./run.py", folder=tmp_path)["program"] == "stop"  # it may not be run
+    script.chmod(0o755)
+    assert levels("./run.py", folder=tmp_path)["program"] == "fine"
+    assert levels("run.py") == {"program": "stop"}
+    assert levels("run.py", environment={"PATH": str(tmp_path)}) == {"program": "fine"}
+    assert levels(sys.executable, folder=tmp_path / "gone")["folder"] == "stop"
+    assert levels("{program}") == {}
+
+
+def test_the_doctor_and_a_request_agree(tmp_path: Path) -> None:
+    command = Command(argv=["no-such-program", "{out}"], folder=str(tmp_path))
+    assert "no-such-program" in command.diagnose()[-1].found
+    with pytest.raises(RequestError, match="no-such-program"):
+        command.check(command.request())

@@ -393,7 +393,17 @@ def test_the_version_changes_with_the_documents_and_the_words(make: Make, tmp_pa
     (tmp_path / "words.txt").write_text("nine")
     versions.append(make(documents=str(folder), words={"path": str(tmp_path / "words.txt")}).version)
     assert len(set(versions)) == 3
-    assert versions[0].startswith("1, command unknown, documents ")
+    assert versions[0].startswith("1, command unknown, backends ")
+    assert ", documents " in versions[0]
+
+
+def test_the_version_changes_with_who_hears_and_answers(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.dialogue.extract import Extract
+
+    before = make().version
+    assert make().version == before
+    monkeypatch.setattr(Extract, "version", "another")
+    assert make().version != before
 
 
 def test_a_generator_alone_answers_nothing() -> None:

@@ -24,7 +24,7 @@ def test_it_answers(language_model: Path) -> None:
         assert (answer.text, answer.cut) == ("We open at nine.", False)
         model.close()
         model.close()
-    assert model.version.endswith(" says")
+    assert " says " in model.version
 
 
 def test_an_answer_without_a_whole_sentence_is_a_failure_that_has_a_kind(language_model: Path) -> None:
@@ -63,3 +63,16 @@ def test_the_module_needs_no_library() -> None:
     code = "import sys, pipeline.dialogue.local_model; print('transformers' in sys.modules, 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_other_weights_in_a_folder_of_the_same_name_are_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.dialogue.local_model.version_of", lambda _: "5.1")
+    (tmp_path / "config.json").write_text("{}")
+    versions = set()
+    for weights in ("a", "b", "b"):
+        (tmp_path / "model.safetensors").write_text(weights)
+        versions.add(LocalModel(model=str(tmp_path)).version)
+    assert len(versions) == 2
+    assert all(version.startswith(f"5.1 {tmp_path.name} ") for version in versions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.reference.channels import STYLES
-from pipeline.reference.style import USUAL, read_scene, read_style, wants_brand
+from pipeline.reference.style import USUAL, describe_unfollowed, read_scene, read_style, wants_brand
 
 
 def style(prompt: str, name: str) -> float:
@@ -66,3 +66,23 @@ def test_scenes_are_understood(prompt: str, scene: str | None) -> None:
 )
 def test_brand_is_placed_only_where_it_is_asked_for(prompt: str, wanted: bool) -> None:
     assert wants_brand(prompt) is wanted
+
+
+@pytest.mark.parametrize(
+    ("prompt", "mark", "notes"),
+    [
+        ("", None, []),
+        ("a woman in a bank, smiling, with the brand mark on the wall", "mark.png", []),
+        ("not smiling", None, []),
+        ("smiling", "mark.png", ["the brand mark mark.png is not shown: the prompt does not ask for it"]),
+        ("without any logo, smiling", "mark.png", ["the brand mark mark.png is not shown"]),
+        ("riding a horse, on the moon", None, ["nothing in the prompt can be followed: it knows manners"]),
+        ("smiling, riding a horse", None, ["not followed in the prompt: 'riding a horse'"]),
+        ("smiling, a, b, c, d, e", None, ["not followed in the prompt: 'a', 'b', 'c' and 2 more"]),
+        ("微笑，骑马", None, ["not followed in the prompt: '骑马'"]),
+    ],
+)
+def test_what_makes_no_difference_is_said(prompt: str, mark: str | None, notes: list[str]) -> None:
+    found = describe_unfollowed(prompt, mark)
+    assert len(found) == len(notes)
+    assert all(line.startswith(begin) for line, begin in zip(found, notes, strict=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -57,7 +59,8 @@ def folder(tmp_path: Path) -> Path:
 def test_all_segments_are_written_down(folder: Path, spoken: Path) -> None:
     recogniser = FasterWhisper(model=str(folder), compute_type="int8")
     heard = recogniser.recognise(spoken, "cmn")
-    assert (heard.text, heard.version) == ("你好。 再见。", "1.2.1 small")
+    assert (heard.text, heard.version) == ("你好。 再见。", recogniser.version)
+    assert recogniser.version.startswith("1.2.1 small ")
     assert heard.duration_s == pytest.approx(2.0)
     (model,) = Model.made
     assert model.settings == {"device": "auto", "compute_type": "int8", "local_files_only": True}
@@ -102,3 +105,15 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("pipeline.speech.whisper.version_of", missing)
     with pytest.raises(RequestError, match=r"pip install 'evalkit\[faster-whisper\]'"):
         FasterWhisper(model=str(folder))
+
+
+@pytest.mark.usefixtures("library")
+def test_other_weights_in_a_folder_of_the_same_name_are_another_version(folder: Path) -> None:
+    before = FasterWhisper(model=str(folder))
+    assert FasterWhisper(model=str(folder), compute_type="int8").version == before.version
+    assert before.weights == {"whisper small": hashlib.sha256(b"x").hexdigest()}
+    (folder / "model.bin").write_text("y")
+    os.utime(folder / "model.bin", ns=(1, 1))  # clocks of file systems may be coarse
+    after = FasterWhisper(model=str(folder))
+    assert after.version != before.version
+    assert after.weights == {"whisper small": hashlib.sha256(b"y").hexdigest()}

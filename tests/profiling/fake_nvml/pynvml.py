@@ -73,6 +73,11 @@ def nvmlDeviceGetMemoryInfo(index: int) -> SimpleNamespace:  # noqa: N802
     return SimpleNamespace(total=gpu["total_mib"] * MIB, used=gpu["used_mib"] * MIB)
 
 
+def nvmlDeviceGetCudaComputeCapability(index: int) -> tuple[int, int]:  # noqa: N802
+    major, minor = _gpu(index, "capability").get("capability", (9, 0))
+    return int(major), int(minor)
+
+
 def _processes(listed: list[list[Any]]) -> list[SimpleNamespace]:
     return [SimpleNamespace(pid=pid, usedGpuMemory=None if mib is None else mib * MIB) for pid, mib in listed]
 

@@ -23,9 +23,15 @@ Driver = Callable[..., LiveAvatar]
 
 
 def write_portrait(path: Path, width: int, height: int) -> Path:
+    """Write a picture of one face in its middle."""
     from PIL import Image
+    from skimage import data
 
-    Image.new("RGB", (width, height), (200, 160, 140)).save(path)
+    side = min(width, height)
+    face = Image.fromarray(data.astronaut()[:256, 96:352]).resize((side, side))
+    picture = Image.new("RGB", (width, height), (200, 160, 140))
+    picture.paste(face, ((width - side) // 2, (height - side) // 2))
+    picture.save(path)
     return path
 
 

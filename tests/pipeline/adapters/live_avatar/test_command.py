@@ -12,8 +12,10 @@ import yaml
 from click.testing import CliRunner
 
 from evalkit.cli import main
+from pipeline.adapters.live_avatar import generator
 from pipeline.adapters.live_avatar.generator import LiveAvatar
 from pipeline.errors import RequestError
+from pipeline.gpus import Gpu
 
 from .conftest import STAND_IN, write_portrait
 
@@ -99,7 +101,7 @@ def test_the_four_sizes_that_run(
     # what was asked
     assert (args.prompt, args.image, args.audio) == ("a 'quoted' $HOME", str(portrait), str(spoken))
     assert Path(args.save_file).is_absolute()
-    assert args.offload_model is False
+    assert args.offload_model is (n_gpus == 1)
 
 
 def test_what_was_asked_reaches_it(driver: Driver, portrait: Path, spoken: Path, out: Path) -> None:
@@ -129,6 +131,93 @@ def test_what_was_asked_reaches_it(driver: Driver, portrait: Path, spoken: Path,
     assert plan.environment["CUDA_VISIBLE_DEVICES"] == "3"
     assert plan.environment["ENABLE_COMPILE"] == "false"
     assert any("384*256 with this portrait, 50 frames in 3 clips" in step for step in plan.steps)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_offloading_is_free_on_several_gpus(
+    asked: bool, driver: Driver, portrait: Path, spoken: Path, out: Path
+) -> None:
+    live = driver(n_gpus=5)
+    plan = live.dry_run(live.request(image=portrait, audio=spoken, offload_model=asked), out)
+    assert f"--offload_model={asked}" in plan.argv
+
+
+def test_weights_that_its_readme_has_downloaded_are_not_fetched_again(
+    driver: Driver, repository: Path, portrait: Path, spoken: Path, out: Path
+) -> None:
+    live = driver(lora_path_dmd="Quark-Vision/Live-Avatar")
+    request = live.request(image=portrait, audio=spoken)
+    assert "--lora_path_dmd=Quark-Vision/Live-Avatar" in live.dry_run(request, out).argv
+    (repository / "ckpt" / "LiveAvatar").mkdir()
+    (repository / "ckpt" / "LiveAvatar" / "liveavatar.safetensors").write_bytes(bytes(4096))
+    assert "--lora_path_dmd=ckpt/LiveAvatar/liveavatar.safetensors" in live.dry_run(request, out).argv
+    other = driver(lora_path_dmd="ckpt/liveavatar.safetensors")
+    assert "--lora_path_dmd=ckpt/liveavatar.safetensors" in other.dry_run(request, out).argv
+
+
+def cards(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int] | None) -> None:
+    """Say which GPUs this machine has."""
+    listed = tuple(Gpu(index, "Card", 81559.0, 0.0, each) for index, each in enumerate(capabilities))
+    monkeypatch.setattr(generator, "read_gpus", lambda: (listed, ""))
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "has_fp8"),
+    [
+        ([(9, 0)] * 5, True),
+        ([(8, 9)] * 5, True),
+        ([(8, 0)] * 5, False),
+        ([(9, 0)] * 4 + [(8, 6)], False),  # all of them compute
+        ([(9, 0)] * 5 + [(7, 5)], True),  # one that is not asked for
+        ([None] * 5, True),  # nobody knows: as its own scripts have it
+        ([], True),
+    ],
+)
+def test_eight_bit_floats_where_all_gpus_have_them(
+    capabilities: list[tuple[int, int] | None],
+    has_fp8: bool,
+    driver: Driver,
+    portrait: Path,
+    spoken: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cards(monkeypatch, *capabilities)
+    live = driver(n_gpus=5)
+    plan = live.dry_run(live.request(image=portrait, audio=spoken), out)
+    assert ("--fp8" in plan.argv) == has_fp8
+
+
+def test_a_video_made_without_fp8_says_why(
+    driver: Driver, portrait: Path, spoken: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards(monkeypatch, (8, 6))
+    with driver() as live:
+        result = live.generate(live.request(image=portrait, audio=spoken), out)
+    assert any(
+        "it was made without fp8: GPU 0 (Card) has 8.6" in str(event.detail) for event in result.events
+    )
+
+
+@pytest.mark.parametrize("place", ["setting", "option"])
+def test_eight_bit_floats_that_a_gpu_lacks_are_refused(
+    place: str, driver: Driver, portrait: Path, spoken: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards(monkeypatch, (8, 0))
+    live = driver(**({"fp8": True} if place == "setting" else {}))
+    options = {"fp8": True} if place == "option" else {}
+    request = live.request(image=portrait, audio=spoken, options=options)
+    with pytest.raises(RequestError, match=r"GPU 0 \(Card\) has 8\.0, and .* capability 8\.9: leave fp8 out"):
+        live.generate(request, out)
+    plain = live.request(image=portrait, audio=spoken, options={"fp8": False})
+    assert "--fp8" not in live.dry_run(plain, out).argv
+
+
+def test_a_batch_has_no_fp8_and_need_not_be_told(
+    driver: Driver, portrait: Path, spoken: Path, out: Path
+) -> None:
+    live = driver(batch=True)
+    assert "--fp8" not in live.dry_run(live.request(image=portrait, audio=spoken), out).argv
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,8 @@ def test_sides_are_multiples_of_64_within_the_area() -> None:
         (10.0, 3, 3, 141),
         (1.0, None, 1, 25),
         (1.9, None, 1, 45),  # the sound is longer than what one clip keeps
+        (1.93, None, 1, 45),  # 95 vectors of wav2vec, 57 frames of 30 a second: less than the 57.6 of a clip
+        (1.96, None, 2, 49),
     ],
 )
 def test_clips_and_frames(audio_s: float, num_clip: int | None, n_clips: int, n_frames: int) -> None:

@@ -60,6 +60,16 @@ def test_bars_of_two_ranks_in_one_line() -> None:
     assert reading.names() == ["first_block", "clip"]
 
 
+def test_what_is_said_before_a_bar_s_line_is_over_is_heard() -> None:
+    reading = Reading(1)
+    reading.reader.hear(f"[default0]:{bar(0)}[default0]:complete full-sequence generation")
+    reading.reader.hear(f"[default0]:{bar(1)}[default0]:torch.OutOfMemoryError: CUDA out of memory.")
+    assert reading.names() == ["denoised"]
+    found = reading.reader.trouble()
+    assert found is not None
+    assert found[0] == "out_of_memory"
+
+
 def test_where_ranks_are_not_told_apart_a_clip_is_done_when_all_have_gone_on() -> None:
     reading = Reading(1)
     reading.reader.hear("world_size: 3")
@@ -144,6 +154,73 @@ def test_where_it_saved() -> None:
         ),
         ("_pickle.UnpicklingError: invalid load key, 'v'.", "weights_broken", None),
         (
+            "ValueError(\"type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e5',)\")",
+            "fp8_unsupported",
+            None,
+        ),
+        (
+            "RuntimeError: torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9",
+            "fp8_unsupported",
+            None,
+        ),
+        (
+            "Input type (CUDABFloat16Type) and weight type (CPUBFloat16Type) should be the same",
+            "decoder_on_processor",
+            None,
+        ),
+        (
+            "RuntimeError: Input type (torch.cuda.FloatTensor) and weight type (torch.FloatTensor) should be the same",
+            "decoder_on_processor",
+            None,
+        ),
+        (
+            "Failed to download from HF Hub: An error happened while trying to locate the file, treating as local path",
+            "weights_missing",
+            None,
+        ),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'Quark-Vision/Live-Avatar'",
+            "weights_missing",
+            None,
+        ),
+        (
+            "FileNotFoundError: [Errno 2] No such file or directory: 'ckpt/Wan2.2-S2V-14B/models_t5_umt5-xxl-enc-bf16.pth'",
+            "weights_missing",
+            None,
+        ),
+        (
+            "FileNotFoundError: No such file or directory: ckpt/LiveAvatar/liveavatar.safetensors",
+            "weights_missing",
+            None,
+        ),
+        (
+            r"'(MaxRetryError('HTTPSConnectionPool(host=\'huggingface.co\', port=443): Max retries exceeded with url: /Quark",
+            "weights_missing",
+            None,
+        ),
+        (
+            r"Failed to resolve \'huggingface.co\' ([Errno -3] Temporary failure in name resolution)",
+            "weights_missing",
+            None,
+        ),
+        (
+            "thrown while requesting HEAD https://my.mirror/Quark-Vision/Live-Avatar/resolve/main/liveavatar.safetensors",
+            "weights_missing",
+            None,
+        ),
+        (
+            "OSError: Error no file named config.json found in directory ckpt/Wan2.2-S2V-14B/.",
+            "weights_missing",
+            None,
+        ),
+        ("OSError: Can't load feature extractor for 'ckpt/Wan2.2-S2V-14B/wav2vec2'", "weights_missing", None),
+        (
+            "OSError: You seem to have cloned a repository without having git-lfs installed. Please install git-lfs",
+            "weights_broken",
+            None,
+        ),
+        ("SafetensorError: Error while deserializing header: header too large", "weights_broken", None),
+        (
             "OSError: We couldn't connect to 'https://huggingface.co' to load the files",
             "weights_missing",
             None,
@@ -185,6 +262,8 @@ def test_ordinary_lines_are_no_trouble() -> None:
         "GPU 3 is warm",
         "world_size: 5",
         "memory: 20 GiB of 80",
+        "Downloading from HF Hub: Quark-Vision/Live-Avatar",
+        "FileNotFoundError: [Errno 2] No such file or directory: 'examples/boy.jpg'",
     ):
         reading.reader.hear(line)
     assert reading.reader.trouble() is None

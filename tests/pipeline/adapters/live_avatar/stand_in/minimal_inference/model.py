@@ -3,7 +3,7 @@
 The variable ``STAND_IN`` chooses what goes wrong, words apart by commas:
 ``no_file``, ``silent``, ``elsewhere``, ``hidden`` (elsewhere, and nothing said of it), ``two`` (two new videos), ``cut``,
 ``hang``, ``oom:RANK``, ``oom_hang:RANK`` (the others wait for it), ``offline``, ``pointer``, ``crash``, ``leaves`` (a process),
-``bottleneck``, ``other_size``, ``step_s:SECONDS``, ``save_s:SECONDS``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
+``old_gpu`` (without eight-bit floats), ``bottleneck``, ``other_size``, ``step_s:SECONDS``, ``save_s:SECONDS``, ``die:SAMPLE`` (of a batch), ``at:SAMPLE`` (of a batch: the others go wrong in it alone).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import logging
+import math
 import os
 import stat
 import subprocess
@@ -88,16 +89,19 @@ def load(args: argparse.Namespace) -> int:
         )
     sys.stderr.write("\n")
     if "pointer" in FAULTS:
-        raise RuntimeError(
-            "Error(s) in loading: safetensors_rust.SafetensorError: Error while deserializing header: HeaderTooLarge"
+        raise OSError(
+            "You seem to have cloned a repository without having git-lfs installed. Please install git-lfs and run `git lfs "
+            "install` followed by `git lfs pull` in the folder you cloned."
         )
     if not Path(args.lora_path_dmd).is_file():
-        say(f"Downloading from HF Hub: {args.lora_path_dmd}/liveavatar.safetensors")
+        say(f"Downloading from HF Hub: {args.lora_path_dmd}")
         if "offline" in FAULTS:
-            raise RuntimeError(
-                "huggingface_hub.errors.LocalEntryNotFoundError: An error happened while trying to locate the file on the "
-                "Hub and we cannot find the requested files in the local cache."
+            say(
+                "Failed to download from HF Hub: An error happened while trying to locate the file on the Hub and we cannot "
+                "find the requested files in the local cache. Please check your connection and try again or make sure your "
+                "Internet connection is on., treating as local path"
             )
+            Path(args.lora_path_dmd).read_bytes()
     say("LoRA merged successfully.")
     if "STAND_IN_LOADS" in os.environ and RANK == 0:
         with Path(os.environ["STAND_IN_LOADS"]).open("a") as log:
@@ -128,8 +132,9 @@ def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | No
         WORLD_SIZE > 1 and args.sample_steps > args.num_gpus_dit
     ):
         raise KeyError("5")
-    n_clips = min(num_clip or 10**9, int(sound_s(audio) / (args.infer_frames / 25)) + 1)
-    for block in range(n_clips * args.infer_frames // 12):
+    n_clips = min(num_clip or 10**9, int(n_sound_frames(audio) / (args.infer_frames * (30 / 25))) + 1)
+    n_blocks = args.infer_frames // 12
+    for block in range(n_clips * n_blocks):
         for step in range(args.sample_steps + 1):
             bar(step, args.sample_steps)
             if step == 2:
@@ -137,14 +142,24 @@ def denoise(args: argparse.Namespace, image: str, audio: str, num_clip: int | No
             time.sleep(STEP_S)
         bar(args.sample_steps, args.sample_steps)  # drawn once more when it is closed
         sys.stderr.write("\n")
+        if block + 1 == n_blocks and getattr(args, "enable_online_decode", False) and WORLD_SIZE == 1:
+            decode(args, "offloading model to cpu, please wait...")
         if "bottleneck" in FAULTS and save_rank == RANK and WORLD_SIZE > 1:
             say("WARNING: VAE serves as a bottleneck!")
     meet(f"denoised-{N_DENOISED['videos']}")
     if WORLD_SIZE == 1:
         say("complete full-sequence generation")
-        if args.offload_model:
-            say("loading VAE to cuda for final decode of remaining clips")
+        decode(args, "loading VAE to cuda for final decode of remaining clips")
     return args.infer_frames * n_clips - 3
+
+
+def decode(args: argparse.Namespace, announcement: str) -> None:
+    """Decode on one GPU: its code put the decoder on the processor, and brings it back only with offload_model."""
+    if not args.offload_model:
+        raise RuntimeError(
+            "Input type (CUDABFloat16Type) and weight type (CPUBFloat16Type) should be the same"
+        )
+    say(announcement)
 
 
 def bar(step: int, n_steps: int) -> None:
@@ -155,6 +170,10 @@ def bar(step: int, n_steps: int) -> None:
 
 
 def go_wrong(block: int) -> None:
+    if "old_gpu" in FAULTS and "--fp8" in sys.argv:
+        raise RuntimeError(
+            "torch._scaled_mm is only supported on CUDA devices with compute capability >= 9.0 or 8.9, or ROCm MI300+"
+        )
     if "crash" in FAULTS:
         raise KeyError("cond_shape")
     if "hang" in FAULTS and block == 2:
@@ -186,13 +205,21 @@ def sound_s(audio: str) -> float:
         return container.duration / av.time_base
 
 
+def n_sound_frames(audio: str) -> int:
+    """Return what wav2vec makes of a sound, resampled from 50 to 30 a second."""
+    n = math.ceil(sound_s(audio) * 16000 - 1e-6)
+    for kernel, stride in ((10, 5), *[(3, 2)] * 4, *[(2, 2)] * 2):
+        n = (n - kernel) // stride + 1
+    return int(n / 50.0 * 30)
+
+
 def save(path: Path, args: argparse.Namespace, image: str, audio: str, n_frames: int) -> None:
     """Write the picture, then join the sound, as its save_video and merge_video_audio do: a failure is only printed."""
     from PIL import Image
 
     if "no_file" in FAULTS:
         logging.info("save_video failed, error: [Errno 28] No space left on device")
-        return
+        raise FileNotFoundError(f"video file {path} does not exist")
     with Image.open(image) as picture:
         width, height = COMES_OUT[picture.size, args.size]
     if "other_size" in FAULTS:
