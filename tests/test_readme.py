@@ -144,24 +144,28 @@ def small_sweep(place: Path) -> Path:
         "parameters: {size: 256*256, sample_steps: 1}\nevaluators: [technical]\nexecution: {warm_up: false}\n",
         "utf-8",
     )
+    assert run("evalkit policy new mine.yaml", place).returncode == 0
     done = run("evalkit sweep small.yaml --out runs/quickstart", place)
     assert done.returncode == 0, done.stderr
     return small
 
 
+COMMANDS = [(block, command) for block in TERMINAL for command in commands(block)]
+
+
 @pytest.mark.usefixtures("small_sweep")
-def test_every_command_runs_as_it_stands(place: Path) -> None:
+@pytest.mark.parametrize(
+    ("block", "command"),
+    COMMANDS,
+    ids=[f"{number:02} {command[:60]}" for number, (_, command) in enumerate(COMMANDS)],
+)
+def test_a_command_runs_as_it_stands(block: Block, command: str, place: Path) -> None:
     """In the order of the guides: what one makes, the next may use."""
-    for block in TERMINAL:
-        for command in commands(block):
-            shorter = SMALLER.get(command, (command, ""))[0]
-            if "mine.yaml" in command and not (place / "mine.yaml").exists():
-                assert run("evalkit policy new mine.yaml", place).returncode == 0
-            done = run(shorter, place)
-            allowed = {0, 1} if command.startswith(VERDICTS) else {0}
-            assert done.returncode in allowed, f"{block}: {command}\n{done.stdout}{done.stderr}"
-            assert "Traceback" not in done.stdout + done.stderr, f"{block}: {command}"
-            _compare_output(block, command, done.stdout)
+    done = run(SMALLER.get(command, (command, ""))[0], place)
+    allowed = {0, 1} if command.startswith(VERDICTS) else {0}
+    assert done.returncode in allowed, f"{block}: {command}\n{done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stdout + done.stderr, f"{block}: {command}"
+    _compare_output(block, command, done.stdout)
 
 
 def _compare_output(block: Block, command: str, printed: str) -> None:

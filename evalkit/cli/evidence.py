@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.outputs import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -91,4 +93,4 @@ def design_of(plan: SweepPlan, policy: Policy) -> Design:
 def print_lines(lines: Iterable[str]) -> None:
     """Print sentences, each begun on a line of its own and broken where it is too long."""
     for line in lines:
-        click.echo(click.wrap_text(line, _WIDTH, subsequent_indent="  "))
+        say(click.wrap_text(line, _WIDTH, subsequent_indent="  "))

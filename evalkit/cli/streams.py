@@ -8,17 +8,21 @@ import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, TextIO
+import time
+from typing import TYPE_CHECKING, TextIO
 
 from pipeline.chatter import is_chatter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from _typeshed import ReadableBuffer
 
 INTERRUPTED = 130
 """The exit code that shells give what Ctrl-C ended."""
+_LONGEST_IMPORT_S = 20.0
+_LOOK_AGAIN_S = 0.05
 
 
 class _File(io.FileIO):
@@ -119,16 +123,32 @@ def _open(file: _File, like: TextIO) -> TextIO:
 def one_interruption() -> Iterator[None]:
     """Let the first Ctrl-C interrupt, and those after it nothing, until the process ends.
 
-    So what was started is ended and put away whole, however often and how late the key is pressed. Where something else
+    So what was started is ended and put away whole, however often and how late the key is pressed. An import is not
+    interrupted in its middle: libraries in C print a traceback then, and say that they are broken. Where something else
     handles Ctrl-C, or ignores it, that is left alone.
     """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
+    pressed_s: list[float] = []
 
-    def interrupt(_number: int, _frame: Any) -> None:
+    def interrupt(_number: int, frame: FrameType | None) -> None:
+        pressed_s.append(time.monotonic())
+        if _is_importing(frame) and pressed_s[-1] - pressed_s[0] < _LONGEST_IMPORT_S:
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN_S)
+            return
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGALRM, interrupt)
     yield
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

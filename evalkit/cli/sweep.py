@@ -98,9 +98,10 @@ def sweep(
     from evalkit.errors import EvalkitError
     from evalkit.sweeps.run import SweepError
 
+    folder = out
     try:
         planned = api.plan(config, overrides=_read_overrides(flags))
-        folder = out or api.default_folder(config)
+        folder = folder or api.default_folder(config)
         for note in planned.notes:
             say(f"note: {note}", err=True)
         if dry_run:
@@ -120,7 +121,8 @@ def sweep(
         context.exit(1 if isinstance(error, SweepError) else 2)
     except KeyboardInterrupt:
         say("interrupted; the same command goes on, and evalkit report shows what there is", err=True)
-        say(str(folder))
+        if folder is not None:
+            say(str(folder))
         context.exit(INTERRUPTED)
     context.exit(_print_outcome(run))
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.metrics import lip_sync
+from evalkit.metrics.speech_likeness import ROWS_HZ, measure_likeness
 from evalkit.models.lip_sync.predictor import LipSyncModel
+from evalkit.models.speech_likeness.model import SpeechLikeness
 from evalkit.tracks.face import LIP_COLUMNS
 from evalkit.tracks.speech import MFCC_COLUMNS
 from evalkit.types import BoolArray, ClipFacts, FloatArray, Interval, Measurement, Metric, Reason, Track
@@ -45,6 +47,8 @@ LOWEST_FRAME_RATE_HZ = 12.0
 LOWEST_FACE_COVERAGE = 0.3
 LEAST_SPEECH_S = 0.8
 SILENCE_DB = -90.0
+LONGEST_PIECE_S = 10.0
+"""A longer sound is looked through for speech in pieces of at most this."""
 
 
 class Curves(NamedTuple):
@@ -76,6 +80,9 @@ class Curves(NamedTuple):
 class LipSync(Evaluator):
     """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`).
 
+    Lips can only be late or early for speech: a sound in which nobody speaks (`evalkit.metrics.speech_likeness`) is absent
+    with ``no_speech``, however loud. A clip in which somebody speaks now and then is measured as a whole.
+
     ``n`` counts windows for the errors and half-second blocks for the offset.
 
     Errors and distance of one clip have no interval: its few overlapping windows do not show how far it is off. With a
@@ -86,7 +93,7 @@ class LipSync(Evaluator):
     """
 
     name = "lip_sync"
-    version = 3
+    version = 4
     metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
     reasons = (NO_MOUTH_MOTION, NO_SILENCE)
     tracks = ("face", "speech")
@@ -95,6 +102,10 @@ class LipSync(Evaluator):
     def _model(self) -> LipSyncModel:
         return LipSyncModel.load()
 
+    @cached_property
+    def _likeness(self) -> SpeechLikeness:
+        return SpeechLikeness.load()
+
     def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure one clip; the details are its `Curves`."""
         del facts
@@ -102,6 +113,8 @@ class LipSync(Evaluator):
         if reason is not None:
             return self.absent(reason)
         face, speech = tracks["face"], tracks["speech"]
+        if not self.somebody_speaks(speech):
+            return self.absent(Reason.NO_SPEECH)
         curves = self.compare(face, speech)
         if not curves.mouth_moves:
             return self.absent(NO_MOUTH_MOTION)
@@ -111,7 +124,20 @@ class LipSync(Evaluator):
             *_offsets(curves, face.coverage),
             _silence(curves),
         )
-        return Measured(measurements, curves, {"lip_sync/predictor.npz": self._model.sha256})
+        weights = {
+            "lip_sync/predictor.npz": self._model.sha256,
+            "speech_likeness/weights.json": self._likeness.sha256,
+        }
+        return Measured(measurements, curves, weights)
+
+    def somebody_speaks(self, speech: Track) -> bool:
+        """Say whether a piece of the sound moves like speech; what is too short to tell is given the benefit."""
+        n_pieces = -(-len(speech) // round(LONGEST_PIECE_S * ROWS_HZ))
+        cepstra = np.array_split(speech.select(*MFCC_COLUMNS), n_pieces)
+        levels_db = np.array_split(speech["level_db"], n_pieces)
+        measured = [measure_likeness(*piece) for piece in zip(cepstra, levels_db, strict=True)]
+        told = [self._likeness.log_odds(measures) for measures in measured if measures is not None]
+        return not told or max(told) >= self._likeness.threshold
 
     def evidence(self, details: Curves) -> Iterator[Exhibit]:
         """Draw the curves that the numbers come from."""

@@ -30,7 +30,9 @@ from pipeline.options import json_text
 INDEX_FILE = "index.json"
 FORMAT = 1
 N_FRAMES = 12
-_CELL_PX = 300
+_CELL_PX = 300  # the longer side of a frame
+_MANY_POINTS = 100
+_APART_PX = 7
 _LONGEST_NAME_BYTES = 100
 """Of a clip's own name in that of its folder: file systems allow 255 bytes in all."""
 # sky blue, orange, green, vermilion: M. Okabe, K. Ito, "Color universal design", 2008
@@ -120,25 +122,37 @@ def _contact_sheet(frames: Sequence[_Frame]) -> bytes:
     chosen = np.linspace(0, len(frames) - 1, min(N_FRAMES, len(frames))).round().astype(int)
     tracks = dict.fromkeys(track for frame in frames for track in frame.points)
     colours = dict(zip(tracks, _POINT_COLOURS, strict=False))
+    high, wide = (max(frame.picture.shape[axis] for frame in frames) for axis in range(2))
     cells = []
     for frame in (frames[index] for index in chosen):
         picture = frame.picture.copy()
         for track, group in frame.points.items():
-            radius, colour = 1 if len(group) > 100 else 3, colours.get(track, _POINT_COLOURS[-1])
-            for x, y in group[np.isfinite(group).all(axis=1)]:
+            radius, colour = 1 if len(group) > _MANY_POINTS else 3, colours.get(track, _POINT_COLOURS[-1])
+            for x, y in _apart(group[np.isfinite(group).all(axis=1)]):
                 cv2.circle(picture, (round(float(x)), round(float(y))), radius, colour, -1, cv2.LINE_AA)
-        cell = np.full((_CELL_PX, _CELL_PX, 3), 245, dtype=np.uint8)
+        cell = np.full((high, wide, 3), 245, dtype=np.uint8)
         cell[: picture.shape[0], : picture.shape[1]] = picture
         for shade, thickness in ((20, 3), (255, 1)):
             cv2.putText(
                 cell, f"{frame.time_s:.2f} s", (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (shade,) * 3, thickness
             )
         cells.append(cell)
-    n_columns = min(4, len(cells))
+    n_columns = min(4 if wide >= high else 6, len(cells))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % n_columns)
     rows = [np.hstack(cells[start : start + n_columns]) for start in range(0, len(cells), n_columns)]
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
     return encoded.tobytes()
+
+
+def _apart(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return all of a few points; of many, those that leave what is between them to be seen."""
+    if len(points) <= _MANY_POINTS:
+        return points
+    kept: list[int] = []
+    for index, point in enumerate(points):
+        if not kept or np.linalg.norm(points[kept] - point, axis=1).min() >= _APART_PX:
+            kept.append(index)
+    return points[kept]
 
 
 def _shrunk(

@@ -7,6 +7,7 @@ decoded is compared with what the container announced, because a cut-off file ca
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -41,8 +42,12 @@ LONGEST_GAP_S = 60.0
 SOUND_CHUNK_S = 2.0
 END_TOLERANCE_S = 0.1
 """A last frame may be shown for this much longer than to the announced end, which some containers only estimate."""
+LARGE_BYTES, UNREAD_SHARE = 50_000, 0.25
+"""More than this after the last packet, and by this share of the file, is no index: something else follows."""
 LOUDEST = 1e6
 """Samples beyond this, 120 dB over full scale, are no sound."""
+_ESTIMATED = {"aac", "amr", "h264", "hevc", "m4v", "mpegvideo"}
+"""Formats that announce no length: FFmpeg estimates one from the bit rate."""
 _FLOATING = {"flt", "fltp", "dbl", "dblp"}
 
 
@@ -113,6 +118,8 @@ class Reader:
         self._frames = frames and facts.video is not None
         self._rates = tuple(sound_rates_hz) if facts.audio is not None else ()
         self._chunk_frames = chunk_frames
+        self._unread_bytes = 0
+        self._is_estimated = False
         self.decoded = Decoded()
 
     def __iter__(self) -> Iterator[FrameChunk | AudioChunk]:
@@ -129,6 +136,7 @@ class Reader:
     def _pass(self, path: str, *, frames: bool, sound: bool) -> Iterator[FrameChunk | AudioChunk]:
         with open_container(path) as container:
             zero_s = origin_s(container)
+            self._is_estimated = container.format.name in _ESTIMATED
             # AVI holds no presentation times: with B-frames, only the decoding times run forward.
             clock = "dts" if container.format.name == "avi" else "pts"
             picture = (
@@ -161,6 +169,7 @@ class Reader:
         """Give every frame that can be decoded, in the order of the file."""
         packets = container.demux(streams)
         clock = Clock(container)
+        last_byte = 0
         while True:
             try:
                 packet = next(packets)
@@ -170,6 +179,8 @@ class Reader:
                 self.decoded.notes.append(f"reading stopped early: {error}")
                 break
             clock.place(packet)
+            if packet.pos is not None:
+                last_byte = max(last_byte, packet.pos + packet.size)
             if packet.is_discard and packet.stream.type == "video":
                 self.decoded.n_hidden += 1
             try:
@@ -178,6 +189,7 @@ class Reader:
                 self.decoded.n_damaged += 1
                 continue
             yield from frames
+        self._unread_bytes = container.size - last_byte if last_byte else 0
         if clock.joints_s:
             self.decoded.n_pieces += len(clock.joints_s)
             places = ", ".join(f"{joint_s - origin_s(container):.1f} s" for joint_s in clock.joints_s[:5])
@@ -205,10 +217,15 @@ class Reader:
         Some containers announce a length for the whole file only, which is that of its longer stream.
         """
         video, audio = self._facts.video, self._facts.audio
-        if self.decoded.n_pieces > 1:
-            return  # each piece announced its own end
+        if self.decoded.n_pieces > 1 or self._is_estimated:
+            return  # each piece announced its own end, or none did
         if (video and not self._frames) or (audio and not self._rates) or self._facts.audio_path is not None:
             return
+        if self._unread_bytes > max(LARGE_BYTES, UNREAD_SHARE * Path(self._facts.path).stat().st_size):
+            self.decoded.notes.append(
+                f"the last {self._unread_bytes / 1e6:.1f} MB of the file belong to no track: "
+                f"is another file joined to its end? It is not measured"
+            )
         announced_s = max(
             (stream.start_s + (stream.announced_duration_s or 0.0) for stream in (video, audio) if stream),
             default=0.0,

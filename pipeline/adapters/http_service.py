@@ -142,7 +142,7 @@ class HttpService:
         into : Path
             Written; what is in it is not looked at here.
         on_answer : callable
-            Told when the answer begins.
+            Told when the file begins to come.
         **content
             As of ``httpx2.Client.post``.
         """
@@ -222,9 +222,9 @@ class HttpService:
         place = f"{self.address}{path}"
         try:
             with self._open().stream("POST", path, **content) as answer:
-                on_answer()
                 if answer.status_code != httpx2.codes.OK:
                     raise self._refusal(place, answer)
+                on_answer()
                 for piece in answer.iter_bytes():
                     take(piece)
                     if time.monotonic() > limit:

@@ -112,7 +112,8 @@ class Wav2LipOptions(PlainData):
         description="four whole numbers: top, bottom, left, right; -1 for an edge; videos only",
     )
     rotate: bool | None = Field(
-        default=None, description="true or false: by 90 degrees clockwise; videos only"
+        default=None,
+        description="true or false: by 90 degrees clockwise; videos only, and an OpenCV that still has cv2.cv2",
     )
     box: list[_Side] | None = Field(
         default=None,

@@ -27,6 +27,7 @@ _LASH_STRENGTH = 0.75
 _LASH_PX = 0.011  # eye distances
 _CORNERS = 9  # one over the share of the eye at either corner over which the lid fades out
 _ABOVE_FOLD = 0.65  # share of the way from the fold towards the brow over which the lid fades out
+_FROM_BELOW = 0.6  # share of the colour that comes from under the eye
 _SAMPLED = (0.3, 0.5, 0.7, 0.9)  # of that way: where the colour of the skin is taken
 
 
@@ -126,7 +127,8 @@ def _skin_along(
 ) -> FloatArray:
     """Return the colour of skin along one lid, shape (n, 3).
 
-    Half is what is bright between fold and brow, where lashes, paint, hair and shadow lie too, half the skin under the eye.
+    It is mixed of what is bright between fold and brow, where lashes, paint, hair and shadow lie too, and of the skin
+    under the eye.
     """
     samples = np.stack(
         [_colours(picture, points[fold] + t * (points[above] - points[fold])) for t in _SAMPLED]
@@ -135,7 +137,7 @@ def _skin_along(
     best = np.argsort(brightness, axis=0)[-2:]
     skin = np.take_along_axis(samples, best[..., None], axis=0).mean(0)
     under = _colours(picture, points[below])
-    skin = 0.5 * (skin + under)
+    skin = _FROM_BELOW * under + (1 - _FROM_BELOW) * skin
     smooth: FloatArray = 0.5 * skin + 0.5 * skin.mean(0)
     return smooth
 

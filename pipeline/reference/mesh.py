@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Float32Array = NDArray[np.float32]
 
 _RINGS = ((1.16, 0.55), (1.42, 0.0))  # rings around the face: distance from its middle, share of its motion
+_STEEP = 0.5  # pixels that the offset changes by from one pixel to the next
 _SHIFT = 4  # binary digits of a pixel with which corners are drawn
 
 
@@ -73,9 +74,11 @@ class FaceMesh:
         ys, xs, which = self._draw(moved, triangles, (high, wide))
         plane = planes[which]
         found = plane[:, 0] * xs[:, None] + plane[:, 1] * ys[:, None] + plane[:, 2]
-        offsets = np.zeros((high, wide, 2), np.float32)
         # A pixel on the outline lies a little outside, where the plane of a thin triangle runs far away.
-        offsets[ys, xs] = np.clip(found, least[which], most[which])
+        steep = np.flatnonzero((np.abs(planes[:, :2]).max((1, 2)) > _STEEP)[which])
+        found[steep] = np.clip(found[steep], least[which[steep]], most[which[steep]])
+        offsets = np.zeros((high, wide, 2), np.float32)
+        offsets[ys, xs] = found
         return offsets
 
     def _move_rings(self, moved: FloatArray) -> FloatArray:

@@ -97,7 +97,7 @@ class Renderer:
         lips = points[topology.INNER_LIPS, :2]
         low = np.floor(lips.min(0)).astype(int) - 3
         wide, high = (np.ceil(lips.max(0)).astype(int) + 4 - low).tolist()
-        scale = 3 if wide < 90 else 2 if wide < 180 else 1
+        scale = 3 if wide < 45 else 2 if wide < 180 else 1
         drop = float(
             (points[topology.CHIN, :2] - self._points.closed[topology.CHIN, :2]) @ self._points.mouth_down
         )

@@ -125,5 +125,40 @@ def test_ctrl_c_however_often_is_130_and_no_traceback(n_presses: int, tmp_path: 
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize("module", ["numpy", "evalkit.api"])
+def test_ctrl_c_waits_for_an_import(module: str, tmp_path: Path) -> None:
+    """A library in C that is interrupted while it is imported prints a traceback and calls itself broken."""
+    (tmp_path / "slow_library.py").write_text(
+        f"import os, signal, {module}\nos.kill(os.getpid(), signal.SIGINT)\n"
+        "for _ in range(200_000):\n    pass\nprint('whole', flush=True)\n"
+    )
+    program = (
+        "import time\nfrom evalkit.cli.streams import one_interruption\n"
+        "with one_interruption():\n    try:\n        import slow_library\n        time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n        print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["whole", "interrupted"], "")
+
+
+def test_a_sweep_that_is_interrupted_while_it_plans_has_no_traceback(tmp_path: Path) -> None:
+    """An executor, an evaluator or a file may take long to look at."""
+    (tmp_path / "pressed.py").write_text(
+        "import os, signal, sys\nfrom evalkit import api, cli\n"
+        "api.plan = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv[1:] = ['sweep']\ncli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "pressed.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.startswith("interrupted")
+    assert "Traceback" not in done.stderr
+
+
 def _children(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from evalkit.evaluators.lip_sync import NO_MOUTH_MOTION, LipSync
 from evalkit.measuring.runner import make_tracks
-from evalkit.media import probe
+from evalkit.media import Reader, probe
+from evalkit.testing import sounds
+from evalkit.testing.speech import speak
 from evalkit.testing.talking_face import TalkingFace
 from evalkit.tracks import face, make_tracker, speech
 from evalkit.tracks.cache import TrackCache
-from evalkit.types import ClipFacts, Measurement, Reason, Track
+from evalkit.types import AudioChunk, ClipFacts, Measurement, Reason, Track
 
 FACTS = ClipFacts("made.mp4", None, None, None)
 
@@ -69,9 +72,22 @@ def test_offset_follows_the_sound(spoken: dict[str, Track], shift_ms: int) -> No
     assert moved.interval.low < moved.value < moved.interval.high
 
 
+def _heard(sound: np.ndarray) -> Track:
+    """Return the speech track of samples at 16 kHz."""
+    tracker = speech.SpeechTracker()
+    tracker.update(AudioChunk(0.0, speech.RATE_HZ, sound.astype(np.float32)))
+    return tracker.finish()
+
+
+def _said(text: str, voice: str = "en-us") -> np.ndarray:
+    samples, rate_hz = speak(text, voice)
+    return sounds.at_level(resample_poly(samples.astype(np.float64), speech.RATE_HZ, rate_hz))
+
+
 def _sound(level_db: float, seconds: float = 5.0) -> Track:
+    """Return speech, with its level made steady."""
     n = int(seconds * 100)
-    values = np.random.default_rng(0).normal(0, 1, (n, 14)).astype(np.float32)
+    values = np.resize(_heard(_said("Please call Stella and ask her to bring these things.")).values, (n, 14))
     values[:, 13] = level_db
     return Track("speech", speech.COLUMNS, np.arange(n) / 100, values, np.ones(n, dtype=bool))
 
@@ -102,6 +118,51 @@ def test_what_cannot_be_measured_has_its_reason(tracks: dict[str, Track], reason
     assert [m.metric for m in found.values()] == list(LipSync.metrics)
 
 
+@pytest.mark.parametrize("family", list(sounds.SILENT_FAMILIES))
+def test_in_sound_without_speech_nobody_speaks(family: str) -> None:
+    """With seeds that the weights were not fitted to; music of many kinds comes nearest to speech."""
+    taken = [
+        LipSync().somebody_speaks(
+            _heard(sounds.at_level(sounds.SILENT_FAMILIES[family](np.random.default_rng(seed), 6)))
+        )
+        for seed in range(500, 508)
+    ]
+    near_speech = {"band": 0.75} | dict.fromkeys(("melody", "dialling", "steps", "birds"), 0.4)
+    assert np.mean(taken) <= near_speech.get(family, 0.15)
+
+
+def test_sound_without_speech_is_not_scored(spoken: dict[str, Track]) -> None:
+    hum = sounds.at_level(sounds.hum(np.random.default_rng(0), 6))
+    found = _measure(spoken | {"speech": _heard(hum)})
+    assert {m.reason for m in found.values()} == {Reason.NO_SPEECH}
+
+
+UNHEARD = {
+    "pl": "Dzisiaj jest bardzo ładna pogoda i idziemy razem na spacer do parku.",
+    "nl": "Het is vandaag mooi weer en wij gaan samen in het park wandelen.",
+    "sv": "Idag är det vackert väder och vi ska promenera i parken tillsammans.",
+    "ro": "Astăzi este o vreme frumoasă și mergem împreună la plimbare în parc.",
+    "id": "Hari ini cuaca sangat bagus dan kami pergi ke taman bersama teman.",
+}
+
+
+@pytest.mark.parametrize("voice", UNHEARD)
+def test_speech_in_a_language_that_training_never_heard_is_speech(voice: str) -> None:
+    said = _said(UNHEARD[voice], voice)
+    random = np.random.default_rng(700)
+    seconds = said.size / speech.RATE_HZ + 0.1
+    for below in (sounds.noise(random, seconds, 0.0), sounds.band(random, seconds), 0 * said):
+        heard = said + sounds.at_level(below[: said.size], -30)
+        assert LipSync().somebody_speaks(_heard(heard))
+
+
+def test_a_few_words_in_a_long_piece_of_music_are_speech() -> None:
+    music = sounds.at_level(sounds.chords(np.random.default_rng(800), 50), -40)
+    words = _said("Please call Stella and ask her to bring these things with her from the store.")
+    music[30 * speech.RATE_HZ :][: words.size] += words
+    assert LipSync().somebody_speaks(_heard(music))
+
+
 def test_a_face_gone_for_a_while_leaves_its_place_in_time_open(spoken: dict[str, Track]) -> None:
     track = spoken["face"]
     gone = track.valid & ~((track.times_s > 2.0) & (track.times_s < 2.6))
@@ -111,10 +172,9 @@ def test_a_face_gone_for_a_while_leaves_its_place_in_time_open(spoken: dict[str,
 
 
 def test_weights_are_named_by_their_hash_where_they_took_part(spoken: dict[str, Track]) -> None:
-    (name, digest), *rest = LipSync().measure(FACTS, spoken).weights.items()
-    assert name == "lip_sync/predictor.npz"
-    assert len(digest) == 64
-    assert rest == []
+    weights = LipSync().measure(FACTS, spoken).weights
+    assert list(weights) == ["lip_sync/predictor.npz", "speech_likeness/weights.json"]
+    assert {len(digest) for digest in weights.values()} == {64}
     assert LipSync().measure(FACTS, {}).weights == {}
 
 
@@ -134,6 +194,28 @@ STRANGERS = (
 def real(media_folder: Path) -> dict[str, dict[str, Track]]:
     paths = [path for path in (media_folder / "talking_real").iterdir() if path.name.startswith(SYNCED)]
     return {path.name: _tracks(path) for path in sorted(paths)}
+
+
+@pytest.mark.media
+def test_no_recording_of_speech_is_refused(media_folder: Path) -> None:
+    """Also with noise 10 dB below it, and with music."""
+    refused = []
+    for folder in ("talking_real", "talking_generated", "speech"):
+        for path in sorted((media_folder / folder).iterdir()):
+            chunks = Reader(probe(str(path)), frames=False, sound_rates_hz=(speech.RATE_HZ,))
+            sound = np.concatenate([np.zeros(0), *(chunk.samples for chunk in chunks)])
+            if np.abs(sound).max(initial=0) < 1e-4:
+                continue
+            sound = sounds.at_level(sound[: 20 * speech.RATE_HZ])
+            seconds, random = sound.size / speech.RATE_HZ + 0.1, np.random.default_rng(900)
+            for name in ("noise", "band", "chords", "nothing"):
+                below = np.zeros(sound.size)
+                if name != "nothing":
+                    below = sounds.at_level(sounds.SILENT_FAMILIES[name](random, seconds)[: sound.size], -30)
+                track = _heard(sound + below)
+                if not LipSync().somebody_speaks(track):
+                    refused.append((path.name, name))
+    assert refused == []
 
 
 @pytest.mark.media

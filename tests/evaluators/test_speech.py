@@ -140,7 +140,7 @@ def test_the_transcript_is_kept_for_another_script_but_not_for_another_recognise
 @pytest.mark.usefixtures("recogniser")
 def test_results_say_who_heard_it(voice: Path) -> None:
     result = runner.measure(str(voice), [Speech()], intent=ClipIntent(SCRIPT, "en"))
-    assert result.evaluators["speech"] == "2 fake 1"
+    assert result.evaluators["speech"] == "3 fake 1"
     assert result.weights == {"fake model": "0" * 64}
     assert runner.measure(str(voice), [Speech()]).weights == {}  # nothing was recognised
     assert Speech(settings={"model": "large"}).identity.startswith("fake 1 ")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evalkit.evaluators.base import Exhibit
+from evalkit.evaluators.base import Exhibit, Measured
 from evalkit.evaluators.lip_sync import LipSync
 from evalkit.evaluators.motion import Motion
 from evalkit.evaluators.speech import Speech
@@ -20,7 +20,7 @@ from evalkit.measuring.evidence import EvidenceWriter, clip_folder
 from evalkit.measuring.runner import measure
 from evalkit.metrics import lip_sync
 from evalkit.testing.talking_face import TalkingFace
-from evalkit.types import ClipIntent, Metric
+from evalkit.types import ClipIntent, FrameChunk, Measurement, Metric
 
 METRIC = Metric("a.b", "1", "band", "…")
 
@@ -69,6 +69,31 @@ def test_each_evaluator_has_a_folder_with_captions(talking_face: TalkingFace, tm
     picture = cv2.imread(str(sheet))
     blue = (np.abs(picture.astype(int) - (233, 180, 86)).max(axis=2) < 60).sum()
     assert blue > 500  # landmarks of the face are drawn
+    assert blue < 0.1 * picture.shape[0] * picture.shape[1]  # and the face is seen between them
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((160, 90), (507, 1200)), ((90, 160), (600, 1014)), ((96, 96), (900, 1200))]
+)
+def test_frames_lie_side_by_side_without_empty_bands(
+    size: tuple[int, int], expected: tuple[int, int], tmp_path: Path
+) -> None:
+    writer = EvidenceWriter(tmp_path)
+    frames = np.full((12, size[1], size[0], 3), (200, 60, 40), np.uint8)
+    many = (
+        np.stack(np.meshgrid(np.linspace(20, 60, 22), np.linspace(20, 60, 22)), -1)
+        .reshape(-1, 2)
+        .astype(np.float32)
+    )
+    writer.on_frames(FrameChunk(0, np.arange(12) / 10, list(frames)), {"face": [many] * 12})
+    evaluator = LipSync()
+    value = Measurement(evaluator.metrics[0], 0.1, n=1)
+    writer.on_measured(evaluator, Measured((value,)))
+    picture = cv2.imread(str(tmp_path / "lip_sync" / "frames.jpg"))
+    assert picture is not None
+    assert picture.shape[:2] == expected
+    red = np.abs(picture.astype(int) - (40, 60, 200)).max(axis=2) < 60
+    assert red.mean() > 0.8  # the picture, under a time and few points
 
 
 class Clumsy(LipSync):

@@ -152,8 +152,8 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.evaluators["lip_sync"] == "3"
-    assert set(clip.weights) == {"lip_sync/predictor.npz"}
+    assert clip.evaluators["lip_sync"] == "4"
+    assert set(clip.weights) == {"lip_sync/predictor.npz", "speech_likeness/weights.json"}
 
 
 def test_a_file_that_cannot_be_opened_is_a_result(tmp_path: Path) -> None:

@@ -428,6 +428,17 @@ def test_a_cut_matroska_with_a_late_clock_is_still_found(tmp_path: Path, talk: P
     assert any("cut off" in note for note in decoded.notes)
 
 
+def test_a_length_that_is_only_estimated_is_no_announcement(tmp_path: Path) -> None:
+    """Half speech-like sound, half silence: the bit rate of the beginning is not that of the whole."""
+    sound = np.zeros(60 * RATE_HZ)
+    sound[: 2 * RATE_HZ] = 1e-4 * np.random.default_rng(0).normal(size=2 * RATE_HZ)
+    sound[30 * RATE_HZ :] = np.random.default_rng(1).normal(0, 0.2, 30 * RATE_HZ)
+    whole = write_clip(tmp_path / "whole.m4a", sound=sound, rate_hz=RATE_HZ)
+    *_, heard, decoded = read(remux(whole, tmp_path / "raw.aac"))
+    assert heard.size / RATE_HZ == pytest.approx(60, abs=0.2)
+    assert decoded.notes == []
+
+
 # --- joined files
 
 
@@ -448,6 +459,21 @@ def test_joined_files_are_measured_whole(tmp_path: Path, talk: Path, suffix: str
     assert decoded.n_pieces == n_pieces
     (note,) = [note for note in decoded.notes if "damaged" not in note]
     assert "starts anew at 6." in note
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".flv"])
+def test_a_joined_file_that_cannot_be_read_on_is_said(tmp_path: Path, suffix: str) -> None:
+    """Players show the first piece alone."""
+    long = write_clip(tmp_path / "long.mp4", moving_pattern(6), sound=tone(6))
+    piece = remux(long, tmp_path / f"piece{suffix}")
+    *_, decoded = read(piece)
+    assert decoded.notes == []
+    joined = tmp_path / f"joined{suffix}"
+    joined.write_bytes(piece.read_bytes() * 2)
+    *_, decoded = read(joined)
+    assert decoded.n_frames == 150
+    (note,) = decoded.notes
+    assert "belong to no track: is another file joined to its end?" in note
 
 
 @pytest.mark.parametrize("starts_s", [(5000.0, 0.0), (0.0, 5000.0)])

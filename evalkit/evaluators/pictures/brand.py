@@ -257,7 +257,7 @@ def _draw_distributions(
         axes.annotate(
             "this clip", (here, 0.66), xycoords=("data", "axes fraction"), fontsize=8, color=TEXT_COLOUR, va="top",
             ha="right" if here > (low + high) / 2 else "left", xytext=(-3 if here > (low + high) / 2 else 3, 0),
-            textcoords="offset points",
+            textcoords="offset points", bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
         )  # fmt: skip
     axes.legend(fontsize=8, frameon=False, loc="upper center")
     style_axes(axes, title=title, y="scenes")

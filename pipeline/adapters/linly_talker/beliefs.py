@@ -419,6 +419,9 @@ SOURCE = Source(
     ),
 )
 
+WANTS_RECORDING = "选择的模式需要提供 prompt 音频"
+"""What a CosyVoice that is loaded says where it is to clone and is given no recording."""
+
 FAILURES: Failures = {
     "out_of_memory": (
         re.compile(r"out of memory|OutOfMemoryError", re.IGNORECASE),

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.adapters.http_service import HttpService
-from pipeline.adapters.linly_talker.beliefs import FAILURES, SOURCE
+from pipeline.adapters.linly_talker.beliefs import FAILURES, SOURCE, WANTS_RECORDING
 from pipeline.adapters.linly_talker.belonging import refuse_other_length, refuse_stale
 from pipeline.adapters.linly_talker.settings import (
     DIRECT_REPLY,
@@ -342,6 +342,8 @@ class LinlyTalker(Generator):
         except GenerationError as error:
             if error.kind == "not_loaded":
                 return
+            if WANTS_RECORDING not in str(error):
+                raise
         raise GenerationError(
             f"{service.address} has loaded {kept or 'a CosyVoice that nobody here knows'} and keeps it until it ends: start it "
             f"again to have {model}",

@@ -462,6 +462,7 @@ def test_after_a_restart_the_models_are_loaded_again_and_the_result_says_so(
                 text for text in warnings if "had lost its model, as when it is started anew" in str(text)
             ]
             assert len(lost) == (3 if turn else 0)
+            assert [event.name for event in result.events].count("received") == 1
             services.restart()
 
 

@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from pipeline.video import measure_video
 from tests.pipeline.conftest import tone, write_wav
 
 if TYPE_CHECKING:
+    from pipeline.events import Event
     from pipeline.result import GenerationResult
     from tests.pipeline.adapters.real.conftest import Checkout
 
@@ -41,7 +43,7 @@ WANTED = (
     "imageio",
     "cv2",
 )
-START_LIMIT_S = 120
+START_LIMIT_S = 600
 SPEAKER = """#!{python}
 import json, shutil, sys
 words = sys.argv[1:]
@@ -357,6 +359,29 @@ def test_a_restart_in_the_middle_is_made_good(
     with generator:
         httpx2.post(f"{talker.address}/talker_change_model/", params={"model_name": "SadTalker"}, timeout=60)
         assert generator.generate(request, tmp_path / "again.mp4").fps == pytest.approx(25)
+
+
+def test_a_service_that_ends_while_it_works_is_an_error_and_the_next_request_is_made(
+    talker: Service, portrait: Path, tmp_path: Path
+) -> None:
+    long = write_wav(tmp_path / "long.wav", tone(60.0))
+    short = write_wav(tmp_path / "short.wav", tone(2.0))
+
+    def end(event: Event) -> None:
+        if event.name == "sent":
+            threading.Timer(0.5, talker.stop).start()
+
+    with LinlyTalker(talker=talker.address) as generator:
+        request = generator.request(image=str(portrait), audio=str(long))
+        with pytest.raises(GenerationError, match="broke off") as caught:
+            generator.generate(request, tmp_path / "out.mp4", end)
+        assert caught.value.kind == "broken_off"
+        with pytest.raises(GenerationError, match="start the service there") as caught:
+            generator.generate(request, tmp_path / "out.mp4")
+        assert caught.value.kind == "unreachable"
+        talker.start()
+        request = generator.request(image=str(portrait), audio=str(short))
+        assert generator.generate(request, tmp_path / "out.mp4").duration_s == pytest.approx(2.0)
 
 
 def test_a_service_that_lost_its_ffmpeg_gives_no_video(

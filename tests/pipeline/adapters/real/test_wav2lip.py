@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from pipeline.adapters.wav2lip import SOURCE, Wav2Lip
 from pipeline.errors import GenerationError
@@ -139,6 +140,20 @@ def test_how_it_fails_is_understood(
         driver.generate(driver.request(**parameters), tmp_path / "out.mp4")
     assert caught.value.kind == kind
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_turn_needs_an_older_opencv(
+    make: Make, their_python: str, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    if run_python(their_python, "import cv2; print(hasattr(cv2, 'cv2'))").strip() == "True":
+        pytest.skip(f"the OpenCV of {their_python} still has cv2.cv2")
+    lying = tmp_path / "lying.png"
+    with Image.open(draw_face(tmp_path / "anna.png")) as picture:
+        picture.rotate(90).save(lying)
+    driver = make()
+    request = {**parameters, "image": str(film(tmp_path / "lying.mp4", [lying] * 5))}
+    with pytest.raises(GenerationError, match=r"(?s)wav2lip failed .*module 'cv2' has no attribute 'cv2'"):
+        driver.generate(driver.request(**request, options={"rotate": True}), tmp_path / "out.mp4")
 
 
 def test_an_ffmpeg_that_fails_is_no_video_though_it_ends_well(

@@ -1,0 +1,1 @@
+"""Whether somebody speaks: the weights of `evalkit.metrics.speech_likeness`."""
