@@ -115,10 +115,12 @@ def test_trials_that_differ_in_inputs_are_made_in_one_run(tmp_path: Path, config
 
 
 def test_a_page_is_kept_warm_from_trial_to_trial_of_a_configuration(
-    tmp_path: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    config: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
+    scratch = tmp_path_factory.mktemp("scratch")
     monkeypatch.setenv("TMPDIR", str(scratch))  # of the processes that make the videos
     config["generator"]["settings"]["keep_warm"] = True
     assert sweep(tmp_path, {**config, "grid": {"sample_steps": [4, 3]}, "seeds": [420, 421]}) == 0
