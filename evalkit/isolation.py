@@ -175,7 +175,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=(theirs, function, str(self._log)), daemon=False)
         variables = {**(environment or {}), _TOKEN_NAME: self._token, _FOLDER_NAME: str(self.folder)}
         resource_tracker.ensure_running()  # one process for all workers: it must not inherit what is one worker's
-        with _inherited(variables, cores), _without_main_module():
+        with _inherited(variables, cores), _without_main_module(), _interruption_held_back():
             self._process.start()
         theirs.close()
         self.alive = True
@@ -376,9 +376,32 @@ def _kill_marked(token: str) -> None:
         time.sleep(_BETWEEN_LOOKS_S)  # a program that has just been started has no environment for a moment
 
 
+@contextlib.contextmanager
+def _interruption_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back while a worker starts: what it is given must be whole, and it has no handler before its first line.
+
+    It inherits what this thread has blocked; here a press is noted, whichever thread gets it, and counts when this ends.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    is_ours = threading.current_thread() is threading.main_thread() and callable(handler)
+    pressed: list[int] = []
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if is_ours:
+        signal.signal(signal.SIGINT, lambda number, _frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if pressed and callable(handler):
+            handler(signal.SIGINT, None)
+
+
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
     """Be a worker: take tasks until there are no more. What is written to output and error output goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent_watch = threading.Thread(target=_die_with_parent, daemon=True)
     parent_watch.start()
     with Path(log_name).open("ab") as log:
