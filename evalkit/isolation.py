@@ -175,7 +175,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=(theirs, function, str(self._log)), daemon=False)
         variables = {**(environment or {}), _TOKEN_NAME: self._token, _FOLDER_NAME: str(self.folder)}
         resource_tracker.ensure_running()  # one process for all workers: it must not inherit what is one worker's
-        with _inherited(variables, cores), _without_main_module():
+        with _inherited(variables, cores), _without_main_module(), _deaf_to_ctrl_c():
             self._process.start()
         theirs.close()
         self.alive = True
@@ -376,9 +376,20 @@ def _kill_marked(token: str) -> None:
         time.sleep(_BETWEEN_LOOKS_S)  # a program that has just been started has no environment for a moment
 
 
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Let a process that is started hear no Ctrl-C until it can ignore it: it would print a traceback of its imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
     """Be a worker: take tasks until there are no more. What is written to output and error output goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what the worker starts is not deaf
     parent_watch = threading.Thread(target=_die_with_parent, daemon=True)
     parent_watch.start()
     with Path(log_name).open("ab") as log:
