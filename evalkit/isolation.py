@@ -401,7 +401,7 @@ def _interruption_held_back() -> Iterator[None]:
 def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
     """Be a worker: take tasks until there are no more. What is written to output and error output goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what the worker starts is not deaf
     parent_watch = threading.Thread(target=_die_with_parent, daemon=True)
     parent_watch.start()
     with Path(log_name).open("ab") as log:

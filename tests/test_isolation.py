@@ -167,3 +167,23 @@ def test_the_main_module_is_back_after_a_worker_was_started() -> None:
 def test_what_a_worker_cannot_import_is_refused() -> None:
     with pytest.raises(UsageError, match="the function cannot be sent to a worker process"):
         dict(run_isolated(lambda task, _: task, [1], n_workers=1, stall_limit_s=1.0))
+
+
+def test_a_worker_hears_no_ctrl_c_while_it_imports(tmp_path: Path) -> None:
+    """The key reaches every process of the terminal; one that is still importing would print a traceback."""
+    (tmp_path / "imported.py").write_text(
+        "import signal\n"
+        "deaf = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+        "def ask(task, report):\n"
+        "    return deaf, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])\n"
+    )
+    code = (
+        "import imported\n"
+        "from evalkit.isolation import run_isolated\n"
+        "print(list(run_isolated(imported.ask, [0], n_workers=1, stall_limit_s=60)), imported.deaf, imported.ask(0, 0))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )  # fmt: skip
+    assert done.stdout.split("\n")[0] == "[(0, (True, False))] False (False, False)"

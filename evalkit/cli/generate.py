@@ -109,7 +109,9 @@ def generate(
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
         if dry_run:
-            say(generator.dry_run(request, out_path).text())
+            with without_library_words():
+                planned = generator.dry_run(request, out_path)
+            say(planned.text())
             return
         with without_library_words():
             generator.check(request)  # before anything is loaded

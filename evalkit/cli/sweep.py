@@ -13,7 +13,7 @@ import click
 from evalkit.cli.measuring_options import brand_options, split_names
 from evalkit.cli.outputs import say
 from evalkit.cli.settings import read_flag, read_values, split_pairs, take_pairs
-from evalkit.cli.streams import INTERRUPTED
+from evalkit.cli.streams import INTERRUPTED, without_library_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -175,7 +175,8 @@ def _print_plan(plan: SweepPlan, folder: Path, *, retry_failed: bool) -> None:
     to_make = status.to_make(retry_failed=retry_failed)
     skipped = find_infeasible(plan, folder, to_make)
     to_make = [trial for trial in to_make if trial.id not in skipped]
-    refused = find_refusals(plan, to_make)
+    with without_library_words():
+        refused = find_refusals(plan, to_make)
     states = {trial.id: status.state_of(trial) for trial in plan.trials} | dict.fromkeys(skipped, "skip")
     for trial in plan.trials:
         say(f"{trial.id}  {states[trial.id]:7}  {_describe(trial)}")

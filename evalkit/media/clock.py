@@ -1,4 +1,4 @@
-"""One clock for a file whose clock starts anew: transmissions that were cut up, or joined with ``cat``."""
+"""One clock for a file whose clock starts anew, as transmissions that were cut up or joined with ``cat``, or stumbles."""
 
 from __future__ import annotations
 
@@ -33,14 +33,18 @@ class Clock:
 
     def __init__(self, container: av.container.InputContainer) -> None:
         self._moves = container.format.name not in _UNMOVED
+        self._counts = container.format.name == "avi"
         self._jumps_ahead = container.format.name in _TRANSMITTED
         self._moved_s = 0.0
         self._last_s: dict[int, float] = {}
         self._ends_s: dict[int, float] = {}
+        self._next_ticks: dict[int, int] = {}
         self.joints_s: list[float] = []
 
     def place(self, packet: av.Packet) -> None:
         """Move the times of the next packet of the file."""
+        if self._counts and packet.stream.type == "audio":
+            self._count(packet)
         if not self._moves or packet.dts is None or packet.time_base is None:
             return
         stream, base = packet.stream_index, packet.time_base
@@ -60,3 +64,13 @@ class Clock:
                 packet.pts += ticks
         self._last_s[stream] = time_s
         self._ends_s[stream] = time_s + float((packet.duration or 0) * base)
+
+    def _count(self, packet: av.Packet) -> None:
+        """Place the sound of an AVI, which holds no times, after what came before it.
+
+        FFmpeg counts a packet of AAC that is larger than the header's block (``nBlockAlign``) as two.
+        """
+        if packet.dts is None or not packet.duration:
+            return
+        packet.dts = packet.pts = self._next_ticks.get(packet.stream_index, packet.dts)
+        self._next_ticks[packet.stream_index] = packet.dts + packet.duration

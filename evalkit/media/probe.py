@@ -251,6 +251,9 @@ def _n_frames(stream: av.VideoStream, container: av.container.InputContainer) ->
     """Return how many pictures the file should give; those that an edit list hides included."""
     if stream.frames and container.format.name.startswith("mov,"):
         return len(stream.index_entries)
+    if container.format.name == "avi" and len(stream.index_entries) > 1:
+        # The header counts ticks, those included that have no picture of their own.
+        return len(stream.index_entries)
     return stream.frames or None
 
 

@@ -36,13 +36,13 @@ class ConversationSettings(PlainData):
     )
     device: str | None = Field(default=None, min_length=1, description="as torch names it: cpu, cuda:0")
     recognisers: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "pocketsphinx"},), min_length=1, description="a list of backends"
+        default=({"name": "pocketsphinx"},), min_length=1, description="a list of at least one backend"
     )
     answerers: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "documents"},), min_length=1, description="a list of backends"
+        default=({"name": "documents"},), min_length=1, description="a list of at least one backend"
     )
     voices: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "espeak-ng"},), min_length=1, description="a list of backends"
+        default=({"name": "espeak-ng"},), min_length=1, description="a list of at least one backend"
     )
     documents: str | None = Field(default=None, min_length=1, description="path of a folder")
     n_passages: int = Field(default=3, ge=1, le=20, description="a whole number from 1 to 20")

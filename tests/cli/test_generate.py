@@ -206,6 +206,21 @@ def test_what_libraries_always_write_is_not_on_the_terminal(tmp_path: Path) -> N
     assert [line for line in lines if not re.match(r" *\d+\.\d\d s  ", line)] == []
 
 
+def test_what_libraries_always_write_is_not_in_a_dry_run(tmp_path: Path) -> None:
+    """It looks for the portrait's face, as a run does."""
+    (tmp_path / "my.yaml").write_text(
+        "generator: {name: reference}\ninputs: {speech: [{name: a, text: Hello.}]}\nparameters: {size: 256*256}\n"
+    )
+    request = ["--generator", "reference", "--text", "Hello.", "--size", "256*256", "--out", "x.mp4"]
+    for words in (["generate", *request], ["sweep", "my.yaml"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "evalkit", *words, "--dry-run"],
+            capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+
+
 def test_a_conversation_is_set_up_by_a_file(answer: Run) -> None:
     Path("words.txt").write_text("nine = ten")
     conversation = {"documents": "docs", "words": {"path": "words.txt", "action": "replace"}}

@@ -594,3 +594,42 @@ def test_a_tag_counts_whatever_the_size(
     rgb = patches(width, height)
     _, frames, *_ = read(coded(tmp_path / "tagged.mp4", in_matrix(rgb, red, blue), tag))
     assert np.abs(middles(frames[0]) - middles(rgb)).max() <= 6
+
+
+def test_the_sound_of_an_avi_goes_on_where_it_ended(tmp_path: Path) -> None:
+    """FFmpeg gives a packet of AAC that is larger than the header's block the time of two: 14 holes in 5 s."""
+    path = tmp_path / "clip.avi"
+    loud = np.random.default_rng(0).normal(0, 0.2, 4 * RATE_HZ) * (np.arange(4 * RATE_HZ) // 4000 % 2)
+    with av.open(str(path), "w") as writing:
+        picture = writing.add_stream("mpeg4", rate=25)
+        picture.width, picture.height, picture.pix_fmt = 160, 120, "yuv420p"
+        sound = writing.add_stream("aac", rate=RATE_HZ, layout="mono")
+        sound.bit_rate = 64_000
+        for frame in moving_pattern(4.0):
+            writing.mux(picture.encode(av.VideoFrame.from_ndarray(frame)))
+        writing.mux(picture.encode(None))
+        voice = av.AudioFrame.from_ndarray(loud[None].astype(np.float32), format="fltp", layout="mono")
+        voice.sample_rate = RATE_HZ
+        writing.mux(sound.encode(voice))
+        writing.mux(sound.encode(None))
+    *_, heard, decoded = read(path)
+    assert decoded.sound_end_s == pytest.approx(4.0, abs=0.13)  # AAC comes in 64 ms, one before the first
+    assert heard.size == pytest.approx(4 * RATE_HZ, abs=0.13 * RATE_HZ)
+    assert not decoded.notes
+
+
+def test_an_avi_whose_pictures_stay_for_several_ticks_is_whole(tmp_path: Path) -> None:
+    """Its header counts ticks, those without a picture of their own included."""
+    path = tmp_path / "clip.avi"
+    with av.open(str(path), "w") as writing:
+        picture = writing.add_stream("mpeg4", rate=100)
+        picture.width, picture.height, picture.pix_fmt = 160, 120, "yuv420p"
+        for number, frame in enumerate(moving_pattern(4.0)):
+            shown = av.VideoFrame.from_ndarray(frame)
+            shown.pts, shown.time_base = 4 * number, Fraction(1, 100)
+            writing.mux(picture.encode(shown))
+        writing.mux(picture.encode(None))
+    _, frames, times_s, _, decoded = read(path)
+    assert len(frames) == 100
+    assert times_s[-1] - times_s[0] == pytest.approx(3.96, abs=0.05)
+    assert not decoded.notes
