@@ -141,6 +141,8 @@ def _with_conversation(
 
 
 def _check_out(out_path: Path, *, overwrite: bool) -> None:
+    from evalkit.measuring.pool import VIDEO_SUFFIXES
+
     folder = out_path.absolute().parent
     if encodable(str(out_path.absolute())) != str(out_path.absolute()):
         raise _Refused(f"--out {str(out_path)!r}: its path is not UTF-8, and results name it; give another")
@@ -156,6 +158,10 @@ def _check_out(out_path: Path, *, overwrite: bool) -> None:
         raise _Refused(f"--out {str(out_path)!r} is a folder; name a file in it")
     if out_path.exists() and not overwrite:
         raise _Refused(f"--out {str(out_path)!r} is there already; name another or give --overwrite")
+    if out_path.suffix.lower() not in VIDEO_SUFFIXES:
+        raise _Refused(
+            f"--out {str(out_path)!r}: no video is called so; give it a name as in {out_path.stem}.mp4"
+        )
 
 
 @contextmanager

@@ -193,7 +193,7 @@ class Execution(PlainData):
     def _slots_are_said_once(self) -> Self:
         if self.slots is not None and self.workers not in {None, len(self.slots)}:
             raise ValueError(
-                f"workers is {self.workers} and there are {len(self.slots)} slots: give one of them"
+                f"workers is {self.workers}, and slots lists {len(self.slots)}: give one of the two options"
             )
         return self
 

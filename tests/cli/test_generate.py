@@ -272,6 +272,7 @@ def test_a_generation_that_fails_is_1_and_leaves_nothing(run: Run) -> None:
         (["--out", "x.mp4", "--settings", "makes.py"], "must be a mapping|is not valid YAML"),
         (["--out", "x.mp4", "--generator", "comand"], "did you mean 'command'"),
         (["--out", "gone/x.mp4"], "there is no folder"),
+        (["--out", "x.txt"], "no video is called so; give it a name as in x.mp4"),
         (["--out", "."], "is a folder; name a file in it"),
         (["--out", "makes.py"], "is there already; name another or give --overwrite"),
         (["--out", "x.mp4", "--fps", "many"], "not a valid float"),

@@ -25,7 +25,7 @@ from pipeline.options import canonical_json, hash_of
         ({"execution": {"workers": 0}}, "execution.workers is 0; allowed: a whole number .* from 1"),
         (
             {"execution": {"workers": 2, "slots": [{}]}},
-            "workers is 2 and there are 1 slots: give one of them",
+            "workers is 2, and slots lists 1: give one of the two options",
         ),
         (
             {"execution": {"slots": [{"device": "tpu"}]}},

@@ -262,7 +262,7 @@ def test_what_is_refused_is_what_it_spoils(
     anna = draw_face(tmp_path / "anna.png")
     gap = film(tmp_path / "gap.mp4", [anna] * 10 + [None] * 5 + [anna] * 10)
     for changes, kind, fault in (
-        ({}, "no_output", "libx264.*moov atom not found"),
+        ({}, "no_output", "moov atom not found"),
         ({"image": str(anna), "fps": 50}, "no_output", r"frame_index: \d+, audio_index"),
         ({"image": str(gap)}, "bad_output", r"lasts 0\.40 s where 1\.28 s belong to this sound"),
     ):
