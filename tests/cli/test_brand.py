@@ -12,18 +12,10 @@ import numpy as np
 import pytest
 
 from evalkit.brands import read_brand
+from evalkit.runs import Run
 from evalkit.testing.media import write_clip
 
 EXAMPLE = Path(__file__).parents[2] / "notebooks" / "norrvik"
-POLICY = """
-name: brand
-title: The brand's gate
-quality: brand.fidelity
-costs: [profile.total_s]
-rules:
-  - {metric: brand.fidelity, at_least: 0.85, judged_by: value, why: the mark is there}
-  - {metric: brand.color_delta_e, at_most: 5.0, judged_by: value, why: in its colours}
-"""
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -109,22 +101,18 @@ def test_a_model_without_a_brand_is_refused(clip: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_over_three_prompts_passes_the_one_that_asks_for_the_mark(tmp_path: Path) -> None:
-    (tmp_path / "policy.yaml").write_text(POLICY, "utf-8")
+def test_a_sweep_over_three_prompts_finds_the_mark_where_it_was_asked_for(tmp_path: Path) -> None:
     run_folder = tmp_path / "run"
     done = run(
         "sweep", EXAMPLE / "sweep.yaml", "--out", run_folder, "--only", "brand", "--set", "size=384*256",
         "--set", "sample_steps=1", "--text", "Good morning to you all.",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    trials = [json.loads(path.read_text("utf-8")) for path in run_folder.glob("trials/*/trial.json")]
+    trials = Run.open(run_folder).trials()
     assert len(trials) == 3
     for trial in trials:
-        prompt = trial["params"]["prompt"]
-        asked = "brand mark on the wall" in prompt
-        fidelity = trial["quality"]["metrics"]["brand.fidelity"]["value"]
+        asked = "brand mark on the wall" in str(trial.params["prompt"])
+        fidelity = trial.metrics["brand.fidelity"].value
         assert fidelity >= 0.85 if asked else fidelity <= 0.5
-        done = run("signoff", run_folder, "--policy", tmp_path / "policy.yaml", "--where", f"prompt={prompt}")
-        assert done.returncode == (0 if asked else 1), done.stdout + done.stderr
     facts = json.loads((run_folder / "run.json").read_text("utf-8"))
     assert read_brand(EXAMPLE / "brand.yaml").content[:12] in facts["evaluators"]["brand"]
