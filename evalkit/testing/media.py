@@ -290,3 +290,13 @@ def tone(
 
 def _inside(time_s: float, spans: Spans) -> bool:
     return any(start <= time_s + 1e-9 < end for start, end in spans)
+
+
+def corners() -> NDArray[np.uint8]:
+    """Return a frame that shows how it was turned: red, green, blue, white from the upper left, clockwise; 96 wide, 64 high."""
+    frame = np.zeros((64, 96, 3), np.uint8)
+    frame[:32, :48, 0] = 220
+    frame[:32, 48:, 1] = 220
+    frame[32:, 48:, 2] = 220
+    frame[32:, :48] = 220
+    return frame

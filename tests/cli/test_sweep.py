@@ -275,7 +275,8 @@ def test_every_option_that_the_sample_leaves_out_by_a_comment_is_one() -> None:
     text = "\n".join(re.sub(r"^(\s*)# ?", r"\1", line) for line in lines)
     data = yaml.safe_load(text)
     data["inputs"]["speech"] = data["inputs"]["speech"][1:]
-    SweepConfig.read(data, "option")
+    read = SweepConfig.read(data, "option")
+    assert read.model_fields_set == data.keys()
 
 
 def test_the_schema_is_that_of_the_sample() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from evalkit.media import Decoded, Reader, probe
 from evalkit.media.colours import Matrix
-from evalkit.testing.media import moving_pattern, tone, write_clip
+from evalkit.testing.media import corners, moving_pattern, tone, write_clip
 from evalkit.types import AudioChunk, ClipFacts, FrameChunk
 
 if TYPE_CHECKING:
@@ -79,16 +79,6 @@ def box_at(content: bytes, name: bytes, number: int = 0) -> int:
 
 
 # --- mirrored and turned
-
-
-def corners() -> np.ndarray:
-    """Red, green, blue, white from the upper left, clockwise; 96 wide, 64 high."""
-    frame = np.zeros((64, 96, 3), np.uint8)
-    frame[:32, :48, 0] = 220
-    frame[:32, 48:, 1] = 220
-    frame[32:, 48:, 2] = 220
-    frame[32:, :48] = 220
-    return frame
 
 
 EIGHT = [sides for a, b in itertools.product((-1, 1), repeat=2) for sides in ((a, 0, 0, b), (0, a, b, 0))]

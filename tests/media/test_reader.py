@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from evalkit.media import Decoded, Reader, probe, read_frames_at
-from evalkit.testing.media import moving_pattern, tone, write_clip
+from evalkit.testing.media import corners, moving_pattern, tone, write_clip
 from evalkit.types import AudioChunk, FrameChunk
 
 if TYPE_CHECKING:
@@ -134,16 +134,6 @@ def test_pixels_are_those_that_were_written(tmp_path: Path) -> None:
         assert after.shape == (64, 96, 3)
         assert after.dtype == np.uint8
         assert np.abs(before.astype(int) - after).mean() < 4
-
-
-def corners() -> np.ndarray:
-    """Red, green, blue, white from the upper left, clockwise; 96 wide, 64 high."""
-    frame = np.zeros((64, 96, 3), np.uint8)
-    frame[:32, :48, 0] = 220
-    frame[:32, 48:, 1] = 220
-    frame[32:, 48:, 2] = 220
-    frame[32:, :48] = 220
-    return frame
 
 
 @pytest.mark.parametrize("rotation_deg", [90, 180, 270])

@@ -236,4 +236,4 @@ def test_what_depends_on_a_version_that_is_not_known_is_not_asked_for(python: Fa
 
 
 def test_an_old_python_can_be_asked() -> None:
-    ast.parse(_PROBE, feature_version=(3, 6))
+    assert ast.parse(_PROBE, feature_version=(3, 6)).body
