@@ -9,7 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evalkit.api import compare, evaluate, measure, plan, recommend, signoff, sweep
+    from evalkit.api.clips import evaluate
+    from evalkit.api.ratings import rate_agreement, rate_plan, rate_results
+    from evalkit.api.runs import measure, plan, search, sweep
+    from evalkit.api.verdicts import compare, recommend, signoff
     from evalkit.decisions.comparison import Comparison
     from evalkit.decisions.recommendation import Recommendation
     from evalkit.decisions.signoff import Signoff
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from evalkit.profiling.block import profile
     from evalkit.runs import Run, Trial
     from evalkit.types import ClipFacts, ClipIntent, Interval, Measurement, Metric, Reason, Track
+    from evalkit.views.ratings import RatingsReport
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,6 +39,7 @@ __all__ = [
     "Measured",
     "Measurement",
     "Metric",
+    "RatingsReport",
     "Reason",
     "Recommendation",
     "Report",
@@ -50,14 +55,21 @@ __all__ = [
     "measure",
     "plan",
     "profile",
+    "rate_agreement",
+    "rate_plan",
+    "rate_results",
     "recommend",
     "register",
+    "search",
     "signoff",
     "sweep",
 ]
 
 _HOMES = {
-    "evalkit.api": "compare evaluate measure plan recommend signoff sweep",
+    "evalkit.api.clips": "evaluate",
+    "evalkit.api.ratings": "rate_agreement rate_plan rate_results",
+    "evalkit.api.runs": "measure plan search sweep",
+    "evalkit.api.verdicts": "compare recommend signoff",
     "evalkit.decisions.comparison": "Comparison",
     "evalkit.decisions.recommendation": "Recommendation",
     "evalkit.decisions.signoff": "Signoff",
@@ -67,6 +79,7 @@ _HOMES = {
     "evalkit.measuring.results": "ClipResult Report",
     "evalkit.profiling.block": "profile",
     "evalkit.runs": "Run Trial",
+    "evalkit.views.ratings": "RatingsReport",
     "evalkit.types": "ClipFacts ClipIntent Interval Measurement Metric Reason Track",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

@@ -7,6 +7,7 @@ than the stall limit is ended with everything it started, and its task fails wit
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -20,6 +21,8 @@ import traceback
 import uuid
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
+from itertools import islice
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -30,7 +33,7 @@ from evalkit.errors import UsageError
 from pipeline.chatter import without_chatter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
     Report = Callable[[Any], None]
@@ -57,9 +60,10 @@ class Failure:
 
 def run_isolated(
     function: Callable[[Any, Report], Any],
-    tasks: Sequence[Any],
+    tasks: Iterable[Any],
     *,
-    n_workers: int,
+    n_workers: int = 1,
+    cores: Sequence[Collection[int]] | None = None,
     stall_limit_s: float,
     on_progress: Callable[[int, Any], None] | None = None,
 ) -> Iterator[tuple[int, Any]]:
@@ -69,10 +73,12 @@ def run_isolated(
     ----------
     function : callable
         Importable by name: workers are fresh interpreters. Its result is not None.
-    tasks : sequence
-        Plain data.
+    tasks : iterable
+        Plain data; each is taken when a process is free for it.
     n_workers : int
         Processes at once.
+    cores : sequence of collection of int, optional
+        Instead: a process for each, bound to these processor cores.
     stall_limit_s : float
         Longest silence of a worker, in seconds, between two reports.
     on_progress : callable, optional
@@ -84,13 +90,15 @@ def run_isolated(
         Of the task.
     result : object or Failure
     """
-    waiting = list(reversed(range(len(tasks))))
-    workers = [Worker(function) for _ in range(min(n_workers, len(tasks)))]
+    waiting = enumerate(tasks)
+    bound_to = [None] * n_workers if cores is None else list(cores)
+    workers: list[Worker] = []
     at_work: dict[int, int] = {}
     try:
-        for place, worker in enumerate(workers):
-            at_work[place] = waiting.pop()
-            worker.give(tasks[at_work[place]])
+        for (index, task), own in zip(islice(waiting, len(bound_to)), bound_to, strict=False):
+            workers.append(Worker(function, cores=own))
+            at_work[len(workers) - 1] = index
+            workers[-1].give(task)
         while at_work:
             wait([workers[place].connection for place in at_work], timeout=0.2)
             for place, index in list(at_work.items()):
@@ -99,12 +107,12 @@ def run_isolated(
                 if outcome is None:
                     continue
                 del at_work[place]
-                if waiting:
+                for next_index, task in islice(waiting, 1):
                     if not workers[place].alive:
                         workers[place].end()
-                        workers[place] = Worker(function)
-                    at_work[place] = waiting.pop()
-                    workers[place].give(tasks[at_work[place]])
+                        workers[place] = Worker(function, cores=bound_to[place])
+                    at_work[place] = next_index
+                    workers[place].give(task)
                 yield index, outcome
     finally:
         for worker in workers:
@@ -138,6 +146,59 @@ def environment_to_outlive_worker() -> dict[str, str]:
     return {**variables, _OUTLIVES_NAME: "1"}
 
 
+class _Started:
+    """A process that waits for its function, and what belongs to it."""
+
+    def __init__(
+        self, environment: Mapping[str, str], cores: Collection[int] | None, get_ready: str | None = None
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.folder = Path(tempfile.mkdtemp(prefix="evalkit-worker-"))
+        self.log = self.folder / "log.txt"
+        self.log.touch()
+        self.token = uuid.uuid4().hex
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, get_ready, str(self.log)), daemon=False)
+        variables = {**environment, _TOKEN_NAME: self.token, _FOLDER_NAME: str(self.folder)}
+        resource_tracker.ensure_running()  # one process for all workers: it must not inherit what is one worker's
+        with _inherited(variables, cores), _without_main_module(), _interruption_held_back():
+            self.process.start()
+        theirs.close()
+
+
+_ahead: list[_Started] = []
+"""The process that `worker_ahead` has started, until a `Worker` takes it."""
+
+
+@contextlib.contextmanager
+def worker_ahead(get_ready: str) -> Iterator[None]:
+    """Start a process at once, for the first `Worker` that is made inside: it imports while this process still does.
+
+    A worker with an environment or fewer cores of its own starts anew.
+
+    Parameters
+    ----------
+    get_ready : str
+        What the process calls before it is told what to do, as ``module:function``.
+    """
+    started = _Started({}, None, get_ready)
+    _ahead.append(started)
+    try:
+        yield
+    finally:
+        if started in _ahead:
+            _ahead.remove(started)
+            started.process.kill()
+            started.process.join()
+            shutil.rmtree(started.folder, ignore_errors=True)
+
+
+def _take_ahead(environment: Mapping[str, str] | None, cores: Collection[int] | None) -> _Started | None:
+    if environment or (cores is not None and set(cores) != os.sched_getaffinity(0)):
+        return None
+    return _ahead.pop() if _ahead else None
+
+
 class Worker:
     """One process, the pipe to it, and a folder of its own with a log of what is written there.
 
@@ -165,22 +226,18 @@ class Worker:
         cores: Collection[int] | None = None,
     ) -> None:
         require_importable(function, "the function")
-        context = multiprocessing.get_context("spawn")
-        self.folder = Path(tempfile.mkdtemp(prefix="evalkit-worker-"))
-        self._log = self.folder / "log.txt"
-        self._log.touch()
+        started = _take_ahead(environment, cores) or _Started(environment or {}, cores)
+        self.folder = started.folder
+        self.connection = started.connection
+        self._process = started.process
+        self._token = started.token
+        self._log = started.log
         self._log_start = 0
-        self._token = uuid.uuid4().hex
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, function, str(self._log)), daemon=False)
-        variables = {**(environment or {}), _TOKEN_NAME: self._token, _FOLDER_NAME: str(self.folder)}
-        resource_tracker.ensure_running()  # one process for all workers: it must not inherit what is one worker's
-        with _inherited(variables, cores), _without_main_module(), _interruption_held_back():
-            self._process.start()
-        theirs.close()
         self.alive = True
         self._busy = False
-        self._heard_s = self._began_s = time.monotonic()
+        with _without_main_module(), contextlib.suppress(OSError):  # a dead worker is noticed by `listen`
+            self.connection.send(function)
+        self.restart_clock()
 
     @property
     def pid(self) -> int:
@@ -276,7 +333,8 @@ class Worker:
         if not self.alive:
             return
         self.alive = False
-        _kill_tree(self.pid)
+        if self._process.is_alive():
+            _kill_tree(self.pid)
         self._process.join()
         if self._process.exitcode != 0:  # children of a process that was killed have another parent by now
             _kill_marked(self._token)
@@ -398,16 +456,21 @@ def _interruption_held_back() -> Iterator[None]:
             handler(signal.SIGINT, None)
 
 
-def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_name: str) -> None:
-    """Be a worker: take tasks until there are no more. What is written to output and error output goes to the log."""
+def _serve(connection: Connection, get_ready: str | None, log_name: str) -> None:
+    """Be a worker: take a function, and tasks until there are no more. What is written to output and error output goes to the log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what the worker starts is not deaf
     parent_watch = threading.Thread(target=_die_with_parent, daemon=True)
     parent_watch.start()
     with Path(log_name).open("ab") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
+    if get_ready is not None:
+        module, name = get_ready.split(":")
+        getattr(import_module(module), name)()
+    function = None
     with contextlib.suppress(EOFError, OSError):
+        function = connection.recv()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what the worker starts is not deaf
         while (task := connection.recv()) is not None:
             try:
                 result = function(task, lambda value: connection.send(("progress", value)))
@@ -420,6 +483,8 @@ def _serve(connection: Connection, function: Callable[[Any, Report], Any], log_n
     parent = multiprocessing.parent_process()
     if parent is not None and not parent.is_alive():
         parent_watch.join()  # it ends this process, when nothing else is left
+    logging.shutdown()
+    os._exit(0)  # taking all libraries apart takes longer than many tasks
 
 
 def _die_with_parent() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpec
 
 # M. Okabe, K. Ito, "Color universal design", 2008.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -21,6 +22,35 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width_in, height_in), dpi=110, layout="constrained")
+
+
+def lay_out(
+    figure: Figure,
+    grid: GridSpec,
+    *,
+    left: float,
+    right: float,
+    bottom: float,
+    top: float,
+    across: float,
+    down: float,
+) -> None:
+    """Place the axes of a grid: margins, and what is between two axes beside and below each other, inches.
+
+    To find out from the texts how much room they take costs more than to draw them.
+    """
+    figure.set_layout_engine("none")
+    width_in, height_in = figure.get_size_inches()
+    wide_in = (width_in - left - right - across * (grid.ncols - 1)) / grid.ncols
+    high_in = (height_in - bottom - top - down * (grid.nrows - 1)) / grid.nrows
+    grid.update(
+        left=left / width_in,
+        right=1 - right / width_in,
+        bottom=bottom / height_in,
+        top=1 - top / height_in,
+        wspace=across / wide_in,
+        hspace=down / high_in,
+    )
 
 
 def style_axes(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
@@ -47,10 +77,25 @@ def label_at_end(axes: Axes, x: float, y: float, text: str, colour: str) -> None
     )
 
 
+def svg_of(figure: Figure) -> str:
+    """Return a figure as an SVG file, drawn once: ``savefig`` draws everything twice."""
+    from io import StringIO
+
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    file = StringIO()
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(file, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return file.getvalue()
+
+
 def png_of(figure: Figure) -> bytes:
-    """Return a figure as a PNG file."""
+    """Return a figure as a PNG file, drawn once as by `svg_of`."""
     from io import BytesIO
 
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     file = BytesIO()
-    figure.savefig(file, format="png")
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(file)
     return file.getvalue()

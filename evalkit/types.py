@@ -435,15 +435,18 @@ class Track:
 
     def __getitem__(self, column: str) -> FloatArray:
         """Return one signal as float64, shape (n,)."""
-        try:
-            index = self.columns.index(column)
-        except ValueError:
-            raise KeyError(f"track {self.name!r} has no column {column!r}; it has {self.columns}") from None
-        return self.values[:, index].astype(np.float64)
+        return self.values[:, self._place(column)].astype(np.float64)
 
     def select(self, *columns: str) -> FloatArray:
         """Return several signals side by side as float64, shape (n, len(columns))."""
-        return np.stack([self[column] for column in columns], axis=1)
+        places = [self._place(column) for column in columns]
+        return self.values[:, places].astype(np.float64, order="C")
+
+    def _place(self, column: str) -> int:
+        try:
+            return self.columns.index(column)
+        except ValueError:
+            raise KeyError(f"track {self.name!r} has no column {column!r}; it has {self.columns}") from None
 
     @property
     def coverage(self) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.errors import RequestError
+from pipeline.partial_import import load_solution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,15 +96,17 @@ def locate_faces(picture: Picture) -> list[tuple[float, float, float]]:
         RGB.
     """
     import cv2
-    from mediapipe.python.solutions.face_detection import FaceDetection
 
+    face_detection = load_solution("face_detection")
     border = max(picture.shape[:2]) // 4  # faces that fill the picture are found with some room around them
     roomy = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
     boxes: list[tuple[float, float, float]] = []
     for image, offset in ((picture, 0), (roomy, border)):
         height, width = image.shape[:2]
         for model in (0, 1):
-            with FaceDetection(model_selection=model, min_detection_confidence=0.5) as detection:
+            with face_detection.FaceDetection(
+                model_selection=model, min_detection_confidence=0.5
+            ) as detection:
                 found = detection.process(image).detections or []
             for face in found:
                 box = face.location_data.relative_bounding_box

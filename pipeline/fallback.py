@@ -14,6 +14,7 @@ from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.endpoint import NO_KEY, ServiceError
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import USED
+from pipeline.extras import find_obstacle
 from pipeline.options import PlainData
 from pipeline.plugins import load_plugin
 
@@ -138,6 +139,9 @@ class FallbackChain(Generic[Backend]):
         self._wait = wait
         for settings in chosen:
             factory = load_plugin(group, settings.name)
+            if obstacle := find_obstacle(factory):
+                self._members.append(_Refused(settings, obstacle))
+                continue
             try:
                 self._members.append(_Member(settings, factory(**settings.settings)))
             except RequestError as error:

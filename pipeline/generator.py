@@ -107,6 +107,8 @@ class Generator(ABC):
     ``with`` loads and closes.
     """
 
+    extra: str = ""
+    """The extra of evalkit that brings its libraries, see `pipeline.extras`; empty where it needs none."""
     name: str
     """As in the entry point."""
     version: str
@@ -161,6 +163,32 @@ class Generator(ABC):
             What was looked at, also where it is fine; by default empty: nothing of its own to check.
         """
         return ()
+
+    @property
+    def follows_gpus(self) -> bool:
+        """Whether it works on the GPU that its process sees, so that there can be one of it for each GPU of a machine.
+
+        By default so: libraries, and programs that are started, go by ``CUDA_VISIBLE_DEVICES``.
+        """
+        return True
+
+    def take_gpu(self, index: int) -> None:
+        """Learn, before `load`, that it has one GPU to itself: the only one that this process sees.
+
+        Others of its kind may be at work on the other GPUs of the machine: whatever two of them cannot share (a port) is
+        chosen by it. By default nothing is done.
+
+        Parameters
+        ----------
+        index : int
+            As nvidia-smi counts.
+
+        Raises
+        ------
+        RequestError
+            If its settings name other GPUs.
+        """
+        del index
 
     @abstractmethod
     def load(self) -> None:
@@ -241,6 +269,7 @@ class DelegatingGenerator(Generator):
 
     def __init__(self, inner: Generator) -> None:
         self.inner = inner
+        self.extra = inner.extra
         self.name = inner.name
         self.version = inner.version
 
@@ -267,6 +296,15 @@ class DelegatingGenerator(Generator):
     def diagnose(self) -> Sequence[Diagnosis]:
         """Look for what would stop the one behind."""
         return self.inner.diagnose()
+
+    @property
+    def follows_gpus(self) -> bool:
+        """Whether the one behind works on the GPU that its process sees."""
+        return self.inner.follows_gpus
+
+    def take_gpu(self, index: int) -> None:
+        """Tell the one behind."""
+        self.inner.take_gpu(index)
 
     def load(self) -> None:
         """Load the one behind."""

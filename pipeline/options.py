@@ -196,9 +196,23 @@ def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
         except TypeError as error:
             raise _NotPlainError(f"{name} is not a plain value: {error}") from None
         except ValueError as error:
-            why = "it must not hold itself" if "ircular" in str(error) else "numbers must be finite"
-            raise _NotPlainError(f"{name} is {_shorten(value)}; {why}") from None
+            if "ircular" in str(error):
+                raise _NotPlainError(f"{name} is {_shorten(value)}; it must not hold itself") from None
+            where, number = _find_endless(name, value)
+            raise _NotPlainError(f"{where} is {_shorten(number)}; numbers must be finite") from None
     return dict(values)
+
+
+def _find_endless(name: str, value: Any) -> tuple[str, Any]:
+    """Return the name and the value of the first number that is not finite, as deep in mappings as it stands."""
+    if not isinstance(value, dict):
+        return name, value
+    for key, inner in value.items():
+        try:
+            json.dumps(inner, default=_as_json, allow_nan=False)
+        except ValueError:
+            return _find_endless(f"{name}.{key}", inner)
+    return name, value
 
 
 def _as_json(value: Any) -> str:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from evalkit.testing.talking_face import TalkingFace
 
 
-pytest_plugins = ["tests.fixtures.probe_evaluator", "tests.fixtures.stand_in_generator"]
+pytest_plugins = [
+    "tests.fixtures.foreign_executor",
+    "tests.fixtures.probe_evaluator",
+    "tests.fixtures.stand_in_generator",
+]
 
 hypothesis.settings.register_profile(
     "evalkit", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ast
+import multiprocessing
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from evalkit.errors import UsageError
-from evalkit.isolation import Failure, run_isolated
+from evalkit.isolation import Failure, Worker, run_isolated, worker_ahead
 from evalkit.testing.tasks import obey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _run(*tasks: dict[str, object], stall_limit_s: float = 60.0, n_workers: int = 1) -> list[object]:
@@ -24,6 +30,73 @@ def _run(*tasks: dict[str, object], stall_limit_s: float = 60.0, n_workers: int 
 
 def test_results_come_back_by_index() -> None:
     assert _run(*({"do": "return", "value": k * k} for k in range(5)), n_workers=2) == [0, 1, 4, 9, 16]
+
+
+def test_a_task_is_taken_when_a_worker_is_free_for_it() -> None:
+    taken = []
+
+    def tasks() -> Iterator[dict[str, Any]]:
+        for number in range(6):
+            taken.append(number)
+            yield {"do": "return", "value": number}
+
+    for n_over, _ in enumerate(run_isolated(obey, tasks(), n_workers=2, stall_limit_s=60), 1):
+        assert len(taken) <= n_over + 2
+    assert taken == list(range(6))
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_workers_have_cores_of_their_own_and_their_libraries_no_more_threads() -> None:
+    here = sorted(os.sched_getaffinity(0))
+    tasks = [{"do": "kill"}, *[{"do": "count_cores"}] * 6]
+    outcomes = dict(run_isolated(obey, tasks, cores=[[core] for core in here[:2]], stall_limit_s=60))
+    assert {str(outcomes[index]) for index in range(1, 7)} <= {f"([{core}], 1)" for core in here[:2]}
+    ((_, alone),) = run_isolated(obey, [{"do": "count_cores"}], cores=[here[:2], here[2:]], stall_limit_s=60)
+    assert alone == (here[:2], 2)
+    assert sorted(os.sched_getaffinity(0)) == here
+
+
+def _started_ahead() -> int:
+    (process,) = multiprocessing.active_children()
+    return process.pid or 0
+
+
+def test_a_worker_that_was_started_ahead_is_the_one_that_works() -> None:
+    with worker_ahead("os:getpid"):
+        pid = _started_ahead()
+        worker = Worker(obey, cores=os.sched_getaffinity(0))
+        assert worker.pid == pid
+        another = Worker(obey)
+        assert another.pid != pid
+        for one in (worker, another):
+            one.give({"do": "return", "value": 7})
+            while (result := one.listen(stall_limit_s=60)) is None:
+                time.sleep(0.01)
+            assert result == 7
+            one.end()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("special", [{"environment": {"A_NAME": "1"}}, {"cores": ()}])
+def test_a_worker_with_something_of_its_own_starts_anew(special: dict[str, Any]) -> None:
+    if "cores" in special:
+        special = {"cores": sorted(os.sched_getaffinity(0))[:1]}
+        if special["cores"] == sorted(os.sched_getaffinity(0)):
+            pytest.skip("needs two cores")
+    with worker_ahead("os:getpid"):
+        pid = _started_ahead()
+        worker = Worker(obey, **special)
+        assert worker.pid != pid
+        worker.end()
+        assert psutil.pid_exists(pid)
+    assert not psutil.pid_exists(pid)
+
+
+def test_a_worker_that_cannot_get_ready_has_crashed_with_the_reason() -> None:
+    with worker_ahead("evalkit.no_such_module:get_ready"):
+        (failed,) = _run({"do": "return", "value": 7})
+    assert isinstance(failed, Failure)
+    assert (failed.code, "no_such_module" in failed.log) == ("crashed", True)
 
 
 def test_an_exception_is_a_failure_with_its_words_and_traceback() -> None:

@@ -177,7 +177,8 @@ def test_sweep(tmp_path: Path, stand_in: dict[str, Any]) -> None:
 
 
 def test_every_option_of_a_sweep_can_be_said_in_both_ways(stand_in: dict[str, Any], tmp_path: Path) -> None:
-    from evalkit.cli.sweep import _read_overrides, sweep
+    from evalkit.cli.sweep import sweep
+    from evalkit.cli.sweep_options import read_overrides
 
     shutil.copy(Path(__file__).parents[1] / "notebooks" / "norrvik" / "norrvik.png", tmp_path / "face.png")
     path = tmp_path / "sweep.yaml"
@@ -195,7 +196,7 @@ def test_every_option_of_a_sweep_can_be_said_in_both_ways(stand_in: dict[str, An
         "--time-limit": "9",
     }
     context = sweep.make_context("sweep", [str(path), *(word for pair in words.items() for word in pair)])
-    overrides = _read_overrides(context.params)
+    overrides = read_overrides(context.params)
     assert overrides == {
         "grid.sample_steps": [2, 3],
         "generator.settings.timeout_s": 5,

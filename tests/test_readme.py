@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import pytest
 
+from evalkit.decisions.policy import Rule
+from evalkit.options import parse_yaml
 from evalkit.testing.runs import make_trial, write_grid, write_run
 from evalkit.testing.tables import ERROR
 from evalkit.types import Metric
@@ -26,13 +28,38 @@ GUIDES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "notebooks").glob("*/README.md")),
 ]
+_ASK_PIP = f"{shlex.quote(sys.executable)} -m pip install --dry-run --no-deps --no-build-isolation"
 SMALLER = {
+    **{
+        f"pip install {what}": (f"{_ASK_PIP} {what}", "this environment has it all")
+        for what in (".", '".[brand,speech]"', '".[all]"')
+    },
     "make sweep": ("make -n sweep", "it runs evalkit sweep, which is below"),
     "make test": ("make -n test", "these are the tests"),
     ".venv/bin/evalkit sweep": (".venv/bin/evalkit sweep --dry-run", "twenty videos"),
     ".venv/bin/evalkit sweep my.yaml --set size=384*256,688*368 --set sample_steps=2,3,4": (
         ".venv/bin/evalkit sweep my.yaml --set size=384*256,688*368 --set sample_steps=2,3,4 --dry-run",
         "twelve videos",
+    ),
+    ".venv/bin/evalkit doctor --executor ray": (
+        ".venv/bin/evalkit doctor --executor processes",
+        "there is no cluster; tests/execution/ray has one",
+    ),
+    ".venv/bin/evalkit sweep my.yaml --executor ray": (
+        ".venv/bin/evalkit sweep my.yaml --executor processes --dry-run",
+        "there is no cluster",
+    ),
+    ".venv/bin/evalkit evaluate videos/ --executor ray --csv out.csv": (
+        ".venv/bin/evalkit evaluate avatar.mp4 --only technical --executor processes --csv out.csv",
+        "there is no cluster",
+    ),
+    ".venv/bin/evalkit rate serve runs/quickstart": (
+        (
+            ".venv/bin/evalkit rate serve runs/quickstart --port 0 > served.txt & "
+            "until grep -q 'serving at' served.txt || ! kill -0 $!; do sleep 0.1; done; "
+            "while kill -INT $! 2> /dev/null; do sleep 1; done; wait $!"  # it may not listen to signals yet
+        ),
+        "it serves until Ctrl-C; tests/road has raters",
     ),
     "evalkit sweep notebooks/norrvik/sweep.yaml --out runs/norrvik": (
         "evalkit sweep notebooks/norrvik/sweep.yaml --out runs/norrvik-new --dry-run",
@@ -89,7 +116,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m evalkit "$@"\n', "utf-8")
     program.chmod(0o755)
     (place / "notebooks").symlink_to(ROOT / "notebooks")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in (
+        "Makefile",
+        "pyproject.toml",
+        "constraints.txt",
+        "README.md",
+        "LICENSE",
+        "evalkit",
+        "pipeline",
+    ):
         (place / name).symlink_to(ROOT / name)
     (place / "faq").mkdir()
     (place / "faq" / "hours.md").write_text("# Hours\n\nWe open at nine and close at five.\n", "utf-8")
@@ -179,8 +214,13 @@ def _compare_output(block: Block, command: str, printed: str) -> None:
 
 
 def test_every_yaml_is_read_as_it_stands(place: Path) -> None:
-    """All YAML of the guides is of conversations: the name of its file is its first line."""
+    """YAML of the guides is a rule of a policy, or a conversation: the name of its file is then its first line."""
     for block in YAML:
+        if block.guide.name == "rating_import.md":  # mappings: tests/rating/test_imports.py reads them
+            continue
+        if block.text.startswith("- {metric:"):
+            Rule.model_validate(*parse_yaml(block.text, str(block)))
+            continue
         name = block.text.partition("\n")[0].removeprefix("# ").partition(";")[0]
         assert name == "conversation.yaml", block
         (place / name).write_text(block.text + "\n", "utf-8")

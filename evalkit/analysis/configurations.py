@@ -7,18 +7,23 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING
 
+from evalkit.analysis.factors import shared_factors
+from evalkit.analysis.preferences import summarise_preference
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
-from evalkit.analysis.values import Summary, score, shared_factors, summarise
+from evalkit.analysis.scores import fit_scores
+from evalkit.analysis.spending import Spending, sum_spending
+from evalkit.analysis.values import Summary, score, summarise
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs.ratings.records import PREFERENCE
 from evalkit.stats.means import fit_mean, independent_factors
 from evalkit.stats.shares import share_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
+    from evalkit.analysis.preferences import Preferences
     from evalkit.analysis.table import ClipRecord
     from evalkit.runs import Trial
-    from evalkit.stats.means import Estimate
     from evalkit.types import Metric
 
 
@@ -34,20 +39,23 @@ class Configuration:
         Every attempted clip, failed ones included.
     metrics : mapping of str to Metric
         Those of the table, in order.
-    run_values : mapping of str to Estimate
-        Values that belong to the configuration and to no single clip (ratings), by metric.
     given : tuple of str
         Factors (portrait, speech, seed) whose levels are all that matter.
     earlier : tuple of ClipRecord
         Trials of earlier grids with the same parameters: their attempts count for the error rate alone.
+    kind : str or None
+        Kind of machine that times are of.
+    preferences : Preferences or None
+        How it and the run's other configurations fare in blind pairs.
     """
 
     params: dict[str, Hashable]
     rows: tuple[ClipRecord, ...]
     metrics: Mapping[str, Metric]
-    run_values: Mapping[str, Estimate] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     earlier: tuple[ClipRecord, ...] = ()
+    kind: str | None = None
+    preferences: Preferences | None = None
     _computed: dict[tuple[str, str, tuple[float, float] | None], Summary] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -72,17 +80,16 @@ class Configuration:
     ) -> Summary:
         """Return the value of a metric over all clips, computed when first asked for; see `summarise`.
 
-        A value that belongs to the configuration as a whole takes the place of any reduction of clips.
+        A preference belongs to the configuration as a whole: it takes the place of any reduction of clips.
         """
         key = metric.name, reducer, None if reducer == MEAN else limits
         if key not in self._computed:
-            whole = self.run_values.get(metric.name)
             self._computed[key] = (
-                summarise(
+                summarise_preference(self.preferences, self.rows, self.given)
+                if metric.name == PREFERENCE
+                else summarise(
                     metric, self.rows, reducer=reducer, limits=limits, given=self.given, earlier=self.earlier
                 )
-                if whole is None
-                else Summary(metric.name, reducer, whole, len(self.rows), {}, counts_clips=False)
             )
         return self._computed[key]
 
@@ -91,20 +98,26 @@ class Configuration:
         """The mean of every metric of the table, by name."""
         return {name: self.summary(metric) for name, metric in self.metrics.items()}
 
+    @cached_property
+    def spending(self) -> Spending:
+        """What making its clips took of the kind of machine that times are of, and what that costs."""
+        return sum_spending(self.rows, self.kind)
+
     def bounds(
         self, metric: Metric, reducer: str, limits: tuple[float, float], alpha: float
     ) -> tuple[float, float]:
         """Return a lower and an upper bound of the true value, each wrong with a chance of at most `alpha`.
 
-        Infinite where nothing is known; `summary` has the reason. A value that belongs to the configuration as a whole
-        has the ends of its own interval.
+        Infinite where nothing is known; `summary` has the reason. A preference has the ends of its own interval.
         """
         summary = self.summary(metric, reducer, limits)
         interval = summary.interval
         if metric.name == ERROR_RATE.name and summary.value is not None:
             return share_bounds(round(summary.value * summary.n), summary.n, alpha)
-        if summary.counts_clips and summary.n:
+        if metric.name != PREFERENCE and summary.n:
             values, rows = score(metric.name, self.rows)
+            if not summary.counts_clips:
+                return fit_scores(metric.name, rows, self.given).bounds(alpha, metric.bounds)
             if reducer == MEAN:
                 return fit_mean(values, shared_factors(rows), given=self.given).bounds(alpha, metric.bounds)
             context = ReductionContext(metric, limits, shared_factors(rows), self.given, alpha)

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalkit.analysis.catalogue import is_rating
 from evalkit.analysis.direction import magnitude
-from evalkit.analysis.values import shared_factors
+from evalkit.analysis.factors import shared_factors
+from evalkit.analysis.scores import fit_score_change
 from evalkit.stats.effects import Effect, main_effects
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from evalkit.analysis.table import ClipRecord
+    from evalkit.stats.means import MeanFit
     from evalkit.types import Metric
 
 
@@ -37,10 +40,17 @@ def measure_effects(
     levels = {name: [row.params.get(name) for row in kept] for name in parameters}
     if not kept or not levels:
         return []
+
+    def fit_change(before: list[int], after: list[int]) -> MeanFit:
+        return fit_score_change(
+            metric.name, [kept[place] for place in before], [kept[place] for place in after], given
+        )
+
     return main_effects(
         np.array([magnitude(metric, value) for _, value in scored]),
         levels,
         [(row.input, row.seed) for row in kept],
         shared_factors(kept),
         given,
+        fit_change=fit_change if is_rating(metric.name) else None,
     )

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.analysis.values import count_absences, shared_factors
+from evalkit.analysis.catalogue import is_rating
+from evalkit.analysis.factors import shared_factors
+from evalkit.analysis.machines import could_have
+from evalkit.analysis.scores import fit_score_change, shares_of
+from evalkit.analysis.values import count_absences
 from evalkit.errors import UsageError
 from evalkit.formatting import count_levels
+from evalkit.runs.ratings.records import PREFERENCE
+from evalkit.stats.means import fit_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from evalkit.analysis.table import ClipRecord
+    from evalkit.stats.means import MeanFit
     from evalkit.types import BoolArray, FloatArray
 
     _Pair = tuple[ClipRecord, ClipRecord]
@@ -40,19 +48,28 @@ class Pairing:
     copies: tuple[tuple[ClipRecord, ClipRecord], ...] = ()
 
     def values(self, metric: str) -> PairedValues:
-        """Return the values of a metric in all pairs."""
+        """Return the values of a metric in all pairs that could have one.
+
+        Of what depends on the machine, these are the pairs of the main kinds; of ratings, those of which people were shown
+        both clips, or the only one that there is: whom nobody was asked about is not missing. A preference is the share of the
+        raters' choices between the two.
+        """
+        pairs = [pair for pair in self.pairs if _could_differ(metric, pair)]
         a, b = (
-            np.array([np.nan if value is None else value for value in side], dtype=np.float64)
-            for side in (
-                [first.value(metric) for first, _ in self.pairs],
-                [second.value(metric) for _, second in self.pairs],
+            (
+                np.array([np.nan if value is None else value for value in side], dtype=np.float64)
+                for side in zip(*(_values_of(metric, pair) for pair in pairs), strict=True)
             )
+            if pairs
+            else (np.empty(0), np.empty(0))
         )
         return PairedValues(
+            metric=metric,
+            pairs=tuple(pairs),
             all_a=a,
             all_b=b,
-            all_factors=shared_factors([first for first, _ in self.pairs]),
-            absences=count_absences(metric, [row for pair in self.pairs for row in pair]),
+            all_factors=shared_factors([first for first, _ in pairs]),
+            absences=count_absences(metric, [row for pair in pairs for row in pair]),
         )
 
 
@@ -62,6 +79,9 @@ class PairedValues:
 
     Parameters
     ----------
+    metric : str
+    pairs : tuple of (ClipRecord, ClipRecord)
+        Those that could have a value, length n_pairs.
     all_a, all_b : FloatArray, shape (n_pairs,)
         Not a number where a clip has no value.
     all_factors : mapping of str to sequence of length n_pairs
@@ -70,6 +90,8 @@ class PairedValues:
         Reason codes of the clips, in any pair, without a value.
     """
 
+    metric: str
+    pairs: tuple[_Pair, ...]
     all_a: FloatArray
     all_b: FloatArray
     all_factors: Mapping[str, Sequence[Hashable]]
@@ -103,6 +125,24 @@ class PairedValues:
             name: [level for level, is_in in zip(levels, has_both, strict=True) if is_in]
             for name, levels in self.all_factors.items()
         }
+
+    def fit(self, change: FloatArray, given: Collection[str] = ()) -> MeanFit:
+        """Return the mean of what is judged of B less that of A, and what is known of its error.
+
+        Parameters
+        ----------
+        change : FloatArray
+            Of the pairs that have both values. Of ratings it is `b` less `a`, and raters are a sample too.
+        given : collection of str
+            Factors (portrait, speech, seed) whose levels are all that matter.
+        """
+        if is_rating(self.metric) and change.size:
+            has_both = (self.has_a & self.has_b).tolist()
+            first, second = zip(
+                *(pair for pair, is_in in zip(self.pairs, has_both, strict=True) if is_in), strict=True
+            )
+            return fit_score_change(self.metric, first, second, given)
+        return fit_mean(change, self.factors, given=given)
 
 
 def count_distinct(factors: Mapping[str, Sequence[Hashable]]) -> int:
@@ -207,6 +247,26 @@ def _part_copies(found: list[_Pair]) -> tuple[tuple[_Pair, ...], tuple[_Pair, ..
         for content, known in zip(contents, seen, strict=True):
             known.update([content] if content else [])
     return tuple(pairs), tuple(copies)
+
+
+def _could_differ(metric: str, pair: _Pair) -> bool:
+    if not is_rating(metric):
+        return len(could_have(metric, pair)) == len(pair)
+    first, second = pair
+    if metric == PREFERENCE:
+        return bool(shares_of(first, second))
+    is_rated = [row.value(metric) is not None for row in pair]
+    return any(is_rated) and all(
+        rated or row.failure is not None for rated, row in zip(is_rated, pair, strict=True)
+    )
+
+
+def _values_of(metric: str, pair: _Pair) -> tuple[float | None, float | None]:
+    first, second = pair
+    if metric == PREFERENCE:
+        share = fmean(shares_of(first, second).values())
+        return share, 1.0 - share
+    return first.value(metric), second.value(metric)
 
 
 def _name(row: ClipRecord) -> str:

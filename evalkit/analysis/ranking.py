@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evalkit.analysis.catalogue import is_rating
 from evalkit.analysis.direction import loss
+from evalkit.analysis.factors import shared_factors
 from evalkit.analysis.pairs import key_clips
-from evalkit.analysis.values import shared_factors
+from evalkit.analysis.scores import fit_score_change
 from evalkit.stats.means import fit_mean
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord
-    from evalkit.types import FloatArray, Metric
+    from evalkit.types import Metric
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def rank_first(
     configurations : sequence of Configuration
         At least one.
     metric : Metric
-        Lower loss is better, see `evalkit.analysis.direction.loss`.
+        Lower loss is better, see `evalkit.analysis.direction.loss`; of ratings more is.
     alpha : float
         One-sided, of all comparisons together.
     margin : float
@@ -87,8 +89,11 @@ def rank_first(
     factors = shared_factors(rows[0])
     first, reason = [], None
     for place in places:
-        difference: FloatArray = losses[place] - losses[best]
-        fit = fit_mean(difference, factors, given=given)
+        fit = (
+            fit_score_change(metric.name, rows[place], rows[best], given)
+            if is_rating(metric.name)
+            else fit_mean(losses[place] - losses[best], factors, given=given)
+        )
         if place != best:
             reason = reason or fit.reason or ("all differences are equal" if fit.is_constant else None)
         is_worse = fit.bounds(alpha / len(configurations))[0] > 0.0 and fit.mean >= margin

@@ -11,7 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from scipy.stats import quantile_test
 
 from evalkit import registry
 from evalkit.analysis.direction import loss
@@ -141,6 +140,8 @@ class Percentile:
 
     def __call__(self, values: FloatArray, context: ReductionContext) -> Estimate:
         """Return the percentile of the values."""
+        from scipy.stats import quantile_test
+
         if not values.size:
             return Estimate(None, None, 0, "nothing was measured")
         value = float(np.percentile(values, self.percent))

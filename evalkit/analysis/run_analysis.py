@@ -11,8 +11,10 @@ from evalkit.analysis.effects import measure_effects
 from evalkit.analysis.fronts import Front, find_front
 from evalkit.analysis.table import ResultTable, rows_of_run
 from evalkit.analysis.values import count_absences
-from evalkit.profiling.costs import CLIP_LATENCY, PEAK_RSS, PEAK_VRAM, TOTAL, TTFF
+from evalkit.profiling.costs import CLIP_LATENCY, PEAK_RSS, PEAK_VRAM, PEAK_VRAM_SHARE, RTF, TOTAL, TTFF
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
+from evalkit.profiling.spill import find_slow
+from evalkit.runs.ratings.records import PREFERENCE
 from evalkit.stats.effects import Effect, ordered_levels
 
 if TYPE_CHECKING:
@@ -90,8 +92,12 @@ class RunAnalysis:
 
     @cached_property
     def measured(self) -> list[str]:
-        """Metrics with a value in any trial that did not fail."""
-        return [name for name in self.metrics if any(row.value(name) is not None for row in self.table.rows)]
+        """Metrics with a value in any trial that did not fail; a preference, which configurations have, where any chose."""
+        return [
+            name
+            for name in self.metrics
+            if name == PREFERENCE or any(row.value(name) is not None for row in self.table.rows)
+        ]
 
     @cached_property
     def main(self) -> list[str]:
@@ -149,6 +155,25 @@ class RunAnalysis:
             return []
         quality = self.metrics[self.quality]
         return [find_front(self.configurations, quality, self.metrics[cost]) for cost in self.costs]
+
+    @cached_property
+    def slow_while_full(self) -> dict[str, float]:
+        """Trials that took several-fold longer for a second of video than others of their configuration, with a GPU full.
+
+        By id, with how many times the median of the others; see `evalkit.profiling.spill.find_slow`.
+        """
+        found = {}
+        for configuration in self.configurations:
+            rows = [row for row in configuration.rows if row.value(RTF.name) is not None]
+            slow = find_slow(
+                [row.value(RTF.name) or 0.0 for row in rows],
+                [row.value(PEAK_VRAM_SHARE.name) for row in rows],
+            )
+            for place, factor in slow.items():
+                trial = rows[place].trial
+                if trial is not None:
+                    found[trial.id] = factor
+        return found
 
     def absences_of(self, metric: str) -> dict[str, int]:
         """Count the reason codes of the trials without a value of a metric, most frequent first."""

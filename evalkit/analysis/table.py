@@ -10,21 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
+from evalkit.analysis.machines import count_kinds, set_apart
+from evalkit.analysis.opinions import metrics_of_opinions, with_opinions
+from evalkit.analysis.preferences import Preferences
+from evalkit.analysis.spending import list_makings, share_loads
 from evalkit.errors import UsageError
 from evalkit.formatting import count, label
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.attempts import agree
 from evalkit.runs.looks import read_looks, state_of
+from evalkit.runs.machines import kind_of
+from evalkit.runs.ratings.opinions import Opinions
 from evalkit.types import Metric
 from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
 
+    from evalkit.analysis.spending import Making
     from evalkit.measuring.results import ClipResult
-    from evalkit.runs import Run, Trial
+    from evalkit.runs import Run, SearchRecord, Trial
     from evalkit.runs.looks import Looks
-    from evalkit.stats.means import Estimate
+    from evalkit.runs.ratings.opinions import Rater
+    from evalkit.runs.schema import Searched
 
 _ID_DIGITS = 12
 
@@ -57,6 +65,18 @@ class ClipRecord:
         Share of the clip behind each value, where it was recorded.
     units : mapping of str to str
         Stored unit of each value, where there is one.
+    kind : str or None
+        Kind of the machine that made it, see `evalkit.runs.machines.machine_kind`; None where that is not known.
+    is_elsewhere : bool
+        Whether that is another kind than the run's main one: it has no value then that depends on the machine.
+    makings : tuple of Making
+        Every attempt to make it, with what it took.
+    video_s : float or None
+        Length of the video, as its generator reports it; None where there is none, or it was not reported.
+    scores : mapping of str to mapping of Rater to float
+        What raters gave it, by metric: the value is their mean.
+    choices : mapping of str to mapping of Rater to float
+        Who preferred it to another clip, by the other's trial: 1, or 0; a half for no difference.
     """
 
     name: str
@@ -71,6 +91,12 @@ class ClipRecord:
     content: str | None = None
     coverages: Mapping[str, float] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    kind: str | None = None
+    is_elsewhere: bool = False
+    makings: tuple[Making, ...] = ()
+    video_s: float | None = None
+    scores: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
+    choices: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
 
     @property
     def n_attempts(self) -> int:
@@ -117,11 +143,10 @@ class ResultTable:
     missing : tuple of str
         Planned clips without a readable result, one line each.
     provenance : mapping
-        Which run it is of and when it began, hashes of its results, configuration, inputs, weights and environment. JSON-able.
+        Which run it is of and when it began, hashes of its results, of the answers of raters that count, of
+        configuration, inputs, weights and environment. JSON-able.
     planned_sweep : tuple of str
         Parameters with more than one value in the plan: they name a configuration also where a single value has a result.
-    run_values : mapping of str to Estimate
-        Values that belong to all rows together and to none of them (ratings), by metric.
     given : tuple of str
         Factors (portrait, speech, seed) whose levels are all that matter; a policy says so.
     look : int
@@ -137,6 +162,15 @@ class ResultTable:
     earlier : tuple of ClipRecord
         Trials of earlier grids, which are in no plan any more: their attempts count for the error rate, and for nothing
         else.
+    kinds : mapping of str to int
+        Kinds of machine with their number of clips in the run, the main one first: times are of that one alone. A part of
+        the table keeps them.
+    search : SearchRecord or None
+        How the configurations fared in the search that chose which trials were made; None where all of them are.
+    opinions : Opinions
+        What raters said of the whole run; a part of the table keeps it.
+    preferences : Preferences or None
+        How the configurations of the whole run fare in blind pairs; a part of the table keeps them.
     """
 
     title: str
@@ -146,7 +180,6 @@ class ResultTable:
     missing: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     planned_sweep: tuple[str, ...] = ()
-    run_values: Mapping[str, Estimate] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     look: int = 1
     n_candidates: int = 1
@@ -154,6 +187,10 @@ class ResultTable:
     copies: tuple[ClipRecord, ...] = ()
     plan_faults: tuple[str, ...] = ()
     earlier: tuple[ClipRecord, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    search: SearchRecord | None = None
+    opinions: Opinions = field(default_factory=Opinions)
+    preferences: Preferences | None = None
 
     def __repr__(self) -> str:
         return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
@@ -171,7 +208,7 @@ class ResultTable:
         return {name: values for name, values in levels.items() if len(values) > 1}
 
     def where(self, wanted: Mapping[str, Hashable]) -> ResultTable:
-        """Return the rows with these parameters; `run_values` stay only where every row does.
+        """Return the rows with these parameters.
 
         Raises
         ------
@@ -193,10 +230,14 @@ class ResultTable:
             rows = tuple(row for row in rows if row.params.get(name) == value)
         if not rows:
             raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
-        run_values = self.run_values if len(rows) == len(self.rows) else {}
         earlier = tuple(row for row in self.earlier if agree(row.params, wanted))
         title = f"{self.title}, {describe(wanted)}"
-        return replace(self, title=title, rows=rows, run_values=run_values, earlier=earlier)
+        return replace(self, title=title, rows=rows, earlier=earlier)
+
+    @property
+    def main_kind(self) -> str | None:
+        """The kind of machine that times are of; None where none is known."""
+        return next(iter(self.kinds), None)
 
     @cached_property
     def configurations(self) -> list[Configuration]:
@@ -206,18 +247,28 @@ class ResultTable:
         grouped: dict[tuple[Hashable, ...], list[ClipRecord]] = {}
         for row in self.rows:
             grouped.setdefault(tuple(row.params.get(name) for name in swept), []).append(row)
-        run_values = self.run_values if len(grouped) == 1 else {}
         return [
             Configuration(
                 dict(zip(swept, setting, strict=True)),
                 tuple(rows),
                 self.metrics,
-                run_values,
                 self.given,
                 tuple(row for row in self.earlier if agree(row.params, rows[0].params)),
+                self.main_kind,
+                self.preferences,
             )
             for setting, rows in grouped.items()
         ]
+
+    def searched(self, configuration: Configuration) -> Searched | None:
+        """Return how a configuration fared in the search; None where there was none, and for several together."""
+        found = [dict(row.params) for row in configuration.rows]
+        if self.search is None or any(params != found[0] for params in found):
+            return None
+        for one in self.search.configurations:
+            if {name: _hashable(value) for name, value in one.params.items()} == found[0]:
+                return one
+        return None
 
     def pooled(self, params: Mapping[str, Hashable] | None = None) -> Configuration:
         """Return the configurations with these values of swept parameters as one; all of them without any.
@@ -237,8 +288,9 @@ class ResultTable:
             rows = tuple(row for configuration in found for row in configuration.rows)
             own = {id(row) for configuration in found for row in configuration.earlier}
             earlier = tuple(row for row in self.earlier if id(row) in own)
-            run_values = self.run_values if not wanted else {}
-            self._pooled[key] = Configuration(wanted, rows, self.metrics, run_values, self.given, earlier)
+            self._pooled[key] = Configuration(
+                wanted, rows, self.metrics, self.given, earlier, self.main_kind, self.preferences
+            )
         return self._pooled[key]
 
     @cached_property
@@ -266,9 +318,11 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     """Return the finished trials of a run folder as rows, ok and failed."""
     trials = run.trials()
     missing = [f"trial {trial_id} has no result yet" for trial_id in run.unfinished()]
-    missing += [
-        f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
-    ]
+    search = run.search()
+    if search is None:  # what a search leaves out says something of its own configuration alone
+        missing += [
+            f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
+        ]
     missing += [damage.text for damage in run.damage()]
     looks = read_looks(run.folder)
     missing += [
@@ -279,12 +333,25 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         f"trial {trial_id}: run.json counts {count(n, 'failed attempt')} more than its record"
         for trial_id, n in run.forgotten().items()
     ]
-    rows, copies = _split_copies(map(_row_of_trial, trials))
+    machines, prices = run.manifest.machines, _prices_of(run)
+    found = [
+        replace(
+            _row_of_trial(trial),
+            kind=kind_of(trial.machine, machines),
+            makings=list_makings(trial, machines, prices),
+        )
+        for trial in trials
+    ]
+    opinions = run.opinions()
+    found = with_opinions(found, opinions)
+    found, kinds = share_loads(found), count_kinds(found)
+    rows, copies = _split_copies(set_apart(found, next(iter(kinds), None)))
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
-        "run": hash_of([run.manifest.config_hash, run.manifest.created_at])[:_ID_DIGITS],
+        "run": run.id,
         "created_at": run.manifest.created_at,
         "results": hash_of(sorted((trial.id, trial.status) for trial in trials)),
+        "ratings": opinions.sha256,
         "config": run.manifest.config_hash,
         "inputs": inputs,
         "weights": run.manifest.weights,
@@ -293,17 +360,21 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     return ResultTable(
         label(title or str(run.folder)),
         rows,
-        metrics_of_run(run),
+        metrics_of_run(run) | metrics_of_opinions(opinions),
         run.manifest.evaluators,
         tuple(missing),
         provenance,
         tuple(run.manifest.swept),
         look=looks.number(state_of(run)),
         n_candidates=max(1, len({canonical_json(trial.params) for trial in trials})),
-        notes=_describe_damage(looks),
+        notes=(*_describe_damage(looks), *opinions.notes),
         copies=copies,
         plan_faults=tuple(_find_plan_faults(run)),
         earlier=tuple(map(_row_of_trial, run.earlier())),
+        kinds=kinds,
+        search=search,
+        opinions=opinions,
+        preferences=Preferences.of(rows),
     )
 
 
@@ -330,6 +401,11 @@ def _find_plan_faults(run: Run) -> Iterator[str]:
         )
 
 
+def _prices_of(run: Run) -> dict[str, float]:
+    execution = run.manifest.config.get("execution")
+    return dict(execution.get("price_per_hour") or {}) if isinstance(execution, dict) else {}
+
+
 def _row_of_trial(trial: Trial) -> ClipRecord:
     portrait, speech = trial.portrait, trial.speech
     parts = [part.name for part in (portrait, speech) if part is not None]
@@ -348,6 +424,7 @@ def _row_of_trial(trial: Trial) -> ClipRecord:
             name: value.coverage for name, value in trial.metrics.items() if value.coverage is not None
         },
         units={name: value.unit for name, value in trial.metrics.items()},
+        video_s=(trial.generation or {}).get("duration_s"),
     )
 
 

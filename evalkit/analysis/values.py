@@ -8,24 +8,30 @@ Everything that names one metric of one configuration shows a `Summary`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.analysis.catalogue import reason_text
+from evalkit.analysis.catalogue import NONE_COUNTS, UNREADABLE, is_rating, reason_text
+from evalkit.analysis.factors import shared_factors
+from evalkit.analysis.machines import could_have
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
+from evalkit.analysis.scores import fit_scores, raters_of
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.attempts import count_attempts
+from evalkit.runs.ratings.opinions import Panel
 from evalkit.stats.intervals import share_interval
-from evalkit.stats.means import Estimate
+from evalkit.stats.means import Estimate, estimate_of
 from evalkit.types import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from evalkit.analysis.table import ClipRecord
     from evalkit.types import FloatArray, Metric
+
+NOBODY_RATED = "nobody has rated it; evalkit rate serve RUN asks people"
 
 
 @dataclass(frozen=True)
@@ -41,11 +47,14 @@ class Summary:
     estimate : Estimate
         Value, 95 % interval and n; or why they are missing.
     n_attempted : int
-        Clips that could have had a value; of the error rate, attempts.
+        Clips that could have had a value, so of what depends on the machine those of the run's main kind; of the error
+        rate, attempts.
     absences : mapping of str to int
         Reason codes of the clips without a value, with their number, most frequent first.
-    counts_clips : bool
-        Whether n counts clips; where it does not (raters), n is no share of `n_attempted`.
+    panel : Panel or None
+        Of a rating: whose opinion it is.
+    n_clips : int or None
+        Clips behind it, where `n` counts something else: raters.
     """
 
     metric: str
@@ -53,7 +62,13 @@ class Summary:
     estimate: Estimate
     n_attempted: int
     absences: Mapping[str, int]
-    counts_clips: bool = True
+    panel: Panel | None = None
+    n_clips: int | None = None
+
+    @property
+    def counts_clips(self) -> bool:
+        """Whether n counts clips; where it does not (raters), n is no share of `n_attempted`."""
+        return self.n_clips is None
 
     @property
     def value(self) -> float | None:
@@ -109,10 +124,32 @@ def summarise(
     if metric.name == ERROR_RATE.name:
         failures = measure_failures([*rows, *earlier])
         return Summary(metric.name, MEAN, failures, failures.n, {})
+    if is_rating(metric.name) and reducer == MEAN:
+        return _summarise_opinions(metric, rows, given)
     values, scored = score(metric.name, rows)
     context = ReductionContext(metric, limits, shared_factors(scored), given)
     estimate = load_reducer(reducer)(values, context)
-    return Summary(metric.name, reducer, estimate, len(rows), count_absences(metric.name, rows))
+    n_attempted = len(could_have(metric.name, rows))
+    panel = Panel.of(raters_of(metric.name, scored)) if is_rating(metric.name) else None
+    return Summary(metric.name, reducer, estimate, n_attempted, count_absences(metric.name, rows), panel)
+
+
+def _summarise_opinions(metric: Metric, rows: Sequence[ClipRecord], given: tuple[str, ...]) -> Summary:
+    """Return the mean opinion of the clips that somebody scored: n counts raters."""
+    scored = score(metric.name, rows)[1]
+    panel = Panel.of(raters_of(metric.name, scored))
+    estimate = (
+        replace(estimate_of(fit_scores(metric.name, scored, given), metric.bounds), n=panel.n)
+        if scored
+        else Estimate(None, None, 0, why_not_rated(metric.name, rows))
+    )
+    return Summary(metric.name, MEAN, estimate, len(rows), {}, panel, len(scored))
+
+
+def why_not_rated(metric: str, rows: Sequence[ClipRecord]) -> str:
+    """Return in words why nothing is known of what people say of clips."""
+    codes = {row.absent.get(metric) for row in rows}
+    return next((one.text for one in (UNREADABLE, NONE_COUNTS) if one.code in codes), NOBODY_RATED)
 
 
 def score(metric: str, rows: Sequence[ClipRecord]) -> tuple[FloatArray, list[ClipRecord]]:
@@ -145,15 +182,3 @@ def describe_absences(absences: Mapping[str, int]) -> str:
     'no face was found in enough frames (3); too short to measure (1)'
     """
     return "; ".join(f"{reason_text(code)} ({n})" for code, n in absences.items())
-
-
-def shared_factors(rows: Sequence[ClipRecord]) -> dict[str, list[Hashable]]:
-    """Return which portrait, speech and seed each clip has; the input's name where portrait and speech are not known."""
-    factors: dict[str, list[Hashable]] = {
-        "portrait": [row.portrait for row in rows],
-        "speech": [row.speech for row in rows],
-        "seed": [row.seed for row in rows],
-    }
-    if all(row.portrait is None and row.speech is None for row in rows):
-        factors = {"input": [row.input for row in rows], "seed": factors["seed"]}
-    return factors

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 import evalkit
+from evalkit.cli.lazy import LazyGroup
 from evalkit.cli.streams import INTERRUPTED, one_interruption, safe_streams
 from evalkit.formatting import printable_lines
 
 _COMMANDS = {
     "evaluate": ("evalkit.cli.evaluate:evaluate", "Measure talking-avatar videos."),
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
-    "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator on this machine."),
+    "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator, here or on a cluster."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
     "init": ("evalkit.cli.init:init", "Write a sweep's YAML file to start from, or its schema."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
+    "search": ("evalkit.cli.search:search", "Find the best configuration without making the whole grid."),
     "measure": ("evalkit.cli.measure:measure", "Measure what the videos of a run lack; make none."),
     "runs": ("evalkit.cli.runs:runs", "List runs: when, how far, and what was found."),
     "plan": ("evalkit.cli.plan:plan", "Say what memory and time a sweep will need, and what cannot fit."),
     "report": ("evalkit.cli.report:report", "Write the report of a sweep again."),
+    "rate": ("evalkit.cli.rate:rate", "Ask people, blind, and say what their answers mean."),
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
     "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),
     "policy": ("evalkit.cli.policy:policy", "What a release has to pass: show, write or check a policy."),
@@ -35,18 +37,8 @@ _COMMANDS = {
 }
 
 
-class _LazyGroup(click.Group):
-    """Names and one-line helps are known without importing any command."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        if cmd_name not in _COMMANDS:
-            return None
-        module, attribute = _COMMANDS[cmd_name][0].split(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
+class _Program(LazyGroup):
+    """The commands of evalkit, as a program."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Be the program: the exit code is the command's, whatever becomes of its terminal."""
@@ -74,16 +66,19 @@ class _LazyGroup(click.Group):
                 raise
             click.echo(f"Error: {printable_lines(said)}", err=True)
             ctx.exit(error.exit_code)
+        except ModuleNotFoundError as error:
+            from pipeline.extras import explain_missing
+
+            if not (said := explain_missing(error)):
+                raise
+            click.echo(f"Error: {said}", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Program, commands_at=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(evalkit.__version__)
 def main() -> None:
     """Measure talking avatars: good enough to release, which configuration, which of two."""

@@ -34,7 +34,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--margin", multiple=True, help="METRIC=SIZE: the smallest difference that matters.")
 @click.option("--only", help="Evaluators to run on folders of videos, separated by commas.")
 @brand_options
-@click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processor cores that measure (default: all).")
 @click.option("--json", "json_path", type=_FILE, help="Write the comparison as JSON.")
 @click.option("--html", "html_path", type=_FILE, help="Write the comparison as a page.")
 @click.pass_context
@@ -63,7 +63,7 @@ def compare(
     """
     from rich.console import Console
 
-    from evalkit import api
+    from evalkit.api import verdicts as api
     from evalkit.cli.progress import clip_progress
     from evalkit.errors import EvalkitError
     from evalkit.reports.compare_page import render_comparison

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from evalkit.cli.executor_options import chosen_executor, executor_options, refuse
 from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.settings import take_pairs
-from evalkit.types import Reason
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -38,6 +38,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--csv", "csv_path", type=_FILE, help="Write the results as a table.")
 @click.option("--evidence", type=_FOLDER, help="Folder for pictures of what was seen.")
 @batch_options
+@executor_options
 @click.pass_context
 def evaluate(
     context: click.Context,
@@ -60,19 +61,30 @@ def evaluate(
     evidence: Path | None,
     jobs: int | None,
     stall_limit: float,
+    executor: str | None,
+    ray_address: str | None,
 ) -> None:
     """Measure CLIPS: video files, folders of them, or patterns such as 'videos/*.mp4'.
 
     Exit code: 0 when every clip could be measured, 1 when some could not or an evaluator failed, 2 for wrong use.
     """
-    from evalkit import api
+    from evalkit.isolation import worker_ahead
+
+    if (
+        len(clips) == 1 and jobs is None and executor is None and ray_address is None
+    ):  # a worker that has all cores; it imports what it needs while this process does
+        context.with_resource(worker_ahead("evalkit.measuring.ready:get_ready"))
+
+    from evalkit.api import clips as api
     from evalkit.cli.progress import clip_progress
     from evalkit.cli.table import show
     from evalkit.errors import EvalkitError
     from evalkit.frames import csv_text
+    from evalkit.types import Reason
 
     if recogniser_settings and recogniser is None:
         raise click.UsageError("--recogniser-set belongs to --recogniser, who writes the sound down")
+    name, executor_settings = chosen_executor(executor, ray_address)
     settings = brand_settings(brand, clip_model, clip_weights)
     if recogniser is not None:
         settings["speech"] = {"recogniser": recogniser, "settings": recogniser_settings}
@@ -93,11 +105,13 @@ def evaluate(
                 jobs=jobs,
                 isolate=True,
                 stall_limit_s=stall_limit,
+                executor=name,
+                executor_settings=executor_settings,
                 on_progress=on_progress,
                 on_message=partial(say, err=True),
             )
     except EvalkitError as error:
-        raise click.UsageError(str(error)) from None
+        refuse(error)
     written = write_outputs(
         *((path, report.to_json) for path in json_paths),
         *((path, lambda: csv_text(report.frame())) for path in csv_paths),

@@ -96,6 +96,7 @@ def generate(
 
     Exit status: 0 made; 1 started and failed; 2 refused before it started.
     """
+    from pipeline.extras import require_extra
     from pipeline.generator import load_generator
 
     given = {key: value for key, value in parameters.items() if value is not None}
@@ -106,6 +107,7 @@ def generate(
         name, settings = _with_conversation(name, settings, conversation)
     try:
         generator = load_generator(name, settings)
+        require_extra(generator, f"the generator {generator.name!r}")
         request = generator.request(**given)
         _check_out(out_path, overwrite=overwrite)
         if dry_run:

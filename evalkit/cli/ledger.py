@@ -152,7 +152,7 @@ def mend(named: Path, anchors: tuple[str, ...]) -> None:
 
 
 def _place(named: Path) -> Path:
-    from evalkit import api
+    from evalkit.api import verdicts as api
     from evalkit.decisions.ledger import ledger_of_run, note_on_place
 
     if not named.is_dir():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from evalkit.cli.executor_options import chosen_executor, executor_options, refuse
 from evalkit.cli.measuring_options import batch_options, brand_options, brand_settings, split_names
 from evalkit.cli.outputs import name_outputs, say
 from evalkit.cli.streams import INTERRUPTED
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     "--evidence/--no-evidence", default=True, help="Keep pictures of what was measured (default: yes)."
 )
 @batch_options
+@executor_options
 @click.pass_context
 def measure(  # noqa: PLR0917 - click passes them by name
     context: click.Context,
@@ -41,6 +43,8 @@ def measure(  # noqa: PLR0917 - click passes them by name
     evidence: bool,
     jobs: int | None,
     stall_limit: float,
+    executor: str | None,
+    ray_address: str | None,
 ) -> None:
     """Measure what the videos of the run folder RUN lack, and write its tables and report again.
 
@@ -48,12 +52,14 @@ def measure(  # noqa: PLR0917 - click passes them by name
 
     Exit code: 0 when every video could be measured, 1 when some could not, 2 for wrong use, 130 interrupted.
     """
-    from evalkit import api, registry
+    from evalkit import registry
+    from evalkit.api import runs as api
     from evalkit.cli.progress import clip_progress
     from evalkit.errors import EvalkitError
 
     if everything and only is not None:
         raise click.UsageError("--all and --only exclude each other")
+    name, executor_settings = chosen_executor(executor, ray_address)
     settings = brand_settings(brand, clip_model, clip_weights)
     try:
         with clip_progress() as show:
@@ -65,11 +71,13 @@ def measure(  # noqa: PLR0917 - click passes them by name
                 evidence=evidence,
                 jobs=jobs,
                 stall_limit_s=stall_limit,
+                executor=name,
+                executor_settings=executor_settings,
                 on_progress=show,
                 on_message=partial(say, err=True),
             )
     except EvalkitError as error:
-        raise click.UsageError(str(error)) from None
+        refuse(error, kept="what is measured is kept, and the same command goes on")
     except OSError as error:
         say(f"Error: {run} cannot be written: {error.strerror}; what is measured is kept", err=True)
         context.exit(1)

@@ -20,7 +20,7 @@ _BATCH_OPTIONS = (
     click.option(
         "--jobs",
         type=click.IntRange(min=1),
-        help="Videos measured at once (default: one for every two cores).",
+        help="Processor cores that measure: a video each, or several for a single one (default: all).",
     ),
     click.option(
         "--stall-limit",

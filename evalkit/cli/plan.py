@@ -97,7 +97,7 @@ def plan(
     for hint, given in (("--effect", effect), ("--spread", spread)):
         if given is not None and not 0 < given < math.inf:
             raise click.BadParameter(f"{given:g} is not a number above 0", param_hint=hint)
-    from evalkit import api
+    from evalkit.api import runs as api
     from evalkit.cli.evidence import Question, design_of, print_lines
     from evalkit.decisions import DEFAULT_POLICY
     from evalkit.decisions.planning import describe_brief, describe_needs

@@ -118,13 +118,15 @@ def _table_of(found: Policy) -> Table:
     table.add_column("kind")
     table.add_column("needs", justify="right")
     for rule in found.rules:
-        of = {"profile.error_rate": "attempts", "rating.mos": "raters"}.get(rule.metric.name, "clips")
+        of = {"profile.error_rate": "attempts"}.get(
+            rule.metric.name, "raters" if rule.metric.family == "rating" else "clips"
+        )
         unit = "" if rule.is_share else unit_suffix(rule.metric.unit)
         table.add_row(
             escape(rule.name),
             escape(rule.requirement().replace(rule.text(), rule.text() + unit, 1)),
             rule.kind,
-            f"{rule.fewest} {of}",
+            f"{rule.fewest_raters if of == 'raters' else rule.fewest} {of}",
         )
     return table
 

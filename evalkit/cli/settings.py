@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from pipeline.errors import RequestError
-from pipeline.options import read_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
@@ -22,6 +21,8 @@ def split_pairs(
     texts: Iterable[str], read: Callable[[str], Value], *, form: str = "NAME=VALUE", flag: str | None = None
 ) -> dict[str, Value]:
     """Read ``NAME=VALUE`` texts of a flag, see `pipeline.options.read_pairs`; a mistake is wrong use."""
+    from pipeline.options import read_pairs
+
     try:
         return read_pairs(texts, read, form=form)
     except RequestError as error:

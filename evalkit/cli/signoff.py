@@ -34,7 +34,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--only", help="Evaluators to run on a folder of videos, separated by commas.")
 @brand_options
-@click.option("--jobs", type=click.IntRange(min=1), help="Videos measured at once.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Processor cores that measure (default: all).")
 @click.option("--json", "json_path", type=_FILE, help="Write the verdict as JSON.")
 @click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
@@ -79,7 +79,7 @@ def signoff(
     """
     from rich.console import Console
 
-    from evalkit import api
+    from evalkit.api import verdicts as api
     from evalkit.cli.progress import clip_progress
     from evalkit.decisions.ledger import (
         append_to_ledger,

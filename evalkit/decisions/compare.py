@@ -8,8 +8,8 @@ from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import chdtri, ndtri, stdtrit
 
+from evalkit.analysis.catalogue import is_rating
 from evalkit.analysis.pairs import count_distinct, describe_reach, pair_clips
 from evalkit.analysis.values import describe_absences
 from evalkit.decisions.budget import MIN_PAIRS, MIN_PAIRS_ALIKE, ErrorBudget
@@ -26,8 +26,9 @@ from evalkit.decisions.comparison import (
 )
 from evalkit.errors import UsageError
 from evalkit.formatting import count
-from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.means import Estimate, MeanFit, estimate_mean, fit_mean
+from evalkit.profiling.costs import ERROR_RATE, MACHINE_METRICS
+from evalkit.runs.ratings.records import PREFERENCE
+from evalkit.stats.means import Estimate, MeanFit, estimate_of, fit_mean
 from evalkit.stats.power import effect_size, minimum_detectable_effect
 from evalkit.stats.randomisation import holm
 from evalkit.stats.shares import ShareChange, compare_shares
@@ -225,7 +226,9 @@ def compare_tables(
     margins = _margins(metrics, policy, margins)
     keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in ignore_params]
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
-    refused = _refuse_versions(a, b, metrics)
+    refused = (
+        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
+    )
     is_one_run = a.provenance is b.provenance
     look = a.look if is_one_run else a.look + b.look - 1
     alpha = ErrorBudget(look).claim_alpha
@@ -268,6 +271,8 @@ def compare_tables(
                 f"{_name(first, keys)} is a copy of a video in another pair and does not count"
                 for first, _ in pairing.copies
             ),
+            *_note_machines(a, b),
+            *_note_ratings(a, b),
             *([f"look {look} at these results: a claim needs p {alpha:.2g} or less"] if look > 1 else []),
         ),
         alpha=alpha,
@@ -289,11 +294,67 @@ def _refuse_versions(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metri
     return refused
 
 
+def _refuse_machines(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Say that nothing that depends on the machine is compared, where the two sides were made on different kinds."""
+    if not _are_on_different_kinds(a, b):
+        return {}
+    return {
+        name: "A and B were made on different kinds of machine"
+        for name in metrics
+        if name in MACHINE_METRICS and all(_has_values(side, name) for side in (a, b))
+    }
+
+
+def _refuse_preferences(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Say that preferences of two runs are not compared: nobody chose between their clips."""
+    if a.run_id == b.run_id or PREFERENCE not in metrics:
+        return {}
+    return {
+        PREFERENCE: "each run's preferences are among its own configurations; nobody chose between A and B"
+    }
+
+
+def _are_on_different_kinds(a: ResultTable, b: ResultTable) -> bool:
+    return None not in (a.main_kind, b.main_kind) and a.main_kind != b.main_kind
+
+
+def _has_values(table: ResultTable, metric: str) -> bool:
+    return any(row.value(metric) is not None for row in table.rows)
+
+
+def _note_machines(a: ResultTable, b: ResultTable) -> list[str]:
+    """Say which kinds of machine times and memory are of, where there are several."""
+    notes = []
+    if _are_on_different_kinds(a, b):
+        notes.append(
+            f"A was made on {a.main_kind} and B on {b.main_kind}: make both on one kind of machine to compare times and memory"
+        )
+    for side, table in (("A", a), ("B", b)):
+        if n := sum(row.is_elsewhere for row in table.rows):
+            notes.append(
+                f"{side}: times and memory are of {table.main_kind}; {count(n, 'clip')} made on other kinds of machine "
+                f"{'is' if n == 1 else 'are'} not in them"
+            )
+    return notes
+
+
+def _note_ratings(a: ResultTable, b: ResultTable) -> list[str]:
+    """Say whose the ratings are, and where not the same people judged both sides."""
+    if a.run_id == b.run_id:
+        return list(a.opinions.notes)
+    notes = [f"{side}: {note}" for side, table in (("A", a), ("B", b)) for note in table.opinions.notes]
+    if a.opinions.raters and b.opinions.raters:
+        notes.append(
+            "A and B were rated by different raters: how severe these are is part of every difference"
+        )
+    return notes
+
+
 def _scale(metric: Metric, policy: Policy | None) -> _Scale:
     """Return what is judged of a metric."""
     if metric.name == ERROR_RATE.name:
         return _Scale(metric, "value", (0.0, 0.0), "the attempts that succeed")
-    rule = policy.rule_for(metric.name) if policy is not None else None
+    rule = policy.rule_for(metric.name) if policy is not None and not is_rating(metric.name) else None
     kind = {"lower": "value", "higher": "value", "zero": "size"}.get(metric.better)
     if rule is None:
         return _Scale(metric, kind, None, "")
@@ -304,7 +365,7 @@ def _scale(metric: Metric, policy: Policy | None) -> _Scale:
 def _weigh(scale: _Scale, family: Family, pairing: Pairing, given: Sequence[str]) -> _Evidence:
     """Compute what the pairs show of one metric."""
     pairs = pairing.values(scale.metric.name)
-    n_pairs, n = len(pairing.pairs), pairs.a.size
+    n_pairs, n = pairs.all_a.size, pairs.a.size
     n_a, n_b = int((~pairs.has_a).sum()), int((~pairs.has_b).sum())
     moved = _estimate(_subtract(pairs.a, pairs.b), pairs, given, _bounds_of_move(scale.metric))
     mean_a, mean_b = (float(side.mean()) if side.size else None for side in (pairs.a, pairs.b))
@@ -317,7 +378,7 @@ def _weigh(scale: _Scale, family: Family, pairing: Pairing, given: Sequence[str]
     asks_all = differs or (family is Family.PRIMARY and not has_both.all())
     change = _subtract(judged_a[has_both], judged_b[has_both])
     filled = _fill(judged_a, judged_b, scale.bounds()) if asks_all else ()
-    fits = [fit_mean(change, pairs.factors, given=given)]
+    fits = [pairs.fit(change, given)]
     fits += [fit_mean(one, pairs.all_factors, given=given) for one in filled]
     shares = _compare_limits(scale, pairs, given, asks_all=asks_all) if scale.limits is not None else ()
     n_distinct = count_distinct(pairs.factors)
@@ -352,7 +413,9 @@ def _subtract(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _estimate(change: FloatArray, pairs: PairedValues, given: Sequence[str], bounds: Bounds) -> Estimate:
-    return estimate_mean(change, pairs.factors, given=given, bounds=bounds)
+    if not change.size:
+        return Estimate(None, None, 0, "nothing was measured")
+    return estimate_of(pairs.fit(change, given), bounds)
 
 
 def _bounds_of_change(scale: _Scale) -> Bounds:
@@ -590,9 +653,11 @@ def _pairs_missing(one: _Evidence, asks: _Asks) -> int | None:
     difference of half the margin: then the estimate has to miss the gap that the interval leaves. The spread is taken
     at its upper 80 % bound, as the pairs at hand may show too little of it.
     """
+    from evalkit.stats.special import chdtri, ndtri, stdtrit
+
     fit, margin = one.fits[0], asks.margin
-    if margin is None or not fit.units.size:  # crossed: it depends on which factor grows
-        return None
+    if margin is None or not fit.units.size or is_rating(one.metric.name):
+        return None  # it depends on which factor grows
     df = fit.n_units - 1
     spread = fit.standard_error * sqrt(fit.n_units * df / float(chdtri(df, _POWER)))
     gap = 2 * float(ndtri(0.5 + (1 - _POWER) / 2))

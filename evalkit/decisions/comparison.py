@@ -213,9 +213,10 @@ class MetricComparison:
     def coverage(self) -> str:
         """What the three figures cover, in words; empty where all three cover the same clips."""
         n_pairs = self.change.judged.n
-        if self.a.n == self.b.n == n_pairs:
+        if self.a.n == self.b.n == n_pairs and self.a.counts_clips:
             return ""
-        sides = f"A over {count(self.a.n, 'clip')}, B over {count(self.b.n, 'clip')}"
+        what = "clip" if self.a.counts_clips else "rater"
+        sides = f"A over {count(self.a.n, what)}, B over {count(self.b.n, what)}"
         return f"{sides}, the difference over {count(n_pairs, 'pair')}"
 
 

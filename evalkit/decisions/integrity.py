@@ -6,10 +6,10 @@ Only what does not hold is a line. Its value is how much does not: clips, days, 
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from evalkit import registry
+from evalkit.analysis.machines import count_kinds
 from evalkit.analysis.values import Summary
 from evalkit.decisions import waivers
 from evalkit.decisions.judge import Fault, FaultKind, RuleResult, Status
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord, ResultTable
     from evalkit.decisions.policy import Policy
+    from evalkit.runs.schema import Searched
 
 _N_EXAMPLES = 3
 _NOT_EVALUATORS = {"profile", "rating"}
@@ -47,13 +48,14 @@ def check_run(
     rows = configuration.rows
     lines = [
         *_check_complete(table, rows),
+        *_check_searched(table, configuration),
         *_check_plan(table, configuration),
         *_check_values(table, rows, policy),
         *_check_versions(table, rows, policy),
         *_check_duplicates(table, configuration),
         *_check_reach(rows, policy),
         *_check_coverage(rows, policy),
-        *_check_machine(rows, policy),
+        *_check_machine(table, rows, policy),
     ]
     if policy.max_age_days is not None:
         lines += _check_age(rows, policy.max_age_days, today)
@@ -73,6 +75,34 @@ def _check_complete(table: ResultTable, rows: Sequence[ClipRecord]) -> Iterator[
             rows,
             why="what is not finished, or cannot be read, cannot be judged",
         )
+
+
+def _check_searched(table: ResultTable, configuration: Configuration) -> Iterator[RuleResult]:
+    found = table.searched(configuration)
+    if found is not None and found.fate != "racing":
+        yield _line(
+            waivers.RUN_COMPLETE,
+            "every planned clip has a result",
+            Fault(
+                FaultKind.NOT_MEASURED,
+                f"{describe_fate(found)}, so the search went on without it; evalkit sweep measures it on all inputs",
+            ),
+            1,
+            configuration.rows,
+            why="what a search dropped was not measured on as many inputs as what it kept",
+        )
+
+
+def describe_fate(found: Searched) -> str:
+    """Say how a configuration fared in a search.
+
+    >>> from evalkit.runs.schema import Defeat, Searched
+    >>> describe_fate(Searched({"steps": 2}, "beaten", 12, 0.31, Defeat({"steps": 4}, 12, 0.31, 0.24, 0.05)))
+    'beaten after 12 blocks'
+    """
+    words = {"set aside": "set aside for others that were as good or better"}.get(found.fate, found.fate)
+    n_blocks = found.n_blocks if found.defeat is None else found.defeat.n_blocks
+    return f"{words} after {count(n_blocks, 'block')}" if n_blocks else words
 
 
 def _check_plan(table: ResultTable, configuration: Configuration) -> Iterator[RuleResult]:
@@ -221,19 +251,21 @@ def _check_coverage(rows: Sequence[ClipRecord], policy: Policy) -> Iterator[Rule
         )
 
 
-def _check_machine(rows: Sequence[ClipRecord], policy: Policy) -> Iterator[RuleResult]:
+def _check_machine(table: ResultTable, rows: Sequence[ClipRecord], policy: Policy) -> Iterator[RuleResult]:
     if not any(name.startswith("profile.") for name in (rule.metric.name for rule in policy.rules)):
         return
-    machines = Counter(row.trial.machine for row in rows if row.trial is not None and row.trial.machine)
-    if len(machines) > 1:
-        parts = ", ".join(f"{key} {count(n, 'clip')}" for key, n in machines.most_common())
+    kinds = count_kinds(rows)
+    if len(kinds) > 1:
+        parts = "; ".join(f"{kind}: {count(n, 'clip')}" for kind, n in kinds.items())
         yield _line(
             waivers.RUN_MACHINE,
             "costs are those of one kind of machine",
             Fault(
-                FaultKind.BEYOND, f"{len(machines)} kinds: {parts}; judge costs on the machine of the release"
+                FaultKind.BEYOND,
+                f"{len(kinds)} kinds ({parts}); costs are those of the run's main kind alone, "
+                f"{table.main_kind}: judge them on the machine of the release",
             ),
-            len(machines),
+            len(kinds),
             rows,
             why="times and memory of different machines are no single cost",
             kind="soft",

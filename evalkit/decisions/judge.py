@@ -8,7 +8,7 @@ from math import isinf
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.reducers import WORST
-from evalkit.decisions.budget import ALPHA
+from evalkit.decisions.budget import ALPHA, MIN_CLIPS
 from evalkit.formatting import count, three_digits
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.stats.power import attempts_to_show
@@ -140,6 +140,9 @@ class RuleResult:
     def evidence(self) -> str:
         """Why it came out so, in words."""
         found = "; ".join(fault.text for fault in self.faults) or "met"
+        panel = self.summary.panel
+        if panel is not None and panel.n and panel.text not in found:
+            found += f", by {panel.text}"
         return f"{found}; {self.note}" if self.note else found
 
     @property
@@ -169,6 +172,8 @@ class RuleResult:
             "evidence": self.evidence,
             "why": self.why,
         }
+        if self.summary.panel is not None:
+            plain["raters"] = self.summary.panel.text
         if self.waiver is not None:
             plain["waiver"] = self.waiver.model_dump(mode="json")
         return plain
@@ -224,11 +229,15 @@ def _find_faults(
 
 
 def _find_too_few(rule: Rule, configuration: Configuration, summary: Summary) -> Iterator[Fault]:
+    if summary.panel is not None:
+        yield from _find_too_few_raters(rule, summary)
     counts_inputs = summary.counts_clips and summary.metric != ERROR_RATE.name
     if rule.is_share and rule.judged_by == "interval":  # the bound itself needs as many as it takes
-        fewest = rule.min_n or 0
+        fewest = 0 if summary.panel is not None else rule.min_n or 0
+    elif summary.counts_clips:
+        fewest = rule.fewest_clips
     else:
-        fewest = rule.fewest if summary.counts_clips else rule.min_n or 1
+        return
     n = configuration.count_distinct(summary.metric) if counts_inputs else summary.n
     if n >= fewest:
         return
@@ -238,6 +247,21 @@ def _find_too_few(rule: Rule, configuration: Configuration, summary: Summary) ->
         ruined = share(1.0 - ALPHA ** (1.0 / n))
         words = f"{n} of the {fewest} clips needed{alike}: {n} cannot exclude that {ruined} are ruined"
     yield Fault(FaultKind.TOO_FEW, words)
+
+
+def _find_too_few_raters(rule: Rule, summary: Summary) -> Iterator[Fault]:
+    """Yield a fault for too few raters, and for a mean over a part of the clips that is too small."""
+    n, fewest = summary.panel.n if summary.panel else 0, rule.fewest_raters
+    if n < fewest:
+        yield Fault(FaultKind.TOO_FEW, f"{n} of the {fewest} raters needed")
+    if summary.n_clips is None:
+        return
+    fewest_clips = min(MIN_CLIPS, summary.n_attempted)
+    if summary.n_clips < fewest_clips:
+        yield Fault(
+            FaultKind.TOO_FEW,
+            f"{summary.n_clips} of {count(summary.n_attempted, 'clip')} rated: at least {fewest_clips} have to be",
+        )
 
 
 def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
@@ -277,8 +301,11 @@ def _find_value_faults(
 def _describe_bound(rule: Rule, summary: Summary, end: str, bound: float, alpha: float) -> str:
     if not rule.is_share:
         unit = "" if rule.metric.unit == "1" else f" {rule.metric.unit}"
+        seen = count(summary.n, "clip")
+        if summary.panel is not None and summary.n_clips is not None:
+            seen = f"{summary.panel.text} of {count(summary.n_clips, 'clip')}"
         return (
-            f"{count(summary.n, 'clip')} cannot exclude that it is as {end} as {three_digits(bound)}{unit} "
+            f"{seen} cannot exclude that it is as {end} as {three_digits(bound)}{unit} "
             f"({share(1 - 2 * alpha)} interval)"
         )
     what, is_bad = ("attempt", "failed") if rule.bad_beyond is None else ("clip", "bad")

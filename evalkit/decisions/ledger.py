@@ -35,7 +35,19 @@ if TYPE_CHECKING:
 LEDGER_NAME = "ledger.jsonl"
 _FORMAT = 2
 _DEEPEST = 30
-_GATE_FIELDS = ("metric", "reducer", "limit", "kind", "grade", "status", "value", "ci95", "n", "attempted")
+_GATE_FIELDS = (
+    "metric",
+    "reducer",
+    "limit",
+    "kind",
+    "grade",
+    "status",
+    "value",
+    "ci95",
+    "n",
+    "attempted",
+    "raters",
+)
 
 
 class ProblemKind(StrEnum):
@@ -145,6 +157,7 @@ def ledger_entry(signoff: Signoff) -> dict[str, Any]:
             if line.waiver is not None and line.status == "waived"
         ],
         "sha256": {
+            **({"ratings": ratings} if (ratings := provenance.get("ratings")) else {}),
             "config": provenance.get("config"),
             "inputs": content_hash(provenance.get("inputs")),
             "weights": content_hash(provenance.get("weights")),

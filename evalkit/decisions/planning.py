@@ -385,6 +385,8 @@ def _plan_gate(
     if design is not None and counts != "raters":
         n_planned = design.n_clips if counts == "attempts" else design.n_distinct
     fewest, fewest_alone = (rule.fewest_within(which) for which in (budget, alone))
+    if counts == "raters":  # how many a width takes is asked of evalkit rate plan
+        kind, spread, fewest, fewest_alone = "value", None, rule.fewest_raters, rule.fewest_raters
     quality = qualities.get(rule.name, spread.mean if spread is not None and kind == "mean" else None)
     if quality is not None:
         _check_quality(rule, kind, quality)
@@ -450,6 +452,8 @@ def _clips_to_pass(
 
 
 def _check_quality(rule: Rule, kind: str, quality: float) -> None:
+    if rule.metric.family == "rating":
+        raise UsageError(f"{rule.name} is of people: evalkit rate plan says how many raters a width needs")
     if kind == "value":
         raise UsageError(f"{rule.name} is judged by its value alone: how good a release is says nothing of n")
     if rule.is_share and not 0 <= quality <= 1:
@@ -645,6 +649,8 @@ def _describe_difference(difference: DifferencePlan) -> str:
 
 def _describe_gate(gate: GatePlan) -> str:
     often = f"in {100 * gate.power:g} %"
+    if gate.counts == "raters":
+        return f"{gate.fewest} raters at least; evalkit rate plan says how many a width needs"
     if gate.kind == "value":
         return f"{gate.fewest} {gate.counts} at least; the value alone decides"
     if gate.quality is None:

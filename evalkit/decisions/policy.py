@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from evalkit import registry
-from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.catalogue import is_rating, known_metrics
 from evalkit.analysis.reducers import BAD_SHARE, MEAN, WORST
 from evalkit.decisions.budget import MIN_CLIPS, ErrorBudget
 from evalkit.decisions.policy_checks import find_doubts, find_nonsense
@@ -97,7 +97,7 @@ class Rule(PlainData):
     min_coverage : float or None
         Share of the attempted clips that must have a value; the policy's own where None.
     min_n : int or None
-        Number of clips (raters, attempts) below which nothing passes; see `fewest`.
+        Number of clips (of attempts; of ratings, raters) below which nothing passes; see `fewest`.
     dead_band : float
         How far inside the limit a result must lie to be distinguished from it: the spread of measuring again.
     margin : float or None
@@ -208,6 +208,18 @@ class Rule(PlainData):
         share = self.inner_limits[1]
         needed = attempts_to_show(share, alpha=budget.share_alpha) if 0.0 < share < 1.0 else 1
         return max(needed, self.min_n or 0)
+
+    @property
+    def fewest_clips(self) -> int:
+        """`fewest`, less what ``min_n`` asks for where that counts raters."""
+        return self.model_copy(update={"min_n": None}).fewest if is_rating(self.metric.name) else self.fewest
+
+    @property
+    def fewest_raters(self) -> int:
+        """Number of raters without whom a rating never passes."""
+        if self.reduction == MEAN:
+            return self.fewest
+        return MIN_CLIPS if self.min_n is None else self.min_n
 
     def overshoot(self, value: float) -> float:
         """Return how far a judged value lies beyond the limits, less the dead band: positive is a miss."""

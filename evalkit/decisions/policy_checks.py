@@ -28,7 +28,7 @@ def find_nonsense(rule: Rule) -> Iterator[str]:
 
 def find_doubts(rule: Rule) -> Iterator[str]:
     """Yield what a reader of a rule should know: it may not do what it seems to."""
-    fewest = rule.fewest
+    fewest = rule.fewest_raters if rule.metric.family == "rating" else rule.fewest
     if rule.judged_by == "interval" and rule.min_n is not None and rule.min_n < fewest:
         yield f"min_n {rule.min_n} has no effect: nothing passes with fewer than {fewest} anyway; leave it out"
     if rule.judged_by == "value" and rule.reduction == "mean" and not rule.is_share and rule.margin is None:

@@ -15,7 +15,7 @@ from evalkit.decisions.gates import judge_configuration, rank_grade
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import Candidate, Outcome, Recommendation, Tradeoff
 from evalkit.errors import UsageError
-from evalkit.stats.means import estimate_mean
+from evalkit.stats.means import Estimate, estimate_of
 
 if TYPE_CHECKING:
     from evalkit.analysis.configurations import Configuration
@@ -58,9 +58,9 @@ def recommend(table: ResultTable, policy: Policy) -> Recommendation:
     table, budget = replace(table, given=policy.given), ErrorBudget.of(table)
     axes = _measured_axes(policy, table.configurations)
     candidates = _judge_all(table, policy, axes)
-    found = Recommendation(Outcome.NONE, policy, budget, candidates, axes)
+    found = Recommendation(Outcome.NONE, policy, budget, candidates, axes, search=table.search)
     if not found.open:
-        return replace(found, nearest=_nearest(candidates))
+        return replace(found, nearest=_nearest(found.kept or candidates))
     if not found.passing:
         nearest = _nearest(found.open)
         decided_by = _decide(found.open, policy, budget)
@@ -102,9 +102,11 @@ def _judge_all(table: ResultTable, policy: Policy, axes: Sequence[Metric]) -> tu
                 configuration,
                 tuple(line for _, line in hard),
                 tuple(line for line in of_run if line.kind == "hard"),
-                n_lacking=len(every - own),
+                n_lacking=0 if table.search is not None else len(every - own),  # it has a line of its own
                 distance=max([0.0, *distances]),
                 on_front=bool(is_unbeaten),
+                is_dropped=(searched := table.searched(configuration)) is not None
+                and searched.fate != "racing",
             )
         )
     return tuple(candidates)
@@ -150,10 +152,14 @@ def _rank(candidates: Sequence[Candidate], metric: Metric, policy: Policy, budge
 
 
 def _tradeoffs(axes: Sequence[Metric], chosen: Configuration, other: Configuration) -> tuple[Tradeoff, ...]:
-    pairing = pair_clips(chosen.rows, other.rows, titles=(chosen.label, other.label))
+    pairing = pair_clips(other.rows, chosen.rows, titles=(other.label, chosen.label))
     found = []
     for axis in axes:
         pairs = pairing.values(axis.name)
-        change = estimate_mean(pairs.a - pairs.b, pairs.factors, given=chosen.given)
-        found.append(Tradeoff(axis, change, float(pairs.b.mean()) if pairs.b.size else None))
+        change = (
+            estimate_of(pairs.fit(pairs.b - pairs.a, chosen.given))
+            if pairs.a.size
+            else Estimate(None, None, 0, "nothing was measured")
+        )
+        found.append(Tradeoff(axis, change, float(pairs.a.mean()) if pairs.a.size else None))
     return tuple(found)

@@ -17,10 +17,11 @@ from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.comparison import describe_change
 from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade, RuleResult
-from evalkit.decisions.policy import Policy
+from evalkit.decisions.policy import Policy, Rule
 from evalkit.decisions.redraws import N_REDRAWS, share_of_passes
 from evalkit.formatting import count, name_factor, three_digits
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs import SearchRecord
 from evalkit.stats.means import Estimate
 from evalkit.types import Metric
 from evalkit.visuals.numbers import percent, unit_suffix
@@ -61,6 +62,8 @@ class Candidate:
         Largest miss as a share of its limit; 0 where nothing is missed.
     on_front : bool
         Whether by its means no other configuration is at least as good in quality and every cost, and better in one.
+    is_dropped : bool
+        Whether the search that made the run went on without it: it is not weighed.
     """
 
     configuration: Configuration
@@ -69,6 +72,7 @@ class Candidate:
     n_lacking: int
     distance: float
     on_front: bool
+    is_dropped: bool = False
 
     @property
     def params(self) -> Mapping[str, Hashable]:
@@ -166,6 +170,8 @@ class Recommendation:
         Those that pass, ranked in quality; None for a single one.
     tradeoffs : tuple of Tradeoff
         The chosen beside the one that is clearly the best in quality, where that is another; one an axis.
+    search : SearchRecord or None
+        The search that chose which of the grid's trials were made.
     """
 
     outcome: Outcome
@@ -179,6 +185,7 @@ class Recommendation:
     decided_by: Ranking | None = None
     quality: Ranking | None = None
     tradeoffs: tuple[Tradeoff, ...] = ()
+    search: SearchRecord | None = None
 
     def __repr__(self) -> str:
         said: str = self.outcome
@@ -199,7 +206,7 @@ class Recommendation:
     @property
     def details(self) -> tuple[str, ...]:
         """What the answer rests on, what it leaves open and what to do next, a sentence each."""
-        return tuple(_DETAILS[self.outcome](self))
+        return (*_DETAILS[self.outcome](self), *_say_spending(self), *_say_search(self.search))
 
     @property
     def answer(self) -> str:
@@ -225,9 +232,14 @@ class Recommendation:
         return self.graded(Grade.PASSES)
 
     @property
+    def kept(self) -> tuple[Candidate, ...]:
+        """Those that were not dropped by a search: all but for that."""
+        return tuple(one for one in self.candidates if not one.is_dropped)
+
+    @property
     def open(self) -> tuple[Candidate, ...]:
-        """Those that fail no hard rule."""
-        return tuple(one for one in self.candidates if one.grade is not Grade.FAILS)
+        """Those that fail no hard rule, and were not dropped."""
+        return tuple(one for one in self.kept if one.grade is not Grade.FAILS)
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
@@ -269,6 +281,12 @@ class Recommendation:
                 "clips": candidate.n_clips,
                 "failed": candidate.n_failed,
             }
+            spending = candidate.configuration.spending
+            row |= {
+                "hours_per_minute": spending.hours_per_minute,
+                "gpu_hours_per_minute": spending.gpu_hours_per_minute,
+                "price_per_minute": spending.price_per_minute,
+            }
             row |= {
                 str(grade).replace(" ", "_"): ", ".join(line.metric for line in candidate.lines_with(grade))
                 for grade in (Grade.FAILS, Grade.TOO_FEW_CLIPS, Grade.NOT_MEASURED)
@@ -288,14 +306,14 @@ class Recommendation:
 
 def _headline_recommended(found: Recommendation) -> str:
     chosen = found.subject
-    n_passing, n = len(found.passing), len(found.candidates)
+    n_passing, n = len(found.passing), len(found.kept)
     words = f"Use {chosen.name}: "
     if n == 1:
-        words += "the only configuration, and it passes every gate"
+        words += f"the {_say_kept(found)}, and it passes every gate"
     elif n_passing == 1:
-        words += f"the only one of {n} configurations that passes every gate"
+        words += f"the only one of {_say_kept(found)} that passes every gate"
     else:
-        words += f"{n_passing} of {n} configurations pass every gate, and of these it "
+        words += f"{n_passing} of {_say_kept(found)} pass every gate, and of these it "
     metric = found.policy.costs[0]
     if found.decided_by is not None:
         metric = found.decided_by.metric
@@ -310,24 +328,31 @@ def _headline_tied(found: Recommendation) -> str:
     n_passing, ranking = len(found.passing), found.decided_by
     by_cost = ranking is None or ranking.metric in found.policy.costs
     best = "the cheapest" if by_cost else f"the best in {found.policy.quality.name}"
-    words = (
-        f"None is clearly {best}: {n_passing} of {len(found.candidates)} configurations pass every gate, and "
-    )
+    words = f"None is clearly {best}: {n_passing} of {_say_kept(found)} pass every gate, and "
     if n_passing > len(found.tied):
         words += "of these "
     return f"{words}{_say_tied(found, found.tied)}."
 
 
 def _headline_none(found: Recommendation) -> str:
-    n = len(found.candidates)
-    return "The only configuration does not pass." if n == 1 else f"None of {n} configurations passes."
+    n, n_dropped = len(found.kept), len(found.candidates) - len(found.kept)
+    words = f"The {_say_kept(found)} does not pass" if n == 1 else f"None of {_say_kept(found)} passes"
+    more = f"; {n_dropped} more {'was' if n_dropped == 1 else 'were'} dropped by it" if n_dropped else ""
+    return f"{words}{more}."
 
 
 def _headline_too_few(found: Recommendation) -> str:
-    n = len(found.candidates)
-    which = "whether the only configuration" if n == 1 else f"which of {n} configurations"
+    n = len(found.kept)
+    which = f"{'whether the' if n == 1 else 'which of'} {_say_kept(found)}"
     n_clips = count(found.subject.n_clips, "clip") + (" each" if n > 1 else "")
     return f"Nothing is recommended: {which} passes cannot be told from {n_clips}."
+
+
+def _say_kept(found: Recommendation) -> str:
+    """Say how many configurations are weighed: what a search dropped is not."""
+    n = len(found.kept)
+    words = "only configuration" if n == 1 else f"{n} configurations"
+    return f"{words} that the search kept" if n < len(found.candidates) else words
 
 
 def _headline_not_measured(found: Recommendation) -> str:
@@ -408,6 +433,20 @@ def _say_chances(found: Recommendation) -> list[str]:
     ]
 
 
+def _say_spending(found: Recommendation) -> list[str]:
+    """Say what a finished minute of the shown configuration takes of GPUs, and what it costs, where that is known."""
+    spending = found.subject.configuration.spending
+    parts = []
+    if spending.gpu_hours_per_minute is not None:
+        parts.append(f"takes {three_digits(spending.gpu_hours_per_minute)} GPU-hours")
+    if spending.price_per_minute is not None:
+        parts.append(f"costs {three_digits(spending.price_per_minute)} by execution.price_per_hour")
+    if not parts:
+        return []
+    whose = "" if len(found.candidates) == 1 else f" of {found.subject.name}"
+    return [f"A finished minute{whose} {' and '.join(parts)}, loads and failed attempts included."]
+
+
 def _say_others(found: Recommendation) -> list[str]:
     """Name those that may pass too, once they are known."""
     names = [one.name for one in found.open if one.grade is not Grade.PASSES]
@@ -415,30 +454,59 @@ def _say_others(found: Recommendation) -> list[str]:
     return [f"Whether {_name_some(names)} would pass {verb} not known."] if names else []
 
 
+def _say_search(search: SearchRecord | None) -> list[str]:
+    """Say what is claimed of a grid that was searched, and what is not."""
+    if search is None:
+        return []
+    fates = Counter(one.fate for one in search.configurations)
+    n, n_beaten, n_left = len(search.configurations), fates["beaten"], fates["racing"]
+    words = f"This was a search for the best {search.quality}: of {n} configurations {n_beaten} "
+    words += "was clearly beaten in it" if n_beaten == 1 else "were clearly beaten in it"
+    words += f", which happens to the truly best one with a chance of at most {round(100 * search.alpha)} %"
+    words += ", unless what sets it apart is rare"
+    unknown = n - n_beaten - n_left
+    if unknown:
+        words += f"; of {unknown} nothing is claimed, as {'it was' if unknown == 1 else 'they were'} not measured enough"
+    cheaper = " A cheaper one that passes every gate may be among those that were dropped: evalkit sweep would tell."
+    return [f"{words}.{cheaper if n > n_left else ''}"]
+
+
 def _say_next_step(found: Recommendation) -> list[str]:
-    """Say how many clips are missing where that is known beforehand, and what the others could not exclude."""
+    """Say how many clips or raters are missing where that is known beforehand, and what the others could not exclude."""
     nearest = found.subject
     short: dict[tuple[int, int, str], list[str]] = {}
     others = []
     for line in nearest.lines:
         if line.grade is not Grade.TOO_FEW_CLIPS or line.rule is None:
             continue
-        needed, is_attempts = line.rule.fewest_within(found.budget), line.metric == ERROR_RATE.name
-        n = line.n if is_attempts else nearest.configuration.count_distinct(line.rule.metric.name)
+        what, n, needed = _count_needed(found, line, line.rule)
         if n < needed:
-            short.setdefault((needed, n, "attempts" if is_attempts else "different clips"), []).append(
-                line.metric
-            )
+            short.setdefault((needed, n, what), []).append(line.metric)
         else:
             others.append(line)
     details = []
     for (needed, n, what), names in sorted(short.items()):
         more = f": add {needed - n} {_varied(nearest.configuration)}" if what == "different clips" else ""
+        if what == "raters":
+            more = f": evalkit rate invite asks {needed - n} more"
+        elif found.search is not None and nearest.n_clips < found.search.n_blocks:
+            more = ": with a greater budget the search goes on"
         verb = "needs" if len(names) == 1 else "need"
         details.append(
             f"{_name_some(names)} {verb} {needed} {what}, and there {'is' if n == 1 else 'are'} {n}{more}."
         )
     return details + [f"{_describe_miss(line)}." for line in others]
+
+
+def _count_needed(found: Recommendation, line: RuleResult, rule: Rule) -> tuple[str, int, int]:
+    """Return what a gate counts, how many of these there are, and how many it needs at least."""
+    panel = line.summary.panel
+    if panel is not None:
+        return "raters", panel.n, rule.fewest_raters
+    needed = rule.fewest_within(found.budget)
+    if line.metric == ERROR_RATE.name:
+        return "attempts", line.n, needed
+    return "different clips", found.subject.configuration.count_distinct(rule.metric.name), needed
 
 
 def _varied(configuration: Configuration) -> str:

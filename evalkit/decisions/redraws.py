@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.analysis.values import shared_factors
+from evalkit.analysis.factors import shared_factors
 from evalkit.decisions.budget import MIN_CLIPS
 from evalkit.decisions.judge import Grade, judge
 from evalkit.stats.means import independent_factors

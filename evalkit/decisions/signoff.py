@@ -51,7 +51,7 @@ class Signoff:
     unused_waivers : tuple of Waiver
         Of rules that are met without them.
     provenance : mapping
-        Hashes of configuration, inputs, weights and environment.
+        Hashes of raters' answers, configuration, inputs, weights and environment.
     run_id : str
         Which run it is of, as waivers name it.
     configuration : mapping
@@ -148,7 +148,7 @@ def sign_off(
     Parameters
     ----------
     table : ResultTable
-        Of a single configuration. Its `run_values` are judged with their own n.
+        Of a single configuration.
     policy : Policy
     waivers : sequence of Waiver
         One that has expired, or is about another run, policy or value, waives nothing.

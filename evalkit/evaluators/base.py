@@ -102,6 +102,8 @@ class Evaluator(ABC):
     """Every metric it gives, all of them for every clip: measured, or absent with a reason."""
     reasons: ClassVar[tuple[Reason, ...]] = ()
     """Its own reasons for absent metrics, beside `evalkit.types.GENERAL_REASONS`."""
+    extra: ClassVar[str] = ""
+    """The extra of evalkit that brings its libraries, as in ``pip install "evalkit[brand]"``; empty where it needs none."""
     file_settings: ClassVar[tuple[str, ...]] = ()
     """Settings that name a file. A relative path starts at the folder of the configuration that gives it."""
     file_or_name_settings: ClassVar[tuple[str, ...]] = ()
@@ -183,6 +185,24 @@ class Evaluator(ABC):
     def files_of(cls, settings: Mapping[str, Any]) -> dict[str, str]:
         """Return the paths among settings that must be files, by the name of the setting."""
         return {name: settings[name] for name in cls.file_settings if isinstance(settings.get(name), str)}
+
+    @classmethod
+    def files_to_carry(cls, settings: Mapping[str, Any]) -> Iterable[tuple[str, ...]]:
+        """Return the files that it reads with these settings, for whoever measures on another machine.
+
+        Parameters
+        ----------
+        settings : mapping
+            With absolute paths, see `anchor`.
+
+        Returns
+        -------
+        iterable of tuple of str
+            Groups of paths. The files of a group find each other: they keep their places to each other.
+        """
+        names = (*cls.file_settings, *cls.file_or_name_settings)
+        paths = (settings[name] for name in names if isinstance(settings.get(name), str))
+        return [(path,) for path in paths if Path(path).is_file()]
 
     @classmethod
     def anchor(cls, settings: Mapping[str, Any], base: Path) -> dict[str, Any]:

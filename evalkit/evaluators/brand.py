@@ -17,8 +17,9 @@ Colours
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,14 +32,15 @@ from evalkit.formatting import count
 from evalkit.isolation import Failure, run_isolated
 from evalkit.metrics.brand import FOUND, Calibration, choose_place, drift_per_min
 from evalkit.metrics.person import outline_person, share_inside
+from evalkit.models.brand import network as mark_network
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks import mark
 from evalkit.tracks.base import FrameTracker
 from evalkit.tracks.brand import N_BEST, BrandTracker, track_name
 from evalkit.tracks.cache import content_hash
 from evalkit.tracks.calibration_store import calibration_path, read_calibration, store_calibration
-from evalkit.tracks.clip import BUNDLED, BUNDLED_FOLDER, ClipModel, load_clip
-from evalkit.tracks.pose import JOINTS
+from evalkit.tracks.clip import BUNDLED, ClipModel, load_clip
+from evalkit.tracks.pose import JOINTS, PoseTracker, refuse_missing, track_of
 from evalkit.types import ClipFacts, FloatArray, Measurement, Metric, Reason, Track
 
 FIDELITY = Metric(
@@ -79,6 +81,8 @@ MODEL_WITHOUT_LANGUAGE = Reason(
 )
 NO_PROMPT = Reason("no_prompt", "no prompt was given: what the picture should show; see --prompt")
 
+BETWEEN_NOTES_S = 5.0
+"""At least, between two lines about a calibration under way."""
 LONGEST_BRIDGE_S = 1.0
 SHORTEST_DRIFT_S = 8.0
 LEAST_KEY_FRAMES = 5
@@ -149,15 +153,17 @@ class Brand(Evaluator):
         Its pretrained tag, or a local file.
     device : str, optional
         As torch names it; a GPU where there is one unless given.
+    runtime : str
+        What runs the pose network, as for the evaluator ``motion``: with the same one they share its track.
 
     Raises
     ------
     UsageError
-        If the brand cannot be used, or the model cannot be loaded.
+        If the brand cannot be used, the model cannot be loaded, or there is no such runtime.
     """
 
     name = "brand"
-    version = 3
+    version = 4
     metrics = (
         FIDELITY,
         LOGO_COSINE,
@@ -167,6 +173,7 @@ class Brand(Evaluator):
         DRIFT,
     )
     reasons = (NO_BRAND, NO_BRAND_COLORS, MARK_NOT_FOUND, NO_COLOR_READ, MODEL_WITHOUT_LANGUAGE, NO_PROMPT)
+    extra = "brand"
     file_settings = ("file",)
     file_or_name_settings = ("weights",)
 
@@ -176,6 +183,7 @@ class Brand(Evaluator):
         model: str = BUNDLED,
         weights: str | None = None,
         device: str | None = None,
+        runtime: str = "openvino",
     ) -> None:
         self._settings = {"file": file, "model": model, "weights": weights, "device": device}
         for name, value in self._settings.items():
@@ -185,42 +193,68 @@ class Brand(Evaluator):
             raise UsageError(f"the CLIP model {model} is of no use without a brand; give --brand brand.yaml")
         self.guidelines: BrandGuidelines | None = None if file is None else read_brand(file)
         self._model_name, self._weights_name, self._device = model, weights, device
+        self._pose = track_of(runtime)
+        self._runtime = runtime
         if model != BUNDLED or weights is not None or device is not None:
             _ = self.model  # a model that cannot be loaded is refused before the work
 
+    @classmethod
+    def files_to_carry(cls, settings: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+        """Return the files that it reads: a brand's drawings go with its YAML file, which names them."""
+        brand = settings.get("file")
+        for group in super().files_to_carry(settings):
+            drawings = [] if brand is None or group != (brand,) else map(str, read_brand(brand).logo_files)
+            yield (*group, *drawings)
+
     @property
     def identity(self) -> str:
-        """What decides the values beside the version: the brand's content, the finder, and the model's weights."""
+        """What decides the values beside the version: the brand, the finder, the model, and a runtime not the usual one."""
         if self.guidelines is None:
             return ""
         file = self._weights_file
         named = self._weights_name if file is None else content_hash(file)[:12]
-        said = (self.guidelines.content[:12], f"finder {mark.VERSION}", self._model_name, named)
+        runtime = None if self._runtime == "openvino" else self._runtime
+        said = (self.guidelines.content[:12], f"finder {mark.VERSION}", self._model_name, named, runtime)
         return " ".join(filter(None, said))
 
     @property
     def tracks(self) -> tuple[str, ...]:
         """Names of the tracks it needs: none without a brand."""
-        return () if self.guidelines is None else ("face", "pose", self.track)
+        return () if self.guidelines is None else ("face", self._pose, self.track)
 
     def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
-        """Return what makes the brand's own track."""
+        """Return what makes the brand's own track and that of the pose."""
         del facts
-        return {} if self.guidelines is None else {self.track: self._make_tracker}
+        if self.guidelines is None:
+            return {}
+        return {self._pose: partial(PoseTracker, self._runtime), self.track: self._make_tracker}
 
     def prepare(self, notify: Callable[[str], None]) -> None:
-        """Calibrate what is not in the cache yet, in a process of its own.
+        """Refuse a runtime that is missing; calibrate what is not in the cache yet, in a process of its own.
 
         Workers would each do it, all at once and in silence, and would be given up where it takes longer than their stall
         limit: a brand of many drawings takes minutes.
         """
-        if self.guidelines is None or self.calibration_file.is_file():
+        if self.guidelines is None:
             return
-        n = len(self.guidelines.logos)
-        notify(f"calibrating {self.guidelines.name} ({count(n, 'drawing')}), once for each brand and model")
-        for _, outcome in run_isolated(_calibrate, [self._settings], n_workers=1, stall_limit_s=math.inf):
+        refuse_missing(self._runtime)
+        if read_calibration(self.calibration_file) is not None:
+            return
+        name, n = self.guidelines.name, len(self.guidelines.logos)
+        notify(f"calibrating {name} ({count(n, 'drawing')}), once for each brand and model")
+        told_s = time.monotonic()
+
+        def show(_: int, share: float) -> None:
+            nonlocal told_s
+            if time.monotonic() - told_s >= BETWEEN_NOTES_S:
+                told_s = time.monotonic()
+                notify(f"calibrating {name}: {share:.0%} done")
+
+        for _, outcome in run_isolated(
+            _calibrate, [self._settings], n_workers=1, stall_limit_s=math.inf, on_progress=show
+        ):
             if isinstance(outcome, Failure):
-                raise UsageError(f"the brand {self.guidelines.name} could not be calibrated: {outcome.text}")
+                raise UsageError(f"the brand {name} could not be calibrated: {outcome.text}")
 
     @cached_property
     def track(self) -> str:
@@ -235,11 +269,19 @@ class Brand(Evaluator):
     @cached_property
     def calibration(self) -> Calibration:
         """What likeness means for this brand and model: read from the cache, or made."""
-        stored = read_calibration(self.calibration_file)
-        if stored is None:
-            stored = mark.calibrate(self._brand.logos, self.model)
-            store_calibration(self.calibration_file, stored)
-        return stored
+        return read_calibration(self.calibration_file) or self.calibrate()
+
+    def calibrate(self, progress: Callable[[float], None] | None = None) -> Calibration:
+        """Learn what likeness means for this brand and model, and put it into the cache.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with the share that is done, from 0 to 1.
+        """
+        made = mark.calibrate(self._brand.logos, self.model, progress=progress)
+        store_calibration(self.calibration_file, made)
+        return made
 
     @cached_property
     def calibration_file(self) -> Path:
@@ -252,7 +294,7 @@ class Brand(Evaluator):
     def _weights_file(self) -> str | None:
         given = self._weights_name
         if given is None and self._model_name == BUNDLED:
-            given = str(BUNDLED_FOLDER / f"{BUNDLED}.safetensors")
+            given = str(mark_network.WEIGHTS_FILE)
         return given if given is not None and Path(given).is_file() else None
 
     @property
@@ -302,7 +344,7 @@ class Brand(Evaluator):
         Parameters
         ----------
         tracks : mapping of str to Track
-            The brand's own, ``face`` and ``pose``.
+            The brand's own, those of the face and of the pose.
         """
         seen = tracks[self.track]
         boxes = np.stack(
@@ -319,7 +361,7 @@ class Brand(Evaluator):
         for row, time_s in enumerate(seen.times_s):
             outline = outline_person(
                 _head_at(tracks["face"], time_s),
-                _joints_at(tracks["pose"], time_s),
+                _joints_at(tracks[self._pose], time_s),
                 size[1],
                 body=not self._brand.worn,
             )
@@ -350,9 +392,9 @@ class Brand(Evaluator):
         return _mean(PROMPT_ALIGNMENT, frames, np.minimum(1.0, cosines), (("prompt_alignment", cosines),))
 
 
-def _calibrate(given: Mapping[str, Any], _report: Callable[[Any], None]) -> bool:
+def _calibrate(given: Mapping[str, Any], report: Callable[[Any], None]) -> bool:
     """Calibrate in a worker process."""
-    return bool(Brand(**given).calibration)
+    return bool(Brand(**given).calibrate(report))
 
 
 def _likeness(frames: list[KeyFrame]) -> Iterable[Measurement]:

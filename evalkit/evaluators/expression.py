@@ -69,7 +69,7 @@ class Expression(Evaluator):
     """
 
     name = "expression"
-    version = 3
+    version = 4
     metrics = (BLINK_PER_MIN, SMILE_MEAN, SMILE_RANGE, NOD_PER_MIN, HEAD_MOTION, GAZE_ON_CAMERA)
     tracks = ("face",)
 

@@ -93,7 +93,7 @@ class LipSync(Evaluator):
     """
 
     name = "lip_sync"
-    version = 4
+    version = 5
     metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
     reasons = (NO_MOUTH_MOTION, NO_SILENCE)
     tracks = ("face", "speech")
@@ -165,12 +165,14 @@ class LipSync(Evaluator):
         )
         # The calibrated zero: with it, laboratory recordings have no offset on average.
         predicted = lip_sync.on_grid(sound_times_s + self._model.zero_s, sound_lips, end_s)
+        del sound_times_s, sound_lips  # of a long clip, every array counts
         seen = face.valid
         lips = lip_sync.on_grid(face.times_s[seen], face.select(*LIP_COLUMNS)[seen], end_s)
         usable = _near(face.times_s[seen], lips.shape[0])
         spoken = lip_sync.detect_speech(speech["level_db"])
         is_speech = lip_sync.on_grid(speech.times_s, spoken[:, None].astype(float), end_s)[:, 0] > 0.5
         predicted, observed = lip_sync.keep_speech_band(predicted), lip_sync.keep_speech_band(lips)
+        del lips
         offset = lip_sync.estimate_offset(predicted, observed, usable)
         delivered = lip_sync.score_windows(predicted, observed, usable, is_speech, self._model.bank)
         aligned = delivered

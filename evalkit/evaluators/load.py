@@ -9,6 +9,7 @@ from typing import Any
 from evalkit import registry
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
+from pipeline.extras import find_obstacle
 
 
 def load_evaluators(
@@ -19,24 +20,41 @@ def load_evaluators(
     Parameters
     ----------
     only : iterable of str, optional
-        Their names; all that are installed unless given.
+        Their names; all that are installed and complete unless given, see `find_incomplete`.
     settings : mapping of str to mapping, optional
         Settings by the evaluator's name.
 
     Raises
     ------
     UsageError
-        For an unknown evaluator, settings that it does not have or refuses, or that belong to none of those loaded.
+        For an unknown evaluator or one that lacks its extra, settings that it does not have or refuses, or that belong
+        to none of those loaded.
     PluginError
         If an evaluator does not load, or is not an `Evaluator`.
     """
-    wanted = registry.names(registry.EVALUATORS) if only is None else list(dict.fromkeys(only))
+    incomplete = find_incomplete(registry.names(registry.EVALUATORS) if only is None else only)
+    installed = [name for name in registry.names(registry.EVALUATORS) if name not in incomplete]
+    wanted = installed if only is None else list(dict.fromkeys(only))
     settings = settings or {}
+    for name in incomplete if only is not None else settings.keys() & incomplete.keys():
+        raise UsageError(f"the evaluator {name!r} cannot be used: {incomplete[name]}")
     for name in settings.keys() - set(wanted):
         raise UsageError(
             f"there are settings for the evaluator {name!r}, which is not among {', '.join(wanted)}"
         )
     return [make_evaluator(evaluator_class(name), settings.get(name, {})) for name in wanted]
+
+
+def find_incomplete(names: Iterable[str]) -> dict[str, str]:
+    """Say of evaluators that lack the extra with their libraries what is missing and how to get it, by name.
+
+    Raises
+    ------
+    UsageError, PluginError
+        As `evaluator_class`.
+    """
+    found = {name: find_obstacle(evaluator_class(name)) for name in names}
+    return {name: obstacle for name, obstacle in found.items() if obstacle}
 
 
 def evaluator_class(name: str) -> type[Evaluator]:

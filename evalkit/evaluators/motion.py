@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.evaluators.base import Evaluator, Exhibit, Measured
+from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.metrics import motion
 from evalkit.metrics.motion import GRID_HZ, MOVEMENT_HZ, SMOOTHNESS_WINDOW_S, TREMOR_HZ, WindowSums
 from evalkit.stats.intervals import ratio_interval
-from evalkit.tracks.pose import JOINTS, STILL_CHANGE
+from evalkit.tracks.pose import JOINTS, STILL_CHANGE, PoseTracker, refuse_missing, track_of
 from evalkit.types import BoolArray, ClipFacts, FloatArray, Measurement, Metric, Reason, Track
 
 JOINT_ANGLE_STD = Metric(
@@ -153,7 +154,7 @@ class JointAngles(NamedTuple):
 
 
 class Motion(Evaluator):
-    """Measures the motion of the body from the tracks ``pose`` and ``face``.
+    """Measures the motion of the body from the tracks of its pose and of its face.
 
     ``n`` counts windows (10 s for the spread, 2 s for the rest), frames for `freeze_ratio` and `visible_joints`.
     ``coverage`` is the share of the clip in which at least one joint angle could be followed.
@@ -162,20 +163,54 @@ class Motion(Evaluator):
     clip from 12.7° to 18.3°. The tremor is near the network's own noise: re-encoding moved `jitter_ratio` of one clip
     between 0.16 and 0.29, and mirroring took it from 0.20 to 0.007. It compares clips of one making; no policy that comes
     with the product has a gate on it.
+
+    Parameters
+    ----------
+    runtime : str
+        What runs the pose network: ``openvino``, or ``mediapipe`` where there is no OpenVINO, at half the speed. Their
+        values differ a little, so that each has an identity and a track of its own.
+
+    Raises
+    ------
+    UsageError
+        For another runtime.
     """
 
     name = "motion"
-    version = 3
+    version = 4
     metrics = (JOINT_ANGLE_STD, SPARC, LDLJ, JITTER_RATIO, AMOUNT, FREEZE_RATIO, VISIBLE_JOINTS)
     reasons = (NO_BODY, NO_MOTION)
-    tracks = ("pose", "face")
+
+    def __init__(self, runtime: str = "openvino") -> None:
+        self._pose = track_of(runtime)
+        self._runtime = runtime
+
+    @property
+    def identity(self) -> str:
+        """The runtime, where it is not the usual one."""
+        return "" if self._runtime == "openvino" else self._runtime
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """The pose, by the runtime, and the face."""
+        return (self._pose, "face")
+
+    def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
+        """Return what makes the track of the pose."""
+        del facts
+        return {self._pose: partial(PoseTracker, self._runtime)}
+
+    def prepare(self, notify: Callable[[str], None]) -> None:
+        """Refuse a runtime that is not installed."""
+        del notify
+        refuse_missing(self._runtime)
 
     def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure one clip; the details are its `JointAngles`, where it is long enough to have any."""
         del facts
-        if "pose" not in tracks or "face" not in tracks:
+        if self._pose not in tracks or "face" not in tracks:
             return self.absent(Reason.NO_VIDEO)
-        pose, face = tracks["pose"], tracks["face"]
+        pose, face = tracks[self._pose], tracks["face"]
         if len(pose) < 2:
             return self.absent(Reason.TOO_FEW_FRAMES)
         if not (pose.valid | face.valid).any():

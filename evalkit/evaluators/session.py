@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 from evalkit import registry
 from evalkit.arguments import wrong_argument
 from evalkit.errors import UsageError
-from evalkit.evaluators.base import Evaluator
-from evalkit.evaluators.load import evaluator_class, load_evaluators, make_evaluator
+from evalkit.evaluators.base import Evaluator, Measured
+from evalkit.evaluators.load import evaluator_class, find_incomplete, load_evaluators, make_evaluator
+from evalkit.types import ClipFacts, Reason, Track
 
 Kind = TypeVar("Kind", bound=type[Evaluator])
 
@@ -76,6 +77,31 @@ evaluator = register
 """As a decorator: ``@evalkit.evaluator``."""
 
 
+class Incomplete(Evaluator):
+    """Stands for an evaluator that lacks the extra with its libraries: every metric is absent, and the reason says why.
+
+    Parameters
+    ----------
+    kind : class
+        The evaluator.
+    obstacle : str
+        What is missing and how to get it.
+    """
+
+    def __init__(self, kind: type[Evaluator], obstacle: str) -> None:
+        self._reason = Reason("extra_not_installed", obstacle)
+        self.name, self.version, self.metrics = kind.name, kind.version, kind.metrics  # type: ignore[misc]
+        self.reasons = (self._reason,)  # type: ignore[misc]
+
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:  # noqa: ARG002 - nothing is looked at
+        """Return what `measure_nothing` does."""
+        return self.measure_nothing()
+
+    def measure_nothing(self) -> Measured:
+        """Return every metric with the reason."""
+        return self.absent(self._reason)
+
+
 def list_evaluators(wanted: object) -> list[Any]:
     """Return evaluators as a list: a single name, object or class too.
 
@@ -128,7 +154,7 @@ def select_evaluators(
     Parameters
     ----------
     wanted : iterable of str, Evaluator or class; or a single one, or None
-        All that are installed or registered, for None.
+        All that are installed or registered, for None; one that lacks its extra then has a reason for every metric.
     settings : mapping of str to mapping, optional
         Settings by the evaluator's name, for those that are not objects yet.
 
@@ -137,10 +163,16 @@ def select_evaluators(
     UsageError
         As `load_evaluators`; for something that is none of these; and for two of one name.
     """
-    if wanted is None:
-        return load_evaluators(None, settings)
-    given = list_evaluators(wanted)
     settings = settings or {}
+    if wanted is None:
+        names = registry.names(registry.EVALUATORS)
+        incomplete = find_incomplete(names)
+        usable = load_evaluators(
+            None, {name: given for name, given in settings.items() if name not in incomplete}
+        )
+        stand_ins = [Incomplete(evaluator_class(name), obstacle) for name, obstacle in incomplete.items()]
+        return sorted([*usable, *stand_ins], key=lambda evaluator: names.index(evaluator.name))
+    given = list_evaluators(wanted)
     chosen: dict[str, Evaluator] = {}
     for one in given:
         selected = _select(one, settings)

@@ -21,6 +21,7 @@ from evalkit.metrics.speech import (
 from evalkit.tracks.speech import FRAME_RATE_HZ
 from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
 from evalkit.types import ClipFacts, ClipIntent, Measurement, Metric, Reason, Track
+from pipeline.extras import find_obstacle
 from pipeline.options import hash_of
 from pipeline.recogniser import Recogniser
 
@@ -92,14 +93,18 @@ class Speech(Evaluator):
     version = 3
     metrics = (WORD_ERROR_RATE, CHAR_ERROR_RATE)
     reasons = (NO_SCRIPT, NO_LANGUAGE, NO_RECOGNISER, NO_WORD_SPACES)
+    extra = "speech"
     tracks = ("speech",)
 
     def __init__(
         self, *, recogniser: str = "pocketsphinx", settings: Mapping[str, Any] | None = None
     ) -> None:
         self._settings = dict(settings or {})
+        factory = registry.load(registry.RECOGNISERS, recogniser)
+        if obstacle := find_obstacle(factory):
+            raise UsageError(f"the recogniser {recogniser!r} cannot be used: {obstacle}")
         try:
-            made = registry.load(registry.RECOGNISERS, recogniser)(**self._settings)
+            made = factory(**self._settings)
         except (ValueError, TypeError) as error:
             raise UsageError(f"the recogniser {recogniser!r} refuses its settings: {error}") from None
         if not isinstance(made, Recogniser):

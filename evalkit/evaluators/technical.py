@@ -84,7 +84,7 @@ class Technical(Evaluator):
     """
 
     name = "technical"
-    version = 2
+    version = 3
     metrics = (
         AV_DURATION_GAP_MS,
         BLACK_RATIO,

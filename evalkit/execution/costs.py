@@ -8,12 +8,15 @@ from evalkit.profiling import reasons
 from evalkit.profiling.costs import (
     RESOURCE_METRICS,
     TIME_METRICS,
+    clip_edges_s,
     measure_error_rate,
     measure_resources,
     measure_times,
     time_notes,
 )
+from evalkit.profiling.spill import find_spill
 from evalkit.runs.measured import store_measurements
+from evalkit.runs.schema import SpillAlarm
 from evalkit.types import Measurement
 from pipeline.events import FIRST_FRAME
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.profiling.profile import Profile
+    from evalkit.profiling.spill import Spill
     from evalkit.runs import MetricResults
     from evalkit.runs.schema import Samples
 
@@ -30,6 +34,7 @@ class Costs(NamedTuple):
 
     profile: MetricResults
     samples: Samples
+    spill: SpillAlarm | None
 
 
 def measure_costs(
@@ -71,6 +76,16 @@ def measure_costs(
         resources = [Measurement.absent(metric, reasons.NOT_SAMPLED) for metric in RESOURCE_METRICS]
     else:
         resources = measure_resources(profile)
+    spill = None
+    if profile is not None and alone:  # beside others, steps are slow for other reasons
+        spill = _find_spill(profile, (generation or {}).get("events", events))
     notes = [*(() if profile is None else profile.notes()), *time_notes(events)]
+    notes += [] if spill is None else [spill.text()]
     rate = measure_error_rate(n_failed, n_attempted)
-    return Costs(*store_measurements([*times, *resources, rate], notes=notes))
+    results, samples = store_measurements([*times, *resources, rate], notes=notes)
+    return Costs(results, samples, None if spill is None else SpillAlarm(**spill._asdict()))
+
+
+def _find_spill(profile: Profile, events: Sequence[dict[str, Any]]) -> Spill | None:
+    """Look for a jump of the time per clip: clips are the smallest steps of which every driver tells."""
+    return find_spill(clip_edges_s(events), {index: gpu.share for index, gpu in profile.used_gpus})

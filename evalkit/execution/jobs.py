@@ -78,12 +78,16 @@ class Slot(_Plain):
         Processor cores that its processes are bound to; None for all.
     first_core : int
         Place of the first of them among the cores of the machine.
+    own_device : bool
+        Whether the executor finds it a device that no other slot has, on whatever machine: see
+        `evalkit.execution.executors.Executor.places_slots`.
     """
 
     name: str
     device: str = "cpu"
     cores: int | None = None
     first_core: int = 0
+    own_device: bool = False
 
     @property
     def kind(self) -> str:
@@ -99,10 +103,22 @@ class Slot(_Plain):
 
 @dataclass(frozen=True, slots=True)
 class InputFile(_Plain):
-    """A file that a job reads: ``path`` as it stands in the job, ``content`` its SHA-256 in hexadecimal."""
+    """A file that a job reads.
+
+    Parameters
+    ----------
+    path : str
+        As it stands in the job.
+    content : str
+        Its SHA-256 in hexadecimal.
+    place : str
+        Where it goes among the files of another machine, relative and with forward slashes, so that files that name each
+        other keep their places; a folder named by its content unless given.
+    """
 
     path: str
     content: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +204,8 @@ class MeasureJob(_Plain):
         The video, and the files that `settings` name.
     evidence : bool
         Draw what was measured.
+    audio : str or None
+        Path of a separate sound file that replaces the video's own; among `files` too.
     """
 
     id: str
@@ -199,6 +217,7 @@ class MeasureJob(_Plain):
     folder: str
     files: tuple[InputFile, ...] = ()
     evidence: bool = True
+    audio: str | None = None
     kind: Literal["measure_job"] = "measure_job"
 
     @property
@@ -228,6 +247,10 @@ class GenerateResult(_Plain):
         Facts of the machine that did it, see `evalkit.profiling.machine.describe_machine`.
     files : tuple of str
         Files in the job's folder, relative to it.
+    alone : bool
+        False where the place turned out to share its device with something else: its times are then told by nobody.
+    load_s : float
+        Part of `generate_s` that loading and warming up took; 0 where the generator was loaded already.
     """
 
     generation: dict[str, Json]
@@ -236,6 +259,8 @@ class GenerateResult(_Plain):
     generate_s: float
     machine: dict[str, Json]
     files: tuple[str, ...] = (VIDEO_NAME,)
+    alone: bool = True
+    load_s: float = 0.0
     kind: Literal["generate_result"] = "generate_result"
 
 
@@ -291,7 +316,7 @@ class JobFailure(_Plain):
     stage : Stage
     code : str
         Stable: ``refused``, ``crashed``, ``raised``, ``stalled``, ``timed_out``, ``out_of_memory``, ``disk_full``,
-        ``cancelled``, or a generator's own.
+        ``cancelled``, ``lost`` (its place went away, through no fault of the job), or a generator's own.
     text : str
         For people.
     profile : dict or None
@@ -344,10 +369,11 @@ class EventReported(_Plain):
 
 @dataclass(frozen=True, slots=True)
 class Progressed(_Plain):
-    """So many seconds of a video are measured."""
+    """So many seconds of a video are measured, of so many where that is known."""
 
     job_id: str
     measured_s: float
+    length_s: float | None = None
     kind: Literal["progressed"] = "progressed"
 
 

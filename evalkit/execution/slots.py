@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
 from evalkit.execution.jobs import Slot
+from evalkit.measuring.cores import share_cores
 from pipeline.gpus import read_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+_MOST_AT_ONCE = 8
+"""Videos that are measured at once in a slot: a round of them is not to take all day."""
 
 
-def make_slots(wanted: Iterable[tuple[str, str, int | None]]) -> tuple[Slot, ...]:
+def make_slots(
+    wanted: Iterable[tuple[str, str, int | None]], *, own_device: bool = False
+) -> tuple[Slot, ...]:
     """Make slots of names, devices and numbers of cores; cores are given out from the first on.
 
     An empty name becomes the device, with a number where several would be called the same.
+
+    Parameters
+    ----------
+    wanted : iterable of tuple
+    own_device : bool
+        Whether the executor finds each a device of its own: then each counts its cores from the first one of its place,
+        and an empty name always gets a number.
 
     Raises
     ------
@@ -37,14 +49,15 @@ def make_slots(wanted: Iterable[tuple[str, str, int | None]]) -> tuple[Slot, ...
     n_seen: Counter[str] = Counter()
     names = []
     for name, device, _ in wanted:
-        names.append(name or (device if n_like[device] == 1 else f"{device}-{n_seen[device]}"))
+        is_only = n_like[device] == 1 and not own_device
+        names.append(name or (device if is_only else f"{device}-{n_seen[device]}"))
         n_seen[device] += not name
     twice = [name for name, n in Counter(names).items() if n > 1]
     if twice:
         raise UsageError(f"two slots are called {twice[0]!r}; give each a name of its own")
     first_cores = accumulate((cores or 0 for _, _, cores in wanted), initial=0)
     return tuple(
-        Slot(name, device, cores, first if cores is not None else 0)
+        Slot(name, device, cores, first if cores is not None and not own_device else 0, own_device)
         for name, (_, device, cores), first in zip(names, wanted, first_cores, strict=False)
     )
 
@@ -53,8 +66,9 @@ def is_alone(slot: Slot, slots: Sequence[Slot]) -> bool:
     """Whether no other slot uses the same device: only then are times those of the work.
 
     A GPU is shared by slots that name it, or name none. The processor is shared by slots without cores of their own.
+    A slot that has a device of its own, wherever the executor finds one, shares it with none.
     """
-    return not any(_share(slot, other) for other in slots if other.name != slot.name)
+    return slot.own_device or not any(_share(slot, other) for other in slots if other.name != slot.name)
 
 
 def _share(slot: Slot, other: Slot) -> bool:
@@ -91,6 +105,25 @@ def find_cores(slot: Slot) -> list[int] | None:
             f"give the slots fewer cores, or have fewer slots"
         )
     return there[slot.first_core : last]
+
+
+def split_cores(slot: Slot) -> tuple[Slot, ...]:
+    """Split a slot on the processor of this machine into slots with cores of their own, for a measuring process each.
+
+    There are `_MOST_AT_ONCE` at most, and no more than memory is free for.
+
+    Raises
+    ------
+    UsageError
+        As `find_cores`.
+    """
+    n_cores = len(find_cores(slot) or os.sched_getaffinity(0))
+    n_parts = len(share_cores(None, min(n_cores, _MOST_AT_ONCE)))
+    edges = [slot.first_core + n_cores * part // n_parts for part in range(n_parts + 1)]
+    return tuple(
+        Slot(f"{slot.name}.{part}", slot.device, end - first, first)
+        for part, (first, end) in enumerate(pairwise(edges))
+    )
 
 
 def choose_environment(slot: Slot) -> dict[str, str]:

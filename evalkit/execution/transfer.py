@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import uuid
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from evalkit.errors import EvalkitError
-from evalkit.execution.jobs import GenerateJob, GenerateResult, MeasureJob
+from evalkit.execution.jobs import GenerateJob, GenerateResult, JobFailure, MeasureJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -61,6 +62,11 @@ def pack(folder: Path, names: Iterable[str], piece_bytes: int = PIECE_BYTES) -> 
         Relative to the folder.
     piece_bytes : int
         Length of a piece at most.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read to its end.
     """
     for name in names:
         digest = hashlib.sha256()
@@ -70,6 +76,8 @@ def pack(folder: Path, names: Iterable[str], piece_bytes: int = PIECE_BYTES) -> 
                 data = file.read(piece_bytes)
                 digest.update(data)
                 is_last = offset + len(data) >= n_bytes
+                if not (data or is_last):
+                    raise OSError(errno.EIO, "became shorter while it was read", str(folder / name))
                 yield Piece(
                     name, offset, b64encode(data).decode("ascii"), digest.hexdigest() if is_last else None
                 )
@@ -80,6 +88,8 @@ def pack(folder: Path, names: Iterable[str], piece_bytes: int = PIECE_BYTES) -> 
 
 class Unpacker:
     """Writes files from pieces, which come in order, file by file. A file has its name only when it is whole.
+
+    A first piece begins its file anew: whoever was sending it before has given up.
 
     Parameters
     ----------
@@ -103,7 +113,9 @@ class Unpacker:
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise TransferError(f"a file wants to be written to {piece.name!r}, outside of its folder")
         place = self._folder / path
-        if piece.name not in self._parts:
+        if piece.offset == 0 or piece.name not in self._parts:
+            if piece.name in self._parts:
+                self._parts[piece.name][0].unlink(missing_ok=True)
             place.parent.mkdir(parents=True, exist_ok=True)
             part = place.with_name(f".{uuid.uuid4().hex}{_PART}")
             part.touch()
@@ -142,7 +154,8 @@ def place_inputs(files: Iterable[InputFile], folder: str) -> dict[str, str]:
     The content is in the name of the place, so that a file is carried once however many jobs read it.
     """
     return {
-        file.path: str(PurePosixPath(folder, file.content, PurePosixPath(file.path).name)) for file in files
+        file.path: str(PurePosixPath(folder, file.place or f"{file.content}/{PurePosixPath(file.path).name}"))
+        for file in files
     }
 
 
@@ -153,6 +166,7 @@ def move_job(job: AnyJob, places: Mapping[str, str], folder: str) -> AnyJob:
         return replace(
             job,
             video=places.get(job.video, job.video),
+            audio=None if job.audio is None else places.get(job.audio, job.audio),
             settings=_replace_paths(job.settings, places),
             files=files,
             folder=folder,
@@ -172,7 +186,24 @@ def move_result(result: Result, places: Mapping[str, str]) -> Result:
             generation=_replace_paths(result.generation, back),
             events=_replace_paths(result.events, back),
         )
+    if isinstance(result, JobFailure):
+        return replace(result, text=_replace_in_words(result.text, back))
+    if result.error is not None:
+        return replace(result, error={**result.error, "text": _replace_in_words(result.error["text"], back)})
     return result
+
+
+def _replace_in_words(text: str, places: Mapping[str, str]) -> str:
+    """Return words for people in which the paths of `places` are those they stand for.
+
+    >>> _replace_in_words("/there/b.png is no picture", {"/there/b.png": "/a/b.png"})
+    '/a/b.png is no picture'
+    >>> _replace_in_words("/there/b.png.txt", {"/there/b.png": "/a/b.png", "/there/b.png.txt": "/c.txt"})
+    '/c.txt'
+    """
+    for there in sorted(places, key=len, reverse=True):
+        text = text.replace(there, places[there])
+    return text
 
 
 def _replace_paths(plain: Any, places: Mapping[str, str]) -> Any:

@@ -154,11 +154,13 @@ class VideoWork(Work):
     def _generate(self, job: GenerateJob, report: Report, start_s: float) -> Result:
         watch = self._watch = self._watch or _watch(job.slot)
         watch.attach()
+        load_s = 0.0
         if self._spec != job.generator:
             self._stage = Stage.LOAD
             self._release()
             self._load(job)
             self._stage = Stage.GENERATE
+            load_s = time.monotonic() - start_s
         request = self._announce(job)
         report(WorkBegun(job.id))
         timed = None
@@ -176,6 +178,7 @@ class VideoWork(Work):
             time.monotonic() - start_s,
             describe_machine(),
             _list_files(Path(job.folder)),
+            load_s=load_s,
         )
 
     def _make(self, job: GenerateJob, request: Any, report: Report, watch: Watch | None) -> _Pass:
@@ -214,6 +217,8 @@ class VideoWork(Work):
         with _translating(None):
             generator = load_generator(job.generator.name, settings)
             _check_version(generator, job.generator)
+            if (gpu := find_gpu(job.slot)) is not None:
+                generator.take_gpu(gpu)
             start_s = time.monotonic()
             generator.load()
             loading_s = time.monotonic() - start_s
@@ -237,9 +242,10 @@ class VideoWork(Work):
             job.settings,
             job.intent,
             str(folder / EVIDENCE_NAME) if job.evidence else None,
+            job.audio,
         )
         self._measure_video = self._measure_video or MeasureVideo()
-        found = self._measure_video(task, lambda position: report(Progressed(job.id, position[0])))
+        found = self._measure_video(task, lambda position: report(Progressed(job.id, *position)))
         return MeasureResult(
             tuple(
                 EvaluatorResult(name, results.to_dict(), samples)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from evalkit.formatting import count
+from evalkit.profiling.machine import describe_machine
+from evalkit.runs.machines import kind_of as machine_of
+from evalkit.runs.machines import machine_kind
 from evalkit.runs.records import DamagedFileError
 from pipeline.events import SAVED
 from pipeline.options import canonical_json
@@ -69,6 +74,8 @@ class PastTrial:
         Length of what was said.
     speech : str or None
         What was said, by its content.
+    machine : str or None
+        Kind of the machine that made it; None where nothing is known of it.
     """
 
     run: str
@@ -81,6 +88,7 @@ class PastTrial:
     rss_mib: float | None
     speech_s: float | None
     speech: str | None
+    machine: str | None
 
 
 def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTrial]:
@@ -92,7 +100,18 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
         Their trials of the present grid count.
     generator : mapping
         ``name`` and ``settings``: only trials of the same count.
+
+    Notes
+    -----
+    What they needed is that of one kind of machine: of this one where any was made on its kind, else of the one that made
+    most.
     """
+    found = _read_known(runs, generator)
+    kind = _choose_kind(found)
+    return [one for one in found if one.machine in {kind, None}]
+
+
+def _read_known(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTrial]:
     found = []
     for run in runs:
         made_by = run.manifest.generator
@@ -101,9 +120,23 @@ def read_past(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[PastTri
     return found
 
 
+def _choose_kind(found: Sequence[PastTrial]) -> str | None:
+    numbers = Counter(one.machine for one in found if one.machine is not None)
+    here = machine_kind(describe_machine())
+    if here in numbers or not numbers:
+        return here
+    return min(numbers, key=lambda kind: (-numbers[kind], kind))
+
+
 def describe_unused(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[str]:
-    """Say why `read_past` takes nothing from runs, a line each."""
-    notes = []
+    """Say why `read_past` takes nothing from runs, a line each, and which kinds of machine it leaves out."""
+    found = _read_known(runs, generator)
+    kind = _choose_kind(found)
+    others = Counter(one.machine for one in found if one.machine not in {kind, None})
+    notes = [
+        f"nothing is learned from {count(n, 'trial')} on {other}: the others were made on {kind}"
+        for other, n in sorted(others.items(), key=str)
+    ]
     for run in runs:
         made_by = run.manifest.generator
         there, here = made_by.get("settings") or {}, generator["settings"]
@@ -111,10 +144,12 @@ def describe_unused(runs: Sequence[Run], generator: Mapping[str, Any]) -> list[s
             notes.append(f"nothing is learned from {run.folder}: its generator is {made_by.get('name')!r}")
         elif there != here:
             names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-            others = ", ".join(
+            differing = ", ".join(
                 f"{name} is {there.get(name)!r} there, {here.get(name)!r} here" for name in names
             )
-            notes.append(f"nothing is learned from {run.folder}: other settings of the generator: {others}")
+            notes.append(
+                f"nothing is learned from {run.folder}: other settings of the generator: {differing}"
+            )
     return notes
 
 
@@ -148,12 +183,21 @@ def _read_all(run: Run) -> list[PastTrial]:
     in_order = sorted(trials, key=lambda trial: trial.started_at)
     n_workers = run.manifest.config.get("execution", {}).get("workers", 1)
     first = {trial.id for trial in in_order[:n_workers]} if len(trials) > n_workers else set()
-    others = [trial.measure_s for trial in trials if trial.id not in first and trial.measure_s is not None]
-    measure_s = median(others) if others else None
-    return [_read(run, trial, measure_s if trial.id in first else None, first) for trial in trials]
+    kinds = {trial.id: machine_of(trial.machine, run.manifest.machines) for trial in trials}
+    others: dict[str | None, list[float]] = {}
+    for trial in trials:
+        if trial.id not in first and trial.measure_s is not None:
+            others.setdefault(kinds[trial.id], []).append(trial.measure_s)
+    usual_s = {kind: median(spent_s) for kind, spent_s in others.items()}
+    return [
+        _read(run, trial, kinds[trial.id], usual_s.get(kinds[trial.id]) if trial.id in first else None, first)
+        for trial in trials
+    ]
 
 
-def _read(run: Run, trial: Trial, usual_measure_s: float | None, first: set[str]) -> PastTrial:
+def _read(
+    run: Run, trial: Trial, machine: str | None, usual_measure_s: float | None, first: set[str]
+) -> PastTrial:
     made = trial.generation or {}
     request = {**made.get("request", {}), **({} if "request" in made else trial.params)}
     spent_s = (trial.generate_s or 0.0) + (trial.measure_s or 0.0)
@@ -175,6 +219,7 @@ def _read(run: Run, trial: Trial, usual_measure_s: float | None, first: set[str]
         rss_mib=None if rss is None else rss.value,
         speech_s=made.get("audio_duration_s") or made.get("duration_s"),
         speech=trial.speech.content if trial.speech is not None else None,
+        machine=machine,
     )
 
 

@@ -122,6 +122,6 @@ def _line(
 
 
 def _student(n_free: int) -> float:
-    from scipy.stats import t
+    from evalkit.stats.special import stdtrit
 
-    return float(t.ppf(0.975, n_free))
+    return float(stdtrit(n_free, 0.975))

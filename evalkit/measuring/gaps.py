@@ -23,14 +23,20 @@ class Gap:
 
     Parameters
     ----------
-    video : VideoRecord
+    id : str
+        Of the video.
+    content : str
+        SHA-256 of the video that was made.
+    intent : ClipIntent
     path : Path
         The video file.
     evaluators : tuple of str
         Names.
     """
 
-    video: VideoRecord
+    id: str
+    content: str
+    intent: ClipIntent
     path: Path
     evaluators: tuple[str, ...]
 
@@ -109,7 +115,7 @@ def find_gaps(
         if not missing:
             n_complete += not failures
         elif path.is_file():
-            gaps.to_measure.append(Gap(video, path, missing))
+            gaps.to_measure.append(Gap(video_id, video.content, intent_of(video.generation), path, missing))
         else:
             gaps.unusable[video_id] = f"{path} is not there: it was removed after it had been made"
     return Gaps(gaps.to_measure, gaps.unusable, gaps.failed, n_complete, n_without_video)

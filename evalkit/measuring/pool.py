@@ -13,21 +13,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from evalkit.arguments import read_paths, wrong_argument
+from evalkit.arguments import read_paths
 from evalkit.errors import ClipError, UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.formatting import label
 from evalkit.isolation import Failure, require_importable, run_isolated
 from evalkit.measuring import STALL_LIMIT_S
-from evalkit.measuring.evidence import EvidenceWriter, clip_folder
+from evalkit.measuring.cores import require_jobs, share_cores
 from evalkit.measuring.results import ClipResult
-from evalkit.measuring.runner import try_measure
 from evalkit.types import ClipIntent
 
 VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
 """What counts as a video where a folder is given; a file that is named is tried whatever it is called."""
 
 ClipPath = str | os.PathLike[str]
+RESULT_FILE = "result.json"
+"""What was measured of a clip, beside its evidence."""
 
 _MOST_NAMED = 5
 """Things passed over that are named; the others are counted."""
@@ -180,7 +181,8 @@ def measure_clips(
     tasks : sequence of ClipTask
     evaluators : sequence of Evaluator
     jobs : int or None
-        Clips measured at once; more than 1 in worker processes. None for one for every two cores.
+        Processor cores that measure, in worker processes that are bound to them, see `share_cores`; None for all that this
+        process may use. 1 without `isolate` is this process itself, which is bound to nothing.
     isolate : bool
         Measure in a worker process also where `jobs` is 1: a crash or a hang costs one clip.
     stall_limit_s : float
@@ -193,16 +195,16 @@ def measure_clips(
     UsageError
         If `jobs` is less than 1, or an evaluator cannot be sent to a worker.
     """
-    n_workers = count_workers(jobs)
+    require_jobs(jobs)
     results: dict[int, ClipResult] = {}
     tally = Tally(len(tasks), on_progress)
-    if isolate or n_workers > 1:
+    if tasks and (isolate or jobs != 1):
         for evaluator in evaluators:
             require_importable(evaluator, f"the evaluator {evaluator.name!r}")
         outcomes = run_isolated(
             MeasureClip(evaluators),
             tasks,
-            n_workers=n_workers,
+            cores=share_cores(jobs, len(tasks)),
             stall_limit_s=stall_limit_s,
             on_progress=tally.update,
         )
@@ -217,23 +219,6 @@ def measure_clips(
     return [results[index] for index in range(len(tasks))]
 
 
-def count_workers(jobs: int | None) -> int:
-    """Return how many clips are measured at once: `jobs`, or one for every two cores.
-
-    Raises
-    ------
-    UsageError
-        If `jobs` is less than 1, or not a whole number.
-    """
-    if jobs is None:
-        return max(1, (os.cpu_count() or 1) // 2)
-    if type(jobs) is not int:
-        raise wrong_argument("jobs", jobs, "a whole number, or None for one for every two cores,")
-    if jobs < 1:
-        raise UsageError(f"jobs is {jobs}; at least 1 clip is measured at once")
-    return jobs
-
-
 class MeasureClip:
     """Measures one clip a call. A worker keeps it, with what the evaluators have loaded, from clip to clip."""
 
@@ -242,6 +227,11 @@ class MeasureClip:
 
     def __call__(self, task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
         """Measure; report the seconds done, and of the whole clip where they are known."""
+        from evalkit.measuring.evidence import EvidenceWriter, clip_folder
+        from evalkit.measuring.runner import (
+            try_measure,
+        )  # what it imports, decoders above all, belongs to the worker
+
         folder = None if task.evidence_folder is None else clip_folder(Path(task.evidence_folder), task.path)
         result = try_measure(
             task.path,
@@ -253,7 +243,7 @@ class MeasureClip:
         )
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "result.json").write_text(result.to_json(), encoding="utf-8")
+            (folder / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
         return result
 
 
@@ -278,7 +268,7 @@ class Tally:
     def __init__(self, n_clips: int, on_progress: Callable[[BatchProgress], None] | None) -> None:
         self._n_clips = n_clips
         self._on_progress = on_progress
-        self._shares: dict[int, float] = {}
+        self._shares: dict[int, float] = {}  # of those under way
         self._n_over = 0
 
     def update(self, index: int, position: tuple[float, float | None]) -> None:
@@ -291,11 +281,11 @@ class Tally:
 
     def finish(self, index: int, result: ClipResult | None = None) -> None:
         """Note that a clip is over."""
-        self._shares[index] = 1.0
+        self._shares.pop(index, None)
         self._n_over += 1
         self._show(result)
 
     def _show(self, result: ClipResult | None) -> None:
         if self._on_progress is not None:
-            share = sum(self._shares.values()) / self._n_clips
+            share = (self._n_over + sum(self._shares.values())) / self._n_clips
             self._on_progress(BatchProgress(self._n_clips, self._n_over, share, result))

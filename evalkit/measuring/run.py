@@ -5,32 +5,36 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.evaluators.load import anchor_settings, load_evaluators, prepare_evaluators, version_of
-from evalkit.evaluators.session import require_installed
-from evalkit.isolation import Failure, run_isolated
-from evalkit.measuring import STALL_LIMIT_S
-from evalkit.measuring.gaps import Gap, find_gaps, intent_of
-from evalkit.measuring.pool import BatchProgress, Tally, count_workers
-from evalkit.measuring.video import (
-    MeasuredVideo,
-    MeasureVideo,
-    VideoTask,
-    describe_metrics,
-    put_measurements,
+from evalkit.evaluators.load import (
+    anchor_settings,
+    find_incomplete,
+    load_evaluators,
+    prepare_evaluators,
+    version_of,
 )
-from evalkit.profiling.machine import describe_machine
-from evalkit.runs import MeasurementError, Run, RunWriter
+from evalkit.evaluators.session import require_installed
+from evalkit.measuring import STALL_LIMIT_S
+from evalkit.measuring.cores import require_jobs
+from evalkit.measuring.gaps import find_gaps
+from evalkit.measuring.measurer import Here
+from evalkit.measuring.pool import BatchProgress, Tally
+from evalkit.measuring.video import VideoTask, describe_metrics, put_measurements
+from evalkit.runs import Run, RunWriter
 from evalkit.runs.identity import machine_key
 from evalkit.runs.writer import refuse_legacy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from evalkit.measuring.gaps import Gap
+    from evalkit.measuring.measurer import Measurer
+    from evalkit.measuring.video import MeasuredVideo
     from evalkit.runs import RunManifest
 
 log = logging.getLogger(__name__)
@@ -77,6 +81,7 @@ def measure_run(
     evidence: bool = True,
     jobs: int | None = None,
     stall_limit_s: float = STALL_LIMIT_S,
+    measurer: Measurer | None = None,
     on_progress: Callable[[BatchProgress], None] | None = None,
     on_message: Callable[[str], None] | None = None,
 ) -> MeasuringOutcome:
@@ -98,9 +103,12 @@ def measure_run(
     evidence : bool
         Keep pictures of what was measured beside the measurements.
     jobs : int or None
-        Videos measured at once, each in a process of its own; None for one for every two cores.
+        Processor cores that measure, in worker processes that are bound to them, see `share_cores`; None for all that this
+        process may use.
     stall_limit_s : float
         A worker that reports nothing for so many seconds is ended; that costs its video.
+    measurer : Measurer, optional
+        Where videos are measured; worker processes of this machine unless given. `jobs` and `stall_limit_s` are theirs.
     on_progress : callable, optional
         Called now and then with a `BatchProgress`.
     on_message : callable, optional
@@ -113,7 +121,7 @@ def measure_run(
     OSError
         If something cannot be written; what was measured before stays.
     """
-    n_workers = count_workers(jobs)
+    require_jobs(jobs)
     folder = run.folder if isinstance(run, Run) else Path(run)
     refuse_legacy(Run.open(folder).folder)
     with RunWriter(folder) as writer:
@@ -121,7 +129,7 @@ def measure_run(
         measuring = _Measuring(writer, only, settings or {}, retry_failed=retry_failed, evidence=evidence)
         measuring.prepare(on_message or log.info)
         try:
-            return measuring.measure(n_workers, stall_limit_s, on_progress)
+            return measuring.measure(measurer or Here(jobs, stall_limit_s), on_progress)
         finally:
             writer.clear_leftovers()
 
@@ -161,32 +169,23 @@ class _Measuring:
             prepare_evaluators(self._evaluators, on_message)
 
     def measure(
-        self, n_workers: int, stall_limit_s: float, on_progress: Callable[[BatchProgress], None] | None
+        self, measurer: Measurer, on_progress: Callable[[BatchProgress], None] | None
     ) -> MeasuringOutcome:
         gaps = self._gaps
         problems = {**gaps.unusable, **gaps.failed}
         n_measurements = 0
         if gaps.to_measure:
-            machine = self._note_machine()
+            self._outdate_tables()
             tally = Tally(len(gaps.to_measure), on_progress)
-            tasks = [self._task_of(gap) for gap in gaps.to_measure]
-            for index, outcome in run_isolated(
-                MeasureVideo(),
-                tasks,
-                n_workers=n_workers,
-                stall_limit_s=stall_limit_s,
-                on_progress=tally.update,
-            ):
-                video, task, measured = gaps.to_measure[index].video, tasks[index], _outcome_of(outcome)
-                if measured.error is not None:
-                    problems[video.id] = measured.error.text
-                pictures = None if task.evidence_folder is None else Path(task.evidence_folder)
-                n_measurements += put_measurements(
-                    self._writer, video, task.evaluators, measured, machine=machine, evidence=pictures
-                )
-                if pictures is not None:
-                    shutil.rmtree(pictures)
-                tally.finish(index)
+            under_way: dict[int, VideoTask] = {}
+            tasks = self._tasks(under_way)
+            with closing(measurer(tasks, len(gaps.to_measure), tally.update)) as outcomes:
+                for index, measured in outcomes:
+                    gap, task = gaps.to_measure[index], under_way.pop(index)
+                    if measured.error is not None:
+                        problems[gap.id] = measured.error.text
+                    n_measurements += self._put(gap, task, measured)
+                    tally.finish(index)
         has_changed = self._conclude(n_measurements)
         run = Run.open(self._writer.folder)
         return MeasuringOutcome(
@@ -200,15 +199,32 @@ class _Measuring:
             self._notes,
         )
 
-    def _note_machine(self) -> str:
-        """Return the key of this machine; the manifest names it before any measurement refers to it.
+    def _put(self, gap: Gap, task: VideoTask, measured: MeasuredVideo) -> int:
+        """Put on disk what was measured; return how many records that made."""
+        pictures = None if task.evidence_folder is None else Path(task.evidence_folder)
+        machine = self._note_machine(measured.machine)
+        n_records = put_measurements(
+            self._writer, gap, task.evaluators, measured, machine=machine, evidence=pictures
+        )
+        if pictures is not None:
+            shutil.rmtree(pictures)
+        return n_records
 
-        That also makes the tables older than the manifest, so that a call after one that was killed rebuilds them.
-        """
-        machine = describe_machine()
-        key = machine_key(machine)
-        self._manifest = replace(self._manifest, machines={**self._manifest.machines, key: machine})
+    def _outdate_tables(self) -> None:
+        """Make the tables older than the manifest, so that a call after one that was killed rebuilds them."""
         self._writer.write_manifest(self._manifest)
+
+    def _note_machine(self, machine: dict[str, Any]) -> str:
+        """Return the key of a machine; the manifest names it before any measurement refers to it.
+
+        Empty where no machine measured.
+        """
+        if not machine:
+            return ""
+        key = machine_key(machine)
+        if key not in self._manifest.machines:
+            self._manifest = replace(self._manifest, machines={**self._manifest.machines, key: machine})
+            self._writer.write_manifest(self._manifest)
         return key
 
     def _conclude(self, n_measurements: int) -> bool:
@@ -227,28 +243,34 @@ class _Measuring:
         return True
 
     def _choose(self, only: Iterable[str] | None, settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
-        installed = registry.names(registry.EVALUATORS)
         if only is not None:
             return list(dict.fromkeys((*only, *settings)))
+        everyone = registry.names(registry.EVALUATORS)
+        incomplete = find_incomplete(everyone)
+        installed = [name for name in everyone if name not in incomplete]
         known = list(self._manifest.evaluators)
         if not known:
             return list(dict.fromkeys((*installed, *settings)))
         for name in known:
             if name not in installed:
+                lacks = f" ({incomplete[name]})" if name in incomplete else ""
                 self._notes.append(
-                    f"the evaluator {name!r} is not installed here: its measurements stay as they are"
+                    f"the evaluator {name!r} is not installed here{lacks}: its measurements stay as they are"
                 )
         return list(dict.fromkeys((*(name for name in known if name in installed), *settings)))
 
-    def _task_of(self, gap: Gap) -> VideoTask:
-        return VideoTask(
-            str(gap.path),
-            str(gap.video.content),  # a video that could not be made lacks nothing
-            {name: self._versions[name] for name in gap.evaluators},
-            {name: self._settings[name] for name in gap.evaluators if name in self._settings},
-            intent_of(gap.video.generation),
-            str(self._writer.new_evidence_folder(gap.video.id)) if self._evidence else None,
-        )
+    def _tasks(self, under_way: dict[int, VideoTask]) -> Iterator[VideoTask]:
+        """Make the tasks one by one, and keep each where it is found when it is over."""
+        for index, gap in enumerate(self._gaps.to_measure):
+            under_way[index] = VideoTask(
+                str(gap.path.absolute()),
+                gap.content,
+                {name: self._versions[name] for name in gap.evaluators},
+                {name: self._settings[name] for name in gap.evaluators if name in self._settings},
+                gap.intent,
+                str(self._writer.new_evidence_folder(gap.id).absolute()) if self._evidence else None,
+            )
+            yield under_way[index]
 
     def _completed(self) -> RunManifest:
         """Return the manifest with the evaluators, and their metrics, that are measured now."""
@@ -269,12 +291,3 @@ class _Measuring:
                 **{name: info for name, info in kept.items() if info.evaluator is None},
             },
         )
-
-
-def _outcome_of(outcome: object) -> MeasuredVideo:
-    """Return what a worker gave; a worker that was lost is an error of its video."""
-    if isinstance(outcome, Failure):
-        return MeasuredVideo({}, MeasurementError(outcome.code, outcome.text), 0.0)
-    if not isinstance(outcome, MeasuredVideo):
-        raise TypeError(f"a worker returned {outcome!r}")
-    return outcome

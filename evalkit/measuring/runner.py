@@ -7,11 +7,13 @@ made, the file is not decoded. An evaluator that raises fails its own metrics, a
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from importlib.metadata import version as installed_version
+from functools import lru_cache, partial
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any, Self
 
 import evalkit
@@ -27,6 +29,9 @@ from evalkit.tracks.cache import TrackCache, content_hash
 from evalkit.types import AudioChunk, ClipFacts, ClipIntent, FrameChunk, Measurement, Reason, Track
 
 log = logging.getLogger(__name__)
+
+CHUNKS_APART = 3
+"""Chunks that are decoded and not yet seen by every tracker; memory grows with it."""
 
 
 def try_measure(path: str, evaluators: Sequence[Evaluator], **options: Any) -> ClipResult:
@@ -227,47 +232,62 @@ def _finish(trackers: Mapping[str, FrameTracker | SoundTracker], path: str) -> d
 
 
 class _TrackerPool:
-    """The frame trackers at work, one thread each; a tracker that raises leaves, the others go on."""
+    """The frame trackers at work, one thread each; a tracker that raises leaves, the others go on.
+
+    A fast tracker runs at most `CHUNKS_APART` chunks ahead of the slowest, and so does the decoder: no more are held.
+    """
 
     def __init__(self, path: str, trackers: Mapping[str, FrameTracker], observer: Observer) -> None:
         self._path = path
         self._trackers = dict(trackers)
         self._observer = observer
-        self._threads = ThreadPoolExecutor(max_workers=max(1, len(trackers)))
-        self._chunk: FrameChunk | None = None
-        self._futures: dict[str, Future[Any]] = {}
+        self._threads = {name: ThreadPoolExecutor(max_workers=1) for name in trackers}
+        self._at_work: deque[tuple[FrameChunk, dict[str, Future[Any]]]] = deque()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(cancel_futures=True)
+        for thread in self._threads.values():
+            thread.shutdown(cancel_futures=True)
 
     def submit(self, chunk: FrameChunk) -> None:
-        self._wait()
-        self._chunk = chunk
-        self._futures = {
-            name: self._threads.submit(tracker.update, chunk) for name, tracker in self._trackers.items()
+        while len(self._at_work) >= CHUNKS_APART:
+            self._settle()
+        futures = {
+            name: self._threads[name].submit(tracker.update, chunk)
+            for name, tracker in self._trackers.items()
         }
+        self._at_work.append((chunk, futures))
 
     def finish(self) -> dict[str, Track]:
-        self._wait()
+        while self._at_work:
+            self._settle()
         return _finish(self._trackers, self._path)
 
-    def _wait(self) -> None:
-        """Wait for the chunk in work; at most one chunk is in work while another is decoded."""
+    def _settle(self) -> None:
+        """Wait until every tracker has seen the oldest chunk, and show it to the observer."""
+        chunk, futures = self._at_work.popleft()
         points = {}
-        for name, future in self._futures.items():
+        for name, future in futures.items():
+            if name not in self._trackers:
+                continue  # it has raised on an earlier chunk
             try:
                 points[name] = future.result()
             except Exception:
                 log.exception("%s: track %r failed", self._path, name)
                 del self._trackers[name]
-        if self._chunk is not None and self._observer.needs_frames:
-            self._observer.on_frames(self._chunk, points)
-        self._chunk, self._futures = None, {}
+                self._threads[name].shutdown(wait=False, cancel_futures=True)
+        if self._observer.needs_frames:
+            self._observer.on_frames(chunk, points)
+
+
+@lru_cache
+def _installed_version(package: str) -> str:
+    return version(package)
 
 
 def _versions() -> dict[str, str]:
-    packages = {package: installed_version(package) for package in ("av", "mediapipe", "numpy")}
+    used = ("av", "mediapipe", "numpy", "openvino")
+    packages = {package: _installed_version(package) for package in used if find_spec(package) is not None}
     return {"evalkit": evalkit.__version__, **packages}

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evalkit.errors import ClipError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import load_evaluators, version_of
 from evalkit.measuring.evidence import EvidenceWriter
+from evalkit.measuring.gaps import Gap
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.runner import try_measure
+from evalkit.profiling.machine import describe_machine
 from evalkit.runs import (
     MeasurementError,
     MeasurementRecord,
@@ -42,8 +45,8 @@ class VideoTask:
     Parameters
     ----------
     path : str
-    content : str
-        SHA-256 that the file should have.
+    content : str or None
+        SHA-256 that the file should have; None for any.
     evaluators : dict of str to str
         Name to the version that is to measure, see `evalkit.evaluators.load.version_of`.
     settings : dict of str to dict
@@ -51,14 +54,17 @@ class VideoTask:
     intent : ClipIntent
     evidence_folder : str or None
         Gets a folder for each evaluator that shows anything, by its name; None for no pictures.
+    audio_path : str or None
+        A separate sound file that replaces the video's own.
     """
 
     path: str
-    content: str
+    content: str | None
     evaluators: dict[str, str]
     settings: dict[str, dict[str, Any]]
     intent: ClipIntent
     evidence_folder: str | None
+    audio_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +79,14 @@ class MeasuredVideo:
         Why the video could not be measured at all.
     measure_s : float
         How long it took, on the clock of the process that measured.
+    machine : dict
+        Facts of the machine that measured, see `evalkit.profiling.machine.describe_machine`; empty where none did.
     """
 
     measured: dict[str, tuple[MetricResults, Samples]]
     error: MeasurementError | None
     measure_s: float
+    machine: dict[str, Any]
 
     @property
     def is_of_video(self) -> bool:
@@ -97,34 +106,46 @@ class MeasureVideo:
         """Measure; report the seconds done, and of the whole video where they are known."""
         start_s = time.monotonic()
         error = _check_content(task)
-        if error is not None:
-            return MeasuredVideo({}, error, time.monotonic() - start_s)
-        evaluators = [self._load(name, task.settings.get(name, {})) for name in task.evaluators]
-        error = _check_versions(task, {evaluator.name: version_of(evaluator) for evaluator in evaluators})
-        if error is not None:
-            return MeasuredVideo({}, error, time.monotonic() - start_s)
-        result = try_measure(
-            task.path,
-            evaluators,
-            intent=task.intent,
-            observer=None if task.evidence_folder is None else EvidenceWriter(Path(task.evidence_folder)),
-            progress=lambda *position: report(position),
-        )
-        spent_s = time.monotonic() - start_s
-        if result.error is not None:
-            return MeasuredVideo({}, MeasurementError(result.error.code, result.error.text), spent_s)
-        return MeasuredVideo(_split_by_evaluator(result, evaluators), None, spent_s)
+        measured: dict[str, tuple[MetricResults, Samples]] = {}
+        if error is None:
+            evaluators = [
+                self._load(name, task.settings.get(name, {}), lambda: report((0.0, None)))
+                for name in task.evaluators
+            ]
+            error = _check_versions(task, {evaluator.name: version_of(evaluator) for evaluator in evaluators})
+        if error is None:
+            result = try_measure(
+                task.path,
+                evaluators,
+                audio_path=task.audio_path,
+                intent=task.intent,
+                observer=None if task.evidence_folder is None else EvidenceWriter(Path(task.evidence_folder)),
+                progress=lambda *position: report(position),
+            )
+            if result.error is not None:
+                error = error_of(result.error, task.path)
+            else:
+                measured = _split_by_evaluator(result, evaluators)
+        return MeasuredVideo(measured, error, time.monotonic() - start_s, describe_machine())
 
-    def _load(self, name: str, settings: dict[str, Any]) -> Evaluator:
+    def _load(self, name: str, settings: dict[str, Any], show_life: Callable[[], None]) -> Evaluator:
+        """Load an evaluator and prepare it: where that was done on this machine before, that takes no time."""
         key = canonical_json([name, settings])
         if key not in self._evaluators:
-            (self._evaluators[key],) = load_evaluators([name], {name: settings})
+            (evaluator,) = load_evaluators([name], {name: settings})
+            evaluator.prepare(lambda _: show_life())
+            self._evaluators[key] = evaluator
         return self._evaluators[key]
+
+
+def error_of(error: ClipError, path: str) -> MeasurementError:
+    """Return the error of a video as it is stored; one of another file, its separate sound, names that file."""
+    return MeasurementError(error.code, error.text if error.path == path else str(error))
 
 
 def put_measurements(
     writer: RunWriter,
-    video: VideoRecord,
+    video: VideoRecord | Gap,
     versions: Mapping[str, str],
     measured: MeasuredVideo,
     *,
@@ -138,7 +159,7 @@ def put_measurements(
     Parameters
     ----------
     writer : RunWriter
-    video : VideoRecord
+    video : VideoRecord or Gap
     versions : mapping of str to str
         Of the evaluators that were to measure.
     measured : MeasuredVideo
@@ -179,10 +200,17 @@ def describe_metrics(evaluators: list[Evaluator]) -> dict[str, MetricInfo]:
     }
 
 
+def find_missing(task: VideoTask) -> MeasurementError | None:
+    """Return the error of a video that is not there."""
+    if Path(task.path).is_file():
+        return None
+    return MeasurementError(ALTERED, f"{task.path} is not there: it was removed after it had been made")
+
+
 def _check_content(task: VideoTask) -> MeasurementError | None:
-    if not Path(task.path).is_file():
-        return MeasurementError(ALTERED, f"{task.path} is not there: it was removed after it had been made")
-    if content_hash(task.path) != task.content:
+    if (missing := find_missing(task)) is not None:
+        return missing
+    if task.content is not None and content_hash(task.path) != task.content:
         return MeasurementError(
             ALTERED, f"{task.path} is not the video that was made: its content was altered"
         )

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from evalkit.types import ClipFacts
 
-CHUNK_BYTES = 24 * 2**20
+CHUNK_BYTES = 8 * 2**20
 """Upper bound of the pixels in one chunk of frames."""
-CHUNK_FRAMES = 32
+CHUNK_FRAMES = 16
 LONGEST_SIDE_PX = 1920
 """Larger pictures are scaled down to this for the trackers; `ClipFacts` keeps the true size."""
 CUT_TOLERANCE_S = 0.5
@@ -275,6 +275,7 @@ class _Picture:
         length_s = facts.video.announced_duration_s
         self._announced_end_s = None if length_s is None else facts.video.start_s + length_s
         self._held: tuple[float, av.VideoFrame] | None = None
+        self._orientation: tuple[int, Orientation] | None = None
         self._times: list[float] = []
         self._frames: list[NDArray[np.uint8]] = []
 
@@ -347,10 +348,20 @@ class _Picture:
 
     def _upright(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         width, height = self._size
-        orientation = Orientation.of(frame)
+        orientation = self._orientation_of(frame)
         if orientation.swaps_sides:
             width, height = height, width
         return orientation.apply(to_rgb(frame, width, height))
+
+    def _orientation_of(self, frame: av.VideoFrame) -> Orientation:
+        """Return how a frame is shown, looked up where it may change.
+
+        A frame that is asked for its side data refers to itself from then on, and lies in memory until Python looks for
+        such circles, which may be after minutes.
+        """
+        if self._orientation is None or frame.key_frame or frame.rotation != self._orientation[0]:
+            self._orientation = frame.rotation, Orientation.of(frame)
+        return self._orientation[1]
 
 
 class _Sound:

@@ -15,9 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, log_expit, logit
-from scipy.stats import t as student
 
 from evalkit.metrics.checks import require_finite, require_same_length, require_shape
 from evalkit.types import FloatArray, Interval
@@ -90,6 +87,8 @@ def chain_score(evidence: FloatArray, chain: Chain) -> FloatArray:
     >>> abs(float(chain_score(np.array([[30.0, 30, 30, 30, 0]]), chain)[0])) < 1e-6
     True
     """
+    from evalkit.stats.special import log_expit
+
     require_shape("evidence", evidence, (None, len(chain.thresholds)))
     log_p = log_expit((evidence - np.array(chain.thresholds)) / np.array(chain.widths)).sum(1)
     log_p = np.minimum(log_p, -1e-12)
@@ -106,6 +105,8 @@ def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
     ValueError
         For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
+    from scipy.optimize import minimize
+
     require_shape("evidence", evidence, (None, len(EVIDENCE)))
     require_finite("evidence", evidence)
     require_same_length({"evidence": evidence, "right": right})
@@ -116,6 +117,8 @@ def fit_chain(evidence: FloatArray, right: FloatArray) -> Chain:
     n = evidence.shape[1]
 
     def surprise(parameters: FloatArray) -> float:
+        from evalkit.stats.special import log_expit
+
         links = (evidence - parameters[:n]) / np.exp(parameters[n:])
         p = MISLABELLED + (1 - 2 * MISLABELLED) * np.exp(log_expit(links).sum(1))
         of_right, of_wrong = np.log(p[right > 0.5]), np.log1p(-p[right < 0.5])
@@ -165,6 +168,8 @@ class Calibration:
 
     def fidelity(self, score: FloatArray) -> FloatArray:
         """Map scores of `chain_score` onto 0–1, higher is better."""
+        from evalkit.stats.special import expit
+
         return np.asarray(expit(self.slope * score + self.offset))
 
     def to_dict(self) -> dict[str, Any]:
@@ -217,6 +222,8 @@ def fit_mapping(with_mark: FloatArray, without_mark: FloatArray) -> tuple[float,
     ValueError
         For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
+    from evalkit.stats.special import logit
+
     for name, scores in (("with_mark", with_mark), ("without_mark", without_mark)):
         require_shape(name, scores, (None,))
         require_finite(name, scores)
@@ -380,6 +387,8 @@ def drift_per_min(
     the line (HC3: J. G. MacKinnon, H. White, Journal of Econometrics 29, 1985). Coverage by simulation, 5 to 20 key
     frames: 95 to 97 %; 87 to 95 % and 79 to 93 % with a correlation of 0.3 and 0.5 from one to the next.
     """
+    from evalkit.stats.special import stdtrit
+
     n = require_same_length({"times_s": times_s, "fidelity": fidelity, "weights_s": weights_s})
     if n < 3:
         raise ValueError(f"{n} key frames have no drift with an interval; three are the least")
@@ -395,5 +404,5 @@ def drift_per_min(
         return slope, None
     pull = weights * (1.0 + away**2 / variance)
     error = float(np.sqrt((weights**2) @ (away * residuals / (1.0 - pull)) ** 2) / variance)
-    reach = float(student.ppf(0.975, n - 2)) * error
+    reach = float(stdtrit(n - 2, 0.975)) * error
     return slope, Interval(slope - reach, slope + reach)

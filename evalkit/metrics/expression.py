@@ -9,8 +9,6 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from evalkit.metrics.checks import (
     require_finite,
@@ -19,6 +17,7 @@ from evalkit.metrics.checks import (
     require_shape,
     require_signal,
 )
+from evalkit.metrics.filters import butter, find_peaks, smooth, sosfiltfilt
 from evalkit.metrics.motion import GRID_HZ, on_grid
 from evalkit.types import BoolArray, FloatArray
 
@@ -52,6 +51,8 @@ Psychol. HPP 33(3), 2007) measured is about 9 degrees wide, and the landmarks ar
 
 _SMILE_SMOOTHING_S = 0.25
 _OPEN_QUANTILE = 0.75
+_WINDOWS_AT_ONCE = 2048
+"""Bounds the memory that a long clip takes."""
 
 
 def continuous_stretches(times_s: FloatArray, *, max_gap_s: float = MAX_GAP_S) -> list[slice]:
@@ -125,10 +126,14 @@ def open_level(times_s: FloatArray, openness: FloatArray) -> FloatArray:
     require_signal("openness", times_s, openness)
     first = np.searchsorted(times_s, times_s - OPEN_LEVEL_S / 2, side="left")
     last = np.searchsorted(times_s, times_s + OPEN_LEVEL_S / 2, side="right")
-    return np.array(
-        [np.quantile(openness[a:b], _OPEN_QUANTILE) for a, b in zip(first, last, strict=True)],
-        dtype=np.float64,
-    )
+    levels = np.empty(times_s.size)
+    sizes = last - first
+    for size in np.unique(sizes):  # one, but for the ends and where the frame rate varies
+        windows = np.lib.stride_tricks.sliding_window_view(openness, size)
+        rows = np.flatnonzero(sizes == size)
+        for some in np.array_split(rows, -(-rows.size // _WINDOWS_AT_ONCE)):
+            levels[some] = np.quantile(windows[first[some]], _OPEN_QUANTILE, axis=1)
+    return levels
 
 
 def find_blinks(times_s: FloatArray, openness: FloatArray) -> FloatArray:
@@ -164,8 +169,8 @@ def find_blinks(times_s: FloatArray, openness: FloatArray) -> FloatArray:
             continue
         noise = 1.4826 * np.median(np.abs(np.diff(closing))) / np.sqrt(2.0)
         depth = max(BLINK_DEPTH, BLINK_TO_NOISE * noise)
-        peaks, found = find_peaks(closing, height=depth, prominence=depth)
-        for peak, prominence in zip(peaks, found["prominences"], strict=True):
+        peaks, prominences = find_peaks(closing, height=depth, prominence=depth)
+        for peak, prominence in zip(peaks, prominences, strict=True):
             level = closing[peak] - prominence / 2
             duration_s = _falls_to(time, closing, peak, level, 1) - _falls_to(time, closing, peak, level, -1)
             shortest_s = min(BLINK_S[0], np.median(np.diff(time)))
@@ -202,10 +207,7 @@ def smile_levels(times_s: FloatArray, smile: FloatArray) -> FloatArray:
         For arrays of another shape, lengths that differ, or values that are not finite.
     """
     require_signal("smile", times_s, smile)
-    levels = [
-        gaussian_filter1d(signal, _SMILE_SMOOTHING_S * GRID_HZ, mode="nearest")
-        for _, signal in _followed(times_s, smile)
-    ]
+    levels = [smooth(signal, _SMILE_SMOOTHING_S * GRID_HZ) for _, signal in _followed(times_s, smile)]
     return np.concatenate(levels) if levels else np.zeros(0)
 
 
@@ -231,7 +233,7 @@ def find_nods(times_s: FloatArray, pitch_deg: FloatArray) -> FloatArray:
         For arrays of another shape, lengths that differ, or values that are not finite.
     """
     require_signal("pitch_deg", times_s, pitch_deg)
-    sections = butter(2, NOD_HZ, btype="bandpass", fs=GRID_HZ, output="sos")
+    sections = butter(2, NOD_HZ, btype="bandpass", fs=GRID_HZ)
     nods: list[float] = []
     for grid_s, pitch in _followed(times_s, pitch_deg):
         troughs, _ = find_peaks(-sosfiltfilt(sections, pitch), prominence=NOD_DEG)

@@ -31,7 +31,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import signal, stats
 
 from evalkit.metrics.checks import (
     require_finite,
@@ -40,6 +39,7 @@ from evalkit.metrics.checks import (
     require_same_length,
     require_shape,
 )
+from evalkit.metrics.filters import butter, sosfiltfilt
 from evalkit.stats.blocks import interval_of, redraw_counts
 from evalkit.types import BoolArray, FloatArray, Interval
 
@@ -67,6 +67,8 @@ SPEECH_RANGE_DB = 35.0
 """Sound within this range of the clip's loud passages counts as speech."""
 SPEECH_FLOOR_DB = -65.0
 BLOCK_S = 0.5
+_BLOCKS_AT_ONCE = 512
+"""Bounds the memory that a long clip takes."""
 N_BOOTSTRAP = 400
 SPEAKER_SPREAD_MS = 26.0
 """Root-mean-square offset found in clips that are presumably in sync: natural mouths lead or lag the sound, and
@@ -132,8 +134,11 @@ def normalise_cepstrum(mfcc: FloatArray, speech: BoolArray) -> NDArray[np.float3
             "speech is false throughout; a cepstrum is normalised over speech, so some is needed"
         )
     spoken = mfcc[speech]
-    normal = (mfcc - spoken.mean(axis=0)) / (spoken.std(axis=0) + 1e-6)
-    return np.asarray(np.clip(normal, -4.0, 4.0), dtype=np.float32)
+    mean, spread = spoken.mean(axis=0), spoken.std(axis=0) + 1e-6
+    del spoken
+    normal = mfcc - mean
+    normal /= spread
+    return np.asarray(np.clip(normal, -4.0, 4.0, out=normal), dtype=np.float32)
 
 
 def predict_lips(
@@ -213,8 +218,8 @@ def keep_speech_band(lips: FloatArray) -> FloatArray:
             f"lips has {lips.shape[0]} rows; {SHORTEST_WINDOW_S * GRID_HZ:.0f} ({SHORTEST_WINDOW_S} s at {GRID_HZ} Hz) "
             f"are the least that can be filtered"
         )
-    sections = signal.butter(2, BAND_HZ, "bandpass", fs=GRID_HZ, output="sos")
-    return np.asarray(signal.sosfiltfilt(sections, lips, axis=0))
+    sections = butter(2, BAND_HZ, btype="bandpass", fs=GRID_HZ)
+    return sosfiltfilt(sections, lips, axis=0)
 
 
 def shift(lips: FloatArray, by_s: float) -> FloatArray:
@@ -299,22 +304,7 @@ def estimate_offset(
     n = require_same_length({"predicted": predicted, "observed": observed, "usable": usable})
     longest = min(int(LONGEST_OFFSET_S * GRID_HZ), n // 3)
     lags = np.arange(-longest, longest + 1)
-    block = int(BLOCK_S * GRID_HZ)
-    n_blocks = -(-n // block)
-    sums = np.zeros((3, n_blocks, lags.size))  # products, energy of the observed, energy of the predicted
-    spread_o = observed[usable].std(axis=0) + 1e-9 if usable.any() else np.ones(WEIGHTS.size)
-    x = observed / spread_o
-    y = predicted / (predicted.std(axis=0) + 1e-9)
-    starts = np.arange(0, n, block)
-    for index, lag in enumerate(lags):
-        rows = np.arange(max(0, lag), min(n, n + lag))  # rows of the observed that have a partner
-        a, b = x[rows], y[rows - lag]
-        keep = usable[rows][:, None] * WEIGHTS
-        terms = np.zeros((3, n))
-        terms[0, rows] = (keep * a * b).sum(axis=1)
-        terms[1, rows] = (keep * a * a).sum(axis=1)
-        terms[2, rows] = (keep * b * b).sum(axis=1)
-        sums[:, :, index] = np.add.reduceat(terms, starts, axis=1)
+    sums = _block_sums(predicted, observed, usable, lags)
     used = np.flatnonzero(sums[1].max(axis=1) > 0)
     if used.size == 0:
         return None
@@ -330,7 +320,7 @@ def estimate_offset(
         best_s - float(np.hypot(max(0.0, best_s - low_s), speaker_s)),
         best_s + float(np.hypot(max(0.0, high_s - best_s), speaker_s)),
     )
-    slope, slope_interval = _drift(sums, (starts[used] + block / 2) / GRID_HZ, lags, best_s)
+    slope, slope_interval = _drift(sums, (used + 0.5) * BLOCK_S, lags, best_s)
     return OffsetEstimate(
         best_s,
         interval,
@@ -341,6 +331,35 @@ def estimate_offset(
         slope_interval,
         int(used.size),
     )
+
+
+def _block_sums(
+    predicted: FloatArray, observed: FloatArray, usable: BoolArray, lags: NDArray[np.int64]
+) -> FloatArray:
+    """Return sums over blocks by lag, shape (3, n_blocks, n_lags): products, energy of the observed, of the predicted."""
+    n = observed.shape[0]
+    block = int(BLOCK_S * GRID_HZ)
+    n_blocks = -(-n // block)
+    sums = np.zeros((3, n_blocks, lags.size))
+    spread_o = observed[usable].std(axis=0) + 1e-9 if usable.any() else np.ones(WEIGHTS.size)
+    x = observed / spread_o
+    y = predicted / (predicted.std(axis=0) + 1e-9)
+    for begin in range(0, n, _BLOCKS_AT_ONCE * block):
+        end = min(n, begin + _BLOCKS_AT_ONCE * block)
+        starts = np.arange(0, end - begin, block)
+        blocks = slice(begin // block, begin // block + starts.size)
+        for index, lag in enumerate(lags):
+            first, stop = max(begin, lag), min(end, n + lag)  # rows of the observed that have a partner
+            terms = np.zeros((3, end - begin))
+            if first < stop:
+                a, b = x[first:stop], y[first - lag : stop - lag]
+                keep = usable[first:stop, None] * WEIGHTS
+                rows = slice(first - begin, stop - begin)
+                terms[0, rows] = (keep * a * b).sum(axis=1)
+                terms[1, rows] = (keep * a * a).sum(axis=1)
+                terms[2, rows] = (keep * b * b).sum(axis=1)
+            sums[:, blocks, index] = np.add.reduceat(terms, starts, axis=1)
+    return sums
 
 
 def _correlation(sums: FloatArray) -> FloatArray:
@@ -374,7 +393,9 @@ def _drift(
     near = np.abs(lags / GRID_HZ - offset_s) <= DRIFT_RANGE_S
     offsets_s = _peak(_correlation(pooled)[:, near], lags[near])
     middles_s = times_s[:cut].reshape(n_windows, per_window).mean(axis=1)
-    slope, _, low, high = stats.theilslopes(offsets_s, middles_s, alpha=0.95)
+    from scipy.stats import theilslopes
+
+    slope, _, low, high = theilslopes(offsets_s, middles_s, alpha=0.95)
     return float(slope), Interval(float(low), float(high)) if low < high else None
 
 

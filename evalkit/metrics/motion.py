@@ -17,8 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfiltfilt
 
 from evalkit.metrics.checks import (
     require_finite,
@@ -28,6 +26,7 @@ from evalkit.metrics.checks import (
     require_same_length,
     require_shape,
 )
+from evalkit.metrics.filters import butter, sosfiltfilt, spline
 from evalkit.types import BoolArray, FloatArray
 
 MOVEMENT_HZ = 6.0
@@ -270,7 +269,7 @@ def on_grid(
         interval = np.diff(time, prepend=-np.inf)
         kept = interval >= _MIN_INTERVAL * np.median(interval[1:])
         inside = (grid_s >= time[0] - 1e-9) & (grid_s <= time[-1] + 1e-9)
-        result[inside] = CubicSpline(time[kept], np.unwrap(angle[kept], period=360.0))(grid_s[inside])
+        result[inside] = spline(time[kept], np.unwrap(angle[kept], period=360.0), grid_s[inside])
     return result
 
 
@@ -303,7 +302,7 @@ def angular_speeds_deg_s(angles_deg: FloatArray, rate_hz: float, *, cutoff_hz: f
             f"cutoff_hz is {cutoff_hz:g}; it must lie between 0 and half the rate, {rate_hz / 2:g} Hz"
         )
     speeds = np.full(angles_deg.size, np.nan)
-    filter_sections = butter(4, cutoff_hz, fs=rate_hz, output="sos")
+    filter_sections = butter(4, cutoff_hz, fs=rate_hz)
     n_padding = 3 * (2 * len(filter_sections) + 1)
     for start, stop in _stretches(np.isfinite(angles_deg)):
         if stop - start > n_padding:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal, cast
 
-import jiwer
 import numpy as np
 
 from evalkit.metrics.checks import require_shape
@@ -28,6 +27,7 @@ from pipeline.languages import primary_language
 
 if TYPE_CHECKING:
     import inflect
+    import jiwer
 
 Kind = Literal["equal", "substitute", "delete", "insert"]
 
@@ -154,6 +154,8 @@ def align_words(script: str, heard: str) -> Alignment:
     ValueError
         If the script has no word: there is nothing to be wrong about.
     """
+    import jiwer
+
     _refuse_empty(script)
     return _collect(jiwer.process_words(script, heard))
 
@@ -166,6 +168,8 @@ def align_characters(script: str, heard: str) -> Alignment:
     ValueError
         If the script has no character.
     """
+    import jiwer
+
     _refuse_empty(script)
     return _collect(jiwer.process_characters(script, heard))
 

@@ -13,9 +13,9 @@ the modulation of speech at 4 Hz.
 from __future__ import annotations
 
 import numpy as np
-from scipy import signal
 
 from evalkit.metrics.checks import require_finite, require_same_length, require_shape
+from evalkit.metrics.filters import butter, sosfiltfilt
 from evalkit.metrics.lip_sync import N_COEFFICIENTS, SPEECH_RANGE_DB, detect_speech
 from evalkit.types import BoolArray, FloatArray
 
@@ -103,8 +103,8 @@ def measure_likeness(mfcc: FloatArray, level_db: FloatArray) -> FloatArray | Non
 
 def _pass(values: FloatArray, band_hz: tuple[float, float]) -> FloatArray:
     """Keep what moves in a band, without delay."""
-    sections = signal.butter(2, band_hz, "bandpass", fs=ROWS_HZ, output="sos")
-    return np.asarray(signal.sosfiltfilt(sections, values, axis=0))
+    sections = butter(2, band_hz, btype="bandpass", fs=ROWS_HZ)
+    return sosfiltfilt(sections, values, axis=0)
 
 
 def _power(values: FloatArray, rows: BoolArray, band_hz: tuple[float, float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +66,10 @@ ERROR_RATE = Metric("profile.error_rate", "1", "lower", "failed of attempted", (
 TIME_METRICS = (LOAD, TTFF, CLIP_LATENCY, *CLIP_LATENCY_P.values(), TOTAL, FPS, RTF)
 RESOURCE_METRICS = (PEAK_VRAM, PEAK_VRAM_SHARE, PEAK_RSS, GPU_UTIL, ENERGY)
 METRICS = (*TIME_METRICS, *RESOURCE_METRICS, ERROR_RATE)
+MACHINE_METRICS = frozenset(metric.name for metric in (*TIME_METRICS, *RESOURCE_METRICS))
+"""Names of what depends on the kind of machine. Times, load and energy do so plainly. GPU memory does, since context,
+workspaces and chosen kernels differ with the GPU and its driver, and a share is one of another whole; resident memory,
+since threads and their buffers follow the cores. The error rate does not: an attempt that failed is never set aside."""
 
 
 def measure_times(
@@ -113,14 +116,25 @@ def time_notes(events: Sequence[Event]) -> tuple[str, ...]:
 
 
 def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
-    """Return the time each clip took: from the end of the one before, each index once.
-
-    The first counts from the moment when models and speech were there.
+    """Return the time each clip took: from the end of the one before, see `clip_edges_s`.
 
     Returns
     -------
     FloatArray, shape (n,)
         Seconds; empty where the generator reports no clips.
+    """
+    return np.diff(clip_edges_s(events))
+
+
+def clip_edges_s(events: Sequence[Event]) -> FloatArray:
+    """Return when the work on the first clip began, and when each clip was done, each index once.
+
+    It began when models and speech were there.
+
+    Returns
+    -------
+    FloatArray, shape (n + 1,)
+        Seconds since the request, increasing; empty where the generator reports no clips.
     """
     ends_s: dict[Any, float] = {}
     for place, event in enumerate(events):
@@ -131,7 +145,7 @@ def clip_latencies_s(events: Sequence[Event]) -> FloatArray:
     first_s = min(ends_s.values())
     ready_s = [event["time_s"] for event in events if event["name"] in {LOADED, SPEECH}]
     start_s = max((time_s for time_s in ready_s if time_s <= first_s), default=0.0)
-    return np.array([after - before for before, after in pairwise([start_s, *sorted(ends_s.values())])])
+    return np.array([start_s, *sorted(ends_s.values())])
 
 
 def percentile(samples: FloatArray, q: int) -> float | None:

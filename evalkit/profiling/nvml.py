@@ -152,6 +152,89 @@ class Gpus:
             self._handles.clear()
 
 
+def describe_gpus(visible: str | None) -> dict[str, Any]:
+    """Return the GPUs that a program may use, with driver and CUDA, as plain data.
+
+    Parameters
+    ----------
+    visible : str or None
+        Its ``CUDA_VISIBLE_DEVICES``: indices or identities, of which those after an unknown one do not count. None for all.
+
+    Returns
+    -------
+    dict
+        ``gpus``, each with ``name`` and ``memory_mib``; ``driver`` and ``cuda``, the newest that the driver knows, None
+        where there is no GPU or they cannot be read.
+    """
+    nothing: dict[str, Any] = {"gpus": [], "driver": None, "cuda": None}
+    try:
+        import pynvml as nvml
+    except ImportError:
+        return nothing
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return nothing
+    try:
+        gpus = [
+            {"name": _text(nvml.nvmlDeviceGetName(handle)), "memory_mib": _total_mib(nvml, handle)}
+            for handle in _visible_handles(nvml, visible)
+        ]
+        if not gpus:
+            return nothing
+        driver = _text(nvml.nvmlSystemGetDriverVersion())
+        return {"gpus": gpus, "driver": driver, "cuda": _cuda_version(nvml)}
+    except nvml.NVMLError:
+        return nothing
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _visible_handles(nvml: Any, visible: str | None) -> list[Any]:
+    """Return the handles of what a program may use, in its order."""
+    handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+    if visible is None:
+        return handles
+    found = []
+    for name in filter(None, (part.strip() for part in visible.split(","))):
+        handle = _handle_of(nvml, name, handles)
+        if handle is None:
+            break
+        found.append(handle)
+    return found
+
+
+def _handle_of(nvml: Any, name: str, handles: list[Any]) -> Any:
+    """Return the handle of an index, of the beginning of a GPU's identity, or of a part of a GPU; None for none."""
+    if name.isdecimal():
+        return handles[int(name)] if int(name) < len(handles) else None
+    if name.startswith("MIG-"):
+        try:
+            return nvml.nvmlDeviceGetHandleByUUID(name)
+        except nvml.NVMLError:
+            return None
+    alike = [handle for handle in handles if _text(nvml.nvmlDeviceGetUUID(handle)).startswith(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _total_mib(nvml: Any, handle: Any) -> int:
+    total: int = nvml.nvmlDeviceGetMemoryInfo(handle).total
+    return round(total / _MIB)
+
+
+def _cuda_version(nvml: Any) -> str | None:
+    """Return the newest CUDA that the driver knows, as ``12.8``."""
+    try:
+        version = int(nvml.nvmlSystemGetCudaDriverVersion_v2())
+    except nvml.NVMLError:
+        return None
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _text(words: bytes | str) -> str:
+    return words.decode() if isinstance(words, bytes) else words
+
+
 def _is_here(pid: int) -> bool:
     """Whether a process id means a process on this side of a container's wall."""
     if Path("/proc/self").exists():

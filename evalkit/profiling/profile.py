@@ -125,6 +125,11 @@ class GpuUse:
         return (self.memory_mib.peak or 0.0) > 0
 
     @property
+    def share(self) -> Series:
+        """Share of its memory in use by anybody, from 0 to 1."""
+        return Series(self.used_mib.times_s, self.used_mib.values / self.total_mib)
+
+    @property
     def fullness(self) -> float | None:
         """Highest share of its memory in use by anybody, from 0 to 1; ``None`` where it was not read."""
         return None if self.used_mib.peak is None else self.used_mib.peak / self.total_mib

@@ -16,6 +16,9 @@ NOT_TIMED = Reason("not_timed", "the video existed already; nothing was generate
 SHARED_DEVICE = Reason(
     "shared_device", "other work of the sweep ran on the same device; only a worker alone on it is timed"
 )
+OTHER_MACHINE = Reason(
+    "other_machine", "made on another kind of machine than most: what depends on the machine is not pooled"
+)
 
 REASONS = (
     NO_GPU,
@@ -28,6 +31,7 @@ REASONS = (
     NOT_SAMPLED,
     NOT_TIMED,
     SHARED_DEVICE,
+    OTHER_MACHINE,
 )
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+_NEAR_BYTES = 8192
+"""How near to a moment reading begins: a piece of work that takes milliseconds is not to read minutes of lines."""
+
 
 @dataclass
 class _Record:
@@ -170,7 +173,7 @@ def _read(file: BinaryIO, path: Path, start_s: float | None, end_s: float | None
 def _seek(file: BinaryIO, first: int, start_s: float) -> None:
     """Go to a line a little before a moment, in steps of halves: a record may be hours long."""
     low, high = first, file.seek(0, 2)
-    while high - low > 65536:
+    while high - low > _NEAR_BYTES:
         middle = (low + high) // 2
         file.seek(middle)
         file.readline()

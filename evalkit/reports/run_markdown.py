@@ -9,6 +9,8 @@ from evalkit.formatting import count, in_one_line, three_digits
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.labels import head_of
+from evalkit.reports.search import describe_search
+from evalkit.reports.spending import describe_spending
 from evalkit.reports.verdict import verdict_of_answer, verdict_of_configuration, verdict_of_gate
 from evalkit.visuals.numbers import bracket, unit_suffix
 
@@ -29,7 +31,10 @@ def render_markdown(run: RunView) -> str:
     lines += [f"- {verdict.symbol} {escape(text)}" for verdict, text in describe_coverage(run.coverage)] + [
         ""
     ]
-    lines += _evidence(run) + _configurations(run) + _failures(run)
+    if run.search is not None:
+        lines += ["### The search", ""]
+        lines += [line for sentence in describe_search(run.search) for line in (escape(sentence), "")]
+    lines += _evidence(run) + _configurations(run) + _people(run) + _spending(run) + _failures(run)
     lines += ["", f"Videos, plots and every trial: `report.html` in `{escape(run.name)}`.", ""]
     return "\n".join(lines)
 
@@ -82,11 +87,30 @@ def _configurations(run: RunView) -> list[str]:
     return [f"### {title_configurations(run)}", "", *_table(heads, rows)]
 
 
+def _people(run: RunView) -> list[str]:
+    if not run.people:
+        return []
+    return ["### What people say", "", *(line for words in run.people for line in (escape(words), ""))]
+
+
+def _spending(run: RunView) -> list[str]:
+    found = describe_spending(run)
+    if found is None:
+        return []
+    rows = [[one.label, *cells] for one, cells in found.configurations]
+    lines = [f"### {escape(found.title)}", "", escape(found.note), ""]
+    lines += _table(["configuration", *found.heads], rows)
+    if len(found.kinds) > 1:
+        kinds = [[one.kind, f"{one.n_failed} / {one.n_trials}", *cells] for one, cells in found.kinds]
+        lines += _table(["machine", "failed", *found.heads], kinds)
+    return lines
+
+
 def _cell(figure: FigureView, *, with_unit: bool = False) -> str:
     if figure.value is None:
         return f"– ({figure.why_absent})"
     number = three_digits(figure.value) + (unit_suffix(figure.unit) if with_unit else "")
-    return " ".join(part for part in (number, bracket(figure.interval), f"n = {figure.n}") if part)
+    return " ".join(part for part in (number, bracket(figure.interval), figure.basis) if part)
 
 
 def _failures(run: RunView) -> list[str]:

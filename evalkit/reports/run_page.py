@@ -8,26 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.table import level_text
 from evalkit.formatting import count
-from evalkit.plot_style import BLUE
 from evalkit.reports.answer import describe_answer, note_of, title_configurations
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.effects import describe_steps, name_changed, name_step
-from evalkit.reports.run_plots import draw_front, draw_heat_map
+from evalkit.reports.front_plot import plot_front
+from evalkit.reports.heat_map import heat_map
+from evalkit.reports.search import describe_search, plot_search
+from evalkit.reports.spending import describe_spending
 from evalkit.reports.timelines import NO_TIMELINES, Timelines
+from evalkit.reports.trial_pages import draw_trials
 from evalkit.reports.verdict import (
     verdict_of_answer,
-    verdict_of_clip_limit,
     verdict_of_configuration,
     verdict_of_gate,
     verdict_of_trial,
 )
-from evalkit.views.trial import EvidenceView
 from evalkit.visuals.page import render_page
-from evalkit.visuals.svg import figure_as_svg
 from pipeline.options import json_text
 
 if TYPE_CHECKING:
-    from evalkit.views.configuration import MapView
     from evalkit.views.effect import EffectView
     from evalkit.views.run import RunView
     from evalkit.views.trial import TrialView
@@ -43,48 +42,36 @@ def render_run(run: RunView, timelines: Timelines = NO_TIMELINES) -> str:
     run : RunView
     timelines : Timelines
     """
+    stage = _stage(run)
     return render_page(
         __package__,
         "run.html.j2",
         script=(resources.files(__package__) / "templates" / "run.js").read_text("utf-8"),
-        title=f"Sweep of {run.generator.get('name', 'a generator')}: {run.name}",
+        title=f"{'Sweep' if run.search is None else 'Search'} of {run.generator.get('name', 'a generator')}: {run.name}",
         run=run,
         answer_verdict=verdict_of_answer(run),
         details=describe_answer(run),
         coverage=describe_coverage(run.coverage),
         configurations_title=title_configurations(run),
         note_of=partial(note_of, run),
-        fronts=_draw_fronts(run),
+        spending=describe_spending(run),
+        fronts=[plot_front(run, front) for front in run.fronts],
         effects=_by_parameter(run),
-        maps=_draw_maps(run),
-        stage=_stage(run),
-        given=[
-            name
-            for name in ("portrait", "speech", "seed")
-            if any(getattr(trial, name) is not None for trial in run.trials)
-        ],
-        pictures_of=partial(_pictures_of, timelines),
-        links_of=_links_of,
+        race=None if run.search is None else plot_search(run.search),
+        search_sentences=[] if run.search is None else describe_search(run.search),
+        maps=_maps(run),
+        stage=stage,
+        trials=draw_trials(run, timelines, {trial.id for trial in stage}),
         notes=_notes(run, timelines),
         provenance=json_text(run.provenance),
         describe_steps=describe_steps,
         name_changed=name_changed,
         name_step=name_step,
         level_text=level_text,
-        verdict_of_clip_limit=verdict_of_clip_limit,
         verdict_of_configuration=verdict_of_configuration,
         verdict_of_gate=verdict_of_gate,
         verdict_of_trial=partial(verdict_of_trial, has_policy=run.policy is not None),
     )
-
-
-def _draw_fronts(run: RunView) -> list[Any]:
-    drawn = []
-    for place, front in enumerate(run.fronts):
-        figure, finding = draw_front(run, front)
-        words = f"{front.quality} against {front.cost}: {finding}"
-        drawn.append(_svg(figure, f"front{place}", words, {BLUE: "var(--accent)"}))
-    return drawn
 
 
 def _by_parameter(run: RunView) -> dict[str, list[EffectView]]:
@@ -99,28 +86,16 @@ def _place(run: RunView, effect: EffectView) -> int:
     return run.levels[effect.parameter].index(effect.before)
 
 
-def _draw_maps(run: RunView) -> list[dict[str, Any]]:
-    """Draw the heat maps of each pair of parameters: the main metrics, and the others."""
+def _maps(run: RunView) -> list[dict[str, Any]]:
+    """Return the heat maps of each pair of parameters: the main metrics, and the others."""
     found: dict[tuple[str, str | None], dict[str, Any]] = {}
-    names = list(run.metrics)
-    for drawn_map in run.maps:
-        across, down = drawn_map.across, drawn_map.down
+    for shown in run.maps:
+        across, down = shown.across, shown.down
         title = across if down is None else f"{across} × {down}"
         group = found.setdefault((across, down), {"title": title, "main": [], "more": []})
-        name = f"m{len(found) - 1}n{names.index(drawn_map.metric)}"
-        group["main" if drawn_map.metric in run.main else "more"].append(_draw_map(run, drawn_map, name))
+        kind = "main" if shown.metric in run.main else "more"
+        group[kind].append(heat_map(shown, run.metrics[shown.metric]))
     return list(found.values())
-
-
-def _draw_map(run: RunView, drawn_map: MapView, name: str) -> Any:
-    figure, finding = draw_heat_map(drawn_map, run.metrics[drawn_map.metric])
-    return _svg(figure, name, f"{drawn_map.metric} over {drawn_map.across} and {drawn_map.down}: {finding}")
-
-
-def _svg(figure: Any, name: str, words: str, inks: dict[str, str] | None = None) -> Any:
-    from markupsafe import Markup
-
-    return Markup(figure_as_svg(figure, name, words, inks))  # noqa: S704 - matplotlib escapes the texts of a figure
 
 
 def _stage(run: RunView) -> list[TrialView]:
@@ -145,17 +120,6 @@ def _stage(run: RunView) -> list[TrialView]:
     chosen = [trial for trial in ranked if rank(trial) < len(wanted)]
     chosen += rest[::-1][: _N_STAGED - len(chosen)]
     return chosen[:_N_STAGED]
-
-
-def _pictures_of(timelines: Timelines, trial: TrialView) -> list[EvidenceView]:
-    pictures = [picture for picture in trial.evidence if picture.is_picture]
-    path = timelines.paths.get(trial.id)
-    words = "memory and GPUs over time, with the generator's events"
-    return [*pictures, *([] if path is None else [EvidenceView(path, words, is_picture=True)])]
-
-
-def _links_of(trial: TrialView) -> list[str]:
-    return [*trial.files, *(evidence.path for evidence in trial.evidence if not evidence.is_picture)]
 
 
 def _notes(run: RunView, timelines: Timelines) -> list[str]:

@@ -11,6 +11,7 @@ from evalkit.reports.run_page import render_run
 from evalkit.reports.timelines import draw_timelines
 from evalkit.runs import Run, record_look
 from evalkit.runs.files import write_atomically
+from evalkit.runs.ratings.schema import database_of
 from evalkit.views.run import run_view
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ HTML_NAME, MARKDOWN_NAME = "report.html", "report.md"
 
 def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
     """Write ``report.html`` and ``report.md`` of a run into its folder; older ones are replaced when whole.
+
+    Tables of a run that was rated are written anew as well, where answers came or were deleted since.
 
     Parameters
     ----------
@@ -44,6 +47,8 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
     """
     run = Run.open(Path(run_folder))
     record_look(run)
+    if database_of(run.folder).exists() and not run.has_tables():  # also where a rater was deleted since
+        run.write_tables()
     policy, note = policy_of_run(run)
     analysis = analyse_run(run, policy)
     view = run_view(analysis, policy, note=note)

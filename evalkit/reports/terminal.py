@@ -139,7 +139,10 @@ def _describe_gate(gate: GateView) -> str:
     if figure is not None and figure.value is not None:
         number = three_digits(figure.value) + unit_suffix(figure.unit)
         value = f"{number} {bracket(figure.interval)}".rstrip()
-    numbers = f"{value}, asked: {gate.limit}, n {gate.n} of {gate.n_attempted}"
+    basis = f"n {gate.n} of {gate.n_attempted}"
+    if figure is not None and figure.counted == "raters" and figure.n:
+        basis = figure.panel
+    numbers = f"{value}, asked: {gate.limit}, {basis}"
     if figure is None:  # about the run
         numbers = f"asked: {gate.limit}"
     detail = "" if gate.status == "pass" else f"\n[dim]{escape(gate.evidence)}[/]"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _N_DRAWN = 1500
 _WIDTH = 0.0085
+_ABOVE_IN, _BELOW_IN, _BETWEEN_IN = 0.32, 0.5, 0.5
+"""Room for titles and for the time."""
 _WORDS = {LOADED: "models loaded", SPEECH: "speech ready"}
 _FIRST_NAMED = {FIRST_FRAME: 0, SAVED: 1, LOADED: 2}
 
@@ -37,7 +39,17 @@ def draw_timeline(profile: Profile, events: Sequence[Event] = ()) -> Figure:
     """
     gpus = profile.used_gpus
     heights = [1.0, *([1.0, 0.5] * len(gpus))]
-    figure = new_figure(9, 0.9 + 2.1 * sum(heights))
+    height_in = 0.9 + 2.1 * sum(heights)
+    figure = new_figure(9, height_in)
+    figure.set_layout_engine(None)  # to work out what is known takes as long as to draw
+    panel_in = (height_in - _ABOVE_IN - _BELOW_IN - _BETWEEN_IN * (len(heights) - 1)) / len(heights)
+    figure.subplots_adjust(
+        left=0.09,
+        right=0.985,
+        top=1 - _ABOVE_IN / height_in,
+        bottom=_BELOW_IN / height_in,
+        hspace=_BETWEEN_IN / panel_in,
+    )
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     _draw_memory(panels[0], profile.rss_mib, f"Memory {_finding(profile.rss_mib, events)}", SERIES[0])
     for place, (index, gpu) in enumerate(gpus):

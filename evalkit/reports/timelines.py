@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from evalkit.plot_style import svg_of
 from evalkit.profiling.profile import Profile, ProfileError
 from evalkit.runs.files import write_atomically
 from evalkit.runs.layout import TIMELINE_FILE
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = "report/timelines"
 """In the run's folder. Nothing else is in it, and it can be drawn again at any time."""
 N_AT_ONCE = 60
-"""Timelines drawn without being asked to: each takes about 0.15 s."""
+"""Timelines drawn without being asked to: each takes about 0.05 s."""
 
 
 class Timelines(NamedTuple):
@@ -45,7 +45,9 @@ def draw_timelines(run: Run, trials: Sequence[Trial], *, everything: bool) -> Ti
     waiting = [trial for trial in trials if _is_waiting(run, trial)]
     for trial in waiting if everything else waiting[:N_AT_ONCE]:
         _draw(run, trial)
-    paths = {trial.id: _name(trial) for trial in trials if _picture(run, trial).is_file()}
+    folder = run.folder / FOLDER
+    drawn = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    paths = {trial.id: _name(trial) for trial in trials if f"{trial.id}.svg" in drawn}
     return Timelines(paths, 0 if everything else max(0, len(waiting) - N_AT_ONCE))
 
 
@@ -65,11 +67,9 @@ def _draw(run: Run, trial: Trial) -> None:
         return
     if profile is None:
         return
-    text = io.BytesIO()
-    draw_timeline(profile, trial.events).savefig(text, format="svg", metadata={"Date": None})
     picture = _picture(run, trial)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(picture, text.getvalue())
+    write_atomically(picture, svg_of(draw_timeline(profile, trial.events)))
 
 
 def _picture(run: Run, trial: Trial) -> Path:

@@ -8,13 +8,15 @@
           video.mp4, generation.json, profile.json, timeline.json, log.txt
       measurements/<id>/<evaluator>@<identity>.json    what one version of one evaluator measured on that video
       measurements/<id>/<evaluator>@<identity>.samples.json, .evidence/
-      ratings/, decisions/                         what people said of the videos; what was decided
+      ratings/ratings.sqlite, clips/               what people said of the videos; blind copies that they were shown
+      decisions/                                   what was decided
+      search.json                                  how configurations fared, where a search made the run
       results.csv, results.parquet                 one row per trial; derived, can be rebuilt
 
 Files are written under another name and renamed when whole, so a reader needs no lock and never sees half of one.
 Modules: `schema` (what the files hold), `identity` (what names them), `layout` (where they are), `records` (one file),
 `store` (videos and measurements put together as trials), `legacy` (schema 1 and 2), `run` (reading), `looks` (how often
-decisions were shown), `writer` (writing).
+decisions were shown), `search` (how a search went), `ratings` (what people said), `writer` (writing).
 """
 
 from evalkit.runs.looks import record_look
@@ -30,6 +32,7 @@ from evalkit.runs.schema import (
     PlanRecord,
     RunManifest,
     Samples,
+    SearchRecord,
     SkippedTrial,
     Trial,
     TrialFailure,
@@ -53,6 +56,7 @@ __all__ = [
     "RunManifest",
     "RunWriter",
     "Samples",
+    "SearchRecord",
     "SkippedTrial",
     "Trial",
     "TrialFailure",

@@ -8,6 +8,8 @@ import os
 import shutil
 import tempfile
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,11 +50,7 @@ def write_atomically(path: Path, data: str | bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's list of names to disk, so that a rename survives a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    _sync(folder)
 
 
 def put_folder(part: Path, place: Path) -> None:
@@ -60,10 +58,8 @@ def put_folder(part: Path, place: Path) -> None:
 
     A writer that is killed in between leaves the older one hidden: see `replaced_name`.
     """
-    for path in part.iterdir():
-        if path.is_file():
-            _sync_file(path)
-    sync_folder(part)
+    files = [path for path in part.iterdir() if path.is_file()]
+    list(_flushing().map(_sync, [*files, part]))
     if place.exists():
         replaced = place.with_name(f".{place.name}.{uuid.uuid4().hex}{_REPLACED}")
         place.rename(replaced)
@@ -82,7 +78,16 @@ def replaced_name(path: Path) -> Path | None:
     return path.with_name(path.name.removeprefix(".").removesuffix(_REPLACED).rpartition(".")[0])
 
 
-def _sync_file(path: Path) -> None:
+@cache
+def _flushing() -> ThreadPoolExecutor:
+    """Return threads that flush files at once: the file system then commits them together, not one after the other."""
+    return ThreadPoolExecutor(8, thread_name_prefix="flush")
+
+
+os.register_at_fork(after_in_child=_flushing.cache_clear)  # a child has none of its parent's threads
+
+
+def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RUN_FILE = "run.json"
+SEARCH_FILE = "search.json"
+"""How the configurations fared, where the run was made by a search."""
 VIDEOS_FOLDER = "videos"
 MEASUREMENTS_FOLDER = "measurements"
 TABLE_FILES = ("results.csv", "results.parquet")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import LEGACY_TRIALS_FOLDER
-from evalkit.runs.records import DamagedFileError, read_json, read_record
+from evalkit.runs.records import DamagedFileError, find_record, read_json
 from evalkit.runs.schema import Trial
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def read_legacy_trial(folder: Path, trial_id: str) -> Trial | None:
         If its file is damaged, or belongs to another trial than the folder's name says.
     """
     path = folder / LEGACY_TRIALS_FOLDER / trial_id / TRIAL_FILE
-    if not path.exists():
+    trial = find_record(path, Trial)
+    if trial is None:
         return None
-    trial = read_record(path, Trial)
     if trial.id != trial_id:
         raise DamagedFileError(
             f"{path}: it is the result of trial {trial.id!r} and lies in folder {trial_id!r}"

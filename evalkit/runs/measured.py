@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evalkit.runs.schema import MetricResults, MetricValue
+from evalkit.types import GENERAL_REASONS, Interval, Measurement, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from evalkit.runs.schema import Samples
-    from evalkit.types import Measurement
+    from evalkit.types import Metric
 
 
 def store_measurements(
@@ -33,6 +36,50 @@ def store_measurements(
         if measurement.samples:
             samples[name] = {key: _numbers(values.tolist()) for key, values in measurement.samples}
     return MetricResults(metrics, absent, list(notes), dict(versions or {}), dict(weights or {})), samples
+
+
+def restore_measurements(
+    results: MetricResults, samples: Samples, metrics: Iterable[Metric], reasons: Iterable[Reason] = ()
+) -> list[Measurement]:
+    """Return the measurements of which `store_measurements` made results and samples.
+
+    What is not stored is not there: the coverage of an absent metric, and whether a sample that is no number was
+    infinite.
+
+    Parameters
+    ----------
+    results : MetricResults
+    samples : dict
+        Raw samples by metric.
+    metrics : iterable of Metric
+        Which, and in which order.
+    reasons : iterable of Reason
+        Beside the general ones, for absent metrics.
+    """
+    known = {reason.code: reason for reason in (*GENERAL_REASONS, *reasons)}
+    found = []
+    for metric in metrics:
+        raw = tuple(
+            (key, np.array(values, dtype=np.float64)) for key, values in samples.get(metric.name, {}).items()
+        )
+        if metric.name in results.absent:
+            code = results.absent[metric.name]
+            reason = known.get(code) or Reason(code, code.replace("_", " "))
+            found.append(Measurement(metric, None, reason, samples=raw))
+        else:
+            value = results.metrics[metric.name]
+            interval = None if value.ci95 is None else Interval(*value.ci95)
+            found.append(
+                Measurement(
+                    metric,
+                    value.value,
+                    n=value.n,
+                    coverage=value.coverage,
+                    interval=interval,
+                    samples=raw,
+                )
+            )
+    return found
 
 
 def _numbers(values: Any) -> Any:

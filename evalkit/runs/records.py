@@ -7,7 +7,8 @@ import json
 import os
 from dataclasses import field, fields, make_dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.runs.files import write_atomically
@@ -15,13 +16,14 @@ from evalkit.runs.schema import SCHEMA, MeasurementRecord, RunManifest, Trial, V
 from pipeline.options import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pydantic import TypeAdapter
 
 Record = TypeVar("Record", RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
 
+_SORTED = json.JSONEncoder(sort_keys=True)
 _N_TRIES = 5
 """A folder may be replaced while it is read; more than once in a row is most unlikely."""
 
@@ -30,8 +32,8 @@ class DamagedFileError(EvalkitError):
     """A file of a run folder that cannot be read as what it should be."""
 
 
-def read_record(path: Path, kind: type[Record]) -> Record:
-    """Read a file of a run folder.
+def find_record(path: Path, kind: type[Record]) -> Record | None:
+    """Read a file of a run folder; None where there is none.
 
     Raises
     ------
@@ -40,35 +42,47 @@ def read_record(path: Path, kind: type[Record]) -> Record:
     DamagedFileError
         If it is not what it should be.
     """
-    return to_record(path, _read_content(path), kind)
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return to_record(path, content, kind)
 
 
 def to_record(path: Path, content: bytes | str, kind: type[Record]) -> Record:
-    """Check what a file holds, in one pass over its JSON; raise as `read_record`."""
+    """Check what a file holds, in one pass over its JSON; raise as `find_record`."""
     from pydantic import ValidationError
+    from pydantic_core import from_json
 
+    form = _forms()[kind]
     try:
-        stored = _stored(kind).validate_json(content, strict=True)
+        stored = form.stored.validate_json(content, strict=True)
     except ValidationError as error:
         parse_json(path, content)  # what is not JSON, or of a newer schema, is refused as that
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise DamagedFileError(f"{path} is damaged: {where}: {first['msg']}") from None
     _check_schema(path, stored.schema)
-    if stored.digest is not None and stored.digest != _digest(json.loads(content)):
+    if stored.digest is not None and stored.digest != _digest(from_json(content)):
         raise DamagedFileError(
             f"{path} was edited after it had been written: its digest does not fit what it holds. Remove it, and it is made again"
         )
-    return kind(**{field.name: getattr(stored, field.name) for field in fields(kind)})
+    return kind(*form.values(stored))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run folder, whatever its shape, and check its schema; raise as `read_record`."""
-    return parse_json(path, _read_content(path))
+    """Read a JSON file of a run folder, whatever its shape, and check its schema; raise as `find_record`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    return parse_json(path, content)
 
 
 def parse_json(path: Path, content: bytes | str) -> dict[str, Any]:
-    """Parse the content of a JSON file of a run folder, and check its schema; raise as `read_record`."""
+    """Parse the content of a JSON file of a run folder, and check its schema; raise as `find_record`."""
     try:
         data = json.loads(content)
     except (UnicodeDecodeError, ValueError) as error:
@@ -111,7 +125,7 @@ def read_files_of(folder: Path, *names: str) -> list[bytes] | None:
 
 def record_text(record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord) -> str:
     """Return what a file of a run folder holds; what was made or measured has a digest, by which an edit is found."""
-    plain = _adapter(type(record)).dump_python(record, mode="json")
+    plain = _forms()[type(record)].adapter.dump_python(record, mode="json")
     return to_text(plain if isinstance(record, RunManifest) else {"digest": _digest(plain), **plain})
 
 
@@ -128,14 +142,11 @@ def write_json(path: Path, plain: Mapping[str, Any], *, indent: int | None = 2) 
 def _digest(plain: Mapping[str, Any]) -> str:
     """Return the SHA-256 of plain data, however it is laid out; schema and digest themselves do not count."""
     counted = {name: value for name, value in plain.items() if name not in {"schema", "digest"}}
-    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_SORTED.encode(counted).encode()).hexdigest()
 
 
-def _read_content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {error.strerror or error}") from None
+def _unreadable(path: Path, error: OSError) -> DamagedFileError:
+    return DamagedFileError(f"{path} cannot be read: {error.strerror or error}")
 
 
 def _check_schema(path: Path, schema: object) -> None:
@@ -161,17 +172,26 @@ def _is_still(folder: Path, handle: int) -> bool:
         return False
 
 
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return _adapters()[kind][0]
+class _Form(NamedTuple):
+    """How a kind of record is written and read.
 
+    Parameters
+    ----------
+    adapter : TypeAdapter
+        Writes it.
+    stored : TypeAdapter
+        Reads it as it is stored: with schema and digest.
+    values : callable
+        Takes the values of its fields, in order, from what was stored.
+    """
 
-def _stored(kind: type[Any]) -> TypeAdapter[Any]:
-    return _adapters()[kind][1]
+    adapter: TypeAdapter[Any]
+    stored: TypeAdapter[Any]
+    values: Callable[[Any], tuple[Any, ...]]
 
 
 @cache
-def _adapters() -> dict[type[Any], tuple[TypeAdapter[Any], TypeAdapter[Any]]]:
-    """Return, for each kind of record, what writes it, and what reads it as it is stored: with schema and digest."""
+def _forms() -> dict[type[Any], _Form]:
     from pydantic import TypeAdapter
 
     schema = ("schema", int, field(kw_only=True))
@@ -182,13 +202,14 @@ def _adapters() -> dict[type[Any], tuple[TypeAdapter[Any], TypeAdapter[Any]]]:
     )  # records of earlier versions have none
     kinds: tuple[type[Any], ...] = (RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
     return {
-        kind: (
+        kind: _Form(
             TypeAdapter(kind),
             TypeAdapter(
                 make_dataclass(
                     f"Stored{kind.__name__}", [schema, digest], bases=(kind,), frozen=True, slots=True
                 )
             ),
+            attrgetter(*(field.name for field in fields(kind))),
         )
         for kind in kinds
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +28,23 @@ from evalkit.runs.layout import (
 )
 from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
 from evalkit.runs.looks import read_looks, state_of
+from evalkit.runs.machines import kind_of
+from evalkit.runs.ratings.opinions import Opinions, count_answers
+from evalkit.runs.ratings.records import Ratings
+from evalkit.runs.ratings.schema import database_of
+from evalkit.runs.ratings.store import read_ratings
 from evalkit.runs.records import DamagedFileError, read_json, to_record
-from evalkit.runs.schema import REFUSED, SCHEMA, PlanRecord, RunManifest, Samples, SkippedTrial, Trial
+from evalkit.runs.schema import (
+    REFUSED,
+    SCHEMA,
+    PlanRecord,
+    RunManifest,
+    Samples,
+    SearchRecord,
+    SkippedTrial,
+    Trial,
+)
+from evalkit.runs.search import read_search
 from evalkit.runs.store import (
     StoredVideo,
     list_evidence,
@@ -39,6 +55,7 @@ from evalkit.runs.store import (
     read_video,
     read_video_records,
 )
+from pipeline.options import hash_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +69,7 @@ else:
 LEGACY_SCHEMA = 2
 """Up to this one, a trial is one file that cannot grow: the folder can only be read."""
 _INDEX_FILE = "index.json"
+_ID_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +176,7 @@ class Run:
 
     def load(self) -> Self:
         """Read all records now, and return this run."""
-        _ = self._contents, self._earlier
+        _ = self._contents, self._earlier, self._search, self._ratings
         return self
 
     def trials(self) -> list[Trial]:
@@ -181,6 +199,26 @@ class Run:
         return {
             trial_id: skipped[trial_id] for trial_id in self._contents.without_result if trial_id in skipped
         }
+
+    def search(self) -> SearchRecord | None:
+        """Return how configurations fared in a search that made this run; None once its grid was completed, or changed."""
+        found = self._search
+        if found is None or not self.skipped() or not self.plans or self.plans[-1].hash != found.plan:
+            return None
+        return found
+
+    def ratings(self) -> Ratings:
+        """Return what people said of the videos; empty where nobody was asked, with the damage where it cannot be read."""
+        return self._ratings
+
+    def opinions(self) -> Opinions:
+        """Return the answers that count, with what they say of each trial; see `evalkit.runs.ratings.opinions`."""
+        return self._opinions
+
+    @property
+    def id(self) -> str:
+        """What names this run among others: a hash of its configuration and the time of its begin."""
+        return hash_of([self.manifest.config_hash, self.manifest.created_at])[:_ID_DIGITS]
 
     def orphaned(self) -> list[str]:
         """List the ids that are in the folder but not in the present grid.
@@ -215,6 +253,18 @@ class Run:
     def earlier_damage(self) -> list[Damage]:
         """List the trials of earlier grids whose attempts cannot be counted, as a file cannot be read."""
         return list(self._earlier.damage)
+
+    @cached_property
+    def _ratings(self) -> Ratings:
+        return read_ratings(self.folder)
+
+    @cached_property
+    def _opinions(self) -> Opinions:
+        return count_answers(self._ratings, self._contents.trials, self.id)
+
+    @cached_property
+    def _search(self) -> SearchRecord | None:
+        return read_search(self.folder)
 
     @property
     def plans(self) -> tuple[PlanRecord, ...]:
@@ -254,10 +304,24 @@ class Run:
         path = self.folder_of(trial_id) / VIDEO_FILE
         return path if path.is_file() else None
 
-    def samples_of(self, trial_id: str) -> Samples:
+    def files_of(self, trial_id: str) -> frozenset[str]:
+        """Return the names of the files beside a trial's video, and of the video; none where there is no folder."""
+        try:
+            with os.scandir(self.folder_of(trial_id)) as entries:
+                return frozenset(entry.name for entry in entries if entry.is_file())
+        except FileNotFoundError:
+            return frozenset()
+
+    def samples_of(self, trial_id: str, metric: str | None = None) -> Samples:
         """Read a trial's raw samples: metric, then sample name, then (nested) lists of numbers.
 
         A sample that is not a number is None. Empty where nothing was stored.
+
+        Parameters
+        ----------
+        trial_id : str
+        metric : str, optional
+            The one that is asked for: only the file that can hold its samples is read. All are unless given.
 
         Raises
         ------
@@ -267,7 +331,13 @@ class Run:
         if self._is_legacy:
             return read_legacy_samples(self.folder, trial_id)
         video = self._contents.videos.get(trial_id)
-        return {} if video is None else read_samples(self.folder, video, self.manifest.evaluators)
+        if video is None:
+            return {}
+        evaluators = self.manifest.evaluators
+        info = None if metric is None else self.manifest.metrics.get(metric)
+        if info is not None and info.evaluator is not None:
+            evaluators = {name: version for name, version in evaluators.items() if name == info.evaluator}
+        return read_samples(self.folder, video, evaluators)
 
     def timeline_of(self, trial_id: str) -> dict[str, Any] | None:
         """Read what was sampled while a trial's video was made, as `evalkit.profiling.profile.Profile.to_dict` gave it.
@@ -305,10 +375,11 @@ class Run:
         """Return one row per finished trial.
 
         Columns: ``trial``; ``param.NAME`` for each parameter; ``portrait``, ``speech``, ``seed``; ``status``,
-        ``failure``, ``failure_text``; ``attempts`` and ``failed_attempts``, those of earlier calls included; a column
-        per metric, missing where absent; ``METRIC.absent`` with the reason code, where a metric is absent in any trial.
+        ``failure``, ``failure_text``; ``attempts`` and ``failed_attempts``, those of earlier calls included; ``machine``,
+        its kind, missing where nothing is known of it: times of different kinds are not to be pooled; a column per metric, missing where absent; ``METRIC.absent`` with the reason code, where a metric is absent in any trial.
         ``profile.error_rate`` is that of the trial's configuration: failed of all attempts, those of earlier grids
-        included, as every report and verdict has it.
+        included, as every report and verdict has it. Where people were asked, a column for each question (``rating.mos`` …) and
+        ``rating.raters``: who scored the trial, in words.
         """
         trials = self.trials()
         params = list(dict.fromkeys(name for trial in trials for name in trial.params))
@@ -326,6 +397,7 @@ class Run:
         columns["failure_text"] = [trial.failure.text if trial.failure else None for trial in trials]
         columns["attempts"] = [trial.n_attempts for trial in trials]
         columns["failed_attempts"] = [trial.n_failures for trial in trials]
+        columns["machine"] = [kind_of(trial.machine, self.manifest.machines) for trial in trials]
         for name in metrics:
             if name == ERROR_RATE:
                 columns[name] = _error_rates(trials, self.earlier(), self.manifest.swept)
@@ -335,6 +407,12 @@ class Run:
             reasons = [trial.absent.get(name) for trial in trials]
             if any(reasons):
                 columns[f"{name}.absent"] = reasons
+        opinions = self.opinions()
+        for name in opinions.scores:
+            columns[name] = [opinions.score(name, trial.id) for trial in trials]
+        if opinions.scores:
+            panels = [opinions.panel_of(trial.id) for trial in trials]
+            columns["rating.raters"] = [panel.text if panel.n else None for panel in panels]
         return pd.DataFrame(
             {
                 encodable(name): [encodable(cell) if isinstance(cell, str) else cell for cell in cells]
@@ -343,12 +421,15 @@ class Run:
         )
 
     def is_derived(self, name: str) -> bool:
-        """Return whether a file of the folder that is made from its records is there and not older than ``run.json``.
+        """Return whether a file of the folder that is made from its records is there and not older than these.
 
-        Whoever adds to a run writes ``run.json`` before and after, so an older table or report lacks something.
+        Whoever adds to a run writes ``run.json`` before and after, so an older table or report lacks something; so does one
+        that is older than the last answer of a rater.
         """
-        path = self.folder / name
-        return path.is_file() and path.stat().st_mtime_ns >= (self.folder / RUN_FILE).stat().st_mtime_ns
+        path, ratings = self.folder / name, database_of(self.folder)
+        sources = (self.folder / RUN_FILE, ratings, ratings.with_name(f"{ratings.name}-wal"))
+        changed = max(source.stat().st_mtime_ns for source in sources if source.exists())
+        return path.is_file() and path.stat().st_mtime_ns >= changed
 
     def has_tables(self) -> bool:
         """Return whether ``results.csv`` and ``results.parquet`` show the run as it is."""
@@ -408,7 +489,7 @@ class Run:
 
 
 def read_manifest(path: Path) -> tuple[RunManifest, int]:
-    """Read ``run.json`` and the schema of its folder; raise as `evalkit.runs.records.read_record`."""
+    """Read ``run.json`` and the schema of its folder; raise as `evalkit.runs.records.find_record`."""
     data = read_json(path)
     schema = data["schema"]
     plain = manifest_of(data) if schema <= LEGACY_SCHEMA else data

@@ -82,7 +82,7 @@ class Input(_Strict):
 
 @dataclass(frozen=True, slots=True)
 class TrialFailure(_Strict):
-    """Why a trial gave no result.
+    """Why a trial gave no result. Two are equal that differ in how long they took, or where, alone.
 
     Parameters
     ----------
@@ -92,11 +92,17 @@ class TrialFailure(_Strict):
         ``bad_output``, ``record_lost`` (it failed, and its record was taken away) or a generator's own.
     text : str
         For people.
+    spent_s : float or None
+        How long the attempt took, loading included; None where that was not recorded.
+    machine : str
+        Key into `RunManifest.machines`; empty where no machine took the job, or it was not recorded.
     """
 
     stage: Literal["load", "generate", "measure"]
     code: str
     text: str
+    spent_s: float | None = field(default=None, compare=False)
+    machine: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,9 @@ class VideoRecord(_Strict):
         Size of the video file: one that is gone or of another size is damage. None where it failed, or is not known.
     files : dict of str to str or None
         SHA-256 of each file that `params` name, by its path: they count for the id. None where that was not recorded.
+    load_s : float or None
+        Part of `generate_s` that loading and warming up took, for this video and those after it in the same process.
+        None where it failed, or that was not recorded.
     """
 
     id: str
@@ -199,12 +208,37 @@ class VideoRecord(_Strict):
     alone: bool
     n_bytes: int | None = None
     files: dict[str, str] | None = None
+    load_s: float | None = None
 
     def __post_init__(self) -> None:
         if (self.status == "failed") != (self.failure is not None):
             raise ValueError(f"status is {self.status!r} and failure is {self.failure!r}")
         if (self.status == "failed") != (self.content is None):
             raise ValueError(f"status is {self.status!r} and content is {self.content!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class SpillAlarm(_Strict):
+    """A jump of the time per step while a GPU was full, as `evalkit.profiling.spill.Spill`.
+
+    Parameters
+    ----------
+    step : int
+        The first slow one, from 0.
+    at_s : float
+        When it began, seconds since the request.
+    factor : float
+        How many times as long as before.
+    gpu : int
+    fullness : float
+        Share of its memory in use, 0 to 1.
+    """
+
+    step: int
+    at_s: float
+    factor: float
+    gpu: int
+    fullness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +250,13 @@ class VideoProfile(_Strict):
     results : MetricResults
     samples : dict of str to dict
         Raw samples by metric.
+    spill : SpillAlarm or None
+        Where the driver seems to have moved GPU memory to the host; a note of `results` says it in words.
     """
 
     results: MetricResults
     samples: Samples = field(default_factory=dict)
+    spill: SpillAlarm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +318,7 @@ class Trial(_Strict):
     ----------
     id : str
         That of its video.
-    params, portrait, speech, seed, generation, events, attempts, started_at, generate_s
+    params, portrait, speech, seed, generation, events, attempts, started_at, generate_s, load_s
         As of `VideoRecord`.
     status : {"ok", "failed"}
         ``ok`` when there is a video and it could be opened as media. Single metrics may still be absent.
@@ -300,6 +337,8 @@ class Trial(_Strict):
         Key into `RunManifest.machines`; empty where no machine took the job, or it was not recorded.
     alone : bool or None
         Whether nothing else was at work in its slot; None where that was not recorded.
+    spill : SpillAlarm or None
+        As of `VideoProfile`.
     """
 
     id: str
@@ -320,6 +359,8 @@ class Trial(_Strict):
     content: str | None = None
     machine: str = ""
     alone: bool | None = None
+    spill: SpillAlarm | None = None
+    load_s: float | None = None
 
     @property
     def n_failures(self) -> int:
@@ -356,7 +397,7 @@ class SkippedTrial(_Strict):
     params : dict
         As of a trial.
     reason : str
-        Why it cannot fit.
+        Why: it cannot fit, or the search found no use in it.
     """
 
     params: dict[str, Json]
@@ -455,7 +496,7 @@ class RunManifest(_Strict):
     notes : list of str
         What a person should know of the run as a whole.
     skipped : dict of str to SkippedTrial
-        Planned trials that were never attempted, by id: they cannot fit.
+        Planned trials that were never attempted, by id.
     plans : list of PlanRecord
         Every plan that was worked on, the present one last. Empty in a run that is older than this record.
     failures : dict of str to int
@@ -481,3 +522,91 @@ class RunManifest(_Strict):
     skipped: dict[str, SkippedTrial] = field(default_factory=dict)
     plans: list[PlanRecord] = field(default_factory=list)
     failures: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Defeat(_Strict):
+    """What showed a configuration to be worse than another.
+
+    Parameters
+    ----------
+    by : dict
+        Parameters of the better one.
+    n_blocks : int
+        Compared over the first so many.
+    value, value_by : float
+        Means of the quality over them.
+    at_least : float
+        By so much it is worse at least.
+    """
+
+    by: dict[str, Json]
+    n_blocks: int
+    value: float
+    value_by: float
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
+class Searched(_Strict):
+    """How a configuration fared.
+
+    Parameters
+    ----------
+    params : dict
+        As of its trials.
+    fate : {"racing", "beaten", "without values", "set aside", "not proposed"}
+        What became of it when the search ended; *racing* is in the race still.
+    n_blocks : int
+        Over so many blocks it was looked at.
+    value : float or None
+        Mean of the quality over them, a missing value as the worst there is; None without any.
+    defeat : Defeat or None
+        Exactly where it is beaten.
+    """
+
+    params: dict[str, Json]
+    fate: Literal["racing", "beaten", "without values", "set aside", "not proposed"]
+    n_blocks: int = 0
+    value: float | None = None
+    defeat: Defeat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRecord(_Strict):
+    """A search, as it was when it ended or was interrupted.
+
+    Parameters
+    ----------
+    plan : str
+        Hash of the plan that it searched, see `evalkit.runs.schema.PlanRecord`.
+    at : str
+        ISO 8601, UTC.
+    quality : str
+        Metric that was raced for.
+    n_blocks : int
+        Of the plan: portraits times speech times seeds.
+    alpha : float
+        Chance that the best of the grid was dropped.
+    budget : dict of str to float
+        ``trials``, ``hours``, ``money``, as far as they were given.
+    n_affordable : int or None
+        Trials that the race was planned for; None without a budget.
+    at_once : int
+        Configurations that were proposed at once.
+    ending : str or None
+        Why it is over, in words; None where it was interrupted.
+    configurations : list of Searched
+        Those that were proposed, in that order, then all others of the grid.
+    """
+
+    plan: str
+    at: str
+    quality: str
+    n_blocks: int
+    alpha: float
+    budget: dict[str, float]
+    n_affordable: int | None
+    at_once: int
+    ending: str | None
+    configurations: list[Searched] = field(default_factory=list)

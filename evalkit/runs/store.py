@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,9 @@ from evalkit.runs.layout import (
 )
 from evalkit.runs.records import (
     DamagedFileError,
+    find_record,
     read_files_of,
     read_json,
-    read_record,
     to_record,
 )
 from evalkit.runs.schema import (
@@ -121,9 +122,9 @@ def read_measurement(
     """
     name = measurement_name(evaluator, content, version)
     path = record_file(folder / MEASUREMENTS_FOLDER / video_id, name)
-    if not path.exists():
+    record = find_record(path, MeasurementRecord)
+    if record is None:
         return None
-    record = read_record(path, MeasurementRecord)
     if (record.video_id, f"{record.evaluator}@{record.identity}") != (video_id, name):
         raise DamagedFileError(
             f"{path}: it is measurement {record.evaluator}@{record.identity} of video {record.video_id!r}"
@@ -171,9 +172,16 @@ def read_samples(folder: Path, video: StoredVideo, evaluators: Mapping[str, str]
 def list_evidence(folder: Path, video: VideoRecord, evaluators: Mapping[str, str]) -> list[tuple[str, Path]]:
     """List the folders with pictures of a video, each with the evaluator's name."""
     measurements = folder / MEASUREMENTS_FOLDER / video.id
+    try:
+        with os.scandir(measurements) as entries:
+            there = {entry.name for entry in entries if entry.is_dir()}
+    except FileNotFoundError:
+        return []
+    if not there:
+        return []
     names = zip(evaluators, _names(video, evaluators), strict=False)
     found = [(evaluator, evidence_folder(measurements, name)) for evaluator, name in names]
-    return [(evaluator, place) for evaluator, place in found if place.is_dir()]
+    return [(evaluator, place) for evaluator, place in found if place.name in there]
 
 
 def list_videos(folder: Path) -> list[str]:
@@ -238,6 +246,8 @@ def make_trial(
         content=record.content,
         machine=record.machine,
         alone=record.alone,
+        spill=video.profile.spill,
+        load_s=record.load_s,
     )
 
 

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from evalkit.runs.schema import Json, MeasurementRecord, MetricResults, RunManifest, Samples, VideoRecord
+    from evalkit.runs.schema import (
+        Json,
+        MeasurementRecord,
+        MetricResults,
+        RunManifest,
+        Samples,
+        SpillAlarm,
+        VideoRecord,
+    )
 
 _PART = ".part"
 
@@ -91,6 +99,7 @@ class RunWriter:
         *,
         profile: MetricResults,
         samples: Samples | None = None,
+        spill: SpillAlarm | None = None,
         timeline: Mapping[str, Json] | None = None,
         log: str = "",
     ) -> None:
@@ -108,6 +117,7 @@ class RunWriter:
             What it cost.
         samples : dict, optional
             Raw samples of the costs.
+        spill : SpillAlarm, optional
         timeline : mapping, optional
             `evalkit.profiling.profile.Profile.to_dict`.
         log : str
@@ -127,7 +137,10 @@ class RunWriter:
         if timeline is not None:
             text = to_text({"profile": dict(timeline)}, indent=None)
             (part_folder / TIMELINE_FILE).write_text(text, "utf-8")
-        for name, made in ((PROFILE_FILE, VideoProfile(profile, samples or {})), (GENERATION_FILE, record)):
+        for name, made in (
+            (PROFILE_FILE, VideoProfile(profile, samples or {}, spill)),
+            (GENERATION_FILE, record),
+        ):
             (part_folder / name).write_text(record_text(made), "utf-8")
         put_folder(part_folder, self.folder / VIDEOS_FOLDER / record.id)
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from evalkit.stats.means import Estimate, estimate_mean, finite
+from evalkit.stats.means import Estimate, estimate_mean, estimate_of, finite
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
+    from evalkit.stats.means import MeanFit
     from evalkit.types import FloatArray
 
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
@@ -55,6 +56,8 @@ def main_effects(
     items: Sequence[Hashable],
     factors: Mapping[str, Sequence[Hashable]] | None = None,
     given: Collection[str] = (),
+    *,
+    fit_change: Callable[[list[int], list[int]], MeanFit] | None = None,
 ) -> list[Effect]:
     """Return the effect of each step of each parameter, paired over inputs, seeds and the other parameters.
 
@@ -70,6 +73,9 @@ def main_effects(
         As in `estimate_mean`: portrait, speech and seed of each trial.
     given : collection of str
         As in `estimate_mean`.
+    fit_change : callable, optional
+        Returns the mean change and its error from the trials before and after, by their places, where more is behind the
+        values than trials show.
 
     Returns
     -------
@@ -97,7 +103,11 @@ def main_effects(
             shared = {
                 factor: [levels[index] for index in first] for factor, levels in (factors or {}).items()
             }
-            change = estimate_mean(values[second] - values[first], shared, given=given)
+            change = (
+                estimate_of(fit_change(first, second))
+                if fit_change is not None and first
+                else estimate_mean(values[second] - values[first], shared, given=given)
+            )
             mean_before = float(values[first].mean()) if first else None
             effects.append(Effect(name, before, after, change, mean_before, n_unpaired))
     return effects

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import chi2
 
 from evalkit.stats.shares import share_bounds
 from evalkit.types import FloatArray, Interval
@@ -119,7 +118,9 @@ def rate_interval(n_events: int, exposure: float) -> Interval:
     ----------
     Garwood, Fiducial limits for the Poisson distribution, Biometrika 28, 1936.
     """
+    from evalkit.stats.special import gammaincinv
+
     if exposure <= 0.0:
         raise ValueError(f"a rate needs a positive exposure, not {exposure}")
-    low = float(chi2.ppf(0.025, 2 * n_events)) / 2 if n_events else 0.0
-    return Interval(low / exposure, float(chi2.ppf(0.975, 2 * n_events + 2)) / 2 / exposure)
+    low = float(gammaincinv(n_events, 0.025)) if n_events else 0.0
+    return Interval(low / exposure, float(gammaincinv(n_events + 1, 0.975)) / exposure)

@@ -18,7 +18,6 @@ from math import cbrt, inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from evalkit.formatting import count_levels
 from evalkit.stats.randomisation import sign_flip_p
@@ -114,6 +113,8 @@ class MeanFit:
             Lowest and highest value that there can be; None where open. They decide where all units are equal: so many equal ones leave
             room for a share of others of 1 - alpha^(1/n), and these can lie anywhere within `values`.
         """
+        from evalkit.stats.special import stdtrit
+
         if self.reason is not None:
             return -inf, inf
         least, most = (-inf if values[0] is None else values[0], inf if values[1] is None else values[1])
@@ -136,6 +137,8 @@ class MeanFit:
 
         1 where nothing can be known, and where all units are equal.
         """
+        from evalkit.stats.special import stdtr
+
         if self.reason is not None or self.is_constant:
             return 1.0
         t = self.mean / self.standard_error
@@ -189,7 +192,11 @@ def estimate_mean(
     values = finite(values)
     if not values.size:
         return Estimate(None, None, 0, "nothing was measured")
-    fit = fit_mean(values, factors, given=given)
+    return estimate_of(fit_mean(values, factors, given=given), bounds)
+
+
+def estimate_of(fit: MeanFit, bounds: Bounds = (None, None)) -> Estimate:
+    """Return a mean with its 95 % interval, or the reason why there is none; `bounds` as in `estimate_mean`."""
     if fit.reason is not None:
         return Estimate(fit.mean, None, fit.n, fit.reason)
     low, high = fit.bounds(0.025, bounds)
@@ -316,10 +323,9 @@ def _fit_crossed(mean: float, residuals: FloatArray, codes: Mapping[str, Codes])
     cell = code_levels(list(zip(*(code.tolist() for code in codes.values()), strict=True)))
     cells = np.bincount(cell, weights=residuals) * (int(cell.max()) + 1) / n
     first = np.unique(cell, return_index=True)[1]
-    design = np.concatenate([np.eye(int(code.max()) + 1)[code[first]] for code in codes.values()], axis=1)
-    fitted, _, rank, _ = np.linalg.lstsq(design, cells, rcond=None)
-    df_rest = cells.size - int(rank)
-    rest = float(((cells - design @ fitted) ** 2).sum()) / df_rest / cells.size if df_rest > 0 else 0.0
+    rank, errors = _fit_sum(cells, [code[first] for code in codes.values()])
+    df_rest = cells.size - rank
+    rest = float((errors**2).sum()) / df_rest / cells.size if df_rest > 0 else 0.0
     variances, dfs, few = [], [], []
     for name, code in codes.items():
         sizes = np.bincount(code)
@@ -345,3 +351,22 @@ def _fit_crossed(mean: float, residuals: FloatArray, codes: Mapping[str, Codes])
     if error <= _CONSTANT * abs(mean):
         error = 0.0
     return MeanFit(mean, n, np.empty(0), n_units, error, df, reason)
+
+
+def _fit_sum(values: FloatArray, codes: Sequence[Codes]) -> tuple[int, FloatArray]:
+    """Fit values by a sum of one effect of each factor, by least squares: the rank, and what is left of each value.
+
+    By the normal equations, which are as small as the factors have levels: thousands of values cost next to nothing.
+    """
+    sizes = [int(code.max()) + 1 for code in codes]
+    met = [
+        [
+            np.bincount(one * n_others + other, minlength=n_own * n_others).reshape(n_own, n_others)
+            for other, n_others in zip(codes, sizes, strict=True)
+        ]
+        for one, n_own in zip(codes, sizes, strict=True)
+    ]
+    sums = np.concatenate([np.bincount(code, weights=values) for code in codes])
+    effects, _, rank, _ = np.linalg.lstsq(np.block(met).astype(np.float64), sums, rcond=None)
+    parts = np.split(effects, np.cumsum(sizes)[:-1])
+    return int(rank), values - sum(part[code] for part, code in zip(parts, codes, strict=True))

@@ -14,9 +14,6 @@ from __future__ import annotations
 from math import ceil, exp, inf, isinf, lgamma, log, log1p, log2, sqrt
 from typing import TYPE_CHECKING
 
-from scipy.optimize import brentq
-from scipy.special import bdtr, nctdtr, stdtrit
-
 from evalkit.stats.means import finite
 
 if TYPE_CHECKING:
@@ -77,6 +74,8 @@ def minimum_detectable_effect(
     float or None
         In the unit of `spread`; None with fewer than two pairs, which find nothing.
     """
+    from scipy.optimize import brentq
+
     if n < 2:
         return None
     highest = 1.0
@@ -258,6 +257,8 @@ def power_to_stay_below(limit: float, share: float, n: int, *, alpha: float = 0.
     >>> round(power_to_stay_below(0.05, 0.01, 59), 3)  # not one of 59 may fail: .99 ** 59
     0.553
     """
+    from evalkit.stats.special import bdtr
+
     allowed = 0
     if n < attempts_to_show(limit, alpha=alpha):
         return 0.0
@@ -293,9 +294,13 @@ def attempts_to_stay_below(
         return None
 
     def attempts_with(allowed: int) -> int | None:
+        from evalkit.stats.special import bdtr
+
         return _least_n(lambda n: bool(bdtr(allowed, n, limit) <= alpha), allowed + 1)
 
     def is_enough(allowed: int) -> bool:
+        from evalkit.stats.special import bdtr
+
         n = attempts_with(allowed)
         return n is None or bool(bdtr(allowed, n, share) >= power)
 
@@ -328,6 +333,8 @@ def _least(is_enough: Callable[[int], bool], low: int, high: int) -> int:
 
 def _power(ratio: float, n: int, alpha: float) -> float:
     """Return the chance that Student's two-sided test finds a mean of `ratio` spreads above 0 in n values."""
+    from evalkit.stats.special import nctdtr, stdtrit
+
     if n < 2:
         return 0.0
     if abs(ratio) * sqrt(n) > 35:  # certain, and beyond what the noncentral distribution can be computed for

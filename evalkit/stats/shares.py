@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaincinv, stdtrit
-from scipy.stats import binomtest
 
 from evalkit.stats.means import independent_factors
 
@@ -39,6 +37,8 @@ def share_bounds(hits: float, n: float, alpha: float) -> tuple[float, float]:
     >>> share_bounds(0, 598, 0.05)[1] < 0.005 < share_bounds(0, 597, 0.05)[1]
     True
     """
+    from evalkit.stats.special import betaincinv
+
     low = float(betaincinv(hits, n - hits + 1, alpha)) if hits > 0 else 0.0
     return low, float(betaincinv(hits + 1, n - hits, 1 - alpha)) if hits < n else 1.0
 
@@ -76,6 +76,8 @@ def effective_number(fit: MeanFit, alpha: float) -> float:
     alpha : float
         Of one side of the interval that is to be made: the error itself is known less well with few units.
     """
+    from evalkit.stats.special import stdtrit
+
     if fit.n_units == fit.n:
         return float(fit.n)
     share = fit.mean
@@ -148,5 +150,11 @@ def compare_shares(
     else:
         totals = np.bincount(next(iter(codes.values()), np.arange(change.size)), weights=change)
     n_up, n_changed = int((totals > 0).sum()), int((totals != 0).sum())
-    p = float(binomtest(n_up, n_changed).pvalue) if n_changed else 1.0
+    p = _sign_test_p(n_up, n_changed) if n_changed else 1.0
     return ShareChange(change.size, n_lost, n_gained, p)
+
+
+def _sign_test_p(n_up: int, n_changed: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(n_up, n_changed).pvalue)

@@ -141,6 +141,15 @@ class ExecutorOptions(PlainData):
     name: str = Field(default="processes", min_length=1, description="name of an executor")
     settings: dict[str, JsonValue] = Field(default_factory=dict, description="setting names to plain values")
 
+    @staticmethod
+    def named(given: Any) -> Any:
+        """Return it as a group where it is given as a name alone.
+
+        >>> ExecutorOptions.named("processes")
+        {'name': 'processes'}
+        """
+        return {"name": given} if isinstance(given, str) else given
+
 
 class Execution(PlainData):
     """How the work is done. Nothing of it decides an outcome."""
@@ -183,11 +192,27 @@ class Execution(PlainData):
         allow_inf_nan=False,
         description="GB of 1024 MiB that each GPU has; what the driver says unless given",
     )
+    price_per_hour: dict[
+        Annotated[str, Field(min_length=1)], Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    ] = Field(
+        default_factory=dict,
+        description="parts of the names of GPUs or processors, or default, to the price of an hour of one, from 0; "
+        "slots that share one cost it each",
+    )
 
     @field_validator("executor", mode="before")
     @classmethod
     def _a_text_is_a_name(cls, executor: Any) -> Any:
-        return {"name": executor} if isinstance(executor, str) else executor
+        return ExecutorOptions.named(executor)
+
+    @field_validator("price_per_hour")
+    @classmethod
+    def _prices_are_said_once(cls, prices: dict[str, float]) -> dict[str, float]:
+        names = [name.casefold() for name in prices]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} has two prices: upper and lower case are the same here")
+        return prices
 
     @model_validator(mode="after")
     def _slots_are_said_once(self) -> Self:
@@ -196,6 +221,37 @@ class Execution(PlainData):
                 f"workers is {self.workers}, and slots lists {len(self.slots)}: give one of the two options"
             )
         return self
+
+
+class SearchOptions(PlainData):
+    """How much ``evalkit search`` may spend, in all; what was done before counts too. A sweep heeds none of it.
+
+    Attributes
+    ----------
+    trials : int or None
+        Trials of the grid.
+    hours : float or None
+        Hours that slots are at work: the time of every trial, made and measured, failed attempts too.
+    money : float or None
+        Hours of making times the price of the machine, see ``execution.price_per_hour``.
+    seed : int
+        Of what is proposed, and of the order of the blocks. With another one the race may drop the best anew.
+    """
+
+    trials: int | None = Field(default=None, ge=1, description="a whole number of trials, from 1")
+    hours: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="hours of slots at work, above 0"
+    )
+    money: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="an amount of money, above 0"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="a whole number from 0")
+
+    @property
+    def budget(self) -> dict[str, float]:
+        """What is limited, by name."""
+        limits = {"trials": self.trials, "hours": self.hours, "money": self.money}
+        return {name: float(limit) for name, limit in limits.items() if limit is not None}
 
 
 Values = Annotated[list[JsonValue], Field(min_length=1)]
@@ -223,6 +279,7 @@ class SweepConfig(PlainData):
     )
     policy: str | None = Field(default=None, min_length=1, description="name or path of a policy")
     execution: Execution = Field(default_factory=Execution, description="a group")
+    search: SearchOptions = Field(default_factory=SearchOptions, description="a group")
 
     @field_validator("parameters", "grid")
     @classmethod
@@ -296,8 +353,8 @@ def resolve_sweep(
         unless given.
     overrides : mapping, optional
         Values by dotted name: ``generator.name``, ``grid.sample_steps``, ``execution.retries``. A parameter is either in
-        ``grid`` or in ``parameters``: where an override puts it counts. Another generator has none of the settings that
-        the first one had, nor the quickstart's grid. Paths are relative to the current folder.
+        ``grid`` or in ``parameters``: where an override puts it counts. Another generator or executor has none of the
+        settings that the first one had, nor the quickstart's grid. Paths are relative to the current folder.
 
     Raises
     ------
@@ -334,8 +391,10 @@ def override_sweep(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dic
     generator = changed.get("generator", {}).get("name")
     if overrides.get("generator.name", generator) != generator:
         changed["generator"] = {}
+    if any(dotted.startswith(_EXECUTOR) for dotted in overrides):
+        _open_executor(changed, overrides)
     for dotted, value in overrides.items():
-        *groups, name = dotted.split(".", 2) if dotted.startswith(_TWO_LEVELS) else dotted.split(".", 1)
+        *groups, name = _split(dotted)
         place = changed
         for group in groups:
             place = place.setdefault(group, {})
@@ -347,8 +406,29 @@ def override_sweep(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dic
     return changed
 
 
-_TWO_LEVELS = ("generator.settings.", "measuring.")
+def _open_executor(changed: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Make the executor a group, an empty one where the overrides name another."""
+    execution = changed.setdefault("execution", {})
+    if not isinstance(execution, dict):
+        return
+    executor = ExecutorOptions.named(execution.get("executor", {}))
+    name = executor.get("name") if isinstance(executor, dict) else None
+    execution["executor"] = executor if overrides.get(f"{_EXECUTOR}name", name) == name else {}
+
+
+_EXECUTOR = "execution.executor."
+_TWO_LEVELS = ("generator.settings.", "measuring.", _EXECUTOR)
 """Groups in groups: what follows is a group's name, then a name in it, which may have dots of its own."""
+
+
+def _split(dotted: str) -> list[str]:
+    """Return the groups and the name that a dotted name consists of.
+
+    >>> _split("execution.executor.settings.address"), _split("parameters.options.mode")
+    (['execution', 'executor', 'settings', 'address'], ['parameters', 'options.mode'])
+    """
+    n_groups = 3 if dotted.startswith(f"{_EXECUTOR}settings.") else 2 if dotted.startswith(_TWO_LEVELS) else 1
+    return dotted.split(".", n_groups)
 
 
 def build_sweep(data: Mapping[str, Any], where: str, *, base: Path | None = None) -> SweepConfig:
@@ -390,15 +470,6 @@ def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
     for evaluator, settings in config.measuring.items():
         for name, path in evaluator_class(evaluator).files_of(settings).items():
             yield f"measuring.{evaluator}.{name}", path
-
-
-def measuring_files(config: SweepConfig) -> list[str]:
-    """List the files that settings of evaluators name."""
-    return [
-        path
-        for evaluator, settings in config.measuring.items()
-        for path in evaluator_class(evaluator).files_of(settings).values()
-    ]
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:

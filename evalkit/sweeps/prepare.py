@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.decisions.policy import load_policy
-from evalkit.evaluators.load import load_evaluators, version_of
+from evalkit.evaluators.load import find_incomplete, load_evaluators, version_of
 from evalkit.execution.executors import load_executor
+from evalkit.execution.inputs import list_settings_files
 from evalkit.execution.jobs import GeneratorSpec, InputFile, Slot
 from evalkit.execution.scheduler import disturb_each_other
 from evalkit.execution.slots import count_gpus, make_slots
@@ -20,18 +21,19 @@ from evalkit.options import ConfigError
 from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.runs import Input, MetricInfo
 from evalkit.runs.identity import FILE_PARAMETERS, plan_hash
-from evalkit.sweeps.config import SlotOptions, measuring_files, name_of
+from evalkit.sweeps.config import SlotOptions, name_of
 from evalkit.sweeps.plan import PlannedInput, PlannedTrial, expand_grid, make_request, plan_trials
 from evalkit.tracks.cache import content_hash
 from pipeline.errors import RequestError
+from pipeline.extras import find_obstacle
 from pipeline.generator import Generator, build_generator
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from evalkit.evaluators.base import Evaluator
-    from evalkit.execution.executors import Executor
+    from evalkit.execution.executors import ExecutorChoice
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
     from pipeline.generator import Description
 
@@ -111,7 +113,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     UsageError
         If a generator, an evaluator or an executor is unknown, or the policy cannot be used.
     """
-    find_executor(config)
+    executor = find_executor(config)
     factory = registry.load(registry.GENERATORS, config.generator.name)
     with _refusing(f"generator {config.generator.name!r}"):
         generator = build_generator(factory, config.generator.name, config.generator.settings)
@@ -119,7 +121,7 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     evaluators = load_evaluators(config.evaluators, config.measuring)
     policy = None if config.policy is None else load_policy(config.policy)
     settings = config.generator.settings
-    slots = plan_slots(config, described)
+    slots = plan_slots(config, generator, executor)
     identity = {
         "name": generator.name,
         "version": str(generator.version),
@@ -137,10 +139,11 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         generator=identity,
         spec=GeneratorSpec(generator.name, dict(settings), described.takes_device, str(generator.version)),
         evaluators={evaluator.name: version_of(evaluator) for evaluator in evaluators},
-        measuring_files=tuple(InputFile(path, content_hash(path)) for path in measuring_files(config)),
+        measuring_files=list_settings_files(config.measuring),
         slots=slots,
         metrics=_describe_metrics(evaluators),
         notes=[
+            *(_list_left_out() if config.evaluators is None else ()),
             *_list_without_effect(config, described.parameters),
             *(_note_unused_gpus(config) if described.takes_device and not described.default_device else ()),
             *(_note_batches(trials) if batches else ()),
@@ -150,15 +153,23 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     )
 
 
+def _list_left_out() -> list[str]:
+    """Name the evaluators that do not measure because their libraries are not installed."""
+    incomplete = find_incomplete(registry.names(registry.EVALUATORS))
+    return [f"the evaluator {name!r} does not measure: {why}" for name, why in incomplete.items()]
+
+
 def find_refusals(plan: SweepPlan, trials: Iterable[PlannedTrial]) -> dict[str, str]:
     """Return why the generator refuses trials that it would be given, by id. No model is loaded.
 
     Nothing is known of trials that another executor would do elsewhere: what is there may not be here.
     """
-    if plan.config.execution.executor.name not in _HERE:
+    if plan.config.execution.executor.name not in HERE:
         return {}
     factory = registry.load(registry.GENERATORS, plan.config.generator.name)
     generator = build_generator(factory, plan.config.generator.name, plan.config.generator.settings)
+    if obstacle := find_obstacle(generator):
+        return {trial.id: obstacle for trial in trials}
     refused = {}
     for trial in trials:
         try:
@@ -168,34 +179,39 @@ def find_refusals(plan: SweepPlan, trials: Iterable[PlannedTrial]) -> dict[str, 
     return refused
 
 
-_HERE = ("processes", "in_process")
+HERE = ("processes", "in_process")
+"""Executors whose work is done on this machine, with what is installed here."""
 
 
-def find_executor(config: SweepConfig) -> Callable[..., Executor]:
+def find_executor(config: SweepConfig) -> ExecutorChoice:
     """Return what makes the executor of slots and limits; raise as `load_executor`."""
     executor = config.execution.executor
     return load_executor(executor.name, executor.settings, "execution.executor.settings")
 
 
-def plan_slots(config: SweepConfig, described: Description) -> tuple[Slot, ...]:
+def plan_slots(config: SweepConfig, generator: Generator, executor: ExecutorChoice) -> tuple[Slot, ...]:
     """Return the slots that a configuration asks for.
 
     Without ``slots`` there are as many as ``workers`` says, all on the generator's device (its default where none is
     given). With neither there is one; on a machine with several GPUs, one for each, where the generator is on ``cuda``
-    and has a setting for its device.
+    and goes by the GPUs that it sees. An executor that finds devices itself is asked how many there are.
 
     Parameters
     ----------
     config : SweepConfig
-    described : Description
-        The generator, which may have a setting ``device``.
+    generator : Generator
+        It may have a setting ``device``.
+    executor : ExecutorChoice
 
     Raises
     ------
     ConfigError
-        If devices contradict each other.
+        If devices contradict each other, or one GPU is named to an executor that finds devices itself.
+    UsageError
+        If the executor cannot say how many places there are.
     """
-    execution = config.execution
+    execution, places_slots = config.execution, executor.kind.places_slots
+    described = generator.describe()
     own = config.generator.settings.get("device") if described.takes_device else None
     places = {"generator.device": config.generator.device, "generator.settings.device": own}
     stated = {where: device for where, device in places.items() if isinstance(device, str)}
@@ -204,11 +220,13 @@ def plan_slots(config: SweepConfig, described: Description) -> tuple[Slot, ...]:
     if execution.slots is not None:
         wanted = [(slot.name, slot.device or base, slot.cores) for slot in execution.slots]
         stated |= {f"execution.slots.{place}": device for place, (_, device, _) in enumerate(wanted)}
+    elif execution.workers is None and places_slots:
+        wanted = [("", base, None)] * max(1, executor.count_places(base.partition(":")[0]))
     elif (
         execution.workers is None
         and base == "cuda"
-        and described.takes_device
-        and (n_gpus := count_gpus()) > 1
+        and generator.follows_gpus
+        and (n_gpus := executor.count_places("cuda")) > 1
     ):
         wanted = [("", f"cuda:{index}", None) for index in range(n_gpus)]
     else:
@@ -219,7 +237,15 @@ def plan_slots(config: SweepConfig, described: Description) -> tuple[Slot, ...]:
             f"{' and '.join(f'{where} is {stated[where]!r}' for where in kinds.values())}: "
             f"what is made on different kinds of device cannot be compared; let all of them be of one kind"
         )
-    return make_slots(wanted)
+    single = [device for _, device, _ in wanted if ":" in device]
+    if places_slots and single:
+        named = (where for where, device in stated.items() if device == single[0])
+        where = next(named, "the generator's own device")
+        raise ConfigError(
+            f"{where} is {single[0]!r}: the executor {config.execution.executor.name!r} finds each slot a GPU itself; "
+            f"name 'cuda'"
+        )
+    return make_slots(wanted, own_device=places_slots)
 
 
 def _default_device(described: Description) -> str:

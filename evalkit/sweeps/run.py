@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.errors import EvalkitError
 from evalkit.execution.costs import measure_costs
-from evalkit.execution.executors import Limits
+from evalkit.execution.executors import LOST, MOST_LOSSES, ExecutorError, Limits
 from evalkit.execution.jobs import (
     EVIDENCE_NAME,
     VIDEO_NAME,
@@ -26,20 +27,20 @@ from evalkit.execution.jobs import (
     MeasureResult,
     Stage,
 )
+from evalkit.execution.measurer import to_measured
 from evalkit.execution.scheduler import Scheduler
 from evalkit.execution.slots import is_alone
 from evalkit.execution.worker import DISK_FULL
 from evalkit.measuring.gaps import intent_of
-from evalkit.measuring.video import MeasuredVideo, put_measurements
+from evalkit.measuring.video import put_measurements
 from evalkit.profiling.machine import describe_machine
 from evalkit.profiling.profile import Profile
 from evalkit.runs import (
-    MeasurementError,
-    MetricResults,
     PlanRecord,
     Run,
     RunManifest,
     RunWriter,
+    SkippedTrial,
     TrialFailure,
     VideoRecord,
 )
@@ -55,12 +56,13 @@ from evalkit.tracks.cache import content_hash
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from evalkit.execution.executors import Executor
-    from evalkit.execution.jobs import Job, Message
+    from evalkit.execution.jobs import Job, Message, Result
     from evalkit.execution.scheduler import Task
-    from evalkit.runs import SkippedTrial, Trial
+    from evalkit.runs import Trial
+    from evalkit.sweeps.feed import Feed
     from evalkit.sweeps.plan import PlannedTrial
     from evalkit.sweeps.prepare import SweepPlan
 
@@ -78,7 +80,7 @@ class Progress:
     Parameters
     ----------
     n_trials, n_over : int
-        Trials of this call: all of them, and those that have a result by now.
+        Trials of this call: all of them, as far as they are chosen, and those that have a result by now.
     trial : Trial or None
         The one that has just got its result.
     at_work : tuple of str
@@ -97,6 +99,7 @@ def run_sweep(
     *,
     retry_failed: bool = False,
     replan: bool = False,
+    feed: Feed | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Make the videos of a sweep that are missing, measure what is not measured, and write the tables.
@@ -110,6 +113,9 @@ def run_sweep(
         Try again what failed; what failed before stays in the record.
     replan : bool
         Whether finished trials of the folder may be left out of the new plan; they stay in the folder.
+    feed : Feed, optional
+        Chooses the videos that are made, while the sweep goes on; all that are missing unless given. Videos that are
+        there are measured in any case.
     on_progress : callable, optional
         Called when something begins or ends.
 
@@ -118,7 +124,7 @@ def run_sweep(
     UsageError
         If another sweep writes there, it is not a run folder, or the plan leaves out finished trials.
     SweepError
-        If the results cannot be written.
+        If the results cannot be written, or the executor cannot go on.
     KeyboardInterrupt
         When interrupted; the tables are written, work under way is given up and leaves nothing.
     """
@@ -126,7 +132,14 @@ def run_sweep(
     try:
         with RunWriter(folder) as writer:
             writer.clear_leftovers()
-            return _Sweep(plan, writer, earlier, retry_failed, on_progress).run()
+            sweep = _Sweep(
+                plan, writer, earlier, retry_failed=retry_failed, feed=feed, on_progress=on_progress
+            )
+            return sweep.run()
+    except ExecutorError as error:
+        raise SweepError(
+            f"{error}; what is done is kept, and the same command goes on, also with another executor"
+        ) from error
     except OSError as error:
         raise SweepError(
             f"{folder} cannot be written: {error.strerror or error}; what is done is kept, and the same command goes on "
@@ -163,7 +176,9 @@ class _Sweep:
         plan: SweepPlan,
         writer: RunWriter,
         earlier: RunManifest | None,
+        *,
         retry_failed: bool,
+        feed: Feed | None,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._plan = plan
@@ -171,23 +186,32 @@ class _Sweep:
         self._folder = writer.folder
         self._execution = plan.config.execution
         self._on_progress = on_progress
+        self._feed = feed
         self._planned = {trial.id: trial for trial in plan.trials}
         status = load_run_status(plan, writer.folder)
         to_make = status.to_make(retry_failed=retry_failed)
         skipped = find_infeasible(plan, writer.folder, to_make)
         self._manifest = _describe(plan, earlier, skipped)
-        waiting = {trial.id for trial in to_make} - skipped.keys()
-        ordered = order_trials(plan.trials, self._manifest.plans[-1].seed, batches=plan.batches)
-        self._videos = status.videos
+        self._missing = {trial.id for trial in to_make} - skipped.keys()
+        """Ids of the videos that this call may make and has not begun to ask for."""
         self._tried = _known_failures(status.tried, self._manifest.failures)
         self._to_measure = status.to_measure(retry_failed=retry_failed)
-        self._scheduler = Scheduler(
-            plan.slots, [trial.id for trial in ordered if trial.id in waiting], self._to_measure
-        )
-        self._n_trials = len({*self._scheduler.waiting, *self._to_measure})
+        self._videos = {name: status.videos[name] for name in self._to_measure}
+        """Videos that are there and to be measured: what is over is on disk, and kept nowhere else."""
+        if feed is None:
+            ordered = order_trials(plan.trials, self._manifest.plans[-1].seed, batches=plan.batches)
+            wanted: Iterable[str] = [trial.id for trial in ordered if trial.id in self._missing]
+        else:
+            done = status.found.keys() - {trial.id for trial in to_make} - self._to_measure.keys()
+            known = {name: trial for name, trial in status.found.items() if name in done}
+            wanted = feed.begin(known, {name: trial.reason for name, trial in skipped.items()})
+        self._n_trials = len(self._to_measure)
+        self._to_make = self._ask_for(wanted)
         self._n_over = 0
         self._making: dict[str, _Video] = {}
-        self._measuring_tries: dict[str, int] = {}
+        self._measuring_tries: Counter[str] = Counter()
+        self._losses: Counter[str] = Counter()
+        """Places that the job of a video has lost, one after the other."""
         self._under_way: dict[str, _UnderWay] = {}
         self._numbers = itertools.count()
         for video in status.videos.values():
@@ -200,9 +224,11 @@ class _Sweep:
     def run(self) -> Run:
         self._writer.write_manifest(self._manifest)
         try:
-            if not self._scheduler.is_over:
+            if self._n_trials:
                 self._work()
         finally:
+            if self._feed is not None:
+                self._note_left_out(self._feed.left_out())
             self._writer.write_manifest(self._manifest)
             run = Run(self._folder, self._manifest)
             run.write_tables()
@@ -213,6 +239,13 @@ class _Sweep:
         limits = Limits(self._execution.time_limit_s, self._execution.stall_limit_s)
         executor = find_executor(self._plan.config)(self._plan.slots, limits)
         try:
+            self._scheduler = Scheduler(
+                self._plan.slots,
+                self._to_make,
+                self._to_measure,
+                executor.measuring_slots,
+                executor.measuring_pool(),
+            )
             while not self._scheduler.is_over:
                 for task in self._scheduler.next_tasks():
                     self._submit(task, executor)
@@ -293,12 +326,38 @@ class _Sweep:
             del self._under_way[message.job_id]
             if isinstance(message.result, JobFailure) and message.result.code == DISK_FULL:
                 raise SweepError(
-                    f"{self._folder}: the disk is full ({message.result.text}); make room, and the same command goes on"
+                    f"a disk is full ({message.result.text}); make room, and the same command goes on with {self._folder}"
                 )
-            if task.stage is Stage.GENERATE:
+            if self._is_to_move(message.result, task):
+                self._move(under_way, message)
+            elif task.stage is Stage.GENERATE:
                 self._finish_video(task, message)
             else:
                 self._finish_measuring(under_way, message)
+
+    def _is_to_move(self, result: Result, task: Task) -> bool:
+        """Return whether a job lost its place, and not so often that this may be its own doing."""
+        if not isinstance(result, JobFailure) or result.code != LOST:
+            del self._losses[task.video_id]
+            return False
+        self._losses[task.video_id] = (self._losses[task.video_id] + 1) % MOST_LOSSES
+        return self._losses[task.video_id] > 0
+
+    def _move(self, under_way: _UnderWay, message: Finished) -> None:
+        """Have a job done elsewhere: no try of it has failed."""
+        task, job, result = under_way.task, under_way.job, message.result
+        assert isinstance(result, JobFailure)  # noqa: S101 - for the type checker
+        line = (
+            f"{result.stage}: its place was lost after {result.spent_s:.3f} s, tried elsewhere: {result.text}"
+        )
+        if isinstance(job, GenerateJob):
+            video = self._making[task.video_id]
+            _empty(video.folder)
+            video.log.append(line)
+        else:
+            shutil.rmtree(job.folder)
+            self._write_to_log(task.video_id, [line])
+        self._scheduler.move(task)
 
     def _finish_video(self, task: Task, message: Finished) -> None:
         video, result = self._making[task.video_id], message.result
@@ -311,7 +370,6 @@ class _Sweep:
         events = made.events if made is not None else video.events
         video.log += _log_lines(result, events, message.log)
         record = self._put_video(video, task, result, events)
-        self._videos[record.id] = record
         self._note_failures(record)
         if has_tries_left(record, video.n_tries, self._execution.retries):
             video.attempts = [*record.attempts, *([failure] if failure is not None else [])]
@@ -319,8 +377,10 @@ class _Sweep:
             self._scheduler.repeat(task)
             return
         del self._making[task.video_id]
-        self._to_measure[record.id] = list(self._plan.evaluators)
         is_measured = failure is None and bool(self._plan.evaluators)
+        if is_measured:
+            self._videos[record.id] = record
+            self._to_measure[record.id] = list(self._plan.evaluators)
         self._scheduler.finish(task, measure=is_measured)
         if made is not None:
             self._note_versions(made.generation)
@@ -332,7 +392,7 @@ class _Sweep:
         """Store a video, or why there is none."""
         made = result if isinstance(result, GenerateResult) else None
         failure = _to_record(result) if isinstance(result, JobFailure) else None
-        alone = is_alone(task.slot, self._plan.slots)
+        alone = is_alone(task.slot, self._plan.slots) and (made is None or made.alone)
         n_failed = len(video.attempts) + (failure is not None)
         profile = None if result.profile is None else Profile.from_dict(result.profile)
         costs = measure_costs(
@@ -363,12 +423,14 @@ class _Sweep:
             alone=alone,
             n_bytes=(video.folder / VIDEO_NAME).stat().st_size if failure is None else None,
             files=planned.parameter_files,
+            load_s=made.load_s if made is not None else None,
         )
         self._writer.put_video(
             record,
             video.folder,
             profile=costs.profile,
             samples=costs.samples,
+            spill=costs.spill,
             timeline=result.profile,
             log="\n".join([*video.log, ""]),
         )
@@ -378,24 +440,30 @@ class _Sweep:
         task, job, result = under_way.task, under_way.job, message.result
         assert isinstance(job, MeasureJob)  # noqa: S101 - for the type checker
         assert not isinstance(result, GenerateResult)  # noqa: S101 - as above
-        n_tries = self._measuring_tries[task.video_id] = self._measuring_tries.get(task.video_id, 0) + 1
+        self._measuring_tries[task.video_id] += 1
+        n_tries = self._measuring_tries[task.video_id]
         is_last_try = not isinstance(result, JobFailure) or n_tries > self._execution.retries
         if is_last_try:
             self._put_measurements(job, self._videos[task.video_id], result)
         shutil.rmtree(job.folder)
-        with (self._folder / VIDEOS_FOLDER / task.video_id / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write("\n".join([*_log_lines(result, [], message.log), ""]))
+        self._write_to_log(task.video_id, _log_lines(result, [], message.log))
         if is_last_try:
+            for of_video in (self._videos, self._to_measure, self._measuring_tries):
+                del of_video[task.video_id]
             self._scheduler.finish(task)
             self._report(task.video_id)
         else:
             self._scheduler.repeat(task)
 
+    def _write_to_log(self, video_id: str, lines: Iterable[str]) -> None:
+        with (self._folder / VIDEOS_FOLDER / video_id / LOG_FILE).open("a", encoding="utf-8") as log:
+            log.write("\n".join([*lines, ""]))
+
     def _put_measurements(
         self, job: MeasureJob, video: VideoRecord, result: MeasureResult | JobFailure
     ) -> None:
         """Store what each evaluator measured, or why it could not."""
-        measured = _to_measured(result)
+        measured = to_measured(result)
         if measured.error is not None and not measured.is_of_video:
             self._manifest = replace(self._manifest, notes=[*self._manifest.notes, measured.error.text])
         put_measurements(
@@ -425,8 +493,7 @@ class _Sweep:
     def _note_failures(self, video: VideoRecord) -> None:
         """Count the failed attempts of a video once more, in the manifest; on disk when the sweep ends."""
         if n_failed := len(list_failures(video)):
-            failures = {**self._manifest.failures, video.id: n_failed}
-            self._manifest = replace(self._manifest, failures=failures)
+            self._manifest.failures[video.id] = n_failed
 
     def _note_versions(self, source: dict[str, Any]) -> None:
         """Add versions and weights of what took part; the manifest has them when the sweep ends."""
@@ -439,10 +506,39 @@ class _Sweep:
     def _report(self, over: str | None) -> None:
         """Tell whoever watches that something begins, or that a trial is over."""
         self._n_over += over is not None
+        listens = self._feed is not None or self._on_progress is not None
+        trial = read_trial(self._plan, self._folder, over) if over is not None and listens else None
+        if self._feed is not None and trial is not None:
+            self._scheduler.add(self._ask_for(self._feed.hear(trial)))
         if self._on_progress is not None:
             labels = tuple(_label(task, self._planned[task.video_id]) for task in self._scheduler.at_work)
-            trial = read_trial(self._plan, self._folder, over) if over is not None else None
             self._on_progress(Progress(self._n_trials, self._n_over, trial, labels))
+
+    def _ask_for(self, video_ids: Iterable[str]) -> list[str]:
+        """Return those of the videos that are still to be made, once each; from here on they count.
+
+        Raises
+        ------
+        ValueError
+            If one is not planned.
+        """
+        wanted = list(dict.fromkeys(video_ids))
+        unknown = [name for name in wanted if name not in self._planned]
+        if unknown:
+            raise ValueError(f"the feed asks for {unknown[0]!r}, which is no trial of the plan")
+        wanted = [name for name in wanted if name in self._missing]
+        self._missing.difference_update(wanted)
+        self._n_trials += len(wanted)
+        return wanted
+
+    def _note_left_out(self, left_out: Mapping[str, str]) -> None:
+        """Put on record why planned trials were not made."""
+        reasons = {
+            name: SkippedTrial(dict(self._planned[name].params), reason)
+            for name, reason in left_out.items()
+            if name in self._missing
+        }
+        self._manifest = replace(self._manifest, skipped={**reasons, **self._manifest.skipped})
 
 
 def _describe(plan: SweepPlan, earlier: RunManifest | None, skipped: dict[str, SkippedTrial]) -> RunManifest:
@@ -484,7 +580,7 @@ def _describe(plan: SweepPlan, earlier: RunManifest | None, skipped: dict[str, S
         machines={**earlier.machines, **manifest.machines},
         versions=earlier.versions,
         weights=earlier.weights,
-        failures=earlier.failures,
+        failures=dict(earlier.failures),
     )
 
 
@@ -512,22 +608,9 @@ def _label(task: Task, planned: PlannedTrial) -> str:
     return " ".join([task.stage, *words, *inputs])
 
 
-def _to_measured(result: MeasureResult | JobFailure) -> MeasuredVideo:
-    """Return what came of a job as it is stored; a job that was lost is an error of its video."""
-    if isinstance(result, JobFailure):
-        return MeasuredVideo({}, MeasurementError(result.code, result.text), result.spent_s)
-    return MeasuredVideo(
-        {
-            found.evaluator: (MetricResults.from_dict(found.results), found.samples)
-            for found in result.measured
-        },
-        None if result.error is None else MeasurementError(**result.error),
-        result.measure_s,
-    )
-
-
 def _to_record(failure: JobFailure) -> TrialFailure:
-    return TrialFailure(failure.stage.value, failure.code, failure.text)
+    machine = machine_key(failure.machine) if failure.machine else ""
+    return TrialFailure(failure.stage.value, failure.code, failure.text, failure.spent_s, machine)
 
 
 def _log_lines(
@@ -536,15 +619,19 @@ def _log_lines(
     """Say what happened in a stage."""
     match result:
         case GenerateResult():
-            lines = [f"{Stage.GENERATE}: {result.generate_s:.3f} s"]
+            lines = [f"{Stage.GENERATE}: {result.generate_s:.3f} s{_on(result.machine)}"]
         case MeasureResult():
-            lines = [f"{Stage.MEASURE}: {result.measure_s:.3f} s"]
+            lines = [f"{Stage.MEASURE}: {result.measure_s:.3f} s{_on(result.machine)}"]
         case JobFailure():
             lines = [
-                f"{result.stage}: failed after {result.spent_s:.3f} s: {result.code}: {result.text}",
+                f"{result.stage}: failed after {result.spent_s:.3f} s{_on(result.machine)}: {result.code}: {result.text}",
             ]
     lines += [f"  {event['time_s']:9.3f} s  {event['name']} {event['detail'] or ''}" for event in events]
     return lines + [f"  | {line}" for line in log.splitlines()]
+
+
+def _on(machine: dict[str, Any]) -> str:
+    return f" on {machine['host']}" if "host" in machine else ""
 
 
 def _empty(folder: Path) -> None:

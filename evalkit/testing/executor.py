@@ -7,12 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evalkit.errors import UsageError
-from evalkit.execution.executors import Executor, Limits
+from evalkit.execution.executors import LOST, Executor, Limits
 from evalkit.execution.jobs import (
     VIDEO_NAME,
     EventReported,
@@ -33,7 +34,7 @@ from evalkit.options import read_group
 from evalkit.types import ClipIntent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from evalkit.execution.jobs import Job, Message, Result
@@ -82,6 +83,10 @@ class ExecutorContract:
     settings: Mapping[str, Any] = {}
     """What stands under ``execution.executor.settings``."""
 
+    lose_place: Callable[[Executor, Slot], None] | None = None
+    """Ends the place where a slot's job is done, as a machine that goes away does. A method, where the work is done on
+    another machine."""
+
     @pytest.fixture
     def executor(self, kind: type[Executor]) -> Any:
         """Give one with two slots and `Counting` for work."""
@@ -117,6 +122,53 @@ class ExecutorContract:
         found = results_of(do_jobs(executor, *jobs, measure_job(tmp_path, "c", "two")))
         kinds = {name: type(result) for name, result in found.items()}
         assert kinds == {"a": GenerateResult, "b": GenerateResult, "c": MeasureResult}
+
+    def test_a_video_is_measured_in_every_part_of_a_slot_at_once(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Jobs name a part as they name a slot; work that loads something loads it for each."""
+        (tmp_path / VIDEO_NAME).write_bytes(b"video")
+        parts = executor.measuring_slots(Slot("one"))
+        jobs = [replace(measure_job(tmp_path, part.name), slot=part) for part in parts]
+        found = results_of(do_jobs(executor, *jobs))
+        assert found.keys() == {part.name for part in parts}
+        assert all(isinstance(result, MeasureResult) for result in found.values())
+
+    def test_a_video_is_measured_in_every_place_of_the_pool_at_once(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """Where there is a pool, jobs name its slots; none of them is a slot where videos are made."""
+        (tmp_path / VIDEO_NAME).write_bytes(b"video")
+        pool = executor.measuring_pool()
+        assert len({"one", "two", *(slot.name for slot in pool)}) == 2 + len(pool)
+        jobs = [replace(measure_job(tmp_path, slot.name), slot=slot) for slot in pool]
+        found = results_of(do_jobs(executor, *jobs, generate_job(tmp_path)))
+        assert found.keys() == {"1", *(slot.name for slot in pool)}
+        assert not any(isinstance(result, JobFailure) for result in found.values())
+
+    def test_a_job_whose_place_goes_away_is_lost_and_the_slot_goes_on(
+        self, executor: Executor, tmp_path: Path
+    ) -> None:
+        """It ends with the code that says so, and the next job of the slot is done."""
+        if self.lose_place is None:
+            pytest.skip("its work is done on this machine")
+        job = generate_job(tmp_path, do="hang")
+        executor.submit(job)
+        messages: list[Message] = []
+        while not any(isinstance(message, EventReported) for message in messages):
+            messages += executor.wait(0.2)
+        self.lose_place(executor, job.slot)
+        while not results_of(messages):
+            messages += executor.wait(0.2)
+        (failure,) = results_of(messages).values()
+        assert isinstance(failure, JobFailure)
+        assert (failure.stage, failure.code) == ("generate", LOST)
+        (result,) = results_of(do_jobs(executor, generate_job(tmp_path, "2"))).values()
+        assert isinstance(result, GenerateResult)
+
+    def test_there_is_a_place_on_the_processor(self, kind: type[Executor]) -> None:
+        """Asked without a slot: that is what a plan does that says nothing of slots."""
+        assert kind.count_places(read_group(kind.Settings, self.settings, "test"), "cpu") >= 1
 
     def test_files_are_read_and_what_is_made_is_in_the_folder(
         self, executor: Executor, tmp_path: Path

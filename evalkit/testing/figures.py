@@ -7,6 +7,7 @@ To hold one more page to the others, add its source to `SOURCES`; one that says 
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree as ET
@@ -20,9 +21,11 @@ from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.signoff import Decision, sign_off
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.reports.junit import junit_xml
 from evalkit.reports.verdict import verdict_of_configuration
 from evalkit.runs import Run
+from evalkit.runs.ratings.records import metric_of
 from evalkit.views.comparison import comparison_view
 from evalkit.views.run import run_view
 from evalkit.views.signoff import signoff_view
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from evalkit.decisions.policy import Policy
     from evalkit.decisions.signoff import Signoff
     from evalkit.runs import Trial
+    from evalkit.runs.ratings import Ratings, Score
     from evalkit.views.figure import FigureView
 
 ANY = "not shown"
@@ -68,6 +72,10 @@ def shown_by_files(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]
     trials = run.trials()
     names = dict.fromkeys(name for trial in trials for name in trial.params)
     swept = [name for name in names if len({trial.params.get(name) for trial in trials}) > 1]
+    processors = {trial.id: str(run.manifest.machines[trial.machine]["processor"]) for trial in trials}
+    main = _most_frequent(
+        processors, [trial.id for trial in trials if trial.status == "ok"] or list(processors)
+    )
     for label in dict.fromkeys(_label(trial.params, swept) for trial in trials):
         group = [trial for trial in trials if _label(trial.params, swept) == label]
         for metric in run.manifest.metrics:
@@ -76,9 +84,27 @@ def shown_by_files(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]
                 values = [each for trial in (*group, *before) for each in _tries(trial)]
             else:
                 finished = [trial for trial in group if trial.status == "ok"]
+                if metric in _OF_ONE_MACHINE:
+                    finished = [trial for trial in finished if processors[trial.id] == main]
                 values = [trial.metrics[metric].value for trial in finished if metric in trial.metrics]
             mean = float(np.mean(values)) if values else None
             yield Key(label, metric, "mean"), Figure(mean, ANY, len(values))
+        for metric, figure in _said(run.ratings(), group, set(run.opinions().screened)):
+            yield Key(label, metric, "mean"), figure
+
+
+def _said(ratings: Ratings, group: list[Trial], screened: set[str]) -> Iterator[tuple[str, Figure]]:
+    """Work out from the answers what raters say of some trials: the mean over clips of the mean of their scores."""
+    contents = {trial.id: trial.content for trial in group if trial.status == "ok"}
+    counting: dict[str, list[Score]] = {}
+    for score in ratings.scores:
+        is_present = score.trial in contents and contents[score.trial] == score.content
+        if is_present and score.role == "rating" and score.rater not in screened:
+            counting.setdefault(metric_of(score.question), []).append(score)
+    for metric, scores in counting.items():
+        clips = {score.trial for score in scores}
+        means = [np.mean([score.score for score in scores if score.trial == clip]) for clip in clips]
+        yield metric, Figure(float(np.mean(means)), ANY, len({score.rater for score in scores}))
 
 
 def shown_by_analysis(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
@@ -162,7 +188,7 @@ def shown_by_signoff_page(folder: Path, policy: Policy) -> Iterator[tuple[Key, F
 
 
 def shown_by_csv(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
-    """Yield the error rate that a row of the table says."""
+    """Yield the error rate that a row of the table says, and the mean of what people said of its rows."""
     del policy
     run = Run.open(folder)
     names = dict.fromkeys(name for trial in run.trials() for name in trial.params)
@@ -171,6 +197,13 @@ def shown_by_csv(folder: Path, policy: Policy) -> Iterator[tuple[Key, Figure]]:
     if ERROR_RATE.name in frame:
         for trial, rate in zip(run.trials(), frame[ERROR_RATE.name], strict=True):
             yield Key(_label(trial.params, swept), ERROR_RATE.name, "mean"), Figure(rate, ANY, ANY)
+    labels = [_label(trial.params, swept) for trial in run.trials()]
+    for name in (
+        f"rating.{word}" for word in ("mos", "lip_sync", "expression", "motion") if f"rating.{word}" in frame
+    ):
+        means = frame[name].groupby(labels).mean()
+        for label, mean in zip(means.index.astype(str), means, strict=True):
+            yield Key(label, name, "mean"), Figure(_number(mean), ANY, ANY)
 
 
 SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = {
@@ -184,6 +217,15 @@ SOURCES: Mapping[str, Callable[[Path, Policy], Iterator[tuple[Key, Figure]]]] = 
     "comparison page": shown_by_comparison_page,
     "sign-off page": shown_by_signoff_page,
 }
+
+
+_OF_ONE_MACHINE = {metric.name for metric in PROFILE_METRICS if metric.name != ERROR_RATE.name}
+
+
+def _most_frequent(processors: Mapping[str, str], ids: list[str]) -> str:
+    """Return the processor of most trials of `ids`, then of most trials at all, then the first by name."""
+    n_ok, n_all = (Counter(processors[name] for name in some) for some in (ids, processors))
+    return min(n_all, key=lambda name: (-n_ok[name], -n_all[name], name))
 
 
 def _tries(trial: Trial) -> list[float]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic import Field
 
-from evalkit.execution.executors import Executor, Limits, NoSettings, Processes
+from evalkit.execution.executors import LOST, Executor, Limits, NoSettings, Processes
 from evalkit.execution.jobs import Finished, JobFailure, Slot, read_plain
 from evalkit.execution.transfer import Piece, Unpacker, move_job, move_result, pack, place_inputs
 from evalkit.execution.worker import VIDEO_WORK
@@ -31,14 +31,21 @@ if TYPE_CHECKING:
 
     from evalkit.execution.jobs import Job, Message
 
-OTHER_CLOCK = """
-import time
+OTHER_WORLD = """
+import os, sys, time
 
 def shifted(read, offset):
     return lambda: read() + offset
 
 time.monotonic = shifted(time.monotonic, {monotonic_s})
 time.time = shifted(time.time, {wall_s})
+
+def refuse(event, arguments):
+    if event == "open" and {hidden!r} and isinstance(arguments[0], (str, bytes)):
+        if os.path.abspath(os.fsdecode(arguments[0])).startswith({hidden!r}):
+            raise PermissionError(13, "this is the disk of another machine", arguments[0])
+
+sys.addaudithook(refuse)
 """
 
 
@@ -49,13 +56,24 @@ class ForeignSettings(PlainData):
     ----------
     folder : str
         An empty folder that plays the disk of the other machine.
+    hidden : str
+        A folder of which no process of the other machine can open a file; none unless given.
     """
 
     folder: str = Field(min_length=1, description="path of an empty folder")
+    hidden: str = Field(default="", description="path of a folder of this machine alone")
 
 
 class ForeignHost(Executor):
-    """Sends jobs to a host and listens to it; carries the files of jobs and results itself."""
+    """Sends jobs to a host and listens to it; carries the files of jobs and results itself.
+
+    Its host is all of its places: when it goes away, every job is lost, and another host does what comes next.
+
+    Attributes
+    ----------
+    host : subprocess.Popen
+        The host.
+    """
 
     Settings = ForeignSettings
 
@@ -64,15 +82,24 @@ class ForeignHost(Executor):
     ) -> None:
         assert isinstance(settings, ForeignSettings)  # noqa: S101 - for the type checker
         disk = Path(settings.folder)
-        for name in ("clock", "inputs", "jobs", "tmp"):
+        for name in ("world", "inputs", "jobs", "tmp"):
             (disk / name).mkdir(parents=True, exist_ok=True)
-        clock = OTHER_CLOCK.format(monotonic_s=-3e6, wall_s=5e7)
-        (disk / "clock" / "sitecustomize.py").write_text(clock, "utf-8")
+        world = OTHER_WORLD.format(monotonic_s=-3e6, wall_s=5e7, hidden=settings.hidden)
+        (disk / "world" / "sitecustomize.py").write_text(world, "utf-8")
         self._disk = disk
+        self._first_line = {
+            "slots": [slot.to_dict() for slot in slots],
+            "limits": asdict(limits),
+            "work": work,
+        }
         self._jobs: dict[str, tuple[Job, dict[str, str], Unpacker]] = {}
         self._sent: set[str] = set()
+        self._start()
+
+    def _start(self) -> None:
+        disk = self._disk
         self._news: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._host = subprocess.Popen(
+        self.host = subprocess.Popen(
             [sys.executable, "-m", "evalkit.testing.foreign_host"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -82,22 +109,22 @@ class ForeignHost(Executor):
                 "PATH": os.environ["PATH"],
                 "HOME": str(disk),
                 "TMPDIR": str(disk / "tmp"),
-                "PYTHONPATH": str(disk / "clock"),
+                "PYTHONPATH": str(disk / "world"),
             },
         )
-        threading.Thread(target=self._listen, daemon=True).start()
-        self._send({"slots": [slot.to_dict() for slot in slots], "limits": asdict(limits), "work": work})
+        threading.Thread(target=_listen, args=(self.host.stdout, self._news), daemon=True).start()
+        self._send(self._first_line)
 
     def submit(self, job: Job) -> None:
         """Carry the files of a job over, then the job."""
         places = place_inputs(job.files, str(self._disk / "inputs"))
         folder = self._disk / "jobs" / job.id
         for file in job.files:
-            if file.content not in self._sent:
-                there = Path(places[file.path]).relative_to(self._disk / "inputs")
+            there = str(Path(places[file.path]).relative_to(self._disk / "inputs"))
+            if there not in self._sent:
                 for piece in pack(Path(file.path).parent, [Path(file.path).name]):
-                    self._send({"input": asdict(replace(piece, name=str(there)))})
-                self._sent.add(file.content)
+                    self._send({"input": asdict(replace(piece, name=there))})
+                self._sent.add(there)
         self._jobs[job.id] = job, places, Unpacker(Path(job.folder))
         self._send({"submit": move_job(job, places, str(folder)).to_dict()})
 
@@ -108,7 +135,7 @@ class ForeignHost(Executor):
             while True:
                 line = self._news.get(timeout=0.0 if messages else timeout_s)
                 if line is None:
-                    raise ConnectionError("the host is gone")
+                    return [*messages, *self._lose_everything()]
                 job_id = line["job_id"]
                 if job_id not in self._jobs:
                     continue
@@ -129,24 +156,43 @@ class ForeignHost(Executor):
 
     def close(self) -> None:
         """End the host, which ends its processes."""
-        if self._host.poll() is None and self._host.stdin is not None:
-            self._host.stdin.close()
-            self._host.wait()
+        self._end_host()
         for _, _, unpacker in self._jobs.values():
             unpacker.close()
         self._jobs.clear()
 
-    def _send(self, line: dict[str, Any]) -> None:
-        if self._host.stdin is not None:
-            self._host.stdin.write(json.dumps(line, allow_nan=False) + "\n")
-            self._host.stdin.flush()
+    def _end_host(self) -> None:
+        if self.host.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self.host.stdin.close()
+        self.host.wait()
 
-    def _listen(self) -> None:
-        if self._host.stdout is not None:
-            with self._host.stdout as lines:
-                for line in lines:
-                    self._news.put(json.loads(line))
-        self._news.put(None)
+    def _lose_everything(self) -> list[Message]:
+        """End every job, since the host is gone, and find another host."""
+        self._end_host()
+        jobs, self._jobs = self._jobs, {}
+        for _, _, unpacker in jobs.values():
+            unpacker.close()
+        self._start()
+        return [
+            Finished(job_id, JobFailure(job.stage, LOST, f"the host of slot {job.slot.name!r} is gone"))
+            for job_id, (job, _, _) in jobs.items()
+        ]
+
+    def _send(self, line: dict[str, Any]) -> None:
+        if self.host.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):  # that the host is gone is noticed by `wait`
+                self.host.stdin.write(json.dumps(line, allow_nan=False) + "\n")
+                self.host.stdin.flush()
+
+
+def _listen(lines: TextIO, news: queue.Queue[dict[str, Any] | None]) -> None:
+    """Hand on what the host says, until it is gone."""
+    with lines:
+        for line in lines:
+            if line.endswith("\n"):  # it may go away in the middle of one
+                news.put(json.loads(line))
+    news.put(None)
 
 
 def serve(lines: TextIO, out: TextIO) -> None:

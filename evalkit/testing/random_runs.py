@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import itertools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from evalkit.profiling.costs import ERROR_RATE
+from evalkit.runs import Run
+from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import DECISIONS_FOLDER
 from evalkit.runs.looks import LOOKS_FILE
+from evalkit.runs.ratings.records import (
+    QUESTIONS,
+    Choice,
+    Origin,
+    RaterRecord,
+    Ratings,
+    Role,
+    Score,
+    StudyKind,
+    StudyRecord,
+)
+from evalkit.testing.ratings import write_ratings
 from evalkit.testing.runs import installed_version, make_trial, write_run
 from evalkit.types import Metric
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from evalkit.runs import Trial
@@ -42,9 +57,15 @@ rules:
   - {metric: profile.total_s, at_most: 20, reducer: p90, judged_by: value, min_n: 3, why: a gate}
   - {metric: profile.peak_rss_mib, at_most: 2000, judged_by: value, why: a gate}
   - {metric: profile.error_rate, at_most: 0.1, judged_by: value, why: a gate}
-  - {metric: rating.mos, at_least: 4, kind: soft, why: nobody measures it here}
+  - {metric: rating.mos, at_least: 4, kind: soft, judged_by: value, min_n: 3, why: people}
+  - {metric: rating.motion, at_least: 3.5, kind: soft, why: the bound of what people say}
   - {metric: lip_sync.offset_ms, at_least: -125, at_most: 45, per: clip, kind: soft, why: a limit of each clip}
 """
+MACHINES = (
+    {"processor": "slow", "n_cores": 4, "host": "a"},
+    {"processor": "fast", "n_cores": 4, "host": "b"},
+    {"processor": "fast", "n_cores": 4, "host": "c"},
+)
 _TYPICAL = {ERROR: 0.9, OFFSET: 200.0, SHARPNESS: 1.0, AMOUNT: 40.0, TOTAL: 30.0, RSS: 3000.0}
 _GOOD = {
     ERROR: (0.0, 0.2),
@@ -55,6 +76,27 @@ _GOOD = {
     RSS: (500.0, 1500.0),
 }
 """Lowest and highest values of runs that are good enough, where there are enough clips."""
+
+
+_ASKED = ("overall", "motion")
+
+
+def _draw_scores(
+    rng: np.random.Generator, rater: str, trial: Trial, bias: float, *, good: bool
+) -> list[Score]:
+    """Draw an answer, now and then of another video or with another purpose."""
+    content = "0" * 64 if not good and rng.random() < 0.1 else trial.content
+    role = Role.RATING if good else Role(rng.choice(["rating"] * 8 + ["check", "repeat"]))
+    level = 4.6 if good else 3.0 + bias
+    return [
+        Score(rater, trial.id, content, name, float(np.clip(round(rng.normal(level, 0.4)), 1, 5)), role)
+        for name in _ASKED
+    ]
+
+
+def _draw_choice(rng: np.random.Generator, rater: str, one: Trial, other: Trial) -> Choice:
+    preferred = [one.id, other.id, None][int(rng.integers(3))]
+    return Choice(rater, one.id, other.id, (one.content, other.content), preferred)
 
 
 @dataclass(frozen=True)
@@ -77,6 +119,10 @@ class RandomRun:
         Whether all values are within the limits of `POLICY`.
     looks : int
         Which look at the run it is.
+    machines : int
+        Machines that took turns, up to as many as there are in `MACHINES`; the last two are of one kind.
+    raters : int
+        Each scores some of the clips and chooses between some; some of their answers are of other videos, checks or repeats.
     """
 
     seed: int
@@ -92,6 +138,8 @@ class RandomRun:
     n_metrics: int
     good: bool = False
     looks: int = 1
+    machines: int = 1
+    raters: int = 0
 
     def trials(self) -> list[Trial]:
         """Make the trials that have a result; at least one."""
@@ -125,14 +173,42 @@ class RandomRun:
             earlier=earlier,
             evaluators=versions,
             policy=str(policy),
+            machines=MACHINES[: self.machines],
         )
         seen = [json.dumps({"state": f"{look:064d}"}) for look in range(1, self.looks)]
         decisions = folder / DECISIONS_FOLDER
         decisions.mkdir()
         (decisions / LOOKS_FILE).write_text("\n".join(seen), "utf-8")
-        return folder
+        return write_ratings(folder, self.ratings(Run.open(folder).trials())) if self.raters else folder
+
+    def ratings(self, trials: Sequence[Trial]) -> Ratings:
+        """Draw what raters say of trials, and of some that are not there."""
+        rng = np.random.default_rng([self.seed, self.raters])
+        raters, scores, choices = [], [], []
+        for place in range(self.raters):
+            name, bias = f"r{place + 1:02}", 0.0 if self.good else rng.normal(0.0, 0.7)
+            for trial in trials:
+                if self.good or rng.random() < 0.7:
+                    scores += _draw_scores(rng, name, trial, bias, good=self.good)
+            for one, other in itertools.combinations(trials, 2):
+                if one.speech == other.speech and one.params != other.params and rng.random() < 0.5:
+                    choices.append(_draw_choice(rng, name, one, other))
+            origin = list(Origin)[int(rng.integers(3))]
+            raters.append(RaterRecord(name, 1, origin, n_assigned=1, n_answered=1))
+        told = {score.rater for score in scores} | {choice.rater for choice in choices}
+        return Ratings(
+            (StudyRecord(1, StudyKind.ACR, QUESTIONS, "2026-01-01T00:00:00+00:00", "0" * 64),),
+            tuple(rater for rater in raters if rater.id in told),
+            tuple(scores),
+            tuple(choices),
+        )
 
     def _trial(self, rng: np.random.Generator, place: tuple[int, str, int, int, int]) -> Trial:
+        made = self._draw(rng, place)
+        machine = MACHINES[rng.integers(self.machines)]
+        return replace(made, machine=machine_key(machine))
+
+    def _draw(self, rng: np.random.Generator, place: tuple[int, str, int, int, int]) -> Trial:
         steps, size, portrait, speech, seed = place
         values, absent = {}, {}
         failed = rng.random() < self.failing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -36,7 +37,7 @@ from pipeline.events import LOADED
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from evalkit.types import Better
@@ -141,7 +142,9 @@ def write_run(
     evaluators: Mapping[str, int] | None = None,
     policy: str | None = None,
     samples: Samples | None = None,
-    video: Path | None = None,
+    video: Path | Mapping[str, Path] | None = None,
+    machines: Sequence[Mapping[str, Any]] = (_MACHINE,),
+    prices: Mapping[str, float] | None = None,
 ) -> Path:
     """Write a run folder and return it.
 
@@ -162,8 +165,12 @@ def write_run(
         Name or path.
     samples : dict, optional
         Raw samples of every trial that is ok.
-    video : Path, optional
-        Copied into every trial that is ok.
+    video : Path or mapping of str to Path, optional
+        Copied into every trial that is ok; a mapping says which by the trial's id.
+    machines : sequence of mapping, optional
+        Those that took part; a trial that names none was made on the first.
+    prices : mapping of str to float, optional
+        ``execution.price_per_hour`` of the sweep.
     """
     swept = [
         name
@@ -190,7 +197,11 @@ def write_run(
     )
     manifest = RunManifest(
         created_at=_CREATED_AT,
-        config={"generator": {"name": "made up"}, "evaluators": list(versions)},
+        config={
+            "generator": {"name": "made up"},
+            "evaluators": list(versions),
+            "execution": {"price_per_hour": dict(prices or {})},
+        },
         config_hash="0" * 64,
         generator=_GENERATOR,
         evaluators=versions,
@@ -199,7 +210,7 @@ def write_run(
         swept=swept,
         policy=policy,
         planned=planned,
-        machines={machine_key(_MACHINE): _MACHINE},
+        machines={machine_key(machine): dict(machine) for machine in machines},
         code=None,
         versions={"evalkit": "0.1.0"},
         weights={"lip_sync": "ab" * 32},
@@ -232,7 +243,7 @@ def put_trials(
     trials: Sequence[Trial],
     samples: Samples | None = None,
     *,
-    video: Path | None = None,
+    video: Path | Mapping[str, Path] | None = None,
 ) -> None:
     """Write a run folder: a manifest, and the records behind trials.
 
@@ -245,14 +256,16 @@ def put_trials(
     trials : sequence of Trial
     samples : dict, optional
         Raw samples of every trial that is ok.
-    video : Path, optional
-        Copied into every trial that is ok, marked with its id, so that no two are the same; without, there are records
-        of a video and no file, whose content is that of the trial or else made up from its id.
+    video : Path or mapping of str to Path, optional
+        Copied into every trial that is ok, marked with its id, so that no two are the same; a mapping says which by that
+        id. Without, there are records of a video and no file, whose content is that of the trial or else made up from its
+        id.
     """
     with patch("os.fsync"), RunWriter(folder) as writer:  # no test needs to survive a power cut
         writer.write_manifest(manifest)
         for trial in trials:
-            _put_trial(writer, manifest, trial, samples or {}, video)
+            own = video.get(trial.id) if isinstance(video, Mapping) else video
+            _put_trial(writer, manifest, trial, samples or {}, own)
 
 
 def _put_trial(
@@ -286,9 +299,12 @@ def _put_trial(
         slot="local",
         alone=trial.alone is not False,
         files={},
+        load_s=trial.load_s,
     )
     costs = {name: values for name, values in samples.items() if name.startswith("profile.")}
-    writer.put_video(record, part, profile=trial.profile, samples=costs if failure is None else {})
+    writer.put_video(
+        record, part, profile=trial.profile, samples=costs if failure is None else {}, spill=trial.spill
+    )
     if was_made and video is None:
         (writer.folder / VIDEOS_FOLDER / trial.id / VIDEO_FILE).unlink()
     if not was_made or (trial.quality is None and failure is None):

@@ -29,11 +29,18 @@ if TYPE_CHECKING:
 
 
 def obey(task: dict[str, Any], report: Callable[[Any], None]) -> Any:
-    """Do what the task says: ``return``, ``raise``, ``exit``, ``kill``, ``hang`` or ``breed``, after reporting ``begun``."""
+    """Do what the task says: ``return``, ``raise``, ``exit``, ``kill``, ``hang``, ``breed`` or ``count_cores``.
+
+    It first reports ``begun``.
+    """
     report("begun")
     match task["do"]:
         case "return":
             return task["value"]
+        case "count_cores":
+            import cv2
+
+            return sorted(os.sched_getaffinity(0)), cv2.getNumThreads()
         case "raise":
             raise ValueError(task["value"])
         case "exit":

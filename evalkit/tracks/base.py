@@ -20,8 +20,8 @@ _BLOCK_ROWS = 1024
 def load_library(name: str) -> Any:
     """Import a heavy module when it is first used, one thread at a time.
 
-    Trackers work in threads beside each other, and a library whose parts import each other in circles (mediapipe's
-    do) deadlocks or comes half-made when two threads begin with it at once.
+    Trackers work in threads beside each other, and a library whose parts import each other in circles deadlocks or comes
+    half-made when two threads begin with it at once.
     """
     with _IMPORTING:
         return import_module(name)
@@ -90,14 +90,12 @@ class TrackBuilder:
         self._valid.append(row is not None)
 
     def track(self, facts: dict[str, object] | None = None) -> Track:
-        """Return everything added so far."""
-        n = len(self._times)
-        empty = np.empty((0, len(self.columns)), dtype=np.float32)
-        return Track(
-            self.name,
-            self.columns,
-            np.array(self._times, dtype=np.float64),
-            np.concatenate([empty, *self._blocks])[:n],
-            np.frombuffer(self._valid, dtype=bool).copy(),
-            facts or {},
-        )
+        """Return everything added, and keep nothing of it: the tracker lives on while its track is used."""
+        times_s = np.array(self._times, dtype=np.float64)
+        valid = np.frombuffer(self._valid, dtype=bool).copy()
+        values = np.empty((len(times_s), len(self.columns)), dtype=np.float32)
+        for first in range(0, len(times_s), _BLOCK_ROWS):
+            part = values[first : first + _BLOCK_ROWS]
+            part[:] = self._blocks.pop(0)[: len(part)]
+        self._times, self._valid = array("d"), bytearray()
+        return Track(self.name, self.columns, times_s, values, valid, facts or {})

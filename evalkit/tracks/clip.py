@@ -1,13 +1,17 @@
-"""Any model of open_clip: pictures and words as unit vectors. The bundled one knows marks and needs no download."""
+"""Any model of open_clip: pictures and words as unit vectors. The bundled one knows marks and needs no download.
+
+The bundled one makes vectors of pictures without torch and open_clip, whose import takes longer than a clip.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.errors import UsageError
+from evalkit.models.brand import network as mark_network
 from evalkit.tracks.base import load_library
+from evalkit.tracks.network import load_openvino
+from pipeline.extras import find_missing
 
-BUNDLED = "evalkit-marks"
-BUNDLED_FOLDER = Path(__file__).parents[1] / "models" / "brand"
+BUNDLED = mark_network.NAME
 BATCH = 64
 
 
@@ -38,13 +44,13 @@ def load_open_clip() -> Any:
             "torchvision::qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
     open_clip = load_library("open_clip")
-    open_clip.add_model_config(BUNDLED_FOLDER)
+    open_clip.add_model_config(mark_network.FOLDER)
     return open_clip
 
 
 @dataclass(frozen=True)
-class ClipModel:
-    """One open_clip model. Made by `load_clip`.
+class ClipModel(ABC):
+    """A model that makes vectors of pictures and words. Made by `load_clip`.
 
     Parameters
     ----------
@@ -54,16 +60,11 @@ class ClipModel:
         SHA-256 of all weights in single precision: the same for a checkpoint in any file format.
     general
         True if it aligns pictures of anything with words; the bundled one knows marks only.
-    network, tokenizer, device
-        What open_clip made, and where it runs.
     """
 
     name: str
     weights_hash: str
     general: bool
-    network: Any
-    tokenizer: Any
-    device: str
 
     def embed(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Embed pictures.
@@ -78,44 +79,89 @@ class ClipModel:
         FloatArray, shape (n, dimensions)
             Of unit length; (0, dimensions) for no picture. Half precision on a GPU, `BATCH` pictures at a time.
         """
-        torch = load_library("torch")
-        settings = self.network.visual.preprocess_cfg
+        settings = self._preprocessing()
         scale = 255 * np.asarray(settings["std"], np.float32)
         shift = np.asarray(settings["mean"], np.float32) / np.asarray(settings["std"], np.float32)
         rows = []
-        with torch.inference_mode(), self._threads():
-            for some in _batches(pictures):
-                stack = np.stack([_fit(picture, settings) for picture in some]) / scale - shift
-                tensor = torch.from_numpy(stack).permute(0, 3, 1, 2).to(self.device, self._dtype())
-                rows.append(_as_units(self.network.encode_image(tensor)))
-        return np.concatenate(rows) if rows else np.empty((0, self._dimensions()), np.float32)
+        for some in _batches(pictures):
+            stack = np.stack([_fit(picture, settings) for picture in some]) / scale - shift
+            rows.append(_as_units(self._encode(stack.transpose(0, 3, 1, 2))))
+        return np.concatenate(rows) if rows else np.empty((0, self._n_dimensions()), np.float32)
 
+    @abstractmethod
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed words, as `embed` does pictures."""
+
+    @abstractmethod
+    def _preprocessing(self) -> Mapping[str, Any]:
+        """Return open_clip's settings of what is done to a picture first."""
+
+    @abstractmethod
+    def _encode(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make vectors of standardised pictures, shape (n, 3, height, width)."""
+
+    @abstractmethod
+    def _n_dimensions(self) -> int: ...
+
+
+class MarkModel(ClipModel):
+    """The bundled model on the processor, by OpenVINO. Its words alone need open_clip."""
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed words; see `ClipModel.embed_texts`."""
+        return load_clip(BUNDLED, weights=str(mark_network.WEIGHTS_FILE), device="cpu").embed_texts(texts)
+
+    def _preprocessing(self) -> Mapping[str, Any]:
+        return {**mark_network.PREPROCESSING, "size": mark_network.shape().size_px}
+
+    def _encode(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        return mark_network.embed(pictures, load_openvino())
+
+    def _n_dimensions(self) -> int:
+        return mark_network.shape().n_dimensions
+
+
+@dataclass(frozen=True)
+class OpenClipModel(ClipModel):
+    """A model that open_clip runs.
+
+    Parameters
+    ----------
+    network, tokenizer, device
+        What open_clip made, and where it runs.
+    """
+
+    network: Any
+    tokenizer: Any
+    device: str
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed words; see `ClipModel.embed_texts`."""
         torch = load_library("torch")
         with torch.inference_mode():
             rows = [
-                _as_units(self.network.encode_text(self.tokenizer(list(some)).to(self.device)))
+                _as_units(_numbers(self.network.encode_text(self.tokenizer(list(some)).to(self.device))))
                 for some in _batches(texts)
             ]
-        return np.concatenate(rows) if rows else np.empty((0, self._dimensions()), np.float32)
+        return np.concatenate(rows) if rows else np.empty((0, self._n_dimensions()), np.float32)
 
-    @contextmanager
-    def _threads(self) -> Iterator[None]:
-        """Keep the bundled model to one thread: it is so small that a second one waits longer than it works."""
+    def _preprocessing(self) -> Mapping[str, Any]:
+        settings: Mapping[str, Any] = self.network.visual.preprocess_cfg
+        return settings
+
+    def _encode(self, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
         torch = load_library("torch")
-        n_threads = torch.get_num_threads()
-        torch.set_num_threads(n_threads if self.general else 1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(n_threads)
+        dtype = next(self.network.visual.parameters()).dtype
+        with torch.inference_mode():
+            return _numbers(self.network.encode_image(torch.from_numpy(pictures).to(self.device, dtype)))
 
-    def _dtype(self) -> Any:
-        return next(self.network.visual.parameters()).dtype
-
-    def _dimensions(self) -> int:
+    def _n_dimensions(self) -> int:
         return int(self.network.visual.output_dim)
+
+
+def _numbers(tensor: Any) -> NDArray[np.float32]:
+    numbers: NDArray[np.float32] = tensor.float().cpu().numpy()
+    return numbers
 
 
 def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -123,13 +169,12 @@ def _batches(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
         yield items[start : start + BATCH]
 
 
-def _as_units(embedded: Any) -> NDArray[np.float32]:
-    vectors: NDArray[np.float32] = embedded.float().cpu().numpy()
+def _as_units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return np.asarray(vectors / lengths, np.float32)
 
 
-def _fit(picture: NDArray[np.uint8], settings: dict[str, Any]) -> NDArray[np.float32]:
+def _fit(picture: NDArray[np.uint8], settings: Mapping[str, Any]) -> NDArray[np.float32]:
     """Bring a picture to the model's size the way the model was trained: cut, squeezed or framed."""
     cv2 = load_library("cv2")
     size = settings["size"]
@@ -170,7 +215,7 @@ def load_clip(name: str = BUNDLED, *, weights: str | None = None, device: str | 
     weights
         A tag of open_clip's pretrained weights, or a file; needs none with the bundled model or a folder.
     device
-        As torch names it; None is a GPU where there is one.
+        As torch names it; None is a GPU where there is one, and the processor for the bundled model, which is so small.
 
     Raises
     ------
@@ -179,10 +224,14 @@ def load_clip(name: str = BUNDLED, *, weights: str | None = None, device: str | 
     """
     if weights is None and "/" in name and not name.startswith(("local-dir:", "hf-hub:")):
         name, weights = name.split("/", 1)
-    bundled = name == BUNDLED and weights is None
+    if name == BUNDLED and weights is None and device in {None, "cpu"} and find_spec("openvino") is not None:
+        return MarkModel(BUNDLED, mark_network.weights_hash(), general=False)
+    if missing := find_missing("clip"):
+        place = f" on {device}" if device else ""
+        raise UsageError(f"the CLIP model {name} cannot be used{place}: {missing}")
     torch, open_clip = load_library("torch"), load_open_clip()
     device = _choose_device(torch, device)
-    pretrained = str(BUNDLED_FOLDER / f"{BUNDLED}.safetensors") if bundled else weights
+    pretrained = str(mark_network.WEIGHTS_FILE) if name == BUNDLED and weights is None else weights
     _refuse_unknown(open_clip, name, pretrained)
     try:
         network = _create_quietly(open_clip, name, pretrained)
@@ -197,7 +246,7 @@ def load_clip(name: str = BUNDLED, *, weights: str | None = None, device: str | 
     network = network.to(**fast)  # channels last: convolutions on a CPU are three times as fast
     label = name if weights is None else f"{name}/{Path(weights).name}"
     general = name != BUNDLED
-    return ClipModel(label, digest.hexdigest(), general, network, open_clip.get_tokenizer(name), device)
+    return OpenClipModel(label, digest.hexdigest(), general, network, open_clip.get_tokenizer(name), device)
 
 
 def _choose_device(torch: Any, device: str | None) -> str:

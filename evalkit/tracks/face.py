@@ -14,13 +14,16 @@ they are cut into chunks.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.tracks.base import TrackBuilder, load_library
+from evalkit.tracks.base import TrackBuilder
 from evalkit.types import FloatArray, FrameChunk, Track
+from pipeline.partial_import import load_solution
 
 COLUMNS = (
     "yaw_deg",
@@ -86,29 +89,29 @@ RIGID_POINTS = tuple(_AVERAGE_HEAD)
 
 
 class Alignment(NamedTuple):
-    """A face brought into the head frame.
+    """Faces brought into the head frame.
 
     Parameters
     ----------
-    points : FloatArray, shape (478, 3)
+    points : FloatArray, shape (n, 478, 3)
         In the head frame.
-    rotation : FloatArray, shape (3, 3)
+    rotation : FloatArray, shape (n, 3, 3)
         Turns the head frame into the picture's axes.
-    scale_px : float
+    scale_px : FloatArray, shape (n,)
         Distance between the outer eye corners of the turned head, seen frontally, in pixels.
     """
 
     points: FloatArray
     rotation: FloatArray
-    scale_px: float
+    scale_px: FloatArray
 
 
 def align(points_px: FloatArray) -> Alignment:
-    """Bring landmarks into the head frame (least squares over the rigid points).
+    """Bring landmarks into the head frame (least squares over the rigid points), each face by itself.
 
     Parameters
     ----------
-    points_px : FloatArray, shape (478, 3)
+    points_px : FloatArray, shape (n, 478, 3)
         Landmarks; x and y in pixels, z on the same scale.
 
     Notes
@@ -117,69 +120,78 @@ def align(points_px: FloatArray) -> Alignment:
     13(4), 1991.
     """
     template = np.array(list(_AVERAGE_HEAD.values()))
-    observed = points_px[list(RIGID_POINTS)]
-    centre, target = observed.mean(axis=0), template.mean(axis=0)
+    observed = points_px[:, RIGID_POINTS]
+    centre, target = observed.mean(axis=1, keepdims=True), template.mean(axis=0)
     spread = observed - centre
-    left, singular, right = np.linalg.svd(spread.T @ (template - target))
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
-    rotation = (left * sign) @ right
-    scale = float((singular * sign).sum() / (spread**2).sum())
-    return Alignment(scale * (points_px - centre) @ rotation + target, rotation, 1.0 / scale)
+    left, singular, right = np.linalg.svd(spread.transpose(0, 2, 1) @ (template - target))
+    sign = np.ones_like(singular)
+    sign[:, 2] = np.sign(np.linalg.det(left @ right))
+    rotation = (left * sign[:, None]) @ right
+    scale = (singular * sign).sum(axis=1) / (spread**2).sum(axis=(1, 2))
+    points = scale[:, None, None] * (points_px - centre) @ rotation + target
+    return Alignment(points, rotation, 1.0 / scale)
 
 
 def measure(points_px: FloatArray) -> NDArray[np.float32]:
-    """Turn the landmarks of one face into one row of `COLUMNS`.
+    """Turn the landmarks of faces into rows of `COLUMNS`, each face by itself.
 
     Parameters
     ----------
-    points_px : FloatArray, shape (478, 3)
+    points_px : FloatArray, shape (n, 478, 3)
         Landmarks; x and y in pixels, z on the same scale.
+
+    Returns
+    -------
+    float32 array, shape (n, 17)
     """
     points, rotation, scale_px = align(points_px)
-    forward = rotation @ (0.0, 0.0, -1.0)
-    across = rotation @ (1.0, 0.0, 0.0)
-    yaw = np.arctan2(forward[0], -forward[2])
-    pitch = np.arctan2(-forward[1], np.hypot(forward[0], forward[2]))
-    roll = np.arctan2(across[1], across[0])
-    centre = points_px[[_EYE_LEFT[0], _EYE_RIGHT[0]], :2].mean(axis=0)
+    forward, across = -rotation[:, :, 2], rotation[:, :, 0]
+    yaw = np.arctan2(forward[:, 0], -forward[:, 2])
+    pitch = np.arctan2(-forward[:, 1], np.hypot(forward[:, 0], forward[:, 2]))
+    roll = np.arctan2(across[:, 1], across[:, 0])
+    centre = points_px[:, (_EYE_LEFT[0], _EYE_RIGHT[0]), :2].mean(axis=1)
 
-    upper = points[list(_UPPER_LIP), 1].mean()
-    lower = points[list(_LOWER_LIP), 1].mean()
-    gap = np.mean([points[below, 1] - points[above, 1] for above, below in _INNER_LIP_PAIRS])
-    width = np.mean([np.linalg.norm(points[a] - points[b]) for a, b in _MOUTH_WIDTHS])
-    jaw = points[list(_CHIN), 1].mean()
-    protrusion = points[[*_UPPER_LIP, *_LOWER_LIP], 2].mean()
-    raised = points[_UPPER_LIP[1], 1] - points[list(_MOUTH_CORNERS), 1].mean()
+    upper = points[:, _UPPER_LIP, 1].mean(axis=1)
+    lower = points[:, _LOWER_LIP, 1].mean(axis=1)
+    above, below = np.transpose(_INNER_LIP_PAIRS)
+    gap = (points[:, below, 1] - points[:, above, 1]).mean(axis=1)
+    width = _distances(points, _MOUTH_WIDTHS).mean(axis=1)
+    jaw = points[:, _CHIN, 1].mean(axis=1)
+    protrusion = points[:, (*_UPPER_LIP, *_LOWER_LIP), 2].mean(axis=1)
+    raised = points[:, _UPPER_LIP[1], 1] - points[:, _MOUTH_CORNERS, 1].mean(axis=1)
     smile = raised + 0.5 * (width - _NEUTRAL_WIDTH)
 
     left_x, left_y = _gaze(points, _EYE_LEFT[0], _EYE_LEFT[1], _IRIS_LEFT)
     right_x, right_y = _gaze(points, _EYE_RIGHT[1], _EYE_RIGHT[0], _IRIS_RIGHT)
-    return np.array(
-        [
-            *np.rad2deg([yaw, pitch, roll]),
-            *centre,
-            scale_px,
-            *(gap, width, jaw, upper, lower, protrusion, smile),
-            _openness(points, _EYE_LEFT, _LIDS_LEFT),
-            _openness(points, _EYE_RIGHT, _LIDS_RIGHT),
-            (left_x + right_x) / 2,
-            (left_y + right_y) / 2,
-        ],
-        dtype=np.float32,
+    columns = (
+        *np.rad2deg([yaw, pitch, roll]),
+        *centre.T,
+        scale_px,
+        *(gap, width, jaw, upper, lower, protrusion, smile),
+        _openness(points, _EYE_LEFT, _LIDS_LEFT),
+        _openness(points, _EYE_RIGHT, _LIDS_RIGHT),
+        (left_x + right_x) / 2,
+        (left_y + right_y) / 2,
     )
+    return np.asarray(np.stack(columns, axis=1), dtype=np.float32)
 
 
-def _openness(points: FloatArray, corners: tuple[int, int], lids: tuple[tuple[int, int], ...]) -> float:
-    width = np.linalg.norm(points[corners[0]] - points[corners[1]])
-    return float(np.mean([np.linalg.norm(points[a] - points[b]) for a, b in lids]) / width)
+def _distances(points: FloatArray, pairs: Sequence[tuple[int, int]]) -> FloatArray:
+    """Return the distances of pairs of landmarks, shape (n, n_pairs)."""
+    first, second = np.transpose(pairs)
+    return np.asarray(np.linalg.norm(points[:, first] - points[:, second], axis=2))
 
 
-def _gaze(points: FloatArray, left: int, right: int, iris: int) -> tuple[float, float]:
-    axis = points[right, :2] - points[left, :2]
-    width = float(np.linalg.norm(axis))
-    offset = points[iris, :2] - (points[left, :2] + points[right, :2]) / 2
-    along = float(offset @ axis) / width**2
-    across = float(axis[0] * offset[1] - axis[1] * offset[0]) / width**2
+def _openness(points: FloatArray, corners: tuple[int, int], lids: Sequence[tuple[int, int]]) -> FloatArray:
+    return np.asarray(_distances(points, lids).mean(axis=1) / _distances(points, [corners])[:, 0])
+
+
+def _gaze(points: FloatArray, left: int, right: int, iris: int) -> tuple[FloatArray, FloatArray]:
+    axis = points[:, right, :2] - points[:, left, :2]
+    offset = points[:, iris, :2] - (points[:, left, :2] + points[:, right, :2]) / 2
+    width_squared = (axis**2).sum(axis=1)
+    along = (offset * axis).sum(axis=1) / width_squared
+    across = (axis[:, 0] * offset[:, 1] - axis[:, 1] * offset[:, 0]) / width_squared
     return along, across
 
 
@@ -191,7 +203,7 @@ class FaceTracker:
     """
 
     name = "face"
-    version = 2
+    version = 3
 
     def __init__(self) -> None:
         self._rows = TrackBuilder(self.name, COLUMNS)
@@ -201,12 +213,12 @@ class FaceTracker:
 
     def update(self, chunk: FrameChunk) -> list[NDArray[np.float32] | None]:
         """Measure the next frames; return the 478 points of each in pixels, shape (478, 2), or None."""
-        found = []
-        for time_s, frame in zip(chunk.times_s, chunk.frames, strict=True):
-            points = self._find(frame)
-            self._rows.append(float(time_s), None if points is None else measure(points))
-            found.append(None if points is None else points[:, :2].astype(np.float32))
-        return found
+        found = [self._find(frame) for frame in chunk.frames]
+        seen = [points for points in found if points is not None]
+        rows = iter(measure(np.stack(seen)) if seen else ())
+        for time_s, points in zip(chunk.times_s.tolist(), found, strict=True):
+            self._rows.append(time_s, None if points is None else next(rows))
+        return [None if points is None else points[:, :2].astype(np.float32) for points in found]
 
     def finish(self) -> Track:
         """Return the track and release the models."""
@@ -245,32 +257,90 @@ class FaceTracker:
 _MODEL = "mediapipe face_landmark_with_attention"
 _SEARCH_EVERY_FRAMES = 12
 _CLOSE_SIDE_PX = 384
+_BETWEEN_PICTURES_US = 33_333
+"""MediaPipe's Python interface tells its graph this time between pictures, whatever the clip's."""
+_STORED_LANDMARK = np.dtype(
+    [
+        ("head", "V2"),
+        ("x_tag", "V1"),
+        ("x", "<f4"),
+        ("y_tag", "V1"),
+        ("y", "<f4"),
+        ("z_tag", "V1"),
+        ("z", "<f4"),
+    ]
+)
+"""Protocol buffers' form of one landmark: number of the field and length, then number of the field and value of each."""
 
 
 class _View(NamedTuple):
-    """A square of the picture that is looked at enlarged; it may reach over the edge."""
+    """A square of whole pixels that is looked at enlarged; it may reach over the picture's edge."""
 
-    x: float
-    y: float
-    side: float
+    x: int
+    y: int
+    side: int
 
     @classmethod
     def around(cls, points_px: FloatArray) -> _View:
         low, high = points_px.min(axis=0), points_px.max(axis=0)
-        side = 2.5 * float((high - low).max())
-        x, y = (low + high) / 2 - side / 2
-        return cls(float(x), float(y), side)
+        side = max(1, round(2.5 * float((high - low).max())))
+        x, y = np.rint((low + high - side) / 2).astype(int).tolist()
+        return cls(x, y, side)
 
     def cut(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
         import cv2
 
-        zoom = _CLOSE_SIDE_PX / self.side
-        matrix = np.array([[zoom, 0.0, -zoom * self.x], [0.0, zoom, -zoom * self.y]])
-        cut = cv2.warpAffine(frame, matrix, (_CLOSE_SIDE_PX, _CLOSE_SIDE_PX), flags=cv2.INTER_CUBIC)
-        return np.asarray(cut, dtype=np.uint8)
+        (top, bottom), (left, right) = (
+            (min(max(0, start), length), min(max(0, start + self.side), length))
+            for start, length in zip((self.y, self.x), frame.shape[:2], strict=True)
+        )
+        cut = frame[top:bottom, left:right]
+        if cut.shape[:2] != (self.side, self.side):
+            cut = np.zeros((self.side, self.side, 3), dtype=np.uint8)
+            cut[top - self.y : bottom - self.y, left - self.x : right - self.x] = frame[
+                top:bottom, left:right
+            ]
+        enlarges = self.side < _CLOSE_SIDE_PX
+        scaled = cv2.resize(
+            cut,
+            (_CLOSE_SIDE_PX, _CLOSE_SIDE_PX),
+            interpolation=cv2.INTER_CUBIC if enlarges else cv2.INTER_AREA,
+        )
+        return np.asarray(scaled, dtype=np.uint8)
 
     def back(self, points: FloatArray) -> FloatArray:
         return points * (self.side / _CLOSE_SIDE_PX) + (self.x, self.y, 0.0)
+
+
+def find_face(mesh: Any, picture: NDArray[np.uint8]) -> FloatArray | None:
+    """Return the landmarks of the face in the next picture, shape (478, 3), as shares of its sides; None without a face.
+
+    As ``FaceMesh.process`` does, which makes a class and 478 objects for each picture: that takes 0.25 ms, and the class
+    refers to itself, so that all of them lie in memory for a while.
+
+    Parameters
+    ----------
+    mesh : FaceMesh
+        Of MediaPipe.
+    picture : uint8 array, shape (height, width, 3)
+    """
+    # Private names: the wheel is pinned to one release, and a test holds this to what `process` gives.
+    bindings = sys.modules["mediapipe.python._framework_bindings"]  # which the mesh has imported
+    mesh._simulated_timestamp += _BETWEEN_PICTURES_US  # noqa: SLF001
+    mesh._graph_outputs.clear()  # noqa: SLF001
+    packet = mesh._make_packet(mesh._input_stream_type_info["image"], picture)  # noqa: SLF001
+    mesh._graph.add_packet_to_input_stream(stream="image", packet=packet.at(mesh._simulated_timestamp))  # noqa: SLF001
+    mesh._graph.wait_until_idle()  # noqa: SLF001
+    found = mesh._graph_outputs.get("multi_face_landmarks")  # noqa: SLF001
+    if found is None or found.is_empty():
+        return None
+    faces = bindings._packet_getter._get_serialized_proto_list(found)  # noqa: SLF001
+    return _read_landmarks(faces[0]) if faces else None
+
+
+def _read_landmarks(serialised: bytes) -> FloatArray:
+    stored = np.frombuffer(serialised, _STORED_LANDMARK)
+    return np.asarray(np.stack([stored[axis] for axis in "xyz"], axis=1), dtype=np.float64)
 
 
 class _Models:
@@ -316,22 +386,21 @@ class _Models:
 
     @staticmethod
     def _points(mesh: Any, picture: NDArray[np.uint8]) -> FloatArray | None:
-        faces = mesh.process(picture).multi_face_landmarks
-        if not faces:
+        points = find_face(mesh, picture)
+        if points is None:
             return None
         height, width = picture.shape[:2]
-        points = np.array([(point.x, point.y, point.z) for point in faces[0].landmark], dtype=np.float64)
         return points * (width, height, width)
 
     def _mesh(self, which: str) -> Any:
         if which not in self._open:
-            face_mesh = load_library("mediapipe.python.solutions.face_mesh")
+            face_mesh = load_solution("face_mesh")
             self._open[which] = face_mesh.FaceMesh(refine_landmarks=True)
         return self._open[which]
 
     def _detector(self) -> Any:
         if "detector" not in self._open:
-            face_detection = load_library("mediapipe.python.solutions.face_detection")
+            face_detection = load_solution("face_detection")
             self._open["detector"] = face_detection.FaceDetection(model_selection=1)
         return self._open["detector"]
 

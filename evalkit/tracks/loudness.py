@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.metrics.filters import sosfilt
 from evalkit.tracks.base import TrackBuilder
 from evalkit.types import AudioChunk, FloatArray, Track
 
@@ -113,7 +114,6 @@ class LoudnessTracker:
         self._n_steps += 1
 
     def _weighted_power(self, sections: FloatArray, samples: NDArray[np.float32]) -> float:
-        from scipy.signal import sosfilt
 
         weighted, self._state = sosfilt(sections, samples.astype(np.float64), axis=0, zi=self._state)
         return float(np.mean(weighted**2, axis=0) @ self._weights)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +19,7 @@ from evalkit.tracks.mark_evidence import Gathered, MarkSeeker, embed_drawings
 from evalkit.tracks.mark_place import Box, bound, corners_of, overlap
 from evalkit.types import FloatArray
 
-VERSION = 2
+VERSION = 3
 """Of the finder and its calibration: raised whenever a fidelity can change."""
 SCENE_PX = (320, 180)
 SHARES = (0.1, 0.3)
@@ -26,7 +28,13 @@ N_RIGHT, N_EMPTY, N_OTHER, N_LOOK_ALIKES, N_DRAWN = 16, 8, 4, 4, 40
 HUES_DEG = (60.0, 180.0, 300.0)
 
 
-def calibrate(logos: Sequence[NDArray[np.uint8]], model: ClipModel, seed: int = 0) -> Calibration:
+def calibrate(
+    logos: Sequence[NDArray[np.uint8]],
+    model: ClipModel,
+    seed: int = 0,
+    *,
+    progress: Callable[[float], None] | None = None,
+) -> Calibration:
     """Calibrate the finder for a brand.
 
     The scenes are drawn: rooms with the mark in each of its versions, as filmed (light, blur, noise, compression);
@@ -40,7 +48,9 @@ def calibrate(logos: Sequence[NDArray[np.uint8]], model: ClipModel, seed: int = 
     model
         The one that the finder will use.
     seed
-        Of the scenes. The same logos, weights, seed and `VERSION` give the same calibration.
+        Of the scenes. The same logos, weights, seed and `VERSION` give the same calibration, on any number of cores.
+    progress : callable, optional
+        Called with the share that is done, from 0 to 1.
 
     Raises
     ------
@@ -54,18 +64,19 @@ def calibrate(logos: Sequence[NDArray[np.uint8]], model: ClipModel, seed: int = 
     order = _order_by_nearness(seeker, drawn, model)
     look_alikes = order[:N_LOOK_ALIKES]
     right = [show_somewhere(rng, logos[index % len(logos)]) for index in range(N_RIGHT)]
-    placed = [_at(seeker.gather(scene), box) for scene, box in right]
-    at_place = [found for found in placed if found is not None] or [_nowhere()]
     others = [drawn[index] for index in (*look_alikes, *order[-N_OTHER:])]
     absent = [scenes.draw_room(rng, *SCENE_PX) for _ in range(N_EMPTY)]
     absent = [scenes.film(scene, rng) for scene in absent] + [show_somewhere(rng, mark)[0] for mark in others]
     harmed = [show_somewhere(rng, mark)[0] for mark in harm(logos, seeker)]
-    wrong = [seeker.gather(scene) for scene in absent + harmed]
+    gathered = _gather_all(seeker, [scene for scene, _ in right] + absent + harmed, progress)
+    placed = [_at(found, box) for found, (_, box) in zip(gathered, right, strict=False)]
+    at_place = [found for found in placed if found is not None] or [_nowhere()]
+    wrong = gathered[len(right) :]
     links, cosines = np.stack([found[0] for found in at_place]), np.array([found[1] for found in at_place])
-    without = np.array([gathered.cosines.max(initial=-1.0) for gathered in wrong[: len(absent)]])
+    without = np.array([found.cosines.max(initial=-1.0) for found in wrong[: len(absent)]])
     middle = float(np.median(without)), float(np.median(cosines))
     scores = brand.chain_score(np.column_stack([links, brand.standardise(cosines, *middle)]), brand.CHAIN)
-    wrong_scores = np.array([_best_score(gathered, middle) for gathered in wrong])
+    wrong_scores = np.array([_best_score(found, middle) for found in wrong])
     slope, offset = brand.fit_mapping(scores, wrong_scores)
     fitted = brand.Calibration(slope, offset, *middle, (), (), (), (), (), (), VERSION)
     fidelities = fitted.fidelity(wrong_scores)
@@ -79,6 +90,22 @@ def calibrate(logos: Sequence[NDArray[np.uint8]], model: ClipModel, seed: int = 
         look_alikes=tuple(f"drawn mark {index}" for index in look_alikes),
         look_alike_fidelities=tuple(alike.tolist()),
     )
+
+
+def _gather_all(
+    seeker: MarkSeeker, pictures: Sequence[NDArray[np.uint8]], progress: Callable[[float], None] | None
+) -> list[Gathered]:
+    """Gather evidence in many scenes, one on each core; each by itself, so that their number changes nothing."""
+    gathered = []
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        try:
+            for found in threads.map(seeker.gather, pictures):
+                gathered.append(found)
+                if progress is not None:
+                    progress(len(gathered) / len(pictures))
+        finally:
+            threads.shutdown(cancel_futures=True)
+    return gathered
 
 
 def harm(logos: Sequence[NDArray[np.uint8]], seeker: MarkSeeker) -> list[NDArray[np.uint8]]:

@@ -186,17 +186,7 @@ def _worst_part(drawing: Drawing, colors: NDArray[np.float32], rest: NDArray[np.
     """Return how well the drawing is there in the worst of its parts: 1 minus what is wrong, over the contrast."""
     contrast = float(((colors[1:] - colors[0]) ** 2).sum(1).max()) + NOISE_VARIANCE
     wrong = (rest**2).sum(2) * drawing.ink
-    height, width = wrong.shape
-    rows = np.array_split(np.arange(height), min(3, max(1, height // 12)))
-    columns = np.array_split(np.arange(width), min(8, max(1, width // 20)))
-    enough = 0.04 * float(drawing.ink.sum())
-    worst = 0.0
-    for row in rows:
-        for column in columns:
-            part = np.s_[row[0] : row[-1] + 1, column[0] : column[-1] + 1]
-            amount = float(drawing.ink[part].sum())
-            if amount > enough:
-                worst = max(worst, float(wrong[part].sum()) / amount)
+    worst = max((float(wrong[part].sum()) / amount for part, amount in drawing.parts), default=0.0)
     return 1 - worst / contrast
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,7 +82,7 @@ def propose(drawing: Drawing, frame: NDArray[np.float32]) -> list[FloatArray]:
         edges = (beyond,) * 4  # a mark may stand right at the frame's border
         shares = _explained_map(cv2.copyMakeBorder(view, *edges, cv2.BORDER_REPLICATE), patterns)
         is_peak = (shares == cv2.dilate(shares, np.ones((5, 5), np.uint8))) & (shares > 0.1)
-        rows, columns = np.nonzero(is_peak)
+        rows, columns = np.divmod(np.flatnonzero(is_peak), shares.shape[1])
         to_frame = np.array([frame.shape[1] / shape[0], frame.shape[0] / shape[1]])
         across = to_frame * [width / drawing.regions.shape[1], height / drawing.regions.shape[0]]
         for at in np.argsort(-shares[rows, columns])[:N_PROPOSED]:
@@ -116,19 +114,27 @@ def _patterns(drawing: Drawing, width: int, height: int) -> list[NDArray[np.floa
 
 
 def _explained_map(view: NDArray[np.float32], patterns: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return, for each place of the patterns' window in a view, the share of its variance that they explain."""
     cv2 = load_library("cv2")
     height, width = patterns[0].shape
-    explained: Any = 0.0
-    total: Any = np.float32(NOISE_VARIANCE)
-    size = (view.shape[1] - width + 1, view.shape[0] - height + 1)
+    rows, columns = view.shape[0] - height + 1, view.shape[1] - width + 1
+    explained, of_means = np.zeros((2, rows, columns), np.float32)
+    squares = np.zeros(view.shape[:2], np.float32)
     for channel in cv2.split(view):
         centred = channel - channel.mean()
         for pattern in patterns:
-            explained = explained + cv2.matchTemplate(centred, pattern, cv2.TM_CCORR) ** 2
-        mean = cv2.boxFilter(centred, -1, (width, height), anchor=(0, 0))[: size[1], : size[0]]
-        square = cv2.sqrBoxFilter(centred, -1, (width, height), anchor=(0, 0))[: size[1], : size[0]]
-        total = total + square - mean**2
-    return np.asarray(explained / (np.maximum(total, NOISE_VARIANCE) * (height * width)))
+            cv2.accumulateSquare(cv2.matchTemplate(centred, pattern, cv2.TM_CCORR), explained)
+        cv2.accumulateSquare(_window_mean(centred, width, height), of_means)
+        cv2.accumulateSquare(centred, squares)
+    variance = _window_mean(squares, width, height) - of_means + np.float32(NOISE_VARIANCE)
+    return np.asarray(explained / (np.maximum(variance, NOISE_VARIANCE) * (height * width)))
+
+
+def _window_mean(picture: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Return the mean of each (height, width) window that lies inside a picture."""
+    cv2 = load_library("cv2")
+    means = cv2.boxFilter(picture, -1, (width, height), anchor=(0, 0))
+    return np.asarray(means[: picture.shape[0] - height + 1, : picture.shape[1] - width + 1])
 
 
 def register(drawing: Drawing, frame: NDArray[np.float32], place: FloatArray) -> FloatArray:
@@ -144,10 +150,10 @@ def register(drawing: Drawing, frame: NDArray[np.float32], place: FloatArray) ->
     """
     cv2 = load_library("cv2")
     height, width = drawing.regions.shape[:2]
-    aside = np.array([[1, 0, AROUND * width], [0, 1, AROUND * height], [0, 0, 1.0]])
-    to_frame = place @ np.linalg.inv(aside)
+    beyond = np.array([AROUND * width, AROUND * height])
+    to_frame = place @ _shift(-beyond)
     crop = warp(frame, to_frame, (round(width * (1 + 2 * AROUND)), round(height * (1 + 2 * AROUND))))
-    view, to_crop = drawing.views[choose_view(place)], aside
+    view, to_crop = drawing.views[choose_view(place)], _shift(beyond)
     for smoothing, steps in ((9, 12), (3, 12)):
         patch = warp(crop, to_crop, (width, height))
         _, colors, _ = view.fit(patch.reshape(-1, 3))
@@ -164,15 +170,19 @@ def register(drawing: Drawing, frame: NDArray[np.float32], place: FloatArray) ->
             )
         except cv2.error:  # it does not converge: nothing better is near
             break
-        if not _is_plausible(better, aside):
+        if not _is_plausible(better[:, :2].astype(float)):
             break
         to_crop = np.vstack([better, [0, 0, 1]]).astype(float)
     return np.asarray(to_frame @ to_crop)
 
 
-def _is_plausible(found: NDArray[np.float32], before: FloatArray) -> bool:
+def _shift(by: FloatArray) -> FloatArray:
+    """Return the affine map that moves by some pixels."""
+    return np.array([[1, 0, by[0]], [0, 1, by[1]], [0, 0, 1.0]])
+
+
+def _is_plausible(change: FloatArray) -> bool:
     """Say whether a registration stays near its proposal: no flip, turn below 30°, little squeeze or change of size."""
-    change = found[:, :2] @ np.linalg.inv(before[:2, :2])
     stretches = np.linalg.svd(change, compute_uv=False)
     turn = np.degrees(np.arctan2(change[1, 0] - change[0, 1], change[0, 0] + change[1, 1]))
     return bool(

@@ -75,7 +75,6 @@ class PictureTracker:
         import cv2
 
         luma: Plane = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        counts = cv2.calcHist([luma], [0], None, [256], [0, 256])[:, 0].astype(np.float64)
         seen = _scale(luma, VIEWED_LONG_SIDE_PX).astype(np.float32)
         blocks = _scale(seen, BLOCKS_LONG_SIDE)
         difference = change = np.nan
@@ -88,8 +87,8 @@ class PictureTracker:
                 self._moved = blocks
         self._previous = blocks
         row = (
-            counts @ np.arange(256) / luma.size,
-            counts[: BLACK_LEVEL + 1].sum() / luma.size,
+            cv2.sumElems(luma)[0] / luma.size,
+            np.count_nonzero(luma <= BLACK_LEVEL) / luma.size,
             difference,
             change,
             _sharpness(seen),

@@ -1,7 +1,9 @@
-"""Where the joints of the body are, frame by frame, from MediaPipe's pose model.
+"""Where the joints of the body are, frame by frame, from BlazePose.
 
 The model is the full one of the MediaPipe wheel (BlazePose GHUM, complexity 1), tracking from frame to frame.
-Its own one-euro smoothing is off: it would hide the tremor that `motion.jitter_ratio` is there to find.
+Its own one-euro smoothing is off: it would hide the tremor that `motion.jitter_ratio` is there to find. OpenVINO runs
+it (`evalkit.tracks.blazepose`), or MediaPipe itself where there is no OpenVINO, at half the speed: the values differ a
+little, so the tracks have names of their own.
 
 Three decisions make the numbers comparable:
 
@@ -15,13 +17,19 @@ Three decisions make the numbers comparable:
 
 from __future__ import annotations
 
-from typing import Any
+from importlib.util import find_spec
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evalkit.errors import UsageError
 from evalkit.tracks.base import TrackBuilder, load_library
 from evalkit.types import FrameChunk, Track
+from pipeline.partial_import import load_solution
+
+RUNTIMES = {"openvino": "pose", "mediapipe": "pose_mediapipe"}
+"""What can run the model, and the name of the track that it makes."""
 
 JOINTS = {
     "nose": 0,
@@ -70,21 +78,32 @@ def picture_change(picture: NDArray[np.uint8], previous: NDArray[np.uint8]) -> f
         The largest mean absolute difference among blocks of 8x8 pixels, in grey levels from 0 to 255. A small
         moving mouth in a still picture counts in full, unlike in a mean over the picture.
     """
-    height, width = (max(1, side // _BLOCK_PX) for side in picture.shape)
-    block_y, block_x = (min(_BLOCK_PX, side) for side in picture.shape)
-    difference = np.abs(picture.astype(np.int16) - previous)[: height * block_y, : width * block_x]
-    return float(difference.reshape(height, block_y, width, block_x).mean(axis=(1, 3)).max())
+    import cv2
+
+    n_rows, n_columns = (max(1, side // _BLOCK_PX) for side in picture.shape)
+    height, width = (
+        n * min(_BLOCK_PX, side) for n, side in zip((n_rows, n_columns), picture.shape, strict=True)
+    )
+    difference = cv2.absdiff(picture[:height, :width], previous[:height, :width]).astype(np.float32)
+    return float(cv2.resize(difference, (n_columns, n_rows), interpolation=cv2.INTER_AREA).max())
 
 
 class PoseTracker:
-    """Makes the track ``pose``. One small row a frame; invalid where no body is found."""
+    """Makes the track of a runtime. One small row a frame; invalid where no body is found.
 
-    name = "pose"
-    version = 2
+    Parameters
+    ----------
+    runtime : str
+        One of `RUNTIMES`.
+    """
 
-    def __init__(self) -> None:
+    version = 3
+
+    def __init__(self, runtime: str = "openvino") -> None:
+        self.name = RUNTIMES[runtime]
         self._rows = TrackBuilder(self.name, COLUMNS)
-        self._model: Any = None
+        self._runtime = runtime
+        self._model: _Model | None = None
         self._seen: NDArray[np.uint8] | None = None
         self._joints: NDArray[np.float32] | None = None
 
@@ -97,7 +116,7 @@ class PoseTracker:
         if self._model is not None:
             self._model.close()
             self._model = None
-        return self._rows.track({"model": "mediapipe pose, complexity 1"})
+        return self._rows.track({"model": f"blazepose, complexity 1, by {self._runtime}"})
 
     def _look(self, time_s: float, frame: NDArray[np.uint8]) -> NDArray[np.float32] | None:
         import cv2
@@ -122,32 +141,82 @@ class PoseTracker:
     def _detect(self, picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float32] | None:
         """Return x, y in pixels of a frame of this width and height, and visibility; shape (n_joints, 3)."""
         if self._model is None:
-            self._model = _open_model()
-        result = self._model.process(picture)
-        if result.pose_landmarks is None:
+            self._model = _open_model(self._runtime)
+        landmarks = self._model.find(picture)
+        if landmarks is None:
             return None
-        marks = [result.pose_landmarks.landmark[index] for index in JOINTS.values()]
-        return np.array(
-            [
-                (
-                    mark.x * width,
-                    mark.y * height,
-                    mark.visibility
-                    if _is_well_inside(mark.x * width, mark.y * height, width, height)
-                    else 0.0,
-                )
-                for mark in marks
-            ],
-            dtype=np.float32,
+        joints = landmarks[list(JOINTS.values())] * np.array([width, height, 1.0], np.float32)
+        edge_px = EDGE * min(width, height)
+        near = np.minimum(joints[:, :2], (width, height) - joints[:, :2]).min(axis=1) < edge_px
+        joints[near, 2] = 0.0
+        return joints
+
+
+def track_of(runtime: str) -> str:
+    """Return the name of the track that a runtime makes.
+
+    Raises
+    ------
+    UsageError
+        If it is none of `RUNTIMES`.
+    """
+    if not isinstance(runtime, str) or runtime not in RUNTIMES:
+        raise UsageError(
+            f"the setting runtime, which runs the pose network, is {runtime!r}; give {' or '.join(RUNTIMES)}"
+        )
+    return RUNTIMES[runtime]
+
+
+def refuse_missing(runtime: str) -> None:
+    """Refuse a runtime that is not installed.
+
+    Parameters
+    ----------
+    runtime : str
+        One of `RUNTIMES`.
+
+    Raises
+    ------
+    UsageError
+        If it is missing.
+    """
+    if find_spec(runtime) is None:
+        other = next(other for other in RUNTIMES if other != runtime)
+        raise UsageError(
+            f"{runtime}, which runs the pose network, is not installed; run pip install {runtime}, or let {other} do it: "
+            f"give the evaluators motion and brand the setting runtime: {other}"
         )
 
 
-def _is_well_inside(x_px: float, y_px: float, width: int, height: int) -> bool:
-    edge_px = EDGE * min(width, height)
-    return edge_px <= x_px <= width - edge_px and edge_px <= y_px <= height - edge_px
+class _Model(Protocol):
+    """Finds the landmarks of one person, picture by picture."""
+
+    def find(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        """Return the 33 landmarks: x and y as shares of width and height, and visibility; shape (33, 3)."""
+        ...
+
+    def close(self) -> None: ...
 
 
-def _open_model() -> Any:
-    return load_library("mediapipe.python.solutions.pose").Pose(
-        static_image_mode=False, model_complexity=1, smooth_landmarks=False
-    )
+class _MediapipePose:
+    def __init__(self) -> None:
+        self._solution = load_solution("pose").Pose(
+            static_image_mode=False, model_complexity=1, smooth_landmarks=False
+        )
+
+    def find(self, picture: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+        found = self._solution.process(picture).pose_landmarks
+        if found is None:
+            return None
+        return np.array([(mark.x, mark.y, mark.visibility) for mark in found.landmark], np.float32)
+
+    def close(self) -> None:
+        self._solution.close()
+
+
+def _open_model(runtime: str) -> _Model:
+    refuse_missing(runtime)
+    if runtime == "mediapipe":
+        return _MediapipePose()
+    model: _Model = load_library("evalkit.tracks.blazepose").BlazePose()
+    return model

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.tracks.base import TrackBuilder
 from evalkit.types import AudioChunk, FloatArray, Track
+from pipeline.partial_import import import_alone
 
 RATE_HZ = 16_000
 FRAME_RATE_HZ = 100
@@ -62,16 +66,22 @@ def describe(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     float32 array, shape (1 + (n - 400) // 160, 14)
         In the order of `COLUMNS`.
     """
-    from pyAudioAnalysis import ShortTermFeatures
-
-    filters, _ = ShortTermFeatures.mfcc_filter_banks(RATE_HZ, _WINDOW // 2)
+    library = _library()
+    filters, _ = library.mfcc_filter_banks(RATE_HZ, _WINDOW // 2)
     windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), _WINDOW)[::_HOP]
     rows = np.empty((windows.shape[0], len(COLUMNS)), dtype=np.float32)
     for index, window in enumerate(windows):
         magnitude = np.abs(np.fft.rfft(window))[: _WINDOW // 2] / (_WINDOW // 2) + _MAGNITUDE_FLOOR
-        rows[index, :N_MFCC] = ShortTermFeatures.mfcc(magnitude, filters, N_MFCC)
+        rows[index, :N_MFCC] = library.mfcc(magnitude, filters, N_MFCC)
         rows[index, N_MFCC] = 20 * np.log10(max(1e-6, _root_mean_square(window)))
     return rows
+
+
+@cache
+def _library() -> Any:
+    """Return pyAudioAnalysis's features; what its other functions import, pyplot above all, takes a second to load."""
+    unused = {"matplotlib.pyplot": (), "scipy.signal": ("lfilter",), "tqdm": ("tqdm",)}
+    return import_alone("pyAudioAnalysis.ShortTermFeatures", unused=unused)
 
 
 def _root_mean_square(window: FloatArray) -> float:

@@ -11,6 +11,7 @@ from evalkit.decisions.gates import judge_configuration
 from evalkit.decisions.judge import Grade
 from evalkit.views.figure import FigureView, figure_of_summary
 from evalkit.views.gate import GateView, gate_view, worst_grade
+from evalkit.views.spending import SpendingView, spending_view
 from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class ConfigurationView(View):
         The hard rules of the policy, judged as a sign-off of this configuration judges them; empty without a policy.
     grade : Grade or None
         The least good of the gates.
+    spending : SpendingView
+        What making its videos took of the kind of machine that times are of.
     """
 
     label: str
@@ -47,6 +50,7 @@ class ConfigurationView(View):
     figures: Mapping[str, FigureView]
     gates: tuple[GateView, ...]
     grade: Grade | None
+    spending: SpendingView
 
     def gates_with(self, grade: Grade) -> list[GateView]:
         """Return the gates with this grade."""
@@ -201,6 +205,7 @@ def _configuration(
         figures={name: _figure(analysis, configuration, name) for name in analysis.metrics},
         gates=gates,
         grade=worst_grade(gates),
+        spending=spending_view(configuration.spending),
     )
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from evalkit.analysis.catalogue import reason_text
+from evalkit.runs.ratings.opinions import Panel
+from evalkit.stats.opinions import mean_opinions
 from evalkit.types import Better
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
     from evalkit.analysis.values import Summary
     from evalkit.runs import MetricValue
+    from evalkit.runs.ratings.opinions import Rater
     from evalkit.stats.means import Estimate
     from evalkit.types import Metric
 
@@ -66,6 +71,8 @@ class FigureView(View):
         Why values are missing, in words, and how often.
     coverage : float or None
         Share of a single clip that could be measured, 0 to 1.
+    panel : str
+        Of a rating: whose it is, in words; else empty.
     """
 
     metric: str
@@ -80,6 +87,14 @@ class FigureView(View):
     reason: str | None = None
     absences: Mapping[str, int] = field(default_factory=dict)
     coverage: float | None = None
+    panel: str = ""
+
+    @property
+    def basis(self) -> str:
+        """What it rests on: how many values, or whose opinion."""
+        if self.counted == "raters":
+            return self.panel
+        return ", ".join(filter(None, (f"n = {self.n}", self.panel)))
 
     @property
     def why_absent(self) -> str:
@@ -97,7 +112,7 @@ def metric_view(metric: Metric) -> MetricView:
 def figure_of_summary(metric: Metric, summary: Summary) -> FigureView:
     """Return a metric over the clips of one configuration."""
     counts_clips = summary.counts_clips
-    return figure_of_estimate(
+    figure = figure_of_estimate(
         metric,
         summary.estimate,
         summary.n_attempted if counts_clips else None,
@@ -105,6 +120,7 @@ def figure_of_summary(metric: Metric, summary: Summary) -> FigureView:
         reducer=summary.reducer,
         absences={reason_text(code): n for code, n in summary.absences.items()},
     )
+    return figure if summary.panel is None else replace(figure, panel=summary.panel.text)
 
 
 def figure_of_estimate(
@@ -146,4 +162,15 @@ def figure_of_clip(metric: Metric, value: MetricValue | None, reason: str | None
         reducer="clip",
         reason=reason,
         coverage=None if value is None else value.coverage,
+    )
+
+
+def figure_of_scores(metric: Metric, value: float, scores: Mapping[Rater, float]) -> FigureView:
+    """Return what raters said of a single clip, with the interval of what other raters would say of it."""
+    one_clip = np.zeros(len(scores), dtype=np.intp)
+    (found,) = mean_opinions(np.arange(len(scores)), one_clip, np.array(list(scores.values())))
+    return replace(
+        figure_of_estimate(metric, found, None, counted="raters", reducer="clip"),
+        value=value,
+        panel=Panel.of(scores).text,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from evalkit.decisions.recommend import recommend
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import count
 from evalkit.runs.layout import RUN_FILE
+from evalkit.runs.ratings.records import PREFERENCE
 from evalkit.views.configuration import (
     ConfigurationView,
     FrontView,
@@ -25,14 +26,17 @@ from evalkit.views.configuration import (
 from evalkit.views.effect import EffectView, effect_views
 from evalkit.views.figure import MetricView, metric_view
 from evalkit.views.gate import PolicyView, policy_view
-from evalkit.views.trial import TrialView, trial_view
+from evalkit.views.ratings import describe_people
+from evalkit.views.search import SearchView, search_view
+from evalkit.views.spending import KindView, kind_views
+from evalkit.views.trial import TrialView, trial_views
 from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
     from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.decisions.policy import Policy
     from evalkit.decisions.recommendation import Recommendation
-    from evalkit.runs import Run, RunManifest
+    from evalkit.runs import Run
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class AnswerView(View):
     configuration: str | None = None
     other: str | None = None
     tied: tuple[str, ...] = ()
+
+
+BEATEN = "the search found them clearly beaten by another"
+"""Reason of all trials that a search did not make as their configurations were beaten."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,12 @@ class CoverageView(View):
     skipped : tuple of SkippedView
     damage : tuple of str
         What cannot be read.
+    kind : str or None
+        Kind of machine that times and memory are of; None where none is known.
+    n_elsewhere : int
+        Trials made on other kinds: what depends on the machine is in no figure of a configuration.
+    n_spilled : int
+        Trials that became several-fold slower while a GPU was full.
     """
 
     n_planned: int
@@ -111,6 +125,9 @@ class CoverageView(View):
     n_orphaned: int
     skipped: tuple[SkippedView, ...]
     damage: tuple[str, ...]
+    kind: str | None = None
+    n_elsewhere: int = 0
+    n_spilled: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,8 +161,8 @@ class RunView(View):
         ISO 8601.
     generator : mapping
         ``name``, ``version``, ``settings``.
-    machines : tuple of str
-        In words, each once.
+    kinds : tuple of KindView
+        Of machine, that of the times first.
     n_inputs, n_seeds : int
     policy : PolicyView or None
     answer : AnswerView
@@ -167,12 +184,16 @@ class RunView(View):
         Tables and the manifest, relative to the run folder.
     provenance : mapping
         Configuration, versions, weights, machines: all that was written down.
+    search : SearchView or None
+        Of a run that a search made and nobody completed.
+    people : tuple of str
+        What raters say, or how to ask them; a sentence each.
     """
 
     name: str
     created_at: str
     generator: Mapping[str, Any]
-    machines: tuple[str, ...]
+    kinds: tuple[KindView, ...]
     n_inputs: int
     n_seeds: int
     policy: PolicyView | None
@@ -190,6 +211,8 @@ class RunView(View):
     notes: tuple[str, ...]
     files: tuple[str, ...]
     provenance: Mapping[str, Any]
+    search: SearchView | None = None
+    people: tuple[str, ...] = ()
 
     @property
     def answered(self) -> ConfigurationView | None:
@@ -222,16 +245,19 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
     """
     run, manifest = analysis.run, analysis.run.manifest
     found = recommend(analysis.table, policy) if policy is not None and analysis.table.rows else None
+    trials = trial_views(analysis, policy)
     return RunView(
         name=run.folder.resolve().name,
         created_at=manifest.created_at,
         generator=manifest.generator,
-        machines=_name_machines(manifest),
+        kinds=kind_views(analysis),
         n_inputs=len({row.input for row in analysis.table.rows}),
         n_seeds=len({row.seed for row in analysis.table.rows}),
         policy=None if policy is None else policy_view(policy),
         answer=_answer(analysis, found, note),
-        coverage=_coverage(analysis),
+        coverage=_coverage(analysis, trials),
+        search=search_view(analysis),
+        people=_people(analysis),
         absences=_absences(analysis),
         metrics={name: metric_view(metric) for name, metric in analysis.metrics.items()},
         main=tuple(analysis.main),
@@ -242,7 +268,7 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
         fronts=front_views(analysis),
         effects=effect_views(analysis),
         maps=map_views(analysis),
-        trials=tuple(trial_view(analysis, trial, policy) for trial in analysis.trials),
+        trials=trials,
         notes=tuple(manifest.notes),
         files=tuple(
             name for name in ("results.csv", "results.parquet", RUN_FILE) if (run.folder / name).is_file()
@@ -259,13 +285,6 @@ def run_view(analysis: RunAnalysis, policy: Policy | None, *, note: str = "") ->
             "code": None if manifest.code is None else asdict(manifest.code),
         },
     )
-
-
-def _name_machines(manifest: RunManifest) -> tuple[str, ...]:
-    names = (
-        str(machine.get("processor") or machine.get("system") or "") for machine in manifest.machines.values()
-    )
-    return tuple(dict.fromkeys(name or "an unknown machine" for name in names))
 
 
 def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> AnswerView:
@@ -288,7 +307,16 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
     )
 
 
-def _coverage(analysis: RunAnalysis) -> CoverageView:
+def _people(analysis: RunAnalysis) -> tuple[str, ...]:
+    if not analysis.trials:
+        return ()
+    said = describe_people(analysis.run, analysis.table)
+    if not analysis.table.opinions.raters:
+        return (said,)
+    return said, f"evalkit rate results {analysis.run.folder} says how far to believe them."
+
+
+def _coverage(analysis: RunAnalysis, views: Sequence[TrialView]) -> CoverageView:
     run, trials = analysis.run, analysis.trials
     failures: dict[str, int] = {}
     for trial in trials:
@@ -302,16 +330,26 @@ def _coverage(analysis: RunAnalysis) -> CoverageView:
         n_retried=sum(bool(trial.attempts) for trial in trials),
         n_unfinished=len(run.unfinished()),
         n_orphaned=len(run.orphaned()),
-        skipped=_skipped(run),
+        skipped=skipped_views(run),
         damage=tuple(damage.text for damage in analysis.damage),
+        kind=analysis.table.main_kind,
+        n_elsewhere=sum(view.is_elsewhere for view in views),
+        n_spilled=sum(view.spill is not None for view in views),
     )
 
 
-def _skipped(run: Run) -> tuple[SkippedView, ...]:
+def skipped_views(run: Run) -> tuple[SkippedView, ...]:
+    """Return the planned trials that were never attempted, by their reasons; what a search found beaten is one reason.
+
+    By what each was beaten, and by how much, says `evalkit.views.search.SearchView`.
+    """
+    search = run.search()
+    beaten = [one.params for one in search.configurations if one.fate == "beaten"] if search else []
     by_reason: dict[str, list[str]] = {}
     for trial in run.skipped().values():
         swept = {name: value for name, value in trial.params.items() if name in run.manifest.swept}
-        by_reason.setdefault(trial.reason, []).append(describe(swept or trial.params))
+        reason = BEATEN if trial.params in beaten else trial.reason
+        by_reason.setdefault(reason, []).append(describe(swept or trial.params))
     return tuple(
         SkippedView(reason, len(labels), tuple(dict.fromkeys(labels))) for reason, labels in by_reason.items()
     )
@@ -322,7 +360,9 @@ def _absences(analysis: RunAnalysis) -> tuple[AbsenceView, ...]:
     n_attempted = len(analysis.trials)
     found = []
     for metric in analysis.metrics:
-        if any(row.failure is None and metric not in row.values for row in analysis.table.rows):
+        if metric != PREFERENCE and any(
+            row.failure is None and metric not in row.values for row in analysis.table.rows
+        ):
             reasons = analysis.absences_of(metric)
             n = n_attempted - sum(reasons.values())
             words = {reason_text(code): count for code, count in reasons.items()}

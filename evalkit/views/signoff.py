@@ -36,7 +36,7 @@ class SignoffView(View):
     unused_waivers : tuple of WaiverView
         Of rules that are met without them.
     hashes : mapping of str to str or None
-        SHA-256 of configuration, inputs, weights, environment and gates, as the ledger keeps them.
+        SHA-256 of raters' answers, configuration, inputs, weights, environment and gates, as the ledger keeps them.
     provenance : mapping
         What these are hashes of.
     notes : tuple of str

@@ -11,16 +11,19 @@ from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
 from evalkit.analysis.direction import loss
 from evalkit.analysis.table import level_text
+from evalkit.profiling.costs import PEAK_VRAM_SHARE
+from evalkit.profiling.spill import ADVICE, Spill
 from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
 from evalkit.runs.legacy import TRIAL_FILE
 from evalkit.runs.records import DamagedFileError
-from evalkit.views.figure import FigureView, figure_of_clip
+from evalkit.views.figure import FigureView, figure_of_clip, figure_of_scores
 from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.analysis.run_analysis import RunAnalysis
+    from evalkit.analysis.table import ClipRecord
     from evalkit.decisions.policy import Policy, Rule
     from evalkit.runs import Run, Trial, TrialFailure
 
@@ -83,6 +86,31 @@ class EvidenceView(View):
 
 
 @dataclass(frozen=True)
+class SpillView(View):
+    """Work that became several-fold slower while a GPU was full: its driver may have moved memory to the host.
+
+    Parameters
+    ----------
+    factor : float
+        How many times as long as before, or as the others.
+    fullness : float
+        Share of the GPU's memory in use, 0 to 1.
+    beside : {"earlier steps", "other trials"}
+        What it was slower than: the trial's own steps, or the other trials of its configuration.
+    at_s : float or None
+        When it began, seconds since the request; None beside other trials.
+    text : str
+        In words.
+    """
+
+    factor: float
+    fullness: float
+    beside: Literal["earlier steps", "other trials"]
+    at_s: float | None
+    text: str
+
+
+@dataclass(frozen=True)
 class TrialView(View):
     """One trial.
 
@@ -115,6 +143,11 @@ class TrialView(View):
     evidence : tuple of EvidenceView
     files : tuple of str
         What was written down and logged, relative to the run folder.
+    machine : str or None
+        Its kind, and its name where that was recorded; None where nothing is known of it.
+    is_elsewhere : bool
+        Whether that is another kind than times and memory of the run are of: its own are in no other figure.
+    spill : SpillView or None
     """
 
     id: str
@@ -135,6 +168,9 @@ class TrialView(View):
     worst_s: float | None
     evidence: tuple[EvidenceView, ...]
     files: tuple[str, ...]
+    machine: str | None
+    is_elsewhere: bool
+    spill: SpillView | None
 
     @property
     def measured(self) -> list[FigureView]:
@@ -156,14 +192,32 @@ class TrialView(View):
         return tuple(name for name, limit in self.limits.items() if limit.kind == "hard" and not limit.is_met)
 
 
-def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> TrialView:
-    """Return one trial of a run beside the limits of a policy."""
+def trial_views(analysis: RunAnalysis, policy: Policy | None) -> tuple[TrialView, ...]:
+    """Return the trials of a run beside the limits of a policy."""
+    limits = {} if policy is None else _clip_limits(policy)
+    unmeasured: dict[tuple[str, str], FigureView] = {}
+    return tuple(
+        _trial(analysis, row, row.trial, limits, unmeasured)
+        for row in analysis.table.rows
+        if row.trial is not None
+    )
+
+
+def _trial(
+    analysis: RunAnalysis,
+    row: ClipRecord,
+    trial: Trial,
+    limits: Mapping[str, _ClipLimit],
+    unmeasured: dict[tuple[str, str], FigureView],
+) -> TrialView:
     run = analysis.run
     swept = {name: plain_param(trial.params.get(name)) for name in analysis.levels}
     names = [part.name for part in (trial.portrait, trial.speech) if part is not None]
     seed = [] if trial.seed is None else [f"seed {trial.seed}"]
     words = [describe({name: level_text(value) for name, value in swept.items()})] if swept else []
-    has_video = run.video_of(trial.id) is not None
+    files = run.files_of(trial.id)
+    folder = _inside(run, run.folder_of(trial.id))
+    has_video = VIDEO_FILE in files
     evidence: tuple[EvidenceView, ...] = ()
     worst_s: float | None = None
     damage = []
@@ -172,6 +226,8 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
         worst_s = _worst_s(analysis, trial) if has_video else None
     except DamagedFileError as error:
         damage.append(str(error))
+    metrics = trial.metrics
+    spill = _spill_view(analysis, trial)
     return TrialView(
         id=trial.id,
         label=", ".join((*words, *names, *seed)) or trial.id,
@@ -183,19 +239,47 @@ def trial_view(analysis: RunAnalysis, trial: Trial, policy: Policy | None) -> Tr
         status=trial.status,
         failure=None if trial.failure is None else failure_view(trial.failure),
         attempts=tuple(failure_view(attempt) for attempt in trial.attempts),
-        notes=(*trial.notes, *damage),
-        figures=_figures(analysis, trial),
-        limits=_limits(trial, policy),
-        video=_inside(run, run.folder_of(trial.id) / VIDEO_FILE) if has_video else None,
+        notes=(*trial.notes, *_more_notes(row, spill), *damage),
+        figures=_figures(analysis, row, trial, unmeasured),
+        limits={name: limits[name].beside(value.value) for name, value in metrics.items() if name in limits},
+        video=f"{folder}/{VIDEO_FILE}" if has_video else None,
         fps=_fps(trial),
         worst_s=worst_s,
         evidence=evidence,
-        files=tuple(
-            _inside(run, path)
-            for path in (run.folder_of(trial.id) / name for name in _FILES)
-            if path.is_file()
-        ),
+        files=tuple(f"{folder}/{name}" for name in _FILES if name in files),
+        machine=_name_machine(row, run.manifest.machines.get(trial.machine, {})),
+        is_elsewhere=row.is_elsewhere,
+        spill=spill,
     )
+
+
+def _name_machine(row: ClipRecord, machine: Mapping[str, Any]) -> str | None:
+    return f"{row.kind} ({machine['host']})" if row.kind is not None and "host" in machine else row.kind
+
+
+def _more_notes(row: ClipRecord, spill: SpillView | None) -> list[str]:
+    """Say what the trial alone could not know."""
+    notes = []
+    if row.is_elsewhere:
+        notes.append(f"made on {row.kind}: its times and memory are in no figure of a configuration")
+    if spill is not None and spill.beside == "other trials":
+        notes.append(spill.text)
+    return notes
+
+
+def _spill_view(analysis: RunAnalysis, trial: Trial) -> SpillView | None:
+    alarm = trial.spill
+    if alarm is not None:
+        words = Spill(alarm.step, alarm.at_s, alarm.factor, alarm.gpu, alarm.fullness).text()
+        return SpillView(alarm.factor, alarm.fullness, "earlier steps", alarm.at_s, words)
+    factor, share = analysis.slow_while_full.get(trial.id), trial.profile.metrics.get(PEAK_VRAM_SHARE.name)
+    if factor is None or share is None:
+        return None
+    words = (
+        f"warning: it took {factor:.0f} times as long for a second of video as the other trials of its configuration while a "
+        f"GPU was at {100 * share.value:.0f} % of its memory: {ADVICE}"
+    )
+    return SpillView(factor, share.value, "other trials", None, words)
 
 
 def failure_view(failure: TrialFailure) -> FailureView:
@@ -222,30 +306,57 @@ def evidence_views(run: Run, trial_id: str) -> tuple[EvidenceView, ...]:
     )
 
 
-def _figures(analysis: RunAnalysis, trial: Trial) -> dict[str, FigureView]:
+def _figures(
+    analysis: RunAnalysis,
+    row: ClipRecord,
+    trial: Trial,
+    unmeasured: dict[tuple[str, str], FigureView],
+) -> dict[str, FigureView]:
+    """Return the figures of a trial; those without a value are shared by all trials that have the same reason."""
+    metrics, absent = trial.metrics, row.absent
     found = {}
     for name, metric in analysis.metrics.items():
-        if name in trial.metrics:
-            found[name] = figure_of_clip(metric, trial.metrics[name])
-        else:
-            found[name] = figure_of_clip(metric, None, _why_absent(trial, name))
+        if name in metrics:
+            found[name] = figure_of_clip(metric, metrics[name])
+            continue
+        if name in row.scores:
+            found[name] = figure_of_scores(metric, row.values[name], row.scores[name])
+            continue
+        reason = _why_absent(trial, absent.get(name, "not measured"))
+        if (name, reason) not in unmeasured:
+            unmeasured[name, reason] = figure_of_clip(metric, None, reason)
+        found[name] = unmeasured[name, reason]
     return found
 
 
-def _why_absent(trial: Trial, metric: str) -> str:
-    if trial.failure is not None:
-        return trial.failure.code.replace("_", " ")
-    return reason_text(trial.absent.get(metric, "not measured"))
+def _why_absent(trial: Trial, code: str) -> str:
+    return reason_text(code) if trial.failure is None else trial.failure.code.replace("_", " ")
 
 
-def _limits(trial: Trial, policy: Policy | None) -> dict[str, ClipLimitView]:
+@dataclass(frozen=True, slots=True)
+class _ClipLimit:
+    """A rule, and what is said of a clip that meets it and of one that does not."""
+
+    rule: Rule
+    met: ClipLimitView
+    missed: ClipLimitView
+
+    def beside(self, value: float) -> ClipLimitView:
+        return self.met if self.rule.overshoot(value) <= 0 else self.missed
+
+
+def _clip_limits(policy: Policy) -> dict[str, _ClipLimit]:
     """Return the limits that a single clip can be held against: not those that need many clips."""
-    found = {}
-    for name, value in trial.metrics.items():
-        rule: Rule | None = policy.rule_for(name) if policy is not None else None
-        if rule is not None and (rule.min_n or 1) <= 1:
-            found[name] = ClipLimitView(rule.text(), rule.kind, rule.overshoot(value.value) <= 0)
-    return found
+    rules = {rule.name: policy.rule_for(rule.name) for rule in policy.rules}
+    return {
+        name: _ClipLimit(
+            rule,
+            ClipLimitView(rule.text(), rule.kind, is_met=True),
+            ClipLimitView(rule.text(), rule.kind, is_met=False),
+        )
+        for name, rule in rules.items()
+        if rule is not None and (rule.min_n or 1) <= 1
+    }
 
 
 def _fps(trial: Trial) -> float:
@@ -258,7 +369,9 @@ def _worst_s(analysis: RunAnalysis, trial: Trial) -> float | None:
     if analysis.quality is None:
         return None
     metric = analysis.metrics[analysis.quality]
-    samples: dict[str, Sequence[Any]] = dict(analysis.run.samples_of(trial.id).get(metric.name, {}))
+    samples: dict[str, Sequence[Any]] = dict(
+        analysis.run.samples_of(trial.id, metric.name).get(metric.name, {})
+    )
     starts_s = samples.pop(_WINDOW_START, ())
     windows = [
         (loss(metric, value), start_s)

@@ -58,7 +58,29 @@ def render_page(package: str, template: str, *, script: str = "", **context: Any
         "script": Markup(script),  # noqa: S704 - the caller's own code
         "content_security_policy": _content_security_policy(script),
     }
-    return _environment(package).get_template(template).render(**context, **own) + "\n"
+    return render(package, template, **context, **own)
+
+
+def render(package: str, template: str, **context: Any) -> str:
+    """Return what a template says, in a frame of its own.
+
+    Parameters
+    ----------
+    package, template, **context
+        As of `render_page`.
+    """
+    return _environment(package).get_template(template).render(**context) + "\n"
+
+
+def load_macros(package: str, template: str) -> Any:
+    """Return the macros of a template, to be called with what they ask for; each gives markup.
+
+    Parameters
+    ----------
+    package, template : str
+        As of `render_page`.
+    """
+    return _environment(package).get_template(template).module
 
 
 def _content_security_policy(script: str) -> str:

@@ -121,6 +121,11 @@ class Precomputed(Generator):
         """Say which file would be copied."""
         return Plan(steps=(f"copies {self._find(request)} to {out_path}",))
 
+    @property
+    def follows_gpus(self) -> bool:
+        """Say no: it works on none."""
+        return False
+
     def load(self) -> None:
         """Do nothing."""
 

@@ -33,6 +33,7 @@ class Chat:
     """Asks a chat model; the passages found in the documents are in the prompt."""
 
     name = "openai"
+    extra = "conversation"
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = ChatSettings.read(settings, "setting")

@@ -46,6 +46,7 @@ class Extract:
     """Says the sentences of the best passage, or that it does not know. It needs nothing and makes nothing up."""
 
     name = "documents"
+    extra = "conversation"
     version = "1"
 
     def __init__(self, /, **settings: Any) -> None:

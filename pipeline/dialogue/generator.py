@@ -17,6 +17,7 @@ from pipeline.dialogue.dialogue import Dialogue, Turn, placeholder_request
 from pipeline.dialogue.settings import ConversationSettings
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import BEGAN, Event, Timeline
+from pipeline.extras import require_extra
 from pipeline.generator import DelegatingGenerator, Description, load_generator
 from pipeline.request import GenerationRequest, build_request
 
@@ -64,8 +65,10 @@ class Conversation(DelegatingGenerator):
     """
 
     name = NAME
+    extra = "conversation"
 
     def __init__(self, /, **settings: Any) -> None:
+        require_extra(type(self), f"the generator {NAME!r}")
         given = ConversationSettings.read(settings, "setting")
         if given.generator == NAME:
             raise RequestError(

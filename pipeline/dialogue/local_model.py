@@ -54,6 +54,7 @@ class LocalModel:
     """A causal language model that takes the likeliest word each time: the same question gives the same answer."""
 
     name = "transformers"
+    extra = "transformers"
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = LocalModelSettings.read(settings, "setting")

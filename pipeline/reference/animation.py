@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from pipeline.reference.face import Expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Executor, Future
     from fractions import Fraction
 
     from numpy.typing import NDArray
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 
+_N_PAINTERS = 2
+"""Pictures drawn at once; each is drawn mostly by libraries that use one core and let the others work."""
 _SMILE, _FROWN = 0.5, 0.25  # of a full smile, for a standard deviation of the style up or down
 _BREATHS_PER_S = 0.26
 _BREATH = 0.012  # eye distances
@@ -74,22 +79,36 @@ def make_clips(stage: Stage, writer: VideoWriter, timeline: Timeline, *, online:
 
     def draw(clip: list[Expression]) -> None:
         nonlocal shown
-        for expression in clip:
-            writer.write(stage.renderer.render(expression))
+        for picture in _render_ahead(stage.renderer, clip, painters):
+            writer.write(picture)
             if not shown and writer.n_coded:
                 timeline.mark(FIRST_FRAME, at_end=not online)
                 shown = True
 
-    for index, clip in enumerate(_move(stage)):
-        if online:
+    with ThreadPoolExecutor(_N_PAINTERS) as painters:
+        for index, clip in enumerate(_move(stage)):
+            if online:
+                draw(clip)
+            else:
+                waiting.append(clip)
+            timeline.mark(CLIP, index=index, n_clips=stage.n_clips)
+        for clip in waiting:
             draw(clip)
-        else:
-            waiting.append(clip)
-        timeline.mark(CLIP, index=index, n_clips=stage.n_clips)
-    for clip in waiting:
-        draw(clip)
     if not shown:  # shorter than what the encoder looks ahead
         timeline.mark(FIRST_FRAME, at_end=not online)
+
+
+def _render_ahead(
+    renderer: Renderer, clip: list[Expression], painters: Executor
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures of a clip in order; a few are drawn while the one before them is encoded."""
+    coming: deque[Future[NDArray[np.uint8]]] = deque()
+    for expression in clip:
+        coming.append(painters.submit(renderer.render, expression))
+        if len(coming) > _N_PAINTERS:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
 
 
 def _move(stage: Stage) -> Iterator[list[Expression]]:

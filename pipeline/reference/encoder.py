@@ -18,6 +18,8 @@ SOUND_RATE_HZ = 48000
 
 _FRAGMENT_US = 200_000
 _MAX_RATE_DENOMINATOR = 1001
+_THREADS = "2"
+"""Of the picture's encoder: its bits depend on their number, and a video must not depend on the cores of its machine."""
 
 
 def frame_rate(fps: float) -> Fraction:
@@ -60,7 +62,7 @@ class VideoWriter:
         self._picture = self._container.add_stream("libx264", rate=rate)
         self._picture.width, self._picture.height = width, height
         self._picture.pix_fmt = "yuv420p"
-        self._picture.options = {"preset": "veryfast", "crf": "18", "rc-lookahead": "10"}
+        self._picture.options = {"preset": "veryfast", "crf": "18", "rc-lookahead": "10", "threads": _THREADS}
         self._sound = self._container.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
         self._sound.bit_rate = 128_000
         self._pieces: Iterator[NDArray[np.float32]] = iter(sound)

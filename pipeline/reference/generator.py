@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cache, cached_property
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pipeline.reference.matting import Cutout
     from pipeline.reference.portrait import Framed
 
     Picture = NDArray[np.uint8]
@@ -93,13 +96,14 @@ class ReferenceGenerator(Generator):
     """
 
     name = "reference"
+    extra = "generate"
     version = "2"
 
     def __init__(self, /, **settings: Any) -> None:
         self._wanted_device = ReferenceSettings.read(settings, "setting").device
         self._model: MotionModel | None = None
         self._face: FaceModel | None = None
-        self._found: tuple[Picture, FloatArray] | None = None
+        self._portrait: _Portrait | None = None
         self._weights: dict[str, str] = {}
         self._load_s: float | None = None
 
@@ -175,37 +179,39 @@ class ReferenceGenerator(Generator):
         """Forget the models."""
         self._model = None
         self._face = None
-        self._found = None
+        self._portrait = None
 
     def generate(
         self, request: GenerationRequest, out_path: Path, on_event: OnEvent | None = None
     ) -> GenerationResult:
         """Make the video; see `Generator.generate`."""
         timeline = Timeline(on_event)
-        picture, points = self._check(request)
+        portrait = self._check(request)
         check_sound(request)
         self.load()
         if self._model is None or self._face is None or self._load_s is None:
             raise GenerationError("the generator was closed while it loaded", "crashed")
         timeline.mark(LOADED, load_s=self._load_s)
-        with _translating_failures(), new_video(out_path) as part:
+        with _translating_failures(), new_video(out_path) as part, ThreadPoolExecutor(1) as beside:
+            framing = beside.submit(self._frame, request, portrait)  # while the sound is made and heard
             sound = prepare_sound(request, part.parent)
             n_frames = count_frames(request, sound.duration_s)
             n_clips = math.ceil(n_frames / request.infer_frames)
             timeline.mark(SPEECH, duration_s=sound.duration_s, n_clips=n_clips)
             for text in describe_unfollowed(request.prompt, request.brand_mark):
                 timeline.mark(WARNING, text=text)
-            framed = self._frame(request, picture, points)
             style = read_style(request.prompt)
+            stream = self._model.stream(
+                features.log_mel(iterate_sound(sound.path, features.RATE_HZ)),
+                style,
+                request.base_seed,
+                Solver(request.sample_steps, request.sample_guide_scale),
+                offload=bool(request.offload_model),
+            )
+            framed = framing.result()
             stage = Stage(
                 renderer=Renderer(framed, self._face, _choose_scene(request, framed)),
-                stream=self._model.stream(
-                    features.log_mel(iterate_sound(sound.path, features.RATE_HZ)),
-                    style,
-                    request.base_seed,
-                    Solver(request.sample_steps, request.sample_guide_scale),
-                    offload=bool(request.offload_model),
-                ),
+                stream=stream,
                 rate=frame_rate(request.fps),
                 n_frames=n_frames,
                 infer_frames=request.infer_frames,
@@ -226,17 +232,13 @@ class ReferenceGenerator(Generator):
             n_clips=n_clips,
             seed=request.base_seed,
             events=timeline.events,
-            versions={
-                "python": platform.python_version(),
-                **{name: version_of(name) for name in ("torch", "mediapipe", "av", "numpy")},
-                **sound.versions,
-            },
+            versions={**_versions(), **sound.versions},
             weights=self._weights,
             **asdict(measured),
         )
 
-    def _check(self, request: GenerationRequest) -> tuple[Picture, FloatArray]:
-        """Check all but the sound; return the portrait and its face points."""
+    def _check(self, request: GenerationRequest) -> _Portrait:
+        """Check all but the sound; return the portrait."""
         from pipeline.faces import read_picture
         from pipeline.reference.portrait import refuse_profile
 
@@ -249,23 +251,39 @@ class ReferenceGenerator(Generator):
             read_picture(Path(request.brand_mark), "brand_mark")
         picture = _own_portrait() if request.image is None else read_picture(Path(request.image), "image")
         name = request.image or _OWN_PORTRAIT
-        points = self._find_face(picture, name)
-        refuse_profile(points, (self._face or _load_face()).mean, name)
-        return picture, points
+        portrait = self._study(picture, name)
+        refuse_profile(portrait.points, (self._face or _load_face()).mean, name)
+        return portrait
 
-    def _find_face(self, picture: Picture, name: str) -> FloatArray:
-        """Find the face of a portrait; that of the picture before is remembered, since each is checked several times."""
+    def _study(self, picture: Picture, name: str) -> _Portrait:
+        """Find the face of a portrait; what is known of the picture before is remembered: often it is the same."""
         from pipeline.reference.portrait import find_face
 
-        if self._found is None or not np.array_equal(self._found[0], picture):
-            self._found = picture, find_face(picture, name)
-        return self._found[1]
+        if self._portrait is None or not np.array_equal(self._portrait.picture, picture):
+            self._portrait = _Portrait(picture, find_face(picture, name))
+        return self._portrait
 
-    def _frame(self, request: GenerationRequest, picture: Picture, points: FloatArray) -> Framed:
+    def _frame(self, request: GenerationRequest, portrait: _Portrait) -> Framed:
         from pipeline.reference.portrait import frame_portrait
 
         mean = (self._face or _load_face()).mean
-        return frame_portrait(picture, points, mean, request.width, request.height)
+        return frame_portrait(
+            portrait.picture, portrait.points, mean, request.width, request.height, cutout=portrait.cutout
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Portrait:
+    """A portrait, and what does not depend on the request: its face points, and the person cut out when first asked for."""
+
+    picture: Picture
+    points: FloatArray
+
+    @cached_property
+    def cutout(self) -> Cutout:
+        from pipeline.reference.portrait import cut_out_person
+
+        return cut_out_person(self.picture, self.points)
 
 
 @contextmanager
@@ -293,6 +311,13 @@ def _choose_scene(request: GenerationRequest, framed: Framed) -> Picture | None:
     if scene is None:
         scene = background_plate(framed.picture, framed.matte)
     return place_mark(scene, Path(request.brand_mark), framed.matte)
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return what a video depends on; long files are read for it."""
+    packages = {name: version_of(name) for name in ("torch", "mediapipe", "av", "numpy")}
+    return {"python": platform.python_version(), **packages}
 
 
 def _own_portrait() -> Picture:

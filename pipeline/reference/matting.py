@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pipeline.partial_import import load_solution
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -92,9 +94,8 @@ def cut_out(picture: Picture, face_height_px: float) -> Cutout:
 def _find_shape(picture: Picture, small: Picture, band: int) -> NDArray[np.uint8]:
     """Return, at the size of the small picture, 1 where the person is and 0 elsewhere."""
     import cv2
-    from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
 
-    with SelfieSegmentation(model_selection=0) as segmentation:
+    with load_solution("selfie_segmentation").SelfieSegmentation(model_selection=0) as segmentation:
         rough = segmentation.process(picture).segmentation_mask
     guess = cv2.resize(rough, small.shape[1::-1])
     marks = np.where(guess > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)

@@ -71,14 +71,24 @@ class FaceMesh:
         planes[1:] = _planes(moved[triangles], travel)
         least, most = np.zeros((2, len(changed) + 1, 2), np.float32)
         least[1:], most[1:] = travel.min(1), travel.max(1)
-        ys, xs, which = self._draw(moved, triangles, (high, wide))
-        plane = planes[which]
-        found = plane[:, 0] * xs[:, None] + plane[:, 1] * ys[:, None] + plane[:, 2]
+        which = self._draw(moved, triangles, (high, wide))
         # A pixel on the outline lies a little outside, where the plane of a thin triangle runs far away.
-        steep = np.flatnonzero((np.abs(planes[:, :2]).max((1, 2)) > _STEEP)[which])
-        found[steep] = np.clip(found[steep], least[which[steep]], most[which[steep]])
-        offsets = np.zeros((high, wide, 2), np.float32)
-        offsets[ys, xs] = found
+        steep = np.flatnonzero((np.abs(planes[:, :2]).max((1, 2)) > _STEEP).take(which))
+        steep_in = which.ravel().take(steep)
+        ys, xs = np.arange(high, dtype=np.float64)[:, None], np.arange(wide, dtype=np.float64)
+        offsets = np.empty((high, wide, 2), np.float32)
+        for axis in range(2):
+            slope_x, slope_y, at_zero = planes[..., axis].T.astype(np.float64)
+            found = slope_x.take(which)
+            found *= xs
+            along_y = slope_y.take(which)
+            along_y *= ys
+            found += along_y
+            found += at_zero.take(which)
+            if len(steep):
+                flat = found.ravel()
+                flat[steep] = np.clip(flat[steep], least[steep_in, axis], most[steep_in, axis])
+            offsets[..., axis] = found
         return offsets
 
     def _move_rings(self, moved: FloatArray) -> FloatArray:
@@ -90,10 +100,8 @@ class FaceMesh:
         return np.concatenate([moved, *rings])
 
     @staticmethod
-    def _draw(
-        moved: FloatArray, triangles: NDArray[np.int64], shape: tuple[int, int]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-        """Return rows, columns and triangle (counted from 1) of all pixels that a triangle covers."""
+    def _draw(moved: FloatArray, triangles: NDArray[np.int64], shape: tuple[int, int]) -> NDArray[np.int32]:
+        """Return the triangle, counted from 1, that covers each pixel; 0 where none does."""
         import cv2
 
         which = np.zeros(shape, np.int32)
@@ -109,8 +117,7 @@ class FaceMesh:
             step = np.minimum(0.5, opening / 2) * (low_lid - high_lid) / np.maximum(opening, 1e-6)
             eye = np.concatenate([high_lid + step, (low_lid - step)[-2:0:-1]])
             cv2.fillPoly(which, [np.round(eye * fine).astype(np.int32)], 0, cv2.LINE_8, _SHIFT)
-        ys, xs = np.nonzero(which)
-        return ys, xs, which[ys, xs]
+        return which
 
 
 def _ring_triangles() -> NDArray[np.int64]:
@@ -135,12 +142,16 @@ def _planes(corners: FloatArray, values: FloatArray) -> FloatArray:
     FloatArray, shape (n, 3, 2)
         Level, at the mean value, for a triangle without area.
     """
-    (x1, y1), (x2, y2) = (np.moveaxis(corners[:, i] - corners[:, 0], -1, 0) for i in (1, 2))
+    x, y = corners[..., 0].T.copy(), corners[..., 1].T.copy()
+    x1, y1, x2, y2 = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
     area = x1 * y2 - x2 * y1
-    inverse = np.divide(1, area, out=np.zeros_like(area), where=np.abs(area) > 0.02)[:, None]
-    v1, v2 = values[:, 1] - values[:, 0], values[:, 2] - values[:, 0]
-    along_x = inverse * (v1 * y2[:, None] - v2 * y1[:, None])
-    along_y = inverse * (v2 * x1[:, None] - v1 * x2[:, None])
-    at_zero = values[:, 0] - along_x * corners[:, 0, :1] - along_y * corners[:, 0, 1:]
-    flat = (inverse == 0).astype(float)
-    return np.stack([along_x, along_y, at_zero * (1 - flat) + flat * values.mean(1)], axis=1)
+    inverse = np.divide(1, area, out=np.zeros_like(area), where=np.abs(area) > 0.02)
+    planes = np.empty_like(values)
+    for axis in range(2):
+        v = values[..., axis].T.copy()
+        v1, v2 = v[1] - v[0], v[2] - v[0]
+        along_x = inverse * (v1 * y2 - v2 * y1)
+        along_y = inverse * (v2 * x1 - v1 * x2)
+        at_zero = np.where(inverse == 0, (v[0] + v[1] + v[2]) / 3, v[0] - along_x * x[0] - along_y * y[0])
+        planes[:, 0, axis], planes[:, 1, axis], planes[:, 2, axis] = along_x, along_y, at_zero
+    return planes

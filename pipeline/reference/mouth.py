@@ -197,10 +197,10 @@ class MouthInterior:
         unit = frame.px_per_mm * scale
 
         depth = cv2.GaussianBlur(inside, (0, 0), max(0.8, 1.6 * unit))
-        place = _places_mm(frame, origin, (wide, high), scale)
+        along, below = _places_mm(frame, origin, (wide, high), scale)
         drop_mm = jaw_drop_px / frame.px_per_mm
-        picture = self._draw_cavity(place)
-        self._put_tongue(picture, place, drop_mm)
+        picture = self._draw_cavity(along, below)
+        self._put_tongue(picture, along, below - drop_mm)
         lower_lip = (lips[_LOWER_LIP] - frame.middle) @ frame.down / frame.px_per_mm
         lower_edge = max(drop_mm + 1.0, lower_lip - _LOWER_TEETH_SEEN_MM)
         self._put_row(
@@ -219,12 +219,12 @@ class MouthInterior:
         # The upper lip throws a shadow on what is right below it.
         from_above = np.roll(inside, max(1, round(1.3 * unit)), axis=0)
         shade *= 0.7 + 0.3 * cv2.GaussianBlur(from_above * inside, (0, 0), max(0.8, 0.8 * unit))
-        picture *= _tint(shade)
+        picture *= shade * (1 + (1 - shade) * _in_planes(_WARMTH))
         if self._own is not None:
-            own = cv2.warpAffine(self._own.drawn, to_patch, (wide, high))
-            cover = own[..., 3:]
-            picture += cover * (own[..., :3] * (0.5 + 0.5 * shade[..., None]) - picture)
-        return np.dstack([picture, inside]).astype(np.float32)
+            own = np.stack(cv2.split(cv2.warpAffine(self._own.drawn, to_patch, (wide, high))))
+            picture += own[3] * (own[:3] * (0.5 + 0.5 * shade) - picture)
+        drawn: Float32Array = cv2.merge([*picture, inside])
+        return drawn
 
     def _put_row(
         self,
@@ -247,29 +247,32 @@ class MouthInterior:
         axes = np.column_stack([frame.right * step, frame.down * step])
         matrix = np.column_stack([to_patch[:, :2] @ axes, to_patch[:, :2] @ start + to_patch[:, 2]])
         flags = cv2.INTER_AREA if unit < _PIXELS_PER_MM else cv2.INTER_LINEAR
-        placed = cv2.warpAffine(row, matrix, picture.shape[1::-1], flags=flags)
-        cover = placed[..., 3:]
-        picture *= 1 - cover
-        picture += placed[..., :3] * self._tooth_white.astype(np.float32) * brightness
+        placed = np.stack(cv2.split(cv2.warpAffine(row, matrix, picture.shape[:0:-1], flags=flags)))
+        picture *= 1 - placed[3]
+        picture += placed[:3] * _in_planes(self._tooth_white) * brightness
 
-    def _draw_cavity(self, place: Float32Array) -> Float32Array:
-        """Return what is behind the teeth: the throat in the middle, the cheeks at the corners."""
-        x, y = place[..., 0], place[..., 1]
-        deep = np.exp(-((x / 13) ** 2) - ((y - 5) / 8) ** 2)[..., None]
-        cheek, throat = ((self._white * colour).astype(np.float32) for colour in (_CHEEK, _THROAT))
+    def _draw_cavity(self, along: Float32Array, below: Float32Array) -> Float32Array:
+        """Return what is behind the teeth, in planes: the throat in the middle, the cheeks at the corners."""
+        deep = np.exp(-((along / 13) ** 2) - ((below - 5) / 8) ** 2)
+        cheek, throat = (_in_planes(self._white * colour) for colour in (_CHEEK, _THROAT))
         cavity: Float32Array = cheek + deep * (throat - cheek)
         return cavity
 
-    def _put_tongue(self, picture: Float32Array, place: Float32Array, drop_mm: float) -> None:
+    def _put_tongue(self, picture: Float32Array, along: Float32Array, below: Float32Array) -> None:
         """Put the tongue on the floor of the mouth: round, lit from above and in front, with a groove along its middle."""
-        x, y = place[..., 0] / 15, (place[..., 1] - drop_mm - 3) / 8
+        x, y = along / 15, (below - 3) / 8
         away = x**2 + y**2
-        cover = np.clip((1 - away) * 2.2, 0, 1)[..., None]
+        cover = np.clip((1 - away) * 2.2, 0, 1)
         rise = np.sqrt(np.clip(1 - away, 0, 1))
         light = 0.45 + 0.62 * np.clip(0.75 * rise + 0.45 * y, 0, 1)
         light *= 1 - 0.16 * np.exp(-((x / 0.12) ** 2))
         picture *= 1 - cover
-        picture += cover * light[..., None] * (self._white * _TONGUE).astype(np.float32)
+        picture += cover * light * _in_planes(self._white * _TONGUE)
+
+
+def _in_planes(colour: Float32Array | FloatArray) -> Float32Array:
+    """Return a colour that goes with pictures in three planes, one after the other: rows of one colour are soon done."""
+    return colour.astype(np.float32)[:, None, None]
 
 
 def _tint(light: Float32Array | FloatArray) -> Float32Array | FloatArray:
@@ -278,7 +281,9 @@ def _tint(light: Float32Array | FloatArray) -> Float32Array | FloatArray:
     return share * (1 + (1 - share) * _WARMTH)
 
 
-def _places_mm(frame: MouthFrame, origin: tuple[int, int], size: tuple[int, int], scale: int) -> Float32Array:
+def _places_mm(
+    frame: MouthFrame, origin: tuple[int, int], size: tuple[int, int], scale: int
+) -> tuple[Float32Array, Float32Array]:
     """Return how far to the right of, and below, the middle of the closed lips each sample is, millimetres."""
     wide, high = size
     xs = (np.arange(wide, dtype=np.float32) + 0.5) / scale - 0.5 + origin[0] - np.float32(frame.middle[0])
@@ -287,7 +292,7 @@ def _places_mm(frame: MouthFrame, origin: tuple[int, int], size: tuple[int, int]
         (ys[:, None] * np.float32(axis[1]) + xs * np.float32(axis[0])) / np.float32(frame.px_per_mm)
         for axis in (frame.right, frame.down)
     )
-    return np.dstack([along, below])
+    return along, below
 
 
 def _tooth_row(widths_mm: tuple[float, ...], height_mm: float, curve: float) -> Float32Array:

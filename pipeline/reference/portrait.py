@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.errors import RequestError
 from pipeline.faces import NO_FACE, locate_faces
+from pipeline.partial_import import load_solution
 from pipeline.reference import topology
 from pipeline.reference.alignment import Similarity, fit_similarity, head_angles
 from pipeline.reference.background import widen
@@ -55,13 +56,14 @@ class Framed:
     @property
     def face_height_px(self) -> float:
         """Forehead to chin."""
-        return float(np.linalg.norm(self.points[topology.CHIN, :2] - self.points[topology.FOREHEAD, :2]))
+        return _face_height_px(self.points)
 
 
 def warm_up() -> None:
     """Bring the face finder and the segmentation into memory."""
-    from mediapipe.python.solutions import face_detection, face_mesh, selfie_segmentation
-
+    face_detection, face_mesh, selfie_segmentation = (
+        load_solution(name) for name in ("face_detection", "face_mesh", "selfie_segmentation")
+    )
     empty = np.zeros((64, 64, 3), np.uint8)
     with (
         face_detection.FaceDetection() as faces,
@@ -127,18 +129,29 @@ def refuse_profile(points: FloatArray, mean_face: FloatArray, name: str) -> None
         )
 
 
+def cut_out_person(picture: Picture, points: FloatArray) -> Cutout:
+    """Cut the person out of a portrait whose face points are known, see `cut_out`."""
+    return cut_out(picture, _face_height_px(points))
+
+
 def frame_portrait(
-    picture: Picture, points: FloatArray, mean_face: FloatArray, width: int, height: int
+    picture: Picture,
+    points: FloatArray,
+    mean_face: FloatArray,
+    width: int,
+    height: int,
+    *,
+    cutout: Cutout | None = None,
 ) -> Framed:
-    """Crop and scale a portrait to the picture size, the face well placed; cut the person out.
+    """Crop and scale a portrait to the picture size, the face well placed, and the person in it cut out.
 
     What the portrait does not show (a wide picture from a tall portrait) is filled up with its own background, and
-    shoulders that it cuts off go on.
+    shoulders that it cuts off go on. The person is cut out here unless that is given.
     """
     import cv2
 
-    face = float(np.linalg.norm(points[topology.CHIN, :2] - points[topology.FOREHEAD, :2]))
-    matte, person = cut_out(picture, face)
+    face = _face_height_px(points)
+    matte, person = cutout or cut_out_person(picture, points)
     left, top, crop_height = _choose_crop(picture, points, matte, width / height)
     factor = height / crop_height
     n_left = max(0, int(np.ceil(-left)))
@@ -162,16 +175,22 @@ def frame_portrait(
     return Framed(framed, moved, np.clip(cover, 0, 1), alone, pose)
 
 
+def _face_height_px(points: FloatArray) -> float:
+    """Return the distance from forehead to chin in the picture, pixels."""
+    return float(np.linalg.norm(points[topology.CHIN, :2] - points[topology.FOREHEAD, :2]))
+
+
 def _mesh_in(picture: Picture, box: tuple[float, float, float]) -> FloatArray | None:
     import cv2
-    from mediapipe.python.solutions.face_mesh import FaceMesh
 
     x, y, side = box
     room = round(side)
     padded = cv2.copyMakeBorder(picture, room, room, room, room, cv2.BORDER_REPLICATE)
     left, top = max(0, round(x)), max(0, round(y))  # in the padded picture: centre minus one side
     crop = np.ascontiguousarray(padded[top : top + 2 * room, left : left + 2 * room])
-    with FaceMesh(static_image_mode=True, refine_landmarks=True, max_num_faces=1) as mesh:
+    with load_solution("face_mesh").FaceMesh(
+        static_image_mode=True, refine_landmarks=True, max_num_faces=1
+    ) as mesh:
         faces = mesh.process(crop).multi_face_landmarks
     if not faces:
         return None
@@ -186,7 +205,7 @@ def _choose_crop(
 ) -> tuple[float, float, float]:
     """Return left, top and height of the part to show; it may reach over the sides, never over top or bottom."""
     height, width = picture.shape[:2]
-    face = float(np.linalg.norm(points[topology.CHIN, :2] - points[topology.FOREHEAD, :2]))
+    face = _face_height_px(points)
     wanted, most = (face / share for share in _FACE_SHARE)
     crop = min(wanted, height)
     top = float(np.clip(points[topology.NOSE_TIP, 1] - _EYE_LINE * crop - 0.1 * face, 0, height - crop))

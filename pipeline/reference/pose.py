@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Float32Array = NDArray[np.float32]
 
 _GRID_PX = 4
+_BAND_PX = 32
 _MAX_ANGLES_DEG = np.array([16.0, 12.0, 12.0])
 _MAX_TRAVEL = np.array([0.22, 0.22])
 _MAX_ZOOM = 0.1
@@ -38,58 +39,75 @@ class PoseField:
     carry_background : bool
         Let the background beside the person go along a little, so that nothing opens between the two; otherwise
         everything moves, as it may where only the person is taken from the picture.
+    face : (int, int, int, int)
+        Left, top, width and height of a part of the picture in which the face itself moves.
+
+    Attributes
+    ----------
+    part : (slice, slice)
+        Rows and columns of the picture in which anything moves; what is outside stays as it is, always.
+    bands : list of (slice, slice)
+        Pieces of `part`, counted from its corner, with little in them that always stays.
     """
 
-    def __init__(self, portrait: Framed, *, carry_background: bool) -> None:
+    def __init__(self, portrait: Framed, *, carry_background: bool, face: tuple[int, int, int, int]) -> None:
         height, width = portrait.picture.shape[:2]
         rows, columns = -(-height // _GRID_PX) + 1, -(-width // _GRID_PX) + 1
-        self._size = (width, height)
         self._ys, self._xs = np.mgrid[:rows, :columns].astype(np.float32) * _GRID_PX
-        self._pixel_xs = np.arange(width, dtype=np.float32)[None, :]
-        self._pixel_ys = np.arange(height, dtype=np.float32)[:, None]
+        self._grid = np.dstack([self._xs, self._ys])
         self._unit = portrait.pose.scale  # pixels per eye distance
-        self._centre = portrait.points[topology.RIGID].mean(0)
-        self._depth = _depth_on_grid(portrait, self._xs.shape) - np.float32(self._centre[2])
+        centre = portrait.points[topology.RIGID].mean(0)
+        depth = _depth_on_grid(portrait, self._xs.shape) - np.float32(centre[2])
+        self._place = np.dstack([self._xs - centre[0], self._ys - centre[1], depth]).astype(np.float32)
         # The head goes along whole down to the chin, the shoulders hardly; the neck in between.
-        face = portrait.face_height_px
-        below_chin = (self._ys - portrait.points[topology.CHIN, 1]) / face
+        height_px = portrait.face_height_px
+        below_chin = (self._ys - portrait.points[topology.CHIN, 1]) / height_px
         self._with_head = 1 - _ease((below_chin + 0.05) / 0.95)
         self._carried = self._near_person(portrait) if carry_background else np.ones_like(self._xs)
         self._held = self._hold_borders(portrait, carry_background=carry_background)
+        self.part, self.bands = _find_moving(self._carried > 0, face, (width, height))
+        down, right = self.part
+        ys, xs = np.mgrid[down, right].astype(np.float32)
+        self._pixels = np.dstack([xs, ys])
 
-    def trace_back(self, expression: Expression) -> tuple[Float32Array, Float32Array]:
-        """Return, for every pixel, the x and the y it had before the head moved, each (height, width)."""
+    def trace_back(self, expression: Expression) -> Float32Array:
+        """Return, for every pixel of `part`, the x and the y it had before the head moved, (height, width, 2)."""
         import cv2
 
         field = self._travel(expression)
         back = -field
         for _ in range(4):  # the fixed point of p - field(q) = q
-            at_x, at_y = (self._xs + back[..., 0]) / _GRID_PX, (self._ys + back[..., 1]) / _GRID_PX
-            back = -cv2.remap(field, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        finer = np.array([[_GRID_PX, 0, 0], [0, _GRID_PX, 0]], float)
-        flags = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_REPLICATE}
-        full = cv2.warpAffine(back, finer, self._size, **flags)
-        return full[..., 0] + self._pixel_xs, full[..., 1] + self._pixel_ys
+            at = (self._grid + back) / _GRID_PX
+            back = -cv2.remap(field, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        down, right = self.part
+        finer = np.array([[_GRID_PX, 0, -right.start], [0, _GRID_PX, -down.start]], float)
+        size = (right.stop - right.start, down.stop - down.start)
+        places: Float32Array = cv2.warpAffine(
+            back, finer, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        places += self._pixels
+        return places
 
     def _travel(self, expression: Expression) -> Float32Array:
         """Return how far each point of the grid goes to the right and down, pixels."""
+        import cv2
+
         angles = _soft_limit(expression.angles_deg, _MAX_ANGLES_DEG)
         right, down = _soft_limit(expression.travel, _MAX_TRAVEL) * self._unit
         growth = np.exp(np.clip(expression.zoom, -_MAX_ZOOM, _MAX_ZOOM))
         turn = (growth * head_rotation(*angles)).astype(np.float32)
-        place = np.dstack([self._xs - self._centre[0], self._ys - self._centre[1], self._depth]).astype(
-            np.float32
-        )
-        head = place @ turn[:2].T - place[..., :2] + np.array([right, down], np.float32)
+        turned = self._place @ turn[:2].T
         along_x, along_y = _BODY_GOES_ALONG
         body = np.array([along_x * right, along_y * down - expression.breath * self._unit], np.float32)
-        share = self._with_head[..., None]
-        moved = (share * head + (1 - share) * body) * self._carried[..., None]
-        travel: Float32Array = moved.astype(np.float32)
+        way = np.array([right, down], np.float32)
         from_left, from_top, from_right, from_bottom = self._held
-        travel[..., 0] *= np.where(travel[..., 0] > 0, from_left, from_right)
-        travel[..., 1] *= np.where(travel[..., 1] > 0, from_top, from_bottom)
-        return travel
+        travels = []
+        for axis, (before, beyond) in enumerate(((from_left, from_right), (from_top, from_bottom))):
+            head = turned[..., axis] - self._place[..., axis] + way[axis]
+            travel = (self._with_head * head + (1 - self._with_head) * body[axis]) * self._carried
+            travels.append(travel * np.where(travel > 0, before, beyond))
+        field: Float32Array = cv2.merge(travels)
+        return field
 
     def _near_person(self, portrait: Framed) -> Float32Array:
         """Return, on the grid, 1 at the person and 0 away from it."""
@@ -142,6 +160,34 @@ class PoseField:
             )
         left, top, right, bottom = sides
         return [left[:, None], top[None], right[:, None], bottom[None]]
+
+
+def _find_moving(
+    moves: NDArray[np.bool_], face: tuple[int, int, int, int], size: tuple[int, int]
+) -> tuple[tuple[slice, slice], list[tuple[slice, slice]]]:
+    """Return `PoseField.part` and `PoseField.bands`: pixels between two points of the grid of which one moves, and the face."""
+    width, height = size
+    left, top, wide, high = face
+    moving = np.zeros((height, width), bool)
+    moving[top : top + high, left : left + wide] = True
+    cells = moves[1:, 1:] | moves[1:, :-1] | moves[:-1, 1:] | moves[:-1, :-1]
+    moving |= cells.repeat(_GRID_PX, 0).repeat(_GRID_PX, 1)[:height, :width]
+    part = span(moving.any(1)), span(moving.any(0))
+    inside = moving[part]
+    bands: list[tuple[slice, slice]] = []
+    for first in range(0, len(inside), _BAND_PX):
+        rows = slice(first, min(first + _BAND_PX, len(inside)))
+        columns = span(inside[rows].any(0))
+        if bands and bands[-1][1] == columns:
+            rows = slice(bands.pop()[0].start, rows.stop)
+        bands.append((rows, columns))
+    return part, bands
+
+
+def span(chosen: NDArray[np.bool_]) -> slice:
+    """Return the shortest slice that holds all that is chosen."""
+    places = np.flatnonzero(chosen)
+    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
 
 
 def _depth_on_grid(portrait: Framed, shape: tuple[int, ...]) -> Float32Array:

@@ -16,7 +16,7 @@ from pipeline.reference.face import Expression, FaceModel, FacePoints
 from pipeline.reference.lids import Lids
 from pipeline.reference.mesh import FaceMesh
 from pipeline.reference.mouth import MouthInterior, find_own_teeth, locate_mouth
-from pipeline.reference.patch import Patch
+from pipeline.reference.patch import Patch, find_inside
 from pipeline.reference.pose import PoseField
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Renderer:
         self._unit = portrait.pose.scale  # pixels per eye distance
         self._points = FacePoints(portrait, face)
         self._mesh = FaceMesh(portrait.points, (self._width, self._height))
-        self._pose = PoseField(portrait, carry_background=scene is None)
+        self._pose = PoseField(portrait, carry_background=scene is None, face=self._mesh.region)
         self._picture = portrait.picture if scene is None else portrait.person
         mouth, light = locate_mouth(self._points.closed), self._skin_light()
         own_teeth = find_own_teeth(portrait.picture, portrait.points, mouth, light)
@@ -63,32 +63,32 @@ class Renderer:
         import cv2
 
         points = self._points.move(expression)
-        x, y = self._pose.trace_back(expression)
-        part = self._find_region(x, y)
-        at_x, at_y = (
-            x[part].copy(),
-            y[part].copy(),
-        )  # in the portrait's picture, before its expression changed
-        left, top = self._mesh.region[:2]
-        offsets = cv2.remap(
-            self._mesh.find_offsets(points), at_x - np.float32(left), at_y - np.float32(top), cv2.INTER_LINEAR
-        )
-        x[part] += offsets[..., 0]
-        y[part] += offsets[..., 1]
-        person: Picture = cv2.remap(self._picture, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        for patch in (self._draw_mouth(points), *self._lids.draw(points, expression.blink)):
-            patch.lay_over(person[part], at_x, at_y)
-        if self._scene is None:
-            return person
-        cover = cv2.remap(self._portrait.matte, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        picture: Picture = cv2.blendLinear(person, self._scene, cover, 1 - cover)
-        return picture
-
-    def _find_region(self, x: Float32Array, y: Float32Array) -> tuple[slice, slice]:
-        """Return the rows and columns that show the region of the mesh; none where it has left the picture."""
+        places = self._pose.trace_back(expression)
         left, top, wide, high = self._mesh.region
-        inside = (x > left) & (x < left + wide) & (y > top) & (y < top + high)
-        return _span(inside.any(1)), _span(inside.any(0))
+        face = find_inside(places, left, top, left + wide, top + high)
+        before = places[face].copy()  # in the portrait's picture, before its expression changed
+        offsets = self._mesh.find_offsets(points)
+        places[face] += cv2.remap(offsets, before - np.array([left, top], np.float32), None, cv2.INTER_LINEAR)
+        picture = self._picture.copy()
+        person = picture[self._pose.part]
+        for band in self._pose.bands:
+            cv2.remap(
+                self._picture,
+                places[band],
+                None,
+                cv2.INTER_CUBIC,
+                dst=person[band],
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+        for patch in (self._draw_mouth(points), *self._lids.draw(points, expression.blink)):
+            patch.lay_over(person[face], before)
+        if self._scene is None:
+            return picture
+        cover = cv2.remap(
+            self._portrait.matte, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        blended: Picture = cv2.blendLinear(picture, self._scene, cover, 1 - cover)
+        return blended
 
     def _draw_mouth(self, points: FloatArray) -> Patch:
         """Draw the inside of the mouth between the lips."""
@@ -117,9 +117,3 @@ class Renderer:
         xs, ys = np.clip(at, 0, [self._width - 1, self._height - 1]).T
         colours: FloatArray = self._portrait.picture[ys, xs].astype(np.float64)
         return colours
-
-
-def _span(chosen: NDArray[np.bool_]) -> slice:
-    """Return the shortest slice that holds all that is chosen."""
-    places = np.flatnonzero(chosen)
-    return slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.partial_import import load_solution
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -94,12 +96,8 @@ RIGID = np.array([6, 168, 197, 195, 8, 9, 33, 133, 362, 263, 127, 356, 162, 389,
 @cache
 def skin_triangles() -> NDArray[np.int64]:
     """Return the triangles of the face mesh, shape (n, 3); eyes and mouth are holes."""
-    from mediapipe.python.solutions.face_mesh_connections import (
-        FACEMESH_TESSELATION,
-    )
-
     neighbours: dict[int, set[int]] = {}
-    for a, b in FACEMESH_TESSELATION:
+    for a, b in load_solution("face_mesh_connections").FACEMESH_TESSELATION:
         neighbours.setdefault(a, set()).add(b)
         neighbours.setdefault(b, set()).add(a)
     found = {

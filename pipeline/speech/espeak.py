@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.extras import explain_missing
 from pipeline.options import PlainData
 from pipeline.sound import MAX_SOUND_S
 from pipeline.speech import espeak_worker
@@ -82,6 +83,7 @@ class Espeak:
     """
 
     name = "espeak-ng"
+    extra = "conversation"
 
     def __init__(self, /, **settings: Any) -> None:
         _Settings.read(settings, "setting")
@@ -175,7 +177,10 @@ def _list_scripts(names: Iterable[str]) -> str:
 
 @cache
 def _data_folder() -> Path:
-    import espeakng_loader
+    try:
+        import espeakng_loader
+    except ModuleNotFoundError as error:
+        raise RequestError(f"text cannot be spoken: {explain_missing(error)}; or give audio") from None
 
     return Path(espeakng_loader.get_data_path())
 

@@ -42,6 +42,7 @@ class SpeechEndpoint:
     """Asks a service for a WAV file and takes whatever sound it sends: what is in the bytes counts, not their name."""
 
     name = "openai"
+    extra = "conversation"
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = SpeechEndpointSettings.read(settings, "setting")

@@ -47,6 +47,7 @@ class Pocketsphinx(Recogniser):
     """
 
     name = "pocketsphinx"
+    extra = "speech"
 
     def __init__(self, /, **settings: Any) -> None:
         _Settings.read(settings, "setting")

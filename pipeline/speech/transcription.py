@@ -32,6 +32,7 @@ class TranscriptionEndpoint(Recogniser):
     """Sends the file as it is to a service."""
 
     name = "openai"
+    extra = "conversation"
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = TranscriptionSettings.read(settings, "setting")

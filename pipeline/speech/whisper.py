@@ -153,6 +153,7 @@ class FasterWhisper(Recogniser):
     """Whisper by CTranslate2. Needs the extra ``faster-whisper`` and weights."""
 
     name = "faster_whisper"
+    extra = "faster-whisper"
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = WhisperSettings.read(settings, "setting")

@@ -33,6 +33,8 @@ def random_runs() -> st.SearchStrategy[RandomRun]:
         missing=shares,
         levels=st.sampled_from([1, 2, 5, 1000]),
         n_metrics=st.sampled_from([0, 1, 4, 7]),
+        machines=st.integers(1, 3),
+        raters=st.sampled_from([0, 1, 3, 12]),
     )
 
 
@@ -54,6 +56,8 @@ def runs_that_may_pass() -> st.SearchStrategy[RandomRun]:
         n_metrics=st.just(7),
         good=st.just(True),
         looks=st.sampled_from([1, 2, 9]),
+        machines=st.sampled_from([1, 1, 3]),
+        raters=st.sampled_from([0, 4, 20]),
     )
 
 

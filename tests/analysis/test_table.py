@@ -10,11 +10,8 @@ import pytest
 from evalkit.analysis.table import ResultTable, rows_of_run
 from evalkit.errors import UsageError
 from evalkit.runs import Run
-from evalkit.stats.means import Estimate
 from evalkit.testing.runs import write_grid
 from evalkit.testing.tables import ERROR, make_table
-
-MOS = {"rating.mos": Estimate(4.0, None, 25)}
 
 
 def joined(*parts: ResultTable) -> ResultTable:
@@ -52,15 +49,6 @@ def test_pooling_over_a_parameter_is_one_configuration() -> None:
     assert table.pooled({"steps": 4}) is table.pooled({"steps": 4})
     assert table.pooled({"steps": 3}) is table.configurations[2]
     assert table.pooled().summary(ERROR).n == 3
-
-
-def test_a_part_of_the_clips_has_no_value_of_all() -> None:
-    one = make_table({"lip_sync.error": [0.1, 0.3]}, params={"steps": 4}, run_values=MOS)
-    assert one.where({"steps": 4}).run_values == one.pooled().run_values == MOS
-    both = replace(one, rows=(*one.rows, replace(one.rows[0], params={"steps": 3})))
-    assert both.where({"steps": 4}).run_values == {}
-    assert [configuration.run_values for configuration in both.configurations] == [{}, {}]
-    assert both.pooled().run_values == MOS
 
 
 def test_a_part_that_is_not_there_is_refused() -> None:

@@ -17,7 +17,7 @@ from evalkit.analysis.table import ClipRecord, ResultTable
 from evalkit.analysis.values import summarise
 from evalkit.errors import UsageError
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.stats.means import Estimate, estimate_mean
+from evalkit.stats.means import estimate_mean
 from evalkit.testing.tables import ERROR, FPS, OFFSET, RSS, SHARPNESS, make_table
 from evalkit.types import Metric
 
@@ -136,13 +136,6 @@ def test_clips_that_share_inputs_give_a_percentile_no_interval() -> None:
     alone = ReductionContext(ERROR, factors={"speech": list(range(48))})
     assert Percentile(90)(values, shared).reason == "clips that share inputs give a percentile no interval"
     assert Percentile(90)(values, alone).interval is not None
-
-
-def test_a_value_of_the_whole_run_is_not_made_from_clips() -> None:
-    mos = Metric("rating.mos", "1", "higher", "mean opinion", (1, 5))
-    table = make_table({"lip_sync.error": [0.1, 0.2]}, run_values={"rating.mos": Estimate(4.2, None, 31)})
-    summary = table.pooled().summary(mos)
-    assert (summary.value, summary.n, summary.n_attempted, summary.counts_clips) == (4.2, 31, 2, False)
 
 
 def test_an_unknown_reducer_is_refused_with_the_nearest() -> None:

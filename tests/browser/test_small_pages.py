@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.api import compare, signoff
+from evalkit.api.verdicts import compare, signoff
 from evalkit.evaluators.pictures.transcript import transcript_page
 from evalkit.evaluators.speech import compare as compare_speech
 from evalkit.reports.compare_page import render_comparison

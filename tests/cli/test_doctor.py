@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from evalkit import registry
 from evalkit.cli import main
-from pipeline import plugins
-from pipeline.diagnosis import Diagnosis
+from evalkit.execution.executors import InProcess
+from pipeline import extras, plugins
+from pipeline.diagnosis import Diagnosis, fine, stop
 from pipeline.errors import RequestError
 from pipeline.generator import Description, Generator, Plan
 
@@ -157,7 +159,7 @@ def test_a_plug_in_that_does_not_load_is_a_finding(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(plugins, "load_plugin", fail)
     result = doctor("--generator", "x")
     assert result.exit_code == 1
-    assert "No module named 'decord'" in result.stdout
+    assert "No module named 'decord'" in " ".join(result.stdout.split())
 
 
 def test_a_gpu_that_is_named_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +211,85 @@ def test_a_conversation_is_stopped_by_all_that_stops_the_one_behind(behind: str)
     )
     assert stops_of(*words) == alone
 
+
+# --- where an executor works ---------------------------------------------------------------------------------------------
+
+
+class Elsewhere(InProcess):
+    """An executor whose machines are not here."""
+
+    places_slots = True
+    asked: tuple[Any, ...] = ()
+
+    @classmethod
+    def diagnose(cls, settings: Any, generator: str, generator_settings: Any) -> list[Diagnosis]:
+        """Find one machine well and one ill."""
+        cls.asked = settings, generator, generator_settings
+        return [fine("node-1", "it is well"), stop("node-2", "it is ill", "heal it")]
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> type[Elsewhere]:
+    monkeypatch.setitem(registry._SESSION, registry.EXECUTORS, {"elsewhere": Elsewhere})
+    return Elsewhere
+
+
+def test_an_executor_looks_at_its_machines(elsewhere: type[Elsewhere]) -> None:
+    result = doctor("--executor", "elsewhere", "--json", "findings.json")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("one thing stops work with the executor elsewhere\n✗ stop  node-2")
+    report = json.loads(Path("findings.json").read_text("utf-8"))
+    assert (report["executor"], report["generator"], report["stops"]) == ("elsewhere", None, 1)
+    assert [finding["about"] for finding in report["findings"]] == ["node-2", "node-1", "this folder"]
+    assert elsewhere.asked[1:] == ("", {})
+
+
+@pytest.mark.usefixtures("ill")
+def test_a_generator_that_works_elsewhere_looks_there(elsewhere: type[Elsewhere]) -> None:
+    """Here it only takes part in planning."""
+    result = doctor("--executor", "elsewhere", "--generator", "ill", "--set", "depth=3")
+    assert elsewhere.asked[1:] == ("ill", {"depth": 3})
+    assert result.exit_code == 1
+    assert "ill 1 loads" in result.stdout
+    assert "leg" not in result.stdout
+    assert "GPUs here" not in result.stdout
+
+
+def test_an_executor_that_lacks_its_extra(
+    elsewhere: type[Elsewhere], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(extras.MODULES, "elsewhere", ("no_such_module",))
+    monkeypatch.setattr(elsewhere, "extra", "elsewhere")
+    result = doctor("--executor", "elsewhere")
+    assert result.exit_code == 1
+    assert 'no_such_module is not installed: pip install "evalkit[elsewhere]"' in " ".join(
+        result.stdout.split()
+    )
+    assert "node-1" not in result.stdout
+
+
+def test_the_executor_of_this_machine_says_how_many_videos_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    result = doctor("--executor", "processes")
+    assert result.exit_code == 0, result.output
+    assert "1 on cpu, 2 on cuda" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give --generator NAME, --executor NAME or both"),
+        (("--executor", "proceses"), "did you mean 'processes'"),
+        (("--executor", "processes", "--ray-address", "auto"), "--ray-address belongs to --executor ray"),
+    ],
+)
+def test_an_executor_that_there_is_not_is_wrong_use(words: tuple[str, ...], message: str) -> None:
+    result = doctor(*words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+# --- services --------------------------------------------------------------------------------------------------------------
 
 SERVICE = {"name": "openai", "settings": {"base_url": "http://127.0.0.1:9/v1", "model": "m"}}
 KEYLESS = {**SERVICE, "settings": {**SERVICE["settings"], "key_variable": "NO_SUCH_KEY_HERE"}}  # type: ignore[dict-item]

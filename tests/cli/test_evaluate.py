@@ -202,7 +202,7 @@ def test_a_script_is_compared_and_the_differences_are_shown(tmp_path: Path) -> N
 
 
 def test_an_interruption_exits_as_shells_say_it(grey: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from evalkit import api
+    from evalkit.api import clips as api
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

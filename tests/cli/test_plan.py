@@ -96,7 +96,7 @@ def test_what_is_done_is_not_counted_again(call: Call) -> None:
 def test_the_sweep_skips_it_and_says_so(call: Call) -> None:
     result = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15")
     assert result.exit_code == 0, result.output
-    assert "6 skipped, which cannot fit: load: its shard of the weights 21.48" in result.stderr
+    assert "6 skipped: load: its shard of the weights 21.48" in result.stderr
     assert result.stdout.splitlines()[0] == "0 of 6 trials done"
     assert "6 planned trials skipped" in Path("runs/live/report.md").read_text("utf-8")
     listed = call("sweep", "live.yaml", "--skip-infeasible", "--gpu-memory-gb", "22.15", "--dry-run").stdout

@@ -17,6 +17,7 @@ from evalkit.decisions.policy import Policy
 from evalkit.decisions.signoff import Decision, sign_off
 from evalkit.decisions.waivers import RUN_LINES
 from evalkit.runs import Run
+from evalkit.runs.identity import machine_key
 from evalkit.testing.runs import installed_version, make_trial, write_run
 from evalkit.testing.tables import ERROR, TOTAL, make_table
 
@@ -202,10 +203,23 @@ def test_a_plan_that_was_edited_is_found(tmp_path: Path) -> None:
 
 
 def test_costs_of_several_machines_are_warned_of(tmp_path: Path) -> None:
-    trials = [replace(trial, machine=f"m{index % 2}") for index, trial in enumerate(trials_of())]
-    line = only(read(write_run(tmp_path / "run", trials, (ERROR, TOTAL))), "run.machine")
+    machines = [
+        {"processor": name, "n_cores": 2, "host": host} for name, host in (("old", 1), ("new", 2), ("new", 3))
+    ]
+    keys = [machine_key(machine) for machine in machines]
+    trials = [replace(trial, machine=keys[index % 3]) for index, trial in enumerate(trials_of())]
+    table = read(write_run(tmp_path / "run", trials, (ERROR, TOTAL), machines=machines))
+    line = only(table, "run.machine")
     assert (line.kind, line.value) == ("soft", 2)
-    assert "2 kinds: m0 10 clips, m1 10 clips" in line.evidence
+    assert "2 kinds (new, 2 cores: 13 clips; old, 2 cores: 7 clips)" in line.evidence
+    assert "costs are those of the run's main kind alone, new, 2 cores" in line.evidence
+
+
+def test_machines_of_one_kind_are_no_fault(tmp_path: Path) -> None:
+    machines = [{"processor": "new", "n_cores": 2, "host": host, "memory_mib": host} for host in (1, 2)]
+    keys = [machine_key(machine) for machine in machines]
+    trials = [replace(trial, machine=keys[index % 2]) for index, trial in enumerate(trials_of())]
+    assert lines_of(read(write_run(tmp_path / "run", trials, (ERROR, TOTAL), machines=machines))) == {}
 
 
 def test_old_results_are_refused_where_the_policy_says_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from evalkit.analysis.table import ResultTable
+from evalkit.analysis.values import NOBODY_RATED
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.gates import describe_budget, describe_grades
@@ -17,7 +18,8 @@ from evalkit.decisions.judge import FaultKind, Grade, RuleResult, Status, judge
 from evalkit.decisions.policy import Policy, Rule
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.signoff import sign_off
-from evalkit.stats.means import Estimate
+from evalkit.runs.ratings.records import Origin
+from evalkit.testing.ratings import with_scores
 from evalkit.testing.tables import make_table
 
 GOOD = np.linspace(0.1, 0.2, 20)
@@ -223,14 +225,63 @@ def test_a_failed_attempt_misses_no_limit_of_a_cost() -> None:
     assert judge(every_clip, table.pooled(), policy, ErrorBudget()).value == 1020.0
 
 
-def test_a_value_of_the_whole_run_needs_no_coverage_of_clips() -> None:
-    table = make_table({"lip_sync.error": GOOD}, run_values={"rating.mos": Estimate(4.1, None, 3)})
-    rule = Rule.model_validate(
-        {"metric": "rating.mos", "at_least": 4, "judged_by": "value", "why": "a gate", "per": "clip"}
-    )
-    assert judge(rule, table.pooled(), policy_of(rule), ErrorBudget()).status is Status.PASS
-    stricter = rule.model_copy(update={"at_least": 4.2})
-    assert judge(stricter, table.pooled(), policy_of(stricter), ErrorBudget()).grade is Grade.FAILS
+def rated(n_raters: int, n_rated: int = 20, *, n_simulated: int = 0, n_clips: int = 20) -> ResultTable:
+    """Score clips 4.1 in the mean: nine raters of ten give 4, one gives 5; the first clips alone are shown."""
+    scores = np.full((n_clips, n_raters), np.nan)
+    scores[:n_rated] = np.where(np.arange(n_raters) % 10 == 9, 5.0, 4.0)
+    table = make_table({"lip_sync.error": np.linspace(0.1, 0.2, n_clips)}, n_portraits=1)
+    return with_scores(table, scores, origins=[Origin.SIMULATED] * n_simulated)
+
+
+def judged_rating(table: ResultTable, **more: Any) -> RuleResult:
+    rule = Rule.model_validate({"metric": "rating.mos", "why": "a gate", **more})
+    return judge(rule, table.pooled(), policy_of(rule), ErrorBudget())
+
+
+@pytest.mark.parametrize(
+    ("table", "grade", "evidence"),
+    [
+        (rated(20), Grade.PASSES, "met, by 20 raters"),
+        (rated(20, n_simulated=20), Grade.PASSES, "met, by 20 simulated raters"),
+        (rated(20, n_simulated=8), Grade.PASSES, "met, by 20 raters (8 simulated)"),
+        (rated(19), Grade.TOO_FEW_CLIPS, "19 of the 20 raters needed, by 19 raters"),
+        (rated(20, 19), Grade.PASSES, "met, by 20 raters"),
+        (rated(20, 18), Grade.TOO_FEW_CLIPS, "18 of 20 clips rated: at least 19 have to be, by 20 raters"),
+        (rated(20, 8, n_clips=8), Grade.PASSES, "met, by 20 raters"),
+        (
+            rated(20, 7, n_clips=8),
+            Grade.TOO_FEW_CLIPS,
+            "7 of 8 clips rated: at least 8 have to be, by 20 raters",
+        ),
+        (rated(0, 0), Grade.NOT_MEASURED, f"not measured: {NOBODY_RATED}"),
+    ],
+)
+def test_a_gate_on_an_opinion_counts_raters_and_asks_for_a_sample_of_the_clips(
+    table: ResultTable, grade: Grade, evidence: str
+) -> None:
+    line = judged_rating(table, at_least=4, judged_by="value", min_n=20)
+    assert (line.grade, line.evidence) == (grade, evidence)
+
+
+def test_a_gate_on_an_opinion_can_ask_for_the_bound_of_other_raters_and_clips() -> None:
+    rng = np.random.default_rng(3)
+    mild = rng.normal(0.0, 0.4, 20)  # raters differ: the bound follows from them, not from 400 scores
+    scores = np.clip(4.1 + mild - mild.mean() + rng.normal(0.0, 0.2, (20, 20)), 1, 5)
+    table = with_scores(make_table({"lip_sync.error": GOOD}, n_portraits=1), scores)
+    value = judged_rating(table, at_least=4, judged_by="value")
+    bound = judged_rating(table, at_least=4, judged_by="interval")
+    assert (value.grade, bound.grade) == (Grade.PASSES, Grade.TOO_FEW_CLIPS)
+    assert bound.evidence.startswith("20 raters of 20 clips cannot exclude that it is as low as 3.8")
+    assert judged_rating(table, at_least=3.8, judged_by="interval").grade is Grade.PASSES
+
+
+def test_a_limit_of_every_clip_is_one_of_its_mean_opinion() -> None:
+    scores = np.full((20, 20), 4.0)
+    scores[3, :15] = 3.0
+    table = with_scores(make_table({"lip_sync.error": GOOD}), scores)
+    line = judged_rating(table, at_least=3.5, per="clip", judged_by="value", min_n=20)
+    assert (line.grade, line.value, line.n) == (Grade.FAILS, 3.25, 20)
+    assert "missed by 1 of 20 clips: p3 × s0" in line.evidence
 
 
 def test_a_result_is_plain_data() -> None:

@@ -36,6 +36,7 @@ rules:
   - {metric: profile.error_rate, at_most: 0.005, why: it works}
   - {metric: profile.ttff_s, at_most: 3, per: clip, judged_by: value, why: at once}
   - {metric: rating.mos, at_least: 4, judged_by: value, min_n: 20, why: raters}
+  - {metric: rating.mos, at_most: 0.1, bad_beyond: 3, min_n: 12, kind: soft, why: raters}
 """
 
 
@@ -179,6 +180,7 @@ def test_what_is_not_known_is_said(policy: Policy) -> None:
     assert "with 214, 38, 20 inputs for each configuration" in said[0]
     assert "how much clips differ is not known" in said[1]
     assert any("rating.mos at least 4: 20 raters at least" in line for line in said)
+    assert any("10 % of clips below 3: 12 raters at least; evalkit rate plan" in line for line in said)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.policy import Policy, Rule, bundled_policies, load_policy
+from evalkit.decisions.policy_checks import find_doubts
 from evalkit.errors import UsageError
 from evalkit.types import Metric
 
@@ -335,3 +336,10 @@ def test_a_policy_holds_its_metrics(tmp_path: Path) -> None:
     policy = load_policy(write(tmp_path, POLICY))
     assert (policy.quality.unit, policy.costs[0].unit, policy.rules[1].metric.better) == ("1", "s", "band")
     assert repr(policy) == "<Policy mine: 2 rules>"
+
+
+def test_a_number_of_raters_is_not_held_against_that_of_clips() -> None:
+    rule = {"metric": "rating.mos", "at_most": 0.1, "bad_beyond": 3, "min_n": 20, "why": "a gate"}
+    assert not list(find_doubts(Rule.model_validate(rule)))
+    (doubt,) = find_doubts(Rule.model_validate({**rule, "metric": "lip_sync.confidence", "bad_beyond": 0.5}))
+    assert doubt == "min_n 20 has no effect: nothing passes with fewer than 29 anyway; leave it out"

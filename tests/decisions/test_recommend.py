@@ -15,6 +15,7 @@ from evalkit.decisions.policy import Policy
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.recommendation import Outcome, Recommendation
 from evalkit.errors import UsageError
+from evalkit.testing.ratings import with_scores
 from evalkit.testing.tables import draw_sweep, make_table
 
 GATE = {"metric": "lip_sync.error", "at_most": 0.3, "why": "a gate"}
@@ -201,6 +202,21 @@ def test_none_passes_and_the_nearest_is_named() -> None:
     assert found.details[0].startswith("By its values sample_steps 3 comes nearest: lip_sync.error 0.")
 
 
+@pytest.mark.parametrize(
+    ("n_dropped", "headline"),
+    [
+        (1, "None of 2 configurations that the search kept passes; 1 more was dropped by it."),
+        (2, "The only configuration that the search kept does not pass; 2 more were dropped by it."),
+    ],
+)
+def test_where_a_search_kept_nothing_that_passes_the_rest_is_counted(n_dropped: int, headline: str) -> None:
+    found = recommend(sweep([(2, 0.5, 3.0), (3, 0.5, 4.0), (4, 0.5, 5.0)]), policy_of(GATE))
+    candidates = tuple(
+        replace(one, is_dropped=place < n_dropped) for place, one in enumerate(found.candidates)
+    )
+    assert replace(found, candidates=candidates).headline == headline
+
+
 def test_fewer_misses_are_nearer_than_smaller_ones() -> None:
     policy = policy_of(GATE, {"metric": "profile.total_s", "at_most": 12, "why": "patience"})
     found = recommend(sweep([(2, 0.9, 10.0), (3, 0.31, 12.5)]), policy)
@@ -250,6 +266,14 @@ def test_too_few_clips_are_no_recommendation_and_how_many_are_missing_is_said() 
         "sample_steps 3 and sample_steps 4 cannot be told apart in profile.total_s over 5 pairs.",
         "lip_sync.error needs 19 different clips, and there are 5: add 14 pieces of speech.",
     )
+
+
+def test_how_many_raters_are_missing_is_said_of_raters() -> None:
+    table = with_scores(sweep([(3, 0.25, 15.0)], n=6), np.full((6, 12), 5.0))
+    rule = {"metric": "rating.mos", "at_least": 4, "judged_by": "value", "min_n": 20, "why": "a gate"}
+    found = recommend(table, policy_of({**GATE, "judged_by": "value", "min_n": 6}, rule))
+    assert found.outcome is Outcome.TOO_FEW_CLIPS
+    assert "rating.mos needs 20 raters, and there are 12: evalkit rate invite asks 8 more." in found.details
 
 
 def test_enough_clips_that_are_too_near_the_limit_are_too_few_as_well() -> None:

@@ -14,13 +14,15 @@ import pytest
 
 from evalkit.analysis.table import ResultTable
 from evalkit.decisions.judge import Grade, RuleResult, Status
+from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.policy import Policy, load_policy
 from evalkit.decisions.signoff import Decision, Signoff, sign_off
 from evalkit.decisions.waivers import RUN_COMPLETE, Waiver
 from evalkit.errors import UsageError
 from evalkit.reports.junit import junit_xml
 from evalkit.reports.signoff_page import render_signoff
-from evalkit.stats.means import Estimate
+from evalkit.runs.ratings.records import Origin
+from evalkit.testing.ratings import with_scores
 from evalkit.testing.tables import make_table
 from evalkit.views.signoff import signoff_view
 
@@ -127,14 +129,16 @@ def test_the_error_rate_is_that_of_the_attempts() -> None:
     assert short.evidence == "50 of the 598 attempts that can show 0.5 %"
 
 
-def test_metrics_of_the_run_as_a_whole_have_their_own_n() -> None:
+def test_opinions_have_raters_as_their_n_and_simulated_ones_are_called_so() -> None:
     policy = policy_of({"metric": "rating.mos", "at_least": 4.0, "judged_by": "value", "min_n": 20})
     table = table_of(GOOD)
     for n, status in ((20, Status.PASS), (19, Status.FAIL)):
-        (line,) = sign_off(
-            replace(table, run_values={"rating.mos": Estimate(4.1, None, n)}), policy, now=NOW
-        ).lines
+        rated = with_scores(table, np.full((len(GOOD), n), 4.1), origins=[Origin.SIMULATED] * 3)
+        signoff = sign_off(rated, policy, now=NOW)
+        (line,) = signoff.lines
         assert (line.status, line.n) == (status, n)
+        assert line.evidence.endswith(f"by {n} raters (3 simulated)")
+        assert ledger_entry(signoff)["gates"][0]["raters"] == f"{n} raters (3 simulated)"
 
 
 def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
@@ -142,8 +146,12 @@ def test_customer_service_fails_closed_on_what_is_not_measured() -> None:
     assert verdict.decision is Decision.FAIL
     lines = {line.metric: line for line in verdict.lines}
     assert lines["lip_sync.error"].status is Status.PASS
-    for metric in ("rating.mos", "brand.fidelity", "profile.peak_vram_share"):
+    for metric in ("brand.fidelity", "profile.peak_vram_share"):
         assert lines[metric].evidence == "not measured: not in the run (20)"
+    assert (
+        lines["rating.mos"].evidence
+        == "not measured: nobody has rated it; evalkit rate serve RUN asks people"
+    )
     assert (
         verdict.answer == "FAIL: 1 of 10 gates passes, 2 have too few clips, 7 are not measured; 1 warning."
     )

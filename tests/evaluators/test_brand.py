@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +22,14 @@ from evalkit.evaluators.brand import (
     SHORTEST_DRIFT_S,
     Brand,
 )
+from evalkit.evaluators.motion import Motion
 from evalkit.isolation import Failure
 from evalkit.measuring import runner
 from evalkit.metrics.brand import Calibration, drift_per_min
 from evalkit.testing.media import write_clip
 from evalkit.tracks import mark
 from evalkit.tracks.brand import columns_of
+from evalkit.tracks.calibration_store import read_calibration
 from evalkit.tracks.face import COLUMNS as FACE_COLUMNS
 from evalkit.tracks.pose import COLUMNS as POSE_COLUMNS
 from evalkit.types import ClipFacts, ClipIntent, Measurement, Reason, Track, VideoFacts
@@ -125,6 +130,25 @@ def test_without_a_brand_everything_is_absent_and_nothing_is_asked_for() -> None
     assert {m.reason for m in found} == {NO_BRAND}
     assert (brand.tracks, brand.trackers(FACTS), brand.identity) == ((), {}, "")
     assert brand.measure(FACTS, {}).weights == {}
+
+
+def test_the_pose_is_the_one_that_motion_has(make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = make_brand()
+    other = type(usual)(usual._settings["file"], runtime="mediapipe")
+    for brand, runtime in ((usual, "openvino"), (other, "mediapipe")):
+        motion = Motion(runtime)
+        assert set(motion.tracks) < set(brand.tracks)
+        assert motion.tracks[0] in brand.trackers(FACTS)
+    assert other.identity == f"{usual.identity} mediapipe"
+    track = brand_track(other, [[{"box": WALL}]] * 10)
+    person = still_person(np.arange(0, 20, 0.04))
+    renamed = {"face": person["face"], "pose_mediapipe": person["pose"]}
+    assert measure(other, track, person=renamed) == measure(usual, track, person=person)
+    monkeypatch.setattr("evalkit.tracks.pose.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="the setting runtime: mediapipe"):
+        usual.prepare(lambda _: None)
+    with pytest.raises(UsageError, match="give openvino or mediapipe"):
+        Brand(runtime="onnx")
 
 
 def test_a_mark_on_the_wall_is_measured(make_brand: MakeBrand) -> None:
@@ -329,7 +353,7 @@ def test_a_calibration_is_made_once(
     monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
     made = Calibration(2.0, 1.0, 0.1, 0.9, (0.9,), (0.1,), (0.8,), (0.2,), ("other",), (0.3,), mark.VERSION)
     n_made = []
-    monkeypatch.setattr(mark, "calibrate", lambda logos, _model: n_made.append(len(logos)) or made)
+    monkeypatch.setattr(mark, "calibrate", lambda logos, _model, **_: n_made.append(len(logos)) or made)
     assert make_brand().calibration == made
     assert make_brand().calibration == made
     assert n_made == [1]
@@ -353,9 +377,16 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Keep a calibration in this process, with a cache of its own."""
     monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
     made = Calibration(2.0, 1.0, 0.1, 0.9, (0.9,), (0.1,), (0.8,), (0.2,), ("other",), (0.3,), mark.VERSION)
-    monkeypatch.setattr(mark, "calibrate", lambda _logos, _model: made)
+
+    def calibrate(_logos: Any, _model: Any, *, progress: Callable[[float], None]) -> Calibration:
+        for share in (0.25, 0.5, 1.0):
+            progress(share)
+        return made
+
+    monkeypatch.setattr(mark, "calibrate", calibrate)
     monkeypatch.setattr(
-        "evalkit.evaluators.brand.run_isolated", lambda do, tasks, **_: [(0, do(tasks[0], print))]
+        "evalkit.evaluators.brand.run_isolated",
+        lambda do, tasks, *, on_progress, **_: [(0, do(tasks[0], lambda value: on_progress(0, value)))],
     )
 
 
@@ -373,6 +404,60 @@ def test_a_brand_is_calibrated_before_the_work_once_and_said_so(
     for given in (settings, {}):
         Brand(**given).prepare(told.append)
     assert len(told) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_long_calibration_says_how_far_it_is(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_brand()
+    monkeypatch.setattr("time.monotonic", iter([0.0, 4.0, 6.0, 6.0, 8.0]).__next__)
+    told: list[str] = []
+    Brand(str(tmp_path / "kite.yaml")).prepare(told.append)
+    assert told[1:] == ["calibrating Kite: 50% done"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_damaged_calibration_is_made_again_before_the_work(make_brand: MakeBrand, tmp_path: Path) -> None:
+    make_brand()
+    brand = Brand(str(tmp_path / "kite.yaml"))
+    brand.prepare(print)
+    brand.calibration_file.write_text("damaged", "utf-8")
+    told: list[str] = []
+    brand.prepare(told.append)
+    assert len(told) == 1
+    assert json.loads(brand.calibration_file.read_text("utf-8"))["slope"] == 2.0
+
+
+def test_an_interrupted_calibration_leaves_nothing(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
+    make_brand()
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Brand(str(tmp_path / "kite.yaml")).calibrate(interrupt)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_two_processes_that_calibrate_one_brand_leave_one_whole_calibration(
+    make_brand: MakeBrand, tmp_path: Path
+) -> None:
+    make_brand()
+    code = (
+        "import sys; from evalkit.evaluators.brand import Brand; from evalkit.tracks import mark_calibration as made\n"
+        "made.N_RIGHT, made.N_EMPTY, made.N_OTHER, made.N_LOOK_ALIKES, made.N_DRAWN = 2, 1, 1, 1, 4\n"
+        "brand = Brand(sys.argv[1]); print(brand.calibration == brand.calibrate())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "kite.yaml")]
+    environment = {**os.environ, "EVALKIT_CACHE_DIR": str(tmp_path / "cache")}
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0].strip() for process in both] == ["True", "True"]
+    (entry,) = (tmp_path / "cache" / "brands").iterdir()
+    assert read_calibration(entry) is not None
 
 
 @pytest.mark.usefixtures("here")

@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evalkit.errors import UsageError
+from evalkit.evaluators.load import make_evaluator, version_of
 from evalkit.evaluators.motion import JOINT_ANGLES, NO_BODY, NO_MOTION, Motion, joint_angles
 from evalkit.testing.stick_figure import face_track, pose_track
+from evalkit.tracks.pose import PoseTracker
 from evalkit.types import ClipFacts, Reason
+from tests.pose_agreement import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -230,7 +234,6 @@ def real_frames(path: Path, n_frames: int) -> list[np.ndarray]:
 
 def measure_frames(frames: list[np.ndarray], fps: float) -> dict[str, Measurement]:
     from evalkit.tracks.face import FaceTracker
-    from evalkit.tracks.pose import PoseTracker
     from evalkit.types import FrameChunk
 
     pose, face = PoseTracker(), FaceTracker()
@@ -258,6 +261,57 @@ def shaken(frames: list[np.ndarray], spread_px: float) -> list[np.ndarray]:
         turn[:, 2] += luck.normal(0.0, spread_px, 2)
         result.append(cv2.warpAffine(frame, turn, (width, height), borderMode=cv2.BORDER_REPLICATE))
     return result
+
+
+def test_the_runtimes_share_neither_an_identity_nor_a_track():
+    usual, other = Motion(), make_evaluator(Motion, {"runtime": "mediapipe"})
+    assert version_of(usual) == "4"
+    assert version_of(other) == "4 mediapipe"
+    assert usual.tracks == ("pose", "face")
+    assert other.tracks == ("pose_mediapipe", "face")
+    for evaluator in (usual, other):
+        (name, make), *more = evaluator.trackers(NOBODY).items()
+        assert not more
+        assert make().name == name == evaluator.tracks[0]
+
+
+def test_the_other_runtime_measures_its_own_track():
+    times_s = seconds(10.0)
+    pose = pose_track(times_s, upper_arm_deg=waving(times_s), visible=ARMS)
+    face = face_track(times_s, seen=np.zeros(len(pose), dtype=bool))
+    found = Motion("mediapipe").measure(NOBODY, {"pose_mediapipe": pose, "face": face}).measurements
+    assert {m.metric.name.removeprefix("motion."): m for m in found} == measure(pose, face)
+    assert Motion("mediapipe").measure(NOBODY, {"pose": pose, "face": face}) == Motion().absent(
+        Reason.NO_VIDEO
+    )
+
+
+def test_an_unknown_runtime_is_refused_at_once_and_a_missing_one_before_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    with pytest.raises(UsageError, match=r"runtime, .* is 'onnx'; give openvino or mediapipe"):
+        Motion("onnx")
+    monkeypatch.setattr("evalkit.tracks.pose.find_spec", lambda _: None)
+    evaluator = Motion()  # so that what was measured elsewhere can be shown
+    with pytest.raises(UsageError, match="the setting runtime: mediapipe"):
+        evaluator.prepare(lambda _: None)
+
+
+@pytest.mark.media
+@pytest.mark.parametrize(
+    "clip",
+    [
+        "body/mimicmotion_ours_3.mp4",
+        "body/mimicmotion_moore_2.mp4",
+        "talking_real/video-retalking_face_1.mp4",
+    ],
+)
+def test_openvino_gives_what_mediapipe_gives(media_folder: Path, tmp_path: Path, clip: str):
+    (found,) = compare(media_folder / clip, tmp_path, PoseTracker())
+    assert found.n_one_sided == 0
+    assert np.median(found.distances) < 0.002
+    assert abs(found.changes["joint_angle_std_deg"]) < 0.02
+    assert max(abs(found.changes[name]) for name in ("sparc", "ldlj", "amount_deg_s")) < 0.01
 
 
 @pytest.mark.media

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from evalkit import registry
 from evalkit.errors import UsageError
 from evalkit.execution.executors import Executor, InProcess, Limits, NoSettings, Processes, load_executor
 from evalkit.execution.jobs import EventReported, Finished, GenerateResult, JobFailure, Message, Slot
@@ -22,6 +23,8 @@ from evalkit.testing.executor import (
     results_of,
 )
 from evalkit.testing.foreign_host import ForeignHost
+from pipeline.extras import MODULES
+from tests.fixtures.processes import command_line
 
 
 class TestProcesses(ExecutorContract):
@@ -56,6 +59,12 @@ class TestForeignHost(ExecutorContract):
     def kind(self) -> type[Executor]:
         """Give the class."""
         return ForeignHost
+
+    def lose_place(self, executor: Executor, slot: Slot) -> None:  # type: ignore[override]  # a method, as it says
+        """Kill the host."""
+        del slot
+        assert isinstance(executor, ForeignHost)
+        executor.host.kill()
 
     def test_its_world_is_another(self, executor: Executor, tmp_path: Path, disk: Path) -> None:
         """Files are read and written on its own disk."""
@@ -93,9 +102,7 @@ def test_a_crash_and_a_hang_cost_one_job_each_and_leave_no_child(tmp_path: Path)
         executor.close()
     assert not any(folder.exists() for folder in folders)
     assert not [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if "sleep(600)" in " ".join(child.cmdline())
+        child for child in psutil.Process().children(recursive=True) if "sleep(600)" in command_line(child)
     ]
 
 
@@ -177,3 +184,22 @@ def test_an_executor_is_found_with_its_settings(name: str) -> None:
         load_executor(name, {"nodes": 3}, "where")
     executor = load_executor(name, {}, "where")([Slot("one")], Limits(1.0, 1.0))
     executor.close()
+
+
+def test_an_executor_that_lacks_its_libraries_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Far(InProcess):
+        extra = "brand"
+
+    monkeypatch.setattr(registry, "load", lambda *_: Far)
+    monkeypatch.setitem(MODULES, "brand", ("not_installed_anywhere",))
+    with pytest.raises(
+        UsageError,
+        match=r"the executor 'far' cannot be used: not_installed_anywhere is not .*evalkit\[brand\]",
+    ):
+        load_executor("far", {}, "where")
+
+
+def test_there_is_a_place_for_each_gpu_and_one_on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    chosen = load_executor("processes", {}, "where")
+    assert (chosen.count_places("cuda"), chosen.count_places("cpu")) == (3, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,8 +29,39 @@ def test_on_the_processor_making_and_measuring_take_turns() -> None:
     assert scheduler.next_tasks() == []
     scheduler.finish(task)
     assert names(scheduler.next_tasks()) == [("cpu", "b", G)]
-    assert scheduler.waiting == ()
+    assert list(scheduler.waiting) == []
     assert not scheduler.is_over
+
+
+def halves(slot: Slot) -> list[Slot]:
+    return [Slot(f"{slot.name}.{part}") for part in range(2)]
+
+
+def test_a_round_of_videos_is_made_then_measured_two_at_once() -> None:
+    scheduler = Scheduler([CPU], "abcdefghij", (), halves)
+    for name in "abcdefgh":
+        (task,) = scheduler.next_tasks()
+        assert names([task]) == [("cpu", name, G)]
+        assert scheduler.next_tasks() == []
+        scheduler.finish(task, measure=True)
+    one, two = scheduler.next_tasks()
+    assert names([one, two]) == [("cpu.0", "a", M), ("cpu.1", "b", M)]
+    for name in "cdefgh":
+        scheduler.finish(one)
+        one, two = two, *scheduler.next_tasks()
+        assert two.video_id == name
+    scheduler.finish(one)
+    assert scheduler.next_tasks() == []  # the last one of a round is still being measured
+    scheduler.finish(two)
+    assert names(scheduler.next_tasks()) == [("cpu", "i", G)]
+
+
+def test_the_last_round_is_measured_though_it_is_not_full() -> None:
+    scheduler = Scheduler([CPU], "abc", (), halves)
+    for _ in "abc":
+        (task,) = scheduler.next_tasks()
+        scheduler.finish(task, measure=task.video_id != "b")  # b failed
+    assert names(scheduler.next_tasks()) == [("cpu.0", "a", M), ("cpu.1", "c", M)]
 
 
 def test_on_a_gpu_a_video_is_measured_while_the_next_is_made() -> None:
@@ -70,6 +102,48 @@ def test_videos_that_are_there_are_measured_without_making_any() -> None:
     assert scheduler.is_over
 
 
+def test_where_there_is_a_pool_the_slots_only_make_videos() -> None:
+    pool = [Slot("p"), Slot("q")]
+    scheduler = Scheduler([CPU], "abc", "z", halves, pool)
+    measure, make = scheduler.next_tasks()
+    assert names([measure, make]) == [("p", "z", M), ("cpu", "a", G)]
+    scheduler.finish(make, measure=True)
+    assert names(scheduler.next_tasks()) == [("q", "a", M), ("cpu", "b", G)]
+    assert scheduler.next_tasks() == []
+    scheduler.finish(measure)
+    assert scheduler.next_tasks() == []
+
+
+def test_videos_may_come_while_others_are_made() -> None:
+    scheduler = Scheduler([CPU], "a")
+    (task,) = scheduler.next_tasks()
+    scheduler.add("bc")
+    assert list(scheduler.waiting) == ["b", "c"]
+    scheduler.finish(task)
+    assert not scheduler.is_over
+    assert names(scheduler.next_tasks()) == [("cpu", "b", G)]
+
+
+@pytest.mark.parametrize("stage", [G, M])
+def test_what_lost_its_place_goes_to_another_that_is_free(stage: Stage) -> None:
+    pool = [Slot("x"), Slot("y")]
+    slots = pool if stage is G else [CPU]
+    scheduler = Scheduler(
+        slots, "a" if stage is G else "", "a" if stage is M else "", pool=pool * (stage is M)
+    )
+    (task,) = scheduler.next_tasks()
+    scheduler.move(task)
+    (again,) = scheduler.next_tasks()
+    assert names([task, again]) == [("x", "a", stage), ("y", "a", stage)]
+
+
+def test_what_lost_the_only_place_goes_to_it_again() -> None:
+    scheduler = Scheduler([CPU], "ab")
+    (task,) = scheduler.next_tasks()
+    scheduler.move(task)
+    assert names(scheduler.next_tasks()) == [("cpu", "a", G)]
+
+
 SLOTS = st.lists(
     st.tuples(st.sampled_from(["cpu", "cuda", "cuda:0", "cuda:1"]), st.sampled_from([None, 1])),
     min_size=1,
@@ -77,13 +151,32 @@ SLOTS = st.lists(
 )
 
 
-@given(SLOTS, st.integers(0, 8), st.integers(0, 4), st.randoms(use_true_random=False))
+@given(
+    SLOTS,
+    st.integers(1, 3),
+    st.integers(0, 3),
+    st.integers(0, 20),
+    st.integers(0, 20),
+    st.randoms(use_true_random=False),
+)
 def test_everything_is_done_once_and_a_timed_video_is_alone(
-    kinds: list[tuple[str, int | None]], n_make: int, n_measure: int, chance: object
+    kinds: list[tuple[str, int | None]],
+    n_places: int,
+    n_pool: int,
+    n_make: int,
+    n_measure: int,
+    chance: object,
 ) -> None:
     slots = [Slot(str(k), device, cores, k) for k, (device, cores) in enumerate(kinds)]
     make, measure = [f"new {k}" for k in range(n_make)], [f"old {k}" for k in range(n_measure)]
-    scheduler = Scheduler(slots, make, measure)
+    scheduler = Scheduler(
+        slots,
+        make[: n_make // 2],
+        measure,
+        lambda slot: [Slot(f"{slot.name}.{place}") for place in range(n_places)],
+        [Slot(f"pool {place}") for place in range(n_pool)],
+    )
+    scheduler.add(make[n_make // 2 :])
     done: list[tuple[str, Stage]] = []
     while not scheduler.is_over:
         scheduler.next_tasks()
@@ -92,10 +185,11 @@ def test_everything_is_done_once_and_a_timed_video_is_alone(
         assert len(set(busy)) == len(busy)
         for task in scheduler.at_work:
             if task.stage is G and task.slot.device == "cpu" and is_alone(task.slot, slots):
-                assert (task.slot.name, M) not in busy
+                at_measuring = {name.partition(".")[0] for name, stage in busy if stage is M}
+                assert task.slot.name not in at_measuring
         task = chance.choice(scheduler.at_work)  # type: ignore[attr-defined]
         if chance.random() < 0.2:  # type: ignore[attr-defined]
-            scheduler.repeat(task)
+            chance.choice([scheduler.repeat, scheduler.move])(task)  # type: ignore[attr-defined]
             continue
         scheduler.finish(task, measure=task.stage is G)
         done.append((task.video_id, task.stage))

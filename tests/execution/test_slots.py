@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from evalkit.errors import UsageError
 from evalkit.execution.jobs import Slot
-from evalkit.execution.slots import choose_environment, find_device, find_gpu, is_alone, make_slots
+from evalkit.execution.slots import (
+    choose_environment,
+    find_cores,
+    find_device,
+    find_gpu,
+    is_alone,
+    make_slots,
+    split_cores,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +51,18 @@ def test_slots_have_names_and_cores_of_their_own() -> None:
         make_slots([("a", "cpu", None), ("a", "cpu", None)])
 
 
+def test_slots_that_are_placed_elsewhere_are_alone_and_count_their_cores_from_the_first() -> None:
+    slots = make_slots([("", "cpu", 2), ("", "cpu", 2), ("big", "cpu", None)], own_device=True)
+    assert [(slot.name, slot.cores, slot.first_core) for slot in slots] == [
+        ("cpu-0", 2, 0),
+        ("cpu-1", 2, 0),
+        ("big", None, 0),
+    ]
+    assert all(is_alone(slot, slots) for slot in slots)
+    (slot,) = make_slots([("", "cuda", None)], own_device=True)
+    assert slot == Slot("cuda-0", "cuda", own_device=True)
+
+
 def test_a_slot_sees_its_own_gpu_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     slot = Slot("b", "cuda:1")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -53,3 +77,28 @@ def test_a_slot_sees_its_own_gpu_as_the_first(monkeypatch: pytest.MonkeyPatch) -
     assert find_gpu(slot) is None
     assert choose_environment(Slot("c", "cuda")) == {}
     assert find_gpu(Slot("c", "cuda")) is None
+
+
+@pytest.mark.parametrize(
+    ("slot", "there", "parts"),
+    [
+        (Slot("cpu"), 1, [[0]]),
+        (Slot("cpu"), 2, [[0], [1]]),
+        (Slot("cpu"), 11, [[0], [1], [2, 3], [4], [5], [6, 7], [8], [9, 10]]),
+        (Slot("b", "cpu", 3, 2), 8, [[2], [3], [4]]),
+    ],
+)
+def test_parts_of_a_slot_have_its_cores_between_them(
+    slot: Slot, there: int, parts: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(there)))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=100 * 10**9))
+    made = split_cores(slot)
+    assert [find_cores(part) for part in made] == parts
+    assert len({slot.name, *(part.name for part in made)}) == len(made) + 1
+
+
+def test_there_are_no_more_parts_than_memory_is_free_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=2 * 10**9))
+    assert [find_cores(part) for part in split_cores(Slot("cpu"))] == [[0, 1, 2], [3, 4, 5]]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from evalkit.execution.jobs import (
     InputFile,
     JobFailure,
     MeasureJob,
+    MeasureResult,
     Slot,
     Stage,
 )
@@ -55,15 +58,35 @@ def test_half_a_file_has_no_name_and_is_removed(tmp_path: Path) -> None:
     (tmp_path / "here" / "a").write_bytes(b"12345678")
     unpacker = Unpacker(tmp_path / "there")
     first, second = pack(tmp_path / "here", ["a"], 4)
+    with pytest.raises(TransferError, match="a piece begins at byte 4, and 0 bytes are there"):
+        unpacker.write(second)
     unpacker.write(first)
     assert not (tmp_path / "there" / "a").exists()
-    with pytest.raises(TransferError, match="a piece begins at byte 0, and 4 bytes are there"):
-        unpacker.write(first)
     with pytest.raises(TransferError, match="a is not what was sent: its SHA-256 differs"):
         unpacker.write(replace(second, data="AAAA"))
     unpacker.write(first)
     unpacker.close()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_file_that_was_given_up_half_way_is_sent_anew(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    (tmp_path / "here" / "a").write_bytes(b"12345678")
+    unpacker = Unpacker(tmp_path / "there")
+    unpacker.write(next(pack(tmp_path / "here", ["a"], 4)))
+    assert [unpacker.write(piece) for piece in pack(tmp_path / "here", ["a"], 4)] == [False, True]
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["a"]
+    assert (tmp_path / "there" / "a").read_bytes() == b"12345678"
+
+
+def test_a_file_that_becomes_shorter_on_its_way_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(bytes(1 << 20))
+    pieces = pack(tmp_path, ["a"], 1 << 18)
+    next(pieces)
+    os.truncate(tmp_path / "a", 1 << 18)
+    with pytest.raises(OSError, match="became shorter while it was read"):
+        list(itertools.islice(pieces, 9))
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/a", "a/../../b", ""])
@@ -90,16 +113,33 @@ def test_a_job_is_moved_with_its_files_and_its_result_moved_back() -> None:
     assert (moved.folder, [file.path for file in moved.files]) == ("/there/out", list(places.values()))
     result = GenerateResult({"request": moved.request}, [], None, 1.0, {})
     assert move_result(result, places) == replace(result, generation={"request": request})
-    failure = JobFailure(Stage.LOAD, "refused", "no")
-    assert move_result(failure, places) is failure
+    failure = JobFailure(Stage.LOAD, "refused", f"{places['/here/a.png']} is no picture")
+    assert move_result(failure, places) == replace(failure, text="/here/a.png is no picture")
 
 
-def test_a_measurement_is_moved_with_its_video_and_its_settings() -> None:
-    files = (InputFile("/here/video.mp4", "aa"), InputFile("/here/brand.yaml", "bb"))
+def test_a_measurement_is_moved_with_its_video_its_sound_and_its_settings() -> None:
+    files = (
+        InputFile("/here/video.mp4", "aa"),
+        InputFile("/here/sound.wav", "cc"),
+        InputFile("/here/brand.yaml", "bb", "group/art/brand.yaml"),
+    )
     settings = {"brand": {"file": "/here/brand.yaml"}}
     job = MeasureJob(
-        "1", Slot("s"), "/here/video.mp4", {"brand": "1"}, settings, ClipIntent(), "/here", files
+        "1",
+        Slot("s"),
+        "/here/video.mp4",
+        {"brand": "1"},
+        settings,
+        ClipIntent(),
+        "/here",
+        files,
+        audio="/here/sound.wav",
     )
-    moved = move_job(job, place_inputs(files, "/there"), "/there/out")
-    assert moved.video == "/there/aa/video.mp4"
-    assert moved.settings == {"brand": {"file": "/there/bb/brand.yaml"}}
+    places = place_inputs(files, "/there")
+    moved = move_job(job, places, "/there/out")
+    assert (moved.video, moved.audio) == ("/there/aa/video.mp4", "/there/cc/sound.wav")
+    assert moved.settings == {"brand": {"file": "/there/group/art/brand.yaml"}}
+    error = {"code": "altered", "text": "/there/aa/video.mp4 is not the video that was made"}
+    result = MeasureResult((), error, 1.0, {})
+    text = "/here/video.mp4 is not the video that was made"
+    assert move_result(result, places) == replace(result, error={"code": "altered", "text": text})

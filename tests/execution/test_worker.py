@@ -69,6 +69,12 @@ class Generator:
     version: str = "1"
     heeds: tuple[str, ...] = ("num_clip",)
     settings: dict[str, Any] = field(default_factory=dict)
+    gpu: int | None = None
+
+    def take_gpu(self, index: int) -> None:
+        """Note which it has."""
+        assert self.done == []
+        self.gpu = index
 
     def describe(self) -> SimpleNamespace:
         """Say what makes a difference."""
@@ -186,6 +192,14 @@ def test_the_device_of_the_generator_is_that_of_the_slot(
     spec = GeneratorSpec("any", {}, takes_device=takes_device)
     made(work(job(tmp_path, spec=spec, slot=Slot("gpu", "cuda:1")), lambda _: None))
     assert generator.settings.get("device") == expected
+    assert generator.gpu == 1
+
+
+def test_a_generator_without_a_gpu_of_its_own_is_told_of_none(
+    tmp_path: Path, generator: Generator, work: VideoWork
+) -> None:
+    made(work(job(tmp_path, slot=Slot("gpu", "cuda")), lambda _: None))
+    assert generator.gpu is None
 
 
 def test_what_knows_no_single_clip_is_warmed_up_with_a_whole_video(

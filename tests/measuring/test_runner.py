@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,14 @@ from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.evaluators.load import load_evaluators
 from evalkit.measuring import runner
+from evalkit.measuring.observer import Observer
 from evalkit.measuring.results import ClipResult, Report
-from evalkit.media import Reader
+from evalkit.media import Reader, probe
+from evalkit.media.reader import CHUNK_FRAMES
 from evalkit.testing.media import write_clip
 from evalkit.testing.talking_face import TalkingFace
 from evalkit.tracks.base import TrackBuilder
+from evalkit.tracks.cache import TrackCache
 from evalkit.types import ClipFacts, ClipIntent, FrameChunk, Interval, Measurement, Metric, Reason, Track
 
 BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
@@ -152,7 +156,7 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.evaluators["lip_sync"] == "4"
+    assert clip.evaluators["lip_sync"] == "5"
     assert set(clip.weights) == {"lip_sync/predictor.npz", "speech_likeness/weights.json"}
 
 
@@ -314,3 +318,100 @@ def test_a_tracker_that_fails_at_the_end_costs_its_evaluator_alone(clip: Path) -
     result = runner.measure(str(clip), [Failing(), Brightness()])
     assert result.measurements[0].reason is Reason.EVALUATOR_FAILED
     assert result.measurements[1].value is not None
+
+
+class _Waiting(GreenTracker):
+    """A tracker that works on no chunk before it is allowed to."""
+
+    name = "waiting"
+
+    def __init__(self, allowed: threading.Semaphore, *, fails_at: int | None = None) -> None:
+        super().__init__()
+        self._rows = TrackBuilder(self.name, ("mean",))
+        self._allowed, self._fails_at = allowed, fails_at
+        self.seen: list[int] = []
+
+    def update(self, chunk: FrameChunk) -> list[None]:
+        """Take frames when allowed."""
+        assert self._allowed.acquire(timeout=60)
+        self.seen.append(chunk.first_index)
+        if self._fails_at == len(self.seen):
+            raise RuntimeError("out of breath")
+        return super().update(chunk)
+
+
+class _Fast(GreenTracker):
+    """A tracker that lets others work when it is some chunks ahead, or has seen all."""
+
+    name = "fast"
+
+    def __init__(self, allowed: threading.Semaphore, n_ahead: int) -> None:
+        super().__init__()
+        self._rows = TrackBuilder(self.name, ("mean",))
+        self._allowed, self._n_ahead = allowed, n_ahead
+        self.n_seen = 0
+
+    def update(self, chunk: FrameChunk) -> list[None]:
+        """Take frames, and allow the other to take those of a while ago."""
+        self.n_seen += 1
+        if self.n_seen > self._n_ahead:
+            self._allowed.release()
+        return super().update(chunk)
+
+
+class _Noting(Observer):
+    needs_frames = True
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, list[str]]] = []
+
+    def on_frames(self, chunk: FrameChunk, points: Mapping[str, Sequence[Any]]) -> None:
+        self.seen.append((chunk.first_index, sorted(points)))
+
+
+@pytest.fixture
+def long_clip(tmp_path: Path) -> Path:
+    """A clip of eight chunks."""
+    frames = [np.full((16, 16, 3), k, dtype=np.uint8) for k in range(8 * CHUNK_FRAMES)]
+    return write_clip(tmp_path / "long.mp4", frames)
+
+
+def _tracks(clip: Path, trackers: list[GreenTracker], observer: Observer | None = None) -> dict[str, Track]:
+    tracks, _ = runner.make_tracks(
+        probe(str(clip)),
+        {t.name: t for t in trackers},
+        TrackCache(clip.with_name("cache")),
+        observer=observer,
+    )
+    return tracks
+
+
+def test_a_fast_tracker_does_not_wait_for_a_slow_one(long_clip: Path) -> None:
+    """The slow one works on a chunk only when the fast one has seen the last that may be in work beside it."""
+    allowed = threading.Semaphore(0)
+    fast = _Fast(allowed, n_ahead=runner.CHUNKS_APART - 1)
+    slow = _Waiting(allowed)
+    decoded: list[int] = []
+
+    class Observing(_Noting):
+        def on_frames(self, chunk: FrameChunk, points: Mapping[str, Sequence[Any]]) -> None:
+            super().on_frames(chunk, points)
+            decoded.append(fast.n_seen)
+            if fast.n_seen == 8:  # nothing follows that would allow the slow one to go on
+                allowed.release(8)
+
+    observer = Observing()
+    tracks = _tracks(long_clip, [slow, fast], observer)
+    assert tracks["waiting"].values.tolist() == tracks["fast"].values.tolist()
+    assert observer.seen == [(CHUNK_FRAMES * k, ["fast", "waiting"]) for k in range(8)]
+    assert max(n - k for k, n in enumerate(decoded)) <= runner.CHUNKS_APART + 1
+
+
+def test_a_tracker_that_fails_in_the_middle_sees_nothing_more(long_clip: Path) -> None:
+    allowed = threading.Semaphore(1000)
+    broken, whole, observer = _Waiting(allowed, fails_at=2), GreenTracker(), _Noting()
+    tracks = _tracks(long_clip, [broken, whole], observer)
+    assert list(tracks) == ["green"]
+    assert len(tracks["green"]) == 8 * CHUNK_FRAMES
+    assert [names for _, names in observer.seen] == [["green", "waiting"]] + [["green"]] * 7
+    assert len(broken.seen) <= 1 + runner.CHUNKS_APART

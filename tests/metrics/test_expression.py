@@ -159,3 +159,15 @@ def test_gaps_do_not_count():
 
 def test_nothing_observed_for_observedtime():
     assert expression.observed_time_s(np.zeros(0), 0.04) == 0.0
+
+
+@pytest.mark.parametrize("jitter_s", [0.0, 0.03])
+def test_the_open_level_is_the_quartile_of_each_window(jitter_s: float):
+    generator = np.random.default_rng(3)
+    times_s = np.cumsum(0.04 + jitter_s * generator.random(3000))
+    openness = generator.random(3000)
+    half_s = expression.OPEN_LEVEL_S / 2
+    windows = [openness[(times_s >= now_s - half_s) & (times_s <= now_s + half_s)] for now_s in times_s]
+    expected = [np.quantile(window, 0.75) for window in windows]
+    assert expression.open_level(times_s, openness).tolist() == expected
+    assert expression.open_level(times_s[:0], openness[:0]).size == 0

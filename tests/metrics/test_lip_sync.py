@@ -252,3 +252,15 @@ def test_the_speech_band_keeps_syllables_and_drops_posture_and_noise() -> None:
     assert kept[4.0] == pytest.approx(1.0, abs=0.1)
     assert kept[0.1] < 0.05
     assert kept[20.0] < 0.1
+
+
+def test_offsets_of_a_long_clip_are_summed_in_pieces_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    observed = lip_sync.keep_speech_band(rng.normal(size=(1013, 6)))
+    predicted = np.roll(observed, 7, axis=0) + 0.1 * rng.normal(size=observed.shape)
+    usable = rng.random(1013) > 0.1
+    lags = np.arange(-60, 61)
+    whole = lip_sync._block_sums(predicted, observed, usable, lags)
+    for n_blocks in (1, 2, 3, 40):
+        monkeypatch.setattr(lip_sync, "_BLOCKS_AT_ONCE", n_blocks)
+        assert np.array_equal(lip_sync._block_sums(predicted, observed, usable, lags), whole)

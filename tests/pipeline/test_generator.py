@@ -84,13 +84,17 @@ def test_a_failure_goes_to_another_process_whole() -> None:
 PUBLIC = sorted(
     name for name in dir(Generator) if not name.startswith("_") or name in {"__enter__", "__exit__"}
 )
-OWN = {"__enter__", "__exit__"}  # built on load and close, which are forwarded
+OWN = {
+    "__enter__",
+    "__exit__",
+    "extra",
+}  # built on load and close, which are forwarded; taken over with the name
 
 
 class _Recording(Generator):
     """Answers each call in a way of its own and remembers it."""
 
-    name, version = "recording", "7"
+    name, version, extra = "recording", "7", "generate"
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = []
@@ -124,6 +128,13 @@ class _Recording(Generator):
     def makes_batches(self) -> bool:
         return bool(self._note("makes_batches"))
 
+    @property
+    def follows_gpus(self) -> bool:
+        return bool(self._note("follows_gpus"))
+
+    def take_gpu(self, index: int) -> None:
+        self._note("take_gpu", index)
+
     def announce_upcoming(self, requests: Any, folder: Any) -> None:
         self._note("announce_upcoming", requests, folder)
 
@@ -144,6 +155,8 @@ ANSWERS: dict[str, Any] = {
     "diagnose": [fine("e", "f")],
     "load": None,
     "makes_batches": True,
+    "follows_gpus": False,
+    "take_gpu": None,
     "announce_upcoming": None,
     "generate": object(),
     "close": None,
@@ -154,6 +167,7 @@ GIVEN: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "check": ((REQUEST,), {}),
     "dry_run": ((REQUEST, "out"), {}),
     "announce_upcoming": (([REQUEST], "folder"), {}),
+    "take_gpu": ((3,), {}),
     "generate": ((REQUEST, "out", print), {}),
 }
 
@@ -165,7 +179,7 @@ def test_a_generator_in_front_forwards_everything(name: str) -> None:
     outer = DelegatingGenerator(inner)
     given, named = GIVEN.get(name, ((), {}))
     answer = getattr(outer, name)
-    answer = answer if name == "makes_batches" else answer(*given, **named)
+    answer = answer(*given, **named) if callable(answer) else answer
     assert inner.calls == [(name, given, named)]
     assert answer is ANSWERS[name]
 
@@ -173,7 +187,7 @@ def test_a_generator_in_front_forwards_everything(name: str) -> None:
 def test_a_generator_in_front_has_the_name_and_loads_and_closes_the_one_behind() -> None:
     inner = _Recording()
     with DelegatingGenerator(inner) as outer:
-        assert (outer.name, outer.version) == ("recording", "7")
+        assert (outer.name, outer.version, outer.extra) == ("recording", "7", "generate")
     assert [name for name, _, _ in inner.calls] == ["load", "close"]
 
 

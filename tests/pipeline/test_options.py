@@ -71,6 +71,10 @@ class Car(PlainData):
         ({"spare": {"size": "2"}}, "spare.size is '2'; allowed: a whole number from 1"),
         ({"speeds": [1.0, "2"]}, "speeds.1 is '2'; allowed: a list of numbers"),
         ({"speeds": [float("inf")]}, "speeds is [inf]; numbers must be finite"),
+        (
+            {"spare": {"size": 1, "note": float("nan")}},
+            "spare.note is nan; numbers must be finite",
+        ),
         ({"colours": {"seat": "red"}}, "a name in colours is 'seat'; allowed: parts to colours"),
         ({"plate": "ab"}, "plate is 'ab'; allowed: capital letters (small letters)"),
         ({"built": "soon"}, "built is 'soon'; allowed: a date"),

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import GenerationError, RequestError
 from pipeline.process import run_program
+from tests.fixtures.processes import is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +21,6 @@ if TYPE_CHECKING:
     from tests.pipeline.conftest import Program
 
 SLEEPER = "[sys.executable, '-S', '-E', '-c', 'import time; time.sleep(600)']"
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def read_pid(path: Path) -> int:
@@ -121,7 +115,7 @@ def test_a_program_that_hangs_is_ended(body: str, program: Program, tmp_path: Pa
 
 def was_begun_by(process: psutil.Process, test: str) -> bool:
     try:
-        return is_running(process.pid) and process.environ().get("BEGUN_BY") == test
+        return is_alive(process.pid) and process.environ().get("BEGUN_BY") == test
     except psutil.Error:
         return False
 
@@ -148,7 +142,7 @@ def test_children_left_behind_are_ended_and_told(
     ) as caught:
         run_program(argv, grace_s=0.2)
     assert caught.value.kind == "left_processes"
-    assert not is_running(read_pid(tmp_path / "pid"))
+    assert not is_alive(read_pid(tmp_path / "pid"))
 
 
 def test_a_daemon_is_found_after_both_its_parents_are_gone(program: Program, tmp_path: Path) -> None:
@@ -164,7 +158,7 @@ def test_a_daemon_is_found_after_both_its_parents_are_gone(program: Program, tmp
     """)
     with pytest.raises(GenerationError, match="left processes"):
         run_program(argv, grace_s=0.2)
-    assert not is_running(read_pid(tmp_path / "pid"))
+    assert not is_alive(read_pid(tmp_path / "pid"))
 
 
 def test_children_that_end_by_themselves_are_no_fault(program: Program) -> None:
@@ -185,7 +179,7 @@ def test_it_is_ended_when_the_listener_fails(program: Program) -> None:
 
     with pytest.raises(_EnoughError):
         run_program(program("print(os.getpid(), flush=True)\ntime.sleep(600)"), on_line=listen, grace_s=0.2)
-    assert not is_running(pids[0])
+    assert not is_alive(pids[0])
 
 
 def test_no_file_stays_open(program: Program) -> None:
@@ -214,7 +208,7 @@ def test_a_program_that_falls_silent_is_ended_with_its_children(program: Program
     ) as failure:
         run_program(argv, stall_limit_s=5.0, grace_s=0.2)
     assert failure.value.kind == "stalled"
-    assert not is_running(read_pid(pids))
+    assert not is_alive(read_pid(pids))
 
 
 def test_a_program_that_keeps_talking_does_not_stall(

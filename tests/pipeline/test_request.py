@@ -74,7 +74,7 @@ def test_num_clip_is_a_limit_and_not_a_stretch() -> None:
         ({"question": "?"}, r"question is '\?'; allowed: a question in words, at least one"),
         ({"image": ""}, "image is ''; allowed: path of a picture"),
         ({"language": "en us"}, "language is 'en us'"),
-        ({"options": {"a": float("inf")}}, "options is"),
+        ({"options": {"a": float("inf")}}, r"options\.a is inf; numbers must be finite"),
         ({"options": {"a": object()}}, "options is not a plain value"),
         ({"sample_step": 4}, "no parameter 'sample_step'; did you mean 'sample_steps'"),
     ],

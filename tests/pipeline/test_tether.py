@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from pipeline.tether import Tether
+from tests.fixtures.processes import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,13 +51,6 @@ def kill_all_that_hold_its_token(pid: int) -> None:
                 process.kill()
 
 
-def is_at_work(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 @pytest.mark.parametrize("end", [kill_it, kill_it_with_its_children, kill_all_that_hold_its_token])
 def test_it_ends_with_its_keeper(end: Callable[[int], None], tmp_path: Path) -> None:
     folder = tmp_path / "kept"
@@ -67,10 +61,10 @@ def test_it_ends_with_its_keeper(end: Callable[[int], None], tmp_path: Path) -> 
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as keeper:
         assert keeper.stdout is not None
         program = int(keeper.stdout.readline())
-        assert is_at_work(program)
+        assert is_alive(program)
         assert folder.is_dir()
         end(keeper.pid)
-    while is_at_work(program) or folder.exists():
+    while is_alive(program) or folder.exists():
         time.sleep(0.02)
 
 

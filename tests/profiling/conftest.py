@@ -1,11 +1,14 @@
-"""Programs with known loads, which write down what they do on the clock that all processes share."""
+"""Programs with known loads, on the clock that all processes share; and a stand-in for NVIDIA's library."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -29,6 +32,8 @@ def say(*words):
 '''
 
 Start = Callable[..., subprocess.Popen[str]]
+Tell = Callable[..., None]
+FAKE_NVML = Path(__file__).parent / "fake_nvml"
 
 
 @pytest.fixture
@@ -55,3 +60,24 @@ def start(tmp_path: Path) -> Iterator[Start]:
                 child.kill()
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tell:
+    """Give a function that says what the GPUs are from now on, in this process and in those it starts."""
+    state = tmp_path / "gpus.json"
+    monkeypatch.setenv("FAKE_NVML", str(state))
+    monkeypatch.setenv("PYTHONPATH", str(FAKE_NVML))
+    spec = importlib.util.spec_from_file_location("pynvml", FAKE_NVML / "pynvml.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "pynvml", module)
+
+    def say(*gpus: dict[str, Any], **facts: Any) -> None:
+        draft = state.with_suffix(".draft")
+        draft.write_text(json.dumps({"gpus": [{"total_mib": 1000, **gpu} for gpu in gpus], **facts}))
+        draft.replace(state)
+
+    return say

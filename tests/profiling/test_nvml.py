@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,32 +18,9 @@ from evalkit.profiling.profile import Profile
 from evalkit.profiling.profiler import Profiler
 from evalkit.types import Measurement
 
-from .conftest import Start
+from .conftest import Start, Tell
 
-FOLDER = Path(__file__).parent / "fake_nvml"
 NOT_HERE = 2**22 + 5  # larger than any process id of Linux
-Tell = Callable[..., None]
-
-
-@pytest.fixture
-def tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tell:
-    """Give a function that says what the GPUs are from now on, in this process and in those it starts."""
-    state = tmp_path / "gpus.json"
-    monkeypatch.setenv("FAKE_NVML", str(state))
-    monkeypatch.setenv("PYTHONPATH", str(FOLDER))
-    spec = importlib.util.spec_from_file_location("pynvml", FOLDER / "pynvml.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setitem(sys.modules, "pynvml", module)
-
-    def say(*gpus: dict[str, Any], **facts: Any) -> None:
-        draft = state.with_suffix(".draft")
-        draft.write_text(json.dumps({"gpus": [{"total_mib": 1000, **gpu} for gpu in gpus], **facts}))
-        draft.replace(state)
-
-    return say
 
 
 def only_reading(pids: set[int]) -> GpuReading:

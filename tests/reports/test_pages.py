@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evalkit.api import compare, signoff
+from evalkit.api.verdicts import compare, signoff
 from evalkit.reports.compare_page import render_comparison
 from evalkit.reports.signoff_page import render_signoff
 from evalkit.testing.runs import write_grid

@@ -25,7 +25,9 @@ from evalkit.views.effect import EffectView
 from evalkit.views.figure import FigureView
 from evalkit.views.gate import GateView, PolicyView
 from evalkit.views.run import AnswerView, CoverageView, RunView, SkippedView
+from evalkit.views.spending import SpendingView
 
+NOTHING_SPENT = SpendingView(None, 0.0, 0.0, 0, 0.0, None, None, None, None, None, "no video was finished")
 COMPLETE = CoverageView(4, 4, 4, {}, 0, 0, 0, (), ())
 
 
@@ -36,7 +38,7 @@ def gate(grade: Grade, status: str = "fail", kind: str = "hard", metric: str = "
 def configuration(*grades: Grade, label: str = "steps 4") -> ConfigurationView:
     gates = tuple(gate(grade, metric=f"a.{place}") for place, grade in enumerate(grades))
     worst = next((grade for grade in reversed(Grade) if grade in grades), None)
-    return ConfigurationView(label, {"steps": 4}, 4, 0, {}, gates, worst)
+    return ConfigurationView(label, {"steps": 4}, 4, 0, {}, gates, worst, NOTHING_SPENT)
 
 
 def run(
@@ -46,7 +48,7 @@ def run(
         name="run",
         created_at="2026-01-02T03:04:05",
         generator={},
-        machines=(),
+        kinds=(),
         n_inputs=4,
         n_seeds=1,
         policy=PolicyView("p", "P", "0" * 64, ()) if judged else None,

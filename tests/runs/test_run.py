@@ -90,6 +90,7 @@ def test_a_table_has_a_row_a_trial_and_says_why_a_number_is_missing() -> None:
         "failure_text",
         "attempts",
         "failed_attempts",
+        "machine",
         "lip_sync.error",
         "lip_sync.offset_ms",
         "lip_sync.offset_ms.absent",

@@ -15,19 +15,25 @@ if TYPE_CHECKING:
 HEAD = "| case | figure | found | 95 % of it | of | asked | |\n|---|---|--:|---|--:|---|---|"
 
 
-def write_page(rows: Rows, n_repetitions: int, seed: int) -> str:
-    """Return the whole page."""
+TITLE = "Decisions tried with known truth"
+MADE = (
+    "Made by `python -m tests.simulation --out docs/statistics.md --reps {reps} --seed {seed}`; the same "
+    "command gives the same figures. Each case is planted, and the public functions `compare_tables`, `recommend` "
+    "and `sign_off` answer."
+)
+FIGURES = (
+    "A figure is a share of the repetitions, with its exact 95 % interval; it is held "
+    "against what was asked as it is, without allowance for the chance of the simulation itself."
+)
+
+
+def write_page(rows: Rows, n_repetitions: int, seed: int, *, title: str = TITLE, made: str = MADE) -> str:
+    """Return the whole page; `made` says how it is made, with places for ``{reps}`` and ``{seed}``."""
     figures = [(scenario, figure) for scenario, found in rows for figure in found]
     missed = [(scenario, figure) for scenario, figure in figures if not figure.is_met]
     n_asked = sum(figure.asked is not None and figure.value is not None for _, figure in figures)
-    made = (
-        f"Made by `python -m tests.simulation --out docs/statistics.md --reps {n_repetitions} --seed {seed}`; the same "
-        "command gives the same figures. Each case is planted, and the public functions `compare_tables`, `recommend` "
-        "and `sign_off` answer. A figure is a share of the repetitions, with its exact 95 % interval; it is held "
-        "against what was asked as it is, without allowance for the chance of the simulation itself."
-    )
     said = f"**{n_asked - len(missed)} of {n_asked} figures are as asked; {len(missed)} are missed.**"
-    parts = ["# Decisions tried with known truth", made, said]
+    parts = [f"# {title}", f"{made.format(reps=n_repetitions, seed=seed)} {FIGURES}", said]
     if missed:
         parts.append(
             "\n".join(

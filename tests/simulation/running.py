@@ -7,6 +7,7 @@ from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
@@ -114,16 +115,24 @@ def play(scenario: Scenario, repetitions: Sequence[int], seed: int = 0) -> Outco
 
 
 def play_all(
-    scenarios: Sequence[Scenario], n_repetitions: int, *, jobs: int = 1, seed: int = 0
+    scenarios: Sequence[Scenario],
+    n_repetitions: int,
+    *,
+    jobs: int = 1,
+    seed: int = 0,
+    home: str = "tests.simulation.scenarios",
 ) -> Iterator[tuple[Scenario, list[Figure]]]:
-    """Play all scenarios in processes beside each other and give each one's figures when it is done, in order."""
+    """Play scenarios in processes beside each other and give each one's figures when it is done, in order.
+
+    `home` is the module with the dictionary ``SCENARIOS`` in which the processes find them by name.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     batches = {scenario.name: _batches(scenario, n_repetitions) for scenario in scenarios}
     tasks = [(scenario.name, batch) for scenario in scenarios for batch in batches[scenario.name]]
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn")
     ) as pool:  # a fork of many threads may hang
-        done = pool.map(partial(_play_named, seed=seed), tasks)
+        done = pool.map(partial(_play_named, seed=seed, home=home), tasks)
         for scenario in scenarios:
             parts = [next(done) for _ in batches[scenario.name]]
             outcomes = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -135,8 +144,6 @@ def _batches(scenario: Scenario, n_repetitions: int) -> list[range]:
     return [range(start, min(start + BATCH, n)) for start in range(0, n, BATCH)]
 
 
-def _play_named(task: tuple[str, range], *, seed: int) -> Outcomes:
-    from tests.simulation.scenarios import SCENARIOS
-
+def _play_named(task: tuple[str, range], *, seed: int, home: str) -> Outcomes:
     name, repetitions = task
-    return play(SCENARIOS[name], repetitions, seed)
+    return play(import_module(home).SCENARIOS[name], repetitions, seed)

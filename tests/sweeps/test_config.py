@@ -59,7 +59,8 @@ from pipeline.options import canonical_json, hash_of
         ({"inputs": {"speech": ["gone.wav"]}}, r"inputs\.speech: there is no file gone\.wav"),
         ({"grid": {"brand_mark": ["gone.png"]}}, r"brand_mark: there is no file gone\.png"),
         ({"measuring": {"brand": {"file": "gone"}}}, r"measuring\.brand\.file: there is no file /.*/gone"),
-        ({"parameters": {"fps": float("nan")}}, "parameters is .*numbers must be finite"),
+        ({"parameters": {"fps": float("nan")}}, r"parameters\.fps is nan; numbers must be finite"),
+        ({"search": {"hours": float("nan")}}, r"search\.hours is nan; numbers must be finite"),
         ({"evaluators": "lip_sync"}, "evaluators is 'lip_sync'; allowed: a list"),
     ],
 )

@@ -36,6 +36,7 @@ def timeless(trial: Trial) -> Trial:
         events=events,
         started_at="",
         generate_s=None,
+        load_s=None,
         measure_s=None,
     )
 

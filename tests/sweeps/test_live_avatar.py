@@ -53,6 +53,7 @@ def sweep(folder: Path, config: dict[str, Any]) -> int:
     (folder / "sweep.yaml").write_text(yaml.safe_dump(config))
     result = CliRunner().invoke(main, ["sweep", str(folder / "sweep.yaml"), "--out", str(folder / "run")])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    print(result.output)  # noqa: T201 - shown where the test fails
     return result.exit_code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,8 @@ from evalkit import registry
 from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
+from evalkit.execution.jobs import Slot
+from evalkit.execution.slots import split_cores
 from evalkit.measuring.run import measure_run
 from evalkit.options import ConfigError
 from evalkit.profiling.costs import ERROR_RATE
@@ -95,6 +98,20 @@ def test_a_run_holds_every_trial_with_its_video_and_its_cost(
     }
 
 
+def test_only_the_first_video_of_a_process_is_made_after_loading(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    run = sweep(tmp_path / "run", stand_in)
+    *others, first = sorted(run.trials(), key=lambda trial: trial.load_s or 0.0)
+    assert [trial.load_s for trial in others] == [0.0, 0.0]
+    assert 0.0 < (first.load_s or 0.0) < (first.generate_s or 0.0)
+    assert first.started_at == min(trial.started_at for trial in run.trials())
+    assert {
+        Run.open(tmp_path / "run").manifest.machines[trial.machine]["host"] for trial in run.trials()
+    } == {platform.node()}
+    assert f" s on {platform.node()}" in (run.folder_of(first.id) / "log.txt").read_text("utf-8")
+
+
 def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     tmp_path: Path, stand_in: dict[str, Any], made: Made
 ) -> None:
@@ -116,6 +133,22 @@ def test_what_is_done_is_not_done_again_and_a_grid_that_grew_does_what_is_new(
     again = sweep(tmp_path / "run", stand_in, grid={"sample_steps": [3, 2]})  # what comes back is found
     assert (sorted(made()[:3]), made()[3:]) == ([2, 3, 4], [1])
     assert (list(by_steps(again)), len(again.orphaned())) == ([3, 2], 2)
+
+
+def test_nothing_is_measured_beside_a_timed_video_and_then_every_core_measures(
+    tmp_path: Path, stand_in: dict[str, Any]
+) -> None:
+    plan = plan_sweep(build_sweep({**stand_in, "evaluators": ["technical"], "execution": {}}, "test"))
+    seen: list[list[str]] = []
+
+    def note(progress: Progress) -> None:
+        seen.append([label.split()[0] for label in progress.at_work])
+
+    run = run_sweep(plan, tmp_path / "run", on_progress=note)
+    assert all(trial.quality is not None for trial in run.trials())
+    assert [stages for stages in seen if "generate" in stages and len(stages) > 1] == []
+    n_at_once = min(3, len(split_cores(Slot("cpu"))))
+    assert max(stages.count("measure") for stages in seen) == n_at_once
 
 
 def test_what_was_never_done_may_leave_the_grid(tmp_path: Path, stand_in: dict[str, Any]) -> None:
@@ -355,7 +388,10 @@ def test_a_failed_trial_is_tried_again_only_on_request(
     retried = by_steps(sweep(tmp_path / "run", stand_in, grid=grid, retry_failed=True))
     assert retried[17].status == "ok"
     assert made() == [2, 17]
-    assert [attempt.code for attempt in retried[17].attempts] == ["crashed"]
+    (crashed,) = retried[17].attempts
+    assert crashed.code == "crashed"
+    assert (crashed.spent_s or 0.0) > 0.0
+    assert crashed.machine == retried[17].machine  # said by who started the worker, and by the worker itself
     assert retried[17].metrics["profile.error_rate"].value == 0.5
 
 

@@ -45,6 +45,7 @@ def test_rows_come_back_as_they_were_added(n_rows: int) -> None:
     np.testing.assert_array_equal(track["opposite"][track.valid], -index[index % 3 != 1])
     assert np.isnan(track.values[~track.valid]).all()
     assert track.facts == {"kind": "test"}
+    assert len(rows.track()) == 0
 
 
 def test_rows_take_little_more_memory_than_their_numbers() -> None:

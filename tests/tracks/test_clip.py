@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,8 @@ import numpy as np
 import pytest
 
 from evalkit.errors import UsageError
-from evalkit.tracks.clip import BATCH, BUNDLED, BUNDLED_FOLDER, ClipModel, load_clip, load_open_clip
+from evalkit.models.brand import network as mark_network
+from evalkit.tracks.clip import BATCH, BUNDLED, ClipModel, OpenClipModel, load_clip, load_open_clip
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +29,8 @@ def draw_pictures(n: int) -> list[np.ndarray]:
 
 
 def test_the_bundled_weights_are_small_and_carry_a_card() -> None:
-    assert sum(file.stat().st_size for file in BUNDLED_FOLDER.iterdir()) < 15e6
-    assert "not for" in (BUNDLED_FOLDER / "card.md").read_text("utf-8")
+    assert sum(file.stat().st_size for file in mark_network.FOLDER.iterdir()) < 15e6
+    assert "not for" in (mark_network.FOLDER / "card.md").read_text("utf-8")
 
 
 def test_the_bundled_model_knows_marks_only(bundled: ClipModel) -> None:
@@ -37,7 +42,56 @@ def test_embeddings_are_of_unit_length_and_do_not_depend_on_the_batch(bundled: C
     together = bundled.embed(pictures)
     alone = np.concatenate([bundled.embed([picture]) for picture in pictures[:3]])
     assert np.linalg.norm(together, axis=1) == pytest.approx(np.ones(len(pictures)), abs=1e-5)
-    assert together[:3] == pytest.approx(alone, abs=1e-4)
+    assert together[:3] == pytest.approx(alone, abs=1e-6)
+
+
+def test_the_bundled_model_gives_what_open_clip_makes_of_its_weights(bundled: ClipModel) -> None:
+    reference = load_clip(BUNDLED, weights=str(mark_network.WEIGHTS_FILE), device="cpu")
+    pictures = draw_pictures(40)
+    assert bundled.weights_hash == reference.weights_hash
+    assert np.abs(bundled.embed(pictures) - reference.embed(pictures)).max() < 2e-6
+
+
+def test_without_openvino_open_clip_runs_the_bundled_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalkit.tracks.clip.find_spec", lambda _: None)
+    model = load_clip.__wrapped__()
+    assert isinstance(model, OpenClipModel)
+    assert (model.name, model.general, model.weights_hash) == (BUNDLED, False, mark_network.weights_hash())
+
+
+def test_threads_that_begin_at_once_get_a_whole_openvino() -> None:
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from evalkit.tracks.network import load_openvino\n"
+        "with ThreadPoolExecutor(8) as threads:\n"
+        "    print(set(threads.map(lambda _: hasattr(load_openvino(), 'Core'), range(8))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{True}"
+
+
+def test_threads_share_the_bundled_model(bundled: ClipModel) -> None:
+    pictures = draw_pictures(24)
+    expected = bundled.embed(pictures)
+    with ThreadPoolExecutor(4) as threads:
+        alone = list(threads.map(lambda picture: bundled.embed([picture]), pictures))
+    assert np.concatenate(alone) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_bundled_model_travels_to_a_worker(bundled: ClipModel) -> None:
+    bundled.embed(draw_pictures(1))
+    assert len(pickle.dumps(bundled)) < 1000
+
+
+def test_the_bundled_model_needs_neither_torch_nor_open_clip() -> None:
+    code = (
+        "import sys, numpy as np\n"
+        "from evalkit.tracks.clip import load_clip\n"
+        "load_clip().embed([np.zeros((9, 9, 3), np.uint8)])\n"
+        "print(sorted({'torch', 'open_clip', 'torchvision', 'timm'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_no_picture_has_no_embedding(bundled: ClipModel) -> None:
@@ -52,9 +106,10 @@ def test_words_and_pictures_share_their_space(bundled: ClipModel) -> None:
 
 def test_weights_from_a_file_are_the_same_model(bundled: ClipModel, tmp_path: Path) -> None:
     import torch
+    from safetensors.torch import load_file
 
     file = tmp_path / "copy.pt"
-    torch.save(bundled.network.state_dict(), file)
+    torch.save(load_file(mark_network.WEIGHTS_FILE), file)
     loaded = load_clip(BUNDLED, weights=str(file), device="cpu")
     assert loaded.weights_hash == bundled.weights_hash
     assert loaded.embed(draw_pictures(2)) == pytest.approx(bundled.embed(draw_pictures(2)), abs=1e-5)

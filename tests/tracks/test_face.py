@@ -41,7 +41,7 @@ def _head(**lips: float) -> np.ndarray:
 
 
 def _row(points: np.ndarray) -> dict[str, float]:
-    return dict(zip(face.COLUMNS, face.measure(points).tolist(), strict=True))
+    return dict(zip(face.COLUMNS, face.measure(points[None])[0].tolist(), strict=True))
 
 
 @pytest.mark.parametrize("axis", ["yaw_deg", "pitch_deg", "roll_deg"])
@@ -126,3 +126,113 @@ def test_values_do_not_depend_on_chunks() -> None:
     frames = [np.roll(_astronaut(0.5), k, axis=1) for k in range(5)]
     whole, cut = _track(frames, chunk=5), _track(frames, chunk=2)
     assert whole.values == pytest.approx(cut.values, abs=1e-12)
+
+
+def _measure_one(points_px: np.ndarray) -> list[float]:
+    """Measure one face in plain steps."""
+    template, observed = np.array(list(face._AVERAGE_HEAD.values())), points_px[list(face.RIGID_POINTS)]
+    spread = observed - observed.mean(axis=0)
+    left, singular, right = np.linalg.svd(spread.T @ (template - template.mean(axis=0)))
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    rotation = (left * sign) @ right
+    scale = (singular * sign).sum() / (spread**2).sum()
+    points = scale * (points_px - observed.mean(axis=0)) @ rotation + template.mean(axis=0)
+
+    def distance(pair: tuple[int, int]) -> float:
+        return float(np.linalg.norm(points[pair[0]] - points[pair[1]]))
+
+    def gaze(left: int, right: int, iris: int) -> np.ndarray:
+        axis = points[right, :2] - points[left, :2]
+        offset = points[iris, :2] - (points[left, :2] + points[right, :2]) / 2
+        return np.array([offset @ axis, axis[0] * offset[1] - axis[1] * offset[0]]) / (axis @ axis)
+
+    forward, across = rotation @ (0, 0, -1), rotation @ (1, 0, 0)
+    width = np.mean([distance(pair) for pair in ((61, 291), (78, 308))])
+    pairs = ((13, 14), (82, 87), (312, 317))
+    return [
+        np.rad2deg(np.arctan2(forward[0], -forward[2])),
+        np.rad2deg(np.arctan2(-forward[1], np.hypot(forward[0], forward[2]))),
+        np.rad2deg(np.arctan2(across[1], across[0])),
+        *(points_px[33, :2] + points_px[263, :2]) / 2,
+        1 / scale,
+        np.mean([points[below, 1] - points[above, 1] for above, below in pairs]),
+        width,
+        points[[152, 148, 377], 1].mean(),
+        points[[0, 13], 1].mean(),
+        points[[17, 14], 1].mean(),
+        points[[0, 13, 17, 14], 2].mean(),
+        points[13, 1] - points[[61, 291], 1].mean() + 0.5 * (width - 0.55),
+        np.mean([distance(lids) for lids in ((159, 145), (158, 153), (160, 144))]) / distance((33, 133)),
+        np.mean([distance(lids) for lids in ((386, 374), (385, 380), (387, 373))]) / distance((263, 362)),
+        *(gaze(33, 133, 468) + gaze(362, 263, 473)) / 2,
+    ]
+
+
+def test_faces_measured_together_are_measured_as_each_alone() -> None:
+    heads = [
+        200 * _head(gap=gap, look=look) @ _turn(yaw, yaw / 2, -yaw).T + (320, 240, yaw)
+        for gap, look, yaw in ((0.1, 0.0, 0.0), (0.2, 0.05, 20.0), (0.0, -0.05, -35.0))
+    ]
+    rows = face.measure(np.stack(heads))
+    assert rows == pytest.approx(np.array([_measure_one(head) for head in heads]), rel=1e-6, abs=1e-6)
+    assert [face.measure(head[None])[0].tolist() for head in heads] == rows.tolist()
+
+
+def test_faces_are_those_that_mediapipe_gives() -> None:
+    """From picture to picture, without a face in between, and after the graph began anew."""
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    blank = np.full((512, 512, 3), 90, dtype=np.uint8)
+    pictures = [np.roll(_astronaut(), 3 * k, axis=1) for k in range(4)]
+    n_found = 0
+    with FaceMesh(refine_landmarks=True) as whole, FaceMesh(refine_landmarks=True) as ours:
+        for picture in (*pictures, blank, blank, *pictures):
+            if picture is pictures[2]:
+                whole.reset()
+                ours.reset()
+            faces = whole.process(picture).multi_face_landmarks
+            found = face.find_face(ours, picture)
+            if not faces:
+                assert found is None
+                continue
+            assert found is not None
+            assert found.tolist() == [[point.x, point.y, point.z] for point in faces[0].landmark]
+            n_found += 1
+    assert n_found == 8
+
+
+def test_a_view_shows_what_is_in_its_square_and_says_where_it_was() -> None:
+    frame = np.zeros((60, 80, 3), dtype=np.uint8)
+    frame[20:40, 30:50] = 255
+    view = face._View.around(np.array([[36.0, 26.0], [44.0, 34.0]]))
+    assert view == (30, 20, 20)
+    assert view.cut(frame).min() == 255
+    assert view.back(np.array([[0.0, 384.0, 192.0]])).tolist() == [[30.0, 40.0, 10.0]]
+
+
+@pytest.mark.parametrize("place", [(-25, 0), (-5, -5), (70, 50), (200, 200), (0, 0)])
+def test_beyond_the_edge_a_view_is_black(place: tuple[int, int]) -> None:
+    side = face._CLOSE_SIDE_PX // 16
+    frame = np.random.default_rng(0).integers(1, 256, (60, 80, 3), dtype=np.uint8)
+    cut = face._View(*place, side).cut(frame)
+    whole = np.pad(frame, ((300, 300), (300, 300), (0, 0)))
+    x, y = place[0] + 300, place[1] + 300
+    wanted = cv2.resize(whole[y : y + side, x : x + side], cut.shape[:2], interpolation=cv2.INTER_CUBIC)
+    assert cut.tolist() == wanted.tolist()
+
+
+def test_a_small_face_is_measured_like_the_same_one_at_full_size() -> None:
+    """The astronaut at 110 pixels in a wide picture, and as it is; from frame to frame its head is turned in the picture."""
+    turned = []
+    for angle_deg in np.linspace(-12, 12, 7):
+        matrix = cv2.getRotationMatrix2D((224, 120), angle_deg, 1.0)
+        turned.append(cv2.warpAffine(_astronaut(), matrix, (512, 512), borderValue=(90, 90, 90)))
+    small = []
+    for picture in turned:
+        wide = np.full((368, 688, 3), 90, dtype=np.uint8)
+        wide[150:260, 400:510] = cv2.resize(picture, (110, 110), interpolation=cv2.INTER_AREA)
+        small.append(wide)
+    near, far = _track(turned), _track(small)
+    assert near.coverage == far.coverage == 1.0
+    assert far["roll_deg"] == pytest.approx(near["roll_deg"], abs=3)
+    assert far["centre_x_px"] == pytest.approx(400 + near["centre_x_px"] * 110 / 512, abs=1.5)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from evalkit.metrics.brand import PASS, Calibration
+from evalkit.tracks import mark_place
 from evalkit.tracks import mark_scenes as scenes
 from evalkit.tracks.clip import load_clip
-from evalkit.tracks.drawing import trace_logo
+from evalkit.tracks.drawing import NOISE_VARIANCE, trace_logo
 from evalkit.tracks.mark import Candidate, MarkFinder, calibrate, overlap
 from evalkit.tracks.mark_place import bound, corners_of, propose, register
 
@@ -156,6 +157,35 @@ def test_the_two_distributions_of_a_calibration_are_apart(calibration: Calibrati
     assert np.median(calibration.with_mark) > PASS
     assert np.median(calibration.without_mark) < 0.5
     assert len(calibration.look_alikes) == len(calibration.look_alike_fidelities) > 0
+
+
+def test_the_number_of_cores_changes_no_calibration(
+    calibration: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0})
+    shares: list[float] = []
+    assert calibrate([draw_key()], load_clip(device="cpu"), progress=shares.append) == calibration
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 1
+
+
+def explained_in_plain_words(view: np.ndarray, patterns: list[np.ndarray]) -> np.ndarray:
+    """Compute the same by regression in each window by itself, in double precision."""
+    height, width = patterns[0].shape
+    windows = np.lib.stride_tricks.sliding_window_view(view.astype(float), (height, width), (0, 1))
+    explained = sum(
+        (np.einsum("rcnhw,hw->rcn", windows, pattern) ** 2).sum(2) for pattern in map(np.float64, patterns)
+    )
+    variance = windows.var((3, 4)).sum(2) + NOISE_VARIANCE
+    return explained / (variance * height * width)
+
+
+def test_the_explained_share_is_that_of_a_regression() -> None:
+    rng = np.random.default_rng(0)
+    view = cv2.GaussianBlur(rng.uniform(0, 255, (60, 80, 3)).astype(np.float32), (0, 0), 2)
+    patterns = mark_place._patterns(trace_logo(draw_key()), 20, 18)
+    found = mark_place._explained_map(view, patterns)
+    assert found == pytest.approx(explained_in_plain_words(view, patterns), abs=2e-5)
 
 
 def test_empty_space_around_a_logo_changes_nothing(calibration: Calibration) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from evalkit.tracks.pose import COLUMNS, JOINTS, STILL_CHANGE, PoseTracker, picture_change
+from evalkit.errors import UsageError
+from evalkit.tracks import pose
+from evalkit.tracks.pose import COLUMNS, JOINTS, RUNTIMES, STILL_CHANGE, PoseTracker, picture_change
 from evalkit.types import FrameChunk, Track
 
 
@@ -17,8 +19,8 @@ def portrait() -> np.ndarray:
     return np.asarray(astronaut())
 
 
-def track(frames: list[np.ndarray], chunk_frames: int = 100) -> Track:
-    tracker = PoseTracker()
+def track(frames: list[np.ndarray], chunk_frames: int = 100, runtime: str = "openvino") -> Track:
+    tracker = PoseTracker(runtime)
     for first in range(0, len(frames), chunk_frames):
         part = frames[first : first + chunk_frames]
         tracker.update(FrameChunk(first, (first + np.arange(len(part))) / 25.0, part))
@@ -30,8 +32,9 @@ def walk(portrait: np.ndarray, n_frames: int = 7) -> list[np.ndarray]:
     return [np.roll(portrait, 4 * shift, axis=1) for shift in range(n_frames)]
 
 
-def test_finds_the_joints_where_they_are(portrait: np.ndarray):
-    found = track([portrait])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_finds_the_joints_where_they_are(portrait: np.ndarray, runtime: str):
+    found = track([portrait], runtime=runtime)
     assert found.columns == COLUMNS
     assert found.valid.all()
     # places looked up in the picture, in pixels
@@ -99,10 +102,25 @@ def test_nobody_is_invalid(portrait: np.ndarray):
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("shape", [(1, 1), (2, 300), (300, 2), (37, 51)])
-def test_any_size_is_accepted(shape: tuple[int, int]):
+def test_any_size_is_accepted(shape: tuple[int, int], runtime: str):
     picture = np.random.default_rng(0).integers(0, 255, (*shape, 3), dtype=np.uint8)
-    assert not track([picture, 255 - picture]).valid.any()
+    assert not track([picture, 255 - picture], runtime=runtime).valid.any()
+
+
+def test_the_runtimes_share_no_track(portrait: np.ndarray):
+    made = [track(walk(portrait, 2), runtime=runtime) for runtime in RUNTIMES]
+    assert len({one.name for one in made}) == len({one.facts["model"] for one in made}) == len(RUNTIMES)
+    assert made[0].values == pytest.approx(made[1].values, abs=2.0)
+    assert not np.array_equal(made[0].values, made[1].values)
+
+
+def test_a_runtime_that_is_missing_says_what_to_do(portrait: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pose, "find_spec", lambda name: None if name == "openvino" else name)
+    with pytest.raises(UsageError, match=r"pip install openvino, or .* the setting runtime: mediapipe"):
+        track([portrait])
+    assert track([portrait], runtime="mediapipe").valid.all()
 
 
 def test_no_frames_make_an_empty_track():
@@ -117,3 +135,18 @@ def test_picture_change_by_hand():
     assert picture_change(after, before) == pytest.approx(5.0)
     assert picture_change(before, after) == pytest.approx(5.0)
     assert picture_change(after, after) == 0.0
+
+
+@pytest.mark.parametrize("shape", [(256, 455), (300, 256), (16, 16), (8, 17), (5, 300), (300, 3), (1, 1)])
+@pytest.mark.parametrize("spread", [1, 20, 255])
+def test_picture_change_is_the_largest_mean_of_a_block(shape: tuple[int, int], spread: int):
+    random = np.random.default_rng(spread)
+    before = random.integers(0, 256, shape, dtype=np.uint8)
+    noise = random.integers(-spread, spread + 1, shape)
+    after = np.clip(before.astype(int) + noise, 0, 255).astype(np.uint8)
+    difference = np.abs(after.astype(int) - before)
+    (height, width), (tall, wide) = (max(1, side // 8) for side in shape), (min(8, side) for side in shape)
+    blocks = difference[: height * tall, : width * wide].reshape(height, tall, width, wide)
+    expected = blocks.mean(axis=(1, 3)).max()
+    tolerance = 0.0 if tall == wide == 8 else 1e-6
+    assert picture_change(after, before) == pytest.approx(expected, rel=tolerance, abs=0.0)

@@ -34,6 +34,21 @@ def test_coefficients_are_those_of_pyaudioanalysis() -> None:
     assert ours == pytest.approx(theirs, abs=2e-3)
 
 
+def test_coefficients_of_the_library_alone_are_those_of_the_whole_one() -> None:
+    """It is read without what its other functions import, and nobody else sees that."""
+    samples = _noise(0.5).astype(np.float32)
+    ours = speech.describe(samples)[:, :13]
+    from pyAudioAnalysis import ShortTermFeatures
+
+    assert ShortTermFeatures.plt.figure
+    assert ShortTermFeatures.lfilter
+    filters, _ = ShortTermFeatures.mfcc_filter_banks(16_000, 200)
+    for index, row in enumerate(ours):
+        window = samples.astype(np.float64)[160 * index : 160 * index + 400]
+        magnitude = np.abs(np.fft.rfft(window))[:200] / 200 + 1e-7
+        assert np.array_equal(row, ShortTermFeatures.mfcc(magnitude, filters, 13).astype(np.float32))
+
+
 def test_level_is_decibels_relative_to_full_scale() -> None:
     t = np.arange(16_000) / 16_000
     tone = (0.1 * np.sin(2 * np.pi * 400 * t)).astype(np.float32)

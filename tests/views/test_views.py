@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from evalkit.api import compare, signoff
+from evalkit.api.verdicts import compare, signoff
 from evalkit.decisions.analyse import analyse_run, policy_of_run
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.policy import Policy, load_policy

@@ -21,7 +21,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 from views import Views
 
-from evalkit.tracks.clip import BUNDLED, BUNDLED_FOLDER, load_open_clip
+from evalkit.models.brand.network import FOLDER
+from evalkit.tracks.clip import BUNDLED, load_open_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,7 +228,7 @@ def main() -> None:
             print(json.dumps(first_answers(model, unseen)), flush=True)
         if progress >= 1:
             break
-    print(f"weights in {options.folder / 'weights.safetensors'}; the product wants them in {BUNDLED_FOLDER}")
+    print(f"weights in {options.folder / 'weights.safetensors'}; the product wants them in {FOLDER}")
 
 
 if __name__ == "__main__":

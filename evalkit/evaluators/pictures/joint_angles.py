@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from evalkit.metrics.motion import MAX_GAP_S
-from evalkit.plot_style import BLUE, GREY, new_figure, style_axes
+from evalkit.plot_style import BLUE, GREY, lay_out, new_figure, style_axes
 from evalkit.types import BoolArray, FloatArray
 
 _N_COLUMNS = 2
@@ -36,7 +36,9 @@ def draw_joint_angles(times_s: FloatArray, angles: Mapping[str, tuple[FloatArray
         curves[name] = _open_gaps(times_s[usable], unwrapped - unwrapped.mean())
     n_rows = max(1, -(-len(curves) // _N_COLUMNS))
     figure = new_figure(10, 0.7 + 1.2 * n_rows)
-    axes = figure.subplots(n_rows, _N_COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
+    grid = figure.add_gridspec(n_rows, _N_COLUMNS)
+    lay_out(figure, grid, left=0.75, right=0.15, bottom=0.5, top=0.65, across=0.3, down=0.35)
+    axes = grid.subplots(sharex=True, sharey=True, squeeze=False).ravel()
     half_deg = max([_LEAST_SPAN_DEG / 2, *(1.05 * float(np.nanmax(np.abs(a))) for _, a in curves.values())])
     for index, axis in enumerate(axes):
         if index >= len(curves):

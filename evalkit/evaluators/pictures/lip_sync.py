@@ -8,7 +8,17 @@ from matplotlib.figure import Figure
 
 from evalkit.evaluators.lip_sync import Curves
 from evalkit.metrics import lip_sync
-from evalkit.plot_style import BLUE, GREEN, GREY, ORANGE, VERMILION, label_at_end, new_figure, style_axes
+from evalkit.plot_style import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    VERMILION,
+    label_at_end,
+    lay_out,
+    new_figure,
+    style_axes,
+)
 
 SHOWN_S = 8.0
 _LABEL_GAP = 0.45  # standard deviations: two labels do not lie over each other
@@ -24,6 +34,7 @@ def draw_lip_sync(curves: Curves) -> Figure:
     """
     figure = new_figure(10, 6.5)
     grid = figure.add_gridspec(2, 2, height_ratios=(1.1, 1))
+    lay_out(figure, grid, left=0.7, right=0.85, bottom=0.6, top=0.4, across=0.95, down=0.9)
     _draw_lips(figure.add_subplot(grid[0, :]), curves)
     _draw_offset(figure.add_subplot(grid[1, 0]), curves)
     _draw_error(figure.add_subplot(grid[1, 1]), curves)

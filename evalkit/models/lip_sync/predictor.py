@@ -11,7 +11,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from evalkit.types import FloatArray
 
@@ -92,7 +91,9 @@ def _convolve(
 
 
 def _silu(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(x * special.expit(x), dtype=np.float32)
+    from evalkit.stats.special import expit
+
+    return np.asarray(x * expit(x), dtype=np.float32)
 
 
 class LipSyncModel(NamedTuple):

@@ -4,6 +4,61 @@
   root.classList.add("js");
   const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+  // Every trial: a page of them is in the document. The others are text until somebody asks for one.
+  const pager = document.querySelector(".pager");
+  const trialTable = document.querySelector("#trials table.sortable");
+  const folds = document.querySelector("#trials .unfolding");
+  const nOnPage = trialTable.tBodies[0].rows.length;
+  const detailsOf = new Map();
+  let ordered = []; // every row
+  let wanted = []; // words that a row has to have
+  let from = 0;
+  const parse = (tag, text) => {
+    const template = document.createElement("template");
+    template.innerHTML = text;
+    return $$(tag, template.content);
+  };
+  const inflate = async (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).json();
+  };
+  const readTrials = async () => {
+    const first = [...trialTable.tBodies[0].rows];
+    const more = await inflate(document.getElementById("more-trials").textContent);
+    ordered = [...first, ...parse("tr", `<table><tbody>${more.map(([row]) => row).join("")}</table>`)];
+    const details = [...folds.children, ...more.map(([, text]) => text)];
+    ordered.forEach((row, place) => detailsOf.set(row, details[place]));
+  };
+  let reading;
+  const readOnce = () => (reading ??= readTrials());
+  const isWanted = (row) => { const text = row.textContent.toLowerCase(); return wanted.every((word) => text.includes(word)); };
+  const unfold = (row) => {
+    if (typeof detailsOf.get(row) === "string") detailsOf.set(row, parse("details", detailsOf.get(row))[0]);
+    return detailsOf.get(row);
+  };
+  const turnTo = (place) => {
+    const rows = wanted.length ? ordered.filter(isWanted) : ordered;
+    from = Math.max(0, Math.min(place, Math.floor((rows.length - 1) / nOnPage) * nOnPage));
+    const shown = rows.slice(from, from + nOnPage);
+    trialTable.tBodies[0].replaceChildren(...shown);
+    folds.replaceChildren(...shown.map(unfold));
+    const staged = new Set($$(".stage figure").map((figure) => figure.dataset.trial));
+    $$(".pick", trialTable.closest("section")).forEach((box) => { box.checked = staged.has(box.value); });
+    pager.querySelector("output").value = `${Math.min(from + 1, rows.length)} to ${from + shown.length} of ${rows.length}`;
+    pager.querySelector(".earlier").disabled = from === 0;
+    pager.querySelector(".later").disabled = from + nOnPage >= rows.length;
+  };
+  if (pager) {
+    const turn = async (n) => { await readOnce(); turnTo(from + n); };
+    pager.querySelector(".earlier").addEventListener("click", () => turn(-nOnPage));
+    pager.querySelector(".later").addEventListener("click", () => turn(nOnPage));
+    pager.querySelector("input").addEventListener("input", async (event) => {
+      await readOnce();
+      wanted = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+      turnTo(0);
+    });
+  }
+
   // Tables: a head becomes a button; rows without a value stay at the end.
   const keyOf = (row, column) => {
     const cell = row.cells[column];
@@ -12,15 +67,18 @@
     const number = Number(text);
     return Number.isNaN(number) ? text : number;
   };
-  const compare = (a, b) =>
-    typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
-  const sortBy = (table, head, column) => {
+  const { compare: compareTexts } = new Intl.Collator(undefined, { numeric: true });
+  const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : compareTexts(String(a), String(b)));
+  const sortBy = async (table, head, column) => {
     const falling = head.getAttribute("aria-sort") === "ascending";
     $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-    const rows = [...table.tBodies[0].rows].map((row) => [keyOf(row, column), row]);
+    const isPaged = pager !== null && table === trialTable;
+    if (isPaged) await readOnce();
+    const rows = (isPaged ? ordered : [...table.tBodies[0].rows]).map((row) => [keyOf(row, column), row]);
     rows.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : falling ? compare(b, a) : compare(a, b)));
-    table.tBodies[0].append(...rows.map(([, row]) => row));
+    const sorted = rows.map(([, row]) => row);
+    if (isPaged) { ordered = sorted; turnTo(0); } else table.tBodies[0].append(...sorted);
   };
   for (const table of $$("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
@@ -34,13 +92,23 @@
   }
 
   // What is opened shows its first frame.
-  for (const details of $$("details.trial"))
-    details.addEventListener("toggle", () => { const video = details.querySelector("video"); if (video) video.preload = "metadata"; });
+  document.addEventListener("toggle", ({ target }) => {
+    const video = target.matches("details.trial") && target.querySelector("video");
+    if (video) video.preload = "metadata";
+  }, true);
 
-  // A link to a trial opens it.
-  const openTarget = () => {
-    const target = location.hash && document.getElementById(location.hash.slice(1));
-    if (target instanceof HTMLDetailsElement) target.open = true;
+  // A link to a trial opens it, on whatever page it is.
+  const openTarget = async () => {
+    const target = () => location.hash && document.getElementById(location.hash.slice(1));
+    if (pager && location.hash.startsWith("#t-") && !target()) {
+      await readOnce();
+      pager.querySelector("input").value = "";
+      wanted = [];
+      const place = ordered.findIndex((row) => row.querySelector("a").hash === location.hash);
+      if (place >= 0) turnTo(place - (place % nOnPage));
+      target()?.scrollIntoView();
+    }
+    if (target() instanceof HTMLDetailsElement) target().open = true;
   };
   addEventListener("hashchange", openTarget);
   openTarget();

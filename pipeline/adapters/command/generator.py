@@ -144,6 +144,11 @@ class Command(Generator):
             environment=program.environment,
         )
 
+    @property
+    def follows_gpus(self) -> bool:
+        """Whether the program inherits which GPUs it sees."""
+        return "CUDA_VISIBLE_DEVICES" not in self._settings.environment
+
     def diagnose(self) -> list[Diagnosis]:
         """Look for its folder, its program, and the script that an interpreter is given."""
         settings = self._settings

@@ -106,6 +106,7 @@ class LinlyTalker(Generator):
     """
 
     name = "linly_talker"
+    extra = "generate"
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = LinlySettings.read(settings, "setting")
@@ -203,6 +204,11 @@ class LinlyTalker(Generator):
         if self._settings.repository is not None:
             found += _look_at_checkout(Path(self._settings.repository), self._settings.talker_method)
         return found
+
+    @property
+    def follows_gpus(self) -> bool:
+        """Say no: its service runs already, on the GPUs that it has."""
+        return False
 
     def load(self) -> None:
         """Have the services load their models, each while it is locked for others. A second call does nothing.

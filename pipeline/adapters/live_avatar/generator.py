@@ -71,6 +71,7 @@ class LiveAvatar(Generator):
     """
 
     name = "live_avatar"
+    extra = "generate"
 
     def __init__(self, /, **settings: Any) -> None:
         read = LiveAvatarSettings.read(settings, "setting")
@@ -160,6 +161,22 @@ class LiveAvatar(Generator):
         return Plan(
             steps=tuple(steps), argv=program.argv, folder=settings.repository, environment=program.environment
         )
+
+    @property
+    def follows_gpus(self) -> bool:
+        """Whether no GPU is named in the settings: then any one will do."""
+        settings = self._settings
+        return "gpus" not in settings.model_fields_set and "CUDA_VISIBLE_DEVICES" not in settings.environment
+
+    def take_gpu(self, index: int) -> None:
+        """Work on this GPU, at a port that no other GPU's process has."""
+        if not self.follows_gpus:
+            raise RequestError(
+                f"its settings name GPUs (gpus is {list(self._settings.gpus)}), and its slot is on GPU {index}: leave gpus "
+                f"and CUDA_VISIBLE_DEVICES out of the settings, or name no GPU in the slots"
+            )
+        own = {"gpus": (index,), "master_port": self._settings.port + index}
+        self._settings = self._settings.model_copy(update=own)
 
     def load(self) -> None:
         """Do nothing: its script loads the model for each video, for each batch, or with the first request."""

@@ -42,7 +42,8 @@ class LiveAvatarSettings(PlainData):
     python : str
         Python that has what it needs.
     gpus : tuple of int
-        As nvidia-smi counts; they become ``CUDA_VISIBLE_DEVICES``. One is its single-GPU mode.
+        As nvidia-smi counts; they become ``CUDA_VISIBLE_DEVICES``. One is its single-GPU mode. Unless they are given, a
+        sweep on ``cuda`` has a slot on each GPU of the machine.
     num_gpus_dit : int or None
         GPUs of the diffusion model; ``None`` for 1 of one, and all but the last, which decodes, of several.
     enable_vae_parallel : bool or None
@@ -53,7 +54,8 @@ class LiveAvatarSettings(PlainData):
     offload_kv_cache, enable_compile : bool
         Defaults of the options of the same names.
     master_port : int or None
-        Port at which its processes find each other; ``None`` for that of its own scripts.
+        Port at which its processes find each other; ``None`` for that of its own scripts. Where a sweep has a slot on
+        each GPU, the slot of GPU N adds N.
     ckpt_dir : str
         Folder of Wan2.2-S2V-14B.
     lora_path_dmd : str

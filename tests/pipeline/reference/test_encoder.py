@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -65,3 +66,22 @@ def test_sound_shorter_than_the_picture_ends_before_it(tmp_path: Path) -> None:
         lengths = {s.type: float(s.duration * s.time_base) for s in container.streams}
     assert lengths["video"] == pytest.approx(1.0)
     assert lengths["audio"] < 0.2
+
+
+def test_a_video_does_not_depend_on_the_cores_of_its_machine(tmp_path: Path) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        pytest.skip("there is one processor core")
+    noise = np.random.default_rng(0).integers(0, 256, (256, 296, 3), dtype=np.uint8)
+    pictures = [np.ascontiguousarray(noise[:, place : place + 256]) for place in range(40)]
+    found = []
+    for own in (cores[:1], cores):
+        os.sched_setaffinity(0, own)
+        try:
+            with VideoWriter(tmp_path / "video.mp4", 256, 256, Fraction(25), []) as writer:
+                for picture in pictures:
+                    writer.write(picture)
+        finally:
+            os.sched_setaffinity(0, cores)
+        found.append((tmp_path / "video.mp4").read_bytes())
+    assert found[0] == found[1]

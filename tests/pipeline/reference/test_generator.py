@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,8 @@ from PIL import Image
 
 from pipeline.errors import GenerationError, RequestError
 from pipeline.events import CLIP, FIRST_FRAME, LOADED, SAVED, SPEECH
-from pipeline.reference.animation import count_frames, interpolate
-from pipeline.reference.generator import ReferenceGenerator
+from pipeline.reference.animation import _render_ahead, count_frames, interpolate
+from pipeline.reference.generator import ReferenceGenerator, _own_portrait
 from pipeline.sound import write_wav
 
 if TYPE_CHECKING:
@@ -111,6 +113,50 @@ def test_same_seed_same_pictures_another_seed_others(
     )
     np.testing.assert_array_equal(a, b)
     assert np.abs(a.astype(int) - c).max() > 20
+
+
+def test_the_person_is_cut_out_once_for_videos_of_one_portrait(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipeline.reference import portrait
+
+    cut_out, n_cut = portrait.cut_out, []
+
+    def count(*given: Any) -> Any:
+        n_cut.append(1)
+        return cut_out(*given)
+
+    monkeypatch.setattr(portrait, "cut_out", count)
+    with ReferenceGenerator() as generator:
+        a, b = (
+            make(generator, tmp_path / f"{size}.mp4", audio=str(sound), num_clip=1, size=size)
+            for size in ("128*96", "96*128")
+        )
+        assert len(n_cut) == 1
+        mirrored = tmp_path / "mirrored.png"
+        Image.fromarray(_own_portrait()[:, ::-1]).save(mirrored)
+        c = make(generator, tmp_path / "c.mp4", audio=str(sound), num_clip=1, image=str(mirrored))
+        assert len(n_cut) == 2
+    assert np.abs(pictures(a.video)[0].astype(int) - pictures(c.video)[0]).mean() > 5
+    assert pictures(b.video).shape[1:3] == (128, 96)
+
+
+def test_pictures_drawn_ahead_come_in_order_and_few_wait() -> None:
+    """However long each takes, and whoever takes them, only some of a long clip are held."""
+    drawn: list[int] = []
+
+    class Slow:
+        def render(self, number: int) -> int:
+            time.sleep(0.004 if number % 3 else 0.0)
+            drawn.append(number)
+            return number
+
+    with ThreadPoolExecutor(2) as painters:
+        taken = []
+        for picture in _render_ahead(Slow(), list(range(40)), painters):  # type: ignore[arg-type]
+            taken.append(picture)
+            assert len(drawn) - len(taken) <= 3
+    assert taken == list(range(40))
 
 
 def test_num_clip_cuts_picture_and_sound(generator: ReferenceGenerator, sound: Path, tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ import pytest
 from pipeline.reference import topology
 from pipeline.reference.alignment import fit_similarity, head_angles
 from pipeline.reference.face import Expression, FacePoints
+from pipeline.reference.mesh import FaceMesh
+from pipeline.reference.pose import PoseField
 from pipeline.reference.renderer import Renderer
+from tests.pipeline.reference import former
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,3 +150,41 @@ def test_teeth_are_lit_by_the_portrait(framed: Framed, face: FaceModel) -> None:
     inside = (slice(low[1], high[1]), slice(low[0], high[0]))
     light, dim = (Renderer(f, face).render(Expression(opened(2.5)))[inside].mean() for f in (framed, dark))
     assert 0.2 < dim / light < 0.5
+
+
+@pytest.mark.parametrize("in_scene", [False, True])
+def test_pictures_are_those_that_were_drawn_all_at_once(
+    *, in_scene: bool, framed: Framed, face: FaceModel
+) -> None:
+    """Only what can move is drawn anew, colour by colour: to the last bit what came of drawing everything."""
+    scene = np.full_like(framed.picture, (60, 140, 90)) if in_scene else None
+    renderer = Renderer(framed, face, scene)
+    chance = np.random.default_rng(3)
+    for blink in (0.0, 0.0, 0.4, 1.0):
+        expression = Expression(
+            opened(chance.uniform(0, 2.5)) + chance.normal(0, 0.5, 8),
+            blink=blink,
+            angles_deg=chance.normal(0, 6, 3),
+            travel=chance.normal(0, 0.08, 2),
+            zoom=chance.normal(0, 0.03),
+            smile=chance.normal(0, 0.5),
+            breath=0.01,
+        )
+        expected = former.render(framed, face, expression, scene)
+        np.testing.assert_array_equal(renderer.render(expression), expected)
+
+
+def test_what_always_stays_is_not_drawn_anew(framed: Framed) -> None:
+    """The bands hold every pixel that moves, and leave out some of what never does."""
+    pose = PoseField(framed, carry_background=True, face=FaceMesh(framed.points, (320, 256)).region)
+    drawn = np.zeros(framed.picture.shape[:2], int)
+    for band in pose.bands:
+        drawn[pose.part][band] += 1
+    assert drawn.max() == 1
+    assert drawn.mean() < 0.9
+    ys, xs = np.mgrid[:256, :320]
+    for angles in ((16, 0, 0), (0, 12, 5), (-16, -12, -12)):
+        x, y = former.trace_back(
+            pose, Expression(SHUT, angles_deg=angles, travel=(0.2, -0.2), breath=0.02), (320, 256)
+        )
+        assert drawn[(x != xs) | (y != ys)].all()

@@ -100,3 +100,24 @@ def nvmlDeviceGetTotalEnergyConsumption(index: int) -> int:  # noqa: N802
 
 def nvmlDeviceGetPowerUsage(index: int) -> int:  # noqa: N802
     return int(_gpu(index, "power").get("power_mw", 0))
+
+
+def nvmlDeviceGetUUID(index: int) -> str:  # noqa: N802
+    return str(_gpu(index, "uuid").get("uuid", f"GPU-{index}"))
+
+
+def nvmlDeviceGetHandleByUUID(uuid: str) -> int:  # noqa: N802
+    for index, gpu in enumerate(_state()["gpus"]):
+        if uuid in gpu.get("parts", ()):
+            return index
+    raise NVMLError_Unknown("no such device")
+
+
+def nvmlSystemGetDriverVersion() -> str:  # noqa: N802
+    return str(_state().get("driver", "570.124.06"))
+
+
+def nvmlSystemGetCudaDriverVersion_v2() -> int:  # noqa: N802
+    if _state().get("cuda") is None:
+        raise NVMLError_NotSupported("as told")
+    return int(_state()["cuda"])

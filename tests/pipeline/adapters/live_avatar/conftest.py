@@ -100,12 +100,17 @@ def left_of(folder: Path) -> list[str]:
     """Name the processes that still run with a folder of this test in their arguments or variables."""
     found = []
     for process in psutil.process_iter():
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
-                continue
-            words = [*process.cmdline(), *process.environ().values(), process.cwd()]
-        except psutil.Error:
-            continue
-        if any(str(folder) in word for word in words):
-            found.append(f"{process.pid} {process.name()}")
+        words: list[str] = []
+        with contextlib.suppress(psutil.Error):
+            words += process.cmdline()
+        with contextlib.suppress(psutil.Error):
+            words += process.environ().values()
+        with contextlib.suppress(
+            psutil.Error
+        ):  # one that ends has nothing else any more, and still holds its ports
+            words.append(process.cwd())
+        with contextlib.suppress(psutil.Error):
+            is_over = process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid()
+            if not is_over and any(str(folder) in word for word in words):
+                found.append(f"{process.pid} {process.name()}")
     return found

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 
 from pipeline.adapters.live_avatar.generator import LiveAvatar
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
+from tests.fixtures.processes import command_line
 from tests.pipeline.conftest import tone, write_wav
 
 from .conftest import left_of, write_portrait
@@ -213,10 +215,9 @@ def test_a_kill_of_the_batch_is_a_failure_of_the_video_in_the_making(
         live.announce_upcoming(requests, tmp_path)
         live.generate(requests[0], tmp_path / "1.mp4")
         for name in left_of(tmp_path):
-            with contextlib.suppress(psutil.NoSuchProcess):  # one that went with its launcher
-                process = psutil.Process(int(name.split()[0]))
-                if "batch_eval" in " ".join(process.cmdline()):
-                    process.kill()
+            if "batch_eval" in command_line(pid := int(name.split()[0])):
+                with contextlib.suppress(ProcessLookupError):  # one that went with its launcher
+                    os.kill(pid, signal.SIGKILL)
         with pytest.raises(GenerationError):
             live.generate(requests[1], tmp_path / "2.mp4")
     assert (tmp_path / "1.mp4").is_file()

@@ -12,13 +12,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import pytest
 from PIL import Image
 
 from pipeline.adapters.live_avatar.generator import LiveAvatar
 from pipeline.errors import GenerationError, RequestError
 from pipeline.testing import GeneratorContract
+from tests.fixtures.processes import command_line
 from tests.pipeline.conftest import tone, write_wav
 
 from .conftest import left_of, write_portrait
@@ -125,8 +125,7 @@ def test_another_configuration_starts_it_anew_and_ends_the_one_before(
     driver: Driver, given: dict[str, Any], out: Path, tmp_path: Path, loads: Any
 ) -> None:
     def n_pages() -> int:
-        names = [psutil.Process(int(name.split()[0])).cmdline() for name in left_of(tmp_path)]
-        return sum("torch.distributed.run" in words for words in names)
+        return sum("torch.distributed.run" in words for words in command_lines_of(tmp_path))
 
     with driver(keep_warm=True) as live:
         for number, change in enumerate(
@@ -211,21 +210,17 @@ def test_one_that_was_killed_while_it_waited_is_started_anew(
     with driver(keep_warm=True) as live:
         make(live, out, **given)
         for name in left_of(tmp_path):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process = psutil.Process(int(name.split()[0]))
-                if "torch.distributed.run" in process.cmdline():
-                    process.kill()
-        while any("gradio_app" in " ".join(cmdline(name)) for name in left_of(tmp_path)):
+            if "torch.distributed.run" in command_line(pid := int(name.split()[0])):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        while any("gradio_app" in words for words in command_lines_of(tmp_path)):
             time.sleep(0.05)
         make(live, out, **given)
     assert loads() == 2
 
 
-def cmdline(name: str) -> list[str]:
-    try:
-        return psutil.Process(int(name.split(maxsplit=1)[0])).cmdline()
-    except psutil.Error:
-        return []
+def command_lines_of(folder: Path) -> list[str]:
+    return [command_line(int(name.split(maxsplit=1)[0])) for name in left_of(folder)]
 
 
 PARENT = """
@@ -261,7 +256,7 @@ def test_it_ends_with_the_process_that_keeps_it(
     ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "made\n"
-        assert [name for name in left_of(tmp_path) if "gradio_app" in " ".join(cmdline(name))]
+        assert any("gradio_app" in words for words in command_lines_of(tmp_path))
         os.kill(parent.pid, sign)
         parent.wait()
         while left_of(tmp_path) or list(scratch.iterdir()):  # they notice by themselves

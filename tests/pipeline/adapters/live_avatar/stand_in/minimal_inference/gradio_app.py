@@ -106,7 +106,9 @@ class App:
         )
         try:
             n_frames = model.denoise(asked, image, audio, num_clip, self.save_rank)
-            path = Path(self.args.save_dir) / model.default_name(asked, prompt)
+            # its ranks read their clocks one by one, and a second that ends in between loses the video: not here
+            at_s = self._broadcast(self.n_made).stat().st_mtime if model.WORLD_SIZE > 1 else None
+            path = Path(self.args.save_dir) / model.default_name(asked, prompt, at_s=at_s)
             if self.save_rank == model.RANK:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 model.save(path, asked, image, audio, n_frames)

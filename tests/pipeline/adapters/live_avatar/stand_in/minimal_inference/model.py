@@ -259,7 +259,9 @@ def write(path: Path, size: tuple[int, int], n_frames: int, audio: str | None) -
         container.mux(sound.encode(None))
 
 
-def default_name(args: argparse.Namespace, prompt: str, beginning: str = "") -> str:
-    now = datetime.now().astimezone().strftime("%Y%m%d_%H%M%S")
+def default_name(
+    args: argparse.Namespace, prompt: str, beginning: str = "", at_s: float | None = None
+) -> str:
+    now = datetime.fromtimestamp(time.time() if at_s is None else at_s).astimezone().strftime("%Y%m%d_%H%M%S")
     words = prompt.replace(" ", "_").replace("/", "_")[:50]
     return f"{beginning}{now}_{args.sample_steps}step_{words}.mp4"

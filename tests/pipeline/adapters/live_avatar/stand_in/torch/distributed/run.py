@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 
 def _parse() -> argparse.Namespace:
@@ -64,6 +65,9 @@ def _tee(streams: list[int]) -> None:
 def main() -> int:
     args = _parse()
     listener = _hold(args.master_port)
+    if "STAND_IN_SEES" in os.environ:
+        seen = f"{os.environ['CUDA_VISIBLE_DEVICES']} {args.master_port}"
+        Path(os.environ["STAND_IN_SEES"], str(args.master_port)).write_text(seen, "utf-8")
     ranks, streams = [], []
     for rank in range(args.nproc_per_node):
         environment = {

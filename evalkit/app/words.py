@@ -1,0 +1,73 @@
+"""What raters read, in every language that there is: ``words/<language>.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from evalkit.options import parse_yaml
+
+LANGUAGES = ("en", "zh-CN")
+"""The first is for those who ask for none of them."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """The sentences of one language.
+
+    Parameters
+    ----------
+    tag : str
+        Of BCP 47.
+    sentences : mapping
+        By key: a sentence with places to fill, or one for each number (``one``, ``other``).
+    """
+
+    tag: str
+    sentences: Mapping[str, str | Mapping[str, str]]
+
+    def __call__(self, key: str, **filled: object) -> str:
+        """Return a sentence with its places filled.
+
+        Raises
+        ------
+        KeyError
+            For a sentence, or something to fill in, that there is not.
+        """
+        sentence = self.sentences[key]
+        if isinstance(sentence, Mapping):
+            sentence = sentence["one" if filled["n"] == 1 else "other"]
+        return sentence.format(**filled)
+
+
+@cache
+def read_words(tag: str) -> Words:
+    """Return the sentences of one of `LANGUAGES`."""
+    name = f"{tag}.yaml"
+    return Words(tag, parse_yaml((files(__package__) / "words" / name).read_text("utf-8"), name))
+
+
+def choose_language(accepted: str) -> str:
+    """Return the language of `LANGUAGES` that somebody likes best.
+
+    Parameters
+    ----------
+    accepted : str
+        As the header ``Accept-Language`` says it (RFC 9110, 12.5.4).
+
+    >>> choose_language("zh-TW,zh;q=0.9,en;q=0.8"), choose_language("de, en;q=0.3, zh;q=0.1"), choose_language("")
+    ('zh-CN', 'en', 'en')
+    """
+    liked: dict[str, float] = {}
+    for place, part in enumerate(accepted[:1000].split(",")):
+        name, _, weight = part.partition(";q=")
+        known = next((tag for tag in LANGUAGES if tag[:2] == name.strip().lower()[:2]), None)
+        try:
+            value = float(weight or 1) - place * 1e-6
+        except ValueError:
+            continue
+        if known is not None and value > 0:
+            liked[known] = max(value, liked.get(known, 0.0))
+    return max(liked, key=liked.__getitem__, default=LANGUAGES[0])

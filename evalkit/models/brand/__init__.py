@@ -1,0 +1,1 @@
+"""Marks as vectors: the network of `evalkit.tracks.clip`'s bundled model."""

@@ -1,0 +1,1 @@
+"""Races over stored grids and planted worlds, played again and again: docs/search.md."""
