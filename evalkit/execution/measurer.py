@@ -7,7 +7,6 @@ pictures. A place that goes away costs no video: it is measured elsewhere.
 from __future__ import annotations
 
 import itertools
-import shutil
 import tempfile
 from collections import deque
 from contextlib import closing
@@ -34,6 +33,7 @@ from evalkit.measuring.cores import require_jobs
 from evalkit.measuring.video import MeasuredVideo, error_of, find_missing
 from evalkit.media.probe import open_container
 from evalkit.runs import MeasurementError, MetricResults
+from evalkit.runs.files import remove
 from evalkit.tracks.cache import content_hash
 from pipeline.options import canonical_json
 
@@ -216,7 +216,7 @@ class _Batch:
                 self._again.append(video)
                 return
         if video.task.evidence_folder is None:
-            shutil.rmtree(video.folder)
+            remove(video.folder)
         else:
             _lift(video.folder / EVIDENCE_NAME)
         yield video.index, to_measured(result)
@@ -261,5 +261,5 @@ def _lift(folder: Path) -> None:
 
 
 def _empty(folder: Path) -> None:
-    shutil.rmtree(folder)
+    remove(folder)
     folder.mkdir()

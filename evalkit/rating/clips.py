@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeAlias
 
 from evalkit.errors import UsageError
 from evalkit.rating.database import NotStoredError
-from evalkit.runs.files import LOCK_NAME, only_writer
+from evalkit.runs.files import LOCK_NAME, only_writer, remove
 from evalkit.runs.layout import VIDEO_FILE
 from evalkit.tracks.cache import content_hash
 
@@ -162,12 +161,8 @@ def _remove_leftovers(database: Database) -> None:
     with database.reading() as db:
         kept = {LOCK_NAME, *(row["file"] for row in db.execute("SELECT file FROM clips"))}
     for place in database.clips_folder.iterdir():
-        if place.name in kept:
-            continue
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place)
-        else:
-            place.unlink()
+        if place.name not in kept:
+            remove(place)
 
 
 def _put_on_record(database: Database, content: str, is_broken: bool, name: str, clip: BlindClip) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
+import itertools
 import os
 import shutil
 import tempfile
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 LOCK_NAME = ".lock"
 _REPLACED = ".replaced"
+_MOST_TRIES = 1000  # each finds something gone, or something new
 
 
 def write_atomically(path: Path, data: str | bytes) -> None:
@@ -65,10 +68,30 @@ def put_folder(part: Path, place: Path) -> None:
         place.rename(replaced)
         part.rename(place)
         sync_folder(place.parent)
-        shutil.rmtree(replaced)
+        remove(replaced)
     else:
         part.rename(place)
         sync_folder(place.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder and all in it, also while another process removes it or still writes into it.
+
+    The workers of a killed process clean up after themselves, and may be at it when the next one comes.
+
+    Raises
+    ------
+    OSError
+        If it cannot be removed.
+    """
+    for n_tries in itertools.count(1):
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        except OSError as error:
+            if error.errno not in {errno.ENOENT, errno.ENOTEMPTY} or n_tries == _MOST_TRIES:
+                raise
+        else:
+            return
 
 
 def replaced_name(path: Path) -> Path | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from evalkit.errors import UsageError
 from evalkit.formatting import encodable
-from evalkit.runs.files import only_writer, put_folder, replaced_name, write_atomically
+from evalkit.runs.files import only_writer, put_folder, remove, replaced_name, write_atomically
 from evalkit.runs.layout import (
     GENERATION_FILE,
     LOG_FILE,
@@ -179,9 +178,9 @@ class RunWriter:
                 if place_of is not None and not place_of.exists():
                     path.rename(place_of)
                 elif place_of is not None or path.name.endswith(_PART):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    remove(path)
         for path in self.folder.glob(f".*{_PART}"):
-            path.unlink()
+            remove(path)
 
     def _measurements_of(self, video_id: str) -> Path:
         place = self.folder / MEASUREMENTS_FOLDER / video_id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -45,6 +44,7 @@ from evalkit.runs import (
     VideoRecord,
 )
 from evalkit.runs.code import read_code_version
+from evalkit.runs.files import remove
 from evalkit.runs.identity import machine_key
 from evalkit.runs.layout import LOG_FILE, VIDEOS_FOLDER
 from evalkit.runs.schema import RECORD_LOST
@@ -355,7 +355,7 @@ class _Sweep:
             _empty(video.folder)
             video.log.append(line)
         else:
-            shutil.rmtree(job.folder)
+            remove(Path(job.folder))
             self._write_to_log(task.video_id, [line])
         self._scheduler.move(task)
 
@@ -445,7 +445,7 @@ class _Sweep:
         is_last_try = not isinstance(result, JobFailure) or n_tries > self._execution.retries
         if is_last_try:
             self._put_measurements(job, self._videos[task.video_id], result)
-        shutil.rmtree(job.folder)
+        remove(Path(job.folder))
         self._write_to_log(task.video_id, _log_lines(result, [], message.log))
         if is_last_try:
             for of_video in (self._videos, self._to_measure, self._measuring_tries):
@@ -636,7 +636,4 @@ def _on(machine: dict[str, Any]) -> str:
 
 def _empty(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        remove(path)

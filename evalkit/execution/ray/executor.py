@@ -10,7 +10,6 @@ import contextlib
 import errno
 import itertools
 import logging
-import shutil
 import time
 import uuid
 from collections import deque
@@ -30,6 +29,7 @@ from evalkit.execution.ray.host import Greeting, Host, Output
 from evalkit.execution.transfer import TransferError, Unpacker, move_job, move_result, pack, place_inputs
 from evalkit.execution.worker import DISK_FULL, OUT_OF_MEMORY, RAISED, VIDEO_WORK
 from evalkit.formatting import count
+from evalkit.runs.files import remove
 from pipeline.options import PlainData
 
 if TYPE_CHECKING:
@@ -535,10 +535,7 @@ class RayExecutor(Executor):
         if carried.job.id not in self._under_way:
             return
         for path in Path(carried.job.folder).iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            remove(path)
         self._end(carried, Finished(carried.job.id, JobFailure(carried.job.stage, code, text)))
 
     def _end(self, carried: _Carried, message: Finished) -> None:
