@@ -131,7 +131,7 @@ def wait_until_alone(out: Path) -> None:
     if out.exists():
         with only_writer(out):  # free at once: the kernel lets go with the process
             pass
-    needle = out.name + "/videos"
+    needle = f"{out}/videos"  # the whole path: others may run the same test
     while any(
         needle in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])
     ):
