@@ -24,7 +24,7 @@ from evalkit.testing.executor import (
 )
 from evalkit.testing.foreign_host import ForeignHost
 from pipeline.extras import MODULES
-from tests.fixtures.processes import command_line
+from tests.fixtures.processes import command_line, is_alive
 
 
 class TestProcesses(ExecutorContract):
@@ -80,18 +80,28 @@ def processes(time_s: float = 60.0, stall_s: float = 60.0, *slots: Slot) -> Proc
     return Processes(slots or [Slot("one"), Slot("two")], Limits(time_s, stall_s), NoSettings(), WORK)
 
 
+def events_of(messages: list[Message], name: str) -> list[Any]:
+    """Return what a job reported; one that hangs reports that it has begun, and the child that it has started."""
+    return [
+        news.event["value"] for news in messages if isinstance(news, EventReported) and news.job_id == name
+    ]
+
+
 def test_a_crash_and_a_hang_cost_one_job_each_and_leave_no_child(tmp_path: Path) -> None:
-    executor = processes(10.0)
+    executor = processes(600.0, 600.0)
     (tmp_path / "video.mp4").touch()
     try:
-        found = results_of(
-            do_jobs(
-                executor,
-                generate_job(tmp_path, "killed", do="kill"),
-                measure_job(tmp_path, "hung", do="hang"),
-                generate_job(tmp_path, "fine", "two"),
-            )
-        )
+        jobs = [generate_job(tmp_path, "killed", do="kill"), measure_job(tmp_path, "hung", do="hang")]
+        for job in (*jobs, generate_job(tmp_path, "fine", "two")):
+            executor.submit(job)
+        messages: list[Message] = []
+        while len(results_of(messages)) < 2 or len(events_of(messages, "hung")) < 2:
+            messages += executor.wait(0.2)
+        executor._limits = Limits(0.0, 600.0)  # when all that is to be in time is over
+        while len(results_of(messages)) < 3:
+            messages += executor.wait(0.2)
+        executor._limits = Limits(600.0, 600.0)
+        found = results_of(messages)
         codes = {name: result.code for name, result in found.items() if isinstance(result, JobFailure)}
         assert codes == {"killed": "crashed", "hung": "timed_out"}
         again = results_of(do_jobs(executor, generate_job(tmp_path, "g"), measure_job(tmp_path, "m")))
@@ -125,12 +135,12 @@ def test_measuring_that_says_nothing_is_given_up_and_generating_is_not(tmp_path:
 def test_closing_ends_work_under_way(tmp_path: Path) -> None:
     executor = processes(600.0)
     executor.submit(generate_job(tmp_path, do="hang"))
-    children: list[Any] = []
-    while len(children) < 2:  # that it has begun, and its child
-        children += [news.event["value"] for news in executor.wait(0.2) if isinstance(news, EventReported)]
+    messages: list[Message] = []
+    while len(children := events_of(messages, "1")) < 2:  # that it has begun, and its child
+        messages += executor.wait(0.2)
     executor.close()
     give_up_s = time.monotonic() + 60
-    while psutil.pid_exists(children[1]) and psutil.Process(children[1]).status() != psutil.STATUS_ZOMBIE:
+    while is_alive(children[1]):
         assert time.monotonic() < give_up_s
         time.sleep(0.01)
 

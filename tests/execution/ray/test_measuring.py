@@ -11,6 +11,7 @@ import pytest
 import evalkit
 from evalkit.runs import Run
 from evalkit.testing.media import moving_pattern, tone, write_clip
+from tests.execution.ray.kills import wait_for
 from tests.fixtures.processes import is_alive
 from tests.fixtures.ray_nodes import TwoNodes
 
@@ -53,7 +54,7 @@ def test_clips_have_the_values_and_the_evidence_of_this_machine(
         for name in ("here", "there")
     ]
     assert written[0] == written[1]
-    assert two_nodes.is_clean()
+    wait_for(two_nodes.is_clean, "something is left")
 
 
 def test_an_actor_that_is_killed_costs_no_clip(two_nodes: TwoNodes, clips: list[Path]) -> None:
@@ -68,7 +69,7 @@ def test_an_actor_that_is_killed_costs_no_clip(two_nodes: TwoNodes, clips: list[
     there = evalkit.evaluate(clips, evaluators="technical", on_progress=kill_one, **on(two_nodes))
     assert killed
     assert there.to_dict() == here.to_dict()
-    assert not is_alive(killed[0].pid)
+    wait_for(lambda: not is_alive(killed[0].pid), "what was killed is alive")
 
 
 def test_a_run_has_the_measurements_of_this_machine(
@@ -82,4 +83,4 @@ def test_a_run_has_the_measurements_of_this_machine(
         (trial.id, trial.metrics, trial.absent) for trial in here.trials()
     ]
     assert not [path for path in there.folder.rglob(".*") if path.name != ".lock"]
-    assert two_nodes.is_clean()
+    wait_for(two_nodes.is_clean, "something is left")

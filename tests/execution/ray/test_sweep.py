@@ -14,7 +14,7 @@ import yaml
 
 from evalkit.runs import Run
 from tests.execution.ray import kills
-from tests.execution.ray.kills import on, start, wait_for, write_sweep
+from tests.execution.ray.kills import on, start, wait_for, wait_for_records, write_sweep
 from tests.fixtures.ray_nodes import TwoNodes, head_for_clients
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
@@ -36,7 +36,7 @@ def test_the_run_is_that_of_processes_trial_by_trial(two_nodes: TwoNodes, tmp_pa
     assert start(config, here).wait() == 0
     assert start(config, there, *on(two_nodes)).wait() == 0
     kills.check_everything_is_there_once(there, here)
-    assert two_nodes.is_clean()
+    wait_for(two_nodes.is_clean, "something is left")
 
 
 def test_a_sweep_goes_on_with_another_executor_than_it_began_with(
@@ -47,14 +47,14 @@ def test_a_sweep_goes_on_with_another_executor_than_it_began_with(
     for name, first, second in (("a", on(two_nodes), ()), ("b", (), on(two_nodes))):
         out = tmp_path / name
         driver = start(config, out, *first)
-        wait_for(lambda out=out: len(kills.finished(out)) >= 2, "the sweep has not begun")
+        wait_for_records(out, 2, driver)
         driver.send_signal(signal.SIGINT)
         assert driver.wait() == 130
         assert len(Run.open(out).trials()) < 6
-        assert two_nodes.is_idle()
+        wait_for(two_nodes.is_idle, "a process is left")
         assert start(config, out, *second).wait() == 0
         kills.check_everything_is_there_once(out, tmp_path / "here")
-    assert two_nodes.is_clean()
+    wait_for(two_nodes.is_clean, "something is left")
 
 
 def test_what_is_killed_costs_nothing_but_time(two_nodes: TwoNodes, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_driver_outside_of_the_cluster_gets_the_same(tmp_path: Path) -> None:
         config = write_sweep(tmp_path, head, 8)
         assert start(config, tmp_path / "here").wait() == 0
         driver = start(config, tmp_path / "there", *on(head))
-        wait_for(lambda: len(kills.finished(tmp_path / "there")) >= 2, "the sweep has not begun")
+        wait_for_records(tmp_path / "there", 2, driver)
         driver.kill()
         driver.wait()
         wait_for(head.is_idle, "an actor is left")
