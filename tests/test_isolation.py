@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -133,14 +134,25 @@ def test_the_process_that_all_workers_share_outlives_a_crash() -> None:
     assert done.stdout.split() == ["True", "False"], done.stderr
 
 
-def test_a_hang_is_ended_with_its_children() -> None:
+def test_a_hang_is_ended_with_its_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that goes on only while it hangs, however long a worker takes to start."""
+    now_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: now_s, sleep=time.sleep)
+    monkeypatch.setattr("evalkit.isolation.time", clock)
     children = []
+
+    def hear(_index: int, said: Any) -> None:
+        nonlocal now_s
+        if said != "begun":
+            children.append(said)
+            now_s += 2.0
+
     outcomes = run_isolated(
         obey,
         [{"do": "hang"}, {"do": "return", "value": 7}],
         n_workers=1,
         stall_limit_s=1.5,
-        on_progress=lambda _, said: children.append(said) if said != "begun" else None,
+        on_progress=hear,
     )
     failed, fine = (result for _, result in outcomes)
     assert isinstance(failed, Failure)
