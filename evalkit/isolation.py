@@ -308,7 +308,7 @@ class Worker:
         self, stall_limit_s: float | None, time_limit_s: float | None, *, gone: bool
     ) -> Failure | None:
         if gone:
-            self._process.join(timeout=1.0)
+            self._process.join(timeout=10.0)  # its pipe closes a moment before it has ended
             code = self._process.exitcode or 0
             cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             return Failure("crashed", f"the process at work on it crashed ({cause})", self.log())

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from pipeline.errors import GenerationError, RequestError
 from pipeline.process import run_program
+from pipeline.process_token import find_marked
 from tests.fixtures.processes import is_alive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.pipeline.conftest import Program
@@ -195,18 +199,25 @@ def test_no_file_stays_open(program: Program) -> None:
     )  # fewer where rubbish of earlier tests was collected meanwhile
 
 
-def test_a_program_that_falls_silent_is_ended_with_its_children(program: Program, tmp_path: Path) -> None:
+def test_a_program_that_falls_silent_is_ended_with_its_children(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that stands still until it has spoken, however long it takes to start."""
     pids = tmp_path / "pids"
     argv = program(f"""
-        print("first words", flush=True)
         child = subprocess.Popen({SLEEPER})
-        open({str(pids)!r}, "w").write(str(child.pid))
+        with open({str(pids)!r}, "w") as file: file.write(str(child.pid))
+        print("first words", flush=True)
         time.sleep(600)
     """)
+    heard: list[str] = []
+    start_s = time.monotonic()
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() if heard else start_s)
+    monkeypatch.setattr("pipeline.process.time", clock)
     with pytest.raises(
         GenerationError, match=r"printed nothing for 5 s and was ended.*\n  first words"
     ) as failure:
-        run_program(argv, stall_limit_s=5.0, grace_s=0.2)
+        run_program(argv, on_line=heard.append, stall_limit_s=5.0, grace_s=0.2)
     assert failure.value.kind == "stalled"
     assert not is_alive(read_pid(pids))
 
@@ -230,3 +241,46 @@ def test_a_program_that_keeps_talking_does_not_stall(
     """)
     assert run_program(argv, on_line=hear, stall_limit_s=2.0).tail[-1] == "4"
     assert now_s == 7.5
+
+
+class TestMarked:
+    """What `find_marked` makes of processes that it meets in a moment in which they tell nothing."""
+
+    @pytest.fixture
+    def child(self) -> Iterator[psutil.Popen]:
+        """Give a process with a mark, in a session of its own."""
+        argv = [sys.executable, "-S", "-E", "-c", "import sys; sys.stdin.read()"]
+        with psutil.Popen(
+            argv, env={**os.environ, "MARK": "ours"}, stdin=subprocess.PIPE, start_new_session=True
+        ) as started:
+            yield started
+
+    def test_one_whose_program_was_started_a_moment_ago_is_found(
+        self, child: psutil.Popen, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It has neither arguments nor an environment yet."""
+        looks = {"environ": 0, "cmdline": 0}
+
+        def only_later(name: str, nothing: Any) -> None:
+            tell = getattr(psutil.Process, name)
+
+            def look(process: psutil.Process) -> Any:
+                looks[name] += process.pid == child.pid
+                return nothing if process.pid == child.pid and looks[name] == 1 else tell(process)
+
+            monkeypatch.setattr(psutil.Process, name, look)
+
+        only_later("environ", {})
+        only_later("cmdline", [])
+        assert [process.pid for process in find_marked("MARK", "ours")] == [child.pid]
+
+    def test_one_whose_parent_ended_while_it_was_looked_for_is_found(
+        self, child: psutil.Popen, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It was started after the list was made, and its parent was gone before its turn came."""
+        parent = psutil.Popen([sys.executable, "-S", "-E", "-c", ""])
+        gone = psutil.Process(parent.pid)
+        parent.wait()
+        lists = iter([[gone], [psutil.Process(child.pid)]])
+        monkeypatch.setattr(psutil, "process_iter", lambda: next(lists))
+        assert [process.pid for process in find_marked("MARK", "ours")] == [child.pid]

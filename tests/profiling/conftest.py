@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import subprocess
@@ -29,11 +30,22 @@ def in_child(code):
 
 def say(*words):
     print(*words, flush=True)
+
+def wait():
+    """Stay as it is until `go_on` is called."""
+    sys.stdin.readline()
 '''
 
 Start = Callable[..., subprocess.Popen[str]]
 Tell = Callable[..., None]
 FAKE_NVML = Path(__file__).parent / "fake_nvml"
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    """Let a program go on that waits."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
 
 
 @pytest.fixture
@@ -57,7 +69,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started:
         if process.poll() is None:
             for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
             process.kill()
         process.communicate()
 

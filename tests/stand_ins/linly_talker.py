@@ -66,7 +66,7 @@ def start_anew():
     state.update({"mode": "good", "asked": [], "n_met": 0})
     lose_models()
     for path in FOLDER.iterdir():
-        path.unlink()
+        path.unlink(missing_ok=True)  # who hung before takes its own files away
 
 
 def wait_for_another_mode():

@@ -162,9 +162,11 @@ def test_a_failure_ends_it_and_the_next_request_gets_another(
     scratch: Path,
     loads: Any,
 ) -> None:
-    with driver(*faults, keep_warm=True, n_gpus=n_gpus, **settings) as live:
+    with driver(*faults, keep_warm=True, n_gpus=n_gpus) as live:
         make(live, out, **given)
         before = out.read_bytes()
+        assert live._warm is not None
+        live._warm._settings = live._warm._settings.model_copy(update=settings)  # not while it loads
         with pytest.raises(GenerationError, match=words) as caught:
             make(live, out, **given, base_seed=1)
         assert caught.value.kind == kind
