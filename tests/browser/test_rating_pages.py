@@ -256,6 +256,28 @@ def test_a_link_in_a_mail_on_another_site_leads_in_and_later_on(open_study: Call
     opened.wait_for_item(1)
 
 
+@pytest.mark.parametrize("kind", DESIGNS)
+def test_no_button_can_be_pressed_before_the_script_has_come(
+    open_study: Callable[..., Opened], kind: str
+) -> None:
+    opened = open_study(kind)
+    held: list[Any] = []
+    opened.page.route("**/static/*.js", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks the function
+    opened.press("Enter")
+    opened.wait_for("document.querySelector('.keys') !== null")
+    disabled = "[...document.querySelectorAll('.players button')].map((button) => button.disabled)"
+    assert set(opened.page.evaluate(disabled)) == {True}
+    for _ in range(600):
+        if held:
+            break
+        opened.page.wait_for_timeout(50)
+    held[0].continue_()
+    opened.wait_for_item(1)
+    assert set(opened.page.evaluate(disabled)) == {False}
+    opened.press("Space")  # Play has the focus, as if it had been enabled from the beginning
+    opened.wait_for("document.querySelector('video').played.length > 0")
+
+
 # --- what is watched -------------------------------------------------------------------------------------------------
 
 
@@ -285,11 +307,28 @@ def test_a_clip_that_cannot_be_played_is_said(open_study: Callable[..., Opened])
     assert opened.is_closed()
 
 
+def test_a_clip_that_did_not_arrive_is_asked_for_again(open_study: Callable[..., Opened]) -> None:
+    opened = open_study("acr")
+    opened.page.route("**/clip/*", lambda route: route.abort())
+    opened.press("Enter")
+    opened.wait_for("document.querySelector('.state')?.classList.contains('trouble')")
+    opened.wait_for(FOCUSED)
+    opened.page.unroute("**/clip/*")
+    opened.press("Space")  # Play has the focus
+    opened.wait_until_open()
+    opened.press("4", "3", "5", "1", "Enter")
+    opened.wait_for_item(2)
+    assert len([answer for answer in opened.answers() if answer is not None]) == 1
+
+
 def test_one_clip_plays_at_a_time(open_study: Callable[..., Opened]) -> None:
     opened = open_study("one")
     opened.press("Enter")
     opened.wait_for_item(1)
-    buttons = opened.page.locator("button.play")
+    opened.page.evaluate(
+        "document.querySelectorAll('video').forEach((video) => { video.playbackRate = 0.0625; })"
+    )
+    buttons = opened.page.locator("button.play")  # and neither ends by itself before it is looked at
     buttons.nth(0).click()
     opened.wait_for("!document.querySelectorAll('video')[0].paused")
     buttons.nth(1).click()
