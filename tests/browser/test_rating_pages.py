@@ -23,7 +23,8 @@ from evalkit.testing.runs import write_grid
 pytestmark = pytest.mark.browser
 pytest.importorskip("uvicorn", reason="evalkit[rate] is not installed")
 
-FPS = 25
+FPS = {"acr": 25, "one": 25, "step": 5}
+"""In step, a pause in the middle has to be met: four seconds are enough for it on a slow machine too."""
 N_FRAMES = 20
 DESIGNS = {
     "acr": Design(clips_per_rater=2, n_repeats=0, n_training=1),
@@ -58,10 +59,11 @@ def numbered_frames() -> Iterator[Any]:
 def numbered_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return a run of each kind of study, whose clips say which frame is seen."""
     folder = tmp_path_factory.mktemp("numbered")
-    sound = tone(N_FRAMES / FPS)
-    video = write_clip(folder / "clip.mp4", numbered_frames(), fps=FPS, sound=sound, quality=5)
     made = {}
     for name, design in DESIGNS.items():
+        fps = FPS[name]
+        sound = tone(N_FRAMES / fps)
+        video = write_clip(folder / f"{name}.mp4", numbered_frames(), fps=fps, sound=sound, quality=5)
         run = write_grid(
             folder / name,
             sizes=("384*256",),
