@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-_READY_S = 120
+_PATIENCE_S = 120
 _ADMIN_LINK = re.compile(r"https?://\S+/a/[\w-]+")
 
 
-def free_port() -> int:
-    """Return a port of this computer that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def hold_port(port: int = 0) -> socket.socket:
+    """Keep a port of this computer, a free one for 0, from whoever asks for any; a server that is told it can listen there."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", port))
+    return held
 
 
 class RatingServer:
@@ -45,20 +46,28 @@ class RatingServer:
 
     def __init__(self, run_folder: Path, arguments: Sequence[str] = (), *, port: int | None = None) -> None:
         self.run_folder = run_folder
-        self.port = free_port() if port is None else port
+        self._held = hold_port(port or 0)  # before the server listens, and while it is killed
+        self.port = int(self._held.getsockname()[1])
         self._arguments = tuple(arguments)
         self._process: subprocess.Popen[str] | None = None
         self._printed: list[str] = []
         self._reader = threading.Thread()
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:
+            self._held.close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        try:
+            self.stop()
+        finally:
+            self._held.close()
 
     @property
     def address(self) -> str:
@@ -103,7 +112,7 @@ class RatingServer:
         n_admin_links = len(_ADMIN_LINK.findall(self.output))
         self._reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
         self._reader.start()
-        end_s = time.monotonic() + _READY_S
+        end_s = time.monotonic() + _PATIENCE_S
         while len(_ADMIN_LINK.findall(self.output)) == n_admin_links:
             if process.poll() is not None or time.monotonic() > end_s:
                 self.kill()
@@ -136,6 +145,6 @@ class RatingServer:
         return self._end(self._process)
 
     def _end(self, process: subprocess.Popen[str]) -> int:
-        code = process.wait(30)
-        self._reader.join(30)
+        code = process.wait(_PATIENCE_S)
+        self._reader.join(_PATIENCE_S)
         return code

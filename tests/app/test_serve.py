@@ -185,7 +185,7 @@ def test_an_address_that_this_machine_has_not() -> None:
 def test_a_connection_that_sends_no_whole_request_is_closed(folder: Path) -> None:
     """Less than the headers of a request, however slowly it comes, holds no connection for ever."""
     program = (
-        "import evalkit.app.connections as c; c.LONGEST_HEAD_S = 0.5\nfrom evalkit.cli import main\nmain()"
+        "import evalkit.app.connections as c; c.LONGEST_HEAD_S = 2.0\nfrom evalkit.cli import main\nmain()"
     )
     with served(str(folder), "--raters", "0", program=program) as (_, lines):
         port = int(lines[-1].partition(";")[0].rpartition(":")[2])

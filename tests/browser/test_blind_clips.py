@@ -31,27 +31,31 @@ async ([source, times, n_bits, speed]) => {
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;
   const pen = canvas.getContext("2d", {willReadFrequently: true});
-  const number = () => {
-    pen.drawImage(video, 0, 0);
-    let found = 0;
+  const look = () => {
+    const picture = new VideoFrame(video);  // with its time: what the video shows may be another one a moment later
+    const time = picture.timestamp / 1e6;
+    pen.drawImage(picture, 0, 0);
+    picture.close();
+    let number = 0;
     for (let bit = 0; bit < n_bits; bit++) {
       const x = Math.floor((bit + 0.5) * canvas.width / n_bits);
-      if (pen.getImageData(x, canvas.height / 2, 1, 1).data[1] > 128) found += 2 ** bit;
+      if (pen.getImageData(x, canvas.height / 2, 1, 1).data[1] > 128) number += 2 ** bit;
     }
-    return found;
+    return [time, number];
   };
   const seen = [];
   for (const time of times) {
     const arrived = until("seeked");
-    const drawn = new Promise((done) => { video.requestVideoFrameCallback(done); setTimeout(done, 1000); });
     video.currentTime = time;
     await arrived;
-    await drawn;  // a picture may come after its seek, or be there already
-    seen.push(number());
+    const give_up = performance.now() + 30000;
+    while (Math.abs(look()[0] - time) > 0.04 && performance.now() < give_up)
+      await new Promise((done) => { setTimeout(done, 10); });  // a picture may come after its seek
+    seen.push(look()[1]);
   }
   const played = [];
-  const note = (_, frame) => {
-    played.push([frame.mediaTime, number()]);
+  const note = () => {
+    played.push(look());
     video.requestVideoFrameCallback(note);
   };
   video.requestVideoFrameCallback(note);

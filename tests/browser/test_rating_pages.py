@@ -23,7 +23,8 @@ from evalkit.testing.runs import write_grid
 pytestmark = pytest.mark.browser
 pytest.importorskip("uvicorn", reason="evalkit[rate] is not installed")
 
-FPS = 25
+FPS = {"acr": 25, "one": 25, "step": 5}
+"""In step, a pause in the middle has to be met: four seconds are enough for it on a slow machine too."""
 N_FRAMES = 20
 DESIGNS = {
     "acr": Design(clips_per_rater=2, n_repeats=0, n_training=1),
@@ -58,10 +59,11 @@ def numbered_frames() -> Iterator[Any]:
 def numbered_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return a run of each kind of study, whose clips say which frame is seen."""
     folder = tmp_path_factory.mktemp("numbered")
-    sound = tone(N_FRAMES / FPS)
-    video = write_clip(folder / "clip.mp4", numbered_frames(), fps=FPS, sound=sound, quality=5)
     made = {}
     for name, design in DESIGNS.items():
+        fps = FPS[name]
+        sound = tone(N_FRAMES / fps)
+        video = write_clip(folder / f"{name}.mp4", numbered_frames(), fps=fps, sound=sound, quality=5)
         run = write_grid(
             folder / name,
             sizes=("384*256",),
@@ -256,6 +258,28 @@ def test_a_link_in_a_mail_on_another_site_leads_in_and_later_on(open_study: Call
     opened.wait_for_item(1)
 
 
+@pytest.mark.parametrize("kind", DESIGNS)
+def test_no_button_can_be_pressed_before_the_script_has_come(
+    open_study: Callable[..., Opened], kind: str
+) -> None:
+    opened = open_study(kind)
+    held: list[Any] = []
+    opened.page.route("**/static/*.js", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks the function
+    opened.press("Enter")
+    opened.wait_for("document.querySelector('.keys') !== null")
+    disabled = "[...document.querySelectorAll('.players button')].map((button) => button.disabled)"
+    assert set(opened.page.evaluate(disabled)) == {True}
+    for _ in range(600):
+        if held:
+            break
+        opened.page.wait_for_timeout(50)
+    held[0].continue_()
+    opened.wait_for_item(1)
+    assert set(opened.page.evaluate(disabled)) == {False}
+    opened.press("Space")  # Play has the focus, as if it had been enabled from the beginning
+    opened.wait_for("document.querySelector('video').played.length > 0")
+
+
 # --- what is watched -------------------------------------------------------------------------------------------------
 
 
@@ -285,11 +309,28 @@ def test_a_clip_that_cannot_be_played_is_said(open_study: Callable[..., Opened])
     assert opened.is_closed()
 
 
+def test_a_clip_that_did_not_arrive_is_asked_for_again(open_study: Callable[..., Opened]) -> None:
+    opened = open_study("acr")
+    opened.page.route("**/clip/*", lambda route: route.abort())
+    opened.press("Enter")
+    opened.wait_for("document.querySelector('.state')?.classList.contains('trouble')")
+    opened.wait_for(FOCUSED)
+    opened.page.unroute("**/clip/*")
+    opened.press("Space")  # Play has the focus
+    opened.wait_until_open()
+    opened.press("4", "3", "5", "1", "Enter")
+    opened.wait_for_item(2)
+    assert len([answer for answer in opened.answers() if answer is not None]) == 1
+
+
 def test_one_clip_plays_at_a_time(open_study: Callable[..., Opened]) -> None:
     opened = open_study("one")
     opened.press("Enter")
     opened.wait_for_item(1)
-    buttons = opened.page.locator("button.play")
+    opened.page.evaluate(
+        "document.querySelectorAll('video').forEach((video) => { video.playbackRate = 0.0625; })"
+    )
+    buttons = opened.page.locator("button.play")  # and neither ends by itself before it is looked at
     buttons.nth(0).click()
     opened.wait_for("!document.querySelectorAll('video')[0].paused")
     buttons.nth(1).click()

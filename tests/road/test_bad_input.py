@@ -36,7 +36,7 @@ class Browser:
     """A rater's browser, by hand."""
 
     def __init__(self, server: RatingServer, link: str | None = None) -> None:
-        self.http = httpx2.Client(base_url=server.address, trust_env=False, timeout=20)
+        self.http = httpx2.Client(base_url=server.address, trust_env=False, timeout=60)
         self._server = server
         if link is not None:
             assert self.http.get(link).status_code == 303
@@ -130,7 +130,7 @@ def test_no_path_leads_out(server: RatingServer, browser: Browser, path: str) ->
 
 def exchange(server: RatingServer, data: bytes) -> tuple[int, bytes]:
     """Send bytes as they are, and return the status and the rest of the response."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(data)
         received = b""
         while part := connection.recv(65536):
@@ -154,7 +154,7 @@ def test_ten_megabytes_are_not_read(server: RatingServer, browser: Browser) -> N
 def evalkit(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "evalkit", *map(str, arguments)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
 
 

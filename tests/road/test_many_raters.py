@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -59,20 +59,15 @@ def test_thirty_at_once_lose_and_double_nothing(run: Path) -> None:
 
 def test_a_server_that_is_killed_forgets_no_acknowledged_answer(run: Path) -> None:
     """Kill -9 again and again while raters are at work; they go on with their cookies."""
-    with RatingServer(run, ["--simulated", "--raters", "8"]) as server:
-        diaries: list[Diary] = []
-        links = server.links
-        raters = threading.Thread(
-            target=lambda: diaries.extend(rate_all(links, TRUTH, OpenedKey(run), patience_s=60))
-        )
-        raters.start()
+    with RatingServer(run, ["--simulated", "--raters", "8"]) as server, ThreadPoolExecutor(1) as own:
+        raters = own.submit(rate_all, server.links, TRUTH, OpenedKey(run), patience_s=120)
         for round_ in range(1, N_KILLS + 1):
-            wait_for_answers(run, 16 * round_)
+            wait_for_answers(run, 16 * round_, raters)
             server.kill()
             n_before = len(OpenedKey(run).answers())
             server.start("--simulated")
             assert len(OpenedKey(run).answers()) >= n_before
-        raters.join()
+        diaries = raters.result()
     assert len(diaries) == 8
     assert all(diary.is_done for diary in diaries)
     assert sum(diary.n_interrupted for diary in diaries) >= N_KILLS
@@ -80,6 +75,7 @@ def test_a_server_that_is_killed_forgets_no_acknowledged_answer(run: Path) -> No
     assert set(OpenedKey(run).answers()) == {nonce for diary in diaries for nonce in diary.sent}
 
 
-def wait_for_answers(run: Path, n: int) -> None:
+def wait_for_answers(run: Path, n: int, raters: Future[list[Diary]]) -> None:
     while len(OpenedKey(run).answers()) < n:
+        assert not raters.done(), raters.exception() or "they are through"
         time.sleep(0.05)

@@ -166,7 +166,7 @@ from evalkit.tracks.network import load_openvino
 sys.path.insert(0, {str(tmp_path)!r})
 sys.half_way = threading.Event()
 threading.Thread(target=__import__, args=("openvino",)).start()
-assert sys.half_way.wait(20)
+assert sys.half_way.wait(120)
 print(load_openvino().Core)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -57,7 +57,7 @@ const prepare = (item) => {
   };
 
   // --- one at a time
-  const start = (video) => { trouble = ""; video.play().catch((error) => { if (error.name === "NotSupportedError") fail(); }); };
+  const start = (video) => { trouble = ""; if (video.error) video.load(); video.play().catch((error) => { if (error.name === "NotSupportedError") fail(); }); };
   const toggle = (video) => {
     if (isPlaying(video)) { video.pause(); return; }
     videos.filter((other) => other !== video).forEach((other) => other.pause());
@@ -114,7 +114,7 @@ const prepare = (item) => {
     video.addEventListener("loadedmetadata", size); // all as large, whatever their pixels
     size(); // it may have been there before the script
     for (const event of ["loadedmetadata", "play", "pause"]) video.addEventListener(event, show);
-    video.addEventListener("error", fail);
+    video.addEventListener("error", () => { video.pause(); fail(); }); // Play asks for it again
     video.addEventListener("click", () => (inStep ? toggleBoth() : toggle(video)));
     video.addEventListener("contextmenu", (event) => event.preventDefault());
     if (inStep) follow(video);
@@ -160,6 +160,8 @@ const prepare = (item) => {
     videos.forEach((video) => video.pause());
     form.querySelector(".send").setAttribute("aria-busy", "true");
   });
+  item.querySelectorAll(".players button").forEach((button) => { button.disabled = false; }); // they were, as long as nobody listened
+  if (document.activeElement === document.body) item.querySelector("[autofocus]").focus();
   show();
   return () => { document.removeEventListener("keydown", onKey); videos.forEach((video) => { video.pause(); video.removeAttribute("src"); video.load(); }); };
 };
