@@ -244,7 +244,7 @@ def _sentences(plan: RatingPlan) -> Iterator[str]:
     shown = count(chosen.n_shown, "pair" if is_pairs else "clip")
     reach = "" if chosen.width is None else f", and show {describe_width(chosen.width, plan.kind)}"
     yield (
-        f"{count(chosen.n_raters, 'rater')} spend{'s' * (chosen.n_raters == 1)} {count(round(chosen.minutes_a_rater), 'minute')} "
+        f"{count(chosen.n_raters, 'rater')} spend{'s' * (chosen.n_raters == 1)} {count(math.ceil(chosen.minutes_a_rater), 'minute')} "
         f"each ({shown} of {plan.clip_s:.1f} s, practice, repeats and checks included), {chosen.hours:.1f} hours in all{reach}."
     )
     if plan.floor_raters is not None:
