@@ -53,7 +53,10 @@ def key(context: click.Context, run: Path, study: int | None, out: Path | None) 
         say(f"{rater} was shown something else than the key says", err=True)
     if changed:
         names = ", ".join(changed[:_MOST_NAMED]) + (", …" if len(changed) > _MOST_NAMED else "")
-        say(f"answers are of other videos than the key says, in {count(len(changed), 'item')}: {names}", err=True)
+        say(
+            f"answers are of other videos than the key says, in {count(len(changed), 'item')}: {names}",
+            err=True,
+        )
     fits = opened.commitment == shown and not strays and not changed
     if fits:
         say("the key fits the hash, and every rater was shown what it says")
