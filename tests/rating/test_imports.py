@@ -577,6 +577,30 @@ def test_the_same_file_again_stores_nothing(folder: Path, trials: list[Trial], t
     assert len(scores_of(folder)) == 1
 
 
+def test_a_later_export_of_the_same_people_counts_nobody_twice(
+    folder: Path, trials: list[Trial], tmp_path: Path
+) -> None:
+    """At noon three had rated; the export of the evening holds them again, under another hash."""
+    lines = [
+        f"{who},{trial.id},{1 + at * (at + who) % 5}"
+        for who in range(1, 6)
+        for at, trial in enumerate(trials)
+    ]
+    n_noon = 3 * len(trials)
+    import_ratings(folder, put(tmp_path / "noon.csv", "rater,clip,overall", *lines[:n_noon]))
+    evening = put(tmp_path / "evening.csv", "rater,clip,overall", *lines)
+
+    for dry_run in (True, False):
+        with pytest.raises(UsageError, match=r"evening\.csv: holds all answers of 3 raters of study 1"):
+            import_ratings(folder, evening, dry_run=dry_run)
+    others = import_ratings(folder, put(tmp_path / "others.csv", "rater,clip,overall", *lines[n_noon:]))
+
+    assert (others.n_raters, others.is_new) == (2, True)
+    assert others.notes == (
+        "study 1 was imported before, from a table (noon.csv): whoever is in both counts as two raters",
+    )
+
+
 def test_an_import_by_a_wrong_mapping_is_taken_back_with_its_raters(
     folder: Path, trials: list[Trial], tmp_path: Path
 ) -> None:

@@ -49,7 +49,9 @@ def test_what_the_present_run_shows_and_costs(run: Run) -> None:
     assert plan.chosen.width == pytest.approx(2.51 * 0.0541**0.5, abs=0.005)
     assert plan.n_scores == 0
     assert plan.spread == ASSUMED
-    assert "20 raters spend 7 minutes each" in plan.describe()[1]  # 6.1, rounded up as the raters' own pages do
+    assert (
+        "20 raters spend 7 minutes each" in plan.describe()[1]
+    )  # 6.1, rounded up as the raters' own pages do
 
 
 def test_a_width_that_no_raters_reach_says_how_many_clips_do(run: Run) -> None:
