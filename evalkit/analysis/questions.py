@@ -18,12 +18,13 @@ from evalkit.stats.means import Estimate, code_levels, estimate_of
 from evalkit.stats.opinion_planning import Spread, raters_needed, spread_of
 from evalkit.stats.opinions import Codes, RaterModel, fit_raters, mean_quality
 from evalkit.stats.reliability import Reliability, krippendorff_alpha
+from evalkit.types import Interval
 from pipeline.extras import explain_missing
 
 if TYPE_CHECKING:
     from evalkit.analysis.configurations import Configuration
     from evalkit.analysis.table import ClipRecord, ResultTable
-    from evalkit.types import FloatArray, Interval, Metric
+    from evalkit.types import FloatArray, Metric
 
 WIDTH = 0.25
 """Half width, in points, of the 95 % interval that is asked for where nobody says another."""
@@ -93,13 +94,17 @@ class Question:
         return mean_quality(self.model, places, factors, given=configuration.given)
 
     def of_these_clips(self, configuration: Configuration) -> Estimate:
-        """Return the mean opinion with the interval of other raters of these very clips: n counts raters."""
+        """Return the mean opinion with the interval of other raters of these very clips: n counts raters.
+
+        It lies within the interval that speaks of other inputs too, where there is one: who claims less is not less sure.
+        """
         summary = configuration.summary(self.metric)
         if not summary.n_clips:
             return summary.estimate
         rows = score(self.metric.name, configuration.rows)[1]
         fit = fit_scores(self.metric.name, rows, _INPUTS)
-        return replace(estimate_of(fit, self.metric.bounds), n=summary.n)
+        found = estimate_of(fit, self.metric.bounds)
+        return replace(found, interval=_within(found.interval, summary.interval), n=summary.n)
 
     def histogram(self, configuration: Configuration) -> tuple[int, ...]:
         """Count the scores of a configuration, 1 to 5; those between two are rounded."""
@@ -136,6 +141,13 @@ class Question:
         alone = replace(self.spread, clips=0.0)
         needed = raters_needed(alone, width, n_clips=max(2, n_clips), clips_a_rater=each)
         return (None if needed is None else max(1, needed - n)), True
+
+
+def _within(interval: Interval | None, wider: Interval | None) -> Interval | None:
+    """Cut an interval to one that claims more; the skewness of raters may have widened it beyond that."""
+    if interval is None or wider is None:
+        return interval
+    return Interval(max(interval.low, wider.low), min(interval.high, wider.high))
 
 
 def _is_within(interval: Interval | None, width: float) -> bool:

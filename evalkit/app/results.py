@@ -26,7 +26,7 @@ class StudyProgress:
     n_finished : int
         Raters who answered everything.
     shares : tuple of (int, int)
-        How many videos have so many answers that count, fewest first.
+        How many videos have so many ratings, fewest first; those of raters included who are screened out later.
     """
 
     study: StudyRecord
@@ -77,7 +77,7 @@ def opinions_page(desk: Desk) -> str:
 
 
 def _counted(ratings: Ratings, raters: set[str]) -> list[str]:
-    """Return the trial of each answer that counts; a pair is an answer about two."""
+    """Return the trial of each rating, practice, checks and repeats left out; a pair is one of two."""
     seen = {(one.rater, one.trial) for one in ratings.scores if one.role is Role.RATING}
     pairs = [one for one in ratings.choices if one.role is Role.RATING and one.rater in raters]
     return [

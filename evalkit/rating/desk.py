@@ -34,7 +34,7 @@ from evalkit.rating.shown import (
     shown_to,
     to_presentation,
 )
-from evalkit.rating.study import Design, clips_of, make_items, rater_s, settle
+from evalkit.rating.study import Design, Item, clips_of, make_items, rater_s, settle
 from evalkit.rating.tickets import issue_ticket
 from evalkit.runs import Run
 from evalkit.runs.ratings.records import Origin, RaterRecord, StudyKind, StudyRecord
@@ -304,6 +304,17 @@ class Desk:
                 for row in raters
                 if not fits(key, row["slot"], shown_to(db, row["number"]))
             ]
+
+    def find_changed_items(self, study: int) -> list[str]:
+        """List the items, by code, that are of other videos than the key says; none, unless somebody edited the file.
+
+        Answers are of items: whoever exchanges the videos of two turns the result round, and every rater was still shown
+        what the key says.
+        """
+        planned = {_item_row(study, item) for item in self.key(study).items}
+        with self._database.reading() as db:
+            stored = {tuple(row) for row in db.execute("SELECT * FROM items WHERE study = ?", (study,))}
+        return sorted({str(row[1]) for row in planned ^ stored})
 
     def rater_s(self, study: int) -> float:
         """Return what a study costs a rater, in seconds."""
@@ -600,12 +611,14 @@ def _insert_study(db: sqlite3.Connection, key: Key, created_at: str) -> int:
     )
     number = cursor.lastrowid or 0
     for item in key.items:
-        second = (item.trials[1], item.contents[1]) if len(item.trials) == 2 else (None, None)
-        db.execute(
-            "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (number, item.code, item.trials[0], item.contents[0], *second, item.is_check),
-        )
+        db.execute("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?)", _item_row(number, item))
     return number
+
+
+def _item_row(study: int, item: Item) -> tuple[object, ...]:
+    """Return an item as the table of items has it."""
+    second = (item.trials[1], item.contents[1]) if len(item.trials) == 2 else (None, None)
+    return (study, item.code, item.trials[0], item.contents[0], *second, item.is_check)
 
 
 def _free_slot(db: sqlite3.Connection, study: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -244,7 +244,7 @@ def _sentences(plan: RatingPlan) -> Iterator[str]:
     shown = count(chosen.n_shown, "pair" if is_pairs else "clip")
     reach = "" if chosen.width is None else f", and show {describe_width(chosen.width, plan.kind)}"
     yield (
-        f"{count(chosen.n_raters, 'rater')} spend{'s' * (chosen.n_raters == 1)} {count(round(chosen.minutes_a_rater), 'minute')} "
+        f"{count(chosen.n_raters, 'rater')} spend{'s' * (chosen.n_raters == 1)} {count(math.ceil(chosen.minutes_a_rater), 'minute')} "
         f"each ({shown} of {plan.clip_s:.1f} s, practice, repeats and checks included), {chosen.hours:.1f} hours in all{reach}."
     )
     if plan.floor_raters is not None:
@@ -345,6 +345,7 @@ class _Question:
     n_configurations: int
     clip_s: float
     spread: Spread
+    _known: dict[int, tuple[Design, int, int, float]] = field(default_factory=dict)
 
     def cost(self, n_raters: int, n_clips: int) -> RatingCost:
         design, n_rated, n_shown, seconds = self._of_rater(n_clips)
@@ -394,6 +395,11 @@ class _Question:
 
     def _of_rater(self, n_clips: int) -> tuple[Design, int, int, float]:
         """Return the settled design; what a rater rates and is shown in all; and the seconds that takes."""
+        if n_clips not in self._known:
+            self._known[n_clips] = self._settle(n_clips)
+        return self._known[n_clips]
+
+    def _settle(self, n_clips: int) -> tuple[Design, int, int, float]:
         clips = [
             Clip(f"{one}-{block}", "", str(one), str(block), str(block))
             for block in range(n_clips)

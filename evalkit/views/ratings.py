@@ -14,6 +14,7 @@ from evalkit.analysis.ranking import rank_first
 from evalkit.analysis.table import rows_of_run
 from evalkit.analysis.values import score
 from evalkit.decisions.analyse import policy_of_run
+from evalkit.decisions.budget import MIN_PAIRS
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.policy import load_policy
 from evalkit.formatting import count, three_digits
@@ -419,9 +420,13 @@ def _details(table: ResultTable, asked: Sequence[Metric]) -> Iterator[str]:
         if ranking.reason is not None:
             yield f"Whether configurations differ in {metric.name} cannot be told: {ranking.reason}."
         elif len(configurations) > 1 and len(ranking.first) == 1:
+            few = (
+                f"; but {count(ranking.n_common, 'clip')} of each cannot exclude that a few are ruined, so evalkit compare, which "
+                f"needs {MIN_PAIRS}, does not claim it"
+            )
             yield (
                 f"{configurations[ranking.first[0]].label} is rated better than every other, by the clips and raters that they "
-                f"share: that is more than chance (5 %)."
+                f"share: that is more than chance (5 %){few if ranking.n_common < MIN_PAIRS else ''}."
             )
         elif len(configurations) > 1:
             names = ", ".join(configurations[place].label for place in ranking.first)

@@ -410,7 +410,8 @@ def test_results_say_how_far_everybody_is(rater: Rater) -> None:
     admin = TestClient(rater.client.app, base_url="http://localhost")
     text = " ".join(re.sub("<[^>]+>", " ", admin.get(f"/a/{ADMIN}").text).split())
     assert "1 of 2 raters finished; 8 answers stored" in text
-    assert "4 videos with 1." in text  # four videos, each rated once; practice, repeat and check do not count
+    # four videos, each rated once; practice, repeat and check are none. The rater liked the broken clip: screened out.
+    assert "Ratings by video, before anybody is screened out: 4 videos with 1." in text
     assert f"{rater.id} 8 8 en person" in text
 
 

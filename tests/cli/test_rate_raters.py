@@ -121,6 +121,11 @@ def test_a_key_is_opened_and_fits(folder: Path, tmp_path: Path) -> None:
             "UPDATE presentations SET is_swapped = 1 - is_swapped WHERE rater = 2",
             "r02 was shown something else",
         ),
+        (
+            "UPDATE items SET first_trial = second_trial, second_trial = first_trial WHERE study = 2",
+            "answers are of other videos than the key says, in ",
+        ),
+        ("DELETE FROM items WHERE study = 2 AND is_check", "other videos than the key says"),
     ],
 )
 def test_a_key_or_an_assignment_that_was_edited_shows(folder: Path, edit: str, words: str) -> None:

@@ -153,6 +153,36 @@ def test_few_inputs_leave_the_interval_of_these_clips(tmp_path: Path) -> None:
     assert best.likelihood.interval is None
 
 
+def test_better_by_few_clips_is_not_what_a_comparison_claims(run: Path, tmp_path: Path) -> None:
+    few = " ".join(evalkit.rate_results(planted(tmp_path / "run", n_speech=4)).details)
+    assert "more than chance (5 %); but 16 clips of each cannot exclude that a few are ruined" in few
+    assert "more than chance (5 %)." in " ".join(evalkit.rate_results(run).details)  # 24 of each
+
+
+def test_of_these_clips_never_less_is_known_than_of_others(tmp_path: Path) -> None:
+    """A few harsh raters make the means of raters skew: that widened the interval of these clips alone."""
+    folder = write_grid(
+        tmp_path / "run",
+        sizes=("384*256",),
+        steps=(2,),
+        portraits=("anna",),
+        speech=tuple(f"text {number}" for number in range(6)),
+    )
+    names = [f"r{place + 1:02}" for place in range(20)]
+    raters = tuple(RaterRecord(name, 1, Origin.PERSON, "en", 6, 6) for name in names)
+    scores = [
+        Score(name, trial.id, trial.content, "overall", float((3 if place < 3 else 4) + (place + at) % 2))
+        for place, name in enumerate(names)
+        for at, trial in enumerate(Run.open(folder).trials())
+    ]
+    report = evalkit.rate_results(write_ratings(folder, Ratings((STUDY,), raters, tuple(scores))))
+    (rated,) = report.questions[0].rated
+    assert rated.figure.interval is not None
+    assert rated.these_clips.interval is not None
+    assert rated.figure.interval[0] <= rated.these_clips.interval[0]
+    assert rated.these_clips.interval[1] <= rated.figure.interval[1]
+
+
 def test_means_over_different_inputs_are_said_to_be(tmp_path: Path) -> None:
     folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2, 4), portraits=("anna", "bo"))
     trials = Run.open(folder).trials()

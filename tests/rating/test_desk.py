@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from evalkit.cli.rate.study_options import describe_study
 from evalkit.errors import ClipError, UsageError
 from evalkit.rating import clips, database
 from evalkit.rating.database import NotStoredError
@@ -327,6 +328,13 @@ def test_many_start_and_answer_at_once(desk: Desk, folder: Path) -> None:
     assert set(counts.values()) == {6}  # 24 raters, 3 of 12 clips each
     assert {rater.origin for rater in ratings.raters} == {Origin.SIMULATED}
     assert desk.find_strays(study.number) == []
+
+
+def test_what_a_rater_is_shown_beside_the_videos_is_counted(desk: Desk) -> None:
+    """Whole blocks of 3 configurations are dealt out: of 5 videos that are asked for, 3 are shown."""
+    study = desk.begin_study(Design(clips_per_rater=5))
+    said = describe_study(desk, study)
+    assert said.startswith("study 1: 7 videos a rater, 4 of them practice, repeats and checks;")  # 2, 1 and 1
 
 
 def test_the_key_gives_again_who_was_shown_what(desk: Desk, folder: Path) -> None:

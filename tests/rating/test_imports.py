@@ -201,6 +201,13 @@ def test_blind_copies_are_known_by_their_names(folder: Path, tmp_path: Path) -> 
 # -- what cannot be used
 
 
+@pytest.mark.parametrize("text", ["4-5", "4 - 5", "3:00", "2=-1"])
+def test_two_numbers_are_no_score(text: str) -> None:
+    assert Mapping().read_score("5 - Excellent") == Mapping().read_score("5 (best of all)") == 5.0
+    with pytest.raises(ValueError, match="is no score"):
+        Mapping().read_score(text)
+
+
 def test_every_wrong_row_is_named_and_nothing_is_stored(
     folder: Path, trials: list[Trial], tmp_path: Path
 ) -> None:
@@ -413,6 +420,47 @@ def test_label_studios_json_min(folder: Path, trials: list[Trial], tmp_path: Pat
     assert [score for *_, score in scores_of(folder)] == [4.0, 3.0, 2.0]
 
 
+def test_label_studios_pairs_in_json_min_need_no_mapping(
+    folder: Path, trials: list[Trial], tmp_path: Path
+) -> None:
+    """Its fields and tags stand side by side; none but the answer is taken for it, whatever the order of a set."""
+    a, b = (one.id for one in pair_of(trials))
+    rows = [
+        {
+            "id": who,
+            "video1": f"/d/{a}.mp4",
+            "video2": f"/d/{b}.mp4",
+            "pw": side,
+            "annotator": who,
+            "annotation_id": who,
+        }
+        for who, side in ((1, "left"), (2, "right"))
+    ]
+
+    import_ratings(folder, write_json(tmp_path / "min.json", rows))
+
+    said = [(one.first, one.second, one.preferred) for one in Run.open(folder).ratings().choices]
+    assert said == [(a, b, a), (a, b, b)]
+    more = [{**row, "sure": 1} for row in rows]
+    with pytest.raises(UsageError, match=r"task 1: its tags are pw, sure; `preferred:` in the mapping says"):
+        import_ratings(folder, write_json(tmp_path / "more.json", more))
+
+
+def test_label_studios_pairwise_is_the_answer_whatever_stands_before_it(
+    folder: Path, trials: list[Trial], tmp_path: Path
+) -> None:
+    a, b = (one.id for one in pair_of(trials))
+    sure = {"from_name": "sure", "to_name": "pw", "type": "number", "value": {"number": 1}}
+    chosen = {"from_name": "pw", "to_name": "pw", "type": "pairwise", "value": {"selected": "right"}}
+    task = {"id": 7, "data": {"video1": f"{a}.mp4", "video2": f"{b}.mp4"}}
+
+    import_ratings(
+        folder, write_json(tmp_path / "ls.json", [{**task, "annotations": [annotation(1, sure, chosen)]}])
+    )
+
+    assert [one.preferred for one in Run.open(folder).ratings().choices] == [b]
+
+
 def test_label_studios_task_without_a_video_of_the_run_is_named(folder: Path, tmp_path: Path) -> None:
     tasks = [
         {"id": 41, "data": {"video": "x.mp4"}, "annotations": [annotation(1, result("overall", "rating", 9))]}
@@ -527,6 +575,30 @@ def test_the_same_file_again_stores_nothing(folder: Path, trials: list[Trial], t
         f"{file} was imported before, as study 1: nothing is doubled (evalkit rate forget takes it back)\n",
     )
     assert len(scores_of(folder)) == 1
+
+
+def test_a_later_export_of_the_same_people_counts_nobody_twice(
+    folder: Path, trials: list[Trial], tmp_path: Path
+) -> None:
+    """At noon three had rated; the export of the evening holds them again, under another hash."""
+    lines = [
+        f"{who},{trial.id},{1 + at * (at + who) % 5}"
+        for who in range(1, 6)
+        for at, trial in enumerate(trials)
+    ]
+    n_noon = 3 * len(trials)
+    import_ratings(folder, put(tmp_path / "noon.csv", "rater,clip,overall", *lines[:n_noon]))
+    evening = put(tmp_path / "evening.csv", "rater,clip,overall", *lines)
+
+    for dry_run in (True, False):
+        with pytest.raises(UsageError, match=r"evening\.csv: holds all answers of 3 raters of study 1"):
+            import_ratings(folder, evening, dry_run=dry_run)
+    others = import_ratings(folder, put(tmp_path / "others.csv", "rater,clip,overall", *lines[n_noon:]))
+
+    assert (others.n_raters, others.is_new) == (2, True)
+    assert others.notes == (
+        "study 1 was imported before, from a table (noon.csv): whoever is in both counts as two raters",
+    )
 
 
 def test_an_import_by_a_wrong_mapping_is_taken_back_with_its_raters(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import evalkit
 from evalkit.cli import main
 from evalkit.decisions.policy import Policy
 from evalkit.errors import UsageError
+from evalkit.rating import planning
 from evalkit.rating.imported import store_imported
 from evalkit.rating.planning import plan_ratings
+from evalkit.rating.study import Clip, Design, Item, make_items
 from evalkit.runs import Run
 from evalkit.runs.ratings.records import Score
 from evalkit.stats.opinion_planning import ASSUMED
@@ -49,6 +52,9 @@ def test_what_the_present_run_shows_and_costs(run: Run) -> None:
     assert plan.chosen.width == pytest.approx(2.51 * 0.0541**0.5, abs=0.005)
     assert plan.n_scores == 0
     assert plan.spread == ASSUMED
+    assert (
+        "20 raters spend 7 minutes each" in plan.describe()[1]
+    )  # 6.1, rounded up as the raters' own pages do
 
 
 def test_a_width_that_no_raters_reach_says_how_many_clips_do(run: Run) -> None:
@@ -99,6 +105,21 @@ def test_what_was_asked_here_before_says_how_much_scores_differ(run_folder: Path
     within = quality.reshape(3, 4)
     assert plan.spread.clips == pytest.approx(float(np.sqrt(within.var(axis=1, ddof=1).mean())), abs=0.06)
     assert "as 720 scores of 60 imported raters differ here" in plan.describe()[-1]
+
+
+def test_who_is_shown_what_is_worked_out_once_for_a_number_of_clips(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With thousands of clips it took a second each of some twenty times."""
+    asked: list[int] = []
+
+    def count_clips(design: Design, clips: Sequence[Clip]) -> tuple[Item, ...]:
+        asked.append(len(clips))
+        return make_items(design, clips)
+
+    monkeypatch.setattr(planning, "make_items", count_clips)
+    plan_ratings(run, n_clips=8)
+    assert sorted(asked) == [3 * 8, 3 * 16]
 
 
 def test_the_policys_floor_is_said(run_folder: Path) -> None:

@@ -8,6 +8,9 @@ import click
 
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 
+_MOST_NAMED = 10
+"""Items."""
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -27,6 +30,7 @@ def key(context: click.Context, run: Path, study: int | None, out: Path | None) 
     Exit code: 0 when everything fits, 1 when it does not, 2 for wrong use.
     """
     from evalkit.errors import EvalkitError
+    from evalkit.formatting import count
     from evalkit.rating.desk import Desk
 
     if out is not None:
@@ -35,6 +39,7 @@ def key(context: click.Context, run: Path, study: int | None, out: Path | None) 
         with Desk.open(run) as desk:
             number = study or desk.latest_study().number
             opened, strays = desk.key(number), desk.find_strays(number)
+            changed = desk.find_changed_items(number)
             shown = next(one.commitment for one in desk.studies() if one.number == number)
             open_ids = [
                 one.id for one in desk.raters() if one.study == number and one.n_answered < one.n_assigned
@@ -46,7 +51,14 @@ def key(context: click.Context, run: Path, study: int | None, out: Path | None) 
         say(f"the key was changed: the hash that was shown is {shown}", err=True)
     for rater in strays:
         say(f"{rater} was shown something else than the key says", err=True)
-    if opened.commitment == shown and not strays:
+    if changed:
+        names = ", ".join(changed[:_MOST_NAMED]) + (", …" if len(changed) > _MOST_NAMED else "")
+        say(
+            f"answers are of other videos than the key says, in {count(len(changed), 'item')}: {names}",
+            err=True,
+        )
+    fits = opened.commitment == shown and not strays and not changed
+    if fits:
         say("the key fits the hash, and every rater was shown what it says")
     if open_ids:
         say(
@@ -56,4 +68,4 @@ def key(context: click.Context, run: Path, study: int | None, out: Path | None) 
     written = write_outputs((out, lambda: opened.text))
     name_outputs(written.paths)
     refuse_unwritten(written)
-    context.exit(int(opened.commitment != shown or bool(strays)))
+    context.exit(int(not fits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ def _table(planned: RatingPlan) -> Table:
             str(one.n_raters),
             str(one.n_clips),
             describe_width(one.width, planned.kind),
-            f"{one.minutes_a_rater:.0f}",
+            str(ceil(one.minutes_a_rater)),
             f"{one.hours:.1f}",
         )
     return table

@@ -92,12 +92,12 @@ def describe_study(desk: Desk, study: StudyRecord) -> str:
     from math import ceil
 
     from evalkit.formatting import count
-    from evalkit.runs.ratings.records import StudyKind
+    from evalkit.runs.ratings.records import Role, StudyKind
 
-    key = desk.key(study.number)
+    shown = desk.key(study.number).presentations(0)
     noun = "video" if study.kind is StudyKind.ACR else "pair"
-    n_shown = len(key.presentations(0))
-    n_extra = n_shown - (key.design.clips_per_rater or 0)
+    n_shown = len(shown)
+    n_extra = sum(one.role is not Role.RATING for one in shown)
     minutes = ceil(desk.rater_s(study.number) / 60)
     return (
         f"study {study.number}: {count(n_shown, noun)} a rater, {n_extra} of them practice, repeats and checks; "

@@ -23,17 +23,20 @@ from evalkit.runs import Run
 from evalkit.runs.ratings.records import Choice, Role, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from evalkit.rating.imports.clip_names import Shown
     from evalkit.rating.imports.given import Given
+    from evalkit.runs.ratings.records import Ratings
 
 ANSWERS = "answers"
 FORMATS = (ANSWERS, "csv", "label-studio", "webmushra")
 _TOOLS = {"csv": "a table", "label-studio": "Label Studio", "webmushra": "webMUSHRA"}
 LARGEST_BYTES = 64 * 2**20
 """A larger file is refused: ten thousand raters of a hundred videos need a tenth of it."""
+_TELLING, _SAME_FOR_SURE = 8, 20
+"""Answers of a rater, and of all raters together, that are not the same by chance."""
 N_SHOWN = 20
 """Rows that cannot be used, as far as they are named one by one."""
 
@@ -121,6 +124,11 @@ def import_ratings(
     digest = hashlib.sha256(content).hexdigest()
     source = f"{_TOOLS[found]} ({label(file.name)})"
     told: list[list[Score] | list[Choice]] = [answers for answers in (scores, choices) if answers]
+    if not _is_known(run_folder, digest):
+        try:
+            given.notes += _look_for_others(run.ratings(), [*scores, *choices], run_folder)
+        except UsageError as error:
+            raise UsageError(f"{label(str(file))}: {error}") from None
     stored = [
         store_imported(run_folder, source=source, digest=digest, answers=answers, clock=clock)
         for answers in ([] if dry_run else told)
@@ -157,6 +165,60 @@ def _read_copies(run_folder: Path) -> dict[str, tuple[str, bool]]:
         with database.reading() as db:
             rows = db.execute("SELECT file, content, is_broken FROM clips").fetchall()
     return {row["file"]: (row["content"], bool(row["is_broken"])) for row in rows}
+
+
+def _is_known(run_folder: Path, digest: str) -> bool:
+    """Say whether a file was imported before."""
+    with closing(Database(run_folder)) as database:
+        if not database.exists:
+            return False
+        with database.reading() as db:
+            return db.execute("SELECT 1 FROM studies WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def _look_for_others(ratings: Ratings, answers: Sequence[Score | Choice], run_folder: Path) -> Iterator[str]:
+    """Say what else was imported, as nothing kept of a person tells who is in both.
+
+    Raises
+    ------
+    UsageError
+        If the raters of an earlier import have the very same answers here: they would count twice.
+    """
+    earlier = {study.number: study for study in ratings.studies if study.source}
+    study_of = {rater.id: rater.study for rater in ratings.raters if rater.study in earlier}
+    now = _by_rater(answers).values()
+    stored: list[Score | Choice] = [*ratings.scores, *ratings.choices]
+    before = _by_rater([one for one in stored if one.rater in study_of])
+    for number, study in earlier.items():
+        own = {name: said for name, said in before.items() if study_of[name] == number}
+        told = {name: said for name, said in own.items() if said.total() >= _TELLING and _differs(said)}
+        again = {name: said for name, said in told.items() if any(said <= other for other in now)}
+        if 2 * len(again) >= len(told) and sum(said.total() for said in again.values()) >= _SAME_FOR_SURE:
+            raise UsageError(
+                f"holds all answers of {count(len(again), 'rater')} of study {number}, imported from {study.source}: they would "
+                f"count twice. evalkit rate forget {run_folder} {' '.join(own)} takes that import back; then import this"
+            )
+        yield (
+            f"study {number} was imported before, from {study.source}: whoever is in both counts as two raters"
+        )
+
+
+def _by_rater(answers: Iterable[Score | Choice]) -> dict[str, Counter[tuple[object, ...]]]:
+    """Return what each rater answered, how often."""
+    found: dict[str, Counter[tuple[object, ...]]] = {}
+    for one in answers:
+        said: tuple[object, ...] = (
+            (one.trial, one.question, one.score)
+            if isinstance(one, Score)
+            else (*sorted((one.first, one.second)), one.preferred)
+        )
+        found.setdefault(one.rater, Counter())[said] += 1
+    return found
+
+
+def _differs(said: Counter[tuple[object, ...]]) -> bool:
+    """Say whether answers are not all alike: two people who always give a 4 are two people."""
+    return len({answer for *_, answer in said}) > 1
 
 
 def _read(file: Path) -> bytes:

@@ -9,7 +9,7 @@ from evalkit.rating.imports.given import Given, GivenChoice, GivenScore
 from evalkit.runs.ratings.records import QUESTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from evalkit.rating.imports.mapping import Mapping
 
@@ -54,8 +54,8 @@ def read_tasks(tasks: list[Any], mapping: Mapping, is_clip: Callable[[str], bool
             given.problems.append(f"{place}: its data are no group of fields")
             continue
         clips = _clips(data, mapping, is_clip)
-        for rater, answers in _annotations(task, given):
-            _read(_Annotation(place, rater, answers), clips, mapping, given)
+        for rater, answers, pairwise in _annotations(task, clips, given):
+            _read(_Annotation(place, rater, answers, pairwise), clips, mapping, given)
     return given
 
 
@@ -69,13 +69,20 @@ def _clips(data: dict[str, Any], mapping: Mapping, is_clip: Callable[[str], bool
     return [texts[name] for name in sorted(texts) if is_clip(texts[name])]
 
 
-def _annotations(task: dict[str, Any], given: Given) -> Iterator[tuple[str, dict[str, str]]]:
-    """Give each rater of a task, and what each tag was answered by."""
+def _annotations(
+    task: dict[str, Any], clips: Collection[str], given: Given
+) -> Iterator[tuple[str, dict[str, str], tuple[str, ...]]]:
+    """Give each rater of a task, what each tag was answered by, and which tags are Pairwise as far as the export says it.
+
+    JSON_MIN puts tags and the fields of a task's data side by side: those whose value is a video of the task are no tags.
+    """
     if "data" not in task:
         answers = {
-            name: text for name in task.keys() - _OWN_FIELDS if (text := _text(task[name])) is not None
+            name: text
+            for name, value in task.items()
+            if name not in _OWN_FIELDS and value not in clips and (text := _text(value)) is not None
         }
-        yield _name(task.get("annotator")), answers
+        yield _name(task.get("annotator")), answers, ()
         return
     annotations = task.get("annotations", task.get("completions"))
     for annotation in annotations if isinstance(annotations, list) else []:
@@ -86,11 +93,15 @@ def _annotations(task: dict[str, Any], given: Given) -> Iterator[tuple[str, dict
             given.n_unanswered += 1
             continue
         answers = {}
+        pairwise = {}
         for result in results:
-            text = _text(result.get("value")) if isinstance(result, dict) else None
+            value = result.get("value") if isinstance(result, dict) else None
+            text = _text(value)
             if text is not None:
                 answers[str(result.get("from_name"))] = text
-        yield _name(annotation.get("completed_by")), answers
+                if isinstance(value, dict) and _PAIRWISE in value:
+                    pairwise[str(result.get("from_name"))] = text
+        yield _name(annotation.get("completed_by")), answers, tuple(pairwise)
 
 
 def _name(annotator: Any) -> str:
@@ -112,11 +123,12 @@ def _text(value: Any) -> str | None:
 
 
 class _Annotation(NamedTuple):
-    """What one person said of one task: the answer by tag."""
+    """What one person said of one task: the answer by tag, and the tags that are known for Pairwise."""
 
     place: str
     rater: str
     answers: dict[str, str]
+    pairwise: tuple[str, ...]
 
 
 def _read(one: _Annotation, clips: list[str], mapping: Mapping, given: Given) -> None:
@@ -161,7 +173,14 @@ def _read_scores(one: _Annotation, clip: str, mapping: Mapping, given: Given) ->
 
 def _read_pair(one: _Annotation, clips: list[str], mapping: Mapping, given: Given) -> None:
     answers = one.answers
-    tag = mapping.preferred or next(iter(answers), "")
+    tags = [mapping.preferred] if mapping.preferred else [*(one.pairwise or answers)]
+    if len(tags) > 1:
+        given.problems.append(
+            f"{one.place}: its tags are {', '.join(map(label, tags))}; `preferred:` in the mapping says which one answers "
+            "the pair"
+        )
+        return
+    tag = tags[0] if tags else ""
     text = answers.get(tag, "")
     if mapping.is_unanswered(text):
         given.n_unanswered += 1

@@ -25,7 +25,8 @@ _ANSWERS: dict[str, Preferred] = {
     **dict.fromkeys(("none", "no difference", "same", "tie", "equal", "neither", "0"), "none"),
 }
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?")
-_NUMBER_AND_WORDS = re.compile(r"([0-9]+)\s*[-\u2013\u2014:=(]")
+_NUMBER_AND_WORDS = re.compile(r"([0-9]+)\s*[-\u2013\u2014:=(](?!\s*[-+.,]?[0-9])")
+"""``5 - Excellent``; but ``4-5`` is two numbers, and no score."""
 
 
 class ClipColumns(PlainData):
