@@ -449,12 +449,12 @@ def _read_budget(plan: SweepPlan) -> dict[str, float]:
 def name_budget(budget: Mapping[str, float]) -> str:
     """Write a budget for people.
 
-    >>> name_budget({"trials": 100.0, "hours": 8.0})
-    '100 trials or 8 hours'
+    >>> name_budget({"trials": 100.0, "hours": 8.0}), name_budget({"hours": 1.0})
+    ('100 trials or 8 hours', '1 hour')
     """
     words = {
         "trials": lambda limit: count(int(limit), "trial"),
-        "hours": lambda limit: f"{three_digits(limit)} hours",
+        "hours": lambda limit: f"{three_digits(limit)} {'hour' if limit == 1 else 'hours'}",
         "money": lambda limit: f"{three_digits(limit)} of money",
     }
     return " or ".join(words[name](limit) for name, limit in budget.items())
