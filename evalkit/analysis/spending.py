@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -107,8 +108,8 @@ class Spending:
 def price_of(machine: Mapping[str, Any], prices: Mapping[str, float]) -> float | None:
     """Return the price of an hour on a machine: of all GPUs that the work may use, or of the machine where it has none.
 
-    A GPU, or the processor of a machine without, has the price of the longest name that is part of its own, whatever the
-    case; ``default`` where none is.
+    A GPU, or the processor of a machine without, has the price of the longest name that is part of its own, whole words of
+    it in whatever case; ``default`` where none is.
 
     Parameters
     ----------
@@ -135,12 +136,16 @@ def price_of(machine: Mapping[str, Any], prices: Mapping[str, float]) -> float |
 
 
 def _find_price(name: str, prices: Mapping[str, float]) -> float | None:
-    parts = [
-        part for part in prices if part.casefold() != DEFAULT_PRICE and part.casefold() in name.casefold()
-    ]
+    parts = [part for part in prices if part.casefold() != DEFAULT_PRICE and _is_part(part, name)]
     if parts:
         return prices[max(parts, key=len)]
     return next((price for part, price in prices.items() if part.casefold() == DEFAULT_PRICE), None)
+
+
+def _is_part(part: str, name: str) -> bool:
+    """Whether whole words of a name are this: an A10 is no A100, an H200 no GH200, an L4 no L40S."""
+    alone = rf"(?<![^\W_]){re.escape(part.casefold())}(?![^\W_])"
+    return re.search(alone, name.casefold()) is not None
 
 
 def list_makings(

@@ -10,13 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.arguments import read_mapping, read_path, wrong_argument
-from evalkit.errors import UsageError
+from evalkit.errors import ClipError, UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import anchor_settings, prepare_evaluators
 from evalkit.evaluators.session import installed_names, require_installed, select_evaluators
 from evalkit.measuring import STALL_LIMIT_S
-from evalkit.measuring.pool import BatchProgress, ClipPath, ClipTask, expand_paths, measure_clips
-from evalkit.measuring.results import Report
+from evalkit.measuring.pool import (
+    NOT_REACHED,
+    BatchProgress,
+    ClipPath,
+    ClipTask,
+    expand_paths,
+    measure_clips,
+)
+from evalkit.measuring.results import ClipResult, Report
 from evalkit.types import ClipIntent
 
 if TYPE_CHECKING:
@@ -28,6 +35,23 @@ Evaluators = str | Evaluator | type[Evaluator] | Iterable[str | Evaluator | type
 """Names, objects and classes of evaluators, or a single one."""
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings of evaluators, by the evaluator's name."""
+
+
+class InterruptedBatch(KeyboardInterrupt):
+    """Clips that were being measured when somebody interrupted it.
+
+    Parameters
+    ----------
+    report : Report
+        What was measured by then; the clips that were not have an error that says so.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.measured = [
+            clip for clip in report.clips if clip.error is None or clip.error.code != NOT_REACHED
+        ]
+        super().__init__(f"{len(self.measured)} of {len(report)} clips were measured")
 
 
 def evaluate(
@@ -105,6 +129,8 @@ def evaluate(
     EvalkitError
         If an executor cannot begin, or is lost as a whole before it measured anything; clips that one lost later did not
         come to have that for an error.
+    InterruptedBatch
+        If it is interrupted after the first clip: a KeyboardInterrupt with what was measured.
     """
     paths = expand_paths(clips, on_message=on_message or log.info)
     if audio is not None and len(paths) != 1:
@@ -121,15 +147,36 @@ def evaluate(
     selected = select_evaluators(evaluators, settings)
     prepare_evaluators(selected, on_message or log.info)
     tasks = [ClipTask(path, sound, intent, evidence_folder) for path in paths]
-    if measurer is not None:
-        from evalkit.measuring.elsewhere import measure_clips_elsewhere
+    seen: dict[str, ClipResult] = {}
 
-        results = measure_clips_elsewhere(tasks, selected, settings, measurer, on_progress)
-    else:
-        results = measure_clips(
-            tasks, selected, jobs=jobs, isolate=isolate, stall_limit_s=stall_limit_s, on_progress=on_progress
-        )
+    def note(progress: BatchProgress) -> None:
+        if progress.result is not None:
+            seen[progress.result.clip] = progress.result
+        if on_progress is not None:
+            on_progress(progress)
+
+    try:
+        if measurer is not None:
+            from evalkit.measuring.elsewhere import measure_clips_elsewhere
+
+            results = measure_clips_elsewhere(tasks, selected, settings, measurer, note)
+        else:
+            results = measure_clips(
+                tasks, selected, jobs=jobs, isolate=isolate, stall_limit_s=stall_limit_s, on_progress=note
+            )
+    except KeyboardInterrupt:
+        if not seen:
+            raise
+        raise InterruptedBatch(
+            Report(tuple(seen.get(path) or _not_reached(path) for path in paths))
+        ) from None
     return Report(tuple(results))
+
+
+def _not_reached(path: str) -> ClipResult:
+    return ClipResult(
+        path, error=ClipError(NOT_REACHED, path, "not measured: the batch was interrupted before")
+    )
 
 
 def find_measurer(

@@ -66,7 +66,8 @@ def evaluate(
 ) -> None:
     """Measure CLIPS: video files, folders of them, or patterns such as 'videos/*.mp4'.
 
-    Exit code: 0 when every clip could be measured, 1 when some could not or an evaluator failed, 2 for wrong use.
+    Exit code: 0 when every clip could be measured, 1 when some could not or an evaluator failed, 2 for wrong use,
+    130 when interrupted: what was measured by then is shown and written.
     """
     from evalkit.isolation import worker_ahead
 
@@ -77,8 +78,10 @@ def evaluate(
 
     from evalkit.api import clips as api
     from evalkit.cli.progress import clip_progress
+    from evalkit.cli.streams import INTERRUPTED
     from evalkit.cli.table import show
     from evalkit.errors import EvalkitError
+    from evalkit.formatting import count
     from evalkit.frames import csv_text
     from evalkit.types import Reason
 
@@ -91,6 +94,7 @@ def evaluate(
     json_paths = [path for path in (json_path, out and out / "results.json") if path]
     csv_paths = [path for path in (csv_path, out and out / "results.csv") if path]
     check_folders([*(path.parent for path in (*json_paths, *csv_paths)), *([evidence] if evidence else [])])
+    interruption: api.InterruptedBatch | None = None
     try:
         with clip_progress() as on_progress:
             report = api.evaluate(
@@ -112,13 +116,21 @@ def evaluate(
             )
     except EvalkitError as error:
         refuse(error)
+    except api.InterruptedBatch as error:
+        interruption, report = error, error.report
     written = write_outputs(
         *((path, report.to_json) for path in json_paths),
         *((path, lambda: csv_text(report.frame())) for path in csv_paths),
     )
-    show(report.clips)
+    show(report.clips if interruption is None else interruption.measured)
     name_outputs([*written.paths, *([evidence] if evidence else [])])
     refuse_unwritten(written)
+    if interruption is not None:
+        say(
+            f"interrupted: {len(interruption.measured)} of {count(len(report), 'clip')} were measured",
+            err=True,
+        )
+        context.exit(INTERRUPTED)
     measured = all(any(m.value is not None for m in result.measurements) for result in report.clips)
     failed = any(m.reason == Reason.EVALUATOR_FAILED for result in report.clips for m in result.measurements)
     context.exit(0 if measured and not failed else 1)

@@ -92,10 +92,12 @@ def _print_plan(plan: SweepPlan, folder: Path) -> None:
         f"{count(len(course.blocks), 'block')} (portrait × speech × seed): {count(len(plan.trials), 'trial')} in the whole grid, "
         f"{n_done} done"
     )
+    is_open = found.budget.keys() == {"trials"} and found.fewest_trials < found.most_trials
+    how_many = f"{found.fewest_trials} to {found.most_trials}" if is_open else f"at most {found.most_trials}"
     lines = [
         raced,
         f"budget: {name_budget(found.budget)}",
-        f"the search makes {found.fewest_trials} to {found.most_trials} of them, those that are done included",
+        f"the search makes {how_many} of them, those that are done included",
         *(f"note: {note}" for note in found.notes),
     ]
     print_lines(lines)

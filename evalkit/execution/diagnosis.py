@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evalkit.execution.slots import count_gpus
 from pipeline.diagnosis import fine, stop, warning
 from pipeline.errors import RequestError
 
@@ -93,7 +94,7 @@ def diagnose_gpus() -> Diagnosis:
     if unknown:
         cure = "unset it, or name GPUs that are there" if names else "unset it, or mend the NVIDIA driver"
         return warning(about, f"{found}, and there is no GPU {', '.join(unknown)}", cure)
-    if names and not given.strip():
+    if names and not count_gpus():
         return warning(about, f"{found}: all are hidden", "unset it, or name those to use")
     return fine(about, found)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from typing import TYPE_CHECKING
 
 from evalkit.errors import UsageError
 from evalkit.execution.jobs import Slot
+from evalkit.formatting import count
 from evalkit.measuring.cores import share_cores
 from pipeline.gpus import read_gpus
 
@@ -82,9 +83,17 @@ def _share(slot: Slot, other: Slot) -> bool:
 def count_gpus() -> int:
     """Return how many GPUs programs started here can use."""
     visible = os.environ.get(_VISIBLE_GPUS)
-    if visible is not None:
-        return len([name for name in visible.split(",") if name.strip()])
-    return len(read_gpus()[0])
+    return len(read_gpus()[0]) if visible is None else len(_split_visible(visible))
+
+
+def _split_visible(visible: str) -> list[str]:
+    """Return the GPUs that ``CUDA_VISIBLE_DEVICES`` shows: those before the first name of none, as -1.
+
+    >>> _split_visible("6, GPU-3a"), _split_visible("1,-1,0"), _split_visible("NoDevFiles")
+    (['6', 'GPU-3a'], ['1'], [])
+    """
+    names = (name.strip() for name in visible.split(","))
+    return list(takewhile(lambda name: name.isdecimal() or name.startswith(("GPU-", "MIG-")), names))
 
 
 def find_cores(slot: Slot) -> list[int] | None:
@@ -139,10 +148,10 @@ def choose_environment(slot: Slot) -> dict[str, str]:
     visible = os.environ.get(_VISIBLE_GPUS)
     if visible is None:
         return {_VISIBLE_GPUS: str(slot.gpu), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # the driver's own order
-    given = [name.strip() for name in visible.split(",") if name.strip()]
+    given = _split_visible(visible)
     if slot.gpu >= len(given):
         raise UsageError(
-            f"slot {slot.name!r} is on {slot.device}, and {_VISIBLE_GPUS}={visible!r} shows {len(given)} GPUs"
+            f"slot {slot.name!r} is on {slot.device}, and {_VISIBLE_GPUS}={visible!r} shows {count(len(given), 'GPU')}"
         )
     return {_VISIBLE_GPUS: given[slot.gpu]}
 

@@ -12,7 +12,7 @@ from evalkit.errors import ClipError, EvalkitError
 from evalkit.evaluators.load import version_of
 from evalkit.evaluators.session import Incomplete
 from evalkit.measuring.evidence import clip_folder
-from evalkit.measuring.pool import RESULT_FILE, Tally
+from evalkit.measuring.pool import NOT_REACHED, RESULT_FILE, Tally
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.video import VideoTask
 from evalkit.runs.files import put_folder
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from evalkit.measuring.pool import BatchProgress, ClipTask
     from evalkit.measuring.video import MeasuredVideo
     from evalkit.types import Measurement
-
-NOT_REACHED = "not_reached"
-"""Code of the error of a clip that was not measured, because those who measured were lost before."""
 
 
 def measure_clips_elsewhere(

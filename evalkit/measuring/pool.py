@@ -29,6 +29,8 @@ VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg
 ClipPath = str | os.PathLike[str]
 RESULT_FILE = "result.json"
 """What was measured of a clip, beside its evidence."""
+NOT_REACHED = "not_reached"
+"""Code of the error of a clip that was not measured, because the batch was interrupted or those who measured were lost."""
 
 _MOST_NAMED = 5
 """Things passed over that are named; the others are counted."""

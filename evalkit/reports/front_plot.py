@@ -225,8 +225,8 @@ def _describe_front(front: FrontView, best: Sequence[str]) -> str:
     if n - n_beaten == 1:
         return f"{best[0] or 'The only configuration'} is beaten by no other"
     if not n_beaten:
-        return f"none of {n} configurations is clearly beaten by another"
-    return f"{n - n_beaten} of {n} configurations are not clearly beaten by another"
+        return f"none of {n} configurations is clearly beaten in both by another"
+    return f"{n - n_beaten} of {n} configurations are not clearly beaten in both by another"
 
 
 def _name_points(best: Sequence[tuple[float, float, str]]) -> tuple[PointName, ...]:

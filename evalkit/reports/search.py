@@ -19,7 +19,7 @@ _WORDS_PX = 236
 _N_NAME = 38
 _N_ROWS = 60
 _N_TICKS = 6
-_WORDS = {"racing": "left", "beaten": "beaten", "without values": "no value", "set aside": "set aside"}
+_WORDS = {"racing": "still in", "beaten": "beaten", "without values": "no value", "set aside": "set aside"}
 
 
 @dataclass(frozen=True, slots=True)

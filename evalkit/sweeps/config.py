@@ -196,7 +196,7 @@ class Execution(PlainData):
         Annotated[str, Field(min_length=1)], Annotated[float, Field(ge=0, allow_inf_nan=False)]
     ] = Field(
         default_factory=dict,
-        description="parts of the names of GPUs or processors, or default, to the price of an hour of one, from 0; "
+        description="whole words of the names of GPUs or processors, or default, to the price of an hour of one, from 0; "
         "slots that share one cost it each",
     )
 

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 """Configurations that are proposed before the first blocks of the others are known, at least."""
-_ENDINGS = dict.fromkeys((Ending.AFFORDED, Ending.STOPPED), "the budget was spent")
 _N_PILOT = 4
 """Trials that say what one costs, where hours or money are limited and nothing is done yet."""
 _AHEAD = 2
@@ -324,6 +323,8 @@ class Search(Feed):
         earlier = [] if self._earlier is None else self._earlier.configurations
         first = [course.params.index(one.params) for one in earlier if one.fate != "not proposed"]
         proposer = OptunaProposer(config.grid, seed=config.search.seed, first=first, never=self._never)
+        if n_affordable is not None and n_affordable >= len(self._plan.trials):
+            n_affordable = None  # all of it
         try:
             race = Race(
                 course.blocks,
@@ -375,7 +376,7 @@ class Search(Feed):
             budget=self._budget,
             n_affordable=self._n_affordable or self._first_number(),
             at_once=self._at_once,
-            ending=None if race.ending is None else _ENDINGS.get(race.ending, race.ending.value),
+            ending=self._describe_ending(),
             configurations=searched,
         )
 
@@ -390,7 +391,8 @@ class Search(Feed):
     def _why(self, place: int) -> str:
         """Say why the rest of a configuration's trials is not made."""
         one = next((one for one in self._race.standings if one.configuration == place), None)
-        spent = f"the budget of {self._name_budget()} was spent" if self._budget else "the search was ended"
+        budget = self._name_budget()
+        spent = f"too little was left of {budget}" if self._has_room() else f"{budget} was spent"
         if one is None:
             return f"not proposed before {spent}"
         match one.fate:
@@ -403,7 +405,9 @@ class Search(Feed):
                     f"others were as good or better in the first {count(one.n_blocks, 'block')}, and {spent}"
                 )
             case _ if self._race.ending is Ending.WINNER:
-                return "the search had found the best by then"
+                is_found = self._race.winner is not None
+                found = f"no configuration had a value of {self._course.quality.name} by then"
+                return "the search had found the best by then" if is_found else found
             case _:
                 return spent
 
@@ -419,8 +423,17 @@ class Search(Feed):
     def _to_value(self, lost: float) -> float:
         return -lost if self._course.quality.better == "higher" else lost
 
+    def _describe_ending(self) -> str | None:
+        match self._race.ending:
+            case Ending.AFFORDED | Ending.STOPPED if self._has_room():
+                return "too little was left of the budget for another round"
+            case Ending.AFFORDED | Ending.STOPPED:
+                return "the budget was spent"
+            case ending:
+                return None if ending is None else ending.value
+
     def _name_budget(self) -> str:
-        return name_budget(self._budget)
+        return f"the budget of {name_budget(self._budget)}"
 
 
 def _read_budget(plan: SweepPlan) -> dict[str, float]:
@@ -436,12 +449,12 @@ def _read_budget(plan: SweepPlan) -> dict[str, float]:
 def name_budget(budget: Mapping[str, float]) -> str:
     """Write a budget for people.
 
-    >>> name_budget({"trials": 100.0, "hours": 8.0})
-    '100 trials or 8 hours'
+    >>> name_budget({"trials": 100.0, "hours": 8.0}), name_budget({"hours": 1.0})
+    ('100 trials or 8 hours', '1 hour')
     """
     words = {
         "trials": lambda limit: count(int(limit), "trial"),
-        "hours": lambda limit: f"{three_digits(limit)} hours",
+        "hours": lambda limit: f"{three_digits(limit)} {'hour' if limit == 1 else 'hours'}",
         "money": lambda limit: f"{three_digits(limit)} of money",
     }
     return " or ".join(words[name](limit) for name, limit in budget.items())

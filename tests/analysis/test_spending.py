@@ -201,6 +201,11 @@ def test_without_what_it_takes_there_is_no_price_and_a_reason(
         ({"Default": 3.0}, TWO_T4, 6.0),
         ({"default": 3.0, "t4": 1.0}, TWO_T4, 2.0),
         ({"NVIDIA": 2.0, "nvidia h200": 5.0}, H200, 5.0),
+        ({"H20": 2.0, "200": 3.0}, H200, None),  # those are others
+        ({"T4": 1.0}, {"gpus": [{"name": "NVIDIA T40"}]}, None),
+        ({"H200": 1.0, "default": 3.0}, {"gpus": [{"name": "NVIDIA GH200 480GB"}]}, 3.0),
+        ({"A100-SXM4": 1.0}, {"gpus": [{"name": "NVIDIA A100-SXM4-80GB"}]}, 1.0),
+        ({"Xeon(R)": 1.0}, {"processor": "Intel(R) Xeon(R) CPU @ 2.20GHz"}, 1.0),
         ({"EPYC": 1.0}, H200, None),  # the price of a processor is none of a GPU
         ({"EPYC": 1.0}, CPU, 1.0),
         ({"default": 0.0}, CPU, 0.0),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +18,11 @@ from click.testing import CliRunner
 from evalkit.cli import main
 from evalkit.testing.media import moving_pattern, write_clip
 from evalkit.testing.talking_face import TalkingFace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evalkit.measuring.pool import BatchProgress
 
 
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -224,3 +232,35 @@ def test_results_are_written_before_the_table_is_printed(
     CliRunner().invoke(main, ["evaluate", str(grey), "--only", "technical", "--out", str(tmp_path)])
     assert json.loads((tmp_path / "results.json").read_text("utf-8"))[0]["clip"] == str(grey)
     assert (tmp_path / "results.csv").is_file()
+
+
+@pytest.mark.parametrize("executor", [None, "in_process"])
+def test_an_interrupted_batch_keeps_what_was_measured(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str | None
+) -> None:
+    from evalkit.cli import progress
+
+    @contextlib.contextmanager
+    def pressed_after_two() -> Iterator[Callable[[BatchProgress], None]]:
+        def press(at: BatchProgress) -> None:
+            if at.n_over == 2 and at.result is not None:
+                raise KeyboardInterrupt
+
+        yield press
+
+    monkeypatch.setattr(progress, "clip_progress", pressed_after_two)
+    clips = [Path(shutil.copy(grey, tmp_path / f"{name}.mp4")) for name in "cab"]
+    done = CliRunner().invoke(
+        main,
+        ["evaluate", *map(str, clips), "--only", "technical", "--out", str(tmp_path), "--jobs", "1"]
+        + ([] if executor is None else ["--executor", executor]),
+    )
+    assert done.exit_code == 130
+    assert done.stderr.endswith("interrupted: 2 of 3 clips were measured\n")
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert [Path(entry["clip"]) for entry in results] == clips
+    assert [entry.get("error", {}).get("code") for entry in results] == [None, None, "not_reached"]
+    with (tmp_path / "results.csv").open() as file:
+        assert [row["error"] for row in csv.DictReader(file)] == ["", "", "not_reached"]
+    assert "b.mp4" not in done.stdout
+    assert "technical.width" in done.stdout

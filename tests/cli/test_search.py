@@ -42,6 +42,8 @@ def test_a_dry_run_says_what_is_searched_and_how_much_that_takes(call: Call, tmp
     assert not (tmp_path / "here").exists()
     limited = call(*GRID, *TEXTS, "--budget-trials", "24", "--budget-hours", "2")
     assert "budget: 24 trials or 2 hours" in limited.stdout
+    assert "the search makes at most 24 of them" in limited.stdout  # two hours may end it before
+    assert "the search makes at most 9 of them" in call(*GRID, *TEXTS, "--budget-trials", "9").stdout
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from evalkit.errors import UsageError
 from evalkit.execution.jobs import Slot
 from evalkit.execution.slots import (
     choose_environment,
+    count_gpus,
     find_cores,
     find_device,
     find_gpu,
@@ -77,6 +78,16 @@ def test_a_slot_sees_its_own_gpu_as_the_first(monkeypatch: pytest.MonkeyPatch) -
     assert find_gpu(slot) is None
     assert choose_environment(Slot("c", "cuda")) == {}
     assert find_gpu(Slot("c", "cuda")) is None
+
+
+@pytest.mark.parametrize(
+    ("visible", "n"), [("", 0), ("-1", 0), ("NoDevFiles", 0), ("6, 7", 2), ("0,-1,1", 1), ("GPU-3a,MIG-1", 2)]
+)
+def test_gpus_after_a_name_of_none_are_hidden(monkeypatch: pytest.MonkeyPatch, visible: str, n: int) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert count_gpus() == n
+    with pytest.raises(UsageError, match=f"shows {n} GPU"):
+        choose_environment(Slot("last", f"cuda:{n}"))
 
 
 @pytest.mark.parametrize(

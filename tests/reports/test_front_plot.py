@@ -73,7 +73,7 @@ def texts(plot: FrontPlot) -> list[str]:
 
 def test_a_front_names_and_counts_those_that_nothing_beats(view: RunView) -> None:
     plot = plot_front(view, front(view, POINTS))
-    assert plot.finding == "2 of 3 configurations are not clearly beaten by another"
+    assert plot.finding == "2 of 3 configurations are not clearly beaten in both by another"
     written = texts(plot)
     assert plot.finding in written
     assert "384*256, 2" in written

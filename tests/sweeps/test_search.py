@@ -239,6 +239,41 @@ def test_hours_and_money_are_not_overspent(
     assert left(search)
 
 
+def test_a_budget_of_hours_for_the_whole_grid_leaves_nobody_out(
+    tmp_path: Path, searched: dict[str, Any]
+) -> None:
+    """As one of so many trials does."""
+    speech = [{"text": f"word {k}"} for k in range(3)]
+    plan = plan_of(searched, inputs={"speech": speech}, search={"hours": 0.19})  # 36 s each: 19 of 18 trials
+    search, done = drive(plan, tmp_path / "run")
+    assert {one.fate for one in search.record().configurations} == {"racing"}
+    assert (len(done), search.left_out()) == (18, {})
+
+
+def test_a_budget_that_is_not_spent_is_not_called_spent(tmp_path: Path, searched: dict[str, Any]) -> None:
+    speech = [{"text": f"word {k}"} for k in range(6)]
+    plan = plan_of(searched, inputs={"speech": speech}, search={"trials": 22})
+    search, done = drive(plan, tmp_path / "run")
+    assert len(done) == 21
+    assert search.record().ending == "too little was left of the budget for another round"
+    assert {reason.removesuffix("too little was left of the budget of 22 trials") for reason in search.left_out().values()} == {
+        "not proposed before ",
+        "others were as good or better in the first 3 blocks, and ",
+    }  # fmt: skip
+
+
+def test_one_that_is_left_without_a_value_is_not_called_the_best(
+    tmp_path: Path, searched: dict[str, Any]
+) -> None:
+    speech = [{"text": f"word {k}"} for k in range(12)]
+    plan = plan_of(searched, inputs={"speech": speech}, search={"hours": 0.49})
+    search, _ = drive(plan, tmp_path / "run", lambda trial: result_of(trial, None))
+    assert set(search.left_out().values()) == {
+        "no value of planted.error in the first 8 blocks",
+        "no configuration had a value of planted.error by then",
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

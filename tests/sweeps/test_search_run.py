@@ -99,6 +99,7 @@ def test_a_search_ends_with_a_run_like_any_other_that_names_the_best(
     assert evalkit.signoff(run, policy=searched["policy"], where={"sample_steps": 2}).decision != "PASS"
     page, markdown = ((folder / name).read_text("utf-8") for name in (HTML_NAME, MARKDOWN_NAME))
     assert "sample_steps 4 beat all 3 others in planted.error" in page
+    assert "still in at 8" in page
     assert page.count("What the search dropped has fewer clips") == 2  # at the front and the maps
     assert f"{n_made} of {4 * N_TEXTS} trials were made" in markdown
     assert "making cost" in markdown

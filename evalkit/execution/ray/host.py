@@ -91,6 +91,7 @@ class Host:
 
     def __init__(self, session: str, limits: Limits, work: str, n_cores: int | None) -> None:
         _forget_number_of_threads()
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # Ray counts GPUs as the driver does
         self._limits, self._work = limits, work
         self._folder = NodeFolder(session)
         self._tether = Tether(self._folder.own)

@@ -257,3 +257,16 @@ def test_the_number_of_threads_that_ray_sets_does_not_count(monkeypatch: pytest.
     monkeypatch.setattr(psutil.Process, "environ", lambda _self: {"OMP_NUM_THREADS": "3"})
     module._forget_number_of_threads()
     assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+@pytest.mark.parametrize(("own", "order"), [(None, "PCI_BUS_ID"), ("FASTEST_FIRST", "FASTEST_FIRST")])
+def test_gpus_are_counted_as_ray_counts_them_unless_the_node_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, own: str | None, order: str
+) -> None:
+    """Else the GPU that is watched is not the one at work, where a node has several kinds."""
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    if own is not None:
+        monkeypatch.setenv("CUDA_DEVICE_ORDER", own)
+    made = Host("session", LIMITS, WORK, None)
+    made.stop()
+    assert os.environ["CUDA_DEVICE_ORDER"] == order
