@@ -131,22 +131,36 @@ def test_a_step_is_as_long_as_it_was(start: Start) -> None:
 
 
 def test_a_peak_of_100_ms_is_caught(start: Start) -> None:
+    """Each of five is, unless the machine let nobody look while it lasted: then no look lies inside."""
     with Profiler() as profiler:
         process = start(
-            "time.sleep(0.2)\nblock = hold(64)\nheld_s = time.monotonic()\ntime.sleep(0.1)\nblock.close()\n"
-            "say(held_s, time.monotonic())\ntime.sleep(0.4)"
+            "for _ in range(5):\n"
+            "    time.sleep(0.3)\n"
+            "    block = hold(64)\n"
+            "    held_s = time.monotonic()\n"
+            "    time.sleep(0.1)\n"
+            "    freed_s = time.monotonic()\n"
+            "    block.close()\n"
+            "    say(held_s, freed_s)\n"
+            "time.sleep(0.3)\n"
         )
         profiler.watch(process.pid)
-        held_s, freed_s = read_floats(process)
+        held_s = np.array([read_floats(process) for _ in range(5)])
         process.wait()
-        profile = profiler.slice(held_s - 0.1, freed_s + 0.3)
-    after_s = freed_s - held_s + 0.1
-    assert profile.rss_mib.peak is not None
-    assert profile.rss_mib.peak_time_s is not None
-    assert profile.rss_mib.peak - level(profile.rss_mib, after_s, after_s + 0.3) == pytest.approx(
-        64, rel=0.03
-    )
-    assert profile.rss_mib.peak_time_s < after_s
+        start_s = held_s[0, 0] - 0.1
+        profile = profiler.slice(start_s)
+    rss = profile.rss_mib
+    assert rss.peak is not None
+    assert rss.peak_time_s is not None
+    looks = [
+        rss.values[(rss.times_s >= began_s) & (rss.times_s <= ended_s)]
+        for began_s, ended_s in held_s - start_s
+    ]
+    low = level(rss, held_s[0, 1] - start_s + 0.1, held_s[1, 0] - start_s - 0.1)
+    found = [values.max() - low for values in looks if len(values)]
+    assert found == pytest.approx([64] * len(found), rel=0.03)
+    assert rss.peak == pytest.approx(low + 64, rel=0.03)
+    assert any(began_s <= rss.peak_time_s <= ended_s for began_s, ended_s in held_s - start_s)
 
 
 @linux
