@@ -395,6 +395,10 @@ def _describe_preferred(table: ResultTable) -> str:
     reach = "" if interval is None else f" [{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]"
     won = f"{100 * (summary.value or 0.0):.0f} %"
     near = [one.label for one, other in others if not _is_above(interval, other.interval)]
+    level = [one.label for one, other in others if other.value == summary.value]
+    if level:
+        also = f" and {level[0]}" if len(level) == 1 else f", {level[0]} and {count(len(level) - 1, 'other')}"
+        return f"{best.label}{also} win as many blind pairs, {won} each{reach}{by}."
     if not near:
         return f"{best.label} is preferred: it wins {won} of blind pairs{reach}{by}."
     named = near[0] if len(near) == 1 else f"{near[0]} and {count(len(near) - 1, 'other')}"
