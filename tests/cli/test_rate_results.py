@@ -134,9 +134,16 @@ def headline_of_choices(folder: Path, choices: Iterable[Choice]) -> str:
 
 def test_one_is_preferred_only_where_the_choices_say_so(run: Path, tmp_path: Path) -> None:
     choices = Run.open(run).ratings().choices
+    speech_of = {one.id: one.speech.name for one in Run.open(run).trials() if one.speech}
     clear = headline_of_choices(tmp_path / "clear", choices)
     assert re.fullmatch(
         r"sample_steps 4 is preferred: it wins \d+ % of blind pairs \[\d+ %, \d+ %\], by 8 raters\.", clear
+    )
+    some = headline_of_choices(
+        tmp_path / "some", (one for one in choices if speech_of[one.first] in {f"text {n}" for n in range(4)})
+    )
+    assert re.search(
+        r"is preferred: .*; \d+ pairs of clips are too few for evalkit compare to claim it\.$", some
     )
     level = headline_of_choices(tmp_path / "level", (replace(one, preferred=None) for one in choices))
     assert re.match(
