@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -136,10 +137,15 @@ class Question:
             needed = raters_needed(self.spread, width, n_clips=n_clips, clips_a_rater=each)
             if needed is not None and needed > n:
                 return needed - n, False
-        if _is_within(self.of_these_clips(configuration).interval, width):
+        of_these = self.of_these_clips(configuration).interval
+        if _is_within(of_these, width):
             return 0, True
         alone = replace(self.spread, clips=0.0)
         needed = raters_needed(alone, width, n_clips=max(2, n_clips), clips_a_rater=each)
+        if (
+            needed is not None and needed <= n and of_these is not None
+        ):  # the interval knows more than the spread
+            needed = ceil(n * ((of_these.high - of_these.low) / (2.0 * width)) ** 2)
         return (None if needed is None else max(1, needed - n)), True
 
 

@@ -21,6 +21,7 @@ from evalkit.analysis.scores import fit_scores, raters_of
 from evalkit.profiling.costs import ERROR_RATE
 from evalkit.runs.attempts import count_attempts
 from evalkit.runs.ratings.opinions import Panel
+from evalkit.runs.ratings.records import PREFERENCE
 from evalkit.stats.intervals import share_interval
 from evalkit.stats.means import Estimate, estimate_of
 from evalkit.types import Interval
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from evalkit.types import FloatArray, Metric
 
 NOBODY_RATED = "nobody has rated it; evalkit rate serve RUN asks people"
+NOBODY_CHOSE = "nobody was asked which of two is better; evalkit rate serve RUN --pairs one asks people"
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ def _summarise_opinions(metric: Metric, rows: Sequence[ClipRecord], given: tuple
 def why_not_rated(metric: str, rows: Sequence[ClipRecord]) -> str:
     """Return in words why nothing is known of what people say of clips."""
     codes = {row.absent.get(metric) for row in rows}
-    return next((one.text for one in (UNREADABLE, NONE_COUNTS) if one.code in codes), NOBODY_RATED)
+    nobody = NOBODY_CHOSE if metric == PREFERENCE else NOBODY_RATED
+    return next((one.text for one in (UNREADABLE, NONE_COUNTS) if one.code in codes), nobody)
 
 
 def score(metric: str, rows: Sequence[ClipRecord]) -> tuple[FloatArray, list[ClipRecord]]:

@@ -156,13 +156,6 @@ class Sheet:
     files: dict[str, Path]
 
 
-class _Cost(NamedTuple):
-    """Presentations of a rater, and the seconds that they take."""
-
-    n: int
-    s: float
-
-
 class Desk:
     """Open one with `open`; close it, or use it in a ``with`` statement.
 
@@ -178,7 +171,7 @@ class Desk:
         self._database = Database(run_folder)
         self._clock = clock
         self._keys: dict[int, Key] = {}
-        self._costs: dict[int, _Cost] = {}
+        self._costs: dict[int, float] = {}
 
     @classmethod
     def open(cls, run_folder: Path, *, clock: Callable[[], float] = time.time) -> Self:
@@ -318,7 +311,7 @@ class Desk:
 
     def rater_s(self, study: int) -> float:
         """Return what a study costs a rater, in seconds."""
-        return self._cost(study).s
+        return self._cost_s(study)
 
     def invite(self, study: int, n: int, origin: Origin = Origin.PERSON) -> list[Invitation]:
         """Invite raters to a study, and return a link's token for each.
@@ -438,9 +431,9 @@ class Desk:
             language=row["language"],
             is_started=is_started,
             n_done=row["n_done"],
-            n_total=row["n_total"] if is_started else self._cost(row["study"]).n,
+            n_total=row["n_total"] if is_started else self._count_next(row["study"]),
             in_step=design.in_step,
-            minutes=self._cost(row["study"]).s / 60,
+            minutes=self._cost_s(row["study"]) / 60,
         )
 
     def start(self, rater: str, language: str) -> None:
@@ -573,15 +566,21 @@ class Desk:
             "presentations": [export(one) for one in shown],
         }
 
-    def _cost(self, study: int) -> _Cost:
+    def _cost_s(self, study: int) -> float:
         if study not in self._costs:
             key = self.key(study)
             contents = {content for item in key.items for content in item.contents}
             with self._database.reading() as db:
                 rows = db.execute("SELECT content, duration_s FROM clips WHERE NOT is_broken").fetchall()
             clip_s = fmean(row["duration_s"] for row in rows if row["content"] in contents)
-            self._costs[study] = _Cost(len(key.presentations(0)), rater_s(key.design, key.items, clip_s))
+            self._costs[study] = rater_s(key.design, key.items, clip_s)
         return self._costs[study]
+
+    def _count_next(self, study: int) -> int:
+        """Return how much whoever starts next is shown: where blocks differ in size, not all are shown as much."""
+        with self._database.reading() as db:
+            slot = _free_slot(db, study)
+        return len(self.key(study).presentations(slot))
 
     def _study(self, number: int) -> StudyRecord:
         return next(study for study in self.studies() if study.number == number)

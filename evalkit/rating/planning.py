@@ -101,6 +101,8 @@ class RatingPlan:
         Raters below which the policy passes nothing; None where it says nothing of people.
     too_few_inputs : str
         Inputs of the run that are too few for an interval that speaks of others, in words; empty where they are enough.
+    damage : str
+        Why nothing can be read of what was said before, although there is a file; else empty.
     """
 
     kind: StudyKind
@@ -118,6 +120,7 @@ class RatingPlan:
     panel: str
     floor_raters: int | None
     too_few_inputs: str
+    damage: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -208,6 +211,7 @@ def plan_ratings(
         panel=panel,
         floor_raters=floor_raters,
         too_few_inputs="" if n_clips else _too_few_inputs(run, given),
+        damage=run.opinions().damage,
     )
 
 
@@ -264,15 +268,18 @@ def _sentences(plan: RatingPlan) -> Iterator[str]:
     if is_pairs:
         yield "Taken for granted: as many prefer one as the other, which needs most; a rater's answers are alike by 0.1."
         return
+    why = "what was said here cannot be read" if plan.damage else "too little was asked here yet to know it"
     source = (
         f"as {plan.n_scores} scores of {plan.panel} differ here"
         if plan.n_scores
-        else "as in published experiments; too little was asked here yet to know it"
+        else f"as in published experiments; {why}"
     )
     yield (
         f"Spread of scores, {source}: {plan.spread.raters:.2f} between raters, {plan.spread.clips:.2f} between clips of a "
         f"configuration, {plan.spread.rest:.2f} the rest, in points."
     )
+    if plan.damage:
+        yield f"Ratings: none can be read: {plan.damage}"
 
 
 def _check_width(width: float | None, *, pairs: bool) -> float:

@@ -102,6 +102,8 @@ def krippendorff_alpha(
     n = int(np.isfinite(table).sum())
     if not n:
         return Reliability(None, None, level, 0, 0, 0, "no clip was scored by two raters")
+    if n_clips < 2:  # nothing differs but raters: alpha is 0 whatever they said
+        return Reliability(None, None, level, n_raters, 1, n, "one clip alone was scored by two raters")
     alpha = _alpha(table, level)
     if alpha is None:
         return Reliability(None, None, level, n_raters, n_clips, n, "all scores are equal")

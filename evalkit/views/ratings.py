@@ -395,10 +395,34 @@ def _describe_preferred(table: ResultTable) -> str:
     reach = "" if interval is None else f" [{100 * interval.low:.0f} %, {100 * interval.high:.0f} %]"
     won = f"{100 * (summary.value or 0.0):.0f} %"
     near = [one.label for one, other in others if not _is_above(interval, other.interval)]
+    level = [one.label for one, other in others if other.value == summary.value]
+    if level:
+        also = f" and {level[0]}" if len(level) == 1 else f", {level[0]} and {count(len(level) - 1, 'other')}"
+        return f"{best.label}{also} win as many blind pairs, {won} each{reach}{by}."
     if not near:
-        return f"{best.label} is preferred: it wins {won} of blind pairs{reach}{by}."
+        n = min(_count_pairs(table, best, other) for other, _ in others)
+        few = (
+            f"; {count(n, 'pair')} of clips are too few for evalkit compare to claim it"
+            if n < MIN_PAIRS
+            else ""
+        )
+        return f"{best.label} is preferred: it wins {won} of blind pairs{reach}{by}{few}."
     named = near[0] if len(near) == 1 else f"{near[0]} and {count(len(near) - 1, 'other')}"
     return f"{best.label} wins most blind pairs, {won}{reach}{by}; whether it is better than {named} cannot be told."
+
+
+def _count_pairs(table: ResultTable, one: Configuration, other: Configuration) -> int:
+    """Count the pairs of clips of two configurations that anybody chose between."""
+    keys = {key_of(one.rows[0]), key_of(other.rows[0])}
+    answers = () if table.preferences is None else table.preferences.answers
+    chosen = [
+        (answer.first, answer.second)
+        for answer in answers
+        if {key_of(answer.first), key_of(answer.second)} == keys
+    ]
+    return len(
+        {(first.trial and first.trial.id, second.trial and second.trial.id) for first, second in chosen}
+    )
 
 
 def _is_above(one: Interval | None, other: Interval | None) -> bool:

@@ -89,6 +89,8 @@ def test_what_is_known_of_a_rater_is_written_out(folder: Path, tmp_path: Path) -
     out = tmp_path / "r01.json"
     assert call(f"export --rater r01 --out {out}", folder).exit_code == 0
     assert json.loads(out.read_text("utf-8")) == printed
+    other = call("export --rater r01 --raters 3 --clips-per-rater 5", folder)
+    assert (other.exit_code, "--raters, --clips-per-rater: belongs to --offline" in other.output) == (2, True)
     text = call("export --rater r04", folder).output
     assert json.loads(text)["presentations"][0]["answer"] == {"lip_sync": 3.25}
 

@@ -134,12 +134,21 @@ def headline_of_choices(folder: Path, choices: Iterable[Choice]) -> str:
 
 def test_one_is_preferred_only_where_the_choices_say_so(run: Path, tmp_path: Path) -> None:
     choices = Run.open(run).ratings().choices
+    speech_of = {one.id: one.speech.name for one in Run.open(run).trials() if one.speech}
     clear = headline_of_choices(tmp_path / "clear", choices)
     assert re.fullmatch(
         r"sample_steps 4 is preferred: it wins \d+ % of blind pairs \[\d+ %, \d+ %\], by 8 raters\.", clear
     )
+    some = headline_of_choices(
+        tmp_path / "some", (one for one in choices if speech_of[one.first] in {f"text {n}" for n in range(4)})
+    )
+    assert re.search(
+        r"is preferred: .*; \d+ pairs of clips are too few for evalkit compare to claim it\.$", some
+    )
     level = headline_of_choices(tmp_path / "level", (replace(one, preferred=None) for one in choices))
-    assert level.endswith("whether it is better than sample_steps 3 and 1 other cannot be told.")
+    assert re.match(
+        r"sample_steps 2, sample_steps 3 and 1 other win as many blind pairs, 50 % each \[", level
+    )
 
 
 def test_few_inputs_leave_the_interval_of_these_clips(tmp_path: Path) -> None:
@@ -181,6 +190,21 @@ def test_of_these_clips_never_less_is_known_than_of_others(tmp_path: Path) -> No
     assert rated.these_clips.interval is not None
     assert rated.figure.interval[0] <= rated.these_clips.interval[0]
     assert rated.these_clips.interval[1] <= rated.figure.interval[1]
+
+
+def test_where_all_scores_are_equal_one_more_rater_is_not_enough(tmp_path: Path) -> None:
+    """Nothing seems to differ, so that the spread asks for nobody; the interval knows that little was seen."""
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,), portraits=("anna",))
+    names = [f"r{place + 1:02}" for place in range(8)]
+    raters = tuple(RaterRecord(name, 1, Origin.PERSON, "en", 4, 4) for name in names)
+    scores = tuple(
+        Score(name, one.id, one.content, "overall", 4.0)
+        for name in names
+        for one in Run.open(folder).trials()
+    )
+    report = evalkit.rate_results(write_ratings(folder, Ratings((STUDY,), raters, scores)))
+    said = report.questions[0].rated[0].more_raters
+    assert int(re.fullmatch(r"about (\d+) \(these clips\)", said)[1]) >= 20  # type: ignore[index]
 
 
 def test_means_over_different_inputs_are_said_to_be(tmp_path: Path) -> None:

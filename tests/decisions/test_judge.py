@@ -263,6 +263,13 @@ def test_a_gate_on_an_opinion_counts_raters_and_asks_for_a_sample_of_the_clips(
     assert (line.grade, line.evidence) == (grade, evidence)
 
 
+def test_a_preference_that_nobody_was_asked_for_says_how_to_ask_for_it() -> None:
+    """Scores there are, and more of them would give no preference."""
+    line = judged_rating(rated(20), metric="rating.preference", at_least=0.5)
+    assert line.grade is Grade.NOT_MEASURED
+    assert line.evidence.endswith("evalkit rate serve RUN --pairs one asks people")
+
+
 def test_a_gate_on_an_opinion_can_ask_for_the_bound_of_other_raters_and_clips() -> None:
     rng = np.random.default_rng(3)
     mild = rng.normal(0.0, 0.4, 20)  # raters differ: the bound follows from them, not from 400 scores

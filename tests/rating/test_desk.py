@@ -337,6 +337,24 @@ def test_what_a_rater_is_shown_beside_the_videos_is_counted(desk: Desk) -> None:
     assert said.startswith("study 1: 7 videos a rater, 4 of them practice, repeats and checks;")  # 2, 1 and 1
 
 
+def test_who_has_not_started_is_told_how_much_there_will_be(desk: Desk, folder: Path) -> None:
+    """One video is missing, so that its block is smaller than the others, and so is the share of who gets it."""
+    Run.open(folder).video_of(Run.open(folder).trials()[0].id).unlink()  # type: ignore[union-attr]
+    study = desk.begin_study(Design(clips_per_rater=6))
+    told, shown = [], []
+    for invitation in desk.invite(study.number, 6):
+        session = desk.redeem(invitation.token)
+        before = desk.rater(session)
+        desk.start(invitation.rater, "en")
+        after = desk.rater(session)
+        assert before is not None
+        assert after is not None
+        told.append(before.n_total)
+        shown.append(after.n_total)
+    assert told == shown
+    assert len(set(shown)) == 2
+
+
 def test_the_key_gives_again_who_was_shown_what(desk: Desk, folder: Path) -> None:
     raters = [begin(desk, PAIRS) for _ in range(3)]
     key = desk.key(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -120,6 +121,15 @@ def test_who_is_shown_what_is_worked_out_once_for_a_number_of_clips(
     monkeypatch.setattr(planning, "make_items", count_clips)
     plan_ratings(run, n_clips=8)
     assert sorted(asked) == [3 * 8, 3 * 16]
+
+
+def test_ratings_that_cannot_be_read_are_not_said_to_be_few(run_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run_folder, tmp_path / "run")
+    (folder / "ratings").mkdir()
+    (folder / "ratings" / "ratings.sqlite").write_bytes(b"no database" * 99)
+    said = plan_ratings(Run.open(folder)).describe()
+    assert "what was said here cannot be read" in said[-2]
+    assert said[-1].startswith("Ratings: none can be read: ")
 
 
 def test_the_policys_floor_is_said(run_folder: Path) -> None:

@@ -54,6 +54,8 @@ def test_what_cannot_be_said_has_a_reason():
     alone = krippendorff_alpha(np.arange(5), np.arange(5), np.arange(1.0, 6.0))
     assert (alone.alpha, alone.reason) == (None, "no clip was scored by two raters")
     assert alone.words == "agreement unknown: no clip was scored by two raters"
+    one = krippendorff_alpha(np.arange(5), np.zeros(5, dtype=np.intp), np.arange(1.0, 6.0))
+    assert (one.alpha, one.reason) == (None, "one clip alone was scored by two raters")
 
 
 def test_a_repeated_answer_is_no_second_rater():

@@ -13,7 +13,10 @@ _COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "invite": ("evalkit.cli.rate.invite:invite", "Invite more raters, or give one a new link."),
     "raters": ("evalkit.cli.rate.raters:raters", "List who was invited, and how far they have come."),
-    "export": ("evalkit.cli.rate.export:export", "Write out everything that is known of a rater."),
+    "export": (
+        "evalkit.cli.rate.export:export",
+        "Write pages for raters without a server, or what is known of one.",
+    ),
     "forget": ("evalkit.cli.rate.forget:forget", "Delete raters and all their answers."),
     "results": ("evalkit.cli.rate.results:results", "Say what people think, and how far to believe them."),
     "import": ("evalkit.cli.rate.importing:import_", "Bring in ratings that were collected elsewhere."),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.rate.study_options import begin_study, chosen_design, describe_study, study_options
@@ -13,6 +14,9 @@ from evalkit.cli.rate.study_options import begin_study, chosen_design, describe_
 if TYPE_CHECKING:
     from evalkit.rating.study import Design
     from evalkit.runs.ratings.records import Origin
+
+_OF_PAGES = ("raters", "pairs", "questions", "clips_per_rater", "seed", "simulated")
+"""Options that say which pages are written."""
 
 
 @click.command()
@@ -31,7 +35,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="File of what is known of a rater, printed unless given; or folder of pages (default: where you stand).",
 )
+@click.pass_context
 def export(  # noqa: PLR0917 - click passes them by name
+    context: click.Context,
     run: Path,
     rater: str | None,
     offline: bool,
@@ -56,6 +62,10 @@ def export(  # noqa: PLR0917 - click passes them by name
 
     if offline == (rater is not None):
         raise click.UsageError("say what to write: --rater RATER or --offline")
+    given = [name for name in _OF_PAGES if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if rater is not None and given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{flags}: belongs to --offline, not to what is known of a rater")
     try:
         if rater is not None:
             _write_known(run, rater, out)
