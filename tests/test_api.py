@@ -118,7 +118,9 @@ def test_type_hints_of_methods_resolve_at_run_time(name: str) -> None:
 # Which files
 
 
-def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(tmp_path: Path, grey: Path) -> None:
+def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(
+    tmp_path: Path, grey: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("b.mov", "a.MP4", "deep/er/c.webm", ".hidden.mp4", "notes.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +140,9 @@ def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(tmp_path: Path, g
         "a.MP4",
         "deep/er/c.webm",
     ]
+    monkeypatch.chdir(tmp_path)
+    clips = evalkit.evaluate(["./b.mov", "b.mov", tmp_path / "b.mov"], evaluators=["technical"]).clips
+    assert [clip.clip for clip in clips] == ["./b.mov"]  # however it is written
 
 
 @pytest.mark.parametrize(

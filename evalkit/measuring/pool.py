@@ -129,7 +129,10 @@ def expand_paths(
         raise UsageError(f"no clip was given; name video files, folders of them, or patterns{others}")
     if passed_over and on_message is not None:
         on_message(_describe(passed_over))
-    return list(dict.fromkeys(paths))
+    once: dict[Path, str] = {}
+    for path in paths:
+        once.setdefault(Path(path).absolute(), path)
+    return list(once.values())
 
 
 def _files_in(folder: Path, passed_over: dict[str, str]) -> list[str]:
