@@ -764,3 +764,10 @@ def test_a_recommendation_is_by_the_run_s_own_policy_unless_another_is_named(tmp
     folder = write_grid(tmp_path / "run", policy=str(policy))
     assert evalkit.recommend(folder).unmeasured == ()
     assert "rating.mos" in evalkit.recommend(folder, "customer_service").unmeasured
+
+
+@pytest.mark.parametrize("limit_s", [0, -1.0, float("nan"), "120"])
+def test_a_limit_that_no_clip_or_every_clip_would_meet_is_refused(grey: Path, limit_s: Any) -> None:
+    words = "stall_limit_s is .*; a number of seconds above 0 is needed"
+    with pytest.raises(evalkit.UsageError, match=words):
+        evalkit.evaluate(grey, isolate=True, stall_limit_s=limit_s)
