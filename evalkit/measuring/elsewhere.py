@@ -69,9 +69,10 @@ def measure_clips_elsewhere(
         with closing(measurer(coming, len(tasks), tally.update)) as outcomes:
             for index, measured in outcomes:
                 results[index] = report.read(tasks[index], measured)
-                folder = under_way.pop(index).evidence_folder
+                folder = under_way[index].evidence_folder
                 if folder is not None:
                     results[index] = _put_evidence(Path(folder), tasks[index], results[index])
+                del under_way[index]
                 tally.finish(index, results[index])
     except OSError as error:
         place = error.filename or next((task.evidence_folder for task in tasks), None)

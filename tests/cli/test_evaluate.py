@@ -314,3 +314,15 @@ def test_an_evidence_folder_that_cannot_be_written_is_one_sentence(
     assert done.exit_code == 2
     said = f"Error: {tmp_path / 'e'} cannot be written: No space left on device; make room"
     assert said in done.stderr
+
+
+def test_an_interruption_while_pictures_are_put_away_leaves_no_part(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(elsewhere, "put_folder", press)
+    words = ["--only", "technical", "--evidence", str(tmp_path / "e"), "--executor", "in_process"]
+    assert CliRunner().invoke(main, ["evaluate", str(grey), *words]).exit_code == 130
+    assert not list((tmp_path / "e").iterdir())
