@@ -118,7 +118,9 @@ def test_type_hints_of_methods_resolve_at_run_time(name: str) -> None:
 # Which files
 
 
-def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(tmp_path: Path, grey: Path) -> None:
+def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(
+    tmp_path: Path, grey: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("b.mov", "a.MP4", "deep/er/c.webm", ".hidden.mp4", "notes.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +140,9 @@ def test_a_path_a_folder_a_pattern_and_lists_of_them_are_taken(tmp_path: Path, g
         "a.MP4",
         "deep/er/c.webm",
     ]
+    monkeypatch.chdir(tmp_path)
+    clips = evalkit.evaluate(["./b.mov", "b.mov", tmp_path / "b.mov"], evaluators=["technical"]).clips
+    assert [clip.clip for clip in clips] == ["./b.mov"]  # however it is written
 
 
 @pytest.mark.parametrize(
@@ -759,3 +764,10 @@ def test_a_recommendation_is_by_the_run_s_own_policy_unless_another_is_named(tmp
     folder = write_grid(tmp_path / "run", policy=str(policy))
     assert evalkit.recommend(folder).unmeasured == ()
     assert "rating.mos" in evalkit.recommend(folder, "customer_service").unmeasured
+
+
+@pytest.mark.parametrize("limit_s", [0, -1.0, float("nan"), "120"])
+def test_a_limit_that_no_clip_or_every_clip_would_meet_is_refused(grey: Path, limit_s: Any) -> None:
+    words = "stall_limit_s is .*; a number of seconds above 0 is needed"
+    with pytest.raises(evalkit.UsageError, match=words):
+        evalkit.evaluate(grey, isolate=True, stall_limit_s=limit_s)

@@ -187,9 +187,11 @@ def find_measurer(
     Raises
     ------
     UsageError
-        If there is no such executor, it cannot be used, a setting is unknown or not allowed, or there are settings and
-        no executor.
+        If there is no such executor, it cannot be used, a setting is unknown or not allowed, there are settings and no
+        executor, or the limit is no time.
     """
+    if not isinstance(stall_limit_s, int | float) or not stall_limit_s > 0:  # nan is neither
+        raise wrong_argument("stall_limit_s", stall_limit_s, "a number of seconds above 0")
     settings = read_mapping(settings, "executor_settings")
     if executor is None:
         if settings:

@@ -83,6 +83,7 @@ def evaluate(
     from evalkit.errors import EvalkitError
     from evalkit.formatting import count
     from evalkit.frames import csv_text
+    from evalkit.measuring.pool import UNWRITTEN
     from evalkit.types import Reason
 
     if recogniser_settings and recogniser is None:
@@ -125,6 +126,9 @@ def evaluate(
     show(report.clips if interruption is None else interruption.measured)
     name_outputs([*written.paths, *([evidence] if evidence else [])])
     refuse_unwritten(written)
+    unwritten = [note for result in report.clips for note in result.notes if note.startswith(UNWRITTEN)]
+    if unwritten:
+        say(f"Error: {evidence} lacks {count(len(unwritten), 'clip')}, first: {unwritten[0]}", err=True)
     if interruption is not None:
         say(
             f"interrupted: {len(interruption.measured)} of {count(len(report), 'clip')} were measured",
@@ -133,4 +137,4 @@ def evaluate(
         context.exit(INTERRUPTED)
     measured = all(any(m.value is not None for m in result.measurements) for result in report.clips)
     failed = any(m.reason == Reason.EVALUATOR_FAILED for result in report.clips for m in result.measurements)
-    context.exit(0 if measured and not failed else 1)
+    context.exit(0 if measured and not failed and not unwritten else 1)

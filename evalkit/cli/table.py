@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def _absences(measurements: Sequence[Measurement]) -> list[str]:
 def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
     """Give one row a clip, and as many tables as it takes for every head and cell to be read whole."""
     metrics = [metric for metric in _headlines(results) if _why_nowhere(results, metric.name) is None]
-    names = [_shorten(label(Path(result.clip).name)) for result in results]
+    names = [_shorten(name) for name in _name_clips(results)]
     name_width = max(map(len, names))
     block: list[tuple[str, list[str]]] = []
     used = name_width
@@ -104,6 +105,18 @@ def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
         block.append((head, cells))
         used += needed
     yield _table_of(names, name_width, block)
+
+
+def _name_clips(results: Sequence[ClipResult]) -> list[str]:
+    """Call each clip by the name of its file, with as many folders before it as tell it from the others."""
+    parts = [Path(result.clip).parts for result in results]
+    n_named = [1] * len(parts)
+    while True:
+        n_alike = Counter(own[-n:] for own, n in zip(parts, n_named, strict=True))
+        more = [n + (n_alike[own[-n:]] > 1 and n < len(own)) for own, n in zip(parts, n_named, strict=True)]
+        if more == n_named:
+            return [label(str(Path(*own[-n:]))) for own, n in zip(parts, n_named, strict=True)]
+        n_named = more
 
 
 def _headlines(results: Sequence[ClipResult]) -> list[Metric]:
@@ -160,12 +173,12 @@ def _show_absent(console: Console, results: Sequence[ClipResult]) -> None:
 
 def _show_what_stands_out(console: Console, results: Sequence[ClipResult]) -> None:
     """Name the clips with values outside of what is usual, each on a line."""
-    found = {result.clip: describe_clip(result.measurements) for result in results}
-    standing_out = {clip: lines for clip, lines in found.items() if len(lines) > 1}
+    found = [describe_clip(result.measurements) for result in results]
+    standing_out = [
+        (clip, lines) for clip, lines in zip(_name_clips(results), found, strict=True) if len(lines) > 1
+    ]
     if not standing_out:
         console.print("nothing stands out: all values with a usual range lie in it, or may")
-    for clip, (_, *lines) in standing_out.items():
+    for clip, (_, *lines) in standing_out:
         said = "; ".join(line.strip() for line in lines)
-        console.print(
-            f"[yellow]stands out:[/] {escape(label(Path(clip).name))}: {escape(said)}", soft_wrap=True
-        )
+        console.print(f"[yellow]stands out:[/] {escape(clip)}: {escape(said)}", soft_wrap=True)

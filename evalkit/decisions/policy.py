@@ -337,7 +337,11 @@ class Policy(PlainData):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a reader of it should know: rules that may not do what they seem to."""
-        return tuple(f"{rule.name}: {doubt}" for rule in self.rules for doubt in find_doubts(rule))
+        doubts = tuple(f"{rule.name}: {doubt}" for rule in self.rules for doubt in find_doubts(rule))
+        if self.quality.better != "band":
+            return doubts
+        less = "neither more nor less of it is better, and configurations are weighed as if less were"
+        return (f"quality {self.quality.name}: {less}", *doubts)
 
     @property
     def content_hash(self) -> str:

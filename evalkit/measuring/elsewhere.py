@@ -12,7 +12,7 @@ from evalkit.errors import ClipError, EvalkitError
 from evalkit.evaluators.load import version_of
 from evalkit.evaluators.session import Incomplete
 from evalkit.measuring.evidence import clip_folder
-from evalkit.measuring.pool import NOT_REACHED, RESULT_FILE, Tally
+from evalkit.measuring.pool import NOT_REACHED, RESULT_FILE, Tally, note_unwritten
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.video import VideoTask
 from evalkit.runs.files import put_folder
@@ -69,20 +69,34 @@ def measure_clips_elsewhere(
         with closing(measurer(coming, len(tasks), tally.update)) as outcomes:
             for index, measured in outcomes:
                 results[index] = report.read(tasks[index], measured)
-                folder = under_way.pop(index).evidence_folder
+                folder = under_way[index].evidence_folder
                 if folder is not None:
-                    _put_evidence(Path(folder), tasks[index], results[index])
+                    results[index] = _put_evidence(Path(folder), tasks[index], results[index])
+                del under_way[index]
                 tally.finish(index, results[index])
+    except OSError as error:
+        place = error.filename or next((task.evidence_folder for task in tasks), None)
+        words = f"{place} cannot be written: {error.strerror or error}; make room, or leave the evidence out"
+        if not results:
+            raise EvalkitError(words) from error
+        return _fill_up(tasks, results, words)
     except EvalkitError as error:
         if not results:
             raise
-        lost = {index: ClipError(NOT_REACHED, task.path, str(error)) for index, task in enumerate(tasks)}
-        return [results.get(index) or ClipResult(tasks[index].path, error=lost[index]) for index in lost]
+        return _fill_up(tasks, results, str(error))
     finally:
         for task in under_way.values():
             if task.evidence_folder is not None:
-                shutil.rmtree(task.evidence_folder)
+                shutil.rmtree(task.evidence_folder, ignore_errors=True)
     return [results[index] for index in range(len(tasks))]
+
+
+def _fill_up(tasks: Sequence[ClipTask], results: Mapping[int, ClipResult], why: str) -> list[ClipResult]:
+    """Return the results, with a reason for each clip that has none."""
+    return [
+        results.get(index) or ClipResult(task.path, error=ClipError(NOT_REACHED, task.path, why))
+        for index, task in enumerate(tasks)
+    ]
 
 
 def _video_tasks(
@@ -111,10 +125,15 @@ def _new_folder(parent: Path) -> Path:
     return folder
 
 
-def _put_evidence(part: Path, task: ClipTask, result: ClipResult) -> None:
-    """Write the result beside the pictures, and give their folder its name."""
-    (part / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
-    put_folder(part, clip_folder(Path(str(task.evidence_folder)), task.path))
+def _put_evidence(part: Path, task: ClipTask, result: ClipResult) -> ClipResult:
+    """Write the result beside the pictures, and give their folder its name; note it where that cannot be."""
+    try:
+        (part / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+        put_folder(part, clip_folder(Path(str(task.evidence_folder)), task.path))
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        return note_unwritten(result, error)
+    return result
 
 
 class _Reading:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,9 @@ RESULT_FILE = "result.json"
 """What was measured of a clip, beside its evidence."""
 NOT_REACHED = "not_reached"
 """Code of the error of a clip that was not measured, because the batch was interrupted or those who measured were lost."""
+
+UNWRITTEN = "its pictures could not be written"
+"""Begins the note of a clip that was measured and whose evidence could not be written."""
 
 _MOST_NAMED = 5
 """Things passed over that are named; the others are counted."""
@@ -129,7 +132,10 @@ def expand_paths(
         raise UsageError(f"no clip was given; name video files, folders of them, or patterns{others}")
     if passed_over and on_message is not None:
         on_message(_describe(passed_over))
-    return list(dict.fromkeys(paths))
+    once: dict[Path, str] = {}
+    for path in paths:
+        once.setdefault(Path(path).absolute(), path)
+    return list(once.values())
 
 
 def _files_in(folder: Path, passed_over: dict[str, str]) -> list[str]:
@@ -235,18 +241,31 @@ class MeasureClip:
         )  # what it imports, decoders above all, belongs to the worker
 
         folder = None if task.evidence_folder is None else clip_folder(Path(task.evidence_folder), task.path)
-        result = try_measure(
-            task.path,
-            self._evaluators,
-            audio_path=task.audio_path,
-            intent=task.intent,
-            progress=lambda *at: report(at),
-            observer=None if folder is None else EvidenceWriter(folder),
-        )
-        if folder is not None:
+
+        def measure(observer: EvidenceWriter | None) -> ClipResult:
+            return try_measure(
+                task.path,
+                self._evaluators,
+                audio_path=task.audio_path,
+                intent=task.intent,
+                progress=lambda *at: report(at),
+                observer=observer,
+            )
+
+        if folder is None:
+            return measure(None)
+        try:
+            result = measure(EvidenceWriter(folder))
             folder.mkdir(parents=True, exist_ok=True)
             (folder / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+        except OSError as error:  # what was measured does not depend on it
+            return note_unwritten(measure(None), error)
         return result
+
+
+def note_unwritten(result: ClipResult, error: OSError) -> ClipResult:
+    """Note that the evidence of a clip could not be written."""
+    return replace(result, notes=(*result.notes, f"{UNWRITTEN}: {error.strerror or error}"))
 
 
 def _result_of(task: ClipTask, outcome: object) -> ClipResult:

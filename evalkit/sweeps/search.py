@@ -11,6 +11,7 @@ from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING
 
+from evalkit.analysis.catalogue import RATING
 from evalkit.analysis.configurations import describe
 from evalkit.analysis.direction import loss, loss_bounds
 from evalkit.analysis.spending import DEFAULT_PRICE
@@ -112,6 +113,16 @@ def set_course(plan: SweepPlan) -> Course:
 
 def _check_quality(plan: SweepPlan, policy: Policy) -> None:
     quality = policy.quality.name
+    if policy.quality.better == "band":
+        raise UsageError(
+            f"policy {policy.name!r} searches for the best {quality}, of which neither more nor less is better: name another "
+            f"metric as its quality"
+        )
+    if policy.quality.family == RATING:
+        raise UsageError(
+            f"policy {policy.name!r} searches for the best {quality}, which people give when the videos are made: name a "
+            f"metric that is measured as its quality, or make the whole grid with evalkit sweep"
+        )
     if quality not in plan.metrics:
         measured = ", ".join(plan.evaluators) or "no evaluator"
         raise UsageError(

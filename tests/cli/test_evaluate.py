@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import json
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from evalkit.cli import main
+from evalkit.measuring import elsewhere
+from evalkit.measuring.evidence import clip_folder
 from evalkit.testing.media import moving_pattern, write_clip
 from evalkit.testing.talking_face import TalkingFace
 
@@ -264,3 +267,62 @@ def test_an_interrupted_batch_keeps_what_was_measured(
         assert [row["error"] for row in csv.DictReader(file)] == ["", "", "not_reached"]
     assert "b.mp4" not in done.stdout
     assert "technical.width" in done.stdout
+
+
+def full_disk(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("executor", [None, "in_process"])
+def test_pictures_that_cannot_be_written_cost_no_value(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, executor: str | None
+) -> None:
+    clips = [Path(shutil.copy(grey, tmp_path / f"{name}.mp4")) for name in "ab"]
+    evidence, table = tmp_path / "evidence", tmp_path / "table.csv"
+    monkeypatch.setattr(elsewhere, "put_folder", full_disk)
+    if executor is None:
+        evidence.mkdir()
+        for clip in clips:
+            clip_folder(evidence, str(clip)).touch()  # a file where the folder should be
+    done = CliRunner().invoke(
+        main,
+        [
+            "evaluate",
+            *map(str, clips),
+            "--only",
+            "technical",
+            "--evidence",
+            str(evidence),
+            "--csv",
+            str(table),
+        ]
+        + ([] if executor is None else ["--executor", executor]),
+    )
+    assert done.exit_code == 1
+    assert f"Error: {evidence} lacks 2 clips, first: its pictures could not be written: N" in done.stderr
+    with table.open() as file:
+        assert [(row["error"], row["technical.width"]) for row in csv.DictReader(file)] == [("", "64.0")] * 2
+    assert not list(evidence.glob(".*"))
+
+
+def test_an_evidence_folder_that_cannot_be_written_is_one_sentence(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "_new_folder", full_disk)
+    words = ["--only", "technical", "--evidence", str(tmp_path / "e"), "--executor", "in_process"]
+    done = CliRunner().invoke(main, ["evaluate", str(grey), *words])
+    assert done.exit_code == 2
+    said = f"Error: {tmp_path / 'e'} cannot be written: No space left on device; make room"
+    assert said in done.stderr
+
+
+def test_an_interruption_while_pictures_are_put_away_leaves_no_part(
+    grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(elsewhere, "put_folder", press)
+    words = ["--only", "technical", "--evidence", str(tmp_path / "e"), "--executor", "in_process"]
+    assert CliRunner().invoke(main, ["evaluate", str(grey), *words]).exit_code == 130
+    assert not list((tmp_path / "e").iterdir())

@@ -55,3 +55,13 @@ def test_a_clip_that_stands_out_of_many_is_named(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert "stands out: 0.mp4: lip_sync.error: 0.8, usual at most 0.3" in out
     assert out.count("stands out") == 1
+
+
+def test_clips_of_one_name_are_told_apart_by_their_folders(capsys: pytest.CaptureFixture[str]) -> None:
+    error = Metric("lip_sync.error", "1", "lower", "…", is_headline=True)
+    clips = ["a/1.mp4", "b/1.mp4", "b/2.mp4", "x/b/1.mp4", "1.mp4"]
+    show([ClipResult(clip, (Measurement(error, 0.8),)) for clip in clips])
+    lines = capsys.readouterr().out.splitlines()
+    named = ["a/1.mp4", "b/1.mp4", "2.mp4", "x/b/1.mp4", "1.mp4"]
+    assert [line.split()[0] for line in lines if line.endswith("0.8")] == named
+    assert [line.split(":")[1].strip() for line in lines if line.startswith("stands out")] == named

@@ -227,6 +227,9 @@ def test_rules_that_mislead_are_warned_of(tmp_path: Path) -> None:
     text = POLICY.replace("    why: a gate\n", "    why: a gate\n    judged_by: value\n")
     (warning,) = load_policy(write(tmp_path, text)).warnings
     assert "the mean of these clips alone is judged" in warning
+    text = POLICY.replace("quality: lip_sync.error", "quality: motion.amount_deg_s")
+    (warning,) = load_policy(write(tmp_path, text)).warnings
+    assert warning.startswith("quality motion.amount_deg_s: neither more nor less of it is better")
     assert all(load_policy(name).warnings == () for name in bundled_policies())
 
 

@@ -292,3 +292,20 @@ def test_what_cannot_be_searched_is_refused_in_a_sentence(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         Search(plan_of(searched, **changes), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("quality", "words"),
+    [
+        ("technical.fps", "the best technical.fps, of which neither more nor less is better"),
+        ("rating.mos", "the best rating.mos, which people give when the videos are made"),
+    ],
+)
+def test_what_has_no_best_or_no_value_yet_is_not_searched_for(
+    tmp_path: Path, searched: dict[str, Any], quality: str, words: str
+) -> None:
+    policy = tmp_path / "other.yaml"
+    policy.write_text(POLICY.replace(f"quality: {QUALITY}", f"quality: {quality}"), "utf-8")
+    plan = plan_of(searched, policy=str(policy), evaluators=["planted", "technical"])
+    with pytest.raises(UsageError, match=words):
+        Search(plan, tmp_path)

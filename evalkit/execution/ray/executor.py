@@ -75,11 +75,18 @@ class RaySettings(PlainData):
     address: str = Field(
         default="auto", min_length=1, description="auto, local, HOST:PORT or ray://HOST:PORT"
     )
-    gpus_per_slot: int = Field(default=1, ge=1, description="GPUs of a slot")
-    cpus_per_slot: int = Field(default=1, ge=1, description="processor cores of a slot")
-    cpus_per_measuring: int = Field(default=1, ge=1, description="processor cores where videos are measured")
+    gpus_per_slot: int = Field(default=1, ge=1, description="a whole number of GPUs of a slot, from 1")
+    cpus_per_slot: int = Field(
+        default=1, ge=1, description="a whole number of processor cores of a slot, from 1"
+    )
+    cpus_per_measuring: int = Field(
+        default=1, ge=1, description="a whole number of processor cores where videos are measured, from 1"
+    )
     patience_s: float = Field(
-        default=300.0, gt=0, allow_inf_nan=False, description="seconds to wait for a cluster that is full"
+        default=300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="seconds, above 0, to wait for a cluster that is full",
     )
 
 

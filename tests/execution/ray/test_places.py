@@ -16,6 +16,7 @@ from evalkit.execution.ray.cluster import ClusterError
 from evalkit.execution.ray.executor import RayExecutor, RaySettings
 from evalkit.execution.ray.host import Greeting
 from evalkit.execution.worker import DISK_FULL
+from evalkit.options import ConfigError, read_group
 from evalkit.testing.executor import LIMITS, generate_job
 
 
@@ -182,3 +183,17 @@ def test_places_that_go_with_a_node_are_no_sign_that_nothing_starts(
         for place in list(drawn._places.values()):
             drawn._lose(place, RuntimeError(text))
     assert drawn._places == {} or is_over
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("patience_s", 0, "seconds, above 0"),
+        ("gpus_per_slot", 0, "a whole number of GPUs of a slot, from 1"),
+        ("cpus_per_slot", 0, "a whole number of processor cores of a slot, from 1"),
+        ("cpus_per_measuring", 0.5, "a whole number of processor cores where videos are measured, from 1"),
+    ],
+)
+def test_a_setting_that_cannot_be_says_what_can(name: str, value: float, allowed: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is {value}; allowed: {allowed}"):
+        read_group(RaySettings, {name: value}, "here")
