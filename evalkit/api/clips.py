@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.arguments import read_mapping, read_path, wrong_argument
-from evalkit.errors import ClipError, UsageError
+from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from evalkit.evaluators.load import anchor_settings, prepare_evaluators
 from evalkit.evaluators.session import installed_names, require_installed, select_evaluators
@@ -22,6 +22,7 @@ from evalkit.measuring.pool import (
     ClipTask,
     expand_paths,
     measure_clips,
+    not_reached,
 )
 from evalkit.measuring.results import ClipResult, Report
 from evalkit.types import ClipIntent
@@ -167,16 +168,11 @@ def evaluate(
     except KeyboardInterrupt:
         if not seen:
             raise
+        why = "not measured: the batch was interrupted before"
         raise InterruptedBatch(
-            Report(tuple(seen.get(path) or _not_reached(path) for path in paths))
+            Report(tuple(seen.get(path) or not_reached(path, why) for path in paths))
         ) from None
     return Report(tuple(results))
-
-
-def _not_reached(path: str) -> ClipResult:
-    return ClipResult(
-        path, error=ClipError(NOT_REACHED, path, "not measured: the batch was interrupted before")
-    )
 
 
 def find_measurer(

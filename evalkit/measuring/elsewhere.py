@@ -12,7 +12,7 @@ from evalkit.errors import ClipError, EvalkitError
 from evalkit.evaluators.load import version_of
 from evalkit.evaluators.session import Incomplete
 from evalkit.measuring.evidence import clip_folder
-from evalkit.measuring.pool import NOT_REACHED, RESULT_FILE, Tally, note_unwritten
+from evalkit.measuring.pool import RESULT_FILE, Tally, not_reached, note_unwritten
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.video import VideoTask
 from evalkit.runs.files import put_folder
@@ -76,7 +76,11 @@ def measure_clips_elsewhere(
                 tally.finish(index, results[index])
     except OSError as error:
         place = error.filename or next((task.evidence_folder for task in tasks), None)
-        words = f"{place} cannot be written: {error.strerror or error}; make room, or leave the evidence out"
+        words = f"measuring cannot go on: {error.strerror or error}"
+        if place is not None:
+            words = (
+                f"{place} cannot be written: {error.strerror or error}; make room, or leave the evidence out"
+            )
         if not results:
             raise EvalkitError(words) from error
         return _fill_up(tasks, results, words)
@@ -93,10 +97,7 @@ def measure_clips_elsewhere(
 
 def _fill_up(tasks: Sequence[ClipTask], results: Mapping[int, ClipResult], why: str) -> list[ClipResult]:
     """Return the results, with a reason for each clip that has none."""
-    return [
-        results.get(index) or ClipResult(task.path, error=ClipError(NOT_REACHED, task.path, why))
-        for index, task in enumerate(tasks)
-    ]
+    return [results.get(index) or not_reached(task.path, why) for index, task in enumerate(tasks)]
 
 
 def _video_tasks(

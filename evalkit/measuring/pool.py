@@ -263,6 +263,11 @@ class MeasureClip:
         return result
 
 
+def not_reached(path: str, why: str) -> ClipResult:
+    """Return the result of a clip that was not measured, with the reason."""
+    return ClipResult(path, error=ClipError(NOT_REACHED, path, why))
+
+
 def note_unwritten(result: ClipResult, error: OSError) -> ClipResult:
     """Note that the evidence of a clip could not be written."""
     return replace(result, notes=(*result.notes, f"{UNWRITTEN}: {error.strerror or error}"))

@@ -256,6 +256,7 @@ def test_a_link_in_a_mail_on_another_site_leads_in_and_later_on(open_study: Call
     page.set_content(mail)
     page.locator("a").click()
     opened.wait_for_item(1)
+    assert page.locator(".players video").count() == 1
 
 
 @pytest.mark.parametrize("kind", DESIGNS)

@@ -316,6 +316,18 @@ def test_an_evidence_folder_that_cannot_be_written_is_one_sentence(
     assert said in done.stderr
 
 
+def test_without_evidence_nobody_is_told_to_make_room(grey: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_more_files(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(elsewhere, "VideoTask", no_more_files)
+    done = CliRunner().invoke(
+        main, ["evaluate", str(grey), "--only", "technical", "--executor", "in_process"]
+    )
+    assert done.exit_code == 2
+    assert "Error: measuring cannot go on: Too many open files\n" in done.stderr
+
+
 def test_an_interruption_while_pictures_are_put_away_leaves_no_part(
     grey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
