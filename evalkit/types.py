@@ -156,6 +156,22 @@ class Interval(NamedTuple):
     high: float
 
 
+class Moment(NamedTuple):
+    """A stretch of a clip in which a metric is at its worst.
+
+    Parameters
+    ----------
+    start_s, end_s : float
+        On the clip's own clock; `end_s` is above `start_s`.
+    value : float
+        How bad it is there: the worst value of the metric's course within the stretch, in the metric's unit.
+    """
+
+    start_s: float
+    end_s: float
+    value: float
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Measurement:
     """One metric of one clip: a value, or the reason why there is none.
@@ -177,6 +193,8 @@ class Measurement:
     samples : tuple of (str, FloatArray)
         Named raw samples for statistics across clips. Values over windows stand beside ``window_start_s``, where each
         begins: a report leads to the worst.
+    moments : tuple of Moment
+        The worst stretches, the worst first; empty where the metric has no course over time, or nothing in it is bad.
 
     Raises
     ------
@@ -192,6 +210,7 @@ class Measurement:
     coverage: float | None = None
     interval: Interval | None = None
     samples: tuple[tuple[str, FloatArray], ...] = ()
+    moments: tuple[Moment, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):
@@ -265,6 +284,7 @@ class Measurement:
             self.coverage,
             self.interval,
             len(self.samples),
+            self.moments,
         )
 
 

@@ -18,6 +18,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word that was heard, and when.
+
+    Parameters
+    ----------
+    text : str
+        In the recogniser's own spelling, without the spaces around it.
+    start_s, end_s : float
+        From the beginning of the sound.
+    """
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """What was heard.
 
@@ -31,6 +48,8 @@ class Transcript:
         As it was asked for.
     recogniser, version : str
         Who heard it.
+    words : tuple of Word
+        The words with their times, in order; empty from a recogniser that tells none.
     """
 
     text: str
@@ -38,6 +57,7 @@ class Transcript:
     language: str
     recogniser: str
     version: str
+    words: tuple[Word, ...] = ()
 
 
 class Recogniser(ABC):
