@@ -50,9 +50,6 @@ ON_CAMERA_DEG = 10.0
 """Angle to the camera within which a viewer feels looked at; the cone of direct gaze that Gamer and Hecht (J. Exp.
 Psychol. HPP 33(3), 2007) measured is about 9 degrees wide, and the landmarks are good for a few degrees."""
 
-AWAY_DEG = 15.0
-"""Angle to the camera from which somebody surely looks elsewhere: that of `ON_CAMERA_DEG`, and what the landmarks are good
-for."""
 LONGEST_GLANCE_S = 1.0
 """Speakers glance aside for less all the time."""
 LONGEST_UNBLINKING_S = 36.0
@@ -374,7 +371,7 @@ def look_away_moments(times_s: FloatArray, angles_deg: FloatArray, frame_s: floa
     (Moment(start_s=1.0, end_s=3.0, value=0.0),)
     """
     require_signal("angles_deg", times_s, angles_deg)
-    beyond = angles_deg - AWAY_DEG
+    beyond = angles_deg - ON_CAMERA_DEG
     return worst_moments(
         times_s,
         times_s + frame_s,

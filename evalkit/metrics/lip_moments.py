@@ -31,9 +31,12 @@ GAIN_WINDOW_S = 2.0
 HOP_S = 0.1
 LOOSE = 0.5
 """Share of the usual gain below which lips do not follow; half of it is where a window is half inside of a fault."""
-SURELY_LOOSE = 0.25
-"""What the gain has to fall to, once in a stretch: real speakers of clips that are in sync stay above 0.3 of theirs."""
+SURELY_LOOSE = 0.4
+"""What the gain has to fall to, once in a stretch. Real speakers whose clips are in sync fall to 0.3 of theirs for 0.7 s at most,
+generated ones never below 0.7."""
 SHORTEST_LOOSE_S = 1.2
+JOIN_LOOSE_S = 1.0
+"""Between two stretches: lips that belong to other words fit by chance for as long."""
 LEAST_USABLE, LEAST_SPOKEN = 0.8, 0.3
 MOST_SILENT_MOTION = 0.6
 """Lips in a pause that move at more than this share of their speed in speech speak without a sound."""
@@ -136,6 +139,7 @@ def error_moments(lips: ComparedLips, scores: WindowScores, bank: FloatArray) ->
         gains,
         gains < LOOSE,
         np.maximum(LOOSE - gains, 0.0),
+        join_s=JOIN_LOOSE_S,
         most=len(gains),
     ):
         # No window is centred within half a length of the clip's ends: what is so up to there goes on to the end.
@@ -253,6 +257,7 @@ def silent_motion_moments(lips: FloatArray, usable: BoolArray, speech: BoolArray
         ratio,
         quiet & (beyond > 0),
         np.maximum(beyond, 0.0),
+        join_s=0.5,
         least_s=0.5,
     )
 

@@ -115,6 +115,50 @@ def worst_moments(
     return tuple(moment for _, moment in sorted(found, key=lambda one: -one[0])[:most])
 
 
+def moments_beyond(
+    times_s: FloatArray,
+    weights_s: FloatArray,
+    values: FloatArray,
+    *,
+    lowest: float = -np.inf,
+    highest: float = np.inf,
+) -> tuple[Moment, ...]:
+    """Name the stretches of a course that is sampled now and then, as key frames are.
+
+    Parameters
+    ----------
+    times_s, weights_s : FloatArray, shape (n,)
+        When each sample was taken, and the time from then on that it stands for.
+    values : FloatArray, shape (n,)
+        NaN where there is none.
+    lowest, highest : float
+        What is beyond is bad.
+
+    Returns
+    -------
+    tuple of Moment
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or times that do not increase.
+
+    Examples
+    --------
+    >>> t = np.arange(4.0)
+    >>> moments_beyond(t, np.ones(4), np.array([0.9, 0.2, np.nan, 0.95]), lowest=0.85)
+    (Moment(start_s=1.0, end_s=2.0, value=0.2),)
+    """
+    require_increasing("times_s", times_s)
+    require_same_length({"times_s": times_s, "weights_s": weights_s, "values": values})
+    known = np.isfinite(values)
+    starts_s, seen = times_s[known], values[known]
+    beyond = np.maximum(lowest - seen, seen - highest)
+    return worst_moments(
+        starts_s, starts_s + weights_s[known], seen, beyond > 0, np.maximum(beyond, 0.0), join_s=_ROUNDING_S
+    )
+
+
 def with_moments(measurement: Measurement, moments: tuple[Moment, ...]) -> Measurement:
     """Return a measurement with its worst moments; one without a value has none."""
     return measurement if measurement.value is None else replace(measurement, moments=moments)

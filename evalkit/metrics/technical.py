@@ -33,6 +33,8 @@ BLURRED = 0.85
 SHORTEST_BLUR_S = 0.3
 MOST_CLIPPED = 0.01
 """Share of the samples of a tenth of a second: recordings with a few clipped samples reach 0.005."""
+LONGEST_PAUSE_S = 1.0
+"""Between two clipped syllables of one stretch."""
 LONGEST_SILENCE_S = 1.0
 """Between two sounds: synthetic voices are digitally silent for up to 0.7 s between sentences."""
 SILENCE_LUFS = -70.0
@@ -409,7 +411,9 @@ def clipped_moments(n_clipped: FloatArray, n_samples: FloatArray, times_s: Float
     require_increasing("times_s", times_s)
     require_same_length({"n_clipped": n_clipped, "n_samples": n_samples, "times_s": times_s})
     share = n_clipped / np.maximum(n_samples, 1.0)
-    return worst_moments(times_s, times_s + STEP_S, share, share > MOST_CLIPPED, share, join_s=0.5)
+    return worst_moments(
+        times_s, times_s + STEP_S, share, share > MOST_CLIPPED, share, join_s=LONGEST_PAUSE_S
+    )
 
 
 def silent_moments(step_power: FloatArray, times_s: FloatArray) -> tuple[Moment, ...]:

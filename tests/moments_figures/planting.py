@@ -22,8 +22,8 @@ SOUND_HZ = 48_000
 TREMBLE_DEG = 1.2
 TREMBLE_HZ = (6.0, 10.0)
 DELAY_S = 0.3
-GAZE_PLACE = 0.26
-"""Of the iris beside the middle of its eye, in eye widths: 40 degrees."""
+GAZE_PLACE = 0.3
+"""Of the iris beside the middle of its eye, in eye widths: 48 degrees."""
 BLUR_SHARE = 0.012
 """Standard deviation of the blur, of the picture's longer side: 6 pixels of 512."""
 _IRISES = ((468, 33, 133), (473, 362, 263))
@@ -196,8 +196,8 @@ def _freeze_mouth(clip: Clip, fault: Fault) -> None:
         apart = float(np.linalg.norm(found[61] - found[291]))
         turn = np.degrees(np.arctan2(*(found[291] - found[61])[::-1]))
         mask = np.zeros((height, width), np.float32)
-        centre = (round(float(mouth[0])), round(float(mouth[1] + 0.25 * apart)))
-        cv2.ellipse(mask, centre, (round(1.0 * apart), round(1.05 * apart)), float(turn), 0, 360, 1.0, -1)
+        centre = (round(float(mouth[0])), round(float(mouth[1] + 0.45 * apart)))  # the chin is part of it
+        cv2.ellipse(mask, centre, (round(1.1 * apart), round(1.35 * apart)), float(turn), 0, 360, 1.0, -1)
         mask = cv2.GaussianBlur(mask, (0, 0), 0.12 * apart)[..., None]
         frame = clip.frames[row]
         clip.frames[row] = np.clip(frame + mask * (carried.astype(np.float32) - frame) + 0.5, 0, 255).astype(
@@ -210,8 +210,10 @@ def _look_away(clip: Clip, fault: Fault) -> None:
     import cv2
 
     rows = clip.rows(fault)
-    side = 1.0 if (rows[0] % 2) else -1.0
-    for row, found in zip(rows, _points(clip, rows), strict=True):
+    points = _points(clip, rows)
+    turned = [float(found[4][0] - found[[*_EYES]].mean(axis=0)[0]) for found in points if found is not None]
+    side = 1.0 if sum(turned) > 0 else -1.0  # eyes that turn against the head would look at the camera
+    for row, found in zip(rows, points, strict=True):
         if found is None:
             continue
         frame = clip.frames[row]
