@@ -15,13 +15,27 @@ from pipeline.errors import GenerationError, RequestError
 from pipeline.fingerprint import fingerprint
 from pipeline.languages import primary_language
 from pipeline.options import PlainData
-from pipeline.recogniser import Recogniser, Transcript, refuse_language
+from pipeline.recogniser import Recogniser, Transcript, Word, refuse_language
 from pipeline.sound import read_sound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 _RATE_HZ = 16000
+_DECODING: dict[str, Any] = {
+    "beam_size": 5,
+    "condition_on_previous_text": False,  # a loop that once begins would be carried on
+    "temperature": 0.0,  # the library's other temperatures draw at random: the same sound would give other words
+    "vad_filter": True,  # of silence, tones and hum it would make up words
+    "word_timestamps": True,
+}
+_LOOPING = 2.4
+"""Text that is compressed further than this repeats itself (`whisper`'s own limit)."""
+_LONGEST_LOOP = 5
+"""Where it does, it is asked once more and may not say the same five tokens twice."""
 _FILES = ("config.json", "model.bin", "tokenizer.json")
 _CODES = {"cmn": "zh", "nb": "no"}  # Whisper's, where espeak-ng has others
 # https://github.com/openai/whisper, whisper/tokenizer.py
@@ -216,12 +230,24 @@ class FasterWhisper(Recogniser):
         refuse_language(self, language)
         code = primary_language(language)
         try:
-            segments, _ = self._model.transcribe(samples, language=_CODES.get(code, code), beam_size=5)
-            pieces: Sequence[str] = [segment.text.strip() for segment in segments]
+            segments = self._hear(samples, _CODES.get(code, code))
+            if any(segment.compression_ratio > _LOOPING for segment in segments):
+                segments = self._hear(samples, _CODES.get(code, code), no_repeat_ngram_size=_LONGEST_LOOP)
         except RuntimeError as error:
             raise GenerationError(f"faster-whisper failed: {error}") from error
-        duration_s = samples.size / _RATE_HZ
-        return Transcript(" ".join(filter(None, pieces)), duration_s, language, self.name, self.version)
+        text = " ".join(filter(None, (segment.text.strip() for segment in segments)))
+        words = tuple(
+            Word(word.word.strip(), float(word.start), float(word.end))
+            for segment in segments
+            for word in segment.words or ()
+            if word.word.strip()
+        )
+        return Transcript(text, samples.size / _RATE_HZ, language, self.name, self.version, words)
+
+    def _hear(self, samples: NDArray[np.float32], code: str, **options: int) -> Sequence[Any]:
+        """Return the library's segments."""
+        segments, _ = self._model.transcribe(samples, language=code, **_DECODING, **options)
+        return list(segments)
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.recogniser import Word
 from pipeline.speech.whisper import FasterWhisper
 
 
@@ -20,6 +21,7 @@ class Model:
     """Stands in for the library's model, with its documented interface."""
 
     made: list[Model]
+    loops = False
 
     def __init__(self, path: str, **settings: Any) -> None:
         if settings["device"] == "cuda":
@@ -32,7 +34,14 @@ class Model:
     def transcribe(self, samples: Any, **options: Any) -> tuple[Any, None]:
         """Return two segments, lazily, as the library does."""
         self.heard.append((samples.size, options))
-        return (SimpleNamespace(text=text) for text in (" 你好。", " 再见。")), None
+        loops = Model.loops and "no_repeat_ngram_size" not in options
+        words = [
+            SimpleNamespace(word=" 你", start=0.1, end=0.2),
+            SimpleNamespace(word=" ", start=0.2, end=0.3),
+        ]
+        texts = (" beep" * 99,) if loops else (" 你好。", " 再见。")
+        ratio = 9.0 if loops else 1.1
+        return (SimpleNamespace(text=text, words=words, compression_ratio=ratio) for text in texts), None
 
 
 @pytest.fixture
@@ -64,9 +73,20 @@ def test_all_segments_are_written_down(folder: Path, spoken: Path) -> None:
     assert heard.duration_s == pytest.approx(2.0)
     (model,) = Model.made
     assert model.settings == {"device": "auto", "compute_type": "int8", "local_files_only": True}
-    assert model.heard == [(32000, {"language": "zh", "beam_size": 5})]
+    ((n_samples, options),) = model.heard
+    assert (n_samples, options["language"], options["word_timestamps"]) == (32000, "zh", True)
+    assert options["temperature"] == 0.0  # nothing is drawn at random: the same sound gives the same words
+    assert heard.words == (Word("你", 0.1, 0.2),) * 2
     recogniser.close()
     recogniser.close()
+
+
+@pytest.mark.usefixtures("library")
+def test_what_repeats_itself_is_asked_again(folder: Path, spoken: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Model, "loops", True)
+    assert FasterWhisper(model=str(folder)).recognise(spoken, "cmn").text == "你好。 再见。"
+    (model,) = Model.made
+    assert [options.get("no_repeat_ngram_size") for _, options in model.heard] == [None, 5]
 
 
 @pytest.mark.usefixtures("library")
