@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
-from evalkit.metrics import lip_sync
+from evalkit.metrics import lip_moments, lip_sync
+from evalkit.metrics.moments import with_moments
 from evalkit.metrics.speech_likeness import ROWS_HZ, measure_likeness
 from evalkit.models.lip_sync.predictor import LipSyncModel
 from evalkit.models.speech_likeness.model import SpeechLikeness
@@ -76,6 +77,13 @@ class Curves(NamedTuple):
     aligned: lip_sync.WindowScores
     mouth_moves: bool
 
+    @property
+    def aligned_lips(self) -> lip_moments.ComparedLips:
+        """What worst moments are found in."""
+        offset_s = 0.0 if self.offset is None else self.offset.offset_s
+        moved = lip_sync.shift(self.predicted, offset_s)
+        return lip_moments.ComparedLips(moved, self.observed, self.usable, self.speech)
+
 
 class LipSync(Evaluator):
     """Compares the lips that the sound predicts with those seen (see `evalkit.metrics.lip_sync`).
@@ -93,7 +101,7 @@ class LipSync(Evaluator):
     """
 
     name = "lip_sync"
-    version = 5
+    version = 6
     metrics = (ERROR, RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE, SILENT_MOTION)
     reasons = (NO_MOUTH_MOTION, NO_SILENCE)
     tracks = ("face", "speech")
@@ -120,8 +128,11 @@ class LipSync(Evaluator):
             return self.absent(NO_MOUTH_MOTION)
         delivered = curves.delivered
         measurements = (
-            _over_windows(ERROR, curves, delivered, delivered.ranks, "rank"),
-            *_offsets(curves, face.coverage),
+            with_moments(
+                _over_windows(ERROR, curves, delivered, delivered.ranks, "rank"),
+                lip_moments.error_moments(curves.aligned_lips, delivered, self._model.bank),
+            ),
+            *_offsets(curves, face.coverage, self._model.bank),
             _silence(curves),
         )
         weights = {
@@ -243,20 +254,25 @@ def _coverage(scores: lip_sync.WindowScores, n_rows: int) -> float:
     return float(covered.mean())
 
 
-def _offsets(curves: Curves, coverage: float) -> Iterator[Measurement]:
+def _offsets(curves: Curves, coverage: float, bank: FloatArray) -> Iterator[Measurement]:
     found = curves.offset
     if found is None:
         for metric in (RESIDUAL_ERROR, OFFSET, DRIFT, DTW_DISTANCE, CONFIDENCE):
             yield Measurement.absent(metric, Reason.TOO_SHORT)
         return
     aligned = curves.aligned
-    yield _over_windows(RESIDUAL_ERROR, curves, aligned, aligned.ranks, "rank")
+    yield with_moments(
+        _over_windows(RESIDUAL_ERROR, curves, aligned, aligned.ranks, "rank"),
+        lip_moments.error_moments(curves.aligned_lips, aligned, bank),
+    )
+    local = lip_sync.local_offsets(curves.predicted, curves.observed, curves.usable)
     yield Measurement(
         OFFSET,
         found.offset_ms,
         n=found.n_blocks,
         coverage=coverage,
         interval=_scaled(found.interval_s, 1e3),
+        moments=lip_moments.offset_moments(*local, lip_sync.DRIFT_WINDOW_S),
     )
     if found.drift_s_per_s is None:
         yield Measurement.absent(DRIFT, Reason.TOO_SHORT)
@@ -277,7 +293,11 @@ def _silence(curves: Curves) -> Measurement:
     if ratio is None:
         return Measurement.absent(SILENT_MOTION, NO_SILENCE)
     return Measurement(
-        SILENT_MOTION, ratio, n=int((~curves.speech).sum()), coverage=float(curves.usable.mean())
+        SILENT_MOTION,
+        ratio,
+        n=int((~curves.speech).sum()),
+        coverage=float(curves.usable.mean()),
+        moments=lip_moments.silent_motion_moments(curves.observed, curves.usable, curves.speech),
     )
 
 
