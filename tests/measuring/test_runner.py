@@ -156,7 +156,7 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.evaluators["lip_sync"] == "5"
+    assert clip.evaluators["lip_sync"] == "6"
     assert set(clip.weights) == {"lip_sync/predictor.npz", "speech_likeness/weights.json"}
 
 
