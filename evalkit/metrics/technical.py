@@ -47,6 +47,10 @@ STEP_S = 0.1
 """Of the loudness."""
 STEPS_PER_BLOCK = 4
 """Steps of 100 ms in a gating block of BS.1770."""
+STEPS_PER_SHORT_TERM = 30
+"""Steps of 100 ms in the short-term loudness of EBU Tech 3341, of which the loudness range is made."""
+LEAST_RANGE_S = 6.0
+"""Two short-term blocks that share nothing: shorter sound has no range."""
 _ROUNDING_S = 1e-3
 
 
@@ -492,12 +496,7 @@ def integrated_loudness_lufs(step_power: FloatArray) -> float | None:
     >>> round(integrated_loudness_lufs(np.full(30, 10 ** (-2.3 + 0.0691))), 9)
     -23.0
     """
-    require_shape("step_power", step_power, (None,))
-    require_finite("step_power", step_power)
-    if step_power.size and step_power.min() < 0:
-        raise ValueError(
-            f"step_power has {step_power.min():g}; power is never negative: is it a level in dB?"
-        )
+    _require_power(step_power)
     if step_power.shape[0] < STEPS_PER_BLOCK:
         return None
     blocks = np.lib.stride_tricks.sliding_window_view(step_power, STEPS_PER_BLOCK).mean(axis=1)
@@ -506,6 +505,59 @@ def integrated_loudness_lufs(step_power: FloatArray) -> float | None:
         return None
     kept = heard[heard > heard.mean() / 10]
     return float(-0.691 + 10 * np.log10(kept.mean()))
+
+
+def loudness_range_lu(step_power: FloatArray) -> float | None:
+    """Return how much the loudness varies over a programme (EBU Tech 3342).
+
+    The short-term loudness, of blocks of 3 s that begin every 100 ms. Blocks at or below -70 LUFS are left out, then those 20 LU or
+    more below the mean of the rest; the range is from the 10th to the 95th percentile of what remains.
+
+    Parameters
+    ----------
+    step_power : FloatArray, shape (n,)
+        As for `integrated_loudness_lufs`.
+
+    Returns
+    -------
+    float or None
+        In LU, at least 0; ``None`` when no block is louder than -70 LUFS (silence) or the sound is shorter than `LEAST_RANGE_S`.
+
+    Raises
+    ------
+    ValueError
+        As `integrated_loudness_lufs`.
+
+    Notes
+    -----
+    Tech 3342 means programmes of a minute or more. In a short clip this is how much its blocks differ, which the pauses of a
+    single sentence can decide: compare clips of like length.
+
+    Examples
+    --------
+    >>> quiet, loud = (np.full(200, 10 ** ((level + 0.691) / 10)) for level in (-30.0, -20.0))
+    >>> round(loudness_range_lu(np.concatenate([loud, quiet])), 9)
+    10.0
+    """
+    _require_power(step_power)
+    if step_power.shape[0] < LEAST_RANGE_S * 10:
+        return None
+    blocks = np.lib.stride_tricks.sliding_window_view(step_power, STEPS_PER_SHORT_TERM).mean(axis=1)
+    heard = blocks[blocks > _power(-70.0)]
+    if not heard.size:
+        return None
+    kept = np.sort(heard[heard > heard.mean() / 100])
+    low, high = (kept[round((kept.size - 1) * share)] for share in (0.10, 0.95))
+    return float(10 * np.log10(high / low))
+
+
+def _require_power(step_power: FloatArray) -> None:
+    require_shape("step_power", step_power, (None,))
+    require_finite("step_power", step_power)
+    if step_power.size and step_power.min() < 0:
+        raise ValueError(
+            f"step_power has {step_power.min():g}; power is never negative: is it a level in dB?"
+        )
 
 
 def _power(loudness_lufs: float) -> float:
