@@ -57,6 +57,9 @@ class UsualRange:
 USUAL = {
     "lip_sync.error": UsualRange(-math.inf, PASS, "the model card: where viewers begin to notice"),
     "lip_sync.offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
+    "lip_sync.articulation": UsualRange(
+        0.5, 1.5, "real speakers: 0.72 to 1.33; below it mumbles, above it shouts"
+    ),
     "motion.sparc": UsualRange(LOWEST_SPARC, math.inf, "eleven real speakers: -4.4 to -2.7"),
     "motion.amount_deg_s": UsualRange(2, 30, "real speakers: 3.4 to 21.5"),
     "motion.freeze_ratio": UsualRange(-math.inf, 0.1, "a picture that stands still is seen"),

@@ -166,7 +166,7 @@ def _rank(lips: ComparedLips, bank: FloatArray, start_s: float, end_s: float) ->
     usable = lips.usable
     seen, expected = _standardised(lips.predicted, lips.observed, usable)
     gain = float((seen * expected)[usable].sum() / ((expected[usable] ** 2).sum() + _ROUNDING))
-    length = int(GAIN_WINDOW_S * GRID_HZ)
+    length = min(int(GAIN_WINDOW_S * GRID_HZ), len(seen))
     grid = np.arange(bank.shape[1] * GRID_HZ // DTW_HZ) * DTW_HZ / GRID_HZ
     fine = np.stack(
         [
@@ -178,10 +178,10 @@ def _rank(lips: ComparedLips, bank: FloatArray, start_s: float, end_s: float) ->
     others = np.concatenate(
         [fine[:, first : first + length] for first in range(0, grid.size - length + 1, 25)]
     )
-    first = round(start_s * GRID_HZ)
+    first = min(round(start_s * GRID_HZ), len(seen) - length)
     last = max(first, min(round(end_s * GRID_HZ), len(seen)) - length)
     worst = 0.0
-    for row in range(min(first, len(seen) - length), last + 1, round(HOP_S * 5 * GRID_HZ)):
+    for row in range(first, last + 1, round(HOP_S * 5 * GRID_HZ)):
         window = seen[row : row + length]
         own = ((window - gain * expected[row : row + length]) ** 2).sum()
         rivals = ((window - gain * others) ** 2).sum(axis=(1, 2))
