@@ -126,6 +126,7 @@ def validate(
             chosen,
             usable,
             intent=intent,
+            brand_file=settings.get("brand", {}).get("file"),
             keep=folder,
             jobs=jobs,
             stall_limit_s=stall_limit_s,

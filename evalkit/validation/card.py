@@ -2,7 +2,7 @@
 
 - The *spread* of a metric in a clip is the most that any harmless change moved it.
 - A dose is *seen* where it moves the metric the right way by more than the spread, and so does every larger one. With 20
-  harmless changes or more, an effect of nothing would do so in one clip of twenty.
+  harmless changes or more, an effect of nothing would do so in one clip of twenty; the card says how many there were.
 - A metric's *dead band* is the largest spread of 95 % of the clips: of all, of fewer than 20. Nearer than that to a limit,
   another encoder or a crop decides.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from evalkit.formatting import count, three_digits
 from evalkit.stats.means import estimate_mean
 from evalkit.stats.rank_correlation import Coefficient, correlate
-from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault
+from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault, base_of, bases_of
 from evalkit.validation.run import ORIGINAL, Reading, installed_metrics, metrics_of
 from pipeline.options import json_text
 
@@ -339,7 +339,7 @@ def make_card(
     cards = tuple(_fault_card(fault, faults, table, spreads) for fault in faults)
     steadiness = tuple(_steadiness(name, found) for name, found in spreads.items() if found)
     n_planned = len(clips) + (len(clips) - len(unmeasured)) * sum(
-        len(fault.doses) for fault in (AS_SHOWN, AS_RECORDED, *faults)
+        len(fault.doses) for fault in (*bases_of(faults), *faults)
     )
     return Validation(
         tuple(clips), unmeasured, cards, steadiness, len(readings), n_planned, round(seconds, 1), kept
@@ -366,7 +366,7 @@ class _Table:
 
     def base(self, name: str, clip: str, fault: Fault) -> tuple[float | None, str]:
         """Return the value without the fault, written in the same way."""
-        return self.value(name, clip, (AS_SHOWN if fault.picture is not None else AS_RECORDED).name)
+        return self.value(name, clip, base_of(fault).name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from evalkit.errors import UsageError
 from evalkit.formatting import three_digits
-from evalkit.validation import mouth_faults, picture_faults, sound_faults
+from evalkit.validation import mark_faults, mouth_faults, picture_faults, sound_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -264,6 +264,38 @@ FAULTS = (
         steady=(_OFFSET,),
     ),
     Fault(
+        "mark_hue",
+        "mark in another hue",
+        "deg",
+        (10, 20, 40, 80, 160),
+        picture=mark_faults.turned_in_hue,
+        sees="brand.color_delta_e",
+        also=("brand.fidelity",),
+        needs_brand=True,
+    ),
+    Fault(
+        "mark_occluded",
+        "mark covered",
+        "%",
+        (10, 20, 40, 60, 80),
+        picture=mark_faults.occluded,
+        sees="brand.fidelity",
+        way="down",
+        also=("brand.logo_coverage",),
+        needs_brand=True,
+    ),
+    Fault(
+        "mark_faded",
+        "mark transparent",
+        "%",
+        (20, 40, 60, 80, 95),
+        picture=mark_faults.faded,
+        sees="brand.fidelity",
+        way="down",
+        also=("brand.logo_coverage",),
+        needs_brand=True,
+    ),
+    Fault(
         "reencoded",
         "picture re-encoded",
         "crf",
@@ -314,10 +346,33 @@ FAULTS = (
 AS_SHOWN = Fault(
     "as_shown", "encoded as it is", "", (0.0,), picture=picture_faults.as_shown, is_harmless=True
 )
-"""What the doses of every fault of the picture are compared with: the same writing, and nothing changed."""
 AS_RECORDED = Fault(
     "as_recorded", "sound read as it is", "", (0.0,), sound=sound_faults.as_recorded, is_harmless=True
 )
+AS_DRAWN = Fault(
+    "as_drawn",
+    "mark as drawn",
+    "",
+    (0.0,),
+    picture=mark_faults.as_drawn,
+    is_harmless=True,
+    needs_brand=True,
+)
+BASES = (AS_SHOWN, AS_RECORDED, AS_DRAWN)
+"""What doses are compared with: written in the same way, and nothing damaged."""
+
+
+def base_of(fault: Fault) -> Fault:
+    """Return what the doses of a fault are compared with."""
+    if fault.needs_brand:
+        return AS_DRAWN
+    return AS_SHOWN if fault.picture is not None else AS_RECORDED
+
+
+def bases_of(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Return all that the doses of faults are compared with; the first two always."""
+    own = {base_of(fault).name for fault in faults}
+    return tuple(base for base in BASES if base is not AS_DRAWN or base.name in own)
 
 
 def fault_named(name: str) -> Fault:
@@ -328,7 +383,7 @@ def fault_named(name: str) -> Fault:
     UsageError
         If there is none.
     """
-    known = {fault.name: fault for fault in (*FAULTS, AS_SHOWN, AS_RECORDED)}
+    known = {fault.name: fault for fault in (*FAULTS, *BASES)}
     if name not in known:
         names = [fault.name for fault in FAULTS]
         near = difflib.get_close_matches(name, names, n=1)

@@ -64,6 +64,8 @@ class Survey:
         Landmarks and samples, as `Material` reads them; None where there is no picture or no sound.
     sound_rate_hz, n_channels, n_samples : int
         Of the sound; 0 without.
+    brand_file : str or None
+        Of the brand whose mark is planted.
     """
 
     path: str
@@ -75,6 +77,7 @@ class Survey:
     sound_rate_hz: int = 0
     n_channels: int = 0
     n_samples: int = 0
+    brand_file: str | None = None
 
 
 class Surveyor(Observer):
@@ -96,7 +99,7 @@ class Surveyor(Observer):
             nowhere = np.full((len(POINTS), 2), np.nan, np.float32)
             self._points.append(nowhere if face is None else np.asarray(face, np.float32)[list(POINTS)])
 
-    def survey(self, facts: ClipFacts, folder: Path) -> Survey:
+    def survey(self, facts: ClipFacts, folder: Path, brand_file: str | None = None) -> Survey:
         """Write what was seen, and the sound, into a folder.
 
         Raises
@@ -124,6 +127,7 @@ class Surveyor(Observer):
             facts.audio.sample_rate_hz if facts.audio and sound_file else 0,
             n_channels,
             n_samples,
+            brand_file,
         )
 
 

@@ -14,7 +14,7 @@ from evalkit.evaluators.load import evaluator_class
 from evalkit.isolation import Failure, require_importable, run_isolated
 from evalkit.measuring.cores import share_cores
 from evalkit.measuring.pool import Tally
-from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault, fault_named
+from evalkit.validation.faults import BASES, Fault, bases_of, fault_named
 from evalkit.validation.material import Material, Survey, Surveyor, Unplantable
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class SurveyTask:
     path: str
     folder: str
     intent: ClipIntent | None
+    brand_file: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class SurveyClip:
                 progress=lambda *at: report(at),
                 observer=surveyor,
             )
-            survey = surveyor.survey(probe(task.path), Path(task.folder))
+            survey = surveyor.survey(probe(task.path), Path(task.folder), task.brand_file)
         except ClipError as error:
             return Reading(task.path, ORIGINAL, 0.0, error=error.text), None
         return _read(result, task.path, ORIGINAL, 0.0), survey
@@ -187,6 +188,7 @@ def measure_faults(
     evaluators: Sequence[Evaluator],
     *,
     intent: ClipIntent | None,
+    brand_file: str | None,
     keep: Path | None,
     jobs: int | None,
     stall_limit_s: float,
@@ -201,6 +203,8 @@ def measure_faults(
     evaluators : sequence of Evaluator
         All that measure; each dose is measured with those that its fault needs.
     intent : ClipIntent or None
+    brand_file : str or None
+        Of the brand whose mark is planted.
     keep : Path or None
         Folder for the planted clips; without it each is removed when it is measured.
     jobs : int or None
@@ -215,7 +219,7 @@ def measure_faults(
     """
     for evaluator in evaluators:
         require_importable(evaluator, f"the evaluator {evaluator.name!r}")
-    planted = (AS_SHOWN, AS_RECORDED, *faults)
+    planted = (*bases_of(faults), *faults)
     n_doses = sum(len(fault.doses) for fault in planted)
     tally = Tally(len(clips) * (1 + n_doses), on_progress)
     with tempfile.TemporaryDirectory(prefix="evalkit-validate-") as folder:
@@ -224,7 +228,7 @@ def measure_faults(
         for index, path in enumerate(clips):
             own = Path(folder) / str(index)
             own.mkdir()
-            tasks.append(SurveyTask(path, str(own), intent))
+            tasks.append(SurveyTask(path, str(own), intent, brand_file))
         limits = _Limits(jobs, stall_limit_s)
         for index, reading, survey in _survey(tasks, evaluators, limits, tally):
             if survey is not None:
@@ -323,5 +327,5 @@ def _kept_file(keep: Path, clips: Sequence[str], one: _Dose) -> Path:
     alike = sum(Path(other).stem == stem for other in clips[: one.clip])
     folder = keep / (stem if not alike else f"{stem}-{alike + 1}")
     folder.mkdir(parents=True, exist_ok=True)
-    name = one.fault.name if one.fault in {AS_SHOWN, AS_RECORDED} else f"{one.fault.name}-{one.dose:g}"
+    name = one.fault.name if one.fault in BASES else f"{one.fault.name}-{one.dose:g}"
     return folder / f"{name}.mp4"
