@@ -76,7 +76,8 @@ def propose(drawing: Drawing, frame: NDArray[np.float32]) -> list[FloatArray]:
     for size in largest * SMALLEST * STEP ** np.arange(np.log(LARGEST / SMALLEST) / np.log(STEP)):
         scale = area_px * shrink / size
         shape = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
-        if shape[0] < width or shape[1] < height or scale > LARGEST_ZOOM:
+        room = min(shape[0] - width, shape[1] - height) + 2 * beyond
+        if room < 0 or min(shape) < 4 or scale > LARGEST_ZOOM:
             continue
         view = cv2.resize(view, shape, interpolation=cv2.INTER_AREA)
         edges = (beyond,) * 4  # a mark may stand right at the frame's border
