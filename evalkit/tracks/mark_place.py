@@ -15,7 +15,7 @@ SMALLEST, LARGEST = 0.03, 1.0
 """Square root of the mark's area as a share of the frame's."""
 STEP = 1.13
 N_PROPOSED = 8
-LARGEST_ZOOM = 1.5
+LARGEST_ZOOM = 1.3
 """A frame is enlarged no more than that to look for small marks."""
 AROUND = 0.3
 """How far beyond the drawing, as a share of it, a registration may look."""
