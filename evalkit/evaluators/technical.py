@@ -96,8 +96,9 @@ _OVER_TIME = (BLACK_RATIO, FREEZE_RATIO, FLICKER, SHARPNESS, FPS)
 class Technical(Evaluator):
     """Measures the file itself, from what is decoded and never from what is announced.
 
-    ``n`` counts frames, for the loudness its gating blocks, for its range blocks of 3 s, for clipping and peak samples. A picture of one frame has no
-    rate and no durations: what depends on them is absent with ``too_few_frames``.
+    ``n`` counts frames, for the loudness its gating blocks, for its range blocks of 3 s, for clipping and peak samples.
+    A picture of one frame has no rate and no durations: what depends on them is absent with ``too_few_frames``. The moments of the loudness are those
+    in which the sound is gone; those of the sharpness are held against the clip's own.
     """
 
     name = "technical"
@@ -126,7 +127,8 @@ class Technical(Evaluator):
         if face is None or not len(face):
             coverage = Measurement.absent(FACE_COVERAGE, Reason.NO_VIDEO)
         else:
-            coverage = Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0)
+            lost = technical.lost_face_moments(face.valid, face.times_s) if len(face) > 1 else ()
+            coverage = Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0, moments=lost)
         return Measured((_gap(picture, sound), *_picture(facts, picture), *_sound(sound), coverage))
 
 
@@ -157,12 +159,21 @@ def _picture(facts: ClipFacts, picture: Track | None) -> Iterator[Measurement]:
     times_s = picture.times_s
     end_s = picture.facts.get("end_s")
     durations_s = technical.frame_durations_s(times_s, end_s)
-    for metric, value in (
-        (FPS, technical.mean_frame_rate_hz(times_s)),
-        (BLACK_RATIO, technical.black_ratio(picture["black_share"], durations_s)),
-        (FREEZE_RATIO, technical.freeze_ratio(picture["change"], times_s, end_s)),
+    black, change = picture["black_share"], picture["change"]
+    for metric, value, moments in (
+        (FPS, technical.mean_frame_rate_hz(times_s), ()),
+        (
+            BLACK_RATIO,
+            technical.black_ratio(black, durations_s),
+            technical.black_moments(black, times_s, end_s),
+        ),
+        (
+            FREEZE_RATIO,
+            technical.freeze_ratio(change, times_s, end_s),
+            technical.frozen_moments(change, times_s, end_s),
+        ),
     ):
-        yield Measurement(metric, value, n=n, coverage=1.0)
+        yield Measurement(metric, value, n=n, coverage=1.0, moments=moments)
     yield _flicker(picture)
     yield _sharpness(picture)
 
@@ -175,15 +186,23 @@ def _flicker(picture: Track) -> Measurement:
         value = technical.flicker_percent(picture["luma_mean"], times_s)
     except ValueError:
         return Measurement.absent(FLICKER, Reason.LOW_FRAME_RATE)
-    return Measurement(FLICKER, value, n=len(picture), coverage=1.0)
+    moments = technical.flicker_moments(picture["luma_mean"], times_s)
+    return Measurement(FLICKER, value, n=len(picture), coverage=1.0, moments=moments)
 
 
 def _sharpness(picture: Track) -> Measurement:
-    seen = picture["sharpness"]
-    seen = seen[np.isfinite(seen) & (picture["black_share"] < technical.BLACK_SHARE)]
+    sharpness = picture["sharpness"]
+    is_seen = np.isfinite(sharpness) & (picture["black_share"] < technical.BLACK_SHARE)
+    seen = sharpness[is_seen]
     if not seen.size:
         return Measurement.absent(SHARPNESS, BLANK_PICTURE, coverage=0.0)
-    return Measurement(SHARPNESS, float(np.median(seen)), n=seen.size, coverage=seen.size / len(picture))
+    return Measurement(
+        SHARPNESS,
+        float(np.median(seen)),
+        n=seen.size,
+        coverage=seen.size / len(picture),
+        moments=technical.blur_moments(sharpness, is_seen, picture.times_s, picture.facts.get("end_s")),
+    )
 
 
 def _sound(sound: Track | None) -> Iterator[Measurement]:
@@ -196,7 +215,11 @@ def _sound(sound: Track | None) -> Iterator[Measurement]:
     yield _loudness_range(sound)
     n_samples = sound["n_samples"].sum()
     yield Measurement(
-        CLIPPING_RATIO, float(sound["n_clipped"].sum() / n_samples), n=int(n_samples), coverage=1.0
+        CLIPPING_RATIO,
+        float(sound["n_clipped"].sum() / n_samples),
+        n=int(n_samples),
+        coverage=1.0,
+        moments=technical.clipped_moments(sound["n_clipped"], sound["n_samples"], sound.times_s),
     )
 
 
@@ -238,4 +261,5 @@ def _loudness(sound: Track) -> Measurement:
     loudness_lufs = technical.integrated_loudness_lufs(power)
     if loudness_lufs is None:
         return Measurement.absent(LOUDNESS_LUFS, Reason.TOO_SHORT if n_blocks < 1 else Reason.SILENT_AUDIO)
-    return Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0)
+    moments = technical.silent_moments(power, sound.times_s[:n_steps])
+    return Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0, moments=moments)
