@@ -27,7 +27,7 @@ MODULES = {
     "rate": ("h11", "itsdangerous", "krippendorff", "starlette", "uvicorn"),
     "ray": ("ray",),
     "search": ("optuna",),
-    "speech": ("inflect", "jiwer", "pocketsphinx"),
+    "speech": ("espeakng_loader", "inflect", "jiwer", "pocketsphinx"),
     "transformers": ("torch", "transformers"),
 }
 """What is imported of each extra of ``pyproject.toml``. A test holds both to what the sources import."""

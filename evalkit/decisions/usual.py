@@ -55,6 +55,7 @@ class UsualRange:
 USUAL = {
     "lip_sync.error": UsualRange(-math.inf, 0.3, "the model card: where viewers begin to notice"),
     "lip_sync.offset_ms": UsualRange(-125, 45, "ITU-R BT.1359: beyond this viewers notice"),
+    "lip_sync.closure_offset_ms": UsualRange(-125, 45, "ITU-R BT.1359: beyond this viewers notice"),
     "motion.sparc": UsualRange(-5, math.inf, "eleven real speakers: -4.4 to -2.7"),
     "motion.amount_deg_s": UsualRange(2, 30, "real speakers: 3.4 to 21.5"),
     "motion.freeze_ratio": UsualRange(-math.inf, 0.1, "a picture that stands still is seen"),

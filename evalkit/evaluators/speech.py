@@ -40,8 +40,6 @@ CHAR_ERROR_RATE = Metric(
     (0, None),
 )
 
-NO_SCRIPT = Reason("no_script", "no script was given: the words that should be spoken; see --script")
-NO_LANGUAGE = Reason("no_language", "no language was given for the script; see --language")
 NO_RECOGNISER = Reason("no_recogniser", "the speech recogniser does not understand the language")
 NO_WORD_SPACES = Reason("no_word_spaces", "the language is written without spaces between words")
 
@@ -92,7 +90,7 @@ class Speech(Evaluator):
     name = "speech"
     version = 3
     metrics = (WORD_ERROR_RATE, CHAR_ERROR_RATE)
-    reasons = (NO_SCRIPT, NO_LANGUAGE, NO_RECOGNISER, NO_WORD_SPACES)
+    reasons = (NO_RECOGNISER, NO_WORD_SPACES)
     extra = "speech"
     tracks = ("speech",)
 
@@ -155,9 +153,9 @@ class Speech(Evaluator):
         if facts.audio is None:
             return Reason.NO_AUDIO
         if not text or not normalise(text, language or ""):
-            return NO_SCRIPT
+            return Reason.NO_SCRIPT
         if not language:
-            return NO_LANGUAGE
+            return Reason.NO_LANGUAGE
         return None if self._recogniser.serves(language) else NO_RECOGNISER
 
 

@@ -13,7 +13,7 @@ from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.errors import UsageError
 from evalkit.evaluators.load import load_evaluators
-from evalkit.evaluators.speech import NO_LANGUAGE, NO_RECOGNISER, NO_SCRIPT, NO_WORD_SPACES, Speech
+from evalkit.evaluators.speech import NO_RECOGNISER, NO_WORD_SPACES, Speech
 from evalkit.measuring import runner
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.recogniser import FakeRecogniser
@@ -79,10 +79,10 @@ def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecog
 @pytest.mark.parametrize(
     ("intent", "reason"),
     [
-        (ClipIntent(), NO_SCRIPT),
-        (ClipIntent("", "en"), NO_SCRIPT),
-        (ClipIntent("… !", "en"), NO_SCRIPT),
-        (ClipIntent(SCRIPT), NO_LANGUAGE),
+        (ClipIntent(), Reason.NO_SCRIPT),
+        (ClipIntent("", "en"), Reason.NO_SCRIPT),
+        (ClipIntent("… !", "en"), Reason.NO_SCRIPT),
+        (ClipIntent(SCRIPT), Reason.NO_LANGUAGE),
         (ClipIntent("Hallo", "de"), NO_RECOGNISER),
     ],
 )
