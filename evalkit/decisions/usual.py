@@ -60,6 +60,7 @@ class UsualRange:
 USUAL = {
     "lip_sync.error": UsualRange(-math.inf, PASS, "the model card: where viewers begin to notice"),
     "lip_sync.offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
+    "lip_sync.closure_offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
     "lip_sync.articulation": UsualRange(
         0.5, 1.5, "real speakers: 0.72 to 1.33; below it mumbles, above it shouts"
     ),
