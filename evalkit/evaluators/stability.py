@@ -100,7 +100,7 @@ FLOORS = {
     "background": 0.15,
     "person color": 0.12,
     "background color": 0.12,
-    "picture": 0.1,
+    "picture": 0.3,
 }
 """What jumps, and the variation below which it counts as at rest: for movements in percent of the distance between the eyes or
 of half the region's size, for colours and for what no movement explains in units of CIELAB."""
@@ -191,20 +191,19 @@ class Stability(Evaluator):
             _face_drift(face),
         )
         seams = _Seams(facts.video.width * facts.video.height, changes, face, moves, frame_s)
-        starts_s, flicker = _flicker_course(changes, moves)
+        moving_s = _moving_s(times_s, moves, frame_s)
+        flicker = _flicker_course(changes, moves)
         measurements = (
-            *seams.measurements(length_s),
+            *seams.measurements(moving_s, length_s),
             _color(COLOR_DRIFT, drifts.person, length_s, NO_PERSON),
             _color(BACKGROUND_COLOR_DRIFT, drifts.background, length_s, NO_BACKGROUND),
             _sharpness(drifts.sharpness, length_s),
-            _flicker(changes, moves, starts_s, flicker, length_s),
+            _flicker(changes, moves, flicker, moving_s, length_s),
             _face(drifts.face, length_s),
         )
         if all(measurement.value is None for measurement in measurements):
             return Measured(measurements)
-        course = Course(
-            times_s[moves], seams.scores, seams.found, seams.period, frame_s, (starts_s, flicker), drifts
-        )
+        course = Course(times_s[moves], seams.scores, seams.found, seams.period, frame_s, flicker, drifts)
         return Measured(measurements, course)
 
     def evidence(self, details: Course) -> Iterator[Exhibit]:
@@ -216,13 +215,23 @@ class Stability(Evaluator):
         yield Exhibit("stability.png", caption, png_of(draw_stability(details)), SEAMS_PER_MIN)
 
 
+def _moving_s(times_s: FloatArray, moves: BoolArray, frame_s: float) -> float:
+    """Return for how long the picture moves: pictures that are held for long count as one frame."""
+    gaps_s = np.diff(times_s[moves])
+    return float(gaps_s[gaps_s <= HELD_S + 1e-6].sum()) + frame_s
+
+
+def _too_little(moving_s: float, length_s: float) -> Reason | None:
+    if moving_s >= LEAST_S - 1e-6:
+        return None
+    return Reason.TOO_SHORT if length_s < LEAST_S - 1e-6 else STILL_PICTURE
+
+
 class _Seams:
     """The seams of a clip: how far each picture jumps, and which ones stand out."""
 
     def __init__(self, n_pixels: int, changes: Track, face: Track, moves: BoolArray, frame_s: float) -> None:
         self._times_s = changes.times_s[moves]
-        gaps_s = np.diff(self._times_s)
-        self._moving_s = float(gaps_s[gaps_s <= HELD_S + 1e-6].sum())
         self.scores = {
             name: stability.jump_scores(
                 self._times_s, values, FLOORS[name], is_smooth=not name.endswith("color")
@@ -232,15 +241,15 @@ class _Seams:
         self._highest = np.max(list(self.scores.values()), axis=0)
         self.found, self.period = stability.find_seams(self._times_s, self._highest, frame_s)
 
-    def measurements(self, length_s: float) -> tuple[Measurement, Measurement]:
-        coverage = min(1.0, self._moving_s / length_s)
-        if self._moving_s < LEAST_S:
-            reason = Reason.TOO_SHORT if length_s < LEAST_S else STILL_PICTURE
+    def measurements(self, moving_s: float, length_s: float) -> tuple[Measurement, Measurement]:
+        coverage = min(1.0, moving_s / length_s)
+        reason = _too_little(moving_s, length_s)
+        if reason is not None:
             return (
                 Measurement.absent(SEAMS_PER_MIN, reason, coverage=coverage),
                 Measurement.absent(SEAM_PERIOD, reason, coverage=coverage),
             )
-        minutes = self._moving_s / 60
+        minutes = moving_s / 60
         seams_s, strengths = self._times_s[self.found], self._highest[self.found]
         samples = (("seam_s", seams_s), ("strength", strengths))
         rate = Measurement(
@@ -374,19 +383,15 @@ def _flicker_course(changes: Track, moves: BoolArray) -> tuple[FloatArray, Float
 
 
 def _flicker(
-    changes: Track, moves: BoolArray, starts_s: FloatArray, windows: FloatArray, length_s: float
+    changes: Track, moves: BoolArray, course: tuple[FloatArray, FloatArray], moving_s: float, length_s: float
 ) -> Measurement:
     flicker = changes["flicker_percent"]
     seen = np.isfinite(flicker) & moves
-    gaps_s = np.diff(changes.times_s[moves], prepend=-np.inf)[seen[moves]]
-    seen_s = float(gaps_s[gaps_s <= HELD_S + 1e-6].sum())
-    coverage = min(1.0, seen_s / length_s)
-    if length_s < LEAST_S:
-        return Measurement.absent(BACKGROUND_FLICKER, Reason.TOO_SHORT)
-    if seen_s < LEAST_S:
-        moving_s = np.diff(changes.times_s[moves])
-        is_still = float(moving_s[moving_s <= HELD_S].sum()) < LEAST_S
-        reason = STILL_PICTURE if is_still else NO_BACKGROUND
+    starts_s, windows = course
+    share = float(seen.sum()) / max(1, int(moves.sum()))
+    coverage = min(1.0, share * moving_s / length_s)
+    reason = _too_little(moving_s, length_s) or (NO_BACKGROUND if share < LEAST_SEEN else None)
+    if reason is not None:
         return Measurement.absent(BACKGROUND_FLICKER, reason, coverage=coverage)
     return Measurement(
         BACKGROUND_FLICKER,

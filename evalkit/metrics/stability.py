@@ -95,8 +95,9 @@ def jump_scores(
     >>> scores = jump_scores(np.arange(50) / 25, changes, floor=0.1)
     >>> int(scores.argmax()), float(scores.max().round(6))
     (20, 8.0)
-    >>> bool(np.allclose(jump_scores(np.arange(50) / 25, changes, floor=0.1, is_smooth=True), scores))
-    True
+    >>> scores = jump_scores(np.arange(50) / 25, changes, floor=0.1, is_smooth=True)
+    >>> int(scores.argmax()), float(scores.max().round(6))
+    (20, 8.0)
     """
     require_increasing("times_s", times_s)
     require_shape("changes", changes, (None, None))

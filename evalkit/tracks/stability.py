@@ -258,7 +258,7 @@ def _register(
     """Return the movement of a region, and what each of its pixels counted."""
     movement = np.zeros(_N_PARAMETERS, np.float32)
     kept = _trusted(lightness, weights)
-    for _ in range(2):
+    for _ in range(3):
         weighted = slopes * kept
         normal = (weighted @ slopes.T).astype(np.float64)
         normal[np.diag_indices(_N_PARAMETERS)] += 1e-3 * (1.0 + normal.diagonal())
@@ -268,9 +268,12 @@ def _register(
 
 
 def _trusted(off: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return weights less of what is off: some pixels move otherwise, or are not of the region any more."""
-    usual = max(_EXPLAINED, float(weights @ np.abs(off)) / float(weights.sum()))
-    return np.asarray(weights / (1 + np.square(off / np.float32(usual))), np.float32)
+    """Return weights less of what is off: some pixels move otherwise, or are not of the region any more.
+
+    By the function of Geman and McClure: what is far off counts nearly nothing, however sharp its edges.
+    """
+    usual = max(_EXPLAINED, float(weights @ np.sqrt(np.abs(off)) / weights.sum()) ** 2)
+    return np.asarray(weights / np.square(1 + np.square(off / np.float32(usual))), np.float32)
 
 
 def _warped(plane: NDArray[np.float32], movement: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -68,7 +68,7 @@ def test_planted_seams_are_found_where_they_are_and_their_period_is_named(
 ) -> None:
     seams_s = dict(seamed["seams_per_min"].samples)["seam_s"]
     assert seams_s == pytest.approx(np.arange(PERIOD_FRAMES, 275, PERIOD_FRAMES) / FPS)
-    assert seamed["seams_per_min"].value == pytest.approx(60 * 11 / (274 / FPS))
+    assert seamed["seams_per_min"].value == pytest.approx(60 * 11 / (275 / FPS))
     assert seamed["seam_period_s"].value == pytest.approx(PERIOD_FRAMES / FPS)
     assert seamed["seam_period_s"].n == 10
 
