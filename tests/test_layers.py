@@ -23,7 +23,7 @@ ROWS = (
     {"evaluators", "profiling", "runs"},
     {"measuring"},
     {"execution", "analysis"},
-    {"decisions", "forecast", "rating"},
+    {"decisions", "forecast", "rating", "validation"},
     {"sweeps"},
     {"views"},
     {"reports"},
