@@ -152,7 +152,7 @@ def summarise(rows: list[Row]) -> None:
         error = differences.std(ddof=1) / np.sqrt(differences.size)
         print(
             f"{label}: {differences.size} clips, predictor minus closures {differences.mean():+.0f} ms on average (standard error "
-            f"{error:.0f}), median {np.median(differences):+.0f}, {np.abs(differences).max():.0f} at most"
+            f"{error:.0f}, standard deviation {differences.std(ddof=1):.0f}), median {np.median(differences):+.0f}, {np.abs(differences).max():.0f} at most"
         )
     pooled = [r for r in rows if "lipnet" in r.name and r.found is not None]
     if pooled:
