@@ -14,10 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.phonemes import Phoneme
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -64,6 +67,8 @@ class Reason:
     TOO_SHORT: ClassVar[Reason]
     TOO_FEW_FRAMES: ClassVar[Reason]
     LOW_FRAME_RATE: ClassVar[Reason]
+    NO_SCRIPT: ClassVar[Reason]
+    NO_LANGUAGE: ClassVar[Reason]
     EVALUATOR_FAILED: ClassVar[Reason]
     NOT_MEASURED: ClassVar[Reason]
 
@@ -85,6 +90,8 @@ Reason.NO_FACE = Reason("no_face", "no face was found in enough frames")
 Reason.TOO_SHORT = Reason("too_short", "too short to measure")
 Reason.TOO_FEW_FRAMES = Reason("too_few_frames", "too few frames to measure")
 Reason.LOW_FRAME_RATE = Reason("low_frame_rate", "too few frames a second to measure")
+Reason.NO_SCRIPT = Reason("no_script", "no script was given: the words that should be spoken; see --script")
+Reason.NO_LANGUAGE = Reason("no_language", "no language was given for the script; see --language")
 Reason.EVALUATOR_FAILED = Reason("evaluator_failed", "the evaluator failed; see the log")
 Reason.NOT_MEASURED = Reason(
     "not_measured", "the evaluator has not measured this video yet; see evalkit measure"
@@ -99,6 +106,8 @@ GENERAL_REASONS = (
     Reason.TOO_SHORT,
     Reason.TOO_FEW_FRAMES,
     Reason.LOW_FRAME_RATE,
+    Reason.NO_SCRIPT,
+    Reason.NO_LANGUAGE,
     Reason.EVALUATOR_FAILED,
     Reason.NOT_MEASURED,
 )
@@ -171,6 +180,14 @@ class Moment(NamedTuple):
     end_s: float
     value: float
 
+    def to_dict(self) -> dict[str, float]:
+        """Return it as plain data.
+
+        >>> Moment(1.0, 2.5, 0.8).to_dict()
+        {'start_s': 1.0, 'end_s': 2.5, 'value': 0.8}
+        """
+        return {name: float(number) for name, number in zip(self._fields, self, strict=True)}
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Measurement:
@@ -192,15 +209,16 @@ class Measurement:
         95 % interval, where the evaluator can give one.
     samples : tuple of (str, FloatArray)
         Named raw samples for statistics across clips. Values over windows stand beside ``window_start_s``, where each
-        begins: a report leads to the worst.
+        begins.
     moments : tuple of Moment
-        The worst stretches, the worst first; empty where the metric has no course over time, or nothing in it is bad.
+        The worst stretches, the worst first; empty where the metric has no course over time, or nothing in it is bad. Reports
+        lead to them.
 
     Raises
     ------
     ValueError
         With neither a value nor a reason, with both, or with a value that is not finite or outside of the metric's
-        bounds.
+        bounds; with moments beside a reason, or moments that end before they begin, overlap, or have such a value.
     """
 
     metric: Metric
@@ -218,16 +236,34 @@ class Measurement:
                 f"{self.metric.name}: a measurement has either a value or a reason, "
                 f"not value={self.value!r} and reason={self.reason!r}"
             )
+        self._check_moments()
         if self.value is None:
             return
         if not np.isfinite(self.value):
             raise ValueError(
                 f"{self.metric.name}: {self.value!r} is not a finite number; give a reason instead"
             )
-        if not self.metric.allows(self.value):
+        self._require_allowed(self.value)
+
+    def _check_moments(self) -> None:
+        if self.moments and self.value is None:
+            raise ValueError(f"{self.metric.name}: what could not be measured has no worst moments")
+        for moment in self.moments:
+            if not np.isfinite(moment).all():
+                raise ValueError(f"{self.metric.name}: {moment} has a number that is not finite")
+            if moment.end_s <= moment.start_s:
+                raise ValueError(f"{self.metric.name}: {moment} does not end after it begins")
+            self._require_allowed(moment.value)
+        in_time = sorted(self.moments)
+        for one, other in pairwise(in_time):
+            if other.start_s < one.end_s:
+                raise ValueError(f"{self.metric.name}: {one} and {other} overlap; join them to one")
+
+    def _require_allowed(self, value: float) -> None:
+        if not self.metric.allows(value):
             low, high = ("open" if bound is None else f"{bound:g}" for bound in self.metric.bounds)
             raise ValueError(
-                f"{self.metric.name}: {self.value!r} is outside of the metric's bounds ({low} to {high}); "
+                f"{self.metric.name}: {value!r} is outside of the metric's bounds ({low} to {high}); "
                 f"is its unit {self.metric.unit!r}?"
             )
 
@@ -242,18 +278,19 @@ class Measurement:
         Returns
         -------
         dict
-            ``value``, ``unit``, ``n``, ``coverage`` and ``ci95`` (two numbers, or None); only ``reason``, a code, where
-            the metric is absent.
+            ``value``, ``unit``, ``n``, ``coverage`` and ``ci95`` (two numbers, or None); ``moments``, where there are
+            any; only ``reason``, a code, where the metric is absent.
         """
         if self.reason is not None or self.value is None:
             return {"reason": str(self.reason)}
-        return {
+        plain = {
             "value": float(self.value),
             "unit": self.metric.unit,
             "n": int(self.n),
             "coverage": None if self.coverage is None else float(self.coverage),
             "ci95": None if self.interval is None else [float(end) for end in self.interval],
         }
+        return plain | ({"moments": [moment.to_dict() for moment in self.moments]} if self.moments else {})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Measurement):
@@ -330,11 +367,15 @@ class ClipIntent:
         Language of the words, as in ``en`` or ``cmn``.
     prompt : str or None
         What the picture was meant to show.
+    phonemes : tuple of Phoneme
+        When each speech sound is heard, from the first sample of the speech, as the voice that spoke it reported; empty where it
+        did not.
     """
 
     text: str | None = None
     language: str | None = None
     prompt: str | None = None
+    phonemes: tuple[Phoneme, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

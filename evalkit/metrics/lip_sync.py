@@ -424,6 +424,42 @@ def _drift(
     return float(slope), Interval(float(low), float(high)) if low < high else None
 
 
+def local_offsets(
+    predicted: FloatArray, observed: FloatArray, usable: BoolArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Find the offset of each stretch of `DRIFT_WINDOW_S`, every half second.
+
+    Parameters
+    ----------
+    predicted, observed, usable
+        As of `estimate_offset`.
+
+    Returns
+    -------
+    starts_s, offsets_s, correlations : FloatArray, shape (n_windows,)
+        Where each window begins, its offset, and the correlation there. None for a clip that is shorter.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values out of range.
+    """
+    _require_lips("predicted", predicted)
+    _require_lips("observed", observed)
+    require_mask("usable", usable)
+    n = require_same_length({"predicted": predicted, "observed": observed, "usable": usable})
+    per_window, longest = int(DRIFT_WINDOW_S / BLOCK_S), min(int(LONGEST_OFFSET_S * GRID_HZ), n // 3)
+    n_windows = n // int(BLOCK_S * GRID_HZ) - per_window + 1
+    if n_windows < 1:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    lags = np.arange(-longest, longest + 1)
+    totals = np.cumsum(
+        np.pad(_block_sums(predicted, observed, usable, lags), ((0, 0), (1, 0), (0, 0))), axis=1
+    )
+    curves = _correlation(totals[:, per_window : per_window + n_windows] - totals[:, :n_windows])
+    return np.arange(n_windows) * BLOCK_S, _peak(curves, lags), curves.max(axis=1)
+
+
 # --- rank of the DTW distance ----------------------------------------------------------------------------------------
 
 
@@ -574,6 +610,26 @@ def silent_motion(
     ValueError
         For arrays of another shape, lengths that differ, or values out of range.
     """
+    found = find_quiet(lips, usable, speech, margin_s=margin_s)
+    if found is None:
+        return None
+    speed, quiet, in_speech = found
+    return float(np.sqrt((speed[quiet] ** 2).mean())) / in_speech if in_speech > 0 else None
+
+
+def find_quiet(
+    lips: FloatArray, usable: BoolArray, speech: BoolArray, *, margin_s: float = 0.3
+) -> tuple[FloatArray, BoolArray, float] | None:
+    """Return the speed of the lip gap, where nobody speaks, and its root mean square in speech.
+
+    Parameters and errors are those of `silent_motion`, and it is None where that has no value for want of speech or silence.
+
+    Returns
+    -------
+    speed : FloatArray, shape (n,)
+    quiet : BoolArray, shape (n,)
+    in_speech : float
+    """
     _require_lips("lips", lips)
     require_mask("usable", usable)
     require_mask("speech", speech)
@@ -585,5 +641,4 @@ def silent_motion(
     fewest = GRID_HZ // 2
     if quiet.sum() < fewest or spoken.sum() < fewest:
         return None
-    in_speech = float(np.sqrt((speed[spoken] ** 2).mean()))
-    return float(np.sqrt((speed[quiet] ** 2).mean())) / in_speech if in_speech > 0 else None
+    return speed, quiet, float(np.sqrt((speed[spoken] ** 2).mean()))

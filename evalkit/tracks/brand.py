@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evalkit.brands import BrandGuidelines
-from evalkit.metrics.color import delta_e, estimate_light, lab_of, nearest_color, take_out_light
+from evalkit.metrics.color import estimate_light, lab_of, nearest_color, take_out_light
+from evalkit.metrics.color_difference import delta_e
 from evalkit.tracks import mark
 from evalkit.tracks.base import TrackBuilder
 from evalkit.tracks.clip import ClipModel
