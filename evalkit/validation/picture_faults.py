@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from evalkit.metrics.color import delta_e, lab_of
+from evalkit.metrics.color import lab_of
+from evalkit.metrics.color_difference import delta_e
 from evalkit.types import FrameChunk
 from evalkit.validation.material import Unplantable
 
