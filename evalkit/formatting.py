@@ -11,6 +11,7 @@ __all__ = [
     "encodable",
     "in_one_line",
     "label",
+    "moment_text",
     "name_factor",
     "printable",
     "printable_lines",
@@ -32,6 +33,16 @@ def three_digits(value: float) -> str:
     if "e" in text:
         text = f"{value:.6f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def moment_text(metric: str, unit: str, start_s: float, end_s: float, value: float) -> str:
+    """Write a worst moment of a metric for people.
+
+    >>> moment_text("lip_sync.error", "1", 3.0, 6.04, 0.8249), moment_text("lip_sync.offset_ms", "ms", 0, 2, 240)
+    ('lip_sync.error 0.825, 3.0 s to 6.0 s', 'lip_sync.offset_ms 240 ms, 0.0 s to 2.0 s')
+    """
+    of_unit = "" if unit == "1" else f" {unit}"
+    return f"{metric} {three_digits(value)}{of_unit}, {start_s:.1f} s to {end_s:.1f} s"
 
 
 def describe_duration(seconds: float) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -171,6 +172,14 @@ class Moment(NamedTuple):
     end_s: float
     value: float
 
+    def to_dict(self) -> dict[str, float]:
+        """Return it as plain data.
+
+        >>> Moment(1.0, 2.5, 0.8).to_dict()
+        {'start_s': 1.0, 'end_s': 2.5, 'value': 0.8}
+        """
+        return {name: float(number) for name, number in zip(self._fields, self, strict=True)}
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Measurement:
@@ -192,15 +201,16 @@ class Measurement:
         95 % interval, where the evaluator can give one.
     samples : tuple of (str, FloatArray)
         Named raw samples for statistics across clips. Values over windows stand beside ``window_start_s``, where each
-        begins: a report leads to the worst.
+        begins.
     moments : tuple of Moment
-        The worst stretches, the worst first; empty where the metric has no course over time, or nothing in it is bad.
+        The worst stretches, the worst first; empty where the metric has no course over time, or nothing in it is bad. Reports
+        lead to them.
 
     Raises
     ------
     ValueError
         With neither a value nor a reason, with both, or with a value that is not finite or outside of the metric's
-        bounds.
+        bounds; with moments beside a reason, or moments that end before they begin, overlap, or have such a value.
     """
 
     metric: Metric
@@ -218,16 +228,34 @@ class Measurement:
                 f"{self.metric.name}: a measurement has either a value or a reason, "
                 f"not value={self.value!r} and reason={self.reason!r}"
             )
+        self._check_moments()
         if self.value is None:
             return
         if not np.isfinite(self.value):
             raise ValueError(
                 f"{self.metric.name}: {self.value!r} is not a finite number; give a reason instead"
             )
-        if not self.metric.allows(self.value):
+        self._require_allowed(self.value)
+
+    def _check_moments(self) -> None:
+        if self.moments and self.value is None:
+            raise ValueError(f"{self.metric.name}: what could not be measured has no worst moments")
+        for moment in self.moments:
+            if not np.isfinite(moment).all():
+                raise ValueError(f"{self.metric.name}: {moment} has a number that is not finite")
+            if moment.end_s <= moment.start_s:
+                raise ValueError(f"{self.metric.name}: {moment} does not end after it begins")
+            self._require_allowed(moment.value)
+        in_time = sorted(self.moments)
+        for one, other in pairwise(in_time):
+            if other.start_s < one.end_s:
+                raise ValueError(f"{self.metric.name}: {one} and {other} overlap; join them to one")
+
+    def _require_allowed(self, value: float) -> None:
+        if not self.metric.allows(value):
             low, high = ("open" if bound is None else f"{bound:g}" for bound in self.metric.bounds)
             raise ValueError(
-                f"{self.metric.name}: {self.value!r} is outside of the metric's bounds ({low} to {high}); "
+                f"{self.metric.name}: {value!r} is outside of the metric's bounds ({low} to {high}); "
                 f"is its unit {self.metric.unit!r}?"
             )
 
@@ -242,18 +270,19 @@ class Measurement:
         Returns
         -------
         dict
-            ``value``, ``unit``, ``n``, ``coverage`` and ``ci95`` (two numbers, or None); only ``reason``, a code, where
-            the metric is absent.
+            ``value``, ``unit``, ``n``, ``coverage`` and ``ci95`` (two numbers, or None); ``moments``, where there are
+            any; only ``reason``, a code, where the metric is absent.
         """
         if self.reason is not None or self.value is None:
             return {"reason": str(self.reason)}
-        return {
+        plain = {
             "value": float(self.value),
             "unit": self.metric.unit,
             "n": int(self.n),
             "coverage": None if self.coverage is None else float(self.coverage),
             "ci95": None if self.interval is None else [float(end) for end in self.interval],
         }
+        return plain | ({"moments": [moment.to_dict() for moment in self.moments]} if self.moments else {})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Measurement):

@@ -36,7 +36,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 VOCABULARY_ROWS = (
     {"chatter", "errors", "formatting", "gpus", "languages", "partial_import", "process_token"},
     {"extras", "options", "process", "recogniser"},
-    {"diagnosis", "estimates", "events", "plugins", "request", "tether"},
+    {"diagnosis", "estimates", "events", "pinned", "plugins", "request", "tether"},
     {"result"},
     {"generator"},
 )

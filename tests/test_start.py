@@ -275,6 +275,7 @@ USERS = {
     "clip": ["evalkit.tracks.clip"],
     "rate": ["evalkit.app.serve", "evalkit.stats.reliability"],
     "search": ["evalkit.sweeps.proposer"],
+    "speech-quality": ["evalkit.tracks.speech_quality"],
 }
 """What imports an extra that no plug-in names."""
 
@@ -290,8 +291,9 @@ def test_an_extra_brings_what_its_plugins_import_and_no_more(extra: str) -> None
     users = [point.module for point in plugins() if extra_of(point) == extra] or USERS[extra]
     by_name = {
         "clip": {"torchvision"},
-        "conversation": {"pocketsphinx", "jiwer", "inflect"},
-    }  # open_clip's; of `speech`
+        "conversation": {"cn2an", "jiwer", "opencc", "pocketsphinx", "whisper_normalizer"},
+        "speech-quality": {"speechmos"},
+    }  # open_clip's; of `speech`; files alone
     assert set(MODULES[extra]) - libraries_of(*users) - by_name.get(extra, set()) == set()
 
 

@@ -20,6 +20,7 @@ from evalkit.types import (
     Interval,
     Measurement,
     Metric,
+    Moment,
     Reason,
     Track,
 )
@@ -141,3 +142,36 @@ def test_annotations_resolve_at_run_time(kind: type) -> None:
 def test_arrays_have_types_at_run_time() -> None:
     assert typing.get_args(evalkit.types.FloatArray)
     assert typing.get_args(evalkit.types.BoolArray)
+
+
+SHARE = Metric("a.share", "1", "lower", "a share", (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("moments", "message"),
+    [
+        ((Moment(2.0, 1.0, 0.5),), "does not end after it begins"),
+        ((Moment(1.0, 1.0, 0.5),), "does not end after it begins"),
+        ((Moment(0.0, float("nan"), 0.5),), "not finite"),
+        ((Moment(0.0, 1.0, float("inf")),), "not finite"),
+        ((Moment(0.0, 1.0, 1.5),), r"1\.5 is outside of the metric's bounds \(0 to 1\)"),
+        ((Moment(4.0, 6.0, 0.5), Moment(1.0, 5.0, 0.4)), "overlap; join them to one"),
+    ],
+)
+def test_moments_that_cannot_be_are_refused(moments: tuple[Moment, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=f"a.share: .*{message}"):
+        Measurement(SHARE, 0.5, moments=moments)
+
+
+def test_what_could_not_be_measured_has_no_moments() -> None:
+    with pytest.raises(ValueError, match="could not be measured has no worst moments"):
+        Measurement(SHARE, None, Reason.TOO_SHORT, moments=(Moment(0.0, 1.0, 0.5),))
+
+
+def test_moments_stand_in_the_plain_data_where_there_are_any() -> None:
+    moments = (Moment(4.0, 6.0, np.float64(0.5)), Moment(1.0, 4.0, 0.4))
+    assert Measurement(SHARE, 0.5, moments=moments).to_dict()["moments"] == [
+        {"start_s": 4.0, "end_s": 6.0, "value": 0.5},
+        {"start_s": 1.0, "end_s": 4.0, "value": 0.4},
+    ]
+    assert "moments" not in Measurement(SHARE, 0.5).to_dict()

@@ -23,7 +23,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--only", help="Evaluators to run, separated by commas (see `evalkit list`).")
 @click.option("--script", help="The words that should be said, or @FILE with them.")
 @click.option("--language", help="The language of the script, as in en or cmn.")
-@click.option("--recogniser", help="Who writes the sound down for `speech` (default: pocketsphinx).")
+@click.option(
+    "--recogniser", help="Who writes the sound down for `speech` (default: the best that is installed)."
+)
 @click.option(
     "--recogniser-set",
     "recogniser_settings",

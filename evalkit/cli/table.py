@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from evalkit.measuring.results import ClipResult
+    from evalkit.measuring.webvtt import NamedMoment
     from evalkit.types import Measurement, Metric
 
 _FEW = 3
 _LONGEST_NAME = 26
 _GAP = 2
+_LONGEST_WORST = 67
+"""Of 80 columns, less the indent and what says how many more there are."""
 
 
 def show(results: Sequence[ClipResult]) -> None:
@@ -34,6 +37,8 @@ def show(results: Sequence[ClipResult]) -> None:
             show_measurements(label(result.clip), result.measurements, result.notes)
             for line in describe_clip(result.measurements):
                 console.print(f"  {escape(line)}", soft_wrap=True)
+            if result.moments:
+                console.print(f"  {escape(worst_line(result.moments))}", soft_wrap=True)
     else:
         for table in _overview(measured, console.width):
             console.print(table)
@@ -42,6 +47,25 @@ def show(results: Sequence[ClipResult]) -> None:
     for result in results:
         if result.error is not None:
             console.print(f"[red]✗[/] {escape(str(result.error))}", soft_wrap=True)
+
+
+def worst_line(moments: Sequence[NamedMoment]) -> str:
+    """Name the worst moment of the first metrics that have one, in a line of a terminal.
+
+    >>> from evalkit.measuring.webvtt import NamedMoment
+    >>> worst_line([NamedMoment("a.b", "1", 3.0, 6.0, 0.82), NamedMoment("a.b", "1", 8.0, 9.0, 0.4)])
+    'worst: a.b 0.82, 3.0 s to 6.0 s (1 more)'
+    """
+    line = "worst: "
+    named = 0
+    firsts = list({one.metric: one for one in reversed(moments)}.values())
+    for moment in reversed(firsts):
+        longer = f"{line}{'; ' if named else ''}{moment.text}"
+        if named and len(longer) > _LONGEST_WORST:
+            break
+        line, named = longer, named + 1
+    more = len(moments) - named
+    return f"{line} ({more} more)" if more else line
 
 
 def show_measurements(

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.formatting import count, three_digits
+from evalkit.metrics.lip_sync import PASS
+from evalkit.metrics.moments import LEAST_FIDELITY, LOWEST_SPARC, MOST_DELTA_E, OFFSET_NOTICED_MS
+from evalkit.metrics.stability import VISIBLE_FLICKER_PERCENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,17 +56,22 @@ class UsualRange:
 
 
 USUAL = {
-    "lip_sync.error": UsualRange(-math.inf, 0.3, "the model card: where viewers begin to notice"),
-    "lip_sync.offset_ms": UsualRange(-125, 45, "ITU-R BT.1359: beyond this viewers notice"),
-    "motion.sparc": UsualRange(-5, math.inf, "eleven real speakers: -4.4 to -2.7"),
+    "lip_sync.error": UsualRange(-math.inf, PASS, "the model card: where viewers begin to notice"),
+    "lip_sync.offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
+    "lip_sync.articulation": UsualRange(
+        0.5, 1.5, "real speakers: 0.72 to 1.33; below it mumbles, above it shouts"
+    ),
+    "motion.sparc": UsualRange(LOWEST_SPARC, math.inf, "eleven real speakers: -4.4 to -2.7"),
     "motion.amount_deg_s": UsualRange(2, 30, "real speakers: 3.4 to 21.5"),
     "motion.freeze_ratio": UsualRange(-math.inf, 0.1, "a picture that stands still is seen"),
     "expression.blink_per_min": UsualRange(5, 30, "people blink 5 to 30 times a minute"),
-    "brand.fidelity": UsualRange(0.85, math.inf, "calibrated so for each brand"),
-    "brand.color_delta_e": UsualRange(-math.inf, 5, "5 is seen at a glance"),
+    "brand.fidelity": UsualRange(LEAST_FIDELITY, math.inf, "calibrated so for each brand"),
+    "brand.color_delta_e": UsualRange(-math.inf, MOST_DELTA_E, "5 is seen at a glance"),
     "stability.seams_per_min": UsualRange(-math.inf, 1, "real speakers: at most 0.2 a minute"),
     "stability.color_drift_per_min": UsualRange(-math.inf, 1, "side by side, 1 to 2 is seen"),
-    "stability.background_flicker": UsualRange(-math.inf, 0.5, "real backgrounds: 0.002 to 0.2"),
+    "stability.background_flicker": UsualRange(
+        -math.inf, VISIBLE_FLICKER_PERCENT, "real backgrounds: 0.002 to 0.2"
+    ),
     "technical.black_ratio": UsualRange(-math.inf, 0.02, "a fade lasts no longer"),
     "technical.freeze_ratio": UsualRange(-math.inf, 0.1, "a picture that stands still is seen"),
     "technical.face_coverage": UsualRange(0.95, math.inf, "a speaker is seen all the time"),

@@ -31,6 +31,7 @@ from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.formatting import count
 from evalkit.isolation import Failure, run_isolated
 from evalkit.metrics.brand import FOUND, Calibration, choose_place, drift_per_min
+from evalkit.metrics.moments import LEAST_FIDELITY, MOST_DELTA_E, moments_beyond, with_moments
 from evalkit.metrics.person import outline_person, share_inside
 from evalkit.models.brand import network as mark_network
 from evalkit.stats.intervals import ratio_interval
@@ -163,7 +164,7 @@ class Brand(Evaluator):
     """
 
     name = "brand"
-    version = 4
+    version = 5
     metrics = (
         FIDELITY,
         LOGO_COSINE,
@@ -404,11 +405,18 @@ def _likeness(frames: list[KeyFrame]) -> Iterable[Measurement]:
         [frame.boxes[frame.best] if frame.best is not None else [np.nan] * 4 for frame in frames]
     )
     times_s = np.array([frame.time_s for frame in frames])
-    yield _mean(
-        FIDELITY, frames, fidelity, (("times_s", times_s), ("fidelity", fidelity), ("boxes_px", boxes))
+    weights_s = np.array([frame.weight_s for frame in frames])
+    found = (fidelity >= FOUND).astype(np.float64)
+    yield with_moments(
+        _mean(
+            FIDELITY, frames, fidelity, (("times_s", times_s), ("fidelity", fidelity), ("boxes_px", boxes))
+        ),
+        moments_beyond(times_s, weights_s, fidelity, lowest=LEAST_FIDELITY),
     )
     yield _mean(LOGO_COSINE, frames, cosine, (("logo_cosine", cosine),))
-    yield _mean(LOGO_COVERAGE, frames, (fidelity >= FOUND).astype(np.float64))
+    yield with_moments(
+        _mean(LOGO_COVERAGE, frames, found), moments_beyond(times_s, weights_s, found, lowest=0.5)
+    )
 
 
 def _colors(frames: list[KeyFrame], *, has_colors: bool) -> Measurement:
@@ -422,7 +430,16 @@ def _colors(frames: list[KeyFrame], *, has_colors: bool) -> Measurement:
     if not np.isfinite(raw).any():
         return Measurement.absent(COLOR_DELTA_E, NO_COLOR_READ, coverage=0.0)
     both = (("delta_e_raw", raw), ("delta_e_balanced", balanced))
-    as_seen, in_white_light = (_mean(COLOR_DELTA_E, frames, values, both) for values in (raw, balanced))
+    times_s, weights_s = (
+        np.array([getattr(frame, name) for frame in frames]) for name in ("time_s", "weight_s")
+    )
+    as_seen, in_white_light = (
+        with_moments(
+            _mean(COLOR_DELTA_E, frames, values, both),
+            moments_beyond(times_s, weights_s, values, highest=MOST_DELTA_E),
+        )
+        for values in (raw, balanced)
+    )
     return min(as_seen, in_white_light, key=lambda measured: measured.value or 0.0)
 
 

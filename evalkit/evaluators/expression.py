@@ -13,9 +13,11 @@ from evalkit.metrics.expression import (
     find_nods,
     gaze_angles_deg,
     is_on_camera,
+    look_away_moments,
     observed_time_s,
     rotation_spread_deg,
     smile_levels,
+    unblinking_moments,
 )
 from evalkit.metrics.motion import GRID_HZ, frame_rate_hz
 from evalkit.stats.intervals import rate_interval, ratio_interval
@@ -69,7 +71,7 @@ class Expression(Evaluator):
     """
 
     name = "expression"
-    version = 4
+    version = 5
     metrics = (BLINK_PER_MIN, SMILE_MEAN, SMILE_RANGE, NOD_PER_MIN, HEAD_MOTION, GAZE_ON_CAMERA)
     tracks = ("face",)
 
@@ -109,18 +111,20 @@ def _openness(face: Track) -> FloatArray:
 
 def _rates(face: Track) -> Iterable[Measurement]:
     times_s, minutes = face.times_s[face.valid], _observed_s(face) / 60.0
-    moments_s = {
-        BLINK_PER_MIN: find_blinks(times_s, _openness(face)),
-        NOD_PER_MIN: find_nods(times_s, face["pitch_deg"][face.valid]),
-    }
-    for metric, moments in moments_s.items():
+    blinks_s = find_blinks(times_s, _openness(face))
+    nods_s = find_nods(times_s, face["pitch_deg"][face.valid])
+    for metric, events_s, moments in (
+        (BLINK_PER_MIN, blinks_s, unblinking_moments(times_s, blinks_s)),
+        (NOD_PER_MIN, nods_s, ()),
+    ):
         yield Measurement(
             metric,
-            moments.size / minutes,
-            n=moments.size,
+            events_s.size / minutes,
+            n=events_s.size,
             coverage=face.coverage,
-            interval=rate_interval(moments.size, minutes),
-            samples=(("moments_s", moments),),
+            interval=rate_interval(events_s.size, minutes),
+            samples=(("moments_s", events_s),),
+            moments=moments,
         )
 
 
@@ -156,7 +160,8 @@ def _gaze(face: Track) -> Measurement:
     times_s = face.times_s[face.valid]
     is_open = eyes_open(times_s, _openness(face))
     directions = face.select("yaw_deg", "pitch_deg", "gaze_x", "gaze_y")[face.valid]
-    on_camera = is_on_camera(gaze_angles_deg(*directions[is_open].T)).astype(np.float64)
+    angles_deg = gaze_angles_deg(*directions[is_open].T)
+    on_camera = is_on_camera(angles_deg).astype(np.float64)
     window = ((times_s[is_open] - times_s[0]) / SHORTEST_S).astype(int)
     looked = np.bincount(window, weights=on_camera).astype(np.float64)
     seen = np.bincount(window).astype(np.float64)
@@ -166,4 +171,5 @@ def _gaze(face: Track) -> Measurement:
         n=on_camera.size,
         coverage=face.coverage,
         interval=ratio_interval(looked, seen, bounds=GAZE_ON_CAMERA.bounds),
+        moments=look_away_moments(times_s[is_open], angles_deg, 1.0 / frame_rate_hz(face.times_s)),
     )

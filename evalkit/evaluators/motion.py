@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.metrics import motion
+from evalkit.metrics.moments import ROUGH_SPARC
 from evalkit.metrics.motion import GRID_HZ, MOVEMENT_HZ, SMOOTHNESS_WINDOW_S, TREMOR_HZ, WindowSums
 from evalkit.stats.intervals import ratio_interval
 from evalkit.tracks.pose import JOINTS, STILL_CHANGE, PoseTracker, refuse_missing, track_of
-from evalkit.types import BoolArray, ClipFacts, FloatArray, Measurement, Metric, Reason, Track
+from evalkit.types import BoolArray, ClipFacts, FloatArray, Measurement, Metric, Moment, Reason, Track
 
 JOINT_ANGLE_STD = Metric(
     "motion.joint_angle_std_deg",
@@ -177,7 +178,7 @@ class Motion(Evaluator):
     """
 
     name = "motion"
-    version = 4
+    version = 5
     metrics = (JOINT_ANGLE_STD, SPARC, LDLJ, JITTER_RATIO, AMOUNT, FREEZE_RATIO, VISIBLE_JOINTS)
     reasons = (NO_BODY, NO_MOTION)
 
@@ -254,11 +255,16 @@ def _angle_measurements(pose: Track, seen: Mapping[str, tuple[FloatArray, BoolAr
     if rate_hz < LOWEST_JITTER_RATE_HZ:
         jitter = Measurement.absent(JITTER_RATIO, Reason.LOW_FRAME_RATE, coverage=coverage)
     else:
-        tremor = motion.jitter_ratio(_angles_on_grid(seen, times_s, rate_hz), rate_hz)
-        jitter = _measurement(JITTER_RATIO, tremor, coverage, otherwise)
+        own_rate = _angles_on_grid(seen, times_s, rate_hz)
+        tremor = motion.jitter_ratio(own_rate, rate_hz)
+        trembling = motion.tremor_moments(own_rate, rate_hz, float(times_s[0]))
+        jitter = _measurement(JITTER_RATIO, tremor, coverage, otherwise, trembling)
+    smoothness = motion.sparc(speeds)
+    starts_s = times_s[0] + np.array([part.start for part in parts]) / GRID_HZ
+    rough = motion.rough_moments(smoothness, starts_s, SMOOTHNESS_WINDOW_S, ROUGH_SPARC)
     return [
         _spread(angles, coverage),
-        _measurement(SPARC, motion.sparc(speeds), coverage, otherwise),
+        _measurement(SPARC, smoothness, coverage, otherwise, rough),
         _measurement(LDLJ, motion.ldlj(speeds), coverage, otherwise),
         jitter,
         _measurement(AMOUNT, motion.amount_deg_s(speeds), coverage, Reason.TOO_FEW_FRAMES),
@@ -281,7 +287,13 @@ def _spread(angles: Mapping[str, FloatArray], coverage: float) -> Measurement:
     return replace(pooled, samples=samples)
 
 
-def _measurement(metric: Metric, sums: WindowSums, coverage: float, otherwise: Reason) -> Measurement:
+def _measurement(
+    metric: Metric,
+    sums: WindowSums,
+    coverage: float,
+    otherwise: Reason,
+    moments: tuple[Moment, ...] = (),
+) -> Measurement:
     if sums.value is None:
         return Measurement.absent(metric, otherwise, coverage=coverage)
     measured = sums.denominators > 0
@@ -292,6 +304,7 @@ def _measurement(metric: Metric, sums: WindowSums, coverage: float, otherwise: R
         coverage=coverage,
         interval=ratio_interval(sums.numerators, sums.denominators, bounds=metric.bounds),
         samples=(("windows", sums.numerators[measured] / sums.denominators[measured]),),
+        moments=moments,
     )
 
 
@@ -300,7 +313,8 @@ def _freeze(track: Track) -> Measurement:
     ratio = motion.freeze_ratio(track.times_s, track["change"], track.valid, still_change=STILL_CHANGE)
     if ratio is None:
         return Measurement.absent(FREEZE_RATIO, NO_BODY, coverage=0.0)
-    return Measurement(FREEZE_RATIO, ratio, n=len(track), coverage=track.coverage)
+    moments = motion.freeze_moments(track.times_s, track["change"], track.valid, still_change=STILL_CHANGE)
+    return Measurement(FREEZE_RATIO, ratio, n=len(track), coverage=track.coverage, moments=moments)
 
 
 def _visible(track: Track) -> Measurement:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.metrics import stability
 from evalkit.metrics.moments import worst_moments
-from evalkit.metrics.stability import Drift, Period
+from evalkit.metrics.stability import VISIBLE_FLICKER_PERCENT, Drift, Period
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.face import SHAPE_COLUMNS
 from evalkit.tracks.stability import COLORS, MOTION, STEPS, STILL_CHANGE, StabilityTracker
@@ -90,8 +90,6 @@ LEAST_SEEN = 0.5
 """Share of the clip's blocks in which something must be seen for its drift to be told."""
 HELD_S = 0.5
 """A picture that is held for longer counts as still time."""
-VISIBLE_FLICKER_PERCENT = 0.5
-"""From here on half a second is among the worst moments: real backgrounds stay below."""
 _FLICKER_WINDOW_S = 0.5
 
 FLOORS = {

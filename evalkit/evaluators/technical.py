@@ -8,6 +8,8 @@ import numpy as np
 
 from evalkit.evaluators.base import Evaluator, Measured
 from evalkit.metrics import technical
+from evalkit.metrics.moments import worst_moments
+from evalkit.tracks.loudness import STEPS_HZ
 from evalkit.types import ClipFacts, Measurement, Metric, Reason, Track
 
 AV_DURATION_GAP_MS = Metric(
@@ -59,6 +61,19 @@ LOUDNESS_LUFS = Metric(
     "band",
     "integrated gated loudness, EBU R 128; broadcasters ask for -23",
 )
+TRUE_PEAK_DBTP = Metric(
+    "technical.true_peak_dbtp",
+    "dBTP",
+    "lower",
+    "highest level of the sound, between its samples too (ITU-R BS.1770-4); broadcasters allow -1",
+)
+LOUDNESS_RANGE_LU = Metric(
+    "technical.loudness_range_lu",
+    "LU",
+    "band",
+    "how much the loudness of 3 s varies (EBU Tech 3342, which means programmes of a minute or more)",
+    (0, None),
+)
 CLIPPING_RATIO = Metric(
     "technical.clipping_ratio",
     "1",
@@ -71,6 +86,8 @@ FACE_COVERAGE = Metric(
 )
 
 BLANK_PICTURE = Reason("blank_picture", "the picture shows nothing")
+ALLOWED_DBTP = -1.0
+"""The highest true peak of EBU R 128."""
 SLOW_SOUND = Reason("slow_sound", "the sound has too few samples a second for a loudness")
 
 _OVER_TIME = (BLACK_RATIO, FREEZE_RATIO, FLICKER, SHARPNESS, FPS)
@@ -79,12 +96,13 @@ _OVER_TIME = (BLACK_RATIO, FREEZE_RATIO, FLICKER, SHARPNESS, FPS)
 class Technical(Evaluator):
     """Measures the file itself, from what is decoded and never from what is announced.
 
-    ``n`` counts frames, for the loudness its gating blocks, for clipping samples. A picture of one frame has no
-    rate and no durations: what depends on them is absent with ``too_few_frames``.
+    ``n`` counts frames, for the loudness its gating blocks, for its range blocks of 3 s, for clipping and peak samples.
+    A picture of one frame has no rate and no durations: what depends on them is absent with ``too_few_frames``. The moments of the loudness are those
+    in which the sound is gone; those of the sharpness are held against the clip's own.
     """
 
     name = "technical"
-    version = 3
+    version = 4
     metrics = (
         AV_DURATION_GAP_MS,
         BLACK_RATIO,
@@ -95,6 +113,8 @@ class Technical(Evaluator):
         WIDTH,
         HEIGHT,
         LOUDNESS_LUFS,
+        TRUE_PEAK_DBTP,
+        LOUDNESS_RANGE_LU,
         CLIPPING_RATIO,
         FACE_COVERAGE,
     )
@@ -107,7 +127,8 @@ class Technical(Evaluator):
         if face is None or not len(face):
             coverage = Measurement.absent(FACE_COVERAGE, Reason.NO_VIDEO)
         else:
-            coverage = Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0)
+            lost = technical.lost_face_moments(face.valid, face.times_s) if len(face) > 1 else ()
+            coverage = Measurement(FACE_COVERAGE, face.coverage, n=len(face), coverage=1.0, moments=lost)
         return Measured((_gap(picture, sound), *_picture(facts, picture), *_sound(sound), coverage))
 
 
@@ -138,12 +159,21 @@ def _picture(facts: ClipFacts, picture: Track | None) -> Iterator[Measurement]:
     times_s = picture.times_s
     end_s = picture.facts.get("end_s")
     durations_s = technical.frame_durations_s(times_s, end_s)
-    for metric, value in (
-        (FPS, technical.mean_frame_rate_hz(times_s)),
-        (BLACK_RATIO, technical.black_ratio(picture["black_share"], durations_s)),
-        (FREEZE_RATIO, technical.freeze_ratio(picture["change"], times_s, end_s)),
+    black, change = picture["black_share"], picture["change"]
+    for metric, value, moments in (
+        (FPS, technical.mean_frame_rate_hz(times_s), ()),
+        (
+            BLACK_RATIO,
+            technical.black_ratio(black, durations_s),
+            technical.black_moments(black, times_s, end_s),
+        ),
+        (
+            FREEZE_RATIO,
+            technical.freeze_ratio(change, times_s, end_s),
+            technical.frozen_moments(change, times_s, end_s),
+        ),
     ):
-        yield Measurement(metric, value, n=n, coverage=1.0)
+        yield Measurement(metric, value, n=n, coverage=1.0, moments=moments)
     yield _flicker(picture)
     yield _sharpness(picture)
 
@@ -156,27 +186,70 @@ def _flicker(picture: Track) -> Measurement:
         value = technical.flicker_percent(picture["luma_mean"], times_s)
     except ValueError:
         return Measurement.absent(FLICKER, Reason.LOW_FRAME_RATE)
-    return Measurement(FLICKER, value, n=len(picture), coverage=1.0)
+    moments = technical.flicker_moments(picture["luma_mean"], times_s)
+    return Measurement(FLICKER, value, n=len(picture), coverage=1.0, moments=moments)
 
 
 def _sharpness(picture: Track) -> Measurement:
-    seen = picture["sharpness"]
-    seen = seen[np.isfinite(seen) & (picture["black_share"] < technical.BLACK_SHARE)]
+    sharpness = picture["sharpness"]
+    is_seen = np.isfinite(sharpness) & (picture["black_share"] < technical.BLACK_SHARE)
+    seen = sharpness[is_seen]
     if not seen.size:
         return Measurement.absent(SHARPNESS, BLANK_PICTURE, coverage=0.0)
-    return Measurement(SHARPNESS, float(np.median(seen)), n=seen.size, coverage=seen.size / len(picture))
+    return Measurement(
+        SHARPNESS,
+        float(np.median(seen)),
+        n=seen.size,
+        coverage=seen.size / len(picture),
+        moments=technical.blur_moments(sharpness, is_seen, picture.times_s, picture.facts.get("end_s")),
+    )
 
 
 def _sound(sound: Track | None) -> Iterator[Measurement]:
     if sound is None or not len(sound):
-        yield Measurement.absent(LOUDNESS_LUFS, Reason.NO_AUDIO)
-        yield Measurement.absent(CLIPPING_RATIO, Reason.NO_AUDIO)
+        for metric in (LOUDNESS_LUFS, TRUE_PEAK_DBTP, LOUDNESS_RANGE_LU, CLIPPING_RATIO):
+            yield Measurement.absent(metric, Reason.NO_AUDIO)
         return
     yield _loudness(sound)
+    yield _true_peak(sound)
+    yield _loudness_range(sound)
     n_samples = sound["n_samples"].sum()
     yield Measurement(
-        CLIPPING_RATIO, float(sound["n_clipped"].sum() / n_samples), n=int(n_samples), coverage=1.0
+        CLIPPING_RATIO,
+        float(sound["n_clipped"].sum() / n_samples),
+        n=int(n_samples),
+        coverage=1.0,
+        moments=technical.clipped_moments(sound["n_clipped"], sound["n_samples"], sound.times_s),
     )
+
+
+def _true_peak(sound: Track) -> Measurement:
+    peak = sound["true_peak"].astype(np.float64)
+    if not peak.max() > 0:
+        return Measurement.absent(TRUE_PEAK_DBTP, Reason.SILENT_AUDIO)
+    level_dbtp = 20 * np.log10(np.maximum(peak, 1e-6))
+    moments = worst_moments(
+        sound.times_s,
+        sound.times_s + 1 / STEPS_HZ,
+        level_dbtp,
+        level_dbtp > ALLOWED_DBTP,
+        np.maximum(level_dbtp - ALLOWED_DBTP, 0.0),
+    )
+    n_samples = int(sound["n_samples"].sum())
+    return Measurement(TRUE_PEAK_DBTP, float(level_dbtp.max()), n=n_samples, coverage=1.0, moments=moments)
+
+
+def _loudness_range(sound: Track) -> Measurement:
+    n_steps = sound.facts["n_whole_steps"]
+    power = sound["power"][:n_steps]
+    if np.isnan(sound["power"]).any():
+        return Measurement.absent(LOUDNESS_RANGE_LU, SLOW_SOUND)
+    range_lu = technical.loudness_range_lu(power)
+    if range_lu is None:
+        is_short = n_steps < technical.LEAST_RANGE_S * STEPS_HZ
+        return Measurement.absent(LOUDNESS_RANGE_LU, Reason.TOO_SHORT if is_short else Reason.SILENT_AUDIO)
+    n_blocks = n_steps - technical.STEPS_PER_SHORT_TERM + 1
+    return Measurement(LOUDNESS_RANGE_LU, range_lu, n=n_blocks, coverage=1.0)
 
 
 def _loudness(sound: Track) -> Measurement:
@@ -188,4 +261,5 @@ def _loudness(sound: Track) -> Measurement:
     loudness_lufs = technical.integrated_loudness_lufs(power)
     if loudness_lufs is None:
         return Measurement.absent(LOUDNESS_LUFS, Reason.TOO_SHORT if n_blocks < 1 else Reason.SILENT_AUDIO)
-    return Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0)
+    moments = technical.silent_moments(power, sound.times_s[:n_steps])
+    return Measurement(LOUDNESS_LUFS, loudness_lufs, n=n_blocks, coverage=1.0, moments=moments)

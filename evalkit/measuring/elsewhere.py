@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from evalkit.errors import ClipError, EvalkitError
 from evalkit.evaluators.load import version_of
 from evalkit.evaluators.session import Incomplete
-from evalkit.measuring.evidence import clip_folder
-from evalkit.measuring.pool import RESULT_FILE, Tally, not_reached, note_unwritten
+from evalkit.measuring.evidence import clip_folder, write_result
+from evalkit.measuring.pool import Tally, not_reached, note_unwritten
 from evalkit.measuring.results import ClipResult
 from evalkit.measuring.video import VideoTask
 from evalkit.runs.files import put_folder
@@ -129,7 +129,7 @@ def _new_folder(parent: Path) -> Path:
 def _put_evidence(part: Path, task: ClipTask, result: ClipResult) -> ClipResult:
     """Write the result beside the pictures, and give their folder its name; note it where that cannot be."""
     try:
-        (part / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+        write_result(part, result)
         put_folder(part, clip_folder(Path(str(task.evidence_folder)), task.path))
     except OSError as error:
         shutil.rmtree(part, ignore_errors=True)

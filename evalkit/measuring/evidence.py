@@ -7,6 +7,9 @@ Each evaluator has a folder of its own, with an ``index.json``::
 
 ``captions`` says, in order, what each file shows; ``metrics`` beside which metric it belongs. The frames belong to the
 first evaluator that measured anything and saw frames.
+
+The folder of a clip that belongs to no run has its ``result.json`` too, and where anything in it is bad, the worst moments of
+all its metrics: ``moments.json``, a list in the order of time, and ``moments.vtt``, the same as WebVTT.
 """
 
 from __future__ import annotations
@@ -23,11 +26,16 @@ from numpy.typing import NDArray
 
 from evalkit.evaluators.base import Evaluator, Exhibit, Measured
 from evalkit.formatting import encodable
+from evalkit.measuring import webvtt
 from evalkit.measuring.observer import Observer
+from evalkit.measuring.results import ClipResult
 from evalkit.types import FrameChunk
 from pipeline.options import json_text
 
 INDEX_FILE = "index.json"
+RESULT_FILE = "result.json"
+MOMENTS_FILE = "moments.json"
+MOMENTS_TRACK_FILE = f"moments{webvtt.SUFFIX}"
 FORMAT = 1
 N_FRAMES = 12
 _CELL_PX = 300  # the longer side of a frame
@@ -46,6 +54,27 @@ def clip_folder(folder: Path, clip: str) -> Path:
     tag = hashlib.sha256(os.fsencode(Path(clip).absolute())).hexdigest()[:6]
     name = os.fsencode(Path(clip).stem)[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
     return folder / f"{name}-{tag}"
+
+
+def write_result(folder: Path, result: ClipResult) -> None:
+    """Write what was measured of a clip into its folder, and its worst moments, where there are any.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+    moments = sorted(result.moments, key=lambda moment: (moment.start_s, moment.end_s))
+    for file, text in (
+        (MOMENTS_FILE, json_text([moment._asdict() for moment in moments])),
+        (MOMENTS_TRACK_FILE, webvtt.webvtt(moments)),
+    ):
+        if moments:
+            (folder / file).write_text(encodable(text), encoding="utf-8")
+        else:
+            (folder / file).unlink(missing_ok=True)  # of an earlier measurement
 
 
 class _Frame(NamedTuple):

@@ -27,7 +27,6 @@ VIDEO_SUFFIXES = (".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg
 """What counts as a video where a folder is given; a file that is named is tried whatever it is called."""
 
 ClipPath = str | os.PathLike[str]
-RESULT_FILE = "result.json"
 """What was measured of a clip, beside its evidence."""
 NOT_REACHED = "not_reached"
 """Code of the error of a clip that was not measured, because the batch was interrupted or those who measured were lost."""
@@ -235,7 +234,7 @@ class MeasureClip:
 
     def __call__(self, task: ClipTask, report: Callable[[Any], None]) -> ClipResult:
         """Measure; report the seconds done, and of the whole clip where they are known."""
-        from evalkit.measuring.evidence import EvidenceWriter, clip_folder
+        from evalkit.measuring.evidence import EvidenceWriter, clip_folder, write_result
         from evalkit.measuring.runner import (
             try_measure,
         )  # what it imports, decoders above all, belongs to the worker
@@ -256,8 +255,7 @@ class MeasureClip:
             return measure(None)
         try:
             result = measure(EvidenceWriter(folder))
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / RESULT_FILE).write_text(result.to_json(), encoding="utf-8")
+            write_result(folder, result)
         except OSError as error:  # what was measured does not depend on it
             return note_unwritten(measure(None), error)
         return result

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from evalkit.errors import ClipError
 from evalkit.formatting import count, encodable, label, three_digits
+from evalkit.measuring.webvtt import NamedMoment
 from evalkit.types import Measurement
 from pipeline.options import json_text
 
@@ -99,6 +100,15 @@ class ClipResult:
         return (
             f"<table><caption>{escape(label(self.clip))}</caption><thead><tr>{heads}</tr></thead>"
             f"<tbody>{rows}</tbody></table>"
+        )
+
+    @property
+    def moments(self) -> tuple[NamedMoment, ...]:
+        """The worst moments of all metrics: in the order of the metrics, and of each the worst first."""
+        return tuple(
+            NamedMoment(measurement.metric.name, measurement.metric.unit, *moment)
+            for measurement in self.measurements
+            for moment in measurement.moments
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,12 +26,14 @@ from evalkit.media import Reader, probe
 from evalkit.tracks import make_tracker, reads_sound
 from evalkit.tracks.base import FrameTracker, SoundTracker
 from evalkit.tracks.cache import TrackCache, content_hash
-from evalkit.types import AudioChunk, ClipFacts, ClipIntent, FrameChunk, Measurement, Reason, Track
+from evalkit.types import AudioChunk, ClipFacts, ClipIntent, FrameChunk, Measurement, Moment, Reason, Track
 
 log = logging.getLogger(__name__)
 
 CHUNKS_APART = 3
 """Chunks that are decoded and not yet seen by every tracker; memory grows with it."""
+_LAST_ROW_S = 0.5
+"""The last observation of a clip stands for no longer, where its length is not announced."""
 
 
 def try_measure(path: str, evaluators: Sequence[Evaluator], **options: Any) -> ClipResult:
@@ -125,10 +127,50 @@ def _measure_alone(evaluator: Evaluator, facts: ClipFacts, tracks: Mapping[str, 
     try:
         measured = evaluator.measure(facts, tracks)
         found = {measurement.metric.name: measurement for measurement in measured.measurements}
-        return replace(measured, measurements=tuple(found[metric.name] for metric in evaluator.metrics))
+        end_s = _end_s(facts, tracks)
+        return replace(
+            measured,
+            measurements=tuple(_within_clip(found[metric.name], end_s) for metric in evaluator.metrics),
+        )
     except Exception:
         log.exception("%s: evaluator %r failed", facts.path, evaluator.name)
         return evaluator.absent(Reason.EVALUATOR_FAILED)
+
+
+def _end_s(facts: ClipFacts, tracks: Mapping[str, Track]) -> float | None:
+    """Return when the clip ends, as announced or as seen, whichever is later; None where nobody knows."""
+    announced = [
+        stream.start_s + stream.announced_duration_s
+        for stream in (facts.video, facts.audio)
+        if stream is not None and stream.announced_duration_s is not None
+    ]
+    seen = [float(track.times_s[-1]) + _LAST_ROW_S for track in tracks.values() if len(track)]
+    return max((*announced, *seen), default=None)
+
+
+def _within_clip(measurement: Measurement, end_s: float | None) -> Measurement:
+    """Cut the worst moments at the ends of the clip.
+
+    Raises
+    ------
+    ValueError
+        For one that lies outside of it altogether.
+    """
+    if not measurement.moments or end_s is None:
+        return measurement
+    for moment in measurement.moments:
+        if moment.end_s <= 0 or moment.start_s >= end_s:
+            raise ValueError(
+                f"{measurement.metric.name}: {moment} is outside of the clip, which lasts until {end_s:.2f} s; moments are in "
+                "seconds on the clip's own clock"
+            )
+    return replace(
+        measurement,
+        moments=tuple(
+            Moment(max(0.0, moment.start_s), min(moment.end_s, end_s), moment.value)
+            for moment in measurement.moments
+        ),
+    )
 
 
 def make_tracks(

@@ -18,8 +18,9 @@ from evalkit.metrics.checks import (
     require_signal,
 )
 from evalkit.metrics.filters import butter, find_peaks, smooth, sosfiltfilt
+from evalkit.metrics.moments import worst_moments
 from evalkit.metrics.motion import GRID_HZ, on_grid
-from evalkit.types import BoolArray, FloatArray
+from evalkit.types import BoolArray, FloatArray, Moment
 
 MAX_GAP_S = 0.2
 """Longest time without a face over which a signal is followed."""
@@ -48,6 +49,11 @@ The median of recorded people who look into the camera."""
 ON_CAMERA_DEG = 10.0
 """Angle to the camera within which a viewer feels looked at; the cone of direct gaze that Gamer and Hecht (J. Exp.
 Psychol. HPP 33(3), 2007) measured is about 9 degrees wide, and the landmarks are good for a few degrees."""
+
+LONGEST_GLANCE_S = 1.0
+"""Speakers glance aside for less all the time."""
+LONGEST_UNBLINKING_S = 36.0
+"""At five blinks a minute, the lowest usual rate, one pause in twenty is longer: -ln(0.05) times 12 s."""
 
 _SMILE_SMOOTHING_S = 0.25
 _OPEN_QUANTILE = 0.75
@@ -336,3 +342,74 @@ def is_on_camera(angles_deg: FloatArray) -> BoolArray:
     """
     require_finite("angles_deg", angles_deg)
     return np.asarray(angles_deg <= ON_CAMERA_DEG)
+
+
+def look_away_moments(times_s: FloatArray, angles_deg: FloatArray, frame_s: float) -> tuple[Moment, ...]:
+    """Name the stretches of at least `LONGEST_GLANCE_S` in which the open eyes look away from the camera.
+
+    Parameters
+    ----------
+    times_s, angles_deg : FloatArray, shape (n,)
+        Of the frames with open eyes; from `gaze_angles_deg`. A blink, or a gap of up to 0.4 s, does not end a stretch.
+    frame_s : float
+        How long a frame is shown.
+
+    Returns
+    -------
+    tuple of Moment
+        Each with a share of 0, as nobody is looked at.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that are not finite.
+
+    Examples
+    --------
+    >>> times_s = np.arange(100) / 25
+    >>> look_away_moments(times_s, np.where((times_s >= 1) & (times_s < 3), 25.0, 4.0), 0.04)
+    (Moment(start_s=1.0, end_s=3.0, value=0.0),)
+    """
+    require_signal("angles_deg", times_s, angles_deg)
+    beyond = angles_deg - ON_CAMERA_DEG
+    return worst_moments(
+        times_s,
+        times_s + frame_s,
+        np.zeros(times_s.size),
+        beyond > 0,
+        np.maximum(beyond, 0.0),
+        join_s=BLINK_S[1],
+        least_s=LONGEST_GLANCE_S,
+    )
+
+
+def unblinking_moments(times_s: FloatArray, blinks_s: FloatArray) -> tuple[Moment, ...]:
+    """Name the stretches of more than `LONGEST_UNBLINKING_S` without a blink.
+
+    Parameters
+    ----------
+    times_s : FloatArray, shape (n,)
+        Of the frames with a face; a gap of more than `MAX_GAP_S` ends a stretch, as nobody knows what happened there.
+    blinks_s : FloatArray, shape (n_blinks,)
+        From `find_blinks`.
+
+    Returns
+    -------
+    tuple of Moment
+        Each with 0 blinks a minute.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, or times that do not increase.
+    """
+    require_shape("blinks_s", blinks_s, (None,))
+    starts_s, ends_s = [], []
+    for part in continuous_stretches(times_s):
+        first_s, last_s = times_s[part][0], times_s[part][-1]
+        inside = blinks_s[(blinks_s > first_s) & (blinks_s < last_s)]
+        starts_s += [first_s, *inside]
+        ends_s += [*inside, last_s]
+    begins, ends = np.array(starts_s, dtype=np.float64), np.array(ends_s, dtype=np.float64)
+    is_long = ends - begins > LONGEST_UNBLINKING_S
+    return worst_moments(begins, ends, np.zeros(begins.size), is_long, np.ones(begins.size), join_s=-1.0)

@@ -27,7 +27,8 @@ from evalkit.metrics.checks import (
     require_shape,
 )
 from evalkit.metrics.filters import butter, sosfiltfilt, spline
-from evalkit.types import BoolArray, FloatArray
+from evalkit.metrics.moments import cells_of_windows, share_around, worst_moments
+from evalkit.types import BoolArray, FloatArray, Moment
 
 MOVEMENT_HZ = 6.0
 """Upper end of movement, and lower end of tremor."""
@@ -47,6 +48,15 @@ MAX_GAP_S = 0.2
 """Longest time between two observations that is bridged by interpolation."""
 MIN_RUN_S = 0.5
 """Shortest stretch without a gap that can be filtered."""
+FREEZE_S = 0.5
+"""Stretches that stand still for less are not named."""
+FROZEN_SHARE = 0.6
+"""Of half a second: a picture shown twice, as 15 frames a second in 30 are, stands still for half of it."""
+TREMOR_WINDOW_S = 1.0
+TREMOR_HOP_S = 0.2
+LEAST_TREMOR_DEG = 0.5
+ABOVE_USUAL = 3.0
+SHORTEST_TREMOR_S = 0.5
 
 _MIN_INTERVAL = 0.25
 _FORESHORTENED = 0.25
@@ -409,15 +419,21 @@ def still_time_s(times_s: FloatArray, repeats: BoolArray, observed: BoolArray) -
     ValueError
         For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
     """
+    require_mask("observed", observed)
+    still = _still_intervals_s(times_s, repeats)
+    require_same_length({"times_s": times_s, "observed": observed})
+    return float(still[observed[1:]].sum()), float(np.diff(times_s)[observed[1:]].sum())
+
+
+def _still_intervals_s(times_s: FloatArray, repeats: BoolArray) -> FloatArray:
+    """Return for how long the picture stood still between each frame and the next, shape (n - 1,)."""
     require_increasing("times_s", times_s)
     require_mask("repeats", repeats)
-    require_mask("observed", observed)
-    require_same_length({"times_s": times_s, "repeats": repeats, "observed": observed})
+    require_same_length({"times_s": times_s, "repeats": repeats})
     intervals = np.diff(times_s)
     frame_s = 1.0 / frame_rate_hz(times_s)
     beyond = np.where(intervals > 1.5 * frame_s, intervals - frame_s, 0.0)
-    still = np.where(repeats[1:], intervals, beyond)
-    return float(still[observed[1:]].sum()), float(intervals[observed[1:]].sum())
+    return np.asarray(np.where(repeats[1:], intervals, beyond))
 
 
 @dataclass(frozen=True, slots=True)
@@ -546,11 +562,7 @@ def jitter_ratio(angles: Mapping[str, FloatArray], rate_hz: float) -> WindowSums
     ValueError
         As `spread_deg`; and for a rate that cannot show the tremor.
     """
-    if rate_hz < 2 * TREMOR_HZ:
-        raise ValueError(
-            f"{rate_hz:g} samples a second cannot show tremor of up to {TREMOR_HZ:g} Hz; "
-            f"{2 * TREMOR_HZ:g} are the least"
-        )
+    _require_tremor_rate(rate_hz)
 
     def compare(angle: FloatArray) -> tuple[float, float] | None:
         if not np.isfinite(angle).all():
@@ -559,6 +571,14 @@ def jitter_ratio(angles: Mapping[str, FloatArray], rate_hz: float) -> WindowSums
         return tremor, tremor + speed_power(angle, rate_hz, 0.0, MOVEMENT_HZ)
 
     return _sum_windows(angles, rate_hz, SMOOTHNESS_WINDOW_S, compare)
+
+
+def _require_tremor_rate(rate_hz: float) -> None:
+    if rate_hz < 2 * TREMOR_HZ:
+        raise ValueError(
+            f"{rate_hz:g} samples a second cannot show tremor of up to {TREMOR_HZ:g} Hz; "
+            f"{2 * TREMOR_HZ:g} are the least"
+        )
 
 
 def amount_deg_s(speeds: Mapping[str, FloatArray], rate_hz: float = GRID_HZ) -> WindowSums:
@@ -600,6 +620,150 @@ def freeze_ratio(
     repeats = find_repeats(np.where(observed, changes, np.inf), still_change=still_change)
     still_s, total_s = still_time_s(times_s, repeats, observed)
     return still_s / total_s if total_s > 0.0 else None
+
+
+# --- worst moments ---------------------------------------------------------------------------------------------------
+
+
+def freeze_moments(
+    times_s: FloatArray, changes: FloatArray, observed: BoolArray, *, still_change: float
+) -> tuple[Moment, ...]:
+    """Name the stretches in which the picture stands still most of the time.
+
+    Parameters
+    ----------
+    times_s, changes, observed, still_change
+        As of `freeze_ratio`.
+
+    Returns
+    -------
+    tuple of Moment
+        Stretches of at least `FREEZE_S` in which more than `FROZEN_SHARE` of the time around each frame stands still: every
+        fifth frame repeated, as 24 frames a second in 30 are, is none.
+
+    Raises
+    ------
+    ValueError
+        For arrays of another shape, lengths that differ, or values that are not finite or not allowed.
+    """
+    require_mask("observed", observed)
+    require_same_length({"times_s": times_s, "changes": changes, "observed": observed})
+    repeats = find_repeats(np.where(observed, changes, np.inf), still_change=still_change)
+    still_s = np.where(observed[1:], _still_intervals_s(times_s, repeats), 0.0)
+    starts_s, ends_s = times_s[:-1], times_s[1:]
+    shares = share_around(starts_s, ends_s, still_s, FREEZE_S)
+    return worst_moments(starts_s, ends_s, shares, shares > FROZEN_SHARE, shares, least_s=FREEZE_S)
+
+
+def tremor_course(
+    angles: Mapping[str, FloatArray], rate_hz: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the power of tremor and of all movement, second by second.
+
+    Parameters
+    ----------
+    angles : mapping of str to FloatArray, shape (n,)
+        As of `jitter_ratio`.
+    rate_hz : float
+        Samples a second; at least twice `TREMOR_HZ`.
+
+    Returns
+    -------
+    starts_s, tremor, whole : FloatArray, shape (m,)
+        Where each window of `TREMOR_WINDOW_S` begins, and the power of angular speed in (deg/s)**2, added up over the joints
+        that are observed throughout it: as of `jitter_ratio`, whose value is the first over the second. Windows without a
+        joint are left out.
+
+    Raises
+    ------
+    ValueError
+        As `jitter_ratio`.
+    """
+    _require_tremor_rate(rate_hz)
+    n = require_same_length(angles)
+    length, hop = round(TREMOR_WINDOW_S * rate_hz), max(1, round(TREMOR_HOP_S * rate_hz))
+    if n < length:
+        return np.zeros(0), np.zeros(0), np.zeros(0)
+    tremor, whole = (np.zeros((n - length) // hop + 1) for _ in range(2))
+    weights = np.hanning(length)[:-1]
+    frequency = np.fft.rfftfreq(length - 1, 1.0 / rate_hz)
+    gain = np.sinc(frequency / rate_hz) ** 2
+    for angle in angles.values():
+        steps = np.lib.stride_tricks.sliding_window_view(np.diff(angle) * rate_hz, length - 1)[::hop]
+        is_seen = np.isfinite(steps).all(axis=1)
+        spectrum = np.abs(np.fft.rfft(steps[is_seen] * weights, axis=1)) ** 2
+        power = 2.0 * spectrum / ((length - 1) * (weights**2).sum()) / gain
+        power[:, 0] /= 2.0
+        trembling = power[:, (frequency >= MOVEMENT_HZ) & (frequency < TREMOR_HZ)].sum(axis=1)
+        trembling = np.maximum(0.0, trembling - UNRESOLVED_TREMOR)
+        tremor[is_seen] += trembling
+        whole[is_seen] += trembling + power[:, frequency < MOVEMENT_HZ].sum(axis=1)
+    known = np.flatnonzero(whole > 0)
+    return known * hop / rate_hz, tremor[known], whole[known]
+
+
+def tremor_moments(angles: Mapping[str, FloatArray], rate_hz: float, start_s: float) -> tuple[Moment, ...]:
+    """Name the stretches that tremble.
+
+    Parameters
+    ----------
+    angles, rate_hz
+        As of `tremor_course`.
+    start_s : float
+        When the angles begin.
+
+    Returns
+    -------
+    tuple of Moment
+        With the share of tremor. Stretches of at least `SHORTEST_TREMOR_S` in which tremor is more than half of the movement,
+        more than `LEAST_TREMOR_DEG` (r.m.s.), and more than `ABOVE_USUAL` times what it usually is in the clip: small faces
+        and bodies tremble all the time with the noise of their landmarks, which names no moment.
+
+    Raises
+    ------
+    ValueError
+        As `tremor_course`.
+    """
+    starts_s, tremor, whole = tremor_course(angles, rate_hz)
+    if not starts_s.size:
+        return ()
+    amplitude_deg = np.sqrt(tremor) / (np.pi * (MOVEMENT_HZ + TREMOR_HZ))
+    limit_deg = max(LEAST_TREMOR_DEG, ABOVE_USUAL * float(np.median(amplitude_deg)))
+    share = tremor / whole
+    return worst_moments(
+        *cells_of_windows(start_s + starts_s, TREMOR_WINDOW_S),
+        share,
+        (share > 0.5) & (amplitude_deg > limit_deg),
+        amplitude_deg,
+        join_s=2 * TREMOR_HOP_S,
+        least_s=SHORTEST_TREMOR_S,
+    )
+
+
+def rough_moments(
+    sums: WindowSums, starts_s: FloatArray, length_s: float, lowest: float
+) -> tuple[Moment, ...]:
+    """Name the windows whose value is below a limit.
+
+    Parameters
+    ----------
+    sums : WindowSums
+    starts_s : FloatArray, shape (n_windows,)
+        Where each of its windows begins.
+    length_s : float
+        Of every window.
+    lowest : float
+
+    Raises
+    ------
+    ValueError
+        For lengths that differ, or values out of range.
+    """
+    require_same_length({"sums": sums.numerators, "starts_s": starts_s})
+    known = sums.denominators > 0
+    values = sums.numerators[known] / sums.denominators[known]
+    cells = cells_of_windows(starts_s[known], length_s)
+    return worst_moments(*cells, values, values < lowest, np.maximum(lowest - values, 0.0))
 
 
 def _sum_windows(

@@ -27,6 +27,8 @@ from evalkit.visuals.page import render_page
 from pipeline.options import json_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evalkit.views.effect import EffectView
     from evalkit.views.run import RunView
     from evalkit.views.trial import TrialView
@@ -34,13 +36,17 @@ if TYPE_CHECKING:
 _N_STAGED = 2
 
 
-def render_run(run: RunView, timelines: Timelines = NO_TIMELINES) -> str:
+def render_run(
+    run: RunView, timelines: Timelines = NO_TIMELINES, moment_tracks: Mapping[str, str] | None = None
+) -> str:
     """Return the page of a run; it shows the videos and pictures that lie in the run's folder.
 
     Parameters
     ----------
     run : RunView
     timelines : Timelines
+    moment_tracks : mapping of str to str, optional
+        See `evalkit.reports.moment_tracks.write_moment_tracks`.
     """
     stage = _stage(run)
     return render_page(
@@ -61,7 +67,7 @@ def render_run(run: RunView, timelines: Timelines = NO_TIMELINES) -> str:
         search_sentences=[] if run.search is None else describe_search(run.search),
         maps=_maps(run),
         stage=stage,
-        trials=draw_trials(run, timelines, {trial.id for trial in stage}),
+        trials=draw_trials(run, timelines, moment_tracks or {}, {trial.id for trial in stage}),
         notes=_notes(run, timelines),
         provenance=json_text(run.provenance),
         describe_steps=describe_steps,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.decisions.analyse import analyse_run, policy_of_run
+from evalkit.reports.moment_tracks import write_moment_tracks
 from evalkit.reports.run_markdown import render_markdown
 from evalkit.reports.run_page import render_run
 from evalkit.reports.timelines import draw_timelines
@@ -53,6 +54,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
     analysis = analyse_run(run, policy)
     view = run_view(analysis, policy, note=note)
     timelines = draw_timelines(run, analysis.trials, everything=all_timelines)
-    write_atomically(run.folder / HTML_NAME, render_run(view, timelines))
+    tracks = write_moment_tracks(run.folder, view.trials)
+    write_atomically(run.folder / HTML_NAME, render_run(view, timelines, tracks))
     write_atomically(run.folder / MARKDOWN_NAME, render_markdown(view))
     return view

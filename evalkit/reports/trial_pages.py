@@ -17,7 +17,7 @@ from evalkit.visuals.numbers import bracket, unit_suffix
 from evalkit.visuals.page import load_macros
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from evalkit.reports.timelines import Timelines
     from evalkit.reports.verdict import Verdict
@@ -65,17 +65,21 @@ class TrialPages(NamedTuple):
     more: str
 
 
-def draw_trials(run: RunView, timelines: Timelines, staged: Collection[str]) -> TrialPages:
+def draw_trials(
+    run: RunView, timelines: Timelines, moment_tracks: Mapping[str, str], staged: Collection[str]
+) -> TrialPages:
     """Draw every trial of a run.
 
     Parameters
     ----------
     run : RunView
     timelines : Timelines
+    moment_tracks : mapping of str to str
+        Worst moments as WebVTT files, by trial.
     staged : collection of str
         Ids of the trials that stand side by side at first.
     """
-    drawer = _Drawer(run, timelines, staged)
+    drawer = _Drawer(run, timelines, moment_tracks, staged)
     drawn = [drawer.draw(trial) for trial in run.trials]
     more = drawn[N_SHOWN:]
     return TrialPages(drawer.given, drawn[:N_SHOWN], len(more), pack_trials(more) if more else "")
@@ -90,7 +94,13 @@ def pack_trials(trials: Sequence[DrawnTrial]) -> str:
 class _Drawer:
     """Draws trials; what is the same in all of them is drawn once."""
 
-    def __init__(self, run: RunView, timelines: Timelines, staged: Collection[str]) -> None:
+    def __init__(
+        self,
+        run: RunView,
+        timelines: Timelines,
+        moment_tracks: Mapping[str, str],
+        staged: Collection[str],
+    ) -> None:
         self.given = tuple(
             name
             for name in ("portrait", "speech", "seed")
@@ -98,6 +108,7 @@ class _Drawer:
         )
         self._run = run
         self._timelines = timelines
+        self._moment_tracks = moment_tracks
         self._staged = staged
         self._macros = load_macros(__package__, "trial.html.j2")
         self._heads = {name: self._macros.name_metric(metric) for name, metric in run.metrics.items()}
@@ -115,6 +126,7 @@ class _Drawer:
         figures = Markup("".join(self._figure(trial, figure) for figure in trial.measured))  # noqa: S704 - escaped
         pictures = self._pictures(trial)
         links = [*trial.files, *(evidence.path for evidence in trial.evidence if not evidence.is_picture)]
+        links += [self._moment_tracks[trial.id]] if trial.id in self._moment_tracks else []
         return DrawnTrial(
             self._macros.row(trial, mark, is_staged, texts, main),
             self._macros.details(trial, mark, is_staged, figures, pictures, links),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evalkit.runs.schema import MetricResults, MetricValue
-from evalkit.types import GENERAL_REASONS, Interval, Measurement, Reason
+from evalkit.runs.schema import MetricResults, MetricValue, MomentValue
+from evalkit.types import GENERAL_REASONS, Interval, Measurement, Moment, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,10 @@ def store_measurements(
         else:
             plain = measurement.to_dict()
             interval = plain.pop("ci95")
-            metrics[name] = MetricValue(**plain, ci95=None if interval is None else tuple(interval))
+            moments = tuple(MomentValue(**moment) for moment in plain.pop("moments", ()))
+            metrics[name] = MetricValue(
+                **plain, ci95=None if interval is None else tuple(interval), moments=moments
+            )
         if measurement.samples:
             samples[name] = {key: _numbers(values.tolist()) for key, values in measurement.samples}
     return MetricResults(metrics, absent, list(notes), dict(versions or {}), dict(weights or {})), samples
@@ -77,6 +80,9 @@ def restore_measurements(
                     coverage=value.coverage,
                     interval=interval,
                     samples=raw,
+                    moments=tuple(
+                        Moment(moment.start_s, moment.end_s, moment.value) for moment in value.moments
+                    ),
                 )
             )
     return found

@@ -34,6 +34,21 @@ class _Strict:
 
 
 @dataclass(frozen=True, slots=True)
+class MomentValue(_Strict):
+    """A stretch in which a metric is at its worst.
+
+    Parameters
+    ----------
+    start_s, end_s, value : float
+        As of `evalkit.types.Moment`.
+    """
+
+    start_s: float
+    end_s: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class MetricValue(_Strict):
     """One measured metric.
 
@@ -49,6 +64,8 @@ class MetricValue(_Strict):
         Share of the clip, 0 to 1, that could be measured.
     ci95 : tuple of float or None
         95 % interval, low and high.
+    moments : tuple of MomentValue
+        Its worst stretches, the worst first; empty where nothing in it is bad, and in records that are older than this.
     """
 
     value: float
@@ -56,6 +73,7 @@ class MetricValue(_Strict):
     n: int = 0
     coverage: float | None = None
     ci95: tuple[float, float] | None = None
+    moments: tuple[MomentValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +150,20 @@ class MetricResults(_Strict):
         plain = asdict(self)
         for value in plain["metrics"].values():
             value["ci95"] = None if value["ci95"] is None else list(value["ci95"])
+            value["moments"] = list(value["moments"])
         return plain
 
     @classmethod
     def from_dict(cls, data: dict[str, Json]) -> MetricResults:
         """Read what `to_dict` gave."""
         metrics = {
-            name: MetricValue(**{**value, "ci95": None if value["ci95"] is None else tuple(value["ci95"])})
+            name: MetricValue(
+                **{
+                    **value,
+                    "ci95": None if value["ci95"] is None else tuple(value["ci95"]),
+                    "moments": tuple(MomentValue(**moment) for moment in value.get("moments", ())),
+                }
+            )
             for name, value in data["metrics"].items()
         }
         return cls(**{**data, "metrics": metrics})

@@ -124,9 +124,16 @@ class EvaluatorContract:
         self, evaluator: Evaluator, facts: ClipFacts
     ) -> None:
         """On the clip, each metric is there once, with sane numbers; at least one has a value."""
-        measurements = evaluator.measure(facts, _make_tracks(evaluator, facts)).measurements
+        tracks = _make_tracks(evaluator, facts)
+        measurements = evaluator.measure(facts, tracks).measurements
         self._check(measurements)
         assert any(measurement.value is not None for measurement in measurements)
+        ends_s = [float(track.times_s[-1]) for track in tracks.values() if len(track)]
+        for measurement in measurements:
+            for moment in measurement.moments:
+                words = f"{measurement.metric.name}: {moment} is outside of the clip"
+                assert moment.start_s >= 0, words
+                assert moment.start_s <= max(ends_s, default=np.inf), words
 
     def test_the_same_clip_has_the_same_values(
         self, evaluator: Evaluator, facts: ClipFacts, settings: dict[str, Any]
@@ -154,6 +161,9 @@ class EvaluatorContract:
             if one.interval is not None and other.interval is not None:
                 assert _is_close(one.interval.low, other.interval.low), f"interval of {one.metric.name}"
                 assert _is_close(one.interval.high, other.interval.high), f"interval of {one.metric.name}"
+            assert len(one.moments) == len(other.moments), f"moments of {one.metric.name}"
+            for moment, same in zip(one.moments, other.moments, strict=True):
+                assert all(map(_is_close, moment, same)), f"moments of {one.metric.name}"
 
     def test_results_travel_between_processes_and_into_json(
         self, evaluator: Evaluator, facts: ClipFacts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.media import Reader, probe
 from evalkit.types import AudioChunk
-from pipeline.recogniser import Recogniser, Transcript
+from pipeline.recogniser import Recogniser, Transcript, Word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,8 @@ class FakeRecogniser(Recogniser):
     languages : sequence of str
         What it serves.
     version : str
+    tells_times : bool
+        Whether it says when each word is spoken: all take equally long.
 
     Attributes
     ----------
@@ -32,12 +34,18 @@ class FakeRecogniser(Recogniser):
     name = "fake"
 
     def __init__(
-        self, texts: Sequence[str] = (), languages: Sequence[str] = ("en", "cmn"), version: str = "1"
+        self,
+        texts: Sequence[str] = (),
+        languages: Sequence[str] = ("en", "cmn"),
+        version: str = "1",
+        *,
+        tells_times: bool = False,
     ) -> None:
         self.version = version
         self.lengths_s: list[float] = []
         self._texts = list(texts)
         self._languages = languages
+        self._tells_times = tells_times
 
     @property
     def weights(self) -> dict[str, str]:
@@ -57,7 +65,10 @@ class FakeRecogniser(Recogniser):
         duration_s = n_samples / 16_000
         self.lengths_s.append(duration_s)
         text = self._texts.pop(0) if self._texts else ""
-        return Transcript(text, duration_s, language, self.name, self.version)
+        spoken = text.split() if self._tells_times else []
+        step_s = duration_s / max(len(spoken), 1)
+        words = tuple(Word(word, i * step_s, (i + 1) * step_s) for i, word in enumerate(spoken))
+        return Transcript(text, duration_s, language, self.name, self.version, words)
 
     def load(self) -> None:
         """Do nothing."""

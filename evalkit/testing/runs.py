@@ -21,6 +21,7 @@ from evalkit.runs import (
     MetricInfo,
     MetricResults,
     MetricValue,
+    MomentValue,
     PlanRecord,
     RunManifest,
     Samples,
@@ -70,6 +71,11 @@ _QUALITY: dict[str, tuple[str, Better, float, float]] = {
     "technical.fps": ("1/s", "band", 25.0, 0.0),
     "technical.face_coverage": ("1", "higher", 1.0, 0.0),
 }
+_MOMENTS = {
+    "lip_sync.error": (MomentValue(1.5, 3.0, 0.82), MomentValue(0.2, 0.9, 0.41)),
+    "technical.flicker": (MomentValue(2.0, 2.6, 3.1),),
+}
+"""Worst stretches of every clip of a grid."""
 _TIMES = ("profile.ttff_s", "profile.total_s", "profile.rtf")
 _GENERATOR = {"name": "made up", "version": "1", "settings": {}}
 _MACHINE = {"processor": "none", "n_cores": 2}
@@ -417,7 +423,6 @@ def write_grid(
         unfinished=open_ids,
         evaluators=evaluators,
         policy=policy,
-        samples={"lip_sync.error": {"window_start_s": [0.0, 1.5, 3.0], "rank": [0.05, 0.45, 0.1]}},
         video=video,
     )
 
@@ -476,7 +481,12 @@ def _measured(values: dict[str, tuple[float, int]], absent: dict[str, str]) -> M
     units |= {metric.name: metric.unit for metric in PROFILE_METRICS}
     metrics = {
         name: MetricValue(
-            value, units[name], n, 0.95 if n > 1 else None, (value - 0.04, value + 0.05) if n == 12 else None
+            value,
+            units[name],
+            n,
+            0.95 if n > 1 else None,
+            (value - 0.04, value + 0.05) if n == 12 else None,
+            _MOMENTS.get(name, ()),
         )
         for name, (value, n) in values.items()
     }

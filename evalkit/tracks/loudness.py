@@ -18,6 +18,37 @@ SLOWEST_HZ = 3400
 """Sound of no more samples a second does not reach the corner of the K-weighting's shelf."""
 _SURROUND_WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 """BS.1770-4, table 3: L, R, C, (LFE,) Ls, Rs. Every channel counts alike in all other layouts."""
+_FIRST = (
+    *(0.0017089843750, 0.0109863281250, -0.0196533203125, 0.0332031250000, -0.0594482421875, 0.1373291015625),
+    *(
+        0.9721679687500,
+        -0.1022949218750,
+        0.0476074218750,
+        -0.0266113281250,
+        0.0148925781250,
+        -0.0083007812500,
+    ),
+)
+_SECOND = (
+    *(
+        -0.0291748046875,
+        0.0292968750000,
+        -0.0517578125000,
+        0.0891113281250,
+        -0.1665039062500,
+        0.4650878906250,
+    ),
+    *(
+        0.7797851562500,
+        -0.2003173828125,
+        0.1015625000000,
+        -0.0582275390625,
+        0.0330810546875,
+        -0.0189208984375,
+    ),
+)
+OVERSAMPLING: FloatArray = np.array([_FIRST, _SECOND, _SECOND[::-1], _FIRST[::-1]])
+"""BS.1770-4, annex 2: the interpolating filter of 48 coefficients, one row for each of four phases."""
 
 
 class LoudnessTracker:
@@ -31,6 +62,9 @@ class LoudnessTracker:
         a second that it cannot be weighted.
     peak
         Largest absolute sample of any channel, 1 at full scale; decoded lossy sound can go beyond.
+    true_peak
+        Largest absolute value of any channel between the samples too, as it comes out of a converter: of the sound at four times
+        its samples (ITU-R BS.1770-4, annex 2) and of the samples. It comes six samples late.
     n_clipped
         Samples at or beyond `CLIPPING_LEVEL`, of all channels together.
     n_samples
@@ -41,9 +75,9 @@ class LoudnessTracker:
     """
 
     name = "loudness"
-    version = 2
+    version = 3
     rate_hz = None
-    columns = ("power", "peak", "n_clipped", "n_samples")
+    columns = ("power", "peak", "true_peak", "n_clipped", "n_samples")
 
     def __init__(self) -> None:
         self._rows = TrackBuilder(self.name, self.columns)
@@ -90,6 +124,7 @@ class LoudnessTracker:
         self._start_s = start_s
         self._filter = k_weighting(rate_hz) if rate_hz > SLOWEST_HZ else None
         self._state = np.zeros((2, 2, n_channels))
+        self._before = np.zeros((OVERSAMPLING.shape[1] - 1, n_channels), dtype=np.float32)
         self._weights = np.array(_SURROUND_WEIGHTS.get(n_channels, (1.0,) * n_channels))
 
     def _take_waiting(self) -> NDArray[np.float32]:
@@ -106,6 +141,7 @@ class LoudnessTracker:
         row = (
             np.nan if self._filter is None else self._weighted_power(self._filter, samples),
             magnitude.max(),
+            max(magnitude.max(), self._peak_between(samples)),
             np.count_nonzero(magnitude >= CLIPPING_LEVEL),
             samples.size,
         )
@@ -113,8 +149,17 @@ class LoudnessTracker:
         self._rows.append(time_s, np.array(row, dtype=np.float32))
         self._n_steps += 1
 
-    def _weighted_power(self, sections: FloatArray, samples: NDArray[np.float32]) -> float:
+    def _peak_between(self, samples: NDArray[np.float32]) -> float:
+        """Return the largest absolute value of the sound at four times its samples."""
+        sound = np.concatenate([self._before, samples])
+        self._before = sound[-self._before.shape[0] :].copy()
+        return max(
+            float(np.abs(np.convolve(channel, phase, mode="valid")).max())
+            for channel in sound.T
+            for phase in OVERSAMPLING
+        )
 
+    def _weighted_power(self, sections: FloatArray, samples: NDArray[np.float32]) -> float:
         weighted, self._state = sosfilt(sections, samples.astype(np.float64), axis=0, zi=self._state)
         return float(np.mean(weighted**2, axis=0) @ self._weights)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from evalkit.tracks.base import TrackBuilder
 from evalkit.types import AudioChunk, Track
 from pipeline.options import hash_of
-from pipeline.recogniser import Recogniser
+from pipeline.recogniser import Recogniser, Transcript
 
 RATE_HZ = 16_000
 PIECE_S = 30.0
@@ -30,7 +30,8 @@ PREFIX = "transcript-"
 class TranscriptTracker:
     """Has the sound written down by a recogniser: one row a piece, at the piece's start.
 
-    Its column is ``duration_s``. The facts carry ``texts``, one a piece and in the recogniser's own spelling, the
+    Its column is ``duration_s``. The facts carry ``texts``, one a piece and in the recogniser's own spelling, ``words`` of
+    all pieces, each a list of text, start and end in seconds of the clip (empty from a recogniser that tells no times), the
     ``recogniser``, its ``version`` and the ``language``. Digital silence is an empty text and never asked about.
 
     Parameters
@@ -43,7 +44,7 @@ class TranscriptTracker:
         One that it serves.
     """
 
-    version = 2
+    version = 3
     rate_hz = RATE_HZ
 
     def __init__(self, recogniser: Recogniser, settings: Mapping[str, Any], language: str) -> None:
@@ -52,6 +53,7 @@ class TranscriptTracker:
         self._language = language
         self._rows = TrackBuilder(self.name, ("duration_s",))
         self._texts: list[str] = []
+        self._words: list[list[str | float]] = []
         self._waiting: NDArray[np.float32] = np.empty(0, dtype=np.float32)
         self._start_s: float | None = None
 
@@ -67,17 +69,24 @@ class TranscriptTracker:
         """Recognise the rest and return the whole track."""
         if self._waiting.size >= SHORTEST_S * RATE_HZ:
             self._recognise(self._waiting.size)
-        facts = {"recogniser": self._recogniser.name, "version": self._recogniser.version}
-        return self._rows.track({"texts": self._texts, "language": self._language, **facts})
+        heard = {"texts": self._texts, "words": self._words, "language": self._language}
+        heard_by = {"recogniser": self._recogniser.name, "version": self._recogniser.version}
+        return self._rows.track({**heard, **heard_by})
 
     def _recognise(self, n_samples: int) -> None:
         piece, self._waiting = self._waiting[:n_samples], self._waiting[n_samples:]
         assert self._start_s is not None  # noqa: S101 - narrows the type
         self._rows.append(self._start_s, np.array([n_samples / RATE_HZ], dtype=np.float32))
+        if np.abs(piece).max() >= SILENCE_PEAK:
+            heard = self._hear(piece)
+            self._texts.append(heard.text)
+            start_s = self._start_s
+            self._words += [[word.text, start_s + word.start_s, start_s + word.end_s] for word in heard.words]
+        else:
+            self._texts.append("")
         self._start_s += n_samples / RATE_HZ
-        self._texts.append(self._hear(piece) if np.abs(piece).max() >= SILENCE_PEAK else "")
 
-    def _hear(self, samples: NDArray[np.float32]) -> str:
+    def _hear(self, samples: NDArray[np.float32]) -> Transcript:
         with tempfile.TemporaryDirectory(prefix="evalkit-") as folder:
             path = Path(folder) / "piece.wav"
             with wave.open(str(path), "wb") as file:
@@ -85,7 +94,7 @@ class TranscriptTracker:
                 file.setsampwidth(2)
                 file.setframerate(RATE_HZ)
                 file.writeframes(np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes())
-            return self._recogniser.recognise(path, self._language).text
+            return self._recogniser.recognise(path, self._language)
 
 
 def track_name(recogniser: Recogniser, settings: Mapping[str, Any], language: str) -> str:

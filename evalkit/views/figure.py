@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from evalkit.analysis.catalogue import reason_text
+from evalkit.formatting import moment_text
 from evalkit.runs.ratings.opinions import Panel
 from evalkit.stats.opinions import mean_opinions
 from evalkit.types import Better
@@ -40,6 +41,30 @@ class MetricView(View):
     unit: str
     better: Better
     meaning: str
+
+
+@dataclass(frozen=True)
+class MomentView(View):
+    """A stretch of a video in which a metric is at its worst.
+
+    Parameters
+    ----------
+    metric, unit : str
+        The unit is ``"1"`` for a pure number.
+    start_s, end_s, value : float
+        As of `evalkit.types.Moment`.
+    """
+
+    metric: str
+    unit: str
+    start_s: float
+    end_s: float
+    value: float
+
+    @property
+    def text(self) -> str:
+        """In words: ``lip_sync.error 0.82, 3.0 s to 6.0 s``."""
+        return moment_text(self.metric, self.unit, self.start_s, self.end_s, self.value)
 
 
 @dataclass(frozen=True)

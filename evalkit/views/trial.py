@@ -9,27 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
-from evalkit.analysis.direction import loss
 from evalkit.analysis.table import level_text
 from evalkit.profiling.costs import PEAK_VRAM_SHARE
 from evalkit.profiling.spill import ADVICE, Spill
 from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
 from evalkit.runs.legacy import TRIAL_FILE
 from evalkit.runs.records import DamagedFileError
-from evalkit.views.figure import FigureView, figure_of_clip, figure_of_scores
+from evalkit.views.figure import FigureView, MomentView, figure_of_clip, figure_of_scores
 from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from evalkit.analysis.run_analysis import RunAnalysis
     from evalkit.analysis.table import ClipRecord
     from evalkit.decisions.policy import Policy, Rule
     from evalkit.runs import Run, Trial, TrialFailure
 
 DEFAULT_FPS = 25.0
-_WINDOW_START = "window_start_s"
-"""Name of the sample that says where each window of a metric begins; a metric with one has one other, its values."""
 _PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
 _PAGES = {".html"}
 _FILES = (GENERATION_FILE, PROFILE_FILE, TRIAL_FILE, LOG_FILE)
@@ -138,8 +133,8 @@ class TrialView(View):
         Relative to the run folder.
     fps : float
         Of the video, as its generator reports it; `DEFAULT_FPS` where unknown.
-    worst_s : float or None
-        Where in the video the window begins that is worst in the run's quality metric.
+    moments : tuple of MomentView
+        The worst moments of its metrics, in the order of time; empty without a video.
     evidence : tuple of EvidenceView
     files : tuple of str
         What was written down and logged, relative to the run folder.
@@ -165,7 +160,7 @@ class TrialView(View):
     limits: Mapping[str, ClipLimitView]
     video: str | None
     fps: float
-    worst_s: float | None
+    moments: tuple[MomentView, ...]
     evidence: tuple[EvidenceView, ...]
     files: tuple[str, ...]
     machine: str | None
@@ -219,11 +214,9 @@ def _trial(
     folder = _inside(run, run.folder_of(trial.id))
     has_video = VIDEO_FILE in files
     evidence: tuple[EvidenceView, ...] = ()
-    worst_s: float | None = None
     damage = []
     try:
         evidence = evidence_views(run, trial.id)
-        worst_s = _worst_s(analysis, trial) if has_video else None
     except DamagedFileError as error:
         damage.append(str(error))
     metrics = trial.metrics
@@ -244,7 +237,7 @@ def _trial(
         limits={name: limits[name].beside(value.value) for name, value in metrics.items() if name in limits},
         video=f"{folder}/{VIDEO_FILE}" if has_video else None,
         fps=_fps(trial),
-        worst_s=worst_s,
+        moments=_moments(trial) if has_video else (),
         evidence=evidence,
         files=tuple(f"{folder}/{name}" for name in _FILES if name in files),
         machine=_name_machine(row, run.manifest.machines.get(trial.machine, {})),
@@ -364,24 +357,13 @@ def _fps(trial: Trial) -> float:
     return float(reported) if isinstance(reported, (int, float)) and reported > 0 else DEFAULT_FPS
 
 
-def _worst_s(analysis: RunAnalysis, trial: Trial) -> float | None:
-    """Return where the worst window of the quality metric begins; None without windows, or where all are alike."""
-    if analysis.quality is None:
-        return None
-    metric = analysis.metrics[analysis.quality]
-    samples: dict[str, Sequence[Any]] = dict(
-        analysis.run.samples_of(trial.id, metric.name).get(metric.name, {})
-    )
-    starts_s = samples.pop(_WINDOW_START, ())
-    windows = [
-        (loss(metric, value), start_s)
-        for values in samples.values()
-        for value, start_s in zip(values, starts_s, strict=False)
-        if value is not None and start_s is not None
+def _moments(trial: Trial) -> tuple[MomentView, ...]:
+    found = [
+        MomentView(name, value.unit, moment.start_s, moment.end_s, moment.value)
+        for name, value in trial.metrics.items()
+        for moment in value.moments
     ]
-    if not windows or min(windows)[0] == max(windows)[0]:
-        return None
-    return float(max(windows)[1])
+    return tuple(sorted(found, key=lambda one: (one.start_s, one.end_s, one.metric)))
 
 
 def _inside(run: Run, path: Path) -> str:

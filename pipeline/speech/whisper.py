@@ -1,28 +1,42 @@
-"""faster-whisper behind the recogniser protocol: a hundred languages, with a model from a folder of the user's."""
+"""faster-whisper behind the recogniser protocol: a hundred languages, or English, by the weights it is given."""
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from pipeline.errors import GenerationError, RequestError
-from pipeline.fingerprint import fingerprint
 from pipeline.languages import primary_language
 from pipeline.options import PlainData
-from pipeline.recogniser import Recogniser, Transcript, refuse_language
+from pipeline.recogniser import Recogniser, Transcript, Word, refuse_language
 from pipeline.sound import read_sound
+from pipeline.speech.whisper_weights import PACKAGES, FolderWeights, find_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 _RATE_HZ = 16000
-_FILES = ("config.json", "model.bin", "tokenizer.json")
+_DECODING: dict[str, Any] = {
+    "beam_size": 5,
+    "condition_on_previous_text": False,  # a loop that once begins would be carried on
+    "log_prob_threshold": -0.5,  # what it doubts and takes for no speech is none; beyond 0.6 of that no speech was ever found
+    "temperature": 0.0,  # the library's other temperatures draw at random: the same sound would give other words
+    "vad_filter": True,  # of silence, tones and hum it would make up words
+    "word_timestamps": True,
+}
+_DECODING_VERSION = 2
+"""Raised when the same model comes to hear other words."""
+_LOOPING = 2.4
+"""Text that is compressed further than this repeats itself (`whisper`'s own limit)."""
+_LONGEST_LOOP = 5
+"""Where it does, it is asked once more and may not say the same five tokens twice."""
 _CODES = {"cmn": "zh", "nb": "no"}  # Whisper's, where espeak-ng has others
 # https://github.com/openai/whisper, whisper/tokenizer.py
 _LANGUAGES = frozenset(
@@ -136,17 +150,22 @@ class WhisperSettings(PlainData):
 
     Attributes
     ----------
-    model : str
-        Folder of a model in CTranslate2's format; nothing is downloaded.
-    device : str
-        ``cpu``, ``cuda`` or ``auto``.
-    compute_type : str
-        As CTranslate2 names it: ``int8``, ``float16`` …
+    model : str, optional
+        Folder of a model in CTranslate2's format, or a name of `pipeline.speech.whisper_weights.PACKAGES`; the best of those
+        that are installed unless given. Nothing is downloaded.
+    device : str, optional
+        ``cpu``, ``cuda`` or ``auto``; a package's model runs on the processor unless told otherwise.
+    compute_type : str, optional
+        As CTranslate2 names it: ``int8``, ``float16`` …; ``int8`` for a package's model, else as the folder has it.
     """
 
-    model: str = Field(min_length=1, description="folder of a model in CTranslate2's format")
-    device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda")
-    compute_type: str = Field(default="default", min_length=1, description="as in int8, float16")
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description=f"folder of a model in CTranslate2's format, or one of {', '.join(PACKAGES)}",
+    )
+    device: str | None = Field(default=None, pattern="^(auto|cpu|cuda)$", description="auto, cpu or cuda")
+    compute_type: str | None = Field(default=None, min_length=1, description="as in int8, float16")
 
 
 class FasterWhisper(Recogniser):
@@ -163,28 +182,26 @@ class FasterWhisper(Recogniser):
             raise RequestError(
                 "faster-whisper is not installed; it comes with the extra: pip install 'evalkit[faster-whisper]'"
             ) from None
-        folder = Path(self._settings.model)
-        missing = [name for name in _FILES if not (folder / name).is_file()]
-        if missing:
-            raise RequestError(
-                f"model {self._settings.model!r}: there is no {' and no '.join(missing)}; it must be the folder of a "
-                "Whisper model in CTranslate2's format"
-            )
-        content = fingerprint(folder / name for name in _FILES)
-        self.version = f"{library} {folder.resolve().name} {content}"
+        self._found = find_weights(self._settings.model)
+        is_folder = isinstance(self._found, FolderWeights)
+        self._device = self._settings.device or ("auto" if is_folder else "cpu")
+        self._compute_type = self._settings.compute_type or ("default" if is_folder else "int8")
+        self.version = f"{library} {self._found.title} {self._compute_type}, decoding {_DECODING_VERSION}"
         self._model: Any = None
 
     @property
     def weights(self) -> dict[str, str]:
         """SHA-256 of the file of weights; read whole, once."""
-        path = (Path(self._settings.model) / "model.bin").resolve()
-        return {f"whisper {path.parent.name}": _hash_of(path, path.stat().st_mtime_ns)}
+        name, digest = self._found.hash_model()
+        return {f"whisper {name}": digest}
 
     def serves(self, language: str) -> bool:
-        """Return whether Whisper knows the language; a model for English alone is found out when it is loaded."""
+        """Return whether its model knows the language; one that does not say is asked when it is loaded."""
+        is_multilingual = self._found.is_multilingual
+        if self._model is not None:
+            is_multilingual = self._model.model.is_multilingual
         code = primary_language(language)
-        known = _LANGUAGES if self._model is None or self._model.model.is_multilingual else {"en"}
-        return _CODES.get(code, code) in known
+        return _CODES.get(code, code) in ({"en"} if is_multilingual is False else _LANGUAGES)
 
     def load(self) -> None:
         """Read the weights."""
@@ -192,17 +209,18 @@ class FasterWhisper(Recogniser):
             return
         from faster_whisper import WhisperModel
 
-        settings = self._settings
+        name, files = self._found.read()
         try:
             self._model = WhisperModel(
-                settings.model,
-                device=settings.device,
-                compute_type=settings.compute_type,
+                name,
+                device=self._device,
+                compute_type=self._compute_type,
                 local_files_only=True,
+                files=files,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise GenerationError(
-                f"model {settings.model!r} cannot be loaded: {error}", "load_failed"
+                f"model {name!r} cannot be loaded: {error}; is it whole?", "load_failed"
             ) from error
 
     def close(self) -> None:
@@ -216,15 +234,21 @@ class FasterWhisper(Recogniser):
         refuse_language(self, language)
         code = primary_language(language)
         try:
-            segments, _ = self._model.transcribe(samples, language=_CODES.get(code, code), beam_size=5)
-            pieces: Sequence[str] = [segment.text.strip() for segment in segments]
+            segments = self._hear(samples, _CODES.get(code, code))
+            if any(segment.compression_ratio > _LOOPING for segment in segments):
+                segments = self._hear(samples, _CODES.get(code, code), no_repeat_ngram_size=_LONGEST_LOOP)
         except RuntimeError as error:
             raise GenerationError(f"faster-whisper failed: {error}") from error
-        duration_s = samples.size / _RATE_HZ
-        return Transcript(" ".join(filter(None, pieces)), duration_s, language, self.name, self.version)
+        text = " ".join(filter(None, (segment.text.strip() for segment in segments)))
+        words = tuple(
+            Word(word.word.strip(), float(word.start), float(word.end))
+            for segment in segments
+            for word in segment.words or ()
+            if word.word.strip()
+        )
+        return Transcript(text, samples.size / _RATE_HZ, language, self.name, self.version, words)
 
-
-@cache
-def _hash_of(path: Path, _changed_ns: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    def _hear(self, samples: NDArray[np.float32], code: str, **options: int) -> Sequence[Any]:
+        """Return the library's segments."""
+        segments, _ = self._model.transcribe(samples, language=code, **_DECODING, **options)
+        return list(segments)

@@ -140,11 +140,71 @@ def test_keys_step_by_one_frame_and_play(opened: Opened) -> None:
     wait_for(page, "[...document.querySelectorAll('.stage video')].every((video) => video.paused)")
 
 
-def test_all_go_to_the_worst_moment(opened: Opened) -> None:
+def test_all_go_to_a_worst_moment(opened: Opened) -> None:
     page = opened.page
     wait_until_loaded(page)
-    page.locator(".stage .worst").first.click()
-    assert times_s(page) == pytest.approx([1.5, 1.5], abs=1e-3)  # the second window is the worst
+    button = page.locator(".stage figure").first.get_by_role(
+        "button", name="lip_sync.error 0.82, 1.5 s to 3.0 s", exact=True
+    )
+    button.focus()
+    page.keyboard.press("Enter")
+    assert times_s(page) == pytest.approx([1.5, 1.5], abs=1e-3)
+
+
+def test_the_bar_shows_where_in_the_video_the_moments_are(opened: Opened) -> None:
+    page = opened.page
+    wait_until_loaded(page)
+    bar = page.locator(".stage figure").first.locator(".bar")
+    whole = bar.bounding_box()
+    marks = [bar.locator("span").nth(at).bounding_box() for at in range(3)]
+    placed = [(mark["x"] - whole["x"]) / whole["width"] * 4.0 for mark in marks]  # the clip lasts 4 s
+    assert placed == pytest.approx([0.2, 1.5, 2.0], abs=0.05)
+    assert marks[1]["width"] / whole["width"] * 4.0 == pytest.approx(1.5, abs=0.05)
+    bar.locator("span").nth(2).click()
+    assert times_s(page) == pytest.approx([2.0, 2.0], abs=1e-3)
+
+
+def test_the_moments_of_details_move_their_own_video(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#trials table a").nth(2).click()
+    details = page.locator("details.trial[open]").first
+    details.get_by_role("button", name="technical.flicker").click()
+    wait_for(page, "document.querySelector('details.trial[open] video').currentTime === 2")
+    assert times_s(page) == pytest.approx([0.0, 0.0], abs=1e-3)
+
+
+def test_a_chosen_trial_brings_its_moments(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#trials table .pick:not(:checked)").first.check()
+    joined = page.locator(".stage figure").nth(2)
+    assert joined.locator(".bar span").count() == 3
+    assert joined.locator(".moments button").all_inner_texts()[1] == "lip_sync.error 0.82, 1.5 s to 3.0 s"
+
+
+def test_chromium_reads_the_text_track(chromium: Any, run_folder: Path) -> None:
+    """A browser's own parser gives the cues that were written."""
+    text = next((run_folder / "report" / "moments").glob("*.vtt")).read_text("utf-8")
+    context = chromium.new_context()
+    page = context.new_page()
+    page.set_content("<video></video>")
+    cues = page.evaluate(
+        """async (text) => {
+            const track = document.createElement("track");
+            track.kind = "metadata";
+            track.src = "data:text/vtt," + encodeURIComponent(text);
+            document.querySelector("video").append(track);
+            track.track.mode = "hidden";
+            await new Promise((done, failed) => { track.onload = done; track.onerror = () => failed("refused"); });
+            return [...track.track.cues].map((cue) => [cue.startTime, cue.endTime, cue.getCueAsHTML().textContent]);
+        }""",
+        text,
+    )
+    assert cues == [
+        [0.2, 0.9, "lip_sync.error 0.41, 0.2 s to 0.9 s"],
+        [1.5, 3.0, "lip_sync.error 0.82, 1.5 s to 3.0 s"],
+        [2.0, 2.6, "technical.flicker 3.1 %, 2.0 s to 2.6 s"],
+    ]
+    context.close()
 
 
 def test_a_chosen_trial_joins_and_leaves(opened: Opened) -> None:
@@ -176,6 +236,9 @@ def test_it_reads_without_javascript(chromium: Any, run_folder: Path) -> None:
     assert page.locator("#configurations tbody tr").count() == 9
     assert page.locator(".stage video[controls]").count() == 2
     assert page.locator(".controls").is_hidden()
+    listed = page.locator(".stage figure").first.locator(".moments li")
+    assert listed.nth(1).inner_text() == "lip_sync.error 0.82, 1.5 s to 3.0 s"
+    assert page.locator(".moments button").count() == 0
     assert page.get_by_text("1 of 35 attempted failed").is_visible()
     context.close()
 

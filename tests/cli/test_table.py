@@ -8,7 +8,7 @@ import pytest
 
 from evalkit.cli.table import show
 from evalkit.measuring.results import ClipResult
-from evalkit.types import Measurement, Metric, Reason
+from evalkit.types import Measurement, Metric, Moment, Reason
 
 FIRST = Metric("fancy.plain", "1", "band", "…")
 SECOND = Metric("fancy.main", "1", "band", "…", is_headline=True)
@@ -65,3 +65,16 @@ def test_clips_of_one_name_are_told_apart_by_their_folders(capsys: pytest.Captur
     named = ["a/1.mp4", "b/1.mp4", "2.mp4", "x/b/1.mp4", "1.mp4"]
     assert [line.split()[0] for line in lines if line.endswith("0.8")] == named
     assert [line.split(":")[1].strip() for line in lines if line.startswith("stands out")] == named
+
+
+def test_the_worst_moments_are_a_line_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    measured = Measurement(FIRST, 0.5, moments=(Moment(3.0, 6.0, 0.82), Moment(8.0, 9.0, 0.4)))
+    others = tuple(
+        Measurement(Metric(f"family.metric_{n}", "ms", "lower", "…"), 3.0, moments=(Moment(1.0, 2.0, 250.0),))
+        for n in range(5)
+    )
+    show([ClipResult("clip.mp4", (measured, *others))])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "worst: " in line]
+    assert line == "  worst: fancy.plain 0.82, 3.0 s to 6.0 s (6 more)"
+    show([ClipResult("clip.mp4", (Measurement(FIRST, 0.5),))])
+    assert "worst" not in capsys.readouterr().out

@@ -12,12 +12,13 @@ from scipy.signal import resample_poly
 from evalkit.evaluators.lip_sync import NO_MOUTH_MOTION, LipSync
 from evalkit.measuring.runner import make_tracks
 from evalkit.media import Reader, probe
+from evalkit.metrics.lip_sync import SPEAKER_SPREAD_MS
 from evalkit.testing import sounds
 from evalkit.testing.speech import speak
-from evalkit.testing.talking_face import TalkingFace
+from evalkit.testing.talking_face import TalkingFace, talking_frames
 from evalkit.tracks import face, make_tracker, speech
 from evalkit.tracks.cache import TrackCache
-from evalkit.types import AudioChunk, ClipFacts, Measurement, Reason, Track
+from evalkit.types import AudioChunk, ClipFacts, FrameChunk, Measurement, Reason, Track
 
 FACTS = ClipFacts("made.mp4", None, None, None)
 
@@ -178,6 +179,68 @@ def test_weights_are_named_by_their_hash_where_they_took_part(spoken: dict[str, 
     assert LipSync().measure(FACTS, {}).weights == {}
 
 
+# --- articulation
+
+
+def _drawn(said: TalkingFace, factor: float) -> Track:
+    """Follow the drawn portrait, whose mouth opens `factor` times as far, in pictures of 160 pixels."""
+    tracker = face.FaceTracker()
+    frames = list(talking_frames(factor * said.opening, width=160, height=160))
+    tracker.update(FrameChunk(0, said.times_s, frames))
+    return tracker.finish()
+
+
+def test_a_drawn_mouth_articulates_by_the_factor_it_opens_by(
+    spoken: dict[str, Track], talking_face: TalkingFace
+) -> None:
+    """In small pictures, through the landmarks, which round small openings up: within 15 % of the factor."""
+    values = {
+        factor: _measure(spoken | {"face": _drawn(talking_face, factor)})["articulation"].value
+        for factor in (0.5, 0.75, 1.0)
+    }
+    assert values[1.0] is not None
+    assert values[0.5] == pytest.approx(0.5 * values[1.0], rel=0.15)
+    assert values[0.75] == pytest.approx(0.75 * values[1.0], rel=0.15)
+
+
+def _with_lips(tracks: dict[str, Track], lips: np.ndarray) -> dict[str, Track]:
+    values = tracks["face"].values.copy()
+    values[:, [face.COLUMNS.index(name) for name in face.LIP_COLUMNS]] = lips
+    return tracks | {"face": replace(tracks["face"], values=values)}
+
+
+def test_a_mouth_that_mumbles_for_a_while_is_said_when(spoken: dict[str, Track]) -> None:
+    track = spoken["face"]
+    lips = track.select(*face.LIP_COLUMNS)
+    shut = np.median(lips, axis=0)
+    damped = np.where((track.times_s < 3.2)[:, None], shut + 0.15 * (lips - shut), lips)
+    plain, mumbled = (_measure(_with_lips(spoken, of))["articulation"] for of in (lips, damped))
+    assert all(moment.value > 0.5 for moment in plain.moments) or not plain.moments
+    assert mumbled.moments
+    assert mumbled.moments[0].start_s < 1
+    assert mumbled.moments[0].value < 0.5
+    assert dict(mumbled.samples)["window_start_s"].size == dict(mumbled.samples)["articulation"].size
+
+
+def test_the_sound_explains_less_of_lips_that_do_something_else_too(spoken: dict[str, Track]) -> None:
+    lips = spoken["face"].select(*face.LIP_COLUMNS)
+    other = np.random.default_rng(3).normal(size=lips.shape) * lips.std(axis=0)
+    shares = [
+        _measure(_with_lips(spoken, lips + amount * other))["explained_variance"].value
+        for amount in (0, 0.7, 1.5)
+    ]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] < 0.6 * shares[0]
+
+
+def test_the_interval_of_the_offset_is_of_this_recording_alone(spoken: dict[str, Track]) -> None:
+    """How far speakers differ is said beside it, in the metric's meaning; five seconds show the offset to within 30 ms."""
+    found = _measure(spoken)["offset_ms"]
+    assert found.interval is not None
+    assert found.interval.high - found.interval.low < 60
+    assert f"±{SPEAKER_SPREAD_MS:.0f} ms" in found.metric.meaning
+
+
 # --- on people that training never saw
 
 SYNCED = ("lipnet_", "talking-face_pc-avs_Audio_Source_00015", "talking-face_pc-avs_Audio_Source_681100216")
@@ -261,3 +324,12 @@ def test_somebody_elses_sound_is_chance(media_folder: Path) -> None:
         if a is not b
     ]
     assert 0.4 <= np.median(np.array(errors, dtype=float)) <= 0.6
+
+
+@pytest.mark.media
+def test_real_speakers_open_their_mouths_as_real_speakers_do(real: dict[str, dict[str, Track]]) -> None:
+    values = [_measure(tracks)["articulation"].value for tracks in real.values()]
+    assert min(values) >= 0.7
+    assert max(values) <= 1.4
+    shares = [_measure(tracks)["explained_variance"].value for tracks in real.values()]
+    assert min(shares) > 0.2  # another's sound gives 0.15 in 5 of 100 cases

@@ -13,12 +13,24 @@ from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
 from evalkit.errors import UsageError
 from evalkit.evaluators.load import load_evaluators
-from evalkit.evaluators.speech import NO_LANGUAGE, NO_RECOGNISER, NO_SCRIPT, NO_WORD_SPACES, Speech
+from evalkit.evaluators.speech import (
+    NO_LANGUAGE,
+    NO_QUALITY_MODELS,
+    NO_RECOGNISER,
+    NO_SCRIPT,
+    NO_WORD_SPACES,
+    QUALITY_OVERALL,
+    QUALITY_SIGNAL,
+    Speech,
+    _opinion,
+)
 from evalkit.measuring import runner
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.recogniser import FakeRecogniser
 from evalkit.testing.speech import speak
-from evalkit.types import ClipIntent, Measurement, Reason
+from evalkit.tracks import speech_quality
+from evalkit.types import ClipIntent, Measurement, Reason, Track
+from pipeline.errors import RequestError
 
 WER, CER = "speech.word_error_rate", "speech.char_error_rate"
 SCRIPT = "Good morning and welcome back to our show. We have known each other since we were children."
@@ -49,6 +61,12 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def measure(path: Path, intent: ClipIntent, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
     result = runner.measure(str(path), [evaluator or Speech()], intent=intent)
     return {one.metric.name: one for one in result.measurements}
+
+
+def rates(path: Path, intent: ClipIntent, evaluator: Speech | None = None) -> Mapping[str, Measurement]:
+    """Return what depends on the script."""
+    found = measure(path, intent, evaluator)
+    return {name: found[name] for name in (WER, CER)}
 
 
 def test_one_word_of_sixteen_is_heard_wrongly(voice: Path, recogniser: FakeRecogniser) -> None:
@@ -89,7 +107,7 @@ def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecog
 def test_what_cannot_be_compared_is_absent_and_never_recognised(
     intent: ClipIntent, reason: Reason, voice: Path, recogniser: FakeRecogniser
 ) -> None:
-    assert {one.reason for one in measure(voice, intent).values()} == {reason}
+    assert {one.reason for one in rates(voice, intent).values()} == {reason}
     assert recogniser.lengths_s == []
 
 
@@ -112,7 +130,7 @@ def test_a_clip_in_which_nobody_speaks_has_a_reason(
 
 def test_speech_of_which_no_word_is_understood_is_all_wrong(voice: Path, recogniser: FakeRecogniser) -> None:
     recogniser._texts.clear()
-    assert {one.value for one in measure(voice, ClipIntent(SCRIPT, "en")).values()} == {1.0}
+    assert {one.value for one in rates(voice, ClipIntent(SCRIPT, "en")).values()} == {1.0}
 
 
 def test_a_recogniser_that_fails_costs_its_metrics_alone(
@@ -133,18 +151,96 @@ def test_the_transcript_is_kept_for_another_script_but_not_for_another_recognise
     for script in (SCRIPT, SCRIPT, "Something else."):
         measure(voice, ClipIntent(script, "en"))
     assert len(recogniser.lengths_s) == 1
-    measure(voice, ClipIntent(SCRIPT, "en"), Speech(settings={"model": "large"}))
+    measure(voice, ClipIntent(SCRIPT, "en"), Speech(recogniser="fake", settings={"model": "large"}))
     assert len(recogniser.lengths_s) == 2
 
 
 @pytest.mark.usefixtures("recogniser")
 def test_results_say_who_heard_it(voice: Path) -> None:
     result = runner.measure(str(voice), [Speech()], intent=ClipIntent(SCRIPT, "en"))
-    assert result.evaluators["speech"] == "3 fake 1"
-    assert result.weights == {"fake model": "0" * 64}
-    assert runner.measure(str(voice), [Speech()]).weights == {}  # nothing was recognised
-    assert Speech(settings={"model": "large"}).identity.startswith("fake 1 ")
-    assert Speech(settings={"model": "large"}).identity != Speech(settings={"model": "small"}).identity
+    quality = "without" if speech_quality.find_obstacle() else "with"
+    assert result.evaluators["speech"] == f"4 fake 1, {quality} quality"
+    assert result.weights["fake model"] == "0" * 64
+    assert "fake model" not in runner.measure(str(voice), [Speech()]).weights  # nothing was recognised
+    large, small = (Speech(recogniser="fake", settings={"model": model}) for model in ("large", "small"))
+    assert large.identity.startswith("fake 1 ")
+    assert large.identity != small.identity
+
+
+def test_the_best_recogniser_that_has_all_it_needs_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(_group: str, name: str) -> Any:
+        def make(**_: object) -> FakeRecogniser:
+            if name in lacking:
+                raise RequestError("no weights are installed")
+            fake = FakeRecogniser()
+            fake.name = name
+            return fake
+
+        return make
+
+    monkeypatch.setattr(registry, "load", load)
+    lacking: set[str] = set()
+    assert Speech().identity.startswith("faster_whisper 1")
+    lacking = {"faster_whisper"}
+    assert Speech().identity.startswith("pocketsphinx 1")
+    lacking = {"faster_whisper", "pocketsphinx"}
+    with pytest.raises(UsageError, match=r"'faster_whisper' .*no weights are installed; .*'pocketsphinx'"):
+        Speech()
+
+
+def test_settings_without_a_recogniser_are_refused() -> None:
+    with pytest.raises(UsageError, match="settings belong to a recogniser"):
+        Speech(settings={"model": "large"})
+
+
+QUALITY = ("signal", "background", "overall")
+PLCMOS = "speech.packet_loss_quality"
+
+
+@pytest.mark.usefixtures("recogniser")
+def test_how_the_voice_sounds_needs_no_script(voice: Path) -> None:
+    if obstacle := speech_quality.find_obstacle():
+        pytest.skip(obstacle)
+    found = measure(voice, ClipIntent())
+    opinions = [found[f"speech.quality_{name}"] for name in QUALITY] + [found[PLCMOS]]
+    assert all(one.value is not None and 1 <= one.value <= 5 for one in opinions)
+    assert {one.n for one in opinions} == {opinions[0].n}
+    assert dict(found[PLCMOS].samples)["window_start_s"][0] == 0.0
+    assert runner.measure(str(voice), [Speech()]).weights == {
+        "dnsmos": speech_quality.MODELS.files["dnsmos"].sha256,
+        "plcmos": speech_quality.MODELS.files["plcmos"].sha256,
+    }
+
+
+@pytest.mark.usefixtures("recogniser")
+def test_without_the_networks_only_the_quality_is_absent(
+    voice: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_quality, "find_obstacle", lambda: "speechmos is not installed")
+    found = measure(voice, ClipIntent(SCRIPT, "en"))
+    assert found[WER].value is not None
+    assert {found[f"speech.quality_{name}"].reason for name in QUALITY} == {NO_QUALITY_MODELS}
+    assert found[PLCMOS].reason is NO_QUALITY_MODELS
+
+
+def test_windows_in_which_people_would_find_it_poor_are_moments() -> None:
+    values = np.array([[3, 4, 3.0, 4], [3, 4, 2.2, 4], [3, 4, 1.5, 4], [3, 4, 3.0, 4]], np.float32)
+    track = Track(
+        "speech_quality",
+        ("signal", "background", "overall", "packet_loss"),
+        np.array([0.0, 9.0, 18.0, 27.0]),
+        values,
+        np.ones(4, bool),
+        {"window_s": 9.01, "is_whole": False},
+    )
+    overall, signal = (
+        _opinion(metric, track, name)
+        for metric, name in ((QUALITY_OVERALL, "overall"), (QUALITY_SIGNAL, "signal"))
+    )
+    (moment,) = overall.moments
+    assert moment == pytest.approx((9.0, 27.01, 1.5))
+    assert overall.value == pytest.approx(np.mean([3, 2.2, 1.5, 3]))
+    assert signal.moments == ()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +250,10 @@ def test_results_say_who_heard_it(voice: Path) -> None:
             {"recogniser": "pocketsfinks"},
             "no recogniser is named 'pocketsfinks'; did you mean 'pocketsphinx'",
         ),
-        ({"settings": {"modle": "a"}}, "'pocketsphinx' refuses its settings: .*modle"),
+        (
+            {"recogniser": "pocketsphinx", "settings": {"modle": "a"}},
+            "'pocketsphinx' refuses its settings: .*modle",
+        ),
     ],
 )
 def test_a_wrong_recogniser_is_refused_before_anything_is_measured(
@@ -175,8 +274,9 @@ def test_planted_errors_raise_the_rate_by_their_share(voice: Path) -> None:
     """
     words = SCRIPT.replace(".", "").split()
     planted = [word if place % 2 else "zebra" for place, word in enumerate(words)]
-    floor = measure(voice, ClipIntent(SCRIPT, "en"))[WER].value
-    raised = measure(voice, ClipIntent(" ".join(planted), "en"))[WER].value
+    pocketsphinx = Speech(recogniser="pocketsphinx")
+    floor = measure(voice, ClipIntent(SCRIPT, "en"), pocketsphinx)[WER].value
+    raised = measure(voice, ClipIntent(" ".join(planted), "en"), pocketsphinx)[WER].value
     assert floor is not None
     assert raised is not None
     assert floor < 0.5  # pocketsphinx on this voice
@@ -199,6 +299,6 @@ def test_real_speakers_fit_their_own_words_better_than_those_of_others(media_fol
     for name in GRID:
         clip = media_folder / "talking_real" / f"lipnet_{name}.mpg"
         for said, script in GRID.items():
-            rate = measure(clip, ClipIntent(script, "en"))[CER].value
+            rate = measure(clip, ClipIntent(script, "en"), Speech(recogniser="pocketsphinx"))[CER].value
             (own if said == name else others).append(rate)
     assert np.mean(own) < np.mean(others) - 0.1

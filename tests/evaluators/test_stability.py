@@ -230,4 +230,4 @@ def test_nothing_has_reasons() -> None:
 def test_a_real_speaker_has_no_seam(media_folder: Path) -> None:
     measured = measure(media_folder / "talking_real" / "video-retalking_face_2.mp4")
     assert measured["seams_per_min"].value == 0
-    assert measured["background_flicker"].value < stability.VISIBLE_FLICKER_PERCENT
+    assert measured["background_flicker"].value < metrics.VISIBLE_FLICKER_PERCENT

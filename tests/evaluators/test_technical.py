@@ -110,6 +110,27 @@ def test_loudness_counts_every_channel(tmp_path: Path, n_channels: int, expected
     assert measured["loudness_lufs"].n == pytest.approx(38, abs=1)  # 4 s hold 37 blocks; AAC adds a little
 
 
+def test_the_range_is_between_loud_and_quiet_and_the_peak_names_its_place(tmp_path: Path) -> None:
+    sound = np.concatenate([tone(6, level_dbfs=-30.0), tone(6, level_dbfs=-20.0), tone(0.5, level_dbfs=0.0)])
+    measured = measure(write_clip(tmp_path / "loud.mov", moving_pattern(1), sound=sound))
+    assert measured["loudness_range_lu"].value == pytest.approx(
+        20.7, abs=1.5
+    )  # half a second of 0 in 3 s of -20: -7.8
+    assert measured["true_peak_dbtp"].value == pytest.approx(0.0, abs=0.3)
+    (moment,) = measured["true_peak_dbtp"].moments
+    assert (moment.start_s, moment.end_s) == pytest.approx((12.0, 12.5), abs=0.11)
+    assert moment.value == pytest.approx(measured["true_peak_dbtp"].value)
+
+
+def test_a_short_sound_has_no_range_and_a_silent_one_no_peak(tmp_path: Path) -> None:
+    short = measure(write_clip(tmp_path / "short.mp4", moving_pattern(1), sound=tone(5.5)))
+    assert short["loudness_range_lu"].reason is Reason.TOO_SHORT
+    assert short["true_peak_dbtp"].value is not None
+    silent = measure(write_clip(tmp_path / "silent.mov", moving_pattern(1), sound=np.zeros(7 * 48_000)))
+    assert silent["loudness_range_lu"].reason is Reason.SILENT_AUDIO
+    assert silent["true_peak_dbtp"].reason is Reason.SILENT_AUDIO
+
+
 @pytest.mark.parametrize(("seconds", "gap_ms"), [(1.0, 2000.0), (5.0, -2000.0)])
 def test_the_gap_says_which_is_longer(tmp_path: Path, seconds: float, gap_ms: float) -> None:
     measured = measure(write_clip(tmp_path / "gap.mp4", moving_pattern(3), sound=tone(seconds)))
@@ -149,6 +170,8 @@ def test_sound_alone_has_no_picture_metrics(tmp_path: Path) -> None:
     measured = values(measure(write_clip(tmp_path / "sound.wav", sound=tone(2, level_dbfs=-20))))
     assert measured.pop("loudness_lufs") == pytest.approx(-23.0, abs=0.1)
     assert measured.pop("clipping_ratio") == 0.0
+    assert measured.pop("true_peak_dbtp") == pytest.approx(-20.0, abs=0.1)
+    assert measured.pop("loudness_range_lu") is Reason.TOO_SHORT
     assert set(measured.values()) == {Reason.NO_VIDEO}
 
 

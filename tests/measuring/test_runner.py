@@ -25,7 +25,17 @@ from evalkit.testing.media import write_clip
 from evalkit.testing.talking_face import TalkingFace
 from evalkit.tracks.base import TrackBuilder
 from evalkit.tracks.cache import TrackCache
-from evalkit.types import ClipFacts, ClipIntent, FrameChunk, Interval, Measurement, Metric, Reason, Track
+from evalkit.types import (
+    ClipFacts,
+    ClipIntent,
+    FrameChunk,
+    Interval,
+    Measurement,
+    Metric,
+    Moment,
+    Reason,
+    Track,
+)
 
 BRIGHTNESS = Metric("fake.brightness", "1", "band", "mean luma")
 
@@ -156,7 +166,7 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.evaluators["lip_sync"] == "5"
+    assert clip.evaluators["lip_sync"] == "6"
     assert set(clip.weights) == {"lip_sync/predictor.npz", "speech_likeness/weights.json"}
 
 
@@ -415,3 +425,32 @@ def test_a_tracker_that_fails_in_the_middle_sees_nothing_more(long_clip: Path) -
     assert len(tracks["green"]) == 8 * CHUNK_FRAMES
     assert [names for _, names in observer.seen] == [["green", "waiting"]] + [["green"]] * 7
     assert len(broken.seen) <= 1 + runner.CHUNKS_APART
+
+
+class Momentous(Brightness):
+    """An evaluator with worst moments of its choice."""
+
+    def __init__(self, *moments: Moment) -> None:
+        self._moments = moments
+
+    def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
+        """Give a value with the moments."""
+        del facts, tracks
+        return Measured((Measurement(BRIGHTNESS, 0.5, moments=self._moments),))
+
+
+def test_moments_end_with_the_clip(clip: Path) -> None:
+    (found,) = runner.measure(str(clip), [Momentous(Moment(-0.5, 0.2, 1.0), Moment(0.6, 99.0, 2.0))])
+    first, second = found.moments
+    assert first == Moment(0.0, 0.2, 1.0)
+    assert second.start_s == 0.6
+    assert 0.6 < second.end_s < 1  # it has nine frames
+
+
+@pytest.mark.parametrize("moment", [Moment(-2.0, -1.0, 0.5), Moment(98.0, 99.0, 0.5)])
+def test_moments_outside_of_the_clip_fail_their_evaluator(
+    clip: Path, moment: Moment, caplog: pytest.LogCaptureFixture
+) -> None:
+    (found,) = runner.measure(str(clip), [Momentous(moment)])
+    assert found.reason == Reason.EVALUATOR_FAILED
+    assert "is outside of the clip" in caplog.text

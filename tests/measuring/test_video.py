@@ -16,7 +16,7 @@ from evalkit.measuring.video import MeasureVideo, VideoTask
 from evalkit.runs.measured import restore_measurements, store_measurements
 from evalkit.runs.schema import MetricResults
 from evalkit.testing.media import moving_pattern, write_clip
-from evalkit.types import ClipIntent, Interval, Measurement, Metric, Reason
+from evalkit.types import ClipIntent, Interval, Measurement, Metric, Moment, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,9 @@ def test_a_worker_prepares_its_evaluators_once_and_shows_that_it_is_alive(
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=64)
 arrays = st.lists(numbers | st.just(np.nan), max_size=4).map(np.array)
+moments = st.lists(numbers, max_size=4).map(
+    lambda values: tuple(Moment(2.0 * place, 2.0 * place + 1.5, value) for place, value in enumerate(values))
+)
 absent = st.sampled_from([Reason.NO_FACE, OWN, Reason("unheard_of", "of nobody")])
 
 
@@ -80,7 +83,15 @@ def measurements(draw: st.DrawFn) -> list[Measurement]:
             coverage = draw(st.none() | st.floats(0, 1))
             n = draw(st.integers(0, 9))
             made.append(
-                Measurement(metric, draw(numbers), n=n, coverage=coverage, interval=interval, samples=samples)
+                Measurement(
+                    metric,
+                    draw(numbers),
+                    n=n,
+                    coverage=coverage,
+                    interval=interval,
+                    samples=samples,
+                    moments=draw(moments),
+                )
             )
     return made
 
@@ -100,6 +111,7 @@ def test_measurements_come_back_from_storage_bit_for_bit(made: list[Measurement]
             one.interval,
         )
         assert other.to_dict() == one.to_dict()
+        assert other.moments == one.moments
         assert [name for name, _ in other.samples] == [name for name, _ in one.samples]
         for (_, mine), (_, theirs) in zip(one.samples, other.samples, strict=True):
             np.testing.assert_array_equal(theirs, mine)

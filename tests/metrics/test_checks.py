@@ -91,6 +91,7 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (technical.frozen_spans_s, (SIGNAL[:3], TIMES_S), {}, "change has 3 rows and times_s has 200"),
     (technical.flicker_percent, (SIGNAL[:3], TIMES_S), {}, "luma_mean has 3"),
     (technical.integrated_loudness_lufs, (np.full(10, -23.0),), {}, "power is never negative: is it a level in dB"),
+    (technical.loudness_range_lu, (np.full(100, -23.0),), {}, "power is never negative: is it a level in dB"),
     # speech
     (speech.error_rate_interval, (np.zeros(0),), {}, "a script without words"),
     (speech.align_words, ("", "a"), {}, "without words"),

@@ -171,3 +171,21 @@ def test_the_open_level_is_the_quartile_of_each_window(jitter_s: float):
     expected = [np.quantile(window, 0.75) for window in windows]
     assert expression.open_level(times_s, openness).tolist() == expected
     assert expression.open_level(times_s[:0], openness[:0]).size == 0
+
+
+def test_a_look_aside_is_named_and_a_glance_is_not():
+    times_s = np.arange(250) / 25
+    away = ((times_s >= 3) & (times_s < 5)) | ((times_s >= 7) & (times_s < 7.6))
+    kept = (times_s < 3.8) | (times_s >= 4.1)  # a blink within
+    (found,) = expression.look_away_moments(times_s[kept], np.where(away, 25.0, 4.0)[kept], 0.04)
+    assert found == (pytest.approx(3.0), pytest.approx(5.0), 0.0)
+    assert expression.look_away_moments(times_s[:0], times_s[:0], 0.04) == ()
+
+
+def test_a_long_time_without_a_blink_is_named_and_one_without_a_face_is_not():
+    times_s = np.arange(100 * 25) / 25
+    found = expression.unblinking_moments(times_s, np.array([5.0, 10.0, 50.0, 70.0]))
+    assert found == ((10.0, 50.0, 0.0),)
+    gap = times_s[(times_s < 25) | (times_s > 30)]
+    assert expression.unblinking_moments(gap, np.array([5.0, 10.0, 50.0, 70.0])) == ()
+    assert expression.unblinking_moments(times_s[:0], np.zeros(0)) == ()

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evalkit.metrics import motion
+from evalkit.types import Moment
 
 GRID_S = np.arange(500) / 50.0
 
@@ -246,3 +247,54 @@ def test_sums():
     sums = motion.WindowSums(np.array([1.0, 0.0, 5.0]), np.array([2.0, 0.0, 1.0]))
     assert sums.value == pytest.approx(2.0)
     assert sums.n == 2
+
+
+def test_a_freeze_is_named_and_a_lower_frame_rate_is_none():
+    times_s = np.arange(300) / 30
+    everywhere = np.ones(300, dtype=bool)
+    changes = np.full(300, 20.0)
+    changes[91:151] = 0.0
+    (found,) = motion.freeze_moments(times_s, changes, everywhere, still_change=1.0)
+    assert (found.start_s, found.end_s) == (pytest.approx(3, abs=0.15), pytest.approx(5, abs=0.15))
+    assert found.value == pytest.approx(1)
+    for every in (2, 5):  # 15 frames a second, 24 frames a second
+        repeated = np.where(np.arange(300) % every == 0, 0.0, 20.0)
+        assert motion.freeze_moments(times_s, repeated, everywhere, still_change=1.0) == ()
+    assert motion.freeze_moments(times_s, changes, ~everywhere, still_change=1.0) == ()
+
+
+@pytest.mark.parametrize("start_s", [0.0, 4.3, 7.5])
+def test_a_tremble_is_named_where_it_trembles(start_s: float):
+    times_s = np.arange(250) / 25
+    noise = np.random.default_rng(2).normal(0, 0.05, 250)
+    head = 6 * np.sin(2 * np.pi * 0.4 * times_s) + noise
+    trembling = (times_s >= start_s) & (times_s < start_s + 2.5)
+    angles = {
+        "head": head + np.where(trembling, 1.5 * np.sin(2 * np.pi * 8 * times_s), 0.0),
+        "neck": 0.3 * head,
+    }
+    (found,) = motion.tremor_moments(angles, 25.0, 0.0)
+    shared = min(found.end_s, start_s + 2.5) - max(found.start_s, start_s)
+    assert shared / (max(found.end_s, start_s + 2.5) - min(found.start_s, start_s)) > 0.7
+    assert found.value > 0.5
+    assert motion.tremor_moments({"head": head}, 25.0, 0.0) == ()
+
+
+def test_landmarks_that_tremble_all_the_time_name_no_moment():
+    noise = np.random.default_rng(3).normal(0, 1.5, 500)
+    assert motion.tremor_moments({"head": noise}, 25.0, 0.0) == ()
+
+
+def test_the_course_of_tremor_is_that_of_the_ratio():
+    """In a window of one length both are the power in the band over all."""
+    times_s = np.arange(51) / 25
+    angle = np.sin(2 * np.pi * times_s) + 0.5 * np.sin(2 * np.pi * 8 * times_s)
+    _, tremor, whole = motion.tremor_course({"head": angle}, 25.0)
+    whole_clip = motion.jitter_ratio({"head": angle[:50]}, 25.0).value
+    assert tremor / whole == pytest.approx(whole_clip, rel=0.1)
+
+
+def test_rough_windows_are_named():
+    sums = motion.WindowSums(np.array([-8.0, -14.0, 0.0, -3.0]), np.array([2.0, 2.0, 0.0, 1.0]))
+    found = motion.rough_moments(sums, np.array([0.0, 2.0, 4.0, 6.0]), 2.0, -6.0)
+    assert found == (Moment(2.0, 4.0, -7.0),)

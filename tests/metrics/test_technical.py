@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.metrics import technical
+from evalkit.types import Moment
 
 NAN = float("nan")
 
@@ -177,3 +178,54 @@ def test_pauses_are_gated_out() -> None:
 )
 def test_silence_and_too_little_sound_have_no_loudness(power: np.ndarray) -> None:
     assert technical.integrated_loudness_lufs(power) is None
+
+
+TIMES_S = np.arange(250) / 25
+"""Ten seconds."""
+
+
+def during(start_s: float, end_s: float) -> np.ndarray:
+    return (start_s <= TIMES_S) & (end_s > TIMES_S)
+
+
+def test_stretches_of_frames_are_named_where_they_are() -> None:
+    black = technical.black_moments(np.where(during(2, 4), 1.0, 0.3), TIMES_S)
+    assert black == (Moment(2.0, 4.0, 1.0),)
+    change = np.where(during(3.04, 5), 0.0, 9.0)
+    assert technical.frozen_moments(change, TIMES_S) == (Moment(3.0, 5.0, 1.0),)
+    lost = technical.lost_face_moments(~during(6, 8) & ~during(1, 1.2), TIMES_S)
+    assert lost == (Moment(6.0, 8.0, 0.0),)  # and not the fifth of a second
+
+
+def test_a_blur_is_held_against_the_clips_own_sharpness() -> None:
+    for usual in (0.3, 0.6):
+        noise = np.random.default_rng(1).normal(0, 0.005, TIMES_S.size)
+        sharpness = usual * np.where(during(4, 6), 0.7, 1.0) + noise
+        (found,) = technical.blur_moments(sharpness, np.ones(250, dtype=bool), TIMES_S)
+        assert (found.start_s, found.end_s) == (4.0, 6.0)
+        assert found.value == pytest.approx(0.7 * usual, abs=0.02)
+    seen = ~during(4, 6)  # black
+    assert technical.blur_moments(np.where(seen, 0.5, NAN), seen, TIMES_S) == ()
+    assert technical.blur_moments(np.where(during(4, 4.2), 0.2, 0.5), seen | True, TIMES_S) == ()
+
+
+def test_flicker_is_named_where_it_flickers() -> None:
+    luma = 100 + np.where(during(5, 7), 10.0 * (np.arange(250) % 2), 0.0)
+    (found,) = technical.flicker_moments(luma, TIMES_S)
+    assert (found.start_s, found.end_s) == (pytest.approx(5, abs=0.15), pytest.approx(7, abs=0.15))
+    assert found.value == pytest.approx(100 * 10 / 255)
+    assert technical.flicker_moments(np.where(TIMES_S < 3, 20.0, 200.0), TIMES_S) == ()  # a cut
+    assert technical.flicker_moments(luma[:2], TIMES_S[:2]) == ()
+
+
+def test_clipped_and_silent_stretches_of_sound() -> None:
+    steps_s = np.arange(100) / 10
+    n_clipped = np.where((steps_s >= 2) & (steps_s < 4) & (np.arange(100) % 4 < 2), 300.0, 2.0)
+    (found,) = technical.clipped_moments(n_clipped, np.full(100, 4800.0), steps_s)
+    assert (found.start_s, found.end_s) == (pytest.approx(2.0), pytest.approx(3.8))
+    assert found.value == pytest.approx(300 / 4800)
+    power = np.where((steps_s >= 5) & (steps_s < 7), 1e-12, 0.01)
+    power[:3] = power[-20:] = power[30:37] = 0.0  # before, after, and a pause between sentences
+    (gap,) = technical.silent_moments(power, steps_s)
+    assert gap == (pytest.approx(5.0), pytest.approx(7.0), pytest.approx(-120.0, abs=1))
+    assert technical.silent_moments(np.zeros(100), steps_s) == ()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
 import tracemalloc
 from typing import TYPE_CHECKING
 
+import av
+import av.filter
 import numpy as np
 import pyloudnorm
 import pytest
 
 from evalkit.media import Reader, probe
-from evalkit.metrics.technical import integrated_loudness_lufs
+from evalkit.metrics.technical import integrated_loudness_lufs, loudness_range_lu
 from evalkit.testing.media import tone, write_clip
 from evalkit.tracks.loudness import LoudnessTracker, k_weighting
 from evalkit.types import AudioChunk
@@ -42,6 +45,35 @@ def speechlike(duration_s: float, rate_hz: int, seed: int = 0) -> np.ndarray:
     noise = random.normal(0, 0.05, round(duration_s * rate_hz))
     level = np.repeat(random.choice([0.0, 0.02, 0.3, 1.0], len(noise) // 3000 + 1), 3000)[: len(noise)]
     return noise * level
+
+
+def range_lu(track: Track) -> float | None:
+    return loudness_range_lu(track["power"][: track.facts["n_whole_steps"]])
+
+
+def true_peak_dbtp(track: Track) -> float:
+    return float(20 * np.log10(track["true_peak"].max()))
+
+
+def ask_ffmpeg(sound: np.ndarray, rate_hz: int = 48_000) -> tuple[float, float]:
+    """Return true peak and loudness range of mono sound by FFmpeg's own filter."""
+    graph = av.filter.Graph()
+    source = graph.add_abuffer(sample_rate=rate_hz, format="flt", layout="mono")
+    meter, sink = graph.add("ebur128", "peak=true:metadata=1"), graph.add("abuffersink")
+    source.link_to(meter)
+    meter.link_to(sink)
+    graph.configure()
+    for first in range(0, sound.size, 4_800):
+        frame = av.AudioFrame.from_ndarray(
+            sound[None, first : first + 4_800].astype(np.float32), format="flt", layout="mono"
+        )
+        frame.sample_rate, frame.pts = rate_hz, first
+        source.push(frame)
+        with contextlib.suppress(av.error.BlockingIOError, av.error.EOFError):
+            while True:
+                metered = sink.pull()
+    said = metered.metadata
+    return 20 * np.log10(float(said["lavfi.r128.true_peak"])), float(said["lavfi.r128.LRA"])
 
 
 def test_k_weighting_at_48_khz_is_the_table_of_the_recommendation() -> None:
@@ -76,6 +108,59 @@ def test_ebu_tech_3341_stereo_cases(parts: list[tuple[float, float]], expected_l
     channel = sine(*parts)
     measured = loudness_lufs(follow(np.stack([channel, channel], axis=1)))
     assert measured == pytest.approx(expected_lufs, abs=0.1)  # the tolerance of EBU Tech 3341
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected_lu"),
+    [
+        pytest.param([(-20, 20), (-30, 20)], 10, id="1"),
+        pytest.param([(-20, 20), (-15, 20)], 5, id="2"),
+        pytest.param([(-40, 20), (-20, 20)], 20, id="3"),
+        pytest.param([(-50, 20), (-35, 20), (-20, 20), (-35, 20), (-50, 20)], 15, id="4"),
+    ],
+)
+def test_ebu_tech_3342_cases(parts: list[tuple[float, float]], expected_lu: float) -> None:
+    channel = sine(*parts)
+    measured = range_lu(follow(np.stack([channel, channel], axis=1)))
+    assert measured == pytest.approx(expected_lu, abs=0.1)  # the tolerance of EBU Tech 3342 is 1 LU
+
+
+@pytest.mark.parametrize(
+    ("divisor", "phase_deg", "peak"),
+    [(4, 0.0, 0.5), (4, 45.0, 0.5), (6, 60.0, 0.5), (8, 67.5, 0.5), (4, 45.0, 1.41)],
+)
+def test_ebu_tech_3341_true_peaks(divisor: int, phase_deg: float, peak: float) -> None:
+    """Cases 15 to 19: sines of a quarter, a sixth and an eighth of the sample rate, whose crests lie between samples."""
+    sound = peak * np.sin(2 * np.pi * np.arange(96_000) / divisor + np.radians(phase_deg))
+    fade = np.minimum(np.arange(96_000) / 4_800, 1.0)  # a sine that begins at once has another peak
+    track = follow((sound * fade)[:, None])
+    expected_dbtp = 20 * np.log10(peak)
+    assert (
+        expected_dbtp - 0.4 <= true_peak_dbtp(track) <= expected_dbtp + 0.2
+    )  # the tolerance of EBU Tech 3341
+    if phase_deg == 45:
+        assert track["peak"].max() == pytest.approx(
+            peak / np.sqrt(2), rel=1e-3
+        )  # what samples alone would say
+
+
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000])
+def test_true_peak_and_range_agree_with_ffmpeg(rate_hz: int) -> None:
+    sound = speechlike(12, rate_hz, 5)
+    peak_dbtp, expected_lu = ask_ffmpeg(sound, rate_hz)
+    track = follow(sound[:, None], rate_hz)
+    assert true_peak_dbtp(track) == pytest.approx(peak_dbtp, abs=0.3)
+    assert range_lu(track) == pytest.approx(expected_lu, abs=0.1)
+
+
+@pytest.mark.parametrize("chunk", [1_000, 48_000])
+def test_a_peak_between_two_steps_is_found(chunk: int) -> None:
+    """Four samples of alternating pairs about the border of a step have a crest of 1.9 times their own between them."""
+    sound = np.zeros((48_000, 1))
+    sound[4_798:4_802, 0] = [-0.5, 0.5, 0.5, -0.5]
+    track = follow(sound, chunk=chunk)
+    assert track["true_peak"].max() > 0.6
+    assert track["true_peak"].max() == pytest.approx(follow(np.roll(sound, 1_000))["true_peak"].max())
 
 
 def test_ebu_tech_3341_surround_case() -> None:

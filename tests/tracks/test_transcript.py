@@ -51,7 +51,24 @@ def test_silence_and_scraps_are_never_asked_about(samples: np.ndarray) -> None:
 
 def test_the_facts_say_who_heard_it() -> None:
     facts = transcribe(FakeRecogniser(["word"], version="7"), noise(1), 1_000).facts
-    assert facts == {"texts": ["word"], "recogniser": "fake", "version": "7", "language": "en"}
+    assert facts == {
+        "texts": ["word"],
+        "words": [],
+        "recogniser": "fake",
+        "version": "7",
+        "language": "en",
+    }
+
+
+def test_words_stand_at_the_time_of_the_clip() -> None:
+    samples = noise(50)
+    samples[25 * RATE_HZ : 26 * RATE_HZ] = 0.0
+    track = transcribe(FakeRecogniser(["one two", "three"], tells_times=True), samples, 16_000, start_s=0.5)
+    cut_s = float(track["duration_s"][0])
+    (_, (two, start_s, end_s), (three, later_s, last_s)) = track.facts["words"]
+    assert (two, three) == ("two", "three")
+    assert (start_s, end_s) == pytest.approx((0.5 + cut_s / 2, 0.5 + cut_s))
+    assert (later_s, last_s) == pytest.approx((0.5 + cut_s, 50.5))
 
 
 def test_loud_sound_is_clipped_and_does_not_wrap_round() -> None:

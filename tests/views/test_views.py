@@ -268,14 +268,18 @@ def test_the_values_of_a_clip_stand_beside_its_limits(run: RunView) -> None:
     assert slow.limits["lip_sync.error"].is_met
 
 
-def test_a_video_has_its_worst_moment(tmp_path: Path) -> None:
+def test_a_video_has_its_worst_moments_in_the_order_of_time(tmp_path: Path) -> None:
     video = tmp_path / "video.mp4"
     video.write_bytes(b"looked at by nobody here")
     folder = write_grid(tmp_path / "run", sizes=("384*256",), steps=(2,), video=video, failing=(1,))
     first, failed, *_ = view_of(folder).trials
     assert first.video == f"videos/{first.id}/video.mp4"
-    assert first.worst_s == 1.5  # the second of three windows is the worst
-    assert (failed.video, failed.worst_s) == (None, None)
+    assert [moment.text for moment in first.moments] == [
+        "lip_sync.error 0.41, 0.2 s to 0.9 s",
+        "lip_sync.error 0.82, 1.5 s to 3.0 s",
+        "technical.flicker 3.1 %, 2.0 s to 2.6 s",
+    ]
+    assert (failed.video, failed.moments) == (None, ())
 
 
 def test_evidence_has_the_caption_that_its_evaluator_gave(tmp_path: Path) -> None:

@@ -72,9 +72,20 @@ def _draw_lips(axes: Axes, curves: Curves) -> None:
     where = "around the worst window" if curves.delivered.ranks.size and first else "from the start"
     style_axes(
         axes,
-        title=f"Inner-lip gap: seen, and expected from the sound{moved} ({where}; grey: nobody speaks)",
+        title=f"Inner-lip gap: seen, and expected from the sound{moved} ({where}; grey: nobody speaks)"
+        + _articulation_of(curves),
         x="time (s)",
         y="gap (standard deviations)",
+    )
+
+
+def _articulation_of(curves: Curves) -> str:
+    found = curves.articulation
+    if found is None or found.articulation is None or found.explained_variance is None:
+        return ""
+    return (
+        f"\nThe mouth opens {found.articulation:.2f} times as wide as expected; "
+        f"the sound explains {found.explained_variance:.0%} of the lips' movement"
     )
 
 
@@ -101,6 +112,16 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
     )
     axes.plot(offsets_ms, found.correlation, color=BLUE, linewidth=1.5)
     axes.axvline(1000 * found.offset_s, color=BLUE, linewidth=1)
+    axes.text(
+        0.99,
+        0.02,
+        f"speakers in sync differ by ±{lip_sync.SPEAKER_SPREAD_MS:.0f} ms",
+        color=GREY,
+        fontsize=8,
+        ha="right",
+        va="bottom",
+        transform=axes.transAxes,
+    )
     offset_ms = 1000 * found.offset_s
     who = "The audio leads by" if offset_ms > 0 else "The audio lags by"
     style_axes(

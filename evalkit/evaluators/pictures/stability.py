@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalkit.evaluators.stability import VISIBLE_FLICKER_PERCENT, Course
+from evalkit.evaluators.stability import Course
 from evalkit.formatting import count
 from evalkit.metrics.color_difference import delta_e
-from evalkit.metrics.stability import EXPECTED_SEAM_SCORE, SEAM_SCORE, Drift
+from evalkit.metrics.stability import EXPECTED_SEAM_SCORE, SEAM_SCORE, VISIBLE_FLICKER_PERCENT, Drift
 from evalkit.plot_style import (
     BLUE,
     GREY,

@@ -113,6 +113,49 @@
   addEventListener("hashchange", openTarget);
   openTarget();
 
+  // Worst moments: each of the list becomes a button, and a bar shows where in the video they are.
+  const markMoments = (holder, video, jump) => {
+    const list = holder.querySelector(".moments ol");
+    if (!list || list.previousElementSibling?.className === "bar") return;
+    const bar = document.createElement("div");
+    bar.className = "bar";
+    bar.setAttribute("aria-hidden", "true"); // the buttons below say the same
+    for (const item of list.children) {
+      const go = () => jump(Number(item.dataset.start));
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = item.textContent;
+      button.addEventListener("click", go);
+      item.replaceChildren(button);
+      const mark = document.createElement("span");
+      mark.title = button.textContent;
+      mark.addEventListener("click", go);
+      bar.append(mark);
+    }
+    list.before(bar);
+    const place = () => {
+      const ends = [...list.children].map((item) => Number(item.dataset.end));
+      const length = Number.isFinite(video.duration) && video.duration > 0 ? video.duration : Math.max(...ends);
+      [...list.children].forEach(({ dataset }, at) => {
+        const { style } = bar.children[at];
+        const start = Math.min(Number(dataset.start), length);
+        style.left = `${(100 * start) / length}%`;
+        style.width = `${(100 * (Math.min(Number(dataset.end), length) - start)) / length}%`;
+      });
+    };
+    video.addEventListener("loadedmetadata", place);
+    place();
+  };
+  const markDetails = (details) => {
+    const video = details.querySelector("video");
+    if (video) markMoments(details, video, (time_s) => {
+      video.preload = "auto";
+      video.pause();
+      video.currentTime = time_s;
+    });
+  };
+  document.addEventListener("toggle", ({ target }) => { if (target.matches("details.trial")) markDetails(target); }, true);
+
   // Videos side by side: the first is the clock of the others.
   const stage = document.querySelector(".stage");
   if (!stage) return;
@@ -182,11 +225,10 @@
     video.addEventListener("loadeddata", () => { if (video.currentTime === 0) video.currentTime = 1e-4; }); // paints the first frame
     video.addEventListener("error", () => { figure.querySelector(".trouble").textContent = "This video cannot be played here."; });
     figure.querySelector("input[type=radio]").addEventListener("change", () => listen(figure));
-    const worst = figure.querySelector(".worst");
-    if (worst) worst.addEventListener("click", () => { pause(); seek(Number(worst.dataset.at)); });
+    markMoments(figure, video, (time_s) => { pause(); seek(time_s); });
     figure.querySelector(".away").addEventListener("click", () => choose(figure.dataset.trial, false));
   };
-  const mark = () => document.getElementById("worst").replaceChildren(...$$(".worst", stage).map((worst) => new Option("", worst.dataset.at)));
+  const mark = () => document.getElementById("moment-starts").replaceChildren(...$$(".moments li", stage).map((item) => new Option("", item.dataset.start)));
   const template = document.getElementById("player");
   const choose = (trial, wanted) => {
     pause();
@@ -199,9 +241,12 @@
       Object.assign(figure.dataset, { trial, fps: source.dataset.fps });
       figure.querySelector("video").src = source.dataset.src;
       figure.querySelector(".what").textContent = source.dataset.caption;
-      const worst = figure.querySelector(".worst");
-      if (source.dataset.worst) { worst.dataset.at = source.dataset.worst; worst.textContent = `worst moment, ${Number(source.dataset.worst).toFixed(2)} s`; }
-      else worst.remove();
+      const moments = source.querySelector(".moments")?.cloneNode(true);
+      if (moments) {
+        moments.querySelector(".bar")?.remove();
+        $$("button", moments).forEach((button) => button.replaceWith(button.textContent));
+        figure.append(moments);
+      }
       stage.append(figure);
       dress(figure);
     }

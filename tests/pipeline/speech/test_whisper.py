@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -13,13 +14,18 @@ from typing import Any
 import pytest
 
 from pipeline.errors import GenerationError, RequestError
+from pipeline.recogniser import Word
 from pipeline.speech.whisper import FasterWhisper
+
+MODEL = bytes.fromhex("06000000 0c00") + b"WhisperSpec\0" + b"weights"
+"""As CTranslate2 writes it: format, length and name of the kind, then the rest."""
 
 
 class Model:
     """Stands in for the library's model, with its documented interface."""
 
     made: list[Model]
+    loops = False
 
     def __init__(self, path: str, **settings: Any) -> None:
         if settings["device"] == "cuda":
@@ -32,7 +38,14 @@ class Model:
     def transcribe(self, samples: Any, **options: Any) -> tuple[Any, None]:
         """Return two segments, lazily, as the library does."""
         self.heard.append((samples.size, options))
-        return (SimpleNamespace(text=text) for text in (" 你好。", " 再见。")), None
+        loops = Model.loops and "no_repeat_ngram_size" not in options
+        words = [
+            SimpleNamespace(word=" 你", start=0.1, end=0.2),
+            SimpleNamespace(word=" ", start=0.2, end=0.3),
+        ]
+        texts = (" beep" * 99,) if loops else (" 你好。", " 再见。")
+        ratio = 9.0 if loops else 1.1
+        return (SimpleNamespace(text=text, words=words, compression_ratio=ratio) for text in texts), None
 
 
 @pytest.fixture
@@ -50,8 +63,9 @@ def folder(tmp_path: Path) -> Path:
     """Give a folder with the files of a model."""
     path = tmp_path / "small"
     path.mkdir()
-    for name in ("config.json", "model.bin", "tokenizer.json"):
+    for name in ("config.json", "tokenizer.json"):
         (path / name).write_text("x")
+    (path / "model.bin").write_bytes(MODEL)
     return path
 
 
@@ -63,10 +77,22 @@ def test_all_segments_are_written_down(folder: Path, spoken: Path) -> None:
     assert recogniser.version.startswith("1.2.1 small ")
     assert heard.duration_s == pytest.approx(2.0)
     (model,) = Model.made
-    assert model.settings == {"device": "auto", "compute_type": "int8", "local_files_only": True}
-    assert model.heard == [(32000, {"language": "zh", "beam_size": 5})]
+    expected = {"device": "auto", "compute_type": "int8", "local_files_only": True, "files": None}
+    assert (model.path, model.settings) == (str(folder), expected)
+    ((n_samples, options),) = model.heard
+    assert (n_samples, options["language"], options["word_timestamps"]) == (32000, "zh", True)
+    assert options["temperature"] == 0.0  # nothing is drawn at random: the same sound gives the same words
+    assert heard.words == (Word("你", 0.1, 0.2),) * 2
     recogniser.close()
     recogniser.close()
+
+
+@pytest.mark.usefixtures("library")
+def test_what_repeats_itself_is_asked_again(folder: Path, spoken: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Model, "loops", True)
+    assert FasterWhisper(model=str(folder)).recognise(spoken, "cmn").text == "你好。 再见。"
+    (model,) = Model.made
+    assert [options.get("no_repeat_ngram_size") for _, options in model.heard] == [None, 5]
 
 
 @pytest.mark.usefixtures("library")
@@ -75,6 +101,44 @@ def test_all_segments_are_written_down(folder: Path, spoken: Path) -> None:
 )
 def test_it_serves_whisper_s_languages(folder: Path, language: str, served: bool) -> None:
     assert FasterWhisper(model=str(folder)).serves(language) is served
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("n_tokens", "german"), [(51864, False), (51865, True), (51866, True)])
+@pytest.mark.parametrize("name", ["vocabulary.txt", "vocabulary.json"])
+def test_the_vocabulary_says_whether_it_is_for_english_alone(
+    folder: Path, name: str, n_tokens: int, german: bool
+) -> None:
+    tokens = list(map(str, range(n_tokens)))
+    text = json.dumps(tokens) if name.endswith(".json") else "".join(f"{token}\n" for token in tokens)
+    (folder / name).write_text(text)
+    recogniser = FasterWhisper(model=str(folder))
+    assert (recogniser.serves("en-GB"), recogniser.serves("de")) == (True, german)
+    assert Model.made == []
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (bytes.fromhex("06000000 1000") + b"TransformerSpec\0", "is a TransformerSpec and no Whisper model"),
+        (b"PK\x03\x04 a file of torch", "is not in CTranslate2's format"),
+        (b"", "is not in CTranslate2's format"),
+    ],
+)
+def test_weights_of_another_kind_are_refused(folder: Path, content: bytes, words: str) -> None:
+    (folder / "model.bin").write_bytes(content)
+    with pytest.raises(RequestError, match=words):
+        FasterWhisper(model=str(folder))
+
+
+@pytest.mark.usefixtures("library")
+def test_a_folder_of_transformers_is_told_what_converts_it(folder: Path) -> None:
+    (folder / "model.bin").rename(folder / "model.safetensors")
+    with pytest.raises(
+        RequestError, match=r"no model\.bin; .*transformers' format: ct2-transformers-converter"
+    ):
+        FasterWhisper(model=str(folder))
 
 
 @pytest.mark.usefixtures("library")
@@ -110,10 +174,11 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.usefixtures("library")
 def test_other_weights_in_a_folder_of_the_same_name_are_another_version(folder: Path) -> None:
     before = FasterWhisper(model=str(folder))
-    assert FasterWhisper(model=str(folder), compute_type="int8").version == before.version
-    assert before.weights == {"whisper small": hashlib.sha256(b"x").hexdigest()}
-    (folder / "model.bin").write_text("y")
+    assert FasterWhisper(model=str(folder)).version == before.version
+    assert FasterWhisper(model=str(folder), compute_type="int8").version != before.version
+    assert before.weights == {"whisper small": hashlib.sha256(MODEL).hexdigest()}
+    (folder / "model.bin").write_bytes(MODEL + b"!")
     os.utime(folder / "model.bin", ns=(1, 1))  # clocks of file systems may be coarse
     after = FasterWhisper(model=str(folder))
     assert after.version != before.version
-    assert after.weights == {"whisper small": hashlib.sha256(b"y").hexdigest()}
+    assert after.weights == {"whisper small": hashlib.sha256(MODEL + b"!").hexdigest()}

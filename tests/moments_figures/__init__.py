@@ -1,0 +1,1 @@
+"""Worst moments against planted faults of known time: ``python -m tests.moments_figures MEDIA``."""
