@@ -102,6 +102,8 @@ FLOORS = {
 }
 """What jumps, and the variation below which it counts as at rest: for movements in percent of the distance between the eyes or
 of half the region's size, for colours and for what no movement explains in units of CIELAB."""
+MOVEMENTS = ("head", "person", "background")
+"""Those of `FLOORS` that have a course: a movement goes over into the next."""
 
 
 class Drifts(NamedTuple):
@@ -231,9 +233,7 @@ class _Seams:
     def __init__(self, n_pixels: int, changes: Track, face: Track, moves: BoolArray, frame_s: float) -> None:
         self._times_s = changes.times_s[moves]
         self.scores = {
-            name: stability.jump_scores(
-                self._times_s, values, FLOORS[name], is_smooth=not name.endswith("color")
-            )
+            name: stability.jump_scores(self._times_s, values, FLOORS[name], is_smooth=name in MOVEMENTS)
             for name, values in _changes_of(n_pixels, changes, face, moves).items()
         }
         self._highest = np.max(list(self.scores.values()), axis=0)
