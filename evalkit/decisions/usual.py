@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _GAP = "technical.av_duration_gap_ms"
 _LONG_GAP_MS = 1000.0
+_OF_A_SCRIPT = _WORDS, _CHARACTERS = "speech.word_error_rate", "speech.char_error_rate"
+_ANOTHER_SCRIPT = 0.8
+"""From this error rate on, hardly anything of the script is heard, however wide the interval is that a single run of errors has."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class UsualRange:
 USUAL = {
     "lip_sync.error": UsualRange(-math.inf, PASS, "the model card: where viewers begin to notice"),
     "lip_sync.offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
+    "lip_sync.closure_offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
     "lip_sync.articulation": UsualRange(
         0.5, 1.5, "real speakers: 0.72 to 1.33; below it mumbles, above it shouts"
     ),
@@ -77,6 +81,10 @@ USUAL = {
     "technical.face_coverage": UsualRange(0.95, math.inf, "a speaker is seen all the time"),
     "technical.clipping_ratio": UsualRange(-math.inf, 0.001, "a few samples are not heard"),
     "technical.loudness_lufs": UsualRange(-30, -13, "EBU R 128 asks for -23, streams for -14 to -16"),
+    "technical.true_peak_dbtp": UsualRange(-math.inf, 1, "EBU R 128 allows -1; coding adds up to 2"),
+    _WORDS: UsualRange(-math.inf, 0.5, "no recogniser misses half of what is spoken clearly"),
+    _CHARACTERS: UsualRange(-math.inf, 0.5, "as for words"),
+    "speech.quality_overall": UsualRange(2, math.inf, "people answer 2 for poor"),
     _GAP: UsualRange(-500, 500, "half a second of sound or picture alone is a fade"),
 }
 """By full name of the metric."""
@@ -85,7 +93,8 @@ USUAL = {
 def describe_clip(measurements: Sequence[Measurement]) -> list[str]:
     """Say in sentences how a clip's values lie to what is usual; nothing where none has a usual range."""
     known = [m for m in measurements if m.value is not None and m.metric.name in USUAL]
-    outside = [m for m in known if not USUAL[m.metric.name].reaches(m)]
+    unheard = [m for m in known if m.metric.name in _OF_A_SCRIPT and (m.value or 0.0) >= _ANOTHER_SCRIPT]
+    outside = [m for m in known if m in unheard or not USUAL[m.metric.name].reaches(m)]
     if not known:
         return []
     n, n_inside = len(known), len(known) - len(outside)
@@ -104,4 +113,6 @@ def describe_clip(measurements: Sequence[Measurement]) -> list[str]:
         lines.append(
             f"  the {longer} runs {abs(gap_ms) / 1000:.1f} s past the {shorter}: cut off, or the wrong file?"
         )
+    if unheard:
+        lines.append("  hardly anything of the script is heard: is it this clip's, and in this language?")
     return lines

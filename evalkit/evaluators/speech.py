@@ -79,8 +79,6 @@ _QUALITY = {
 }
 """By the column of the track."""
 
-NO_SCRIPT = Reason("no_script", "no script was given: the words that should be spoken; see --script")
-NO_LANGUAGE = Reason("no_language", "no language was given for the script; see --language")
 NO_RECOGNISER = Reason(
     "no_recogniser",
     "the speech recogniser does not understand the language; whisper-base knows a hundred: "
@@ -145,7 +143,7 @@ class Speech(Evaluator):
     name = "speech"
     version = 4
     metrics = (WORD_ERROR_RATE, CHAR_ERROR_RATE, *_QUALITY.values())
-    reasons = (NO_SCRIPT, NO_LANGUAGE, NO_RECOGNISER, NO_WORD_SPACES, NO_QUALITY_MODELS)
+    reasons = (NO_RECOGNISER, NO_WORD_SPACES, NO_QUALITY_MODELS)
     extra = "speech"
     tracks = ("speech",)
 
@@ -217,9 +215,9 @@ class Speech(Evaluator):
         if facts.audio is None:
             return Reason.NO_AUDIO
         if not text or not normalise(text, language or ""):
-            return NO_SCRIPT
+            return Reason.NO_SCRIPT
         if not language:
-            return NO_LANGUAGE
+            return Reason.NO_LANGUAGE
         return None if self._recogniser.serves(language) else NO_RECOGNISER
 
 

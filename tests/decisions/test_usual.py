@@ -48,5 +48,15 @@ def test_what_may_lie_inside_does_not_stand_out() -> None:
     assert describe_clip([none])[1].strip() == "expression.blink_per_min: 0 1/min, usual 5 to 30"
 
 
+@pytest.mark.parametrize(("rate", "is_said"), [(0.95, True), (0.8, True), (0.7, False), (0.1, False)])
+def test_a_script_of_which_hardly_anything_is_heard_may_be_another_clip_s(rate: float, is_said: bool) -> None:
+    """One run of errors has a wide interval, which reaches into what is usual; it is said all the same."""
+    words = METRICS["speech.word_error_rate"]
+    lines = describe_clip([Measurement(words, rate, n=20, interval=Interval(0.02, 5.0))])
+    said = "hardly anything of the script is heard: is it this clip's, and in this language?"
+    assert (said in [line.strip() for line in lines]) is is_said
+    assert ("nothing stands out" in lines[0]) is not is_said
+
+
 def test_without_a_usual_range_nothing_is_said() -> None:
     assert describe_clip([Measurement(Metric("mine.own", "1", "band", "…"), 3.0)]) == []
