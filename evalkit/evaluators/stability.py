@@ -257,7 +257,7 @@ class _Seams:
             coverage=coverage,
             interval=rate_interval(self.found.size, minutes),
             samples=samples,
-            moments=self._moments(),
+            moments=self._moments(self.found.size / minutes),
         )
         if self.period is None:
             return rate, Measurement.absent(SEAM_PERIOD, NO_PERIOD, coverage=coverage)
@@ -265,12 +265,19 @@ class _Seams:
             SEAM_PERIOD, self.period.period_s, n=self.period.n_regular, coverage=coverage
         )
 
-    def _moments(self) -> tuple[Moment, ...]:
-        """Each seam from the picture before it to the one after it; its value is how far it stands out of its surroundings."""
+    def _moments(self, rate_per_min: float) -> tuple[Moment, ...]:
+        """Each seam from the picture before it to the one after it, the strongest first.
+
+        Its value is how many a minute there were if all followed each other as soon as it and the seam next to it do.
+        """
         before_s = self._times_s[self.found - 1]
         after_s = self._times_s[np.minimum(self.found + 1, self._times_s.size - 1)]
         strengths = self._highest[self.found]
-        return worst_moments(before_s, after_s, strengths, np.ones(strengths.size, dtype=bool), strengths)
+        rates = np.full(strengths.size, rate_per_min)
+        if strengths.size > 1:
+            apart_s = np.diff(self._times_s[self.found])
+            rates = 60 / np.fmin(np.append(np.inf, apart_s), np.append(apart_s, np.inf))
+        return worst_moments(before_s, after_s, rates, np.ones(strengths.size, dtype=bool), strengths)
 
 
 def _changes_of(n_pixels: int, changes: Track, face: Track, moves: BoolArray) -> dict[str, FloatArray]:

@@ -79,7 +79,7 @@ def test_the_moments_of_seams_are_around_them(seamed: dict[str, Measurement]) ->
     for moment in moments:
         nearest = round(moment.start_s * FPS / PERIOD_FRAMES) * PERIOD_FRAMES / FPS
         assert moment.start_s < nearest < moment.end_s
-        assert moment.value >= metrics.EXPECTED_SEAM_SCORE
+        assert moment.value == pytest.approx(60 * FPS / PERIOD_FRAMES)
 
 
 @pytest.mark.parametrize("name", ["color_drift_per_min", "background_color_drift_per_min"])
