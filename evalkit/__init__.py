@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from evalkit.api.clips import evaluate
     from evalkit.api.ratings import rate_agreement, rate_plan, rate_results
     from evalkit.api.runs import measure, plan, search, sweep
+    from evalkit.api.validate import validate
     from evalkit.api.verdicts import compare, recommend, signoff
     from evalkit.decisions.comparison import Comparison
     from evalkit.decisions.recommendation import Recommendation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from evalkit.profiling.block import profile
     from evalkit.runs import Run, Trial
     from evalkit.types import ClipFacts, ClipIntent, Interval, Measurement, Metric, Reason, Track
+    from evalkit.validation.card import Validation
     from evalkit.views.ratings import RatingsReport
 
 __version__ = "0.1.0"
@@ -48,6 +50,7 @@ __all__ = [
     "Track",
     "Trial",
     "UsageError",
+    "Validation",
     "__version__",
     "compare",
     "evaluate",
@@ -63,12 +66,14 @@ __all__ = [
     "search",
     "signoff",
     "sweep",
+    "validate",
 ]
 
 _HOMES = {
     "evalkit.api.clips": "evaluate",
     "evalkit.api.ratings": "rate_agreement rate_plan rate_results",
     "evalkit.api.runs": "measure plan search sweep",
+    "evalkit.api.validate": "validate",
     "evalkit.api.verdicts": "compare recommend signoff",
     "evalkit.decisions.comparison": "Comparison",
     "evalkit.decisions.recommendation": "Recommendation",
@@ -79,6 +84,7 @@ _HOMES = {
     "evalkit.measuring.results": "ClipResult Report",
     "evalkit.profiling.block": "profile",
     "evalkit.runs": "Run Trial",
+    "evalkit.validation.card": "Validation",
     "evalkit.views.ratings": "RatingsReport",
     "evalkit.types": "ClipFacts ClipIntent Interval Measurement Metric Reason Track",
 }

@@ -20,6 +20,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.phonemes import Phoneme
+
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
@@ -65,6 +67,8 @@ class Reason:
     TOO_SHORT: ClassVar[Reason]
     TOO_FEW_FRAMES: ClassVar[Reason]
     LOW_FRAME_RATE: ClassVar[Reason]
+    NO_SCRIPT: ClassVar[Reason]
+    NO_LANGUAGE: ClassVar[Reason]
     EVALUATOR_FAILED: ClassVar[Reason]
     NOT_MEASURED: ClassVar[Reason]
 
@@ -86,6 +90,8 @@ Reason.NO_FACE = Reason("no_face", "no face was found in enough frames")
 Reason.TOO_SHORT = Reason("too_short", "too short to measure")
 Reason.TOO_FEW_FRAMES = Reason("too_few_frames", "too few frames to measure")
 Reason.LOW_FRAME_RATE = Reason("low_frame_rate", "too few frames a second to measure")
+Reason.NO_SCRIPT = Reason("no_script", "no script was given: the words that should be spoken; see --script")
+Reason.NO_LANGUAGE = Reason("no_language", "no language was given for the script; see --language")
 Reason.EVALUATOR_FAILED = Reason("evaluator_failed", "the evaluator failed; see the log")
 Reason.NOT_MEASURED = Reason(
     "not_measured", "the evaluator has not measured this video yet; see evalkit measure"
@@ -100,6 +106,8 @@ GENERAL_REASONS = (
     Reason.TOO_SHORT,
     Reason.TOO_FEW_FRAMES,
     Reason.LOW_FRAME_RATE,
+    Reason.NO_SCRIPT,
+    Reason.NO_LANGUAGE,
     Reason.EVALUATOR_FAILED,
     Reason.NOT_MEASURED,
 )
@@ -359,11 +367,15 @@ class ClipIntent:
         Language of the words, as in ``en`` or ``cmn``.
     prompt : str or None
         What the picture was meant to show.
+    phonemes : tuple of Phoneme
+        When each speech sound is heard, from the first sample of the speech, as the voice that spoke it reported; empty where it
+        did not.
     """
 
     text: str | None = None
     language: str | None = None
     prompt: str | None = None
+    phonemes: tuple[Phoneme, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

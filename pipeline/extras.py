@@ -29,7 +29,7 @@ MODULES = {
     "rate": ("h11", "itsdangerous", "krippendorff", "starlette", "uvicorn"),
     "ray": ("ray",),
     "search": ("optuna",),
-    "speech": ("cn2an", "jiwer", "opencc", "pocketsphinx", "whisper_normalizer"),
+    "speech": ("cn2an", "espeakng_loader", "jiwer", "opencc", "pocketsphinx", "whisper_normalizer"),
     "speech-quality": ("onnxruntime", "speechmos"),
     "transformers": ("torch", "transformers"),
 }

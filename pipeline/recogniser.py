@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pipeline.phonemes import Alignment
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -97,6 +99,22 @@ class Recogniser(ABC):
         GenerationError
             If the recogniser itself fails.
         """
+
+    def aligns(self, language: str) -> bool:  # noqa: ARG002 - most align nothing
+        """Return whether it can `align` texts of a language; by default it cannot."""
+        return False
+
+    def align(self, sound: Path, text: str, language: str) -> Alignment:  # noqa: ARG002 - as above
+        """Find when each speech sound of a text is heard in the sound in which it is spoken.
+
+        Raises
+        ------
+        RequestError
+            As `recognise`, and if the text cannot be read in that language.
+        GenerationError
+            If the recogniser itself fails.
+        """
+        raise RequestError(f"the recogniser {self.name!r} aligns no text")
 
     @abstractmethod
     def close(self) -> None:

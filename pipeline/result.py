@@ -6,6 +6,7 @@ from pydantic import Field
 
 from pipeline.events import Event
 from pipeline.options import PlainData
+from pipeline.phonemes import Phoneme
 from pipeline.request import GenerationRequest
 
 
@@ -20,11 +21,14 @@ class Spoken(PlainData):
         Their language.
     prompt : str
         The prompt of the picture, with what the answer added to it.
+    phonemes : tuple of Phoneme
+        When each speech sound is heard, from the first sample; empty where the voice did not report it.
     """
 
     text: str
     language: str
     prompt: str
+    phonemes: tuple[Phoneme, ...] = ()
 
 
 class GenerationResult(PlainData):
@@ -54,6 +58,9 @@ class GenerationResult(PlainData):
         Seed really used; ``None`` where the generator does not report it.
     spoken : Spoken or None
         What was really asked of voice and picture after a conversation; ``None`` where the request itself says it.
+    phonemes : tuple of Phoneme
+        When each speech sound of the request's text is heard, from the first sample; empty where the voice did not report it, or
+        the request had a sound.
     events : tuple of Event
         In the order in which they happened.
     versions : dict
@@ -75,6 +82,7 @@ class GenerationResult(PlainData):
     n_clips: int | None = None
     seed: int | None = None
     spoken: Spoken | None = None
+    phonemes: tuple[Phoneme, ...] = ()
     events: tuple[Event, ...] = ()
     versions: dict[str, str] = Field(default_factory=dict)
     weights: dict[str, str] = Field(default_factory=dict)

@@ -23,7 +23,7 @@ ROWS = (
     {"evaluators", "profiling", "runs"},
     {"measuring"},
     {"execution", "analysis"},
-    {"decisions", "forecast", "rating"},
+    {"decisions", "forecast", "rating", "validation"},
     {"sweeps"},
     {"views"},
     {"reports"},
@@ -34,7 +34,7 @@ ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 
 # What generators and evalkit say to each other; evalkit may import these modules of pipeline and no other.
 VOCABULARY_ROWS = (
-    {"chatter", "errors", "formatting", "gpus", "languages", "partial_import", "process_token"},
+    {"chatter", "errors", "formatting", "gpus", "languages", "partial_import", "phonemes", "process_token"},
     {"extras", "options", "process", "recogniser"},
     {"diagnosis", "estimates", "events", "pinned", "plugins", "request", "tether"},
     {"result"},

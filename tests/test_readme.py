@@ -34,6 +34,10 @@ SMALLER = {
         f"pip install {what}": (f"{_ASK_PIP} {what}", "this environment has it all")
         for what in (".", '".[brand,speech]"', '".[all]"')
     },
+    ".venv/bin/evalkit validate avatar.mp4 --html card.html --write-policy mine.yaml": (
+        ".venv/bin/evalkit validate --help",
+        "it takes minutes; tests/validation runs it",
+    ),
     "make sweep": ("make -n sweep", "it runs evalkit sweep, which is below"),
     "make test": ("make -n test", "these are the tests"),
     ".venv/bin/evalkit sweep": (".venv/bin/evalkit sweep --dry-run", "twenty videos"),

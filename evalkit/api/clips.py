@@ -138,7 +138,7 @@ def evaluate(
         raise UsageError(f"a separate sound belongs to a single clip, and there are {len(paths)}")
     sound = None if audio is None else read_path(audio, "audio")
     evidence_folder = None if evidence is None else read_path(evidence, "evidence")
-    intent = _read_intent(intent, script, language, prompt)
+    intent = read_intent(intent, script, language, prompt)
     settings = with_brand(settings, brand)
     jobs = (1 if executor is None else None) if jobs is ... else jobs
     measurer = find_measurer(executor, executor_settings, jobs, stall_limit_s)
@@ -229,7 +229,7 @@ def with_brand(settings: Settings | None, brand: ClipPath | None) -> Settings:
     return settings
 
 
-def _read_intent(
+def read_intent(
     intent: ClipIntent | None, script: str | Path | None, language: str | None, prompt: str | None
 ) -> ClipIntent | None:
     """Return what clips were asked to be, however it was given."""

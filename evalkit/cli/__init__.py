@@ -27,6 +27,7 @@ _COMMANDS = {
     "rate": ("evalkit.cli.rate:rate", "Ask people, blind, and say what their answers mean."),
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
     "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),
+    "validate": ("evalkit.cli.validate:validate", "Plant faults in your clips; see what the metrics see."),
     "policy": ("evalkit.cli.policy:policy", "What a release has to pass: show, write or check a policy."),
     "ledger": ("evalkit.cli.ledger:ledger", "Show the verdicts ever given, and check that none was changed."),
     "prompts": ("evalkit.cli.prompts:prompts", "Templates for prompts, and what a prompt leaves out."),

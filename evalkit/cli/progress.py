@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def clip_progress() -> Iterator[Callable[[BatchProgress], None]]:
-    """Give what shows the progress of a batch of clips: a bar on a terminal, nothing elsewhere."""
+def clip_progress(doing: str = "measuring", what: str = "clip") -> Iterator[Callable[[BatchProgress], None]]:
+    """Give what shows the progress of a batch of clips, or of others: a bar on a terminal, nothing elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -25,7 +25,7 @@ def clip_progress() -> Iterator[Callable[[BatchProgress], None]]:
         task = bar.add_task("", total=1.0, visible=False)
 
         def show(progress: BatchProgress) -> None:
-            text = f"measuring, {progress.n_over} of {count(progress.n_clips, 'clip')} done"
+            text = f"{doing}, {progress.n_over} of {count(progress.n_clips, what)} done"
             bar.update(task, completed=progress.share, description=text, visible=True)
 
         yield show

@@ -60,6 +60,7 @@ class UsualRange:
 USUAL = {
     "lip_sync.error": UsualRange(-math.inf, PASS, "the model card: where viewers begin to notice"),
     "lip_sync.offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
+    "lip_sync.closure_offset_ms": UsualRange(*OFFSET_NOTICED_MS, "ITU-R BT.1359: beyond this viewers notice"),
     "lip_sync.articulation": UsualRange(
         0.5, 1.5, "real speakers: 0.72 to 1.33; below it mumbles, above it shouts"
     ),
@@ -69,6 +70,9 @@ USUAL = {
     "expression.blink_per_min": UsualRange(5, 30, "people blink 5 to 30 times a minute"),
     "brand.fidelity": UsualRange(LEAST_FIDELITY, math.inf, "calibrated so for each brand"),
     "brand.color_delta_e": UsualRange(-math.inf, MOST_DELTA_E, "5 is seen at a glance"),
+    "stability.seams_per_min": UsualRange(-math.inf, 1, "real speakers: at most 0.2 a minute"),
+    "stability.color_drift_per_min": UsualRange(-math.inf, 1, "side by side, 1 to 2 is seen"),
+    "stability.background_flicker": UsualRange(-math.inf, 0.5, "real backgrounds: 0.002 to 0.2"),
     "technical.black_ratio": UsualRange(-math.inf, 0.02, "a fade lasts no longer"),
     "technical.freeze_ratio": UsualRange(-math.inf, 0.1, "a picture that stands still is seen"),
     "technical.face_coverage": UsualRange(0.95, math.inf, "a speaker is seen all the time"),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
-from typing import NamedTuple
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from evalkit.evaluators.base import Evaluator, Exhibit, Measured
-from evalkit.metrics import lip_moments, lip_sync
+from evalkit import registry
+from evalkit.errors import UsageError
+from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
+from evalkit.metrics import closures, lip_moments, lip_sync
 from evalkit.metrics.articulation import (
     FEWEST_S,
     MUMBLES,
@@ -22,9 +24,15 @@ from evalkit.metrics.moments import with_moments, worst_moments
 from evalkit.metrics.speech_likeness import ROWS_HZ, measure_likeness
 from evalkit.models.lip_sync.predictor import LipSyncModel
 from evalkit.models.speech_likeness.model import SpeechLikeness
+from evalkit.stats.intervals import share_interval
 from evalkit.tracks.face import LIP_COLUMNS
+from evalkit.tracks.phonemes import PREFIX, PhonemesTracker, phonemes_of, track_name
 from evalkit.tracks.speech import MFCC_COLUMNS
 from evalkit.types import BoolArray, ClipFacts, FloatArray, Interval, Measurement, Metric, Reason, Track
+from pipeline.extras import find_obstacle
+from pipeline.options import hash_of
+from pipeline.phonemes import Phoneme
+from pipeline.recogniser import Recogniser
 
 ERROR = Metric(
     "lip_sync.error",
@@ -69,11 +77,28 @@ EXPLAINED_VARIANCE = Metric(
     "share of the lips' movement that the sound explains, the offset taken out",
     (0.0, 1.0),
 )
+CLOSURE_MISSED = Metric(
+    "lip_sync.closure_missed", "1", "lower", "share of p, b and m at which the lips do not meet", (0.0, 1.0)
+)
+CLOSURE_OFFSET = Metric(
+    "lip_sync.closure_offset_ms", "ms", "zero", "when the lips meet for p, b, m; positive: the audio leads"
+)
 
 NO_MOUTH_MOTION = Reason("no_mouth_motion", "the mouth does not move")
 NO_SILENCE = Reason("no_silence", "no pause in the speech is long enough")
+NO_ALIGNER = Reason(
+    "no_aligner", 'what times the sounds of a script is not installed: pip install "evalkit[speech]"'
+)
+UNALIGNED_LANGUAGE = Reason("unaligned_language", "the sounds of a script in that language cannot be timed")
+SCRIPT_MISMATCH = Reason("script_mismatch", "the script is not what is spoken in this clip")
+TOO_FEW_CLOSURES = Reason(
+    "too_few_closures", f"fewer than {closures.FEWEST_CLOSURES} p, b or m are spoken while the mouth is seen"
+)
+UNCLEAR_CLOSURES = Reason("unclear_closures", "the lips meet at no constant offset from p, b and m")
 
 LOWEST_FRAME_RATE_HZ = 12.0
+LOWEST_CLOSURE_FRAME_RATE_HZ = 20.0
+"""A closure lasts 40 to 100 ms: with fewer frames the lips can have met between two of them."""
 LOWEST_FACE_COVERAGE = 0.3
 LEAST_SPEECH_S = 0.8
 SILENCE_DB = -90.0
@@ -100,6 +125,35 @@ class Trajectories(NamedTuple):
     speech: BoolArray
 
 
+class SeenClosures(NamedTuple):
+    """The mouth where p, b and m are spoken.
+
+    Parameters
+    ----------
+    times_s, openness : FloatArray, shape (n,)
+        Of the frames, from 0 (closed) to 1.
+    valid : BoolArray, shape (n,)
+        Where the mouth was seen.
+    closures : Closures
+        On the clip's clock, as heard.
+    offset : ClosureOffset
+    judgement : Judgement
+        At the offset, where that is clear; otherwise as delivered.
+    """
+
+    times_s: FloatArray
+    openness: FloatArray
+    valid: BoolArray
+    closures: closures.Closures
+    offset: closures.ClosureOffset
+    judgement: closures.Judgement
+
+    @property
+    def judged_at_s(self) -> float:
+        """The offset at which the closures were judged."""
+        return self.offset.offset_s if self.offset.is_clear else 0.0
+
+
 class Curves(NamedTuple):
     """Everything behind the numbers of one clip, for statistics and pictures.
 
@@ -116,6 +170,8 @@ class Curves(NamedTuple):
         Whether the lips move more than the landmarks' noise.
     articulation : Articulation or None
         None without an offset.
+    closures : SeenClosures or None
+        None where nothing tells when p, b and m are spoken.
     """
 
     observed: FloatArray
@@ -127,6 +183,7 @@ class Curves(NamedTuple):
     aligned: lip_sync.WindowScores
     mouth_moves: bool
     articulation: Articulation | None = None
+    closures: SeenClosures | None = None
 
     @property
     def aligned_lips(self) -> lip_moments.ComparedLips:
@@ -155,6 +212,23 @@ class LipSync(Evaluator):
 
     ``articulation`` is 1 for the average of real speakers, who lie between 0.7 and 1.4; ``explained_variance`` of real speakers lies
     between 0.1 and 0.55, a stranger's sound gives up to 0.15 (`evalkit/models/lip_sync/card.md`).
+
+    Closures need the times of the speech sounds: the voice's own, where the clip's record has them, else those of the script
+    laid over the sound. They do not use the predictor, and ``n`` counts closures.
+
+    Parameters
+    ----------
+    aligner : str
+        A plug-in of ``evalkit.recognisers`` that aligns scripts. Where it is not installed, all else is measured.
+    aligner_settings : mapping, optional
+        Its settings.
+
+    Raises
+    ------
+    UsageError
+        If there is no such recogniser, or it refuses its settings, or aligns nothing.
+    PluginError
+        If what is installed under its name is not a `pipeline.recogniser.Recogniser`.
     """
 
     name = "lip_sync"
@@ -169,9 +243,43 @@ class LipSync(Evaluator):
         SILENT_MOTION,
         ARTICULATION,
         EXPLAINED_VARIANCE,
+        CLOSURE_MISSED,
+        CLOSURE_OFFSET,
     )
-    reasons = (NO_MOUTH_MOTION, NO_SILENCE)
+    reasons = (
+        NO_MOUTH_MOTION,
+        NO_SILENCE,
+        NO_ALIGNER,
+        UNALIGNED_LANGUAGE,
+        SCRIPT_MISMATCH,
+        TOO_FEW_CLOSURES,
+        UNCLEAR_CLOSURES,
+    )
     tracks = ("face", "speech")
+
+    def __init__(
+        self, *, aligner: str = "pocketsphinx", aligner_settings: Mapping[str, Any] | None = None
+    ) -> None:
+        self._aligner_settings = dict(aligner_settings or {})
+        self._aligner = _make_aligner(aligner, self._aligner_settings)
+
+    @property
+    def identity(self) -> str:
+        """The aligner, its version, and its settings where there are any; empty without one."""
+        if self._aligner is None:
+            return ""
+        made_with = f" {hash_of(self._aligner_settings)[:8]}" if self._aligner_settings else ""
+        return f"{self._aligner.name} {self._aligner.version}{made_with}"
+
+    def trackers(self, facts: ClipFacts) -> Mapping[str, MakeTracker]:
+        """Return what times the sounds of the script; nothing where the voice told them, or they cannot be timed."""
+        text, language = facts.intent.text, facts.intent.language
+        if text is None or language is None or self._aligner is None or self._why_untimed(facts) is not None:
+            return {}
+        if facts.intent.phonemes:
+            return {}
+        name = track_name(self._aligner, self._aligner_settings, text, language)
+        return {name: partial(PhonemesTracker, self._aligner, self._aligner_settings, text, language)}
 
     @cached_property
     def _model(self) -> LipSyncModel:
@@ -183,7 +291,6 @@ class LipSync(Evaluator):
 
     def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure one clip; the details are its `Curves`."""
-        del facts
         reason = reason_against(tracks)
         if reason is not None:
             return self.absent(reason)
@@ -207,7 +314,43 @@ class LipSync(Evaluator):
             "lip_sync/predictor.npz": self._model.sha256,
             "speech_likeness/weights.json": self._likeness.sha256,
         }
-        return Measured(measurements, curves, weights)
+        timed = self._time_phonemes(facts, tracks)
+        seen = timed if isinstance(timed, Reason) else see_closures(face, timed)
+        if isinstance(seen, Reason):
+            closed = tuple(Measurement.absent(metric, seen) for metric in (CLOSURE_MISSED, CLOSURE_OFFSET))
+        else:
+            closed = (_missed(seen, face.coverage), _closure_offset(seen, face.coverage))
+            curves = curves._replace(closures=seen)
+            if self._aligner is not None and not facts.intent.phonemes:
+                weights |= self._aligner.weights
+        return Measured((*measurements, *closed), curves, weights)
+
+    def _why_untimed(self, facts: ClipFacts) -> Reason | None:
+        """Return why nothing tells when the sounds of the speech are heard, as far as that is known beforehand."""
+        intent = facts.intent
+        if intent.phonemes:
+            return None
+        if not intent.text or not any(sign.isalnum() for sign in intent.text):
+            return Reason.NO_SCRIPT
+        if not intent.language:
+            return Reason.NO_LANGUAGE
+        if self._aligner is None:
+            return NO_ALIGNER
+        return None if self._aligner.aligns(intent.language) else UNALIGNED_LANGUAGE
+
+    def _time_phonemes(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> tuple[Phoneme, ...] | Reason:
+        """Return the speech sounds on the clip's clock, or why they are not known."""
+        reason = self._why_untimed(facts)
+        if reason is not None:
+            return reason
+        if facts.intent.phonemes:
+            speech = tracks["speech"]
+            place = closures.place_phonemes(facts.intent.phonemes, speech.times_s, speech["level_db"])
+            if place is None or place.likeness < closures.LEAST_LIKENESS:
+                return SCRIPT_MISMATCH
+            return closures.move_phonemes(facts.intent.phonemes, place.shift_s)
+        aligned = next(track for name, track in tracks.items() if name.startswith(PREFIX))
+        return phonemes_of(aligned) or SCRIPT_MISMATCH
 
     def somebody_speaks(self, speech: Track) -> bool:
         """Say whether a piece of the sound moves like speech; what is too short to tell is given the benefit."""
@@ -229,6 +372,15 @@ class LipSync(Evaluator):
             png_of(draw_lip_sync(details)),
             ERROR,
         )
+        if details.closures is not None:
+            from evalkit.evaluators.pictures.closures import draw_closures
+
+            yield Exhibit(
+                "closures.png",
+                "the mouth where p, b and m are spoken",
+                png_of(draw_closures(details.closures)),
+                CLOSURE_MISSED,
+            )
 
     def compare(self, face: Track, speech: Track) -> Curves:
         """Compare lips and sound of a clip that has both.
@@ -436,3 +588,83 @@ def _opened(
 
 def _scaled(interval: Interval, factor: float) -> Interval:
     return Interval(interval.low * factor, interval.high * factor)
+
+
+# --- closures --------------------------------------------------------------------------------------------------------
+
+
+def _make_aligner(name: str, settings: Mapping[str, Any]) -> Recogniser | None:
+    """Make the aligner; None where its libraries are not installed."""
+    factory = registry.load(registry.RECOGNISERS, name)
+    if find_obstacle(factory):
+        return None
+    try:
+        made = factory(**settings)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"the aligner {name!r} refuses its settings: {error}") from None
+    if not isinstance(made, Recogniser):
+        raise registry.PluginError(
+            f"the aligner {name!r} is a {type(made).__name__}, which does not derive from pipeline.recogniser.Recogniser"
+        )
+    if type(made).align is Recogniser.align:
+        raise UsageError(
+            f"the recogniser {name!r} aligns no script; give another as aligner, as pocketsphinx"
+        )
+    return made
+
+
+def see_closures(face: Track, phonemes: tuple[Phoneme, ...]) -> SeenClosures | Reason:
+    """Look at the mouth where p, b and m are spoken; return why that cannot be judged, if it cannot.
+
+    Parameters
+    ----------
+    face : Track
+    phonemes : tuple of Phoneme
+        On the clip's clock.
+    """
+    if 1 / float(np.median(np.diff(face.times_s))) < LOWEST_CLOSURE_FRAME_RATE_HZ:
+        return Reason.LOW_FRAME_RATE
+    openness = closures.scale_openness(face["lip_gap"], face.valid)
+    if openness is None:
+        return NO_MOUTH_MOTION
+    spoken = closures.find_closures(phonemes)
+    offset = closures.estimate_offset(face.times_s, openness, face.valid, spoken)
+    if offset is None:
+        return TOO_FEW_CLOSURES
+    at_s = offset.offset_s if offset.is_clear else 0.0
+    judgement = closures.judge_closures(face.times_s, openness, face.valid, spoken, at_s)
+    if judgement.is_judged.sum() < closures.FEWEST_CLOSURES:
+        return TOO_FEW_CLOSURES
+    return SeenClosures(face.times_s, openness, face.valid, spoken, offset, judgement)
+
+
+def _missed(seen: SeenClosures, coverage: float) -> Measurement:
+    judgement = seen.judgement
+    judged = judgement.is_judged
+    share = judgement.missed_share
+    if share is None:
+        return Measurement.absent(CLOSURE_MISSED, TOO_FEW_CLOSURES)
+    starts_s = seen.closures.starts_s[judged] + seen.judged_at_s
+    ends_s = seen.closures.ends_s[judged] + seen.judged_at_s
+    openness, is_missed = judgement.openness[judged], judgement.is_missed[judged]
+    return Measurement(
+        CLOSURE_MISSED,
+        share,
+        n=int(judged.sum()),
+        coverage=coverage,
+        interval=share_interval(int(is_missed.sum()), int(judged.sum())),
+        samples=(("closure_start_s", starts_s), ("openness", openness)),
+        moments=worst_moments(starts_s, ends_s, openness, is_missed, openness),
+    )
+
+
+def _closure_offset(seen: SeenClosures, coverage: float) -> Measurement:
+    if not seen.offset.is_clear:
+        return Measurement.absent(CLOSURE_OFFSET, UNCLEAR_CLOSURES)
+    return Measurement(
+        CLOSURE_OFFSET,
+        1e3 * seen.offset.offset_s,
+        n=int(seen.judgement.is_judged.sum()),
+        coverage=coverage,
+        interval=_scaled(seen.offset.interval_s, 1e3),
+    )

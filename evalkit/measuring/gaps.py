@@ -11,6 +11,7 @@ from evalkit.runs.layout import VIDEO_FILE, VIDEOS_FOLDER
 from evalkit.runs.records import DamagedFileError
 from evalkit.runs.store import read_measurement, read_video
 from evalkit.types import ClipIntent, Reason
+from pipeline.phonemes import Phoneme
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -134,7 +135,9 @@ def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
     generation = generation or {}
     wanted = {**generation.get("request", {}), **(generation.get("spoken") or {})}
     text = wanted.get("text")
-    return ClipIntent(text, wanted.get("language") if text else None, wanted.get("prompt") or None)
+    told = wanted.get("phonemes") or generation.get("phonemes") or () if text else ()
+    phonemes = tuple(Phoneme(*one) for one in told)
+    return ClipIntent(text, wanted.get("language") if text else None, wanted.get("prompt") or None, phonemes)
 
 
 def _failure_of(record: MeasurementRecord | None) -> str:

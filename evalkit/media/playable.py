@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from numpy.typing import NDArray
 
-    from evalkit.types import AudioChunk, ClipFacts
+    from evalkit.types import AudioChunk, AudioFacts, ClipFacts
 
 Part: TypeAlias = Literal["picture", "sound"]
 
@@ -118,19 +118,26 @@ def write_playable(
     *,
     anew: Collection[Part],
     chunks: Iterable[FrameChunk | AudioChunk] | None = None,
+    crf: int = CRF,
+    preset: str = "medium",
+    sound_bits_per_s: int = SOUND_BITS_PER_S,
 ) -> None:
     """Write a clip as MP4 of H.264 and AAC.
 
     Parameters
     ----------
     facts : ClipFacts
-        With a picture.
+        A stream that is None in them is left out.
     out : Path
         The file.
     anew : collection of {"picture", "sound"}
         What to encode; packets of the rest are copied.
     chunks : iterable of FrameChunk or AudioChunk, optional
         What to encode instead of what the clip shows and says, each kind in the order of time; sound as recorded.
+    crf, preset : int, str
+        Constant rate factor of a picture that is encoded anew, and how hard x264 tries.
+    sound_bits_per_s : int
+        Of sound that is encoded anew.
 
     Raises
     ------
@@ -146,14 +153,14 @@ def write_playable(
         encoders: list[_PictureEncoder | _SoundEncoder] = []
         copies: list[_Copy] = []
         picture, sound = picture_stream(source), sound_stream(source)
-        if picture is not None:
+        if picture is not None and facts.video is not None:
             if "picture" in anew:
-                encoders.append(_PictureEncoder(target, facts))
+                encoders.append(_PictureEncoder(target, facts, crf, preset))
             else:
                 copies.append(_PictureCopy(picture, target, origin_s(source)))
         if sound is not None and facts.audio is not None:
             if "sound" in anew:
-                encoders.append(_SoundEncoder(target, facts.audio.sample_rate_hz, facts.audio.n_channels))
+                encoders.append(_SoundEncoder(target, facts.audio, sound_bits_per_s))
             else:
                 copies.append(_SoundCopy(sound, target, origin_s(source)))
         if copies:
@@ -285,12 +292,12 @@ def _encode(
 class _PictureEncoder:
     """H.264 of frames at the times at which they are shown."""
 
-    def __init__(self, target: av.container.OutputContainer, facts: ClipFacts) -> None:
+    def __init__(self, target: av.container.OutputContainer, facts: ClipFacts, crf: int, preset: str) -> None:
         assert facts.video is not None  # noqa: S101 - narrows the type
         self.packets: list[Packet[Any]] = []
         self._base = Fraction(1, CLOCK_HZ)
         rate = Fraction(facts.video.announced_fps or 25).limit_denominator(1001)
-        options = {"crf": str(CRF), "preset": "medium", "threads": str(N_THREADS)}
+        options = {"crf": str(crf), "preset": preset, "threads": str(N_THREADS)}
         self._stream = target.add_stream("libx264", rate=rate, options=options)
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context
@@ -339,13 +346,14 @@ class _PictureEncoder:
 class _SoundEncoder:
     """AAC of samples at the times at which they are heard; more than two channels become one."""
 
-    def __init__(self, target: av.container.OutputContainer, rate_hz: int, n_channels: int) -> None:
+    def __init__(self, target: av.container.OutputContainer, audio: AudioFacts, bits_per_s: int) -> None:
         self.packets: list[Packet[Any]] = []
+        rate_hz, n_channels = audio.sample_rate_hz, audio.n_channels
         self._rate_hz = rate_hz if rate_hz in _AAC_RATES_HZ else _OTHER_RATE_HZ
         self.wanted_rate_hz = None if n_channels <= _STEREO else self._rate_hz
         self._layout = "stereo" if n_channels == _STEREO else "mono"
         self._stream = target.add_stream("aac", rate=self._rate_hz, layout=self._layout)
-        self._stream.bit_rate = SOUND_BITS_PER_S
+        self._stream.bit_rate = bits_per_s
         self._stream.codec_context.flags |= Flags.bitexact
         self._resampler = av.AudioResampler("fltp", self._layout, self._rate_hz, _SAMPLES)
         self._next: int | None = None

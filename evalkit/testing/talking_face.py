@@ -15,10 +15,13 @@ from evalkit.testing.media import write_clip
 from evalkit.testing.speech import speak
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from evalkit.metrics.closures import Closures
+    from pipeline.phonemes import Phoneme
 
     FloatArray = NDArray[np.float64]
     Frame = NDArray[np.uint8]
@@ -102,6 +105,74 @@ def write_talking_face(
     return TalkingFace(path, times_s, opening, samples, rate_hz)
 
 
+@dataclass(frozen=True)
+class ClosingFace:
+    """A written clip whose lips meet where p, b and m are spoken, and the truth in it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    text, voice : str
+        What is said.
+    phonemes : tuple of Phoneme
+        When each sound is heard.
+    closures : Closures
+        Where the lips are to be sealed, on the sound's clock.
+    is_missed : bool array, shape (n_closures,)
+        Where they are not.
+    """
+
+    path: Path
+    text: str
+    voice: str
+    phonemes: tuple[Phoneme, ...]
+    closures: Closures
+    is_missed: NDArray[np.bool_]
+
+
+def write_closing_face(
+    path: Path,
+    *,
+    text: str = SENTENCES[0],
+    voice: str = "en-us",
+    missed: Collection[int] = (),
+    delay_ms: float = 0.0,
+    fps: float = 25,
+    draw: Callable[[FloatArray, FloatArray], Iterable[Frame]] | None = None,
+) -> ClosingFace:
+    """Write a clip of a face that says `text`, its lips sealed exactly while a closure is heard.
+
+    Parameters
+    ----------
+    path
+        As for `evalkit.testing.media.write_clip`.
+    text, voice
+        As for `pipeline.speech.espeak.Espeak.speak`.
+    missed : collection of int
+        Numbers of the closures that are left out.
+    delay_ms : float
+        The mouth follows the sound by this much: positive = the sound leads.
+    fps
+        Of the picture.
+    draw : callable, optional
+        From openings and times of the frames to pictures; the portrait of `talking_frames` unless given.
+    """
+    from evalkit.metrics.closures import find_closures
+    from pipeline.speech.espeak import Espeak
+
+    speech = Espeak().speak(text, voice)
+    closures = find_closures(speech.phonemes)
+    times_s = np.arange(int(speech.duration_s * fps)) / fps
+    sealed = list(zip(closures.starts_s.tolist(), closures.ends_s.tolist(), strict=True))
+    opening = opening_of_phonemes(speech.phonemes, sealed, times_s - delay_ms / 1000, missed)
+    frames = talking_frames(opening) if draw is None else draw(opening, times_s)
+    sound = speech.samples.astype(np.float32) / 32768
+    write_clip(path, frames, fps=fps, sound=sound, rate_hz=speech.rate_hz)
+    is_missed = np.isin(np.arange(closures.n), list(missed))
+    return ClosingFace(path, text, voice, speech.phonemes, closures, is_missed)
+
+
 def opening_of(
     samples: NDArray[np.float32], rate_hz: int, times_s: FloatArray, smoothing_s: float = 0.04
 ) -> FloatArray:
@@ -173,3 +244,64 @@ def _open_mouth(x: FloatArray, y: FloatArray, opening: float) -> tuple[FloatArra
     inside = (y > upper) & ~below & (arch > 0) & (y < _NECK_Y)
     depth = np.clip((y - (upper + 0.55 * (lower - upper))) / 2.0, 0, 1)  # the upper teeth stay in sight
     return rows, np.where(inside, depth, 0.0)
+
+
+_OPENNESS = {
+    "a": 1.0,
+    "æ": 1.0,
+    "ɑ": 1.0,
+    "ʌ": 0.8,
+    "ɐ": 0.8,
+    "ɔ": 0.8,
+    "ɒ": 0.8,
+    "o": 0.6,
+    "e": 0.6,
+    "ɛ": 0.7,
+}
+_OTHER_VOWEL, _CONSONANT = 0.45, 0.35
+_CLOSING_S = 0.05
+_EASE_S = 0.025
+
+
+def opening_of_phonemes(
+    phonemes: Sequence[Phoneme],
+    sealed: Sequence[tuple[float, float]],
+    times_s: FloatArray,
+    missed: Collection[int] = (),
+) -> FloatArray:
+    """Return a mouth opening that follows speech sounds and is shut while the lips are to be sealed.
+
+    Parameters
+    ----------
+    phonemes : sequence of Phoneme
+        What is spoken. Open vowels open the mouth wide; pauses close it.
+    sealed : sequence of (float, float)
+        Begin and end of every closure, seconds. Lips take 50 ms to meet, and to part.
+    times_s : FloatArray, shape (n,)
+        Of the frames.
+    missed : collection of int
+        Numbers of the closures in which the lips stay as open as beside them.
+
+    Returns
+    -------
+    FloatArray, shape (n,)
+        From 0 (lips together) to 1.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    clock_s = np.arange(0.0, max(phonemes[-1].end_s, float(times_s.max())) + 0.5, 0.001)
+    target = np.zeros(clock_s.size)
+    for phoneme in phonemes:
+        rows = slice(*np.searchsorted(clock_s, (phoneme.start_s, phoneme.end_s)))
+        letters = [sign for sign in phoneme.symbol if sign.isalpha()]
+        target[rows] = max(
+            (_OPENNESS.get(sign, _OTHER_VOWEL if sign in "iuɪʊəɚɜy" else _CONSONANT) for sign in letters),
+            default=0.0,
+        )
+    course = gaussian_filter1d(target, _EASE_S / 0.001)
+    for number, (start_s, end_s) in enumerate(sealed):
+        if number in missed:
+            continue
+        away_s = np.maximum(np.maximum(start_s - clock_s, clock_s - end_s), 0.0)
+        course = np.minimum(course, np.clip(away_s / _CLOSING_S, 0.0, 1.0))
+    return np.interp(times_s, clock_s, course, left=0.0, right=0.0)

@@ -43,13 +43,23 @@ COLUMNS = (
     "eye_right",
     "gaze_x",
     "gaze_y",
+    "eye_spacing",
+    "nose_length",
+    "nose_width",
+    "face_width",
+    "face_height",
 )
 """Pose in degrees; centre and scale in pixels; lips and smile in the head frame; eye openness = lid gap over eye
 width (about 0.3 open, below 0.15 closed); gaze = iris centre between the eye corners, 0 centred, positive to the
-viewer's right and down, in eye widths."""
+viewer's right and down, in eye widths. The last five, `SHAPE_COLUMNS`, are distances in the head frame that neither speech nor
+blinks nor smiles change much."""
 
 LIP_COLUMNS = COLUMNS[6:12]
 """The lip trajectory: inner-lip gap, mouth width, jaw drop, upper and lower lip height, protrusion."""
+
+SHAPE_COLUMNS = COLUMNS[17:]
+"""The shape of the face: between the inner eye corners, from the bridge of the nose to its base, between its wings' bases, between
+the ears, from the hair to the base of the nose."""
 
 # Landmark numbers of the 478-point mesh; left and right as seen by the viewer of an unmirrored picture.
 _EYE_LEFT = (33, 133)  # outer, inner corner
@@ -62,6 +72,8 @@ _UPPER_LIP, _LOWER_LIP = (0, 13), (17, 14)
 _MOUTH_CORNERS = (61, 291)
 _MOUTH_WIDTHS = ((61, 291), (78, 308))
 _CHIN = (152, 148, 377)
+_SHAPE_PAIRS = ((133, 362), (168, 2), (98, 327), (234, 454), (10, 2))
+"""Of `SHAPE_COLUMNS`, in their order."""
 _NEUTRAL_WIDTH = 0.55
 
 # The average head, symmetric, over the synthetic speakers that the lip-sync model is trained on. Frozen, because every
@@ -142,7 +154,7 @@ def measure(points_px: FloatArray) -> NDArray[np.float32]:
 
     Returns
     -------
-    float32 array, shape (n, 17)
+    float32 array, shape (n, 22)
     """
     points, rotation, scale_px = align(points_px)
     forward, across = -rotation[:, :, 2], rotation[:, :, 0]
@@ -172,6 +184,7 @@ def measure(points_px: FloatArray) -> NDArray[np.float32]:
         _openness(points, _EYE_RIGHT, _LIDS_RIGHT),
         (left_x + right_x) / 2,
         (left_y + right_y) / 2,
+        *_distances(points, _SHAPE_PAIRS).T,
     )
     return np.asarray(np.stack(columns, axis=1), dtype=np.float32)
 
@@ -203,7 +216,7 @@ class FaceTracker:
     """
 
     name = "face"
-    version = 3
+    version = 4
 
     def __init__(self) -> None:
         self._rows = TrackBuilder(self.name, COLUMNS)

@@ -221,7 +221,7 @@ class Dialogue:
             n_filtered=n_filtered,
             backends=_plain(attempts),
         )
-        spoken = Spoken(text=said, language=request.language, prompt=prompt)
+        spoken = Spoken(text=said, language=request.language, prompt=prompt, phonemes=speech.phonemes)
         derived = _derive_request(request, audio=str(path), prompt=prompt)
         return Turn(derived, spoken, timeline.events, last.time_s, versions)
 

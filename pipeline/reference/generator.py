@@ -231,6 +231,7 @@ class ReferenceGenerator(Generator):
             video=str(out_path),
             n_clips=n_clips,
             seed=request.base_seed,
+            phonemes=sound.phonemes,
             events=timeline.events,
             versions={**_versions(), **sound.versions},
             weights=self._weights,

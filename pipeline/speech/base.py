@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-
-class Phoneme(NamedTuple):
-    """One speech sound.
-
-    ``symbol`` is the engine's own notation, ``""`` for a pause; ``start_s`` and ``end_s`` are seconds from the
-    first sample.
-    """
-
-    symbol: str
-    start_s: float
-    end_s: float
+    from pipeline.phonemes import Phoneme
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ import numpy as np
 from pipeline.errors import GenerationError, RequestError
 from pipeline.extras import explain_missing
 from pipeline.options import PlainData
+from pipeline.phonemes import Phoneme
 from pipeline.sound import MAX_SOUND_S
 from pipeline.speech import espeak_worker
-from pipeline.speech.base import Phoneme, Speech
+from pipeline.speech.base import Speech
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

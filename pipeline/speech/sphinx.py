@@ -12,8 +12,11 @@ import numpy as np
 
 from pipeline.languages import primary_language
 from pipeline.options import PlainData
+from pipeline.phonemes import Alignment, Phoneme
 from pipeline.recogniser import Recogniser, Transcript, refuse_language
 from pipeline.sound import read_sound
+from pipeline.speech.espeak import Espeak
+from pipeline.speech.phones import align, make_decoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +56,7 @@ class Pocketsphinx(Recogniser):
         _Settings.read(settings, "setting")
         self.version = f"{version_of('pocketsphinx')}, front end {_FRONT_END}"
         self._decoder: Any = None
+        self._aligner: Any = None
 
     @property
     def weights(self) -> dict[str, str]:
@@ -72,7 +76,7 @@ class Pocketsphinx(Recogniser):
 
     def close(self) -> None:
         """Forget the model."""
-        self._decoder = None
+        self._decoder = self._aligner = None
 
     def recognise(self, sound: Path, language: str) -> Transcript:
         """Write down what is said; see `Recogniser.recognise`. In small letters, without punctuation."""
@@ -81,6 +85,21 @@ class Pocketsphinx(Recogniser):
         self.load()
         words = [word for piece in _cut(_add_room(samples)) for word in self._hear(piece)]
         return Transcript(" ".join(words), samples.size / _RATE_HZ, language, self.name, self.version)
+
+    def aligns(self, language: str) -> bool:
+        """Return whether it is English, or a language that espeak-ng speaks."""
+        return self.serves(language) or language.lower() in Espeak().languages()
+
+    def align(self, sound: Path, text: str, language: str) -> Alignment:
+        """Find when each speech sound is heard; see `Recogniser.align` and `pipeline.speech.phones`."""
+        samples = read_sound(sound, _RATE_HZ)
+        if self._aligner is None:
+            self._aligner = make_decoder()
+        wider = _add_room(samples)
+        found = align(self._aligner, wider, text, language)
+        room_s = (wider.size - samples.size) / 2 / _RATE_HZ
+        moved = (Phoneme(one.symbol, one.start_s - room_s, one.end_s - room_s) for one in found.phonemes)
+        return Alignment(tuple(moved), found.misfit)
 
     def _hear(self, samples: NDArray[np.float32]) -> list[str]:
         pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2")

@@ -11,8 +11,9 @@ from pipeline.sound import measure_sound, write_wav
 from pipeline.speech.espeak import Espeak
 
 if TYPE_CHECKING:
+    from pipeline.phonemes import Phoneme
     from pipeline.request import GenerationRequest
-    from pipeline.speech.base import Phoneme, SpeechEngine
+    from pipeline.speech.base import SpeechEngine
 
 
 @dataclass(frozen=True, slots=True)

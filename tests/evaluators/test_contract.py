@@ -18,6 +18,7 @@ from evalkit.evaluators.expression import Expression
 from evalkit.evaluators.lip_sync import LipSync
 from evalkit.evaluators.motion import Motion
 from evalkit.evaluators.speech import Speech
+from evalkit.evaluators.stability import Stability
 from evalkit.evaluators.technical import Technical
 from evalkit.measuring.evidence import EvidenceWriter
 from evalkit.measuring.runner import measure
@@ -51,6 +52,10 @@ class TestExpression(OfAFace):
 
 class TestTechnical(OfAFace):
     kind = Technical
+
+
+class TestStability(OfAFace):
+    kind = Stability
 
 
 class TestSpeech(OfAFace):

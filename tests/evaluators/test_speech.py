@@ -14,10 +14,8 @@ from evalkit.analysis.catalogue import known_metrics
 from evalkit.errors import UsageError
 from evalkit.evaluators.load import load_evaluators
 from evalkit.evaluators.speech import (
-    NO_LANGUAGE,
     NO_QUALITY_MODELS,
     NO_RECOGNISER,
-    NO_SCRIPT,
     NO_WORD_SPACES,
     QUALITY_OVERALL,
     QUALITY_SIGNAL,
@@ -97,10 +95,10 @@ def test_chinese_is_measured_by_the_character(voice: Path, recogniser: FakeRecog
 @pytest.mark.parametrize(
     ("intent", "reason"),
     [
-        (ClipIntent(), NO_SCRIPT),
-        (ClipIntent("", "en"), NO_SCRIPT),
-        (ClipIntent("… !", "en"), NO_SCRIPT),
-        (ClipIntent(SCRIPT), NO_LANGUAGE),
+        (ClipIntent(), Reason.NO_SCRIPT),
+        (ClipIntent("", "en"), Reason.NO_SCRIPT),
+        (ClipIntent("… !", "en"), Reason.NO_SCRIPT),
+        (ClipIntent(SCRIPT), Reason.NO_LANGUAGE),
         (ClipIntent("Hallo", "de"), NO_RECOGNISER),
     ],
 )

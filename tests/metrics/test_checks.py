@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evalkit.metrics import brand, color, expression, lip_sync, motion, person, speech, technical
+from evalkit.metrics import (
+    brand,
+    color,
+    color_difference,
+    expression,
+    lip_sync,
+    motion,
+    person,
+    speech,
+    technical,
+)
 
 TIMES_S = np.arange(200) / 50
 LIPS = np.random.default_rng(0).normal(size=(200, 6))
@@ -93,7 +103,7 @@ CASES: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], str]] = [
     (brand.choose_place, (np.zeros((8, 4)), np.zeros(8), np.zeros(7)), {"picture_px": (9, 9)}, "on_person has 7"),
     (brand.drift_per_min, (np.zeros(2), np.zeros(2), np.ones(2)), {}, "2 key frames have no drift"),
     # color and person
-    (color.delta_e, ([50.0, 0.0], [50.0, 0.0, 0.0]), {}, r"lab has shape \(2,\); the last axis must hold three"),
+    (color_difference.delta_e, ([50.0, 0.0], [50.0, 0.0, 0.0]), {}, r"lab has shape \(2,\); the last axis must hold three"),
     (color.lab_of, (np.zeros((2, 2, 4)),), {}, "without alpha"),
     (color.estimate_light, (np.zeros((5, 4)),), {}, "without alpha"),
     (color.take_out_light, (np.zeros(3), np.ones(4)), {}, r"light has shape \(4,\)"),

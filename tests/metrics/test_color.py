@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalkit.metrics.color import (
-    delta_e,
     estimate_light,
     lab_of,
     linear_of,
@@ -16,6 +15,7 @@ from evalkit.metrics.color import (
     rgb_of,
     take_out_light,
 )
+from evalkit.metrics.color_difference import delta_e
 
 # G. Sharma, W. Wu, E. N. Dalal, Color Research & Application 30(1), 2005, table 1: L*, a*, b* of both, and ΔE00.
 PAIRS = (

@@ -9,7 +9,8 @@ import pytest
 
 from evalkit.brands import read_brand
 from evalkit.media import Reader, probe
-from evalkit.metrics.color import delta_e, lab_of, linear_of, rgb_of
+from evalkit.metrics.color import lab_of, linear_of, rgb_of
+from evalkit.metrics.color_difference import delta_e
 from evalkit.testing.media import write_clip
 from evalkit.tracks.brand import N_BEST, BrandTracker, read_colors, track_name
 from evalkit.tracks.mark import Candidate

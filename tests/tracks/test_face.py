@@ -165,6 +165,7 @@ def _measure_one(points_px: np.ndarray) -> list[float]:
         np.mean([distance(lids) for lids in ((159, 145), (158, 153), (160, 144))]) / distance((33, 133)),
         np.mean([distance(lids) for lids in ((386, 374), (385, 380), (387, 373))]) / distance((263, 362)),
         *(gaze(33, 133, 468) + gaze(362, 263, 473)) / 2,
+        *(distance(pair) for pair in ((133, 362), (168, 2), (98, 327), (234, 454), (10, 2))),
     ]
 
 

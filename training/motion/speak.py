@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - Mandarin and phonetic signs are meant
 """Speak sentences with espeak-ng and note when the lips must be shut (p, b, m) and when the mouth stands open (a).
 
 ``python training/motion/speak.py CACHE`` writes ``CACHE/space/spoken.npz``.

@@ -17,7 +17,8 @@ from evalkit.evaluators.brand import KeyFrame, Sighting
 from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
 from evalkit.metrics.brand import FOUND, PASS, Calibration
-from evalkit.metrics.color import delta_e, lab_of, take_out_light
+from evalkit.metrics.color import lab_of, take_out_light
+from evalkit.metrics.color_difference import delta_e
 from evalkit.plot_style import (
     BLUE,
     GREY,

@@ -210,6 +210,7 @@ class Command(Generator):
             request=program.request,
             video=str(out_path),
             n_clips=n_clips if CLIP in self._settings.events else None,
+            phonemes=() if program.sound is None else program.sound.phonemes,
             events=timeline.events,
             versions={} if program.sound is None else program.sound.versions,
             **asdict(measured),

@@ -269,6 +269,7 @@ class LinlyTalker(Generator):
             request=request,
             video=str(out_path),
             spoken=spoken,
+            phonemes=sound.phonemes,
             events=timeline.events,
             versions=sound.versions,
             weights=self._weights(),

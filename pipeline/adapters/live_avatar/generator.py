@@ -227,6 +227,7 @@ class LiveAvatar(Generator):
             video=str(out_path),
             n_clips=log.n_clips_done or None,
             seed=request.base_seed,
+            phonemes=sample.sound.phonemes,
             events=timeline.events,
             versions=sample.sound.versions,
             **asdict(measured),

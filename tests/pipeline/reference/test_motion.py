@@ -135,7 +135,7 @@ def test_lips_are_nearer_on_p_b_m_than_on_open_vowels(
     at = {"closed": [], "open": []}
     for symbol, start, end in speech.phonemes:
         sound = symbol.strip("ˈˌ")[:1]
-        kind = "closed" if sound in {"p", "b", "m"} else "open" if sound in {"a", "æ", "ɑ"} else None  # noqa: RUF001 - a phonetic sign
+        kind = "closed" if sound in {"p", "b", "m"} else "open" if sound in {"a", "æ", "ɑ"} else None
         if kind:
             at[kind].append(round((start + 0.5 * (end - start)) * MOTION_RATE_HZ))
     assert len(at["closed"]) > 10

@@ -19,7 +19,8 @@ from pipeline.speech import espeak
 from pipeline.speech.espeak import Espeak
 
 if TYPE_CHECKING:
-    from pipeline.speech.base import Phoneme, Speech
+    from pipeline.phonemes import Phoneme
+    from pipeline.speech.base import Speech
 
 GREETINGS = {
     "en": "Good morning, welcome to our bank. Please take a seat.",

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import RequestError
+from pipeline.phonemes import Phoneme
 from pipeline.request import build_request
-from pipeline.speech.base import Phoneme, Speech
+from pipeline.speech.base import Speech
 from pipeline.speech.stage import check_sound, prepare_sound
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def test_text_becomes_a_sound_file(tmp_path: Path) -> None:
     sound = prepare_sound(build_request({"text": "Hello", "language": "en-us"}), tmp_path)
     with wave.open(str(sound.path)) as file:
         assert file.getnframes() / file.getframerate() == sound.duration_s
-    assert [phoneme.symbol for phoneme in sound.phonemes if phoneme.symbol] == ["h", "ə", "l", "ˈoʊ"]  # noqa: RUF001
+    assert [phoneme.symbol for phoneme in sound.phonemes if phoneme.symbol] == ["h", "ə", "l", "ˈoʊ"]
     assert sound.versions == {"espeak-ng": "1.52.0"}
 
 
