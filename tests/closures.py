@@ -55,7 +55,7 @@ def plant(folder: Path, seed: int, face: str = "astronaut", fps: float = FPS) ->
     """Write one clip."""
     rng = np.random.default_rng(seed)
     text, voice = TEXTS[seed % len(TEXTS)], VOICES[seed // len(TEXTS) % len(VOICES)]
-    n_closures = len(find_closures(Espeak().speak(text, voice).phonemes))
+    n_closures = find_closures(Espeak().speak(text, voice).phonemes).n
     missed = np.flatnonzero(rng.random(n_closures) < MISSED_SHARE).tolist()
     offset_ms = float(rng.uniform(-250, 250))
     clip = write_closing_face(

@@ -372,6 +372,15 @@ class LipSync(Evaluator):
             png_of(draw_lip_sync(details)),
             ERROR,
         )
+        if details.closures is not None:
+            from evalkit.evaluators.pictures.closures import draw_closures
+
+            yield Exhibit(
+                "closures.png",
+                "the mouth where p, b and m are spoken",
+                png_of(draw_closures(details.closures)),
+                CLOSURE_MISSED,
+            )
 
     def compare(self, face: Track, speech: Track) -> Curves:
         """Compare lips and sound of a clip that has both.
