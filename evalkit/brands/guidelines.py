@@ -16,6 +16,9 @@ from pipeline.options import PlainData, hash_of
 USUAL_TOLERANCE = 5.0
 """ΔE00 that is seen at a glance."""
 
+FEWEST_LETTERS = 2
+"""Of a word that is looked for."""
+
 _HEX = re.compile(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _ROWS = {"top": (0.0, 0.5), "middle": (0.25, 0.75), "bottom": (0.5, 1.0)}
 _COLUMNS = {"left": (0.0, 0.5), "centre": (0.25, 0.75), "right": (0.5, 1.0)}
@@ -85,6 +88,11 @@ class _BrandFile(PlainData):
     text: str | None = Field(
         default=None, min_length=1, description="words that describe a picture with the mark"
     )
+    words: list[str] = Field(
+        default_factory=list,
+        max_length=8,
+        description="a list of up to 8 words or lines that are written in the mark",
+    )
     place: Box | None = Field(default=None, description=_PLACES)
     worn: bool = Field(
         default=False, description="true or false: whether a mark on the person's clothes counts"
@@ -112,6 +120,16 @@ class _BrandFile(PlainData):
             raise ValueError(f"two colours are called {twice[0]!r}")
         return items
 
+    @field_validator("words")
+    @classmethod
+    def _words_have_letters(cls, items: list[str]) -> list[str]:
+        short = [item for item in items if sum(letter.isalnum() for letter in item) < FEWEST_LETTERS]
+        if short:
+            raise ValueError(
+                f"{short[0]!r} has fewer than {FEWEST_LETTERS} letters or digits: it stands everywhere"
+            )
+        return items
+
     @field_validator("place", mode="before")
     @classmethod
     def _a_text_is_a_region(cls, value: Any) -> Any:
@@ -131,6 +149,8 @@ class BrandGuidelines:
     colors : list of BrandColor
     text : str or None
         Describes a picture with the mark, for a CLIP model that knows language.
+    words : list of str
+        What is written in the mark, beside what can be read in the drawings.
     place : Box or None
         Where the middle of the mark must be; anywhere when None.
     worn : bool
@@ -147,6 +167,7 @@ class BrandGuidelines:
         self.logo_files = files
         self.colors = given.colors
         self.text = given.text
+        self.words = given.words
         self.place = given.place
         self.worn = given.worn
         self.content = hash_of({**given.model_dump(mode="json"), "logos": contents})

@@ -35,7 +35,7 @@ from evalkit.metrics.moments import LEAST_FIDELITY, MOST_DELTA_E, moments_beyond
 from evalkit.metrics.person import outline_person, share_inside
 from evalkit.models.brand import network as mark_network
 from evalkit.stats.intervals import ratio_interval
-from evalkit.tracks import mark
+from evalkit.tracks import lettering, mark
 from evalkit.tracks.base import FrameTracker
 from evalkit.tracks.brand import N_BEST, BrandTracker, track_name
 from evalkit.tracks.cache import content_hash
@@ -215,7 +215,9 @@ class Brand(Evaluator):
         file = self._weights_file
         named = self._weights_name if file is None else content_hash(file)[:12]
         runtime = None if self._runtime == "openvino" else self._runtime
-        said = (self.guidelines.content[:12], f"finder {mark.VERSION}", self._model_name, named, runtime)
+        reading = f"reading {self.reading[:12]}" if self.reading else None
+        finder = f"finder {mark.VERSION}"
+        said = (self.guidelines.content[:12], finder, reading, self._model_name, named, runtime)
         return " ".join(filter(None, said))
 
     @property
@@ -239,7 +241,10 @@ class Brand(Evaluator):
         if self.guidelines is None:
             return
         refuse_missing(self._runtime)
-        if read_calibration(self.calibration_file) is not None:
+        is_new = read_calibration(self.calibration_file) is None
+        for notice in self._notices(is_new=is_new):
+            notify(notice)
+        if not is_new:
             return
         name, n = self.guidelines.name, len(self.guidelines.logos)
         notify(f"calibrating {name} ({count(n, 'drawing')}), once for each brand and model")
@@ -257,10 +262,28 @@ class Brand(Evaluator):
             if isinstance(outcome, Failure):
                 raise UsageError(f"the brand {name} could not be calibrated: {outcome.text}")
 
+    def _notices(self, *, is_new: bool) -> Iterator[str]:
+        """Say what of the brand's words is not read, and why."""
+        name, words = self._brand.name, self._brand.words
+        folder = lettering.models_folder()
+        if folder is None:
+            if words or is_new:
+                yield f"{name}: nothing that is written in a picture is read, the mark is looked for as drawn alone: {lettering.HOW_TO_INSTALL}"
+            return
+        for word in words:
+            if unknown := lettering.unknown_letters(folder, word):
+                yield f"{name}: {word!r} is not looked for, nothing here reads {unknown}"
+
+    @cached_property
+    def reading(self) -> str:
+        """Hash of the networks that read text; empty where there are none."""
+        folder = lettering.models_folder()
+        return "" if folder is None else lettering.hash_of_models(folder)
+
     @cached_property
     def track(self) -> str:
         """Name of the brand's own track."""
-        return track_name(self._brand, self.model)
+        return track_name(self._brand, self.model, self.reading)
 
     @cached_property
     def model(self) -> ClipModel:
@@ -305,10 +328,17 @@ class Brand(Evaluator):
         return self.guidelines
 
     def _make_tracker(self) -> FrameTracker:
-        return BrandTracker(self._brand, self.model, self._make_finder)
+        return BrandTracker(self._brand, self.model, self._make_finder, self.reading)
 
     def _make_finder(self) -> mark.MarkFinder:
-        return mark.MarkFinder(self._brand.logos, self.model, self.calibration)
+        folder = lettering.models_folder()
+        return mark.MarkFinder(
+            self._brand.logos,
+            self.model,
+            self.calibration,
+            load_reader=None if folder is None else partial(lettering.Reader, folder),
+            words=[*self._brand.words, self._brand.name],
+        )
 
     def measure(self, facts: ClipFacts, tracks: Mapping[str, Track]) -> Measured:
         """Measure one clip; the details are its `Sighting`."""

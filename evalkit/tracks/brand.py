@@ -25,7 +25,7 @@ from evalkit.types import FloatArray, FrameChunk, Track
 
 Picture = NDArray[np.uint8]
 
-VERSION = 2
+VERSION = 3
 N_BEST = 8
 """Places kept a key frame: some of them will be on the person."""
 PLACE_COLUMNS = ("x0_px", "y0_px", "x1_px", "y1_px", "fidelity", "cosine")
@@ -42,9 +42,9 @@ _VIEW_PX = 128
 _NEIGHBOURS = 5
 
 
-def track_name(guidelines: BrandGuidelines, model: ClipModel) -> str:
-    """Return the name of the track of a brand, seen by a model: all that decides its values is in it."""
-    said = f"{guidelines.content} {model.weights_hash} {mark.VERSION}"
+def track_name(guidelines: BrandGuidelines, model: ClipModel, reading: str = "") -> str:
+    """Return the name of the track of a brand, seen by a model, text read by networks of a hash: all that decides its values."""
+    said = f"{guidelines.content} {model.weights_hash} {mark.VERSION} {reading}"
     return f"brand-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
@@ -83,14 +83,20 @@ class BrandTracker:
     model : ClipModel
     make_finder : callable
         Gives the finder of the brand's logos; called with the first frame.
+    reading : str
+        Hash of the networks by which the finder reads text; empty where it reads none.
     """
 
     version = VERSION
 
     def __init__(
-        self, guidelines: BrandGuidelines, model: ClipModel, make_finder: Callable[[], MarkFinder]
+        self,
+        guidelines: BrandGuidelines,
+        model: ClipModel,
+        make_finder: Callable[[], MarkFinder],
+        reading: str = "",
     ) -> None:
-        self.name = track_name(guidelines, model)
+        self.name = track_name(guidelines, model, reading)
         self._logos = guidelines.logos
         self._colors = lab_of(
             np.array([color.rgb for color in guidelines.colors], dtype=np.float64).reshape(-1, 3)

@@ -16,10 +16,18 @@ from evalkit.types import FloatArray
 WORK_PX = 56
 """Square root of a drawing's area where it is compared with a picture."""
 MARGIN = 0.12
-"""Background seen around the drawing, as a share of `WORK_PX`: a disc is known by its rim."""
+"""Background seen around a solid drawing, as a share of `WORK_PX`: a disc is known by its rim."""
+SPARSE_MARGIN = 0.04
+"""Around letters and lines, which have background between them: a sign often ends where they do."""
+SOLID = 0.6
+"""Share of its box that a solid drawing fills."""
+TIGHT = 0.25
+"""Share of the margin that a small sign has."""
 MOST_COLORS = 4
-WIDEST = 8.0
+WIDEST = 14.0
 SOFTNESS = (0.6, 1.2, 2.4)
+UNSEEN_BLUR = 1.6
+"""A picture may be as many times softer than the view that it is compared with: focus, coding, colour at half resolution."""
 SAME = 0.97
 """Correlation from which on a mirror image is the drawing itself."""
 NOISE_VARIANCE = 3 * 4.0**2
@@ -71,36 +79,65 @@ class Drawing:
         return width - 2 * self.margin_px, height - 2 * self.margin_px
 
     @cached_property
+    def tight(self) -> Drawing:
+        """The same with hardly a margin: on a small sign there is no more background than that."""
+        cut = self.margin_px - max(1, round(TIGHT * self.margin_px))
+        inner = np.s_[cut : self.regions.shape[0] - cut, cut : self.regions.shape[1] - cut]
+        return Drawing(self.regions[inner], self.colors, self.margin_px - cut)
+
+    @cached_property
     def views(self) -> tuple[View, ...]:
         """The drawing at each of `SOFTNESS`: what few pixels do to it."""
         return tuple(_see(self.regions, sigma) for sigma in SOFTNESS)
 
     @cached_property
-    def mirrors(self) -> tuple[tuple[tuple[View, ...], float], ...]:
-        """Its mirror images that differ from it, and the share of variance that each has in common with it."""
-        own, mirrors = self.views[0].fit.design[:, 1:], []
+    def mirrors(self) -> tuple[tuple[tuple[View, float], ...], ...]:
+        """Its mirror images that differ from it; at each of `SOFTNESS`, with the share of variance in common with it."""
+        mirrors = []
         for axis in (1, 0):
             turned = np.ascontiguousarray(np.flip(self.regions, axis))
             views = tuple(_see(turned, sigma) for sigma in SOFTNESS)
-            codes = np.arange(1, own.shape[1] + 1)
-            common = float(np.corrcoef(own @ codes, views[0].fit.design[:, 1:] @ codes)[0, 1])
-            if common < SAME:
-                mirrors.append((views, max(common, 0.0) ** 2))
+            common = [_correlate(own, view) for own, view in zip(self.views, views, strict=True)]
+            if common[0] < SAME:
+                shares = (max(correlation, 0.0) ** 2 for correlation in common)
+                mirrors.append(tuple(zip(views, shares, strict=True)))
         return tuple(mirrors)
 
 
 @dataclass(frozen=True)
 class View:
-    """A drawing seen through a blur: its regions, (height, width, k), and the fit of them to a picture."""
+    """A drawing seen through a blur.
+
+    Parameters
+    ----------
+    regions : float32 array, shape (height, width, k)
+    fit : RegionFit
+        Of the regions to a picture.
+    palest : FloatArray, shape (k,)
+        How much of its contrast with the background each region shows at least, 0–1, where the picture is softer by
+        `UNSEEN_BLUR` than this view: thin strokes pale, large areas do not.
+    """
 
     regions: NDArray[np.float32]
     fit: RegionFit
+    palest: FloatArray
 
 
 def _see(regions: FloatArray, sigma_px: float) -> View:
     cv2 = load_library("cv2")
-    soft = cv2.GaussianBlur(regions.astype(np.float32), (0, 0), sigma_px).reshape(regions.shape)
-    return View(soft, RegionFit(soft.reshape(-1, soft.shape[2]), NOISE_VARIANCE))
+    soft, softer = (
+        cv2.GaussianBlur(regions.astype(np.float32), (0, 0), sigma).reshape(-1, regions.shape[2])
+        for sigma in (sigma_px, sigma_px * UNSEEN_BLUR)
+    )
+    fit = RegionFit(soft, NOISE_VARIANCE)
+    palest = [fit(np.repeat(softer[:, [k]], 3, axis=1))[1][k + 1, 0] for k in range(regions.shape[2])]
+    return View(soft.reshape(regions.shape), fit, np.clip(palest, 0.0, 1.0))
+
+
+def _correlate(first: View, second: View) -> float:
+    """Return the correlation of two views of as many regions."""
+    codes = np.arange(1, first.regions.shape[2] + 1)
+    return float(np.corrcoef(first.fit.design[:, 1:] @ codes, second.fit.design[:, 1:] @ codes)[0, 1])
 
 
 def trim_logo(logo: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -137,7 +174,8 @@ def trace_logo(logo: NDArray[np.uint8]) -> Drawing:
     aspect = float(np.clip(width / height, 1 / WIDEST, WIDEST))
     size = (max(6, round(WORK_PX * np.sqrt(aspect))), max(6, round(WORK_PX / np.sqrt(aspect))))
     colors, labels = _part_colors(color, alpha)
-    margin = max(3, round(MARGIN * min(WORK_PX, 2 * min(size))))
+    share = MARGIN if float(alpha.mean()) > SOLID else SPARSE_MARGIN
+    margin = max(2, round(share * min(WORK_PX, 2 * min(size))))
     regions = []
     for index in range(len(colors)):
         region = cv2.resize(alpha * (labels == index), size, interpolation=cv2.INTER_AREA)

@@ -19,12 +19,14 @@ from evalkit.tracks.mark_evidence import Gathered, MarkSeeker, embed_drawings
 from evalkit.tracks.mark_place import Box, bound, corners_of, overlap
 from evalkit.types import FloatArray
 
-VERSION = 3
+VERSION = 4
 """Of the finder and its calibration: raised whenever a fidelity can change."""
 SCENE_PX = (320, 180)
 SHARES = (0.1, 0.3)
 """Of the scene's width that the mark takes: as many pixels as 5 to 15 % of a frame of 640."""
 N_RIGHT, N_EMPTY, N_OTHER, N_LOOK_ALIKES, N_DRAWN = 16, 8, 4, 4, 40
+USUAL_GAP = 0.3
+"""Between the cosines with and without a mark that nothing else resembles."""
 HUES_DEG = (60.0, 180.0, 300.0)
 
 
@@ -73,8 +75,9 @@ def calibrate(
     at_place = [found for found in placed if found is not None] or [_nowhere()]
     wrong = gathered[len(right) :]
     links, cosines = np.stack([found[0] for found in at_place]), np.array([found[1] for found in at_place])
-    without = np.array([found.cosines.max(initial=-1.0) for found in wrong[: len(absent)]])
-    middle = float(np.median(without)), float(np.median(cosines))
+    without = np.array([found.cosines.max() for found in wrong[: len(absent)] if len(found.cosines)])
+    present = float(np.median(cosines))
+    middle = float(np.median(without)) if len(without) else present - USUAL_GAP, present
     scores = brand.chain_score(np.column_stack([links, brand.standardise(cosines, *middle)]), brand.CHAIN)
     wrong_scores = np.array([_best_score(found, middle) for found in wrong])
     slope, offset = brand.fit_mapping(scores, wrong_scores)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from evalkit.tracks.base import load_library
 from evalkit.tracks.clip import ClipModel
 from evalkit.tracks.drawing import NOISE_VARIANCE, Drawing, trace_logo
-from evalkit.tracks.mark_place import choose_view, propose, register, warp
+from evalkit.tracks.mark_place import Box, choose_view, propose, register, warp
 from evalkit.types import FloatArray
 
 COARSE_PX, FINE_PX = 512, 1280
@@ -20,6 +20,8 @@ COARSE_PX, FINE_PX = 512, 1280
 FILLED = 0.86
 """Share of an embedded square that the long side of the mark fills."""
 SQUARE_PX = 96
+N_MIXTURES = 8
+"""Steps between a drawing's own colour and the palest mixture with the background that is still that colour."""
 LIGHTNESS_COUNTS = 0.5
 """Of a difference in lightness, beside one in hue or chroma: light on a wall varies, paint does not."""
 
@@ -76,25 +78,50 @@ class MarkSeeker:
         """Propose, register and compare in a frame, RGB, (height, width, 3)."""
         fine = _shrink(frame, FINE_PX)
         coarse = _shrink(fine, COARSE_PX)
-        to_fine, to_frame = _enlarge(coarse, fine), _enlarge(fine, frame)
-        gathered = Gathered([], [], [], np.empty((0, 4)), np.empty(0))
-        rows: list[tuple[float, float, float, float]] = []
-        crops: list[NDArray[np.uint8]] = []
-        own: list[NDArray[np.float32]] = []
-        for shape in self.shapes:
-            for proposed in propose(shape.drawing, coarse):
-                place = register(shape.drawing, fine, to_fine @ proposed)
-                links, version = _compare(shape, fine, place)
-                rows.append(links)
-                crops.append(_cut_square(shape.drawing, fine, place))
-                own.append(shape.embedding)
-                gathered.drawings.append(shape.drawing)
-                gathered.versions.append(version)
-                gathered.to_frame.append(to_frame @ place)
-        if not rows:
-            return gathered
-        cosines = (self.model.embed(crops) * np.stack(own)).sum(1).astype(float)
-        return Gathered(gathered.drawings, gathered.versions, gathered.to_frame, np.array(rows), cosines)
+        to_fine = _enlarge(coarse, fine)
+        places = [
+            (index, to_fine @ proposed)
+            for index, shape in enumerate(self.shapes)
+            for proposed in propose(shape.drawing, coarse)
+        ]
+        return self._compare_at(fine, _enlarge(fine, frame), places)
+
+    def gather_at(self, frame: NDArray[np.uint8], places: Sequence[tuple[int, FloatArray]]) -> Gathered:
+        """Register and compare where somebody else proposes: the number of a shape, and the affine map to the frame."""
+        fine = _shrink(frame, FINE_PX)
+        to_frame = _enlarge(fine, frame)
+        to_fine = np.linalg.inv(to_frame)
+        return self._compare_at(fine, to_frame, [(index, to_fine @ place) for index, place in places])
+
+    def cosine_of(self, frame: NDArray[np.uint8], box: Box) -> float:
+        """Return the cosine of a box of a frame, whatever lies in it, to the shape that it is nearest to."""
+        x0, y0, x1, y1 = box
+        side = max(x1 - x0, y1 - y0, 2.0) / FILLED
+        step = side / SQUARE_PX
+        corner = (x0 + x1 - side) / 2, (y0 + y1 - side) / 2
+        square = np.array([[step, 0, corner[0]], [0, step, corner[1]], [0, 0, 1.0]])
+        cut = warp(np.asarray(frame, np.float32), square, (SQUARE_PX, SQUARE_PX))
+        vector = self.model.embed([np.asarray(np.clip(cut, 0, 255), np.uint8)])[0]
+        return float(max(vector @ shape.embedding for shape in self.shapes))
+
+    def _compare_at(
+        self, fine: NDArray[np.float32], to_frame: FloatArray, places: Sequence[tuple[int, FloatArray]]
+    ) -> Gathered:
+        if not places:
+            return Gathered([], [], [], np.empty((0, 4)), np.empty(0))
+        drawings, versions, laid, rows, crops = [], [], [], [], []
+        for index, proposed in places:
+            shape = self.shapes[index]
+            place = register(shape.drawing, fine, proposed)
+            links, version = _compare(shape, fine, place)
+            rows.append(links)
+            crops.append(_cut_square(shape.drawing, fine, place))
+            drawings.append(shape.drawing)
+            versions.append(version)
+            laid.append(to_frame @ place)
+        own = np.stack([self.shapes[index].embedding for index, _ in places])
+        cosines = (self.model.embed(crops) * own).sum(1).astype(float)
+        return Gathered(drawings, versions, laid, np.array(rows), cosines)
 
 
 def embed_drawings(
@@ -166,19 +193,27 @@ def _compare(
     shape: Shape, frame: NDArray[np.float32], to_frame: FloatArray
 ) -> tuple[tuple[float, float, float, float], int]:
     """Gather shape, ink, mirror and color where a drawing was laid, and the version whose colours are nearest."""
-    drawing = shape.drawing
-    height, width = drawing.regions.shape[:2]
-    patch = warp(frame, to_frame, (width, height)).reshape(-1, 3)
-    chosen = choose_view(to_frame)
-    share, colors, rest = drawing.views[chosen].fit(patch)
+    sharpest = choose_view(to_frame)
+    best = -1.0
+    for tried in (shape.drawing, shape.drawing.tight):
+        cut = shape.drawing.margin_px - tried.margin_px
+        inner = to_frame @ np.array([[1, 0, cut], [0, 1, cut], [0, 0, 1.0]])
+        height, width = tried.regions.shape[:2]
+        seen = warp(frame, inner, (width, height)).reshape(-1, 3)
+        for softness in range(sharpest, min(sharpest + 2, len(tried.views))):
+            fit = tried.views[softness].fit(seen)
+            if fit[0] > best:
+                best, drawing, patch, chosen, (share, colors, rest) = fit[0], tried, seen, softness, fit
     mirror = 1.0
-    for views, common in drawing.mirrors:
-        other, _, _ = views[chosen].fit(patch)
+    for mirrored in drawing.mirrors:
+        view, common = mirrored[chosen]
+        other, _, _ = view.fit(patch)
         apart = (share - other) / max(share + other, 1e-6)
-        mirror = min(mirror, apart * (1 + common) / (1 - common))
-    differences = [_color_difference(colors[1:], own) for own in shape.colors]
+        mirror = min(mirror, apart * (1 + common) / max(1 - common, 1e-3))
+    palest = drawing.views[chosen].palest
+    differences = [_color_difference(colors, own, palest) for own in shape.colors]
     nearest = int(np.argmin(differences))
-    ink = _worst_part(drawing, colors, rest.reshape(height, width, 3))
+    ink = _worst_part(drawing, colors, rest.reshape(*drawing.ink.shape, 3))
     return (float(np.sqrt(share)), ink, mirror, -differences[nearest] / 10), shape.versions[nearest]
 
 
@@ -190,10 +225,15 @@ def _worst_part(drawing: Drawing, colors: NDArray[np.float32], rest: NDArray[np.
     return 1 - worst / contrast
 
 
-def _color_difference(seen: NDArray[np.float32], own: FloatArray) -> float:
-    """Return the colour difference, in CIELAB units, of the region that is most off."""
+def _color_difference(seen: NDArray[np.float32], own: FloatArray, palest: FloatArray) -> float:
+    """Return the colour difference, in CIELAB units, of the region that is most off.
+
+    The background is the first colour seen. A region may be mixed with it as far as `View.palest` lets it pale.
+    """
     cv2 = load_library("cv2")
-    both = np.stack([seen, own]).clip(0, 255).astype(np.float32) / 255
+    shares = 1 - np.linspace(0, 1, N_MIXTURES)[:, None, None] * (1 - palest)[None, :, None]
+    mixed = seen[0] + shares * (own - seen[0])
+    both = np.concatenate([seen[None, 1:], mixed]).clip(0, 255).astype(np.float32) / 255
     lab = cv2.cvtColor(both, cv2.COLOR_RGB2LAB)
-    gap = (lab[0] - lab[1]) * np.array([LIGHTNESS_COUNTS, 1, 1], np.float32)
-    return float(np.sqrt((gap**2).sum(1)).max())
+    gap = (lab[1:] - lab[:1]) * np.array([LIGHTNESS_COUNTS, 1, 1], np.float32)
+    return float(np.sqrt((gap**2).sum(2)).min(0).max())

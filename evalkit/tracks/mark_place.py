@@ -15,7 +15,7 @@ SMALLEST, LARGEST = 0.03, 1.0
 """Square root of the mark's area as a share of the frame's."""
 STEP = 1.13
 N_PROPOSED = 8
-LARGEST_ZOOM = 1.5
+LARGEST_ZOOM = 1.3
 """A frame is enlarged no more than that to look for small marks."""
 AROUND = 0.3
 """How far beyond the drawing, as a share of it, a registration may look."""
@@ -76,7 +76,8 @@ def propose(drawing: Drawing, frame: NDArray[np.float32]) -> list[FloatArray]:
     for size in largest * SMALLEST * STEP ** np.arange(np.log(LARGEST / SMALLEST) / np.log(STEP)):
         scale = area_px * shrink / size
         shape = (round(frame.shape[1] * scale), round(frame.shape[0] * scale))
-        if shape[0] < width or shape[1] < height or scale > LARGEST_ZOOM:
+        room = min(shape[0] - width, shape[1] - height) + 2 * beyond
+        if room < 0 or min(shape) < 4 or scale > LARGEST_ZOOM:
             continue
         view = cv2.resize(view, shape, interpolation=cv2.INTER_AREA)
         edges = (beyond,) * 4  # a mark may stand right at the frame's border

@@ -23,6 +23,7 @@ def test_a_whole_brand_is_read(write_brand: WriteBrand) -> None:
             text="the mark of Kite on a wall",
             place="top right",
             worn="true",
+            words="[Kite, Flies higher]",
         )
     )
     assert brand.name == "Kite"
@@ -33,6 +34,7 @@ def test_a_whole_brand_is_read(write_brand: WriteBrand) -> None:
     assert brand.place is not None
     assert (brand.place.left, brand.place.top, brand.place.right, brand.place.bottom) == (0.5, 0.0, 1.0, 0.5)
     assert brand.worn
+    assert brand.words == ["Kite", "Flies higher"]
     (logo,) = brand.logos
     assert logo.shape[1] == 512
     assert logo.shape[0] == pytest.approx(512 * 40 / 60, abs=2)

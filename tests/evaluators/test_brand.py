@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from evalkit.isolation import Failure
 from evalkit.measuring import runner
 from evalkit.metrics.brand import Calibration, drift_per_min
 from evalkit.testing.media import write_clip
-from evalkit.tracks import mark
+from evalkit.tracks import lettering, mark
 from evalkit.tracks.brand import columns_of
 from evalkit.tracks.calibration_store import read_calibration
 from evalkit.tracks.face import COLUMNS as FACE_COLUMNS
@@ -36,7 +37,6 @@ from evalkit.types import ClipFacts, ClipIntent, Measurement, Reason, Track, Vid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     MakeBrand = Callable[..., Brand]
 
@@ -374,7 +374,8 @@ def test_a_calibration_is_made_once(
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep a calibration in this process, with a cache of its own."""
+    """Keep a calibration in this process, with a cache of its own and something that reads text."""
+    monkeypatch.setattr(lettering, "models_folder", lambda: tmp_path)
     monkeypatch.setenv("EVALKIT_CACHE_DIR", str(tmp_path / "cache"))
     made = Calibration(2.0, 1.0, 0.1, 0.9, (0.9,), (0.1,), (0.8,), (0.2,), ("other",), (0.3,), mark.VERSION)
 
@@ -404,6 +405,49 @@ def test_a_brand_is_calibrated_before_the_work_once_and_said_so(
     for given in (settings, {}):
         Brand(**given).prepare(told.append)
     assert len(told) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_what_is_not_read_is_said_once_for_each_brand_and_always_for_its_own_words(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lettering, "models_folder", lambda: None)
+    make_brand()
+    file, told = str(tmp_path / "kite.yaml"), []
+    Brand(file).prepare(told.append)
+    assert told[0].startswith("Kite: nothing that is written in a picture is read")
+    assert told[0].endswith("pip install --no-deps rapidocr")
+    Brand(file).prepare(told.append)
+    assert len(told) == 2  # the other one is of the calibration
+    make_brand(words="[Kite]")
+    Brand(file).prepare(told.append)
+    assert told[2:] == told[:1]
+
+
+@pytest.mark.usefixtures("here")
+def test_words_in_a_script_that_is_not_read_are_named(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        lettering, "unknown_letters", lambda _, word: "".join(one for one in word if one > "~")
+    )
+    make_brand(words="[Kite, ⵣⵣ]")
+    told: list[str] = []
+    Brand(str(tmp_path / "kite.yaml")).prepare(told.append)
+    assert told[0] == "Kite: 'ⵣⵣ' is not looked for, nothing here reads ⵣⵣ"
+    assert len(told) == 2
+
+
+def test_what_reads_text_decides_values_and_is_in_the_identity(
+    make_brand: MakeBrand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    for folder in (None, Path("one"), Path("other")):
+        monkeypatch.setattr(lettering, "models_folder", lambda given=folder: given)
+        monkeypatch.setattr(lettering, "hash_of_models", lambda given: f"{given}-hash")
+        brand = make_brand()
+        seen.add((brand.identity, brand.track))
+    assert len({identity for identity, _ in seen}) == len({track for _, track in seen}) == 3
 
 
 @pytest.mark.usefixtures("here")

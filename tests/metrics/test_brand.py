@@ -120,3 +120,37 @@ def test_a_plain_wall_explains_nothing() -> None:
 def test_the_area_is_that_of_mann_and_whitney(present: list[int], absent: list[int]) -> None:
     statistic = mannwhitneyu(present, absent, method="asymptotic").statistic
     assert brand.area_under_curve(present, absent) == pytest.approx(statistic / len(present) / len(absent))
+
+
+@pytest.mark.parametrize(
+    ("read", "wanted", "likeness"),
+    [
+        ("FedEx", "fedex", 1.0),
+        ("1-800 CALL-DHL", "DHL", 1.0),  # one of its words
+        ("Open Air Bank today", "open air", 1.0),
+        ("N O R R V I K", "Norrvik", 1.0),
+        ("N0rrv1k", "Norrvik", 1.0),  # letters that look the same
+        ("Gogle", "Google", (5 / 6 - 0.6) / 0.4),  # one letter of six is missing
+        ("springs", "ring", 0.0),  # a part of a word is no word
+        ("Express", "FedEx", 0.0),
+        ("", "FedEx", 0.0),
+        ("a", "A", 0.0),  # one letter stands everywhere
+        ("华为手机", "华为手机", 1.0),
+    ],
+)
+def test_a_line_says_a_word(read: str, wanted: str, likeness: float) -> None:
+    assert brand.word_likeness(read, wanted) == pytest.approx(likeness)
+
+
+@pytest.mark.parametrize(
+    ("letters", "likeness"),
+    [
+        (["W", "B", "M"], 1.0),
+        (["M", "B", "M"], 1.0),  # one of them stands on its head
+        (["B", "M", "Q", "7"], (2 / 3 - 0.6) / 0.4),
+        (["M", "M", "M"], 0.0),
+        ([], 0.0),
+    ],
+)
+def test_letters_one_by_one_make_a_word(letters: list[str], likeness: float) -> None:
+    assert brand.letters_likeness(letters, "BMW") == pytest.approx(likeness)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = Path(__file__).parents[2] / "training" / "brand"
-MODULES = ("data", "views", "compose")
+MODULES = ("data", "views", "compose", "wordmarks")
 
 
 @pytest.fixture
@@ -84,3 +85,43 @@ def test_a_cropped_mark_has_lost_half_of_its_ink(training: dict[str, Any]) -> No
     for seed in range(6):
         cut = compose.crop_away(np.random.default_rng(seed), logo)
         assert 0.4 < cut[..., 3].sum() / logo[..., 3].sum() < 0.6
+
+
+def test_typefaces_of_figures_are_not_those_of_fits(training: dict[str, Any]) -> None:
+    wordmarks = training["wordmarks"]
+    assert not set(wordmarks.FIT) & set(wordmarks.FIGURES)
+
+
+@pytest.mark.parametrize("kind", ["word", "lockup", "oval", "frame", "plate"])
+def test_a_wordmark_is_its_word_and_what_stands_around_it(training: dict[str, Any], kind: str) -> None:
+    mark = make_mark(training)
+    font = Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    draw = training["wordmarks"].draw_wordmark
+    drawn, plain = (draw(np.random.default_rng(4), mark, [font], what) for what in (kind, "word"))
+    found, logo, share = drawn
+    assert found == kind
+    height, width = logo.shape[:2]
+    tall, wide = plain[1].shape[:2]
+    assert share == pytest.approx(tall / height, rel=0.02)
+    cover = (logo[..., 3] > 128).mean()
+    if kind == "word":
+        assert (width, height, share) == (wide, tall, 1.0)
+    elif kind == "lockup":
+        assert width > wide + 0.5 * tall  # the sign stands before it
+        top = (height - tall) // 2
+        assert np.array_equal(logo[top : top + tall, -wide:, 3], plain[1][..., 3])
+    else:
+        assert width > wide
+        assert height > 1.5 * tall
+        assert (cover > 0.6) == (kind == "plate")
+    assert logo[logo[..., 3] > 128][:, :3].tolist().count([210, 30, 40]) > 0
+
+
+def test_no_mark_is_too_small_to_read(training: dict[str, Any]) -> None:
+    compose, rng = training["compose"], np.random.default_rng(0)
+    long = np.full((20, 160, 4), 255, np.uint8)
+    for least in (8.0, 14.0):
+        box = compose.choose_place(
+            rng, np.zeros((368, 688, 3), np.uint8), long, (0.05, 0.06), sides=True, least_tall_px=least
+        )
+        assert box[3] - box[1] == pytest.approx(least)

@@ -20,6 +20,10 @@ Box = tuple[float, float, float, float]
 WRONG = ("none", "other", "alike", "hue", "mirrored", "cropped")
 
 
+LEAST_TALL_PX = 8.0
+"""No mark, and no letters of one, are less tall: nobody reads fewer pixels, whatever share of the width they take."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """A filmed scene: what was done, and where the mark is (None where there is none)."""
@@ -60,12 +64,15 @@ def choose_place(
     scene: NDArray[np.uint8],
     logo: NDArray[np.uint8],
     share: tuple[float, float],
+    *,
     sides: bool,
+    least_tall_px: float = LEAST_TALL_PX,
 ) -> Box:
-    """Choose where a logo goes: of a share of the width, beside a person in the middle if told."""
+    """Choose where a logo goes: of a share of the width, beside a person in the middle if told, not less tall than is told."""
     height, width = scene.shape[:2]
     aspect = logo.shape[1] / logo.shape[0]
     wide = width * rng.uniform(*share)
+    wide = max(wide, min(least_tall_px * aspect, 0.24 * width))
     wide = min(wide, 0.5 * height * aspect)
     tall = wide / aspect
     if sides:
@@ -112,13 +119,14 @@ def compose(
     n_none: int = 2,
     sides: bool = False,
     share: tuple[float, float] = (0.05, 0.15),
+    least_tall_px: float = LEAST_TALL_PX,
 ) -> list[Scene]:
     """Compose scenes for one logo: right, none, others, hue-shifted, mirrored (unless symmetric) and cropped away."""
 
     def room(shown: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Box]:
         for _ in range(12):
             scene = draw()
-            box = choose_place(rng, scene, shown, share, sides)
+            box = choose_place(rng, scene, shown, share, sides=sides, least_tall_px=least_tall_px)
             if is_visible(scene, box, shown):
                 return scene, box
         x0, y0, x1, y1 = (round(value) for value in box)  # a plain plate behind it

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from compose import WRONG, as_logo, compose
 from data import draw_scene, is_for_figures, is_held_out, load_marks
+from wordmarks import FIT, draw_wordmark, fetch_fonts
 
 from evalkit.metrics import brand
 from evalkit.tracks.clip import load_clip
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from evalkit.tracks.mark_place import Box
 
 N_OTHERS = 100
+WORDMARKS = 0.6
+"""Share of the marks that are words set in type."""
 
 
 def place_of(gathered: Gathered, box: Box) -> int | None:
@@ -46,15 +49,20 @@ def gather(folder: Path, n_brands: int, seed: int) -> list[tuple[str, str, int |
     marks = [mark for mark in load_marks(folder) if is_held_out(mark.slug) and not is_for_figures(mark.slug)]
     marks = [marks[index] for index in rng.permutation(len(marks))]
     chosen, pool = marks[:n_brands], marks[n_brands : n_brands + N_OTHERS]
+    fonts = fetch_fonts(folder, FIT)
     drawings = [trace_logo(as_logo(mark)) for mark in pool]
     embedded = embed_drawings([(drawing, [drawing.colors]) for drawing in drawings], model)
     rows = []
     for mark in chosen:
-        logo = as_logo(mark, (255, 255, 255) if rng.random() < 0.15 else None)
+        if rng.random() < WORDMARKS:
+            logo = draw_wordmark(rng, mark, fonts)[1]
+        else:
+            logo = as_logo(mark, (255, 255, 255) if rng.random() < 0.15 else None)
         seeker = MarkSeeker([logo], model)
         near = np.argsort(-(embedded @ seeker.shapes[0].embedding))[:2]
         others = [("other", as_logo(pool[index])) for index in rng.integers(len(pool), size=2)]
         others += [("alike", as_logo(pool[index], mark.color)) for index in near]
+        others.append(("other", draw_wordmark(rng, pool[rng.integers(len(pool))], fonts)[1]))
         scenes = compose(rng, lambda: draw_scene(rng, 576, 324), logo, others, n_right=5, n_none=2)
         for scene in scenes:
             gathered = seeker.gather(scene.picture)

@@ -10,22 +10,28 @@ import argparse
 import csv
 import time
 from collections import defaultdict
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-from compose import WRONG, Scene, as_logo, choose_place, compose, is_visible, show
+from compose import LEAST_TALL_PX, WRONG, Scene, as_logo, choose_place, compose, is_visible, show
 from data import draw_scene, is_for_figures, load_marks
+from wordmarks import FIGURES, draw_wordmark, fetch_fonts
 
 from evalkit.metrics.brand import CHAIN, EVIDENCE, PASS, area_under_curve
 from evalkit.tracks.clip import BUNDLED, load_clip
 from evalkit.tracks.drawing import trace_logo
+from evalkit.tracks.lettering import Reader, models_folder
 from evalkit.tracks.mark import MarkFinder, calibrate, overlap
 from evalkit.tracks.mark_evidence import embed_drawings
 from evalkit.tracks.mark_scenes import film, has_hue, turn_hue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from data import Mark
     from numpy.typing import NDArray
 
@@ -64,88 +70,163 @@ def widen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return wall
 
 
-def nearest(marks: list[Mark], model: ClipModel) -> dict[str, list[Mark]]:
-    """Return, for each mark, the others ordered by how near their drawings are in the embedding."""
-    drawings = [trace_logo(as_logo(mark)) for mark in marks]
-    vectors = embed_drawings([(drawing, [drawing.colors]) for drawing in drawings], model)
-    order = np.argsort(-(vectors @ vectors.T), axis=1)
-    return {mark.slug: [marks[at] for at in order[row] if at != row] for row, mark in enumerate(marks)}
+@dataclass(frozen=True)
+class Brand:
+    """A brand to be found: its kind (icon, or how its wordmark is drawn), its versions, and what stands in its file."""
+
+    name: str
+    kind: str
+    logos: list[NDArray[np.uint8]]
+    least_tall_px: float
 
 
-def pick_logos(mark: Mark, rng: np.random.Generator) -> list[NDArray[np.uint8]]:
-    """Return a brand's versions: its colour; for a third of the brands white too."""
-    logos = [as_logo(mark)]
-    if rng.random() < 1 / 3 and min(mark.color) < 200:
-        logos.append(as_logo(mark, (255, 255, 255)))
-    return logos
+class Material(NamedTuple):
+    """What scenes are made of: marks, typefaces for wordmarks, and frames to put them into."""
+
+    marks: list[Mark]
+    fonts: list[Path]
+    frames: list[NDArray[np.uint8]]
 
 
-def measure_composed(
-    marks: list[Mark], frames: list[NDArray[np.uint8]], model: ClipModel, n_brands: int, seed: int
-) -> list[tuple[str, Scene, float, float, NDArray[np.float64]]]:
-    """Compose and measure; return (brand, scene, fidelity, IoU, evidence) of the best candidate of each scene."""
+class Row(NamedTuple):
+    """What was measured in a scene."""
+
+    brand: str
+    kind: str
+    scene: Scene
+    fidelity: float
+    overlapped: float
+    evidence: NDArray[np.float64]
+
+
+def find_reader() -> Callable[[], Reader] | None:
+    """Return what loads a reader of text, if one is installed."""
+    folder = models_folder()
+    return None if folder is None else partial(Reader, folder)
+
+
+def make_finder(brand: Brand, model: ClipModel) -> MarkFinder:
+    """Calibrate a brand; its name is known."""
+    calibration = calibrate(brand.logos, model)
+    return MarkFinder(brand.logos, model, calibration, load_reader=find_reader(), words=[brand.name])
+
+
+def draw_brands(marks: list[Mark], fonts: list[Path], n_brands: int, rng: np.random.Generator) -> list[Brand]:
+    """Draw brands: three of five have a wordmark; some of all come in white too."""
+    brands = []
+    for at, mark in enumerate(marks[index] for index in rng.permutation(len(marks))[:n_brands]):
+        is_icon = at % 5 < 2
+        kind, logo, letters = ("icon", as_logo(mark), 1.0) if is_icon else draw_wordmark(rng, mark, fonts)
+        logos = [logo]
+        if rng.random() < 1 / 3 and logo[logo[..., 3] > 128][:, :3].mean(0).min() < 200:
+            white = logo.copy()
+            white[..., :3] = 255
+            logos.append(white)
+        brands.append(Brand(mark.title, kind, logos, LEAST_TALL_PX / letters))
+    return brands
+
+
+def measure_composed(material: Material, model: ClipModel, n_brands: int, seed: int) -> list[Row]:
+    """Compose and measure: the best candidate of each scene."""
+    marks, fonts, frames = material
     rng = np.random.default_rng(seed)
-    near = nearest(marks, model)
+    brands = draw_brands(marks, fonts, n_brands, rng)
+    pool = [brand.logos[0] for brand in brands] + [as_logo(mark) for mark in marks]
+    drawings = [trace_logo(logo) for logo in pool]
+    vectors = embed_drawings([(drawing, [drawing.colors]) for drawing in drawings], model)
     rows = []
-    for mark in [marks[at] for at in rng.permutation(len(marks))[:n_brands]]:
-        logos = pick_logos(mark, rng)
-        finder = MarkFinder(logos, model, calibrate(logos, model))
-        others = [("other", as_logo(marks[rng.integers(len(marks))])) for _ in range(2)]
-        others = [(kind, logo) for kind, logo in others if not np.array_equal(logo, logos[0])]
-        others += [("alike", as_logo(other, mark.color)) for other in near[mark.slug][:2]]
-        shown = logos[int(rng.integers(len(logos)))]
+    for at, brand in enumerate(brands):
+        finder = make_finder(brand, model)
+        order = [index for index in np.argsort(-(vectors @ vectors[at])) if index != at]
+        others = [("other", pool[index]) for index in rng.integers(len(pool), size=3) if index != at]
+        own = [other.alpha for other in marks if other.title == brand.name]
+        order = [index for index in order if not any(is_same(pool[index], alpha) for alpha in own)]
+        for index in order[:2]:
+            alike = pool[index].copy()
+            alike[..., :3] = np.median(brand.logos[0][brand.logos[0][..., 3] > 128][:, :3], 0)
+            others.append(("alike", alike))
+        shown = brand.logos[int(rng.integers(len(brand.logos)))]
 
         def draw() -> NDArray[np.uint8]:
             return frames[int(rng.integers(len(frames)))].copy()
 
-        scenes = compose(rng, draw, shown, others, n_right=3, n_none=2, sides=True)
-        scenes.append(clean(rng, draw(), shown))
+        tall = brand.least_tall_px
+        scenes = compose(rng, draw, shown, others, n_right=3, n_none=2, sides=True, least_tall_px=tall)
+        scenes.append(clean(rng, draw(), shown, least_tall_px=tall))
+        scenes.append(clean(rng, draw(), shown, least_tall_px=tall, margin=0.12))
         for scene in scenes:
             best = finder.find(scene.picture, 1)
             if not best:
-                rows.append((mark.slug, scene, 0.0, 0.0, np.zeros(len(EVIDENCE) + 1)))
+                rows.append(Row(brand.name, brand.kind, scene, 0.0, 0.0, np.zeros(len(EVIDENCE) + 1)))
                 continue
-            evidence = np.array(
-                [best[0].shape, best[0].ink, best[0].mirror, best[0].color, best[0].cosine, best[0].score]
-            )
-            overlapped = overlap(best[0].box, scene.box) if scene.box else 0.0
-            rows.append((mark.slug, scene, best[0].fidelity, overlapped, evidence))
+            one = best[0]
+            evidence = np.array([one.shape, one.ink, one.mirror, one.color, one.cosine, one.score])
+            overlapped = overlap(one.box, scene.box) if scene.box else 0.0
+            rows.append(Row(brand.name, brand.kind, scene, one.fidelity, overlapped, evidence))
     return rows
 
 
-def clean(rng: np.random.Generator, scene: NDArray[np.uint8], logo: NDArray[np.uint8]) -> Scene:
-    """Put a mark into a frame as a designer would: 8 to 15 % of the width, on a plain wall or a plate."""
-    box = choose_place(rng, scene, logo, (0.08, 0.15), sides=True)
+def is_same(logo: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> bool:
+    """Say whether a logo is a drawing in any colour."""
+    return np.array_equal(logo[..., 3], alpha)
+
+
+def clean(
+    rng: np.random.Generator,
+    scene: NDArray[np.uint8],
+    logo: NDArray[np.uint8],
+    *,
+    least_tall_px: float = LEAST_TALL_PX,
+    margin: float | None = None,
+) -> Scene:
+    """Put a mark into a frame as a designer would: 8 to 15 % of the width, on a plain wall or a plate.
+
+    With a margin it always stands on a plate, a small sign that has only so much room around it, as a share of its height.
+    """
+    box = choose_place(rng, scene, logo, (0.08, 0.15), sides=True, least_tall_px=least_tall_px)
     x0, y0, x1, y1 = (round(value) for value in box)
-    if not is_visible(scene, box, logo, 90, 25):
-        pad = round(0.2 * (y1 - y0)) + 3
+    if margin is not None or not is_visible(scene, box, logo, 90, 25):
+        pad = round(0.2 * (y1 - y0)) + 3 if margin is None else max(2, round(margin * (y1 - y0)))
         drawn = np.median(logo[logo[..., 3] > 128][:, :3].astype(float), 0)
         scene[max(0, y0 - pad) : y1 + pad, max(0, x0 - pad) : x1 + pad] = 245 if drawn.mean() < 150 else 15
-    return Scene("clean", show(scene, logo, box), box)
+    kind = "clean" if margin is None else "sign"
+    return Scene(kind, show(scene, logo, box), box)
 
 
-def print_composed(rows: list[tuple[str, Scene, float, float, NDArray[np.float64]]]) -> None:
-    """Print the figures of the composed frames."""
-    by_kind: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for _, scene, fidelity, overlapped, _ in rows:
-        by_kind[scene.kind].append((fidelity, overlapped))
-    right, none = np.array(by_kind["right"]), np.array(by_kind["none"])
-    print(f"present against absent: AUC {area_under_curve(right[:, 0], none[:, 0]):.3f}")
-    absent = np.concatenate([np.array(by_kind[kind])[:, 0] for kind in ("none", "other", "alike")])
-    print(f"present against absent, other and alike: AUC {area_under_curve(right[:, 0], absent):.3f}")
-    found = right[right[:, 0] >= 0.5]
+def print_composed(rows: list[Row]) -> None:
+    """Print the figures of the composed frames: of all, of the wordmarks, of the others."""
+    for name, some in (
+        ("all", rows),
+        ("wordmarks", [row for row in rows if row.kind != "icon"]),
+        ("icons", [row for row in rows if row.kind == "icon"]),
+    ):
+        by_kind: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        for row in some:
+            by_kind[row.scene.kind].append((row.fidelity, row.overlapped))
+        if by_kind:
+            print(f"{name}: {len({row.brand for row in some})} brands")
+            print_kinds({kind: np.array(values) for kind, values in by_kind.items()})
+
+
+def print_kinds(by_kind: dict[str, NDArray[np.float64]]) -> None:
+    """Print the figures of scenes of each kind: fidelities and overlaps, (n, 2)."""
+    right = np.concatenate([by_kind[kind] for kind in ("right", "clean", "sign")])
+    absent = np.concatenate([by_kind[kind][:, 0] for kind in ("none", "other", "alike") if kind in by_kind])
     print(
-        f"IoU >= 0.3 in {(found[:, 1] >= 0.3).mean():.3f} of {len(found)} found; found {len(found) / len(right):.3f}"
+        f"  area: against none {area_under_curve(right[:, 0], by_kind['none'][:, 0]):.3f}, none, other and alike "
+        f"{area_under_curve(right[:, 0], absent):.3f}; IoU >= 0.3 in {(right[:, 1] >= 0.3).mean():.3f}"
     )
-    whole = np.array(by_kind["clean"])[:, 0]
+    for kind in ("right", "clean", "sign"):
+        print(f"  {kind:9s} >= {PASS}: {(by_kind[kind][:, 0] >= PASS).mean():.3f} of {len(by_kind[kind])}")
     print(
-        f"clean: >= {PASS} in {(whole >= PASS).mean():.3f} of {len(whole)} brands; filmed: {(right[:, 0] >= PASS).mean():.3f}"
+        f"  all three >= {PASS}: {(right[:, 0] >= PASS).mean():.3f}; absent <= 0.5: {(absent <= 0.5).mean():.3f}"
     )
     for kind in WRONG:
-        values = np.array(by_kind[kind])[:, 0]
-        print(
-            f"{kind:9s} <= 0.5: {(values <= 0.5).mean():.3f}, < {PASS}: {(values < PASS).mean():.3f} of {len(values)}"
-        )
+        if kind in by_kind:
+            values = by_kind[kind][:, 0]
+            print(
+                f"  {kind:9s} <= 0.5: {(values <= 0.5).mean():.3f}, < {PASS}: {(values < PASS).mean():.3f} of {len(values)}"
+            )
 
 
 def damage(
@@ -172,18 +253,17 @@ def damage(
     return picture
 
 
-def print_monotone(
-    marks: list[Mark], frames: list[NDArray[np.uint8]], model: ClipModel, n_brands: int, seed: int
-) -> None:
+def print_monotone(material: Material, model: ClipModel, n_brands: int, seed: int) -> None:
     """Print how often fidelity rises when damage grows, and by how much at most."""
+    marks, fonts, frames = material
     rng = np.random.default_rng(seed)
     curves: dict[str, list[list[float]]] = defaultdict(list)
-    for mark in [marks[at] for at in rng.permutation(len(marks))[:n_brands]]:
-        logo = as_logo(mark)
-        finder = MarkFinder([logo], model, calibrate([logo], model))
+    for brand in draw_brands(marks, fonts, n_brands, rng):
+        logo = brand.logos[0]
+        finder = make_finder(replace(brand, logos=[logo]), model)
         for _ in range(40):
             frame = frames[int(rng.integers(len(frames)))].copy()
-            box = choose_place(rng, frame, logo, (0.08, 0.15), sides=True)
+            box = choose_place(rng, frame, logo, (0.08, 0.15), sides=True, least_tall_px=brand.least_tall_px)
             if is_visible(frame, box, logo, 90, 25):
                 break
         for kind in ("occlusion", "opacity", "blur", "hue"):
@@ -209,8 +289,7 @@ def print_photographs(media: Path, model: ClipModel, *, verbose: bool) -> None:
 
     with (media / "INDEX.csv").open(newline="") as file:
         photographs = [row["file"] for row in csv.DictReader(file) if row["kind"] == "scene"]
-    present, absent = [], []
-    cosine_present, cosine_absent = [], []
+    scores: dict[str, dict[str, tuple[list[float], list[float]]]] = defaultdict(dict)
     for brand in ("adidas", "apple", "bmw", "dhl", "fedex", "ferrari", "google"):
         logos = []
         for svg in sorted((media / "logo").glob(f"{brand}*.svg")):
@@ -222,34 +301,41 @@ def print_photographs(media: Path, model: ClipModel, *, verbose: bool) -> None:
                 mono = logo.copy()
                 mono[..., :3] = color
                 logos.append(mono)
-        finder = MarkFinder(logos, model, calibrate(logos, model))
-        for name in photographs:
-            picture = cv2.cvtColor(cv2.imread(str(media / name)), cv2.COLOR_BGR2RGB)
-            best = finder.find(picture, 5)
-            calibration = finder.calibration
-            score = calibration.slope * best[0].score + calibration.offset if best else -99.0
-            cosine = max((one.cosine for one in best), default=-1.0)
-            is_own = Path(name).name.lower().startswith(brand)
-            (present if is_own else absent).append(score)
-            (cosine_present if is_own else cosine_absent).append(cosine)
-            if verbose and best and is_own:
-                one = best[0]
-                print(
-                    f"{name:36s} fidelity {one.fidelity:.2f} score {one.score:.1f} shape {one.shape:.2f} ink {one.ink:.2f} "
-                    f"mirror {one.mirror:.2f} color {one.color:.2f} cosine {one.cosine:.2f} "
-                    f"box {[round(value) for value in one.box]}"
-                )
-    print(
-        f"photographs: {len(present)} present, {len(absent)} absent: AUC {area_under_curve(present, absent):.3f}"
-    )
-    print(f"by the cosine alone: AUC {area_under_curve(cosine_present, cosine_absent):.3f}")
+        calibration = calibrate(logos, model)
+        finders = {
+            "as drawn": MarkFinder(logos, model, calibration),
+            "with words": MarkFinder(logos, model, calibration, load_reader=find_reader(), words=[brand]),
+        }
+        for how, finder in finders.items():
+            present, absent = scores[how].setdefault(brand, ([], []))
+            for name in photographs:
+                picture = cv2.cvtColor(cv2.imread(str(media / name)), cv2.COLOR_BGR2RGB)
+                best = finder.find(picture, 1)
+                score = calibration.slope * best[0].score + calibration.offset if best else -99.0
+                is_own = Path(name).name.lower().startswith(brand)
+                (present if is_own else absent).append(score)
+                if verbose and best and (is_own or best[0].fidelity > 0.3):
+                    one = best[0]
+                    print(
+                        f"{brand:8s} {how:10s} {Path(name).name:26s} fidelity {one.fidelity:.2f} score {score:.1f} shape "
+                        f"{one.shape:.2f} ink {one.ink:.2f} mirror {one.mirror:.2f} color {one.color:.2f} "
+                        f"cosine {one.cosine:.2f} box {[round(value) for value in one.box]}"
+                    )
+    for how, by_brand in scores.items():
+        areas = {brand: area_under_curve(*both) for brand, both in by_brand.items()}
+        present = [score for own, _ in by_brand.values() for score in own]
+        absent = [score for _, others in by_brand.values() for score in others]
+        print(
+            f"photographs {how}: {len(present)} present, {len(absent)} absent: area {area_under_curve(present, absent):.3f}; "
+            f"{', '.join(f'{brand} {area:.2f}' for brand, area in areas.items())}"
+        )
 
 
-def print_ablation(rows: list[tuple[str, Scene, float, float, NDArray[np.float64]]]) -> None:
+def print_ablation(rows: list[Row]) -> None:
     """Print the area under the curve of right against all wrong for each link alone."""
-    kinds = np.array([scene.kind for _, scene, *_ in rows])
-    evidence = np.stack([row[4] for row in rows])
-    is_right = np.isin(kinds, ("right", "clean"))
+    kinds = np.array([row.scene.kind for row in rows])
+    evidence = np.stack([row.evidence for row in rows])
+    is_right = np.isin(kinds, ("right", "clean", "sign"))
     for index, name in enumerate((*EVIDENCE, "all")):
         areas = [
             f"{kind} {area_under_curve(evidence[is_right, index], evidence[kinds == kind, index]):.3f}"
@@ -264,7 +350,7 @@ def print_speed(marks: list[Mark], frames: list[NDArray[np.uint8]], model: ClipM
     started, used = time.perf_counter(), time.process_time()
     calibration = calibrate([logo], model)
     print(f"calibration {time.perf_counter() - started:.2f} s ({time.process_time() - used:.2f} s of CPU)")
-    finder = MarkFinder([logo], model, calibration)
+    finder = MarkFinder([logo], model, calibration, load_reader=find_reader(), words=[marks[0].title])
     finder.find(frames[0])
     started, used = time.perf_counter(), time.process_time()
     for frame in frames[:10]:
@@ -295,23 +381,27 @@ def main() -> None:
         if options.drawn
         else load_frames(options.media)
     )
+    fonts = fetch_fonts(options.folder, FIGURES)
+    material = Material(marks, fonts, frames)
     if "speed" in options.only:
         print_speed(marks, frames, model)
     if "photographs" in options.only:
         print_photographs(options.media, model, verbose=options.verbose)
     if "composed" in options.only:
-        rows = measure_composed(marks, frames, model, options.brands, options.seed)
+        rows = measure_composed(material, model, options.brands, options.seed)
         print_composed(rows)
         print_ablation(rows)
         if options.verbose:
-            for slug, scene, fidelity, overlapped, evidence in rows:
-                is_miss = fidelity < PASS if scene.kind in ("right", "clean") else fidelity > 0.5
-                if is_miss:
+            for row in rows:
+                is_right = row.scene.kind in ("right", "clean", "sign")
+                if row.fidelity < PASS if is_right else row.fidelity > 0.5:
+                    box = [round(value) for value in row.scene.box or ()]
                     print(
-                        f"{slug:20s} {scene.kind:9s} {fidelity:.2f} IoU {overlapped:.2f} {np.round(evidence, 2)} {scene.box}"
+                        f"{row.brand:16s} {row.kind:6s} {row.scene.kind:8s} {row.fidelity:.2f} IoU {row.overlapped:.2f} "
+                        f"{np.round(row.evidence, 2)} {box}"
                     )
     if "monotone" in options.only:
-        print_monotone(marks, frames, model, max(4, options.brands // 4), options.seed)
+        print_monotone(material, model, max(4, options.brands // 4), options.seed)
 
 
 if __name__ == "__main__":
