@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from evalkit.formatting import count, three_digits
 from evalkit.metrics.lip_sync import PASS
 from evalkit.metrics.moments import LEAST_FIDELITY, LOWEST_SPARC, MOST_DELTA_E, OFFSET_NOTICED_MS
+from evalkit.metrics.stability import VISIBLE_FLICKER_PERCENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,9 @@ USUAL = {
     "brand.color_delta_e": UsualRange(-math.inf, MOST_DELTA_E, "5 is seen at a glance"),
     "stability.seams_per_min": UsualRange(-math.inf, 1, "real speakers: at most 0.2 a minute"),
     "stability.color_drift_per_min": UsualRange(-math.inf, 1, "side by side, 1 to 2 is seen"),
-    "stability.background_flicker": UsualRange(-math.inf, 0.5, "real backgrounds: 0.002 to 0.2"),
+    "stability.background_flicker": UsualRange(
+        -math.inf, VISIBLE_FLICKER_PERCENT, "real backgrounds: 0.002 to 0.2"
+    ),
     "technical.black_ratio": UsualRange(-math.inf, 0.02, "a fade lasts no longer"),
     "technical.freeze_ratio": UsualRange(-math.inf, 0.1, "a picture that stands still is seen"),
     "technical.face_coverage": UsualRange(0.95, math.inf, "a speaker is seen all the time"),

@@ -205,7 +205,7 @@ class LipSync(Evaluator):
     planted delay of 60 to 120 ms a bootstrap of them held the long-run error in 50 % of clips of 6 s, 70 % at 8 s, and
     was [0, 0] where the error was 0.03. The interval of many clips is the one to judge by.
 
-    The interval of the offset speaks of this recording: in 95 of 100 recordings, what another piece of it would show on average lies
+    The interval of the offset speaks of this recording: in 95 to 97 of 100 pieces of one, what the rest of it shows lies
     within (``python -m tests.offset_intervals``). Apart from it, natural mouths lead or lag the sound, and recordings differ, by
     `SPEAKER_SPREAD_MS`, root mean square: an offset of less than twice that may be the speaker's own. Where two clips show the same
     speaker, the interval alone is what counts.
@@ -372,6 +372,15 @@ class LipSync(Evaluator):
             png_of(draw_lip_sync(details)),
             ERROR,
         )
+        if details.closures is not None:
+            from evalkit.evaluators.pictures.closures import draw_closures
+
+            yield Exhibit(
+                "closures.png",
+                "the mouth where p, b and m are spoken",
+                png_of(draw_closures(details.closures)),
+                CLOSURE_MISSED,
+            )
 
     def compare(self, face: Track, speech: Track) -> Curves:
         """Compare lips and sound of a clip that has both.

@@ -16,7 +16,7 @@ from evalkit import registry
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.metrics.lip_sync import detect_speech
-from evalkit.metrics.moments import worst_moments
+from evalkit.metrics.moments import with_moments, worst_moments
 from evalkit.metrics.speech import (
     Alignment,
     align_characters,
@@ -25,6 +25,7 @@ from evalkit.metrics.speech import (
     is_written_with_spaces,
     normalise,
 )
+from evalkit.metrics.speech_moments import word_error_moments
 from evalkit.tracks import speech_quality
 from evalkit.tracks.speech import FRAME_RATE_HZ
 from evalkit.tracks.transcript import PREFIX, TranscriptTracker, track_name
@@ -184,7 +185,9 @@ class Speech(Evaluator):
         if found.words is None:
             by_word = Measurement.absent(WORD_ERROR_RATE, NO_WORD_SPACES)
         else:
-            by_word = _measurement(WORD_ERROR_RATE, found.words)
+            heard = found.transcript.facts.get("words", ())
+            wrong = word_error_moments(found.words, heard, facts.intent.language or "")
+            by_word = with_moments(_measurement(WORD_ERROR_RATE, found.words), wrong)
         by_character = _measurement(CHAR_ERROR_RATE, found.characters)
         return Measured((by_word, by_character, *quality), found, {**self._recogniser.weights, **weights})
 

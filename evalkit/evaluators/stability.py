@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.metrics import stability
 from evalkit.metrics.moments import worst_moments
-from evalkit.metrics.stability import Drift, Period
+from evalkit.metrics.stability import VISIBLE_FLICKER_PERCENT, Drift, Period
 from evalkit.stats.intervals import rate_interval, ratio_interval
 from evalkit.tracks.face import SHAPE_COLUMNS
 from evalkit.tracks.stability import COLORS, MOTION, STEPS, STILL_CHANGE, StabilityTracker
@@ -90,8 +90,6 @@ LEAST_SEEN = 0.5
 """Share of the clip's blocks in which something must be seen for its drift to be told."""
 HELD_S = 0.5
 """A picture that is held for longer counts as still time."""
-VISIBLE_FLICKER_PERCENT = 0.5
-"""From here on half a second is among the worst moments: real backgrounds stay below."""
 _FLICKER_WINDOW_S = 0.5
 
 FLOORS = {
@@ -104,6 +102,8 @@ FLOORS = {
 }
 """What jumps, and the variation below which it counts as at rest: for movements in percent of the distance between the eyes or
 of half the region's size, for colours and for what no movement explains in units of CIELAB."""
+MOVEMENTS = ("head", "person", "background")
+"""Those of `FLOORS` that have a course: a movement goes over into the next."""
 
 
 class Drifts(NamedTuple):
@@ -233,9 +233,7 @@ class _Seams:
     def __init__(self, n_pixels: int, changes: Track, face: Track, moves: BoolArray, frame_s: float) -> None:
         self._times_s = changes.times_s[moves]
         self.scores = {
-            name: stability.jump_scores(
-                self._times_s, values, FLOORS[name], is_smooth=not name.endswith("color")
-            )
+            name: stability.jump_scores(self._times_s, values, FLOORS[name], is_smooth=name in MOVEMENTS)
             for name, values in _changes_of(n_pixels, changes, face, moves).items()
         }
         self._highest = np.max(list(self.scores.values()), axis=0)
@@ -259,7 +257,7 @@ class _Seams:
             coverage=coverage,
             interval=rate_interval(self.found.size, minutes),
             samples=samples,
-            moments=self._moments(),
+            moments=self._moments(self.found.size / minutes),
         )
         if self.period is None:
             return rate, Measurement.absent(SEAM_PERIOD, NO_PERIOD, coverage=coverage)
@@ -267,12 +265,19 @@ class _Seams:
             SEAM_PERIOD, self.period.period_s, n=self.period.n_regular, coverage=coverage
         )
 
-    def _moments(self) -> tuple[Moment, ...]:
-        """Each seam from the picture before it to the one after it; its value is how far it stands out of its surroundings."""
+    def _moments(self, rate_per_min: float) -> tuple[Moment, ...]:
+        """Each seam from the picture before it to the one after it, the strongest first.
+
+        Its value is how many a minute there were if all followed each other as soon as it and the seam next to it do.
+        """
         before_s = self._times_s[self.found - 1]
         after_s = self._times_s[np.minimum(self.found + 1, self._times_s.size - 1)]
         strengths = self._highest[self.found]
-        return worst_moments(before_s, after_s, strengths, np.ones(strengths.size, dtype=bool), strengths)
+        rates = np.full(strengths.size, rate_per_min)
+        if strengths.size > 1:
+            apart_s = np.diff(self._times_s[self.found])
+            rates = 60 / np.fmin(np.append(np.inf, apart_s), np.append(apart_s, np.inf))
+        return worst_moments(before_s, after_s, rates, np.ones(strengths.size, dtype=bool), strengths)
 
 
 def _changes_of(n_pixels: int, changes: Track, face: Track, moves: BoolArray) -> dict[str, FloatArray]:

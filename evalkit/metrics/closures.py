@@ -93,7 +93,9 @@ class Closures(NamedTuple):
     starts_s: FloatArray
     ends_s: FloatArray
 
-    def __len__(self) -> int:
+    @property
+    def n(self) -> int:
+        """How many there are."""
         return len(self.symbols)
 
 
@@ -386,7 +388,7 @@ def judge_closures(
     array([False,  True])
     """
     seen_s = _require_course(times_s, openness, valid)
-    n = len(closures)
+    n = closures.n
     lowest, is_judged = np.zeros(n), np.zeros(n, dtype=bool)
     if seen_s.size < 2:
         return Judgement(is_judged, lowest, np.zeros(n, dtype=bool))

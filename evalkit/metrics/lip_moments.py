@@ -31,11 +31,12 @@ GAIN_WINDOW_S = 2.0
 HOP_S = 0.1
 LOOSE = 0.5
 """Share of the usual gain below which lips do not follow; half of it is where a window is half inside of a fault."""
-SURELY_LOOSE = 0.4
-"""What the gain has to fall to, once in a stretch. Real speakers whose clips are in sync fall to 0.3 of theirs for 0.7 s at most,
+SURELY_LOOSE = 1 - 2 * PASS
+"""What the gain has to fall to, once in a stretch: lips without any gain tell no words apart, and their chance of 0.5 comes down to
+0 with the usual gain, so that this is where it passes `PASS`. Real speakers whose clips are in sync fall to 0.3 of theirs for 0.7 s at most,
 generated ones never below 0.7."""
 SHORTEST_LOOSE_S = 1.2
-JOIN_LOOSE_S = 1.0
+JOIN_LOOSE_S = 1.5
 """Between two stretches: lips that belong to other words fit by chance for as long."""
 LEAST_USABLE, LEAST_SPOKEN = 0.8, 0.3
 MOST_SILENT_MOTION = 0.6
@@ -122,7 +123,7 @@ def error_moments(lips: ComparedLips, scores: WindowScores, bank: FloatArray) ->
     -------
     tuple of Moment
         Stretches in which the lips lose the sound (see `local_gains`), and windows whose rank is beyond `PASS`. Their value is
-        the chance that other words fit the lips better there.
+        the chance that other words fit the lips better there; of lips that are held, the more the nearer to 0.5.
 
     Raises
     ------
@@ -148,7 +149,7 @@ def error_moments(lips: ComparedLips, scores: WindowScores, bank: FloatArray) ->
         if stretch.value < SURELY_LOOSE and stop_s - start_s >= SHORTEST_LOOSE_S:
             starts.append(start_s)
             ends.append(stop_s)
-            ranks.append(_rank(lips, bank, start_s, stop_s))
+            ranks.append(max(_rank(lips, bank, start_s, stop_s), _chance(stretch.value)))
     if scores.starts_s.size:
         cells = cells_of_windows(scores.starts_s, min(WINDOW_S, end_s))
         for start_s, stop_s, rank in zip(*cells, scores.ranks, strict=True):
@@ -159,6 +160,10 @@ def error_moments(lips: ComparedLips, scores: WindowScores, bank: FloatArray) ->
     order = np.argsort(starts, kind="stable")
     begins, stops, values = (np.array(column, dtype=np.float64)[order] for column in (starts, ends, ranks))
     return worst_moments(begins, stops, values, np.ones(begins.size, dtype=bool), values + _ROUNDING)
+
+
+def _chance(gain: float) -> float:
+    return (1 - min(max(gain, 0.0), 1.0)) / 2
 
 
 def _rank(lips: ComparedLips, bank: FloatArray, start_s: float, end_s: float) -> float:

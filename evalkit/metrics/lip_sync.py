@@ -75,8 +75,8 @@ SPEAKER_SPREAD_MS = 26.0
 recordings differ from the laboratory ones that set the zero. No part of an interval: it says how far another speaker in sync
 may lie from 0, the interval says how far another piece of this recording may lie from this one. Figures in
 evalkit/models/lip_sync/card.md."""
-RECODING_SPREAD_MS = 2.0
-"""Root-mean-square change of the offset when the same recording is coded, scaled or blurred anew."""
+RECODING_SPREAD_MS = 1.0
+"""Median change of the offset when the same recording is scaled, blurred or made noisy."""
 NEAR_S = 0.12
 """The peak of a part of a recording is looked for this near the whole one's; a second peak is further."""
 FEWEST_BLOCKS = 3

@@ -59,6 +59,7 @@ WITHOUT_SPACES = frozenset(
 _ENGLISH = frozenset(("en", "eng"))
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u0060\u00b4"), "'")
 _CHINESE = frozenset(("zh", "cmn", "yue", "wuu", "nan", "hak"))
+_BRACKETS = dict.fromkeys(map(ord, "()[]<>"), " ")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _MOST_DIGITS = 16
 """Digits in a row beyond which there is no name for a number in Chinese."""
@@ -143,7 +144,7 @@ def normalise(text: str, language: str) -> str:
     text = text.translate(_APOSTROPHES)
     language = primary_language(language)
     if language in _ENGLISH:
-        spelt = _english_normaliser()(text)
+        spelt = _english_normaliser()(text.translate(_BRACKETS))
         return " ".join(word for word in spelt.split() if any(map(str.isalnum, word)))
     text = unicodedata.normalize("NFKC", text).lower().replace("_", " ")
     if language in _CHINESE:

@@ -49,6 +49,9 @@ _LOCAL = 12
 _USUAL = 4.0
 """Of the median deviation within `_LOCAL` changes: a larger one than this is unusual."""
 
+VISIBLE_FLICKER_PERCENT = 0.5
+"""From here on half a second of flicker is among the worst moments: real backgrounds stay below."""
+
 BLOCK_S = 2.0
 MIN_BLOCKS = 10
 _LEAST_IN_BLOCK = 2

@@ -33,7 +33,7 @@ BLURRED = 0.85
 SHORTEST_BLUR_S = 0.3
 MOST_CLIPPED = 0.01
 """Share of the samples of a tenth of a second: recordings with a few clipped samples reach 0.005."""
-LONGEST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 1.5
 """Between two clipped syllables of one stretch."""
 LONGEST_SILENCE_S = 1.0
 """Between two sounds: synthetic voices are digitally silent for up to 0.7 s between sentences."""

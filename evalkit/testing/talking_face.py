@@ -169,7 +169,7 @@ def write_closing_face(
     frames = talking_frames(opening) if draw is None else draw(opening, times_s)
     sound = speech.samples.astype(np.float32) / 32768
     write_clip(path, frames, fps=fps, sound=sound, rate_hz=speech.rate_hz)
-    is_missed = np.isin(np.arange(len(closures)), list(missed))
+    is_missed = np.isin(np.arange(closures.n), list(missed))
     return ClosingFace(path, text, voice, speech.phonemes, closures, is_missed)
 
 

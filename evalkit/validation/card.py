@@ -1,8 +1,8 @@
 """What planted faults show of metrics: how each answers to doses, what it surely sees, and how little it moves otherwise.
 
 - The *spread* of a metric in a clip is the most that any harmless change moved it.
-- A dose is *seen* where it moves the metric the right way by more than the spread, and so does every larger one. With 20
-  harmless changes or more, an effect of nothing would do so in one clip of twenty; the card says how many there were.
+- A dose is *seen* where it moves the metric the right way by more than the spread, and so does every larger one. There are 17
+  harmless changes, so that an effect of nothing would do so in one clip of 18; fewer where a change moves a metric by definition.
 - A metric's *dead band* is the largest spread of 95 % of the clips: of all, of fewer than 20. Nearer than that to a limit,
   another encoder or a crop decides.
 """

@@ -179,7 +179,10 @@ def scaled(clip: Material, dose_percent: float) -> Transform:
 
 
 def at_another_rate(clip: Material, dose_hz: float) -> Transform:
-    """Show so many frames a second: at each moment the frame that is nearest to it, so that nothing comes late."""
+    """Show so many frames a second: at each moment the frame that is nearest to it, so that nothing comes late.
+
+    The end is rounded too, as converters do.
+    """
     _require_picture(clip)
 
     def change(chunks: Iterable[FrameChunk]) -> Iterator[FrameChunk]:
@@ -200,7 +203,7 @@ def at_another_rate(clip: Material, dose_hz: float) -> Transform:
                         n_shown += 1
                 held = time_s, frame
             if chunk.end_s is not None and held is not None:
-                while n_shown / dose_hz < chunk.end_s - _ROUNDING:
+                while (n_shown + 0.5) / dose_hz <= chunk.end_s + _ROUNDING:
                     times_s.append(n_shown / dose_hz)
                     frames.append(held[1])
                     n_shown += 1

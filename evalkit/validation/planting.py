@@ -87,7 +87,8 @@ def plant(
         raise Unplantable("the file has no picture")
     transform = fault.picture(clip, dose)
     out = keep or folder / f"{fault.name}.mp4"
-    has_sound = keep is not None and facts.audio is not None and clip.survey.sound_file is not None
+    # The sound goes along, as the clip's clock begins with whichever comes first; its own file is what is measured.
+    has_sound = clip.survey.sound_file is not None
     anew: tuple[Part, ...] = ("picture", "sound") if has_sound else ("picture",)
     reader = Reader(facts, sound_rates_hz=recorded_rates_hz(facts) if has_sound else ())
     write_playable(

@@ -51,7 +51,7 @@ def closures_of(
 def test_planted_misses_and_delay_come_back(face: ClosingFace, *, own_times: bool) -> None:
     intent = ClipIntent(TEXT, "en", phonemes=face.phonemes if own_times else ())
     missed, offset = closures_of(face.path, intent)
-    n = len(face.closures)
+    n = face.closures.n
     assert offset.value == pytest.approx(DELAY_MS, abs=15)
     assert offset.interval is not None
     assert offset.interval.low < DELAY_MS < offset.interval.high

@@ -33,6 +33,7 @@ from evalkit.execution.transfer import (
     place_inputs,
 )
 from evalkit.types import ClipIntent
+from pipeline.phonemes import Phoneme
 
 
 @given(content=st.binary(max_size=300), piece_bytes=st.integers(1, 64))
@@ -130,13 +131,15 @@ def test_a_measurement_is_moved_with_its_video_its_sound_and_its_settings() -> N
         "/here/video.mp4",
         {"brand": "1"},
         settings,
-        ClipIntent(),
+        ClipIntent("Pop.", "en", phonemes=(Phoneme("p", 0.0, 0.1), Phoneme("ɒ", 0.1, 0.2))),
         "/here",
         files,
         audio="/here/sound.wav",
     )
+    assert MeasureJob.from_dict(json.loads(json.dumps(job.to_dict()))) == job
     places = place_inputs(files, "/there")
     moved = move_job(job, places, "/there/out")
+    assert moved.intent == job.intent
     assert (moved.video, moved.audio) == ("/there/aa/video.mp4", "/there/cc/sound.wav")
     assert moved.settings == {"brand": {"file": "/there/group/art/brand.yaml"}}
     error = {"code": "altered", "text": "/there/aa/video.mp4 is not the video that was made"}

@@ -166,8 +166,11 @@ def test_evaluate_measures_with_everything_installed(talking_face: TalkingFace) 
     assert families == set(registry.names(registry.EVALUATORS))
     assert clip["technical.face_coverage"].value == 1.0
     assert clip["technical.fps"].value == pytest.approx(25)
-    assert clip.evaluators["lip_sync"] == "6"
-    assert set(clip.weights) == {"lip_sync/predictor.npz", "speech_likeness/weights.json"}
+    assert clip.evaluators["lip_sync"].split()[0] == "6"  # and what finds its phones
+    assert set(clip.weights) >= {
+        "lip_sync/predictor.npz",
+        "speech_likeness/weights.json",
+    }  # and of installed extras
 
 
 def test_a_file_that_cannot_be_opened_is_a_result(tmp_path: Path) -> None:

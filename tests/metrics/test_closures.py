@@ -69,7 +69,7 @@ def test_what_is_made_with_both_lips() -> None:
     assert found.symbols == ("p", "m")
     assert found.starts_s == pytest.approx([0.0, 0.5])
     assert found.ends_s == pytest.approx([0.069, 0.669])  # 69 of 113 ms, Byrd 1993
-    assert len(find_closures([])) == 0
+    assert find_closures([]).n == 0
 
 
 @settings(max_examples=12, deadline=None)
@@ -92,7 +92,7 @@ def test_planted_misses_are_found_at_any_offset() -> None:
     for seed in range(8):
         phonemes = speak(seed)
         closures = find_closures(phonemes)
-        missed = tuple(range(seed % 3, len(closures), 4))
+        missed = tuple(range(seed % 3, closures.n, 4))
         times_s, gap = mouth(phonemes, delay_s=0.02 * (seed - 4), missed=missed, noise=0.003)
         valid = np.ones(gap.size, dtype=bool)
         openness = scale_openness(gap, valid)
@@ -138,7 +138,7 @@ def test_a_mouth_that_says_something_else_is_not_clear() -> None:
 def test_a_mouth_that_never_shuts_misses_all() -> None:
     phonemes = speak(3)
     closures = find_closures(phonemes)
-    times_s, gap = mouth(phonemes, missed=tuple(range(len(closures))))
+    times_s, gap = mouth(phonemes, missed=tuple(range(closures.n)))
     gap = 0.06 + 0.6 * gap
     valid = np.ones(gap.size, dtype=bool)
     openness = scale_openness(gap, valid)

@@ -53,7 +53,7 @@ def test_lips_that_do_not_follow_are_found_where_they_are(what: str, start_s: fl
     (found,) = lip_moments.error_moments(lips_of(observed, predicted), NO_SCORES, BANK)
     shared = min(end_s, found.end_s) - max(start_s, found.start_s)
     assert shared / (max(end_s, found.end_s) - min(start_s, found.start_s)) > 0.7
-    assert 0.2 < found.value <= 1  # other words fit as well as not
+    assert lip_sync.PASS <= found.value <= 1
 
 
 def test_a_bad_window_is_named_as_well() -> None:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import RequestError
 from pipeline.events import Event
+from pipeline.phonemes import Phoneme
 from pipeline.request import GenerationRequest, build_request, check_files, count_clips
-from pipeline.result import GenerationResult
+from pipeline.result import GenerationResult, Spoken
 
 
 def test_25_s_at_16_fps_and_48_frames_is_9_clips() -> None:
@@ -170,8 +171,16 @@ def test_a_result_survives_json() -> None:
         audio_duration_s=None,
         events=(Event(name="loaded", time_s=0.5), Event(name="clip", time_s=1.5, detail={"index": 0})),
         weights={"motion.pt": "ab12"},
+        phonemes=(Phoneme("h", 0.0, 0.06), Phoneme("ˈaɪ", 0.06, 0.3)),
+        spoken=Spoken(text="Hi", language="en", prompt="", phonemes=(Phoneme("h", 0.0, 0.06),)),
     )
-    assert GenerationResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+    stored = json.loads(json.dumps(result.to_dict()))
+    assert GenerationResult.from_dict(stored) == result
+    del stored["phonemes"], stored["spoken"]["phonemes"]  # as stored before there were any
+    old = GenerationResult.from_dict(stored)
+    assert old.phonemes == ()
+    assert old.spoken is not None
+    assert old.spoken.phonemes == ()
 
 
 def test_the_time_of_an_event_is_that_of_its_first() -> None:

@@ -13,6 +13,7 @@ from evalkit.sweeps.config import build_sweep, name_of, read_sweep
 from evalkit.sweeps.prepare import plan_sweep
 from evalkit.sweeps.run import run_sweep
 from evalkit.types import ClipIntent
+from pipeline.phonemes import Phoneme
 
 
 @pytest.fixture
@@ -64,6 +65,17 @@ def test_what_was_spoken_is_what_a_video_was_meant_to_say() -> None:
     assert intent_of({"request": request, "spoken": spoken}) == ClipIntent("At nine.", "en", "A man. Sad.")
     assert intent_of({"request": request, "spoken": None}) == ClipIntent(prompt="A man")
     assert intent_of(None) == ClipIntent()
+
+
+def test_when_the_sounds_are_heard_is_known_from_the_record() -> None:
+    request, told = {"text": "Pop.", "language": "en"}, [["p", 0.0, 0.1], ["", 0.1, 0.2]]
+    phonemes = (Phoneme("p", 0.0, 0.1), Phoneme("", 0.1, 0.2))
+    spoken = {"text": "Pop.", "language": "en", "prompt": ""}
+    assert intent_of({"request": request, "phonemes": told}).phonemes == phonemes
+    assert intent_of({"request": {}, "spoken": {**spoken, "phonemes": told}}).phonemes == phonemes
+    assert intent_of({"request": {}, "spoken": spoken, "phonemes": told}).phonemes == phonemes
+    assert intent_of({"request": request}).phonemes == ()  # a record from before
+    assert intent_of({"request": {"audio": "a.wav"}, "phonemes": []}) == ClipIntent()
 
 
 def test_a_spoken_question_is_found_beside_its_file(tmp_path: Path) -> None:

@@ -71,11 +71,23 @@ def test_a_fault_of_the_picture_leaves_the_sound_to_the_clips_own_file(
 ) -> None:
     planted = plant(material, AS_SHOWN, 0.0, tmp_path)
     assert planted.audio_path == str(clip)
-    assert probe(planted.path).audio is None
     times_s, frames = frames_of(planted.path)
     own_times_s, own_frames = frames_of(str(clip))
     assert times_s == pytest.approx(own_times_s, abs=1e-4)
     assert np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(frames, own_frames, strict=True)]) < 3.0
+
+
+def test_a_picture_that_begins_after_the_sound_begins_there_in_what_is_planted(tmp_path: Path) -> None:
+    pattern = moving_pattern(1, width=64, height=48)
+    late = write_clip(
+        tmp_path / "late.mp4", pattern, times_s=0.4 + np.arange(25) / 25, sound=0.3 * tone(2), rate_hz=48_000
+    )
+    assert frames_of(str(late))[0][0] == pytest.approx(0.4)
+    surveyor = Surveyor()
+    measure(str(late), load_evaluators(["technical"]), observer=surveyor)
+    survey = surveyor.survey(probe(str(late)), tmp_path)
+    planted = plant(Material(survey), AS_SHOWN, 0.0, tmp_path)
+    assert frames_of(planted.path)[0] == pytest.approx(frames_of(str(late))[0], abs=1e-4)
 
 
 @pytest.mark.parametrize(("name", "dose"), [("late", 100.0), ("dropped", 20.0), ("sound_reencoded", 64.0)])

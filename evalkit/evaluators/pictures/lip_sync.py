@@ -34,7 +34,7 @@ def draw_lip_sync(curves: Curves) -> Figure:
     """
     figure = new_figure(10, 6.5)
     grid = figure.add_gridspec(2, 2, height_ratios=(1.1, 1))
-    lay_out(figure, grid, left=0.7, right=0.85, bottom=0.6, top=0.4, across=0.95, down=0.9)
+    lay_out(figure, grid, left=0.7, right=0.85, bottom=0.6, top=0.6, across=0.95, down=0.9)
     _draw_lips(figure.add_subplot(grid[0, :]), curves)
     _draw_offset(figure.add_subplot(grid[1, 0]), curves)
     _draw_error(figure.add_subplot(grid[1, 1]), curves)
@@ -114,12 +114,12 @@ def _draw_offset(axes: Axes, curves: Curves) -> None:
     axes.axvline(1000 * found.offset_s, color=BLUE, linewidth=1)
     axes.text(
         0.99,
-        0.02,
-        f"speakers in sync differ by ±{lip_sync.SPEAKER_SPREAD_MS:.0f} ms",
+        0.98,
+        f"speakers in sync\ndiffer by ±{lip_sync.SPEAKER_SPREAD_MS:.0f} ms",
         color=GREY,
         fontsize=8,
         ha="right",
-        va="bottom",
+        va="top",
         transform=axes.transAxes,
     )
     offset_ms = 1000 * found.offset_s

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from evalkit.evaluators.stability import VISIBLE_FLICKER_PERCENT, Course
+from evalkit.evaluators.stability import Course
 from evalkit.formatting import count
 from evalkit.metrics.color_difference import delta_e
-from evalkit.metrics.stability import EXPECTED_SEAM_SCORE, SEAM_SCORE, Drift
+from evalkit.metrics.stability import EXPECTED_SEAM_SCORE, SEAM_SCORE, VISIBLE_FLICKER_PERCENT, Drift
 from evalkit.plot_style import (
     BLUE,
     GREY,
@@ -34,7 +34,7 @@ def draw_stability(course: Course) -> Figure:
     """
     figure = new_figure(10, 8.2)
     grid = figure.add_gridspec(3, 2)
-    lay_out(figure, grid, left=0.7, right=1.1, bottom=0.6, top=0.4, across=1.3, down=0.85)
+    lay_out(figure, grid, left=0.9, right=1.0, bottom=0.6, top=0.4, across=1.75, down=0.85)
     _draw_jumps(figure.add_subplot(grid[0, :]), course)
     _draw_folded(figure.add_subplot(grid[1, 0]), course)
     _draw_flicker(figure.add_subplot(grid[1, 1]), course)
@@ -82,7 +82,7 @@ def _draw_folded(axes: Axes, course: Course) -> None:
     axes.axhline(EXPECTED_SEAM_SCORE, color=GREY, linewidth=1, linestyle="--")
     axes.set_xlim(-period_s / 2, period_s / 2)
     axes.set_ylim(0, None)
-    label_at_end(axes, period_s / 2, EXPECTED_SEAM_SCORE, "a seam where\none is due", GREY)
+    label_at_end(axes, period_s / 2, EXPECTED_SEAM_SCORE, "a seam, if due", GREY)
     frames = period_s / course.frame_s
     style_axes(
         axes,

@@ -26,6 +26,7 @@ class Model:
 
     made: list[Model]
     loops = False
+    length_s = 10.0
 
     def __init__(self, path: str, **settings: Any) -> None:
         if settings["device"] == "cuda":
@@ -45,7 +46,10 @@ class Model:
         ]
         texts = (" beep" * 99,) if loops else (" 你好。", " 再见。")
         ratio = 9.0 if loops else 1.1
-        return (SimpleNamespace(text=text, words=words, compression_ratio=ratio) for text in texts), None
+        return (
+            SimpleNamespace(text=text, words=words, compression_ratio=ratio, start=0.0, end=Model.length_s)
+            for text in texts
+        ), None
 
 
 @pytest.fixture
@@ -85,6 +89,16 @@ def test_all_segments_are_written_down(folder: Path, spoken: Path) -> None:
     assert heard.words == (Word("你", 0.1, 0.2),) * 2
     recogniser.close()
     recogniser.close()
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("length_s", "text"), [(0.05, "你好。 再见。"), (0.04, "")])
+def test_what_nobody_could_say_so_fast_was_made_up(
+    folder: Path, spoken: Path, length_s: float, text: str, monkeypatch
+) -> None:
+    """Three letters at 40 a second, and one that may be rounded off, take 0.05 s."""
+    monkeypatch.setattr(Model, "length_s", length_s)
+    assert FasterWhisper(model=str(folder)).recognise(spoken, "cmn").text == text
 
 
 @pytest.mark.usefixtures("library")
