@@ -7,6 +7,7 @@ other tracks, which are made at the same time.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from evalkit.metrics.color_difference import delta_e
 from evalkit.tracks import mark
 from evalkit.tracks.base import TrackBuilder
 from evalkit.tracks.clip import ClipModel
-from evalkit.tracks.key_frames import KeyFrames
+from evalkit.tracks.key_frames import LONGEST_GAP_S, KeyFrames
 from evalkit.tracks.mark import Candidate, MarkFinder
 from evalkit.types import FloatArray, FrameChunk, Track
 
@@ -33,12 +34,15 @@ COLOR_COLUMNS = ("logo", "delta_e", "delta_e_balanced")
 LIGHT_COLUMNS = ("light_red", "light_green", "light_blue")
 WORTH_A_LOOK = 0.2
 """Places of less fidelity are not asked for their colours."""
+READ_EVERY_S = 3.0
+"""Text on a wall stays where it is while the picture hardly changes."""
 PERCENTILE = 95.0
 _CARRIES = 10.0  # ΔE00 up to which a drawing's own colour is one of the brand's
 _LEAST_PIXELS = 12
 _LEAST_DEPTH_PX = 2.0  # of the frame: nearer to an edge, colour at half the resolution is a mixture
 _SCENE_PX = 64
 _VIEW_PX = 128
+_SLACK_S = 1e-6
 _NEIGHBOURS = 5
 
 
@@ -106,6 +110,7 @@ class BrandTracker:
         self._make_finder = make_finder
         self._finder: MarkFinder | None = None
         self._key_frames = KeyFrames()
+        self._last_look_s = self._last_read_s = -math.inf
         n_dimensions = model.embed([]).shape[1] if model.general else 0
         self._rows = TrackBuilder(self.name, columns_of(len(self._colors), n_dimensions))
         self._times_s: list[float] = []
@@ -135,7 +140,7 @@ class BrandTracker:
 
     def _look(self, time_s: float, frame: Picture) -> NDArray[np.float32] | None:
         self._finder = self._finder or self._make_finder()
-        candidates = self._finder.find(frame, n_best=N_BEST)
+        candidates = self._finder.find(frame, n_best=N_BEST, read=self._is_time_to_read(time_s))
         scene = _shrunk(frame)
         light = estimate_light(scene)
         row: list[float] = [*light, *self._scene_shares(scene)]
@@ -148,6 +153,15 @@ class BrandTracker:
             return None
         x0, y0, x1, y1 = candidates[0].box
         return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], dtype=np.float32)
+
+    def _is_time_to_read(self, time_s: float) -> bool:
+        """Say whether text is read anew: after a change of the picture, and every `READ_EVERY_S`."""
+        last_s, self._last_look_s = self._last_look_s, time_s
+        is_change = time_s - last_s < LONGEST_GAP_S - _SLACK_S
+        if not is_change and time_s - self._last_read_s < READ_EVERY_S - _SLACK_S:
+            return False
+        self._last_read_s = time_s
+        return True
 
     def _scene_shares(self, scene: FloatArray) -> list[float]:
         if not len(self._colors):

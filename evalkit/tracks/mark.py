@@ -22,7 +22,7 @@ from evalkit.tracks.lettering import Reader
 from evalkit.tracks.mark_calibration import VERSION, calibrate
 from evalkit.tracks.mark_evidence import Gathered, MarkSeeker
 from evalkit.tracks.mark_place import bound, corners_of, overlap
-from evalkit.tracks.mark_words import WordSeeker
+from evalkit.tracks.mark_words import WordSeeker, Written
 
 MOST_WRITTEN = 4
 """Places in a frame that say the brand's words and are looked at."""
@@ -45,7 +45,7 @@ class Candidate:
     score
         Log odds before calibration.
     shape, ink, mirror, color
-        The links of `evalkit.metrics.brand.EVIDENCE`.
+        The links of `evalkit.metrics.brand.EVIDENCE`; 0 where the brand's words are read and nothing was laid.
     corners
         Of the drawing as laid onto the frame, x and y, clockwise from the upper left.
     version
@@ -94,8 +94,9 @@ class MarkFinder:
         self._seeker = MarkSeeker(logos, model)
         self._logos, self._given_words = logos, words
         self._load_reader = load_reader
+        self._written: list[Written] | None = None
 
-    def find(self, frame: NDArray[np.uint8], n_best: int = 5) -> list[Candidate]:
+    def find(self, frame: NDArray[np.uint8], n_best: int = 5, *, read: bool = True) -> list[Candidate]:
         """Find places in a frame that may show the mark.
 
         Parameters
@@ -104,6 +105,8 @@ class MarkFinder:
             RGB, (height, width, 3).
         n_best
             At most that many.
+        read
+            False takes what was read last for what is written in this frame, too.
 
         Returns
         -------
@@ -113,7 +116,9 @@ class MarkFinder:
         candidates = self._judge(self._seeker.gather(frame))
         best = max((one.fidelity for one in candidates), default=0.0)
         if best < brand.PASS and self._words is not None:  # a mark that is seen needs no reading
-            candidates += self._read(frame, self._words)
+            if read or self._written is None:
+                self._written = self._words.find(frame)[:MOST_WRITTEN]
+            candidates += self._judge_written(frame, self._written)
         return _apart(candidates, n_best)
 
     @cached_property
@@ -126,9 +131,8 @@ class MarkFinder:
         made = WordSeeker(self._load_reader(), self._given_words, own, [shape.drawing for shape in shapes])
         return made if made.words else None
 
-    def _read(self, frame: NDArray[np.uint8], words: WordSeeker) -> list[Candidate]:
+    def _judge_written(self, frame: NDArray[np.uint8], written: list[Written]) -> list[Candidate]:
         """Judge the places where the brand's words are written."""
-        written = words.find(frame)[:MOST_WRITTEN]
         laid = [place for one in written for place in one.laid]
         candidates = self._judge(self._seeker.gather_at(frame, laid))
         for one in written:

@@ -145,11 +145,13 @@ class Finder:
     def __init__(self, *candidates: Candidate) -> None:
         self._candidates = candidates
         self.n_asked = 0
+        self.reads: list[bool] = []
 
-    def find(self, frame: np.ndarray, n_best: int = 5) -> list[Candidate]:
+    def find(self, frame: np.ndarray, n_best: int = 5, *, read: bool = True) -> list[Candidate]:
         """Return the same places again."""
         assert frame.ndim == 3
         self.n_asked += 1
+        self.reads.append(read)
         return list(self._candidates[:n_best])
 
 
@@ -210,6 +212,13 @@ def test_every_key_frame_is_a_row_with_its_places(brand_file: Path, logo: np.nda
     assert track.facts["end_s"] == pytest.approx(60 / 25)
     assert (track.facts["width_px"], track.facts["height_px"]) == (320, 240)
     assert 0 < track["scene_0"][0] < 0.1
+
+
+def test_text_is_read_every_three_seconds_and_after_a_change(brand_file: Path) -> None:
+    finder = Finder()
+    track = tracked(brand_file, [wall(None)] * 120 + [255 - wall(None)] * 30, finder)
+    assert track.times_s.tolist() == pytest.approx([0, 1, 2, 3, 4, 4.8, 5.8])
+    assert finder.reads == [True, False, False, True, False, True, False]
 
 
 @pytest.mark.parametrize("chunk", [1, 13, 60])

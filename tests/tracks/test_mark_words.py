@@ -101,6 +101,19 @@ def test_the_name_in_other_type_is_worth_something_but_is_not_the_mark(
     assert overlap(best.box, BOX) > 0.5
 
 
+def test_what_was_read_holds_until_it_is_read_again(finder: MarkFinder, logo: np.ndarray) -> None:
+    reader = Reads(("Veltrano", BOX))
+    reading = MarkFinder(
+        [logo], load_clip(device="cpu"), finder.calibration, load_reader=lambda: reader, words=["Veltrano"]
+    )
+    wall = np.full((368, 688, 3), 215, np.uint8)
+    first = reading.find(wall, 1, read=False)  # nothing was read before
+    reader.lines = []
+    assert reading.find(wall, 1, read=False) == first
+    assert first[0].fidelity == pytest.approx(0.9 * NAMED)
+    assert reading.find(wall, 1) == []
+
+
 def test_a_mark_that_is_seen_is_not_read(finder: MarkFinder, logo: np.ndarray) -> None:
     def refuse() -> Reads:
         raise AssertionError
