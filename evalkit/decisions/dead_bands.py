@@ -5,6 +5,7 @@ The mean over many clips does not make the band narrower: another encoder or a c
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from evalkit.decisions.policy import Policy, Rule
 from evalkit.formatting import three_digits
+from evalkit.options import parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,8 +90,8 @@ def widen_dead_bands(text: str, policy: Policy, bands: Mapping[str, float]) -> W
 
 def _parse(text: str) -> object:
     """Return what a policy says, as plain data with every default: two are compared by it."""
-    data = yaml.safe_load(text)
-    return yaml.safe_load(Policy.model_validate(data).model_dump_json())
+    data = parse_yaml(text, "the policy")
+    return json.loads(Policy.model_validate(data).model_dump_json())
 
 
 def _rewrite(text: str, rules: list[Rule]) -> str:

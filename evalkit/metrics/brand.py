@@ -341,7 +341,7 @@ def word_likeness(read: str, wanted: str) -> float:
     Examples
     --------
     >>> word_likeness("www.dhl.com", "DHL"), word_likeness("Gogle", "Google"), word_likeness("springs", "ring")
-    (1.0, 0.583..., 0.0)
+    (1.0, 0.5833333333333335, 0.0)
     """
     sought = fold_word(wanted)
     if len(sought) < SHORTEST_WORD:

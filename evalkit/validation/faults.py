@@ -181,8 +181,7 @@ FAULTS = (
         (2, 5, 10, 20, 40),
         picture=picture_faults.repeated,
         sees="motion.freeze_ratio",
-        also=("technical.freeze_ratio",),
-        steady=(_OFFSET,),
+        also=("technical.freeze_ratio", _OFFSET),  # a frame shown again comes late
     ),
     Fault(
         "slowed",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evalkit.brands import read_brand
+from evalkit import registry
 from evalkit.validation.material import Unplantable
 from evalkit.validation.picture_faults import Transform, each_frame
 
@@ -102,7 +102,9 @@ def _with_mark(clip: Material, damage: Callable[[Rgba], Rgba]) -> Transform:
 
 @lru_cache(maxsize=1)
 def _read_mark(file: str) -> Rgba:
-    return np.asarray(read_brand(file).logos[0], np.float32)
+    # By way of the plug-in: a brand can be read only where its extra is installed, and that is told where it is not.
+    brand = registry.load(registry.EVALUATORS, "brand")(file=file)
+    return np.asarray(brand.guidelines.logos[0], np.float32)
 
 
 def _face_boxes(clip: Material) -> NDArray[np.float64]:

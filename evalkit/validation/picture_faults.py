@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from evalkit.metrics.color import lab_of
 from evalkit.metrics.color_difference import delta_e
 from evalkit.types import FrameChunk
 from evalkit.validation.material import Unplantable
@@ -147,11 +146,18 @@ def drifting_in_colour(clip: Material, dose_per_min: float) -> Transform:
         if not distances:
             step = max(1, max(frame.shape[:2]) // _SAMPLED_PX)
             sampled = frame[::step, ::step].reshape(-1, 3)
-            own = lab_of(sampled)
-            distances.append(np.array([delta_e(own, lab_of(_tint(sampled, k))).mean() for k in tints]))
+            own = _lab_of(sampled)
+            distances.append(np.array([delta_e(own, _lab_of(_tint(sampled, k))).mean() for k in tints]))
         return _tint(frame, float(np.interp(dose_per_min * time_s / 60.0, distances[0], tints)))
 
     return each_frame(change)
+
+
+def _lab_of(pixels: Picture) -> NDArray[np.float64]:
+    import cv2  # scikit-image comes with an extra, and faults of the picture need none
+
+    scaled_to_one = pixels.reshape(1, -1, 3).astype(np.float32) / np.float32(255.0)
+    return np.asarray(cv2.cvtColor(scaled_to_one, cv2.COLOR_RGB2Lab)[0], np.float64)
 
 
 def cropped(clip: Material, dose_percent: float) -> Transform:
