@@ -16,7 +16,7 @@ from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.cores import require_jobs
 from evalkit.measuring.pool import BatchProgress, ClipPath, expand_paths
 from evalkit.validation.card import Validation, make_card
-from evalkit.validation.faults import choose_faults
+from evalkit.validation.faults import choose_faults, plants_mark
 from evalkit.validation.run import Reading, evaluators_for, measure_faults, metrics_of
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ def validate(
             chosen,
             usable,
             intent=intent,
-            brand_file=settings.get("brand", {}).get("file"),
+            brand_file=settings.get("brand", {}).get("file") if plants_mark(chosen) else None,
             keep=folder,
             jobs=jobs,
             stall_limit_s=stall_limit_s,

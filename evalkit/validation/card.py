@@ -20,7 +20,7 @@ from evalkit.formatting import count, three_digits
 from evalkit.stats.means import estimate_mean
 from evalkit.stats.rank_correlation import Coefficient, correlate
 from evalkit.types import Interval
-from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault, base_of, bases_of
+from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault, base_of, bases_of, plants_mark
 from evalkit.validation.run import ORIGINAL, Reading, installed_metrics, metrics_of
 from pipeline.options import json_text
 
@@ -29,6 +29,8 @@ LEAST_TAU = 0.9
 LEAST_SPREADS = 2.0
 """An effect is seen that is larger than so many times the spread."""
 SHARE_OF_CLIPS = 0.95
+LEAST_MEASURED = 0.5
+"""More than so many of the doses must have a value, or nothing is said of how a metric follows them."""
 MEANT, SHOWN, STEADY = "sees", "shown", "must not move"
 
 
@@ -330,7 +332,7 @@ def make_card(
     """
     unmeasured = {one.clip: one.error for one in readings if one.fault == ORIGINAL and one.error}
     measured = {one.clip for one in readings} - unmeasured.keys()
-    table = _Table([clip for clip in clips if clip in measured], readings)
+    table = _Table([clip for clip in clips if clip in measured], readings, has_mark=plants_mark(faults))
     spreads = {name: _spreads(name, faults, table) for name in metrics_of(faults)}
     cards = tuple(_fault_card(fault, faults, table, spreads) for fault in faults)
     steadiness = tuple(_steadiness(name, found) for name, found in spreads.items() if found)
@@ -345,8 +347,9 @@ def make_card(
 class _Table:
     """What was measured, by clip, fault and dose."""
 
-    def __init__(self, clips: Sequence[str], readings: Sequence[Reading]) -> None:
+    def __init__(self, clips: Sequence[str], readings: Sequence[Reading], *, has_mark: bool) -> None:
         self.clips = clips
+        self._has_mark = has_mark
         self._readings = {(one.clip, one.fault, one.dose): one for one in readings}
 
     def value(self, name: str, clip: str, fault: str, dose: float = 0.0) -> tuple[float | None, str]:
@@ -362,7 +365,7 @@ class _Table:
 
     def base(self, name: str, clip: str, fault: Fault) -> tuple[float | None, str]:
         """Return the value without the fault, written in the same way."""
-        return self.value(name, clip, base_of(fault).name)
+        return self.value(name, clip, base_of(fault, has_mark=self._has_mark).name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,8 +493,9 @@ def _clip_response(asked: _Answer, table: _Table, moves: _Moves | None) -> ClipR
     found = [table.value(name, clip, fault.name, dose) for dose in fault.doses]
     if base is None:
         return ClipResponse(clip, None, reason=why)
-    if all(value is None for value, _ in found):
-        return ClipResponse(clip, base, reason=found[0][1])
+    missing = [why for value, why in found if value is None]
+    if len(missing) >= LEAST_MEASURED * len(found):
+        return ClipResponse(clip, base, reason=missing[0])
     effects = [None if value is None else _effect(value - base, fault.way, asked.role) for value, _ in found]
     spread = None if moves is None else moves.most
     n_unseen = _first_seen(effects, spread)

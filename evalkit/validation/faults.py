@@ -272,17 +272,19 @@ FAULTS = (
         "mark_hue",
         "mark in another hue",
         "deg",
-        (10, 20, 40, 80, 160),
+        (2, 5, 10, 20, 40),
         picture=mark_faults.turned_in_hue,
-        sees="brand.color_delta_e",
-        also=("brand.fidelity",),
+        # A mark whose colours are far off is not found any more, and has no colour difference.
+        sees="brand.fidelity",
+        way="down",
+        also=("brand.color_delta_e", "brand.logo_coverage"),
         needs_brand=True,
     ),
     Fault(
         "mark_occluded",
         "mark covered",
         "%",
-        (10, 20, 40, 60, 80),
+        (2, 5, 10, 20, 40),
         picture=mark_faults.occluded,
         sees="brand.fidelity",
         way="down",
@@ -367,17 +369,29 @@ BASES = (AS_SHOWN, AS_RECORDED, AS_DRAWN)
 """What doses are compared with: written in the same way, and nothing damaged."""
 
 
-def base_of(fault: Fault) -> Fault:
-    """Return what the doses of a fault are compared with."""
-    if fault.needs_brand:
+def base_of(fault: Fault, *, has_mark: bool) -> Fault:
+    """Return what the doses of a fault are compared with.
+
+    Parameters
+    ----------
+    fault : Fault
+    has_mark : bool
+        Whether the mark is planted too: then harmless changes are made to the picture with the mark, and show what moves its metrics.
+    """
+    if fault.needs_brand or (has_mark and fault.is_harmless and fault.picture is not None):
         return AS_DRAWN
     return AS_SHOWN if fault.picture is not None else AS_RECORDED
 
 
 def bases_of(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     """Return all that the doses of faults are compared with; the first two always."""
-    own = {base_of(fault).name for fault in faults}
-    return tuple(base for base in BASES if base is not AS_DRAWN or base.name in own)
+    has_mark = plants_mark(faults)
+    return tuple(base for base in BASES if base is not AS_DRAWN or has_mark)
+
+
+def plants_mark(faults: Iterable[Fault]) -> bool:
+    """Say whether a brand's mark is planted with faults."""
+    return any(fault.needs_brand for fault in faults)
 
 
 def fault_named(name: str) -> Fault:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 MARK_WIDTH = 0.16
 """Of the picture's width; a tall mark is as high."""
-_MARGIN = 0.04
+_MARGIN = 0.08
+"""Of the width, so that a cropped picture still shows all of it."""
 _FACE_REACH = 0.9
 """How far a face reaches beyond its eyes, nose and chin, in distances between the eyes."""
 _CARD, _CARD_MARGIN = 235.0, 0.12

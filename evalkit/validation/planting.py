@@ -10,7 +10,8 @@ from evalkit.media import Reader, probe
 from evalkit.media.playable import find_obstacles, write_playable
 from evalkit.media.wave import write_wave
 from evalkit.types import AudioChunk, FrameChunk
-from evalkit.validation.faults import Encoding
+from evalkit.validation.faults import BASES, Encoding
+from evalkit.validation.mark_faults import as_drawn
 from evalkit.validation.material import Unplantable, recorded_rates_hz
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from evalkit.types import ClipFacts
     from evalkit.validation.faults import Fault
     from evalkit.validation.material import Material
+    from evalkit.validation.picture_faults import Transform
     from evalkit.validation.sound_faults import Block
 
 _BLOCK_S = 2.0
@@ -86,6 +88,8 @@ def plant(
     if facts.video is None:
         raise Unplantable("the file has no picture")
     transform = fault.picture(clip, dose)
+    if clip.survey.brand_file is not None and fault.is_harmless and fault not in BASES:
+        transform = _in_turn(as_drawn(clip, 0.0), transform)
     out = keep or folder / f"{fault.name}.mp4"
     # The sound goes along, as the clip's clock begins with whichever comes first; its own file is what is measured.
     has_sound = clip.survey.sound_file is not None
@@ -126,6 +130,10 @@ def _keep_sound(facts: ClipFacts, sound: Iterable[AudioChunk], keep: Path) -> No
     copied = facts.video is None or "picture" not in find_obstacles(facts)
     anew: tuple[Part, ...] = ("sound",) if copied else ("picture", "sound")
     write_playable(facts, keep, anew=anew, chunks=sound if copied else chain(Reader(facts), sound))
+
+
+def _in_turn(first: Transform, then: Transform) -> Transform:
+    return lambda chunks: then(first(chunks))
 
 
 def _change_pictures(

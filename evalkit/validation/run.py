@@ -204,7 +204,7 @@ def measure_faults(
         All that measure; each dose is measured with those that its fault needs.
     intent : ClipIntent or None
     brand_file : str or None
-        Of the brand whose mark is planted.
+        Of the brand whose mark is planted; harmless changes are then made to the picture with it.
     keep : Path or None
         Folder for the planted clips; without it each is removed when it is measured.
     jobs : int or None

@@ -67,6 +67,31 @@ def test_a_larger_dose_that_is_not_seen_takes_the_smaller_ones_with_it() -> None
     )  # 40 and 50 come before 11: two of the 15 pairs are out of order
 
 
+def test_what_has_a_value_at_few_doses_is_not_said_to_follow() -> None:
+    found = readings("a.mp4", {"early": {20.0: 30.0, 40.0: 50.0}})
+    found += [Reading("a.mp4", "early", dose, {}, {OFFSET: "no face"}) for dose in (80.0, 120.0, 200.0)]
+    meant = card(found)["early"].meant
+    assert (meant.tau, meant.reason) == (None, "no face")
+
+
+def test_with_a_mark_harmless_changes_are_compared_with_the_picture_that_has_it() -> None:
+    hue, fidelity = fault_named("mark_hue"), "brand.fidelity"
+    found = [
+        Reading("a.mp4", name, 0.0, {OFFSET: 10.0}) for name in (ORIGINAL, AS_SHOWN.name, AS_RECORDED.name)
+    ]
+    found += [Reading("a.mp4", "as_drawn", 0.0, {OFFSET: 10.0, fidelity: 0.9})]
+    found += [
+        Reading("a.mp4", fault.name, dose, {OFFSET: 10.0, fidelity: 0.8})
+        for fault in HARMLESS
+        if fault.picture
+        for dose in fault.doses
+    ]
+    found += [Reading("a.mp4", "mark_hue", dose, {fidelity: 0.9 - dose / 60}) for dose in hue.doses]
+    meant = card(found, faults=(hue,))["mark_hue"].meant
+    assert meant.clips[0].spread == pytest.approx(0.1)
+    assert meant.smallest_seen == 20.0  # 0.33 is more than twice 0.1, and 10 degrees move it by 0.17
+
+
 def test_the_wrong_way_is_never_seen() -> None:
     validation = card(readings("a.mp4", {"early": {dose: 10.0 - dose for dose in EARLY.doses}}))
     meant = validation["early"].meant

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,25 @@ def sound_of(path: str) -> np.ndarray:
 def frames_of(path: str) -> tuple[np.ndarray, list[np.ndarray]]:
     chunks = [chunk for chunk in Reader(probe(path)) if isinstance(chunk, FrameChunk)]
     return np.concatenate([chunk.times_s for chunk in chunks]), [f for chunk in chunks for f in chunk.frames]
+
+
+def test_a_harmless_change_is_made_to_the_picture_with_the_mark_where_one_is_planted(
+    material: Material, tmp_path: Path
+) -> None:
+    brand = Path(__file__).parents[2] / "notebooks" / "norrvik" / "brand.yaml"
+    branded = Material(replace(material.survey, brand_file=str(brand)))
+    shown = {}
+    for own in (material, branded):
+        for fault, dose in ((AS_SHOWN, 0.0), (fault_named("reencoded"), 18.0)):
+            folder = tmp_path / f"{own is branded}-{fault.name}"
+            folder.mkdir()
+            shown[own is branded, fault.name] = frames_of(plant(own, fault, dose, folder).path)[1][0]
+    differs = {
+        key: np.abs(frame.astype(int) - shown[False, "as_shown"]).mean() for key, frame in shown.items()
+    }
+    assert differs[True, "as_shown"] < 1  # what faults without a mark are compared with
+    assert differs[False, "reencoded"] < 3
+    assert differs[True, "reencoded"] > 5
 
 
 def test_the_survey_says_what_the_clip_is(material: Material, clip: Path) -> None:
