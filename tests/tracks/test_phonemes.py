@@ -48,6 +48,7 @@ def test_the_sound_is_aligned_whole_on_the_clips_clock(chunk: int) -> None:
     assert track.facts == {
         "symbols": ["m"],
         "misfit": 12.5,
+        "obstacle": "",
         "language": "en",
         "aligner": "fake",
         "version": FakeAligner([]).version,
@@ -58,6 +59,7 @@ def test_a_script_that_cannot_be_read_has_no_row() -> None:
     track = trace(Refusing([]), RATE_HZ)
     assert phonemes_of(track) == ()
     assert track.facts["misfit"] is None
+    assert track.facts["obstacle"] == "no"
 
 
 def test_the_name_says_all_that_decides() -> None:
