@@ -95,7 +95,7 @@ def _draw_folded(axes: Axes, course: Course) -> None:
 def _draw_flicker(axes: Axes, course: Course) -> None:
     starts_s, flicker = course.flicker
     if not flicker.size:
-        style_axes(axes, title="No background to flicker")
+        style_axes(axes, title="No flicker can be told")
         axes.set_axis_off()
         return
     axes.step(starts_s, flicker, where="post", color=BLUE, linewidth=1.2)
@@ -125,7 +125,7 @@ def _draw_colors(axes: Axes, course: Course) -> None:
         axes.plot(drift.block_times_s, away, color=color, linewidth=1.5)
         label_at_end(axes, float(drift.block_times_s[-1]), float(away[-1]), name, color)
     if not drawn:
-        style_axes(axes, title="Too short for a drift of colours")
+        style_axes(axes, title="No drift of colours can be told")
         axes.set_axis_off()
         return
     axes.set_ylim(0, max(2.0, axes.get_ylim()[1]))
@@ -135,13 +135,13 @@ def _draw_colors(axes: Axes, course: Course) -> None:
 def _draw_sharpness(axes: Axes, course: Course) -> None:
     drift: Drift | None = course.drifts.sharpness
     if drift is None:
-        style_axes(axes, title="Too short for a drift of sharpness")
+        style_axes(axes, title="No drift of sharpness can be told")
         axes.set_axis_off()
         return
     sharpness = np.exp(drift.block_values[:, 0])
     axes.plot(drift.block_times_s, sharpness, color=BLUE, linewidth=1.5)
     axes.set_ylim(0, 1)
-    rise = 100 * float(drift.slopes[0])
+    rise = 100 * float(np.expm1(drift.slopes[0]))
     style_axes(
         axes, title=f"Sharpness changes by {rise:+.2g} % a minute", x="time (s)", y="1 - perceptual blur"
     )
