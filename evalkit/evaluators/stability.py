@@ -197,7 +197,8 @@ class Stability(Evaluator):
         too_little = _too_little(moving_s, length_s, frame_s)
         flicker = _flicker_course(changes, moves)
         too_rare = Reason.LOW_FRAME_RATE if frame_s > LONGEST_DRIFT_FRAME_S + 1e-6 else None
-        no_color = too_rare or (STILL_PICTURE if moving_s < LEAST_SEEN * length_s else None)
+        is_still = frame_s <= HELD_S and moving_s < LEAST_SEEN * length_s
+        no_color = too_rare or (STILL_PICTURE if is_still else None)
         measurements = (
             *seams.measurements(moving_s, length_s, too_little),
             _color(COLOR_DRIFT, drifts.person, length_s, no_color or NO_PERSON),

@@ -215,6 +215,8 @@ def test_few_frames_a_second_are_told_from_a_still_picture(fps: float, n_measure
     measured = _measure_tracks(_tracks(120, fps=fps))
     assert set(reasons(measured).values()) == {"low_frame_rate"}
     assert len(measured) - len(reasons(measured)) == n_measured
+    alone = reasons(_measure_tracks(_tracks(120, fps=fps, person=False)))
+    assert alone["color_drift_per_min"] == ("no_person" if n_measured else "low_frame_rate")
 
 
 def test_stretches_that_flicker_are_named() -> None:
