@@ -242,8 +242,9 @@ def _draw(fault: FaultCard, response: Response) -> DosePlot:
     measured = [clip for clip in response.clips if clip.tau is not None]
     spread = max((clip.spread for clip in measured if clip.spread is not None), default=None)
     moves = [sign * point.effect for clip in measured for point in clip.points if point.effect is not None]
-    y = Scale(*widen([0.0, *moves, *([spread, -spread] if spread else [])], 0.08), bottom, top)
     means = [(0.0, 0.0, 0.0), *_signed(response, sign)] if len(measured) > 1 else []
+    ends = [end for one in means if one is not None for end in one]
+    y = Scale(*widen([0.0, *moves, *ends, *([spread, -spread] if spread else [])], 0.08), bottom, top)
     finding = f"{fault.title}: {_find(fault, response)}"
     unit = "" if response.unit in {"", "1"} else f" ({response.unit})"
     return DosePlot(

@@ -10,23 +10,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evalkit.formatting import count, three_digits
 from evalkit.stats.means import estimate_mean
 from evalkit.stats.rank_correlation import Coefficient, correlate
+from evalkit.types import Interval
 from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault, base_of, bases_of
 from evalkit.validation.run import ORIGINAL, Reading, installed_metrics, metrics_of
 from pipeline.options import json_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from evalkit.types import Interval
-
 
 LEAST_TAU = 0.9
 """Kendall's tau from which a metric follows the doses of a fault."""
