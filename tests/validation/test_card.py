@@ -120,6 +120,24 @@ def test_what_is_missing_has_a_reason_and_the_rest_is_drawn() -> None:
     assert json.loads(validation.to_json())["unmeasured"] == validation.unmeasured
 
 
+def test_nothing_is_surely_seen_before_every_harmless_change_was_tried() -> None:
+    found = readings("a.mp4", {"early": {dose: 10.0 + dose for dose in EARLY.doses}})
+    tried = [one for one in found if one.fault != HARMLESS[-1].name]  # interrupted before the last
+    validation = card(tried, faults=(EARLY,))
+    meant = validation["early"].meant
+    assert (meant.tau, meant.smallest_seen, meant.n_seen) == (1.0, None, (0, 0, 0, 0, 0))
+    assert validation.dead_bands == {}
+    assert card(found, faults=(EARLY,)).dead_bands == {OFFSET: 4.0}
+
+
+@pytest.mark.parametrize(("n_known", "tau"), [(2, None), (3, 1.0)])
+def test_a_metric_without_a_value_at_most_doses_follows_nothing(n_known: int, tau: float | None) -> None:
+    found = readings("a.mp4", {"early": {dose: 10.0 + dose for dose in EARLY.doses[:n_known]}})
+    found += [Reading("a.mp4", "early", dose, {}, {OFFSET: "no speech"}) for dose in EARLY.doses[n_known:]]
+    meant = card(found, faults=(EARLY,))["early"].meant
+    assert (meant.tau, meant.reason) == (tau, "" if tau else "no speech")
+
+
 def test_a_metric_that_nobody_measures_is_absent_with_the_reason() -> None:
     fault = Fault("a", "a", "ms", (1, 2, 3, 4, 5), sound=EARLY.sound, sees="absent.metric")
     meant = card(readings("a.mp4", {}), faults=(fault,))["a"].meant
