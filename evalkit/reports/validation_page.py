@@ -10,7 +10,7 @@ from rich.table import Table
 
 from evalkit.formatting import count, describe_duration, label, three_digits
 from evalkit.reports.front_plot import Scale, Tick, widen
-from evalkit.validation.card import LEAST_TAU, MEANT, MOST_MOVED, STEADY
+from evalkit.validation.card import LEAST_TAU, MEANT, STEADY
 from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import unit_suffix
 from evalkit.visuals.page import render_page
@@ -92,7 +92,6 @@ def render_validation(validation: Validation) -> str:
         worst=lambda one: describe_worst(one, names_clip=len(validation.clips) > 1),
         crosstalk=describe_crosstalk(validation),
         least_tau=LEAST_TAU,
-        most_moved=MOST_MOVED,
         ways=_WAYS,
     )
 
@@ -150,8 +149,8 @@ def print_validation(console: Console, validation: Validation) -> None:
     if known:
         console.print(_fault_table(known))
         console.print(
-            "tau: how well it follows the doses (Kendall); moved: by harmless changes, of the smallest effect that "
-            "is seen",
+            "tau: how well it follows the doses (Kendall); surely seen: moved by more than twice what a harmless change does; "
+            "moved: what that is, of the smallest effect seen",
             style="dim",
         )
     for reason, titles in absences(validation).items():

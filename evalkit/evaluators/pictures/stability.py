@@ -139,7 +139,7 @@ def _draw_sharpness(axes: Axes, course: Course) -> None:
     sharpness = np.exp(drift.block_values[:, 0])
     axes.plot(drift.block_times_s, sharpness, color=BLUE, linewidth=1.5)
     axes.set_ylim(0, 1)
-    rise = 100 * float(drift.slopes[0])
+    rise = 100 * float(np.expm1(drift.slopes[0]))
     style_axes(
         axes, title=f"Sharpness changes by {rise:+.2g} % a minute", x="time (s)", y="1 - perceptual blur"
     )
