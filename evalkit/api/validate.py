@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from evalkit.api.clips import read_intent, with_brand
+from evalkit.api.clips import Settings, read_intent, with_brand
 from evalkit.arguments import read_path, read_paths
 from evalkit.errors import UsageError
 from evalkit.evaluators.load import prepare_evaluators
 from evalkit.evaluators.session import select_evaluators
 from evalkit.measuring import STALL_LIMIT_S
 from evalkit.measuring.cores import require_jobs
-from evalkit.measuring.pool import expand_paths
+from evalkit.measuring.pool import BatchProgress, ClipPath, expand_paths
 from evalkit.validation.card import Validation, make_card
 from evalkit.validation.faults import choose_faults
-from evalkit.validation.run import evaluators_for, measure_faults, metrics_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from evalkit.api.clips import Settings
-    from evalkit.measuring.pool import BatchProgress, ClipPath
-    from evalkit.validation.run import Reading
+from evalkit.validation.run import Reading, evaluators_for, measure_faults, metrics_of
 
 log = logging.getLogger(__name__)
 

@@ -87,6 +87,8 @@ DRIFT_RANGE_S = 0.4
 """The offset of a part of the clip is looked for this near the whole clip's."""
 PASS = 0.3
 """Rank error up to which lips and sound pass; the bundled policy asks for it."""
+CHANCE = 0.5
+"""Rank that lips have to which no sound fits better than another."""
 STILL_LIPS = 0.004
 """Below this standard deviation of the lip gap, in eye distances, the mouth does not move: landmark noise."""
 
@@ -470,7 +472,8 @@ class WindowScores(NamedTuple):
     ----------
     starts_s : FloatArray, shape (n_windows,)
     ranks : FloatArray, shape (n_windows,)
-        Share of the bank that fits the lips better than their own sound, ties counted half; from 0 to 1.
+        Share of the bank that fits the lips better than their own sound, ties counted half; from 0 to 1. ½, which is chance, where
+        the mouth stands still: it tells nothing of any sound.
     distances : FloatArray, shape (n_windows,)
         DTW distance to their own sound, a root mean square in standard deviations.
     """
@@ -498,6 +501,11 @@ def score_windows(
         Where the lips were observed, where somebody speaks. A window counts with at least 80 % and 40 % of these.
     bank : FloatArray, shape (n_bank, 75, 6)
         Predicted lips of other people's speech, `WINDOW_S` long, at `DTW_HZ`.
+
+    Notes
+    -----
+    Where the lip gap, as far as it was observed, deviates by less than `STILL_LIPS`, what moves is the landmarks' noise: lips are
+    standardised within a window, and noise would be ranked as if it were speech.
 
     Raises
     ------
@@ -529,7 +537,9 @@ def score_windows(
             [dtw_ndim.distance_fast(lips, other, window=DTW_WINDOW) for other in others[length]]
         )
         starts.append(first / GRID_HZ)
-        ranks.append(float((rivals < own).mean() + 0.5 * (rivals == own).mean()))
+        is_still = float(observed[first:stop, 0][usable[first:stop]].std()) < STILL_LIPS
+        rank = float((rivals < own).mean() + 0.5 * (rivals == own).mean())
+        ranks.append(CHANCE if is_still else rank)
         distances.append(own / np.sqrt(length * (WEIGHTS**2).sum()))
     return WindowScores(np.array(starts), np.array(ranks), np.array(distances))
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from evalkit.formatting import count, describe_duration, label, three_digits
 from evalkit.reports.front_plot import Scale, Tick, widen
-from evalkit.validation.card import LEAST_TAU, MEANT, MOST_MOVED, STEADY
+from evalkit.validation.card import LEAST_TAU, MEANT, STEADY
 from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import unit_suffix
 from evalkit.visuals.page import render_page
@@ -92,7 +92,6 @@ def render_validation(validation: Validation) -> str:
         worst=lambda one: describe_worst(one, names_clip=len(validation.clips) > 1),
         crosstalk=describe_crosstalk(validation),
         least_tau=LEAST_TAU,
-        most_moved=MOST_MOVED,
         ways=_WAYS,
     )
 
@@ -150,8 +149,8 @@ def print_validation(console: Console, validation: Validation) -> None:
     if known:
         console.print(_fault_table(known))
         console.print(
-            "tau: how well it follows the doses (Kendall); moved: by harmless changes, of the smallest effect that "
-            "is seen",
+            "tau: how well it follows the doses (Kendall); surely seen: moved by more than twice what a harmless change does; "
+            "moved: what that is, of the smallest effect seen",
             style="dim",
         )
     for reason, titles in absences(validation).items():
@@ -242,8 +241,9 @@ def _draw(fault: FaultCard, response: Response) -> DosePlot:
     measured = [clip for clip in response.clips if clip.tau is not None]
     spread = max((clip.spread for clip in measured if clip.spread is not None), default=None)
     moves = [sign * point.effect for clip in measured for point in clip.points if point.effect is not None]
-    y = Scale(*widen([0.0, *moves, *([spread, -spread] if spread else [])], 0.08), bottom, top)
     means = [(0.0, 0.0, 0.0), *_signed(response, sign)] if len(measured) > 1 else []
+    ends = [end for one in means if one is not None for end in one]
+    y = Scale(*widen([0.0, *moves, *ends, *([spread, -spread] if spread else [])], 0.08), bottom, top)
     finding = f"{fault.title}: {_find(fault, response)}"
     unit = "" if response.unit in {"", "1"} else f" ({response.unit})"
     return DosePlot(

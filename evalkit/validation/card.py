@@ -1,8 +1,8 @@
 """What planted faults show of metrics: how each answers to doses, what it surely sees, and how little it moves otherwise.
 
 - The *spread* of a metric in a clip is the most that any harmless change moved it.
-- A dose is *seen* where it moves the metric the right way by more than the spread, and so does every larger one. There are 17
-  harmless changes, so that an effect of nothing would do so in one clip of 18; fewer where a change moves a metric by definition.
+- A dose is *surely seen* where it moves the metric the right way by more than `LEAST_SPREADS` times the spread, and so does every
+  larger one: what must not move moves by less than half of the smallest effect that counts.
 - A metric's *dead band* is the largest spread of 95 % of the clips: of all, of fewer than 20. Nearer than that to a limit,
   another encoder or a crop decides.
 """
@@ -10,28 +10,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from evalkit.formatting import count, three_digits
 from evalkit.stats.means import estimate_mean
 from evalkit.stats.rank_correlation import Coefficient, correlate
+from evalkit.types import Interval
 from evalkit.validation.faults import AS_RECORDED, AS_SHOWN, Fault, base_of, bases_of
 from evalkit.validation.run import ORIGINAL, Reading, installed_metrics, metrics_of
 from pipeline.options import json_text
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from evalkit.types import Interval
-
-
 LEAST_TAU = 0.9
 """Kendall's tau from which a metric follows the doses of a fault."""
-MOST_MOVED = 0.5
-"""What must not move may move by this share of the smallest effect that is seen."""
+LEAST_SPREADS = 2.0
+"""An effect is seen that is larger than so many times the spread."""
 SHARE_OF_CLIPS = 0.95
 MEANT, SHOWN, STEADY = "sees", "shown", "must not move"
 
@@ -76,7 +72,7 @@ class ClipResponse:
     smallest_seen : float or None
         The mildest dose that is surely seen.
     moved_share : float or None
-        Spread over the effect of that dose.
+        Spread over the effect of that dose; below 1 / `LEAST_SPREADS`.
     reason : str
         Why nothing is known.
     """
@@ -255,7 +251,7 @@ class Validation:
 
     @property
     def moved(self) -> tuple[tuple[FaultCard, Response], ...]:
-        """Metrics that a fault moves, though it must not, by more than any harmless change does in every clip."""
+        """Metrics that a fault moves, though it must not, by more than twice what any harmless change does in every clip."""
         return tuple(
             (fault, one)
             for fault in self.faults
@@ -364,6 +360,11 @@ class _Table:
             return reading.values[name], ""
         return None, reading.reasons.get(name, "not measured")
 
+    def has_harmless(self, clip: str, faults: Sequence[Fault]) -> bool:
+        """Return whether every harmless change was tried: of some of them the most says little."""
+        harmless = [AS_SHOWN, AS_RECORDED, *(fault for fault in faults if fault.is_harmless)]
+        return all((clip, fault.name, dose) in self._readings for fault in harmless for dose in fault.doses)
+
     def base(self, name: str, clip: str, fault: Fault) -> tuple[float | None, str]:
         """Return the value without the fault, written in the same way."""
         return self.value(name, clip, base_of(fault).name)
@@ -381,6 +382,8 @@ class _Moves:
 def _spreads(name: str, faults: Sequence[Fault], table: _Table) -> dict[str, _Moves]:
     found = {}
     for clip in table.clips:
+        if not table.has_harmless(clip, faults):
+            continue
         moves = [
             (abs(value - base), f"{fault.title}, {fault.write(dose)}")
             for fault in faults
@@ -494,8 +497,9 @@ def _clip_response(asked: _Answer, table: _Table, moves: _Moves | None) -> ClipR
     found = [table.value(name, clip, fault.name, dose) for dose in fault.doses]
     if base is None:
         return ClipResponse(clip, None, reason=why)
-    if all(value is None for value, _ in found):
-        return ClipResponse(clip, base, reason=found[0][1])
+    reasons = [why for value, why in found if value is None]
+    if len(reasons) >= len(found) / 2:
+        return ClipResponse(clip, base, reason=reasons[0])
     effects = [None if value is None else _effect(value - base, fault.way, asked.role) for value, _ in found]
     spread = None if moves is None else moves.most
     n_unseen = _first_seen(effects, spread)
@@ -533,7 +537,8 @@ def _first_seen(effects: Sequence[float | None], spread: float | None) -> int:
     """Return how many of the doses, from the mildest on, are not surely seen; a dose without a value is passed over."""
     if spread is None:
         return len(effects)
-    unseen = [place for place, effect in enumerate(effects) if effect is not None and effect <= spread]
+    least = LEAST_SPREADS * spread
+    unseen = [place for place, effect in enumerate(effects) if effect is not None and effect <= least]
     return max(unseen, default=-1) + 1
 
 

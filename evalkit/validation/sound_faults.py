@@ -16,8 +16,8 @@ Block: TypeAlias = "Callable[[int, int], NDArray[np.float32]]"
 """Gives the samples from one number to another, shape (n, n_channels)."""
 
 FADE_S = 0.01
-GAP_S = 0.06
-"""Length of a gap: three packets of a telephone call."""
+PACKET_S = 0.02
+"""Length of a packet of a call."""
 _SEED = 12
 
 
@@ -89,17 +89,16 @@ def clipped(clip: Material, dose_percent: float) -> Block:
 
 
 def with_gaps(clip: Material, dose_percent: float) -> Block:
-    """Silence a share of the sound, in gaps of `GAP_S`; a larger dose has the gaps of a smaller one."""
+    """Lose a share of the packets of `PACKET_S`, at random, and put silence there; a larger dose loses those of a smaller one too."""
     samples = clip.samples
-    slot = max(1, round(GAP_S * clip.survey.sound_rate_hz))
-    n_slots = len(samples) // slot
-    lost = np.zeros(n_slots + 1, bool)
-    lost[np.random.default_rng(_SEED).permutation(n_slots)[: max(1, round(n_slots * dose_percent / 100))]] = (
-        True
-    )
+    packet = max(1, round(PACKET_S * clip.survey.sound_rate_hz))
+    n_packets = len(samples) // packet
+    n_lost = max(1, round(n_packets * dose_percent / 100.0))
+    lost = np.zeros(n_packets + 1, bool)
+    lost[np.random.default_rng(_SEED).permutation(n_packets)[:n_lost]] = True
 
     def block(first: int, last: int) -> NDArray[np.float32]:
-        kept = ~lost[np.arange(first, last) // slot]
+        kept = ~lost[np.arange(first, last) // packet]
         return np.asarray(samples[first:last] * kept[:, None], np.float32)
 
     return block

@@ -192,6 +192,23 @@ def test_windows_without_a_face_or_speech_are_not_scored() -> None:
     assert scores.starts_s.max() + lip_sync.WINDOW_S - 0.6 * lip_sync.WINDOW_S <= 6 + 1e-9
 
 
+def test_a_window_with_a_still_mouth_tells_nothing() -> None:
+    lips, bank, rng = _lips(9, 16), _bank(), np.random.default_rng(17)
+    everywhere = _everywhere(lips)
+    seen = 0.05 * lips
+    # Still but for a thousandth of the distance between the eyes: what moves so little is noise, even where it moves in time.
+    seen[3 * GRID :] = 0.001 * (lips + rng.standard_normal(lips.shape))[3 * GRID :] / lips[:, 0].std()
+    scores = lip_sync.score_windows(lips, seen, everywhere, everywhere, bank)
+    is_still = scores.starts_s >= 3
+    assert scores.ranks[is_still].tolist() == [0.5] * 4
+    assert scores.ranks[0] == 0
+    # What was not observed does not make it move.
+    usable = everywhere.copy()
+    usable[6 * GRID : 6 * GRID + 20] = False
+    seen[6 * GRID : 6 * GRID + 20] += 1.0
+    assert lip_sync.score_windows(lips, seen, usable, everywhere, bank).ranks[-1] == 0.5
+
+
 def test_clips_shorter_than_a_window_have_one_and_tiny_ones_none() -> None:
     assert lip_sync._windows(2 * GRID) == [(0, 2 * GRID)]
     assert lip_sync._windows(GRID) == []

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from evalkit.validation.material import POINTS, Material, Survey
 
@@ -15,7 +16,7 @@ MakeMaterial = Callable[..., Material]
 
 @pytest.fixture
 def make_material(tmp_path: Path) -> MakeMaterial:
-    """Return what makes the material of a clip from samples (n, n_channels) and landmarks by their number."""
+    """Return what makes the material of a clip from samples (n, n_channels) and landmarks, of all frames or of each, by their number."""
 
     def make(
         samples: np.ndarray | None = None,
@@ -23,7 +24,7 @@ def make_material(tmp_path: Path) -> MakeMaterial:
         *,
         n_frames: int = 0,
         fps: float = 25.0,
-        landmarks: dict[int, tuple[float, float]] | None = None,
+        landmarks: Mapping[int, ArrayLike] | None = None,
     ) -> Material:
         sound_file = face_file = None
         n, n_channels = 0, 0

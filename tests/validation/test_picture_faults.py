@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from evalkit.types import FrameChunk
@@ -133,13 +134,39 @@ def mouth() -> np.ndarray:
     return frame
 
 
+def opening_once(share: float) -> dict[int, ArrayLike]:
+    """Return landmarks of ten frames: of the mouth above in the first, of one open by a share of it in the others."""
+    marks: dict[int, ArrayLike] = dict(FACE)
+    for upper, lower in INNER_LIPS:
+        top, gap = np.array(FACE[upper]), np.array([0.0, FACE[lower][1] - FACE[upper][1]])
+        marks[lower] = np.vstack([top + gap, *[top + share * gap] * 9])
+    return marks
+
+
 @pytest.mark.parametrize(("dose", "gap_px"), [(20.0, 16), (60.0, 8), (95.0, 1)])
 def test_a_damped_mouth_opens_by_what_is_left(make_material, dose: float, gap_px: int) -> None:
-    material = make_material(n_frames=3, landmarks=FACE)
-    (chunk,) = mouth_faults.damped(material, dose)(iter([FrameChunk(0, np.zeros(1), [mouth()])]))
+    material = make_material(n_frames=10, landmarks=opening_once(0.0))
+    (chunk,) = mouth_faults.damped(material, dose)(iter([FrameChunk(0, np.arange(2) / FPS, [mouth()] * 2)]))
     assert (chunk.frames[0][:, 100, 0] < 100).sum() == pytest.approx(gap_px, abs=1)
     assert np.array_equal(chunk.frames[0][:129], mouth()[:129])
-    assert np.array_equal(chunk.frames[0][:, :78], mouth()[:, :78])
+    assert np.array_equal(chunk.frames[0][:, :40], mouth()[:, :40])
+    assert np.array_equal(chunk.frames[1], mouth())  # whose landmarks have it shut
+
+
+def test_a_damped_mouth_comes_near_what_the_clip_shows_as_least_open(make_material) -> None:
+    material = make_material(n_frames=10, landmarks=opening_once(0.5))  # 10 px in all other frames
+    for dose, gap_px in ((40.0, 16), (95.0, 10.5)):
+        (chunk,) = mouth_faults.damped(material, dose)(iter([FrameChunk(0, np.zeros(1), [mouth()])]))
+        assert (chunk.frames[0][:, 100, 0] < 100).sum() == pytest.approx(gap_px, abs=1)
+
+
+def test_the_skin_under_a_damped_mouth_is_not_torn(make_material) -> None:
+    material = make_material(n_frames=10, landmarks=opening_once(0.0))
+    slope = np.repeat(np.arange(220, dtype=np.uint8)[:, None, None], 200, axis=1).repeat(3, axis=2)
+    (chunk,) = mouth_faults.damped(material, 95.0)(iter([FrameChunk(0, np.zeros(1), [slope])]))
+    lift_px = chunk.frames[0][145:, :, 0].astype(int) - slope[145:, :, 0]  # well below the lips
+    assert lift_px.max() >= 8
+    assert np.abs(np.diff(lift_px, axis=1)).max() <= 1
 
 
 def test_a_frozen_mouth_stays_as_it_was_in_the_middle_of_the_clip(make_material) -> None:
