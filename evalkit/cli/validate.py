@@ -109,7 +109,10 @@ def validate(
     )
     print_validation(Console(highlight=False), validation)
     if widened is not None:
-        for line in widened.changes or ("no dead band of the policy has to be wider",):
+        unchanged = "no dead band of the policy has to be wider"
+        if not validation.steadiness:
+            unchanged = "the policy keeps its dead bands: of no clip all harmless changes were measured"
+        for line in widened.changes or (unchanged,):
             say(line)
         for line in widened.doubts:
             say(f"warning: {line}", err=True)

@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from evalkit.decisions.policy import Policy, Rule
+from evalkit.errors import UsageError
 from evalkit.formatting import three_digits
 from evalkit.options import parse_yaml
 
@@ -83,9 +84,17 @@ def widen_dead_bands(text: str, policy: Policy, bands: Mapping[str, float]) -> W
         return WidenedPolicy(text, policy, (), tuple(doubts))
     widened = policy.model_copy(update={"rules": tuple(rules)})
     written = _rewrite(text, rules)
-    if _parse(written) != _parse(widened.model_dump_json()):
+    if not _says(written, widened):
         written = yaml.safe_dump(_parse(widened.model_dump_json()), allow_unicode=True, sort_keys=False)
     return WidenedPolicy(written, widened, tuple(changes), tuple(doubts))
+
+
+def _says(text: str, policy: Policy) -> bool:
+    """Return whether a text is that policy: one whose rules are written otherwise is torn apart by `_rewrite`."""
+    try:
+        return _parse(text) == _parse(policy.model_dump_json())
+    except (UsageError, ValidationError):
+        return False
 
 
 def _parse(text: str) -> object:

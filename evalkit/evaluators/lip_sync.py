@@ -91,6 +91,10 @@ NO_ALIGNER = Reason(
 )
 UNALIGNED_LANGUAGE = Reason("unaligned_language", "the sounds of a script in that language cannot be timed")
 SCRIPT_MISMATCH = Reason("script_mismatch", "the script is not what is spoken in this clip")
+REFUSED_SCRIPT = Reason(
+    "refused_script",
+    "the sounds of the script cannot be timed: it has letters that its language is not written in, or the sound is too long",
+)
 TOO_FEW_CLOSURES = Reason(
     "too_few_closures", f"fewer than {closures.FEWEST_CLOSURES} p, b or m are spoken while the mouth is seen"
 )
@@ -252,6 +256,7 @@ class LipSync(Evaluator):
         NO_ALIGNER,
         UNALIGNED_LANGUAGE,
         SCRIPT_MISMATCH,
+        REFUSED_SCRIPT,
         TOO_FEW_CLOSURES,
         UNCLEAR_CLOSURES,
     )
@@ -350,6 +355,8 @@ class LipSync(Evaluator):
                 return SCRIPT_MISMATCH
             return closures.move_phonemes(facts.intent.phonemes, place.shift_s)
         aligned = next(track for name, track in tracks.items() if name.startswith(PREFIX))
+        if aligned.facts["obstacle"]:
+            return REFUSED_SCRIPT
         return phonemes_of(aligned) or SCRIPT_MISMATCH
 
     def somebody_speaks(self, speech: Track) -> bool:

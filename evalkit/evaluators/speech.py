@@ -122,8 +122,8 @@ class Speech(Evaluator):
     recogniser with each other. ``n`` counts words or characters of the script. The interval is that of a rate of bursts of errors;
     without any error its upper end is that of a Poisson rate of which no event was seen.
 
-    How the voice sounds needs no script: ``n`` counts windows of 9 s, whose mean the value is. One window in which people would find
-    it poor is a moment.
+    How the voice sounds needs no script: ``n`` counts windows of 9 s, whose mean the value is; it is 1 where all of the sound was
+    one question, as a shorter sound, which is repeated. One window in which people would find it poor is a moment.
 
     Parameters
     ----------
@@ -294,7 +294,8 @@ def _measurement(metric: Metric, alignment: Alignment) -> Measurement:
 def _opinion(metric: Metric, track: Track, column: str) -> Measurement:
     values = track[column].astype(np.float64)
     window_s = track.facts["window_s"]
-    has_course = len(track) > 1 and not (column == "packet_loss" and track.facts["is_whole"])
+    is_repeated = track.facts["is_repeated"]
+    is_single = is_repeated or (column == "packet_loss" and track.facts["is_whole"])
     moments = (
         worst_moments(
             track.times_s,
@@ -303,14 +304,15 @@ def _opinion(metric: Metric, track: Track, column: str) -> Measurement:
             values < BAD_QUALITY,
             np.maximum(BAD_QUALITY - values, 0.0),
         )
-        if has_course
+        if len(values) > 1 and not is_single
         else ()
     )
+    starts = () if is_repeated else (("window_start_s", track.times_s),)
     return Measurement(
         metric,
         float(values.mean()),
-        n=values.size,
+        n=1 if is_single else values.size,
         coverage=1.0,
-        samples=(("opinions", values), ("window_start_s", track.times_s)),
+        samples=(("opinions", values), *starts),
         moments=moments,
     )

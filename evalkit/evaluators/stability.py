@@ -60,7 +60,7 @@ SHARPNESS_DRIFT = Metric(
     "stability.sharpness_drift_per_min",
     "1/min",
     "zero",
-    "relative rise of the picture's sharpness; -0.1 loses a tenth each minute",
+    "rise of the logarithm of the picture's sharpness; -0.1 loses a tenth each minute",
 )
 BACKGROUND_FLICKER = Metric(
     "stability.background_flicker",
@@ -86,6 +86,8 @@ UNIFORM_PICTURE = Reason("uniform_picture", "the picture shows nothing whose sha
 LEAST_S = 3.0
 """Of moving pictures, for seams and flicker."""
 LEAST_DRIFT_S = stability.BLOCK_S * stability.MIN_BLOCKS
+LONGEST_DRIFT_FRAME_S = stability.BLOCK_S / stability.LEAST_IN_BLOCK
+"""Frames that are further apart leave too few in a block for a drift."""
 LEAST_SEEN = 0.5
 """Share of the clip's blocks in which something must be seen for its drift to be told."""
 HELD_S = 0.5
@@ -192,14 +194,18 @@ class Stability(Evaluator):
         )
         seams = _Seams(facts.video.width * facts.video.height, changes, face, moves, frame_s)
         moving_s = _moving_s(times_s, moves, frame_s)
+        too_little = _too_little(moving_s, length_s, frame_s)
         flicker = _flicker_course(changes, moves)
+        too_rare = Reason.LOW_FRAME_RATE if frame_s > LONGEST_DRIFT_FRAME_S + 1e-6 else None
+        is_still = frame_s <= HELD_S and moving_s < LEAST_SEEN * length_s
+        no_color = too_rare or (STILL_PICTURE if is_still else None)
         measurements = (
-            *seams.measurements(moving_s, length_s),
-            _color(COLOR_DRIFT, drifts.person, length_s, NO_PERSON),
-            _color(BACKGROUND_COLOR_DRIFT, drifts.background, length_s, NO_BACKGROUND),
-            _sharpness(drifts.sharpness, length_s),
-            _flicker(changes, moves, flicker, moving_s, length_s),
-            _face(drifts.face, length_s),
+            *seams.measurements(moving_s, length_s, too_little),
+            _color(COLOR_DRIFT, drifts.person, length_s, no_color or NO_PERSON),
+            _color(BACKGROUND_COLOR_DRIFT, drifts.background, length_s, no_color or NO_BACKGROUND),
+            _sharpness(drifts.sharpness, length_s, too_rare or UNIFORM_PICTURE),
+            _flicker(changes, moves, flicker, min(1.0, moving_s / length_s), too_little),
+            _face(drifts.face, length_s, too_rare or Reason.NO_FACE),
         )
         if all(measurement.value is None for measurement in measurements):
             return Measured(measurements)
@@ -221,7 +227,10 @@ def _moving_s(times_s: FloatArray, moves: BoolArray, frame_s: float) -> float:
     return float(gaps_s[gaps_s <= HELD_S + 1e-6].sum()) + frame_s
 
 
-def _too_little(moving_s: float, length_s: float) -> Reason | None:
+def _too_little(moving_s: float, length_s: float, frame_s: float) -> Reason | None:
+    """Say why there are no seams and no flicker to be told, if there are none."""
+    if length_s >= LEAST_S - 1e-6 and frame_s > HELD_S + 1e-6:
+        return Reason.LOW_FRAME_RATE
     if moving_s >= LEAST_S - 1e-6:
         return None
     return Reason.TOO_SHORT if length_s < LEAST_S - 1e-6 else STILL_PICTURE
@@ -239,9 +248,10 @@ class _Seams:
         self._highest = np.max(list(self.scores.values()), axis=0)
         self.found, self.period = stability.find_seams(self._times_s, self._highest, frame_s)
 
-    def measurements(self, moving_s: float, length_s: float) -> tuple[Measurement, Measurement]:
+    def measurements(
+        self, moving_s: float, length_s: float, reason: Reason | None
+    ) -> tuple[Measurement, Measurement]:
         coverage = min(1.0, moving_s / length_s)
-        reason = _too_little(moving_s, length_s)
         if reason is not None:
             return (
                 Measurement.absent(SEAMS_PER_MIN, reason, coverage=coverage),
@@ -351,10 +361,10 @@ def _sharpness_drift(picture: Track) -> Drift | None:
     return stability.drift_per_min(picture.times_s[seen], np.log(sharpness[seen])[:, None])
 
 
-def _sharpness(drift: Drift | None, length_s: float) -> Measurement:
-    absent = _drift_absence(SHARPNESS_DRIFT, drift, length_s, UNIFORM_PICTURE)
+def _sharpness(drift: Drift | None, length_s: float, otherwise: Reason) -> Measurement:
+    absent = _drift_absence(SHARPNESS_DRIFT, drift, length_s, otherwise)
     if absent is not None or drift is None:
-        return absent or Measurement.absent(SHARPNESS_DRIFT, UNIFORM_PICTURE)
+        return absent or Measurement.absent(SHARPNESS_DRIFT, otherwise)
     low, slope, high = (float(ends[0]) for ends in (drift.lows, drift.slopes, drift.highs))
     return _drift_measurement(SHARPNESS_DRIFT, (slope, Interval(low, high)), drift, length_s, "per_min")
 
@@ -367,10 +377,10 @@ def _face_drift(face: Track) -> Drift | None:
     return stability.drift_per_min(face.times_s[face.valid], stability.without_pose(shape, pose_deg))
 
 
-def _face(drift: Drift | None, length_s: float) -> Measurement:
-    absent = _drift_absence(FACE_DRIFT, drift, length_s, Reason.NO_FACE)
+def _face(drift: Drift | None, length_s: float, otherwise: Reason) -> Measurement:
+    absent = _drift_absence(FACE_DRIFT, drift, length_s, otherwise)
     if absent is not None or drift is None:
-        return absent or Measurement.absent(FACE_DRIFT, Reason.NO_FACE)
+        return absent or Measurement.absent(FACE_DRIFT, otherwise)
     names = (f"{name}_per_min" for name in SHAPE_COLUMNS)
     return _drift_measurement(FACE_DRIFT, stability.drift_size(drift), drift, length_s, *names)
 
@@ -388,14 +398,18 @@ def _flicker_course(changes: Track, moves: BoolArray) -> tuple[FloatArray, Float
 
 
 def _flicker(
-    changes: Track, moves: BoolArray, course: tuple[FloatArray, FloatArray], moving_s: float, length_s: float
+    changes: Track,
+    moves: BoolArray,
+    course: tuple[FloatArray, FloatArray],
+    moving_share: float,
+    too_little: Reason | None,
 ) -> Measurement:
     flicker = changes["flicker_percent"]
     seen = np.isfinite(flicker) & moves
     starts_s, windows = course
     share = float(seen.sum()) / max(1, int(moves.sum()))
-    coverage = min(1.0, share * moving_s / length_s)
-    reason = _too_little(moving_s, length_s) or (NO_BACKGROUND if share < LEAST_SEEN else None)
+    coverage = share * moving_share
+    reason = too_little or (NO_BACKGROUND if share < LEAST_SEEN else None)
     if reason is not None:
         return Measurement.absent(BACKGROUND_FLICKER, reason, coverage=coverage)
     return Measurement(

@@ -228,7 +228,8 @@ def _explained(expected: FloatArray, observed: FloatArray) -> float | None:
     a, b = expected - expected.mean(axis=0), observed - observed.mean(axis=0)
     energy = (a * a).sum(axis=0) * (b * b).sum(axis=0)
     correlation = (a * b).sum(axis=0) / np.sqrt(np.where(energy > 0, energy, np.inf))
-    return float((WEIGHTS * np.maximum(correlation, 0.0) ** 2).sum() / WEIGHTS.sum())
+    share = float((WEIGHTS * np.maximum(correlation, 0.0) ** 2).sum() / WEIGHTS.sum())
+    return min(share, 1.0)  # rounding goes beyond
 
 
 def _require_lips(name: str, lips: FloatArray) -> None:

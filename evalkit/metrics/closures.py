@@ -173,18 +173,22 @@ def find_closures(phonemes: Sequence[Phoneme]) -> Closures:
     """
     symbols: list[str] = []
     spans: list[list[float]] = []
-    for phoneme in phonemes:
+    for phoneme in sorted(phonemes, key=_start_s):
         symbol = _letters(phoneme.symbol)
         if symbol not in SEALED_SHARE or phoneme.end_s <= phoneme.start_s:
             continue
         end_s = phoneme.start_s + SEALED_SHARE[symbol] * (phoneme.end_s - phoneme.start_s)
         if spans and phoneme.start_s - spans[-1][1] < STEP_S:
-            spans[-1][1] = end_s
+            spans[-1][1] = max(spans[-1][1], end_s)
         else:
             symbols.append(symbol)
             spans.append([phoneme.start_s, end_s])
     starts_s, ends_s = np.array(spans).reshape(-1, 2).T
     return Closures(tuple(symbols), starts_s, ends_s)
+
+
+def _start_s(phoneme: Phoneme) -> float:
+    return phoneme.start_s
 
 
 def _letters(symbol: str) -> str:
@@ -224,6 +228,7 @@ def place_phonemes(
     reach = round(LONGEST_SHIFT_S / step_s)
     heard = np.clip((level_db - np.percentile(level_db, 95)) / LOUDNESS_RANGE_DB + 1, 0, 1)
     clock_s = times_s[0] + step_s * np.arange(-reach, times_s.size + reach)
+    phonemes = sorted(phonemes, key=_start_s)
     starts_s = np.array([phoneme.start_s for phoneme in phonemes])
     loudness = np.array([_loudness(phoneme.symbol) for phoneme in phonemes])
     at = np.searchsorted(starts_s, clock_s, side="right") - 1

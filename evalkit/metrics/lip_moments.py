@@ -144,8 +144,9 @@ def error_moments(lips: ComparedLips, scores: WindowScores, bank: FloatArray) ->
         most=len(gains),
     ):
         # No window is centred within half a length of the clip's ends: what is so up to there goes on to the end.
-        start_s = 0.0 if stretch.start_s <= times_s[0] else stretch.start_s
-        stop_s = end_s if stretch.end_s >= times_s[-1] else stretch.end_s
+        edge_s = GAIN_WINDOW_S / 2 + HOP_S
+        start_s = 0.0 if stretch.start_s <= edge_s else stretch.start_s
+        stop_s = end_s if stretch.end_s >= end_s - edge_s else stretch.end_s
         if stretch.value < SURELY_LOOSE and stop_s - start_s >= SHORTEST_LOOSE_S:
             starts.append(start_s)
             ends.append(stop_s)

@@ -716,7 +716,7 @@ def tremor_moments(angles: Mapping[str, FloatArray], rate_hz: float, start_s: fl
     -------
     tuple of Moment
         With the share of tremor. Stretches of at least `SHORTEST_TREMOR_S` in which tremor is more than half of the movement,
-        more than `LEAST_TREMOR_DEG` (r.m.s.), and more than `ABOVE_USUAL` times what it usually is in the clip: small faces
+        more than `LEAST_TREMOR_DEG` (r.m.s. over time, all joints together), and more than `ABOVE_USUAL` times what it usually is in the clip: small faces
         and bodies tremble all the time with the noise of their landmarks, which names no moment.
 
     Raises

@@ -116,7 +116,8 @@ def normalise(text: str, language: str) -> str:
     """Bring a text into the spelling that counts.
 
     English goes through Whisper's normaliser: small letters, no marks, numbers in digits (``twenty-five`` → 25), contractions
-    written out, British spelling made American, fillers (uh, hmm) and what stands in brackets left out.
+    written out, British spelling made American, fillers (uh, hmm) left out. Unlike there, words in brackets stay: they are in
+    the script to be spoken.
 
     In every other language: Unicode NFKC (full-width letters become plain ones), small letters; an apostrophe stays within a word
     and is always ``'``; every other mark and symbol, hyphens too, ends a word; one space between words, and none in a language that

@@ -34,8 +34,8 @@ def word_error_moments(
     Returns
     -------
     tuple of Moment
-        Stretches of at least `SHORTEST_S`; their value is errors for each word in them, at most those of the metric. Empty where a
-        recogniser tells no times.
+        Stretches of at least `SHORTEST_S`; their value is the share of wrong words, of all that were to be said or were heard in
+        them. Empty where a recogniser tells no times.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def word_error_moments(
     heard_at = _times_of([word for piece in alignment.pieces for word in piece.heard], words, language)
     if not heard_at:
         return ()
-    starts, ends, wrong = [], [], []
+    starts, ends, wrong, all_words = [], [], [], []
     row = 0
     for piece in alignment.pieces:
         times = heard_at[row : row + len(piece.heard)]
@@ -59,12 +59,20 @@ def word_error_moments(
             times = [(min(before, after), max(before, after))]
         starts += [start_s for start_s, _ in times]
         ends += [end_s for _, end_s in times]
-        n_errors = 0 if piece.kind == "equal" else max(len(piece.script), len(piece.heard))
-        wrong += [n_errors / len(times)] * len(times)
-    begins_s, ends_s, errors = (np.array(column, dtype=np.float64) for column in (starts, ends, wrong))
+        n_words = max(len(piece.script), len(piece.heard))
+        all_words += [n_words / len(times)] * len(times)
+        wrong += [0.0 if piece.kind == "equal" else n_words / len(times)] * len(times)
+    begins_s, ends_s, errors, counts = (
+        np.array(column, dtype=np.float64) for column in (starts, ends, wrong, all_words)
+    )
     begins_s = np.maximum.accumulate(begins_s)
     ends_s = np.maximum(ends_s, begins_s)
-    return worst_moments(begins_s, ends_s, errors, errors > 0, errors, join_s=JOIN_S, least_s=SHORTEST_S)
+    found = worst_moments(begins_s, ends_s, errors, errors > 0, errors, join_s=JOIN_S, least_s=SHORTEST_S)
+    shares = []
+    for moment in found:
+        inside = (begins_s >= moment.start_s) & (ends_s <= moment.end_s)
+        shares.append(float(errors[inside].sum() / counts[inside].sum()))
+    return tuple(moment._replace(value=share) for moment, share in zip(found, shares, strict=True))
 
 
 def _times_of(

@@ -54,7 +54,7 @@ VISIBLE_FLICKER_PERCENT = 0.5
 
 BLOCK_S = 2.0
 MIN_BLOCKS = 10
-_LEAST_IN_BLOCK = 2
+LEAST_IN_BLOCK = 2
 
 _PERIOD_CHANCE = 0.01
 _LEAST_PERIOD_FRAMES = 6
@@ -351,14 +351,14 @@ def drift_per_min(times_s: FloatArray, values: FloatArray) -> Drift | None:
     require_shape("values", values, (None, None))
     require_same_length({"times_s": times_s, "values": values})
     require_finite("values", values)
-    if times_s.size < _LEAST_IN_BLOCK * MIN_BLOCKS:
+    if times_s.size < LEAST_IN_BLOCK * MIN_BLOCKS:
         return None
     blocks = np.floor((times_s - times_s[0]) / BLOCK_S).astype(int)
     borders = np.flatnonzero(np.diff(blocks, prepend=-1))
     parts = [
         slice(first, last)
         for first, last in zip(borders, [*borders[1:], times_s.size], strict=True)
-        if last - first >= _LEAST_IN_BLOCK
+        if last - first >= LEAST_IN_BLOCK
     ]
     if len(parts) < MIN_BLOCKS:
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,8 +26,8 @@ class PhonemesTracker:
     """Has a script aligned with the sound: one row a speech sound, at its start.
 
     Its column is ``duration_s``. The facts carry ``symbols``, one a row, the ``misfit`` of the script (None where it could not
-    be laid over the sound at all), and the ``aligner`` with its ``version``. There is no row where the script is not what is said.
-    The sound waits on disk, not in memory.
+    be laid over the sound at all), the ``obstacle`` where the aligner refused script or sound (empty where it did not), and the
+    ``aligner`` with its ``version``. There is no row where the script is not what is said. The sound waits on disk, not in memory.
 
     Parameters
     ----------
@@ -40,44 +39,55 @@ class PhonemesTracker:
         What should be spoken.
     """
 
-    version = 1
+    version = 2
     rate_hz = RATE_HZ
 
     def __init__(self, aligner: Recogniser, settings: Mapping[str, Any], text: str, language: str) -> None:
         self.name = track_name(aligner, settings, text, language)
         self._aligner = aligner
         self._text, self._language = text, language
-        self._start_s: float | None = None
-        self._folder = TemporaryDirectory(prefix="evalkit-")
-        self._path = Path(self._folder.name) / "sound.wav"
-        self._file = wave.open(str(self._path), "wb")  # noqa: SIM115 - closed in `finish`
-        self._file.setnchannels(1)
-        self._file.setsampwidth(2)
-        self._file.setframerate(RATE_HZ)
+        self._start_s = 0.0
+        self._folder: TemporaryDirectory[str] | None = None
 
     def update(self, chunk: AudioChunk) -> None:
         """Take the next samples."""
-        if self._start_s is None:
-            self._start_s = chunk.start_s
+        if self._folder is None:
+            self._folder = self._begin(chunk.start_s)
         pcm = np.clip(np.round(chunk.samples * 32767), -32768, 32767).astype("<i2")
         self._file.writeframes(pcm.tobytes())
 
     def finish(self) -> Track:
         """Align, and return the whole track."""
+        folder = self._folder or self._begin(0.0)
         self._file.close()
         rows = TrackBuilder(self.name, COLUMNS)
-        symbols, misfit = [], None
-        with self._folder, suppress(RequestError):  # as for digital silence
-            found = self._aligner.align(self._path, self._text, self._language)
-            misfit = found.misfit
-            for phoneme in found.phonemes:
-                rows.append(
-                    (self._start_s or 0.0) + phoneme.start_s,
-                    np.array([phoneme.end_s - phoneme.start_s], dtype=np.float32),
-                )
-                symbols.append(phoneme.symbol)
-        facts = {"aligner": self._aligner.name, "version": self._aligner.version}
-        return rows.track({"symbols": symbols, "misfit": misfit, "language": self._language, **facts})
+        symbols, misfit, obstacle = [], None, ""
+        with folder:
+            try:
+                found = self._aligner.align(self._path, self._text, self._language)
+            except RequestError as error:  # as for digital silence, or letters of another language
+                obstacle = str(error)
+            else:
+                misfit = found.misfit
+                for phoneme in found.phonemes:
+                    rows.append(
+                        self._start_s + phoneme.start_s,
+                        np.array([phoneme.end_s - phoneme.start_s], dtype=np.float32),
+                    )
+                    symbols.append(phoneme.symbol)
+        facts = {"aligner": self._aligner.name, "version": self._aligner.version, "language": self._language}
+        return rows.track({"symbols": symbols, "misfit": misfit, "obstacle": obstacle, **facts})
+
+    def _begin(self, start_s: float) -> TemporaryDirectory[str]:
+        """Open a file, once there is sound: a tracker whose track is cached is made, and never asked."""
+        self._start_s = start_s
+        folder = TemporaryDirectory(prefix="evalkit-")
+        self._path = Path(folder.name) / "sound.wav"
+        self._file = wave.open(str(self._path), "wb")  # noqa: SIM115 - closed in `finish`
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(RATE_HZ)
+        return folder
 
 
 def track_name(aligner: Recogniser, settings: Mapping[str, Any], text: str, language: str) -> str:

@@ -61,8 +61,8 @@ class SpeechQualityTracker:
         sound, in every row, as in the reference.
 
     Sound of up to 30 s has a window every second, as in the reference, and is repeated where it does not fill one. In longer sound
-    windows touch, the last one ends with the sound. The facts carry ``window_s``, and ``is_whole``: whether `packet_loss` is that of
-    the whole.
+    windows touch, the last one ends with the sound. The facts carry ``window_s``; ``is_whole``, whether `packet_loss` is that of
+    the whole; and ``is_repeated``, whether the windows are of the sound repeated, and reach beyond its end.
 
     Raises
     ------
@@ -71,7 +71,7 @@ class SpeechQualityTracker:
     """
 
     name = "speech_quality"
-    version = 1
+    version = 2
     rate_hz = RATE_HZ
 
     def __init__(self) -> None:
@@ -104,7 +104,10 @@ class SpeechQualityTracker:
                 self._ask(last)
         elif n_samples >= SHORTEST_S * RATE_HZ:
             self._ask_short(self._held)
-        return self._rows.track({"window_s": WINDOW_S, "is_whole": not self._is_long})
+        is_repeated = n_samples < WINDOW_SAMPLES
+        return self._rows.track(
+            {"window_s": WINDOW_S, "is_whole": not self._is_long, "is_repeated": is_repeated}
+        )
 
     def _ask_short(self, samples: NDArray[np.float32]) -> None:
         packet_loss = ask_plcmos(samples)

@@ -81,7 +81,13 @@ class TranscriptTracker:
             heard = self._hear(piece)
             self._texts.append(heard.text)
             start_s = self._start_s
-            self._words += [[word.text, start_s + word.start_s, start_s + word.end_s] for word in heard.words]
+            length_s = (
+                n_samples / RATE_HZ
+            )  # recognisers fill a piece up with silence, and may hear words there
+            self._words += [
+                [word.text, start_s + min(word.start_s, length_s), start_s + min(word.end_s, length_s)]
+                for word in heard.words
+            ]
         else:
             self._texts.append("")
         self._start_s += n_samples / RATE_HZ

@@ -29,8 +29,6 @@ LEAST_TAU = 0.9
 LEAST_SPREADS = 2.0
 """An effect is seen that is larger than so many times the spread."""
 SHARE_OF_CLIPS = 0.95
-LEAST_MEASURED = 0.5
-"""More than so many of the doses must have a value, or nothing is said of how a metric follows them."""
 MEANT, SHOWN, STEADY = "sees", "shown", "must not move"
 
 
@@ -363,6 +361,11 @@ class _Table:
             return reading.values[name], ""
         return None, reading.reasons.get(name, "not measured")
 
+    def has_harmless(self, clip: str, faults: Sequence[Fault]) -> bool:
+        """Return whether every harmless change was tried: of some of them the most says little."""
+        harmless = [AS_SHOWN, AS_RECORDED, *(fault for fault in faults if fault.is_harmless)]
+        return all((clip, fault.name, dose) in self._readings for fault in harmless for dose in fault.doses)
+
     def base(self, name: str, clip: str, fault: Fault) -> tuple[float | None, str]:
         """Return the value without the fault, written in the same way."""
         return self.value(name, clip, base_of(fault, has_mark=self._has_mark).name)
@@ -380,6 +383,8 @@ class _Moves:
 def _spreads(name: str, faults: Sequence[Fault], table: _Table) -> dict[str, _Moves]:
     found = {}
     for clip in table.clips:
+        if not table.has_harmless(clip, faults):
+            continue
         moves = [
             (abs(value - base), f"{fault.title}, {fault.write(dose)}")
             for fault in faults
@@ -493,9 +498,9 @@ def _clip_response(asked: _Answer, table: _Table, moves: _Moves | None) -> ClipR
     found = [table.value(name, clip, fault.name, dose) for dose in fault.doses]
     if base is None:
         return ClipResponse(clip, None, reason=why)
-    missing = [why for value, why in found if value is None]
-    if len(missing) >= LEAST_MEASURED * len(found):
-        return ClipResponse(clip, base, reason=missing[0])
+    reasons = [why for value, why in found if value is None]
+    if len(reasons) >= len(found) / 2:
+        return ClipResponse(clip, base, reason=reasons[0])
     effects = [None if value is None else _effect(value - base, fault.way, asked.role) for value, _ in found]
     spread = None if moves is None else moves.most
     n_unseen = _first_seen(effects, spread)

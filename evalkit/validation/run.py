@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,7 +220,8 @@ def measure_faults(
     """
     for evaluator in evaluators:
         require_importable(evaluator, f"the evaluator {evaluator.name!r}")
-    planted = (*bases_of(faults), *faults)
+    # What is harmless first: should it be interrupted, nothing is surely seen without it.
+    planted = (*bases_of(faults), *sorted(faults, key=lambda fault: not fault.is_harmless))
     n_doses = sum(len(fault.doses) for fault in planted)
     tally = Tally(len(clips) * (1 + n_doses), on_progress)
     with tempfile.TemporaryDirectory(prefix="evalkit-validate-") as folder:
@@ -243,6 +245,7 @@ def measure_faults(
             for fault in planted
             for dose in fault.doses
         ]
+        kept = [] if keep is None else _kept_folders(keep, clips)
         watched, known = metrics_of(faults), {evaluator.name for evaluator in evaluators}
         to_plant = [
             PlantTask(
@@ -251,7 +254,7 @@ def measure_faults(
                 one.dose,
                 tuple(name for name in evaluators_for(one.fault, watched) if name in known),
                 tasks[one.clip].folder,
-                None if keep is None else str(_kept_file(keep, clips, one)),
+                None if keep is None else str(_kept_file(kept[one.clip], one)),
                 intent,
             )
             for one in doses
@@ -321,11 +324,22 @@ def _plant(
             yield outcome
 
 
-def _kept_file(keep: Path, clips: Sequence[str], one: _Dose) -> Path:
-    """Name the file of a planted clip, in a folder of its clip; it is made."""
-    stem = Path(clips[one.clip]).stem
-    alike = sum(Path(other).stem == stem for other in clips[: one.clip])
-    folder = keep / (stem if not alike else f"{stem}-{alike + 1}")
+def _kept_folders(keep: Path, clips: Sequence[str]) -> list[Path]:
+    """Name a folder for each clip, each its own and inside of `keep`.
+
+    >>> [folder.name for folder in _kept_folders(Path("kept"), ["a.mp4", "b/a.mp4", "a-2.mp4", "...mp4"])]
+    ['a', 'a-2', 'a-2-2', 'clip']
+    """
+    names: dict[str, None] = {}
+    for clip in clips:
+        stem = Path(clip).stem.strip(".") or "clip"
+        numbered = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        names[next(name for name in numbered if name not in names)] = None
+    return [keep / name for name in names]
+
+
+def _kept_file(folder: Path, one: _Dose) -> Path:
+    """Name the file of a planted clip; its folder is made."""
     folder.mkdir(parents=True, exist_ok=True)
     name = one.fault.name if one.fault in BASES else f"{one.fault.name}-{one.dose:g}"
     return folder / f"{name}.mp4"

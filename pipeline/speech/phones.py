@@ -7,12 +7,14 @@ espeak-ng in German, French and Spanish, 90 % begin within 20 ms of where they a
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from math import log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.errors import RequestError
 from pipeline.languages import primary_language
 from pipeline.phonemes import Alignment, Phoneme
 
@@ -117,6 +119,7 @@ def align(decoder: Any, samples: NDArray[np.float32], text: str, language: str) 
         If espeak-ng cannot read the text, or is needed and not installed.
     """
     pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2").tobytes()
+    decoder.reinit_feat()  # it would go on with what it knows of the noise in the sound before
     is_english = primary_language(language) == "en"
     if is_english:
         pronounced = _pronounce_english(decoder, pcm, text)
@@ -129,6 +132,8 @@ def align(decoder: Any, samples: NDArray[np.float32], text: str, language: str) 
     found = [segment for segment in _segments(decoder, pcm, words) if segment.word.startswith(_PHONE)]
     if not found:
         return Alignment(())
+    if min(segment.ascore for segment in found) <= 0:  # so unlikely that there is no number for it
+        return Alignment(())
     n_frames = sum(segment.end_frame - segment.start_frame + 1 for segment in found)
     misfit = -sum(log(segment.ascore) for segment in found) / _LOG_BASE / n_frames
     fits = misfit <= (LARGEST_MISFIT if is_english else LARGEST_FOREIGN_MISFIT)
@@ -136,13 +141,19 @@ def align(decoder: Any, samples: NDArray[np.float32], text: str, language: str) 
 
 
 def _pronounce_english(decoder: Any, pcm: bytes, text: str) -> list[str]:
-    """Return the phones of a text as they are spoken in a sound; empty where its words cannot be what is said."""
+    """Return the phones of a text as they are spoken in a sound; empty where its words cannot be what is said.
+
+    A word that nothing can pronounce, as one in the letters of another language, is left out.
+    """
+    from pipeline.speech.espeak import Espeak
+
     words = re.findall(r"[^\W_]+(?:'[^\W_]+)*", text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     for word in dict.fromkeys(words):
-        if decoder.lookup_word(word) is None:
-            spoken = spell("".join(phoneme.symbol for phoneme in _speak(word, "en-us")))
-            if spoken:
-                decoder.add_word(word, spoken, True)
+        if decoder.lookup_word(word) is None and "en-us" in Espeak().languages():
+            with suppress(RequestError):
+                spoken = spell("".join(phoneme.symbol for phoneme in _speak(word, "en-us")))
+                if spoken:
+                    decoder.add_word(word, spoken, True)
     known = [word for word in words if decoder.lookup_word(word) is not None]
     return [
         phone

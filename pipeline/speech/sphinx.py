@@ -27,7 +27,7 @@ _RATE_HZ = 16000
 _PIECE_S = 30.0
 _SEARCH_S = 10.0
 _PAUSE_S = 0.2
-_FRONT_END = 2
+_FRONT_END = 3
 """Raised when the same model comes to hear other words."""
 _DIGITAL_SILENCE_DB = -85.0
 _DIGITAL_SILENCE_SHARE = 0.01
@@ -88,7 +88,7 @@ class Pocketsphinx(Recogniser):
 
     def aligns(self, language: str) -> bool:
         """Return whether it is English, or a language that espeak-ng speaks."""
-        return self.serves(language) or language.lower() in Espeak().languages()
+        return self.serves(language) or _espeak_code(language) in Espeak().languages()
 
     def align(self, sound: Path, text: str, language: str) -> Alignment:
         """Find when each speech sound is heard; see `Recogniser.align` and `pipeline.speech.phones`."""
@@ -96,18 +96,25 @@ class Pocketsphinx(Recogniser):
         if self._aligner is None:
             self._aligner = make_decoder()
         wider = _add_room(samples)
-        found = align(self._aligner, wider, text, language)
+        found = align(self._aligner, wider, text, _espeak_code(language))
         room_s = (wider.size - samples.size) / 2 / _RATE_HZ
         moved = (Phoneme(one.symbol, one.start_s - room_s, one.end_s - room_s) for one in found.phonemes)
         return Alignment(tuple(moved), found.misfit)
 
     def _hear(self, samples: NDArray[np.float32]) -> list[str]:
         pcm = np.clip(np.round(samples * 32767), -32768, 32767).astype("<i2")
+        self._decoder.reinit_feat()  # it would go on with what it knows of the noise in the piece before
         self._decoder.start_utt()
         self._decoder.process_raw(pcm.tobytes(), full_utt=True)
         self._decoder.end_utt()
         heard = self._decoder.hyp()
         return heard.hypstr.split() if heard is not None else []
+
+
+def _espeak_code(language: str) -> str:
+    """Return a language as espeak-ng names it: without its country, where it does not know that (``de-DE``)."""
+    code = language.strip().lower().replace("_", "-")
+    return code if code in Espeak().languages() else primary_language(language)
 
 
 @cache

@@ -246,7 +246,7 @@ def _tells_languages(folder: Path) -> bool | None:
         if path.is_file():
             try:
                 text = path.read_text("utf-8")
-                size = len(json.loads(text)) if path.suffix == ".json" else text.count("\n")
+                size = len(json.loads(text)) if path.suffix == ".json" else text.rstrip("\n").count("\n") + 1
             except (ValueError, TypeError):
                 return None
             return size > _N_ENGLISH_TOKENS

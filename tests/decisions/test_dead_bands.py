@@ -51,6 +51,8 @@ def test_a_value_too_near_to_the_limit_does_not_pass_any_more() -> None:
         "rules:\n  - dead_band: 0.01\n    metric: lip_sync.error\n    at_most: 0.3\n    why: a\n",
         "rules: [{metric: lip_sync.error, at_most: 0.3, why: a}]\n",
         "rules:\n  - {metric: lip_sync.error, at_most: 0.3, why: 'a - b: c'}\n",
+        "rules:\n  - why: |\n      a\n      - b: c\n    metric: lip_sync.error\n    at_most: 0.3\n",
+        "rules:\n  - why: a\n      and b\n    metric: lip_sync.error\n    at_most: 0.3\n",
     ],
 )
 def test_however_the_rules_are_written(rules: str) -> None:

@@ -13,6 +13,7 @@ from evalkit.evaluators import lip_sync
 from evalkit.evaluators.lip_sync import (
     NO_ALIGNER,
     NO_MOUTH_MOTION,
+    REFUSED_SCRIPT,
     SCRIPT_MISMATCH,
     TOO_FEW_CLOSURES,
     UNALIGNED_LANGUAGE,
@@ -80,6 +81,7 @@ def test_the_voices_own_times_follow_the_sound(face: ClosingFace) -> None:
         (ClipIntent("…", "en"), Reason.NO_SCRIPT),
         (ClipIntent(TEXT), Reason.NO_LANGUAGE),
         (ClipIntent(TEXT, "xx"), UNALIGNED_LANGUAGE),
+        (ClipIntent("Боб печёт хлеб", "de"), REFUSED_SCRIPT),
         (ClipIntent("Der Bäcker bäckt am Morgen Brot, und bringt es mit dem Bus.", "de"), SCRIPT_MISMATCH),
         (ClipIntent("Five quick wizards jog north over seven long hills tonight", "en"), SCRIPT_MISMATCH),
         (

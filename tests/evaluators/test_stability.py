@@ -147,13 +147,13 @@ def test_a_variable_frame_rate_has_no_seam(tmp_path: Path) -> None:
     assert measured["seams_per_min"].value == 0
 
 
-def _tracks(n_s: float, *, person: bool = True, face: bool = True) -> dict[str, Track]:
+def _tracks(n_s: float, *, person: bool = True, face: bool = True, fps: float = FPS) -> dict[str, Track]:
     """Return tracks of a clip in which everything moves a little, without frames behind them."""
     random = np.random.default_rng(1)
     rows = TrackBuilder("stability", changes_track.COLUMNS)
     faces = TrackBuilder("face", face_track.COLUMNS)
     pictures = TrackBuilder("picture", ("sharpness",))
-    for index in range(int(n_s * FPS)):
+    for index in range(int(n_s * fps)):
         row = dict(
             zip(changes_track.COLUMNS, random.normal(0, 0.01, len(changes_track.COLUMNS)), strict=True)
         )
@@ -163,10 +163,10 @@ def _tracks(n_s: float, *, person: bool = True, face: bool = True) -> dict[str, 
         }
         if not person:
             row |= {name: np.nan for name in row if name.startswith("person")}
-        rows.append(index / FPS, np.array(list(row.values()), np.float32))
+        rows.append(index / fps, np.array(list(row.values()), np.float32))
         seen = np.abs(random.normal(1, 0.01, len(face_track.COLUMNS))).astype(np.float32)
-        faces.append(index / FPS, seen if face else None)
-        pictures.append(index / FPS, np.array([0.5 + random.normal(0, 0.01)], np.float32))
+        faces.append(index / fps, seen if face else None)
+        pictures.append(index / fps, np.array([0.5 + random.normal(0, 0.01)], np.float32))
     return {track.name: track for track in (rows.track(), faces.track(), pictures.track())}
 
 
@@ -197,6 +197,26 @@ def test_a_person_seen_for_a_while_only_has_no_drift() -> None:
     assert measured["color_drift_per_min"].reason == stability.NO_PERSON
     assert measured["color_drift_per_min"].coverage == pytest.approx(0.4, abs=0.05)
     assert measured["background_color_drift_per_min"].value is not None
+
+
+def test_a_still_picture_of_a_person_is_not_said_to_lack_the_person() -> None:
+    tracks = _tracks(60)
+    changes = tracks["stability"].values
+    changes[1:] = np.nan  # as the tracker has it where a picture repeats the last
+    changes[1:, changes_track.COLUMNS.index("change")] = 0.0
+    measured = _measure_tracks(tracks)
+    absent = dict.fromkeys(reasons(measured).values())
+    assert list(absent) == ["still_picture"]
+    assert measured["face_drift_per_min"].value is not None
+
+
+@pytest.mark.parametrize(("fps", "n_measured"), [(0.4, 0), (1.0, 4)])
+def test_few_frames_a_second_are_told_from_a_still_picture(fps: float, n_measured: int) -> None:
+    measured = _measure_tracks(_tracks(120, fps=fps))
+    assert set(reasons(measured).values()) == {"low_frame_rate"}
+    assert len(measured) - len(reasons(measured)) == n_measured
+    alone = reasons(_measure_tracks(_tracks(120, fps=fps, person=False)))
+    assert alone["color_drift_per_min"] == ("no_person" if n_measured else "low_frame_rate")
 
 
 def test_stretches_that_flicker_are_named() -> None:

@@ -145,3 +145,11 @@ def test_arrays_that_do_not_fit_are_refused(wrong: dict[str, np.ndarray], messag
     arrays = {"lips": np.zeros((200, 6)), "expected": np.zeros((200, 6)), "spoken": np.ones(200, dtype=bool)}
     with pytest.raises(ValueError, match=message):
         subject.articulation(**(arrays | wrong))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rounding_explains_no_more_than_everything(seed: int) -> None:
+    lips = np.random.default_rng(seed).normal(size=(200, 6))
+    share = subject.explained_variance(lips, 3.3 * lips, _everywhere(lips))
+    assert share == pytest.approx(1.0)
+    assert share <= 1.0

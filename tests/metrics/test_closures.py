@@ -221,3 +221,22 @@ def test_bad_courses_are_refused(change: dict[str, np.ndarray], message: str) ->
         judge_closures(course["times_s"], course["openness"], course["valid"], closures, 0.0)
     with pytest.raises(ValueError, match=message):
         estimate_offset(course["times_s"], course["openness"], course["valid"], closures)
+
+
+def test_sounds_need_no_order() -> None:
+    """Drivers of other programs report them as they like."""
+    told = [Phoneme("b", 1.0 + 0.5 * k, 1.08 + 0.5 * k) for k in range(6)]
+    told += [Phoneme("a", 1.08 + 0.5 * k, 1.5 + 0.5 * k) for k in range(6)]
+    in_order = sorted(told, key=lambda one: one.start_s)
+    a, b = find_closures(told), find_closures(in_order)
+    assert a.symbols == b.symbols == ("b",) * 6
+    assert a.starts_s.tolist() == b.starts_s.tolist()
+    level_db = np.random.default_rng(0).normal(-30, 10, 500)
+    assert place_phonemes(told, np.arange(500) / 100, level_db) == place_phonemes(
+        in_order, np.arange(500) / 100, level_db
+    )
+
+
+def test_a_sound_within_another_does_not_shorten_it() -> None:
+    found = find_closures([Phoneme("m", 0.0, 0.3), Phoneme("b", 0.1, 0.15)])
+    assert found.ends_s.tolist() == [0.3]

@@ -56,6 +56,22 @@ def test_lips_that_do_not_follow_are_found_where_they_are(what: str, start_s: fl
     assert lip_sync.PASS <= found.value <= 1
 
 
+def test_a_stretch_beside_a_long_silence_does_not_reach_over_it() -> None:
+    """Nobody speaks in the first 9 s and the last 8 of 40, and the lips are held where somebody begins to."""
+    predicted = speech_like(5, 40.0)
+    observed = (
+        0.6 * predicted + 0.8 * speech_like(1005, 40.0) * predicted.std() / speech_like(1005, 40.0).std()
+    )
+    speech = np.zeros(len(observed), dtype=bool)
+    speech[9 * GRID_HZ : 32 * GRID_HZ] = True
+    observed[8 * GRID_HZ : 13 * GRID_HZ] = 0.0
+    observed[28 * GRID_HZ : 33 * GRID_HZ] = 0.0
+    lips = ComparedLips(predicted, observed, np.ones(len(observed), dtype=bool), speech)
+    first, last = sorted(lip_moments.error_moments(lips, NO_SCORES, BANK))
+    assert (first.start_s, first.end_s) == pytest.approx((8.5, 13.0), abs=1.0)
+    assert (last.start_s, last.end_s) == pytest.approx((28.0, 32.5), abs=1.0)
+
+
 def test_a_bad_window_is_named_as_well() -> None:
     predicted, observed = natural(2)
     starts_s = np.arange(14.0)

@@ -163,3 +163,7 @@ def test_the_interval_holds_the_rate_of_errors_that_come_in_bursts(n_words: int,
         interval = error_rate_interval(wrong)
         n_held += interval.low <= 0.1 <= interval.high
     assert n_held / 300 >= 0.90
+
+
+def test_words_in_brackets_of_an_english_script_count() -> None:
+    assert normalise("[Music] hello (she laughs)", "en") == "music hello she laughs"

@@ -27,7 +27,7 @@ def test_a_single_wrong_word_is_none() -> None:
 def test_a_stretch_of_wrong_words_is_named() -> None:
     (found,) = find("good morning and welcome lack moo to how where every box is opened for you")
     assert (found.start_s, found.end_s) == (pytest.approx(2.0), pytest.approx(4.0))
-    assert found.value == 1
+    assert found.value == pytest.approx(0.8)  # back, the, show, and moo beside; "to" was right
 
 
 def test_words_that_were_left_out_are_named_where_they_are_missing() -> None:
@@ -36,7 +36,13 @@ def test_words_that_were_left_out_are_named_where_they_are_missing() -> None:
     alignment = align_words(SAID, " ".join(word for word, _, _ in heard))
     (found,) = word_error_moments(alignment, heard, "en")
     assert (found.start_s, found.end_s) == (pytest.approx(1.9), pytest.approx(4.0))
-    assert found.value == 4  # four errors for what lies between two words
+    assert found.value == 1  # four errors in four words
+
+
+def test_the_value_is_the_share_of_the_words_in_the_stretch() -> None:
+    (found,) = find("good morning and welcome lack to moo show where every box is opened for you")
+    assert (found.start_s, found.end_s) == (pytest.approx(2.0), pytest.approx(3.4))
+    assert found.value == pytest.approx(2 / 3)  # lack, moo; "to" between them was right
 
 
 def test_without_times_there_is_none() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def test_the_sound_is_aligned_whole_on_the_clips_clock(chunk: int) -> None:
     assert track.facts == {
         "symbols": ["m"],
         "misfit": 12.5,
+        "obstacle": "",
         "language": "en",
         "aligner": "fake",
         "version": FakeAligner([]).version,
@@ -58,6 +60,20 @@ def test_a_script_that_cannot_be_read_has_no_row() -> None:
     track = trace(Refusing([]), RATE_HZ)
     assert phonemes_of(track) == ()
     assert track.facts["misfit"] is None
+    assert track.facts["obstacle"] == "no"
+
+
+def test_nothing_lies_on_disk_before_the_sound_or_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    tracker = PhonemesTracker(FakeAligner([]), {}, "mmm", "en")  # as for a track that is cached
+    assert list(tmp_path.iterdir()) == []
+    tracker.update(AudioChunk(0.0, RATE_HZ, np.ones(RATE_HZ, np.float32)))
+    assert len(list(tmp_path.iterdir())) == 1
+    tracker.finish()
+    assert list(tmp_path.iterdir()) == []
+    assert len(PhonemesTracker(Refusing([]), {}, "mmm", "en").finish()) == 0  # without any sound
 
 
 def test_the_name_says_all_that_decides() -> None:

@@ -55,7 +55,7 @@ REFERENCE = [
 def test_opinions_are_those_of_the_package(n_samples: int, seed: int, expected: tuple[float, ...]) -> None:
     track = follow(buzz(n_samples, seed), chunk=n_samples)
     assert [float(track[name].mean()) for name in COLUMNS] == pytest.approx(expected, abs=1e-4)
-    assert track.facts == {"window_s": 9.01, "is_whole": True}
+    assert track.facts == {"window_s": 9.01, "is_whole": True, "is_repeated": n_samples < 144_160}
 
 
 def test_chunks_do_not_matter_and_long_sound_is_covered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from evalkit.testing.recogniser import FakeRecogniser
 from evalkit.tracks.transcript import RATE_HZ, TranscriptTracker, track_name
 from evalkit.types import AudioChunk, Track
+from pipeline.recogniser import Word
 
 
 def transcribe(recogniser: FakeRecogniser, samples: np.ndarray, chunk: int, start_s: float = 0.0) -> Track:
@@ -69,6 +72,16 @@ def test_words_stand_at_the_time_of_the_clip() -> None:
     assert (two, three) == ("two", "three")
     assert (start_s, end_s) == pytest.approx((0.5 + cut_s / 2, 0.5 + cut_s))
     assert (later_s, last_s) == pytest.approx((0.5 + cut_s, 50.5))
+
+
+def test_words_heard_behind_the_end_end_with_the_sound() -> None:
+    class Dreaming(FakeRecogniser):
+        def recognise(self, sound, language):
+            heard = super().recognise(sound, language)
+            return replace(heard, words=(*heard.words, Word("thanks", 28.0, 29.5)))
+
+    track = transcribe(Dreaming(["one"], tells_times=True), noise(2), 16_000)
+    assert track.facts["words"][-1] == ["thanks", 2.0, 2.0]
 
 
 def test_loud_sound_is_clipped_and_does_not_wrap_round() -> None:

@@ -67,13 +67,6 @@ def test_a_larger_dose_that_is_not_seen_takes_the_smaller_ones_with_it() -> None
     )  # 40 and 50 come before 11: two of the 15 pairs are out of order
 
 
-def test_what_has_a_value_at_few_doses_is_not_said_to_follow() -> None:
-    found = readings("a.mp4", {"early": {20.0: 30.0, 40.0: 50.0}})
-    found += [Reading("a.mp4", "early", dose, {}, {OFFSET: "no face"}) for dose in (80.0, 120.0, 200.0)]
-    meant = card(found)["early"].meant
-    assert (meant.tau, meant.reason) == (None, "no face")
-
-
 def test_with_a_mark_harmless_changes_are_compared_with_the_picture_that_has_it() -> None:
     hue, fidelity = fault_named("mark_hue"), "brand.fidelity"
     found = [
@@ -83,7 +76,6 @@ def test_with_a_mark_harmless_changes_are_compared_with_the_picture_that_has_it(
     found += [
         Reading("a.mp4", fault.name, dose, {OFFSET: 10.0, fidelity: 0.8})
         for fault in HARMLESS
-        if fault.picture
         for dose in fault.doses
     ]
     found += [Reading("a.mp4", "mark_hue", dose, {fidelity: 0.9 - dose / 60}) for dose in hue.doses]
@@ -143,6 +135,24 @@ def test_what_is_missing_has_a_reason_and_the_rest_is_drawn() -> None:
     assert not validation.is_complete  # "late" was planned, and not measured of the first
     assert validation["late"].meant.reason == "interrupted before it was measured; nobody speaks"
     assert json.loads(validation.to_json())["unmeasured"] == validation.unmeasured
+
+
+def test_nothing_is_surely_seen_before_every_harmless_change_was_tried() -> None:
+    found = readings("a.mp4", {"early": {dose: 10.0 + dose for dose in EARLY.doses}})
+    tried = [one for one in found if one.fault != HARMLESS[-1].name]  # interrupted before the last
+    validation = card(tried, faults=(EARLY,))
+    meant = validation["early"].meant
+    assert (meant.tau, meant.smallest_seen, meant.n_seen) == (1.0, None, (0, 0, 0, 0, 0))
+    assert validation.dead_bands == {}
+    assert card(found, faults=(EARLY,)).dead_bands == {OFFSET: 4.0}
+
+
+@pytest.mark.parametrize(("n_known", "tau"), [(2, None), (3, 1.0)])
+def test_a_metric_without_a_value_at_most_doses_follows_nothing(n_known: int, tau: float | None) -> None:
+    found = readings("a.mp4", {"early": {dose: 10.0 + dose for dose in EARLY.doses[:n_known]}})
+    found += [Reading("a.mp4", "early", dose, {}, {OFFSET: "no speech"}) for dose in EARLY.doses[n_known:]]
+    meant = card(found, faults=(EARLY,))["early"].meant
+    assert (meant.tau, meant.reason) == (tau, "" if tau else "no speech")
 
 
 def test_a_metric_that_nobody_measures_is_absent_with_the_reason() -> None:

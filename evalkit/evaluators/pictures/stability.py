@@ -27,19 +27,31 @@ _MOST_DRAWN = 20.0
 def draw_stability(course: Course) -> Figure:
     """Draw how far each picture jumps, the same folded at the period, and the courses of flicker, colours and sharpness.
 
+    What the clip is too short for, or does not show, is not drawn.
+
     Parameters
     ----------
     course : Course
         From `evalkit.evaluators.stability.Stability.measure`.
     """
-    figure = new_figure(10, 8.2)
-    grid = figure.add_gridspec(3, 2)
+    drifts = course.drifts
+    below = [
+        draw
+        for draw, has_something in (
+            (_draw_folded, course.period is not None and course.seams.size > 0),
+            (_draw_flicker, course.flicker[1].size > 0),
+            (_draw_colors, drifts.person is not None or drifts.background is not None),
+            (_draw_sharpness, drifts.sharpness is not None),
+        )
+        if has_something
+    ]
+    n_rows = 1 + -(-len(below) // 2)
+    figure = new_figure(10, 0.4 + 2.6 * n_rows)
+    grid = figure.add_gridspec(n_rows, 2)
     lay_out(figure, grid, left=0.9, right=1.0, bottom=0.6, top=0.4, across=1.75, down=0.85)
     _draw_jumps(figure.add_subplot(grid[0, :]), course)
-    _draw_folded(figure.add_subplot(grid[1, 0]), course)
-    _draw_flicker(figure.add_subplot(grid[1, 1]), course)
-    _draw_colors(figure.add_subplot(grid[2, 0]), course)
-    _draw_sharpness(figure.add_subplot(grid[2, 1]), course)
+    for place, draw in enumerate(below):
+        draw(figure.add_subplot(grid[1 + place // 2, place % 2]), course)
     return figure
 
 
@@ -70,9 +82,7 @@ def _draw_jumps(axes: Axes, course: Course) -> None:
 
 
 def _draw_folded(axes: Axes, course: Course) -> None:
-    if course.period is None or not course.seams.size:
-        style_axes(axes, title="No regular interval between seams")
-        axes.set_axis_off()
+    if course.period is None:
         return
     period_s = course.period.period_s
     phase_s = (course.times_s - course.times_s[course.seams[0]] + period_s / 2) % period_s - period_s / 2
@@ -94,10 +104,6 @@ def _draw_folded(axes: Axes, course: Course) -> None:
 
 def _draw_flicker(axes: Axes, course: Course) -> None:
     starts_s, flicker = course.flicker
-    if not flicker.size:
-        style_axes(axes, title="No background to flicker")
-        axes.set_axis_off()
-        return
     axes.step(starts_s, flicker, where="post", color=BLUE, linewidth=1.2)
     axes.axhline(VISIBLE_FLICKER_PERCENT, color=GREY, linewidth=1, linestyle="--")
     axes.set_xlim(float(starts_s[0]), max(float(starts_s[-1]), float(starts_s[0]) + 1.0))
@@ -112,22 +118,16 @@ def _draw_flicker(axes: Axes, course: Course) -> None:
 
 
 def _draw_colors(axes: Axes, course: Course) -> None:
-    drawn = False
     for drift, name, color in (
         (course.drifts.background, "background", BLUE),
         (course.drifts.person, "person", ORANGE),
     ):
         if drift is None:
             continue
-        drawn = True
         first = np.median(drift.block_values[: max(1, drift.n_blocks // 5)], axis=0)
         away = delta_e(drift.block_values, first)
         axes.plot(drift.block_times_s, away, color=color, linewidth=1.5)
         label_at_end(axes, float(drift.block_times_s[-1]), float(away[-1]), name, color)
-    if not drawn:
-        style_axes(axes, title="Too short for a drift of colours")
-        axes.set_axis_off()
-        return
     axes.set_ylim(0, max(2.0, axes.get_ylim()[1]))
     style_axes(axes, title="Mean colours, from the first fifth on", x="time (s)", y="ΔE00")
 
@@ -135,13 +135,11 @@ def _draw_colors(axes: Axes, course: Course) -> None:
 def _draw_sharpness(axes: Axes, course: Course) -> None:
     drift: Drift | None = course.drifts.sharpness
     if drift is None:
-        style_axes(axes, title="Too short for a drift of sharpness")
-        axes.set_axis_off()
         return
     sharpness = np.exp(drift.block_values[:, 0])
     axes.plot(drift.block_times_s, sharpness, color=BLUE, linewidth=1.5)
     axes.set_ylim(0, 1)
-    rise = 100 * float(drift.slopes[0])
+    rise = 100 * float(np.expm1(drift.slopes[0]))
     style_axes(
         axes, title=f"Sharpness changes by {rise:+.2g} % a minute", x="time (s)", y="1 - perceptual blur"
     )

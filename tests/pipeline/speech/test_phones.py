@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from pipeline.errors import RequestError
+from pipeline.phonemes import Alignment
 from pipeline.sound import write_wav
 from pipeline.speech.espeak import Espeak
-from pipeline.speech.phones import spell
+from pipeline.speech.phones import align, spell
 from pipeline.speech.sphinx import Pocketsphinx
 
 ENGLISH = "Bob and Pam baked muffins, mixed pepper soup, and packed the blue bag by the maple tree."
@@ -64,6 +66,52 @@ def test_words_that_no_dictionary_has_are_pronounced(aligner: Pocketsphinx, tmp_
     assert abs(len(closures) - len(told)) <= 1
 
 
+def test_a_country_that_espeak_does_not_know_is_left_out(aligner: Pocketsphinx, tmp_path: Path) -> None:
+    path, _ = say(tmp_path, GERMAN, "de")
+    assert aligner.align(path, GERMAN, "de-DE") == aligner.align(path, GERMAN, "de")
+
+
+def test_what_was_heard_before_moves_nothing(tmp_path: Path) -> None:
+    """An aligner and a recogniser serve many clips, in any order."""
+    path, _ = say(tmp_path, GERMAN, "de")
+    fresh, used = Pocketsphinx(), Pocketsphinx()
+    noise = np.random.default_rng(0).normal(0, 3000, 32_000).astype(np.int16)
+    write_wav(tmp_path / "noise.wav", noise, 16_000)
+    used.align(tmp_path / "noise.wav", GERMAN, "de")
+    assert used.align(path, GERMAN, "de") == fresh.align(path, GERMAN, "de")
+    used.recognise(tmp_path / "noise.wav", "en")
+    scores = []
+    for one in (used, fresh):
+        one.recognise(path, "en")
+        scores.append((one._decoder.hyp().hypstr, one._decoder.hyp().score))
+    assert scores[0] == scores[1]
+
+
+def test_a_word_in_other_letters_does_not_spoil_an_english_script(
+    aligner: Pocketsphinx, tmp_path: Path
+) -> None:
+    path, _ = say(tmp_path, ENGLISH, "en-us")
+    assert aligner.align(path, f"{ENGLISH} (Боб, 鲍勃)", "en") == aligner.align(path, ENGLISH, "en")
+    with pytest.raises(RequestError, match="Cyrillic"):
+        aligner.align(path, f"{GERMAN} Боб", "de")
+
+
+def test_a_fit_too_poor_for_a_number_is_none() -> None:
+    """An hour under one sound has a likelihood that no float holds."""
+    segment = SimpleNamespace(word="phone-b", start_frame=0, end_frame=359_999, ascore=0.0)
+    decoder = SimpleNamespace(
+        lookup_word=lambda _: "B",
+        reinit_feat=lambda: None,
+        set_align_text=lambda _: None,
+        start_utt=lambda: None,
+        process_raw=lambda _, full_utt: None,  # noqa: ARG005
+        end_utt=lambda: None,
+        hyp=lambda: "b",
+        seg=lambda: [segment],
+    )
+    assert align(decoder, np.zeros(16_000, np.float32), "b", "en") == Alignment(())
+
+
 def test_no_script_for_a_sound_has_no_phoneme(aligner: Pocketsphinx, tmp_path: Path) -> None:
     path, _ = say(tmp_path, ENGLISH, "en-us")
     assert aligner.align(path, "…", "en").phonemes == ()
@@ -72,8 +120,11 @@ def test_no_script_for_a_sound_has_no_phoneme(aligner: Pocketsphinx, tmp_path: P
 
 
 def test_languages_that_are_aligned(aligner: Pocketsphinx, tmp_path: Path) -> None:
-    assert all(aligner.aligns(language) for language in ("en", "en-GB", "de", "cmn", "zh", "fr-fr"))
-    assert not aligner.aligns("xx")
+    assert all(
+        aligner.aligns(language)
+        for language in ("en", "en-GB", "de", "de-DE", "pt_BR", "zh-TW", "cmn", "zh", "fr-fr")
+    )
+    assert not aligner.aligns("xx-DE")
     path, _ = say(tmp_path, ENGLISH, "en-us")
     with pytest.raises(RequestError, match="xx"):
         aligner.align(path, ENGLISH, "xx")

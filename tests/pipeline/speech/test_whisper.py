@@ -125,7 +125,7 @@ def test_the_vocabulary_says_whether_it_is_for_english_alone(
 ) -> None:
     tokens = list(map(str, range(n_tokens)))
     text = json.dumps(tokens) if name.endswith(".json") else "".join(f"{token}\n" for token in tokens)
-    (folder / name).write_text(text)
+    (folder / name).write_text(text.rstrip("\n") if n_tokens % 2 else text)
     recogniser = FasterWhisper(model=str(folder))
     assert (recogniser.serves("en-GB"), recogniser.serves("de")) == (True, german)
     assert Model.made == []
