@@ -136,7 +136,7 @@ def test_a_folder_is_its_videos(tmp_path: Path, grey: Path) -> None:
 def test_list_names_every_metric_with_its_unit() -> None:
     done = _run("list")
     assert done.returncode == 0
-    assert "lip_sync.offset_ms [ms]: positive: the audio leads; 0 is best" in done.stdout
+    assert "lip_sync.offset_ms [ms]: positive: the audio leads;" in done.stdout
 
 
 def test_list_names_every_kind_of_plug_in_and_the_policies() -> None:

@@ -265,8 +265,8 @@ def shaken(frames: list[np.ndarray], spread_px: float) -> list[np.ndarray]:
 
 def test_the_runtimes_share_neither_an_identity_nor_a_track():
     usual, other = Motion(), make_evaluator(Motion, {"runtime": "mediapipe"})
-    assert version_of(usual) == "4"
-    assert version_of(other) == "4 mediapipe"
+    assert version_of(usual) == "5"
+    assert version_of(other) == "5 mediapipe"
     assert usual.tracks == ("pose", "face")
     assert other.tracks == ("pose_mediapipe", "face")
     for evaluator in (usual, other):
