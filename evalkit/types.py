@@ -370,12 +370,15 @@ class ClipIntent:
     phonemes : tuple of Phoneme
         When each speech sound is heard, from the first sample of the speech, as the voice that spoke it reported; empty where it
         did not.
+    piece_s : float or None
+        Length of the pieces that its generator was asked to make one after the other (``infer_frames`` over ``fps``).
     """
 
     text: str | None = None
     language: str | None = None
     prompt: str | None = None
     phonemes: tuple[Phoneme, ...] = ()
+    piece_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

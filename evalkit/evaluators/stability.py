@@ -134,6 +134,8 @@ class Course(NamedTuple):
     flicker : tuple of FloatArray
         Begins of windows, and the flicker in each.
     drifts : Drifts
+    piece_s : float or None
+        Length of the pieces that the generator was asked for; None where that is not known.
     """
 
     times_s: FloatArray
@@ -143,6 +145,7 @@ class Course(NamedTuple):
     frame_s: float
     flicker: tuple[FloatArray, FloatArray]
     drifts: Drifts
+    piece_s: float | None = None
 
 
 class Stability(Evaluator):
@@ -200,7 +203,7 @@ class Stability(Evaluator):
         is_still = frame_s <= HELD_S and moving_s < LEAST_SEEN * length_s
         no_color = too_rare or (STILL_PICTURE if is_still else None)
         measurements = (
-            *seams.measurements(moving_s, length_s, too_little),
+            *seams.measurements(moving_s, length_s, too_little, facts.intent.piece_s),
             _color(COLOR_DRIFT, drifts.person, length_s, no_color or NO_PERSON),
             _color(BACKGROUND_COLOR_DRIFT, drifts.background, length_s, no_color or NO_BACKGROUND),
             _sharpness(drifts.sharpness, length_s, too_rare or UNIFORM_PICTURE),
@@ -209,7 +212,16 @@ class Stability(Evaluator):
         )
         if all(measurement.value is None for measurement in measurements):
             return Measured(measurements)
-        course = Course(times_s[moves], seams.scores, seams.found, seams.period, frame_s, flicker, drifts)
+        course = Course(
+            times_s[moves],
+            seams.scores,
+            seams.found,
+            seams.period,
+            frame_s,
+            flicker,
+            drifts,
+            facts.intent.piece_s,
+        )
         return Measured(measurements, course)
 
     def evidence(self, details: Course) -> Iterator[Exhibit]:
@@ -249,7 +261,7 @@ class _Seams:
         self.found, self.period = stability.find_seams(self._times_s, self._highest, frame_s)
 
     def measurements(
-        self, moving_s: float, length_s: float, reason: Reason | None
+        self, moving_s: float, length_s: float, reason: Reason | None, piece_s: float | None
     ) -> tuple[Measurement, Measurement]:
         coverage = min(1.0, moving_s / length_s)
         if reason is not None:
@@ -271,8 +283,9 @@ class _Seams:
         )
         if self.period is None:
             return rate, Measurement.absent(SEAM_PERIOD, NO_PERIOD, coverage=coverage)
+        asked = () if piece_s is None else (("asked_s", np.array([piece_s])),)
         return rate, Measurement(
-            SEAM_PERIOD, self.period.period_s, n=self.period.n_regular, coverage=coverage
+            SEAM_PERIOD, self.period.period_s, n=self.period.n_regular, coverage=coverage, samples=asked
         )
 
     def _moments(self, rate_per_min: float) -> tuple[Moment, ...]:

@@ -137,7 +137,14 @@ def intent_of(generation: Mapping[str, Any] | None) -> ClipIntent:
     text = wanted.get("text")
     told = wanted.get("phonemes") or generation.get("phonemes") or () if text else ()
     phonemes = tuple(Phoneme(*one) for one in told)
-    return ClipIntent(text, wanted.get("language") if text else None, wanted.get("prompt") or None, phonemes)
+    frames, fps = wanted.get("infer_frames"), wanted.get("fps")
+    return ClipIntent(
+        text,
+        wanted.get("language") if text else None,
+        wanted.get("prompt") or None,
+        phonemes,
+        frames / fps if frames and fps else None,
+    )
 
 
 def _failure_of(record: MeasurementRecord | None) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from evalkit.evaluators import stability
+from evalkit.evaluators.pictures.stability import draw_stability
 from evalkit.evaluators.stability import Stability
 from evalkit.measuring.runner import measure as measure_clip
 from evalkit.metrics import stability as metrics
@@ -217,6 +218,26 @@ def test_few_frames_a_second_are_told_from_a_still_picture(fps: float, n_measure
     assert len(measured) - len(reasons(measured)) == n_measured
     alone = reasons(_measure_tracks(_tracks(120, fps=fps, person=False)))
     assert alone["color_drift_per_min"] == ("no_person" if n_measured else "low_frame_rate")
+
+
+@pytest.mark.parametrize(
+    ("piece_s", "said"),
+    [(None, ", one every 2.00 s"), (1.99, "as the generator was asked for"), (3.0, "was asked for 3.00 s")],
+)
+def test_the_period_is_held_to_what_the_generator_was_asked_for(piece_s: float | None, said: str) -> None:
+    times_s = np.arange(250) / 25
+    seams = np.arange(50, 250, 50)
+    course = stability.Course(
+        times_s,
+        {"head": np.where(np.isin(np.arange(250), seams), 9.0, 0.2)},
+        seams,
+        metrics.Period(2.0, 0.001, 3),
+        1 / 25,
+        (np.zeros(0), np.zeros(0)),
+        stability.Drifts(None, None, None, None),
+        piece_s,
+    )
+    assert draw_stability(course).axes[0].get_title(loc="left").endswith(said)
 
 
 def test_stretches_that_flicker_are_named() -> None:

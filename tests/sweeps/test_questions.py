@@ -67,6 +67,11 @@ def test_what_was_spoken_is_what_a_video_was_meant_to_say() -> None:
     assert intent_of(None) == ClipIntent()
 
 
+def test_pieces_are_as_long_as_the_generator_was_asked_for() -> None:
+    assert intent_of({"request": {"infer_frames": 48, "fps": 25}}).piece_s == 1.92
+    assert intent_of({"request": {"infer_frames": 48}}).piece_s is None
+
+
 def test_when_the_sounds_are_heard_is_known_from_the_record() -> None:
     request, told = {"text": "Pop.", "language": "en"}, [["p", 0.0, 0.1], ["", 0.1, 0.2]]
     phonemes = (Phoneme("p", 0.0, 0.1), Phoneme("", 0.1, 0.2))

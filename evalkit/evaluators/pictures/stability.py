@@ -72,12 +72,25 @@ def _draw_jumps(axes: Axes, course: Course) -> None:
         axes.set_xlim(course.times_s[0], course.times_s[-1])
         label_at_end(axes, float(course.times_s[-1]), SEAM_SCORE, "a seam", GREY)
     found = count(seams.size, "seam") if seams.size else "No seam"
-    often = f", one every {course.period.period_s:.2f} s" if course.period else ""
     style_axes(
         axes,
-        title=f"{found}{often}",
+        title=f"{found}{_describe_period(course)}",
         x="time (s)",
         y=f"jump over its surroundings\n(at most {_MOST_DRAWN:g})",
+    )
+
+
+def _describe_period(course: Course) -> str:
+    if course.period is None:
+        return ""
+    often = f", one every {course.period.period_s:.2f} s"
+    if course.piece_s is None:
+        return often
+    is_asked = abs(course.period.period_s - course.piece_s) < course.frame_s
+    return (
+        f"{often}, as the generator was asked for"
+        if is_asked
+        else f"{often}; the generator was asked for {course.piece_s:.2f} s"
     )
 
 
