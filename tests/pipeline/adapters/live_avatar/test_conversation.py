@@ -73,7 +73,8 @@ def test_questions_are_answered_in_one_batch(make: Make, portrait: Path, tmp_pat
         requests = [conversation.request(image=portrait, question=question) for question in questions]
         results: list[Any] = make_all(conversation, requests, folder)  # type: ignore[arg-type]
     assert n_loads(results) == 1
-    assert [result.spoken for result in results] == [
+    assert all(result.spoken.phonemes for result in results)  # the voice tells when each sound is heard
+    assert [result.spoken.model_copy(update={"phonemes": ()}) for result in results] == [
         Spoken(text=text, language="en", prompt="")
         for text in (
             "We are open from nine to five.",
