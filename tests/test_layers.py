@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 ROWS = (
     {"types", "errors", "formatting", "frames", "plot_style"},
     {"arguments", "stats", "registry", "options", "isolation"},
+    {"words"},
     {"brands", "media", "metrics", "models", "prompts", "visuals"},
     {"tracks"},
     {"evaluators", "profiling", "runs"},

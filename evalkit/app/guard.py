@@ -42,7 +42,7 @@ class Problem(Exception):  # noqa: N818 - it is a page that people read
     status : int
         Of HTTP.
     key : str
-        Of the sentence that says so, in `evalkit.app.words`.
+        Of the sentence that says so, in `evalkit.words.language`.
     go_on : bool
         Whether a button leads to the present page.
     """

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from evalkit.app import pages
 from evalkit.app.asked import describe
-from evalkit.app.words import LANGUAGES
 from evalkit.errors import UsageError
 from evalkit.rating.answers_file import FORMAT
 from evalkit.rating.desk import Desk, Sheet
 from evalkit.runs.files import write_atomically
 from evalkit.runs.ratings.records import Origin, Role
+from evalkit.words.language import LANGUAGES
 
 LARGEST_MB = 400
 """Of a file: browsers open no page that is much larger."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from evalkit.app.words import LANGUAGES, Words, read_words
 from evalkit.runs.ratings.records import StudyKind
 from evalkit.visuals.page import render, style_sheet
+from evalkit.words.language import LANGUAGES, Words, read_words
 
 if TYPE_CHECKING:
     from evalkit.app.results import StudyProgress
@@ -85,7 +85,7 @@ def static_files() -> dict[str, tuple[bytes, str]]:
 
 def all_words() -> list[Words]:
     """Return the sentences of every language."""
-    return [read_words(tag) for tag in LANGUAGES]
+    return [read_words(tag, "rating") for tag in LANGUAGES]
 
 
 def start_page(say: Words, asked: Asked) -> str:
@@ -158,7 +158,7 @@ def offline_page(asked: Asked, fps: float, data: Mapping[str, object]) -> str:
     return render(
         __package__,
         "offline.html.j2",
-        say=read_words(LANGUAGES[0]),
+        say=read_words(LANGUAGES[0], "rating"),
         all_languages=all_words(),
         study=asked,
         clips=[ShownClip("", fps)] * (2 if asked.kind is StudyKind.PAIRS else 1),
@@ -174,7 +174,7 @@ def offline_page(asked: Asked, fps: float, data: Mapping[str, object]) -> str:
 
 def results_page(run: str, progress: Sequence[StudyProgress]) -> str:
     """Return the page of how far the raters are, in English."""
-    return _page("results.html.j2", read_words("en"), run=run, progress=progress)
+    return _page("results.html.j2", read_words("en", "rating"), run=run, progress=progress)
 
 
 def _page(template: str, say: Words, **context: object) -> str:

@@ -29,7 +29,6 @@ from evalkit.app.asked import describe
 from evalkit.app.clips import ClipResponse
 from evalkit.app.guard import Allowance, Guard, Problem, read_form
 from evalkit.app.results import opinions_page, results_page
-from evalkit.app.words import LANGUAGES, Words, choose_language, read_words
 from evalkit.rating.desk import (
     PREFERRED,
     Desk,
@@ -40,6 +39,7 @@ from evalkit.rating.desk import (
     RefusedError,
 )
 from evalkit.runs.ratings.records import RaterRecord, Role, StudyKind
+from evalkit.words.language import LANGUAGES, Words, choose_language, read_words
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _COOKIE_S = 90 * 24 * 3600
@@ -186,7 +186,7 @@ class _Server:
         asked = self._asked(state)
         if not state.is_started:
             wished = request.query_params.get("language", "")
-            say = read_words(wished) if wished in LANGUAGES else _accepted_words(request)
+            say = read_words(wished, "rating") if wished in LANGUAGES else _accepted_words(request)
             return HTMLResponse(pages.start_page(say, asked))
         say = request.state.say
         shown = self._desk.current(state.id)
@@ -306,7 +306,7 @@ class _Server:
         if state is None:
             self._admit_stranger(request)
             raise Problem(401, "no_session")
-        request.state.say = read_words(state.language) if state.language in LANGUAGES else None
+        request.state.say = read_words(state.language, "rating") if state.language in LANGUAGES else None
         if not self._sessions.take(state.id):
             raise Problem(429, "too_many")
         return state
@@ -339,7 +339,7 @@ def _see(place: str) -> Response:
 
 
 def _accepted_words(request: Request) -> Words:
-    return read_words(choose_language(request.headers.get("accept-language", "")))
+    return read_words(choose_language(request.headers.get("accept-language", "")), "rating")
 
 
 def _item_page(say: Words, asked: pages.Asked, shown: Presentation) -> str:

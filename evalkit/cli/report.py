@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from evalkit.cli.outputs import name_outputs, refuse_unwritten, write_outputs
+from evalkit.cli.page_options import language_option
 
 
 @click.command()
@@ -15,16 +16,18 @@ from evalkit.cli.outputs import name_outputs, refuse_unwritten, write_outputs
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the report as JSON."
 )
-def report(run: Path, timelines: bool, json_path: Path | None) -> None:
+@language_option
+def report(run: Path, timelines: bool, json_path: Path | None, language: str) -> None:
     """Write report.html and report.md of the run folder RUN again.
 
     Exit code: 0 when written, 2 for wrong use.
     """
     from evalkit.errors import EvalkitError
     from evalkit.reports.run_report import HTML_NAME, MARKDOWN_NAME, write_report
+    from evalkit.visuals.page import PageFrame
 
     try:
-        view = write_report(run, all_timelines=timelines)
+        view = write_report(run, all_timelines=timelines, frame=PageFrame(language))
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:

@@ -9,6 +9,7 @@ import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
+from evalkit.cli.page_options import frame_beside, language_option
 from evalkit.cli.settings import read_where
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -38,6 +39,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--json", "json_path", type=_FILE, help="Write the verdict as JSON.")
 @click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
+@language_option
 @click.option(
     "--ledger",
     "ledger_path",
@@ -67,6 +69,7 @@ def signoff(
     json_path: Path | None,
     junit_path: Path | None,
     html_path: Path | None,
+    language: str,
     ledger_path: Path | None,
     anchor_path: Path | None,
 ) -> None:
@@ -126,7 +129,7 @@ def signoff(
     written = write_outputs(
         (json_path, view.to_json),
         (junit_path, lambda: junit_xml(view)),
-        (html_path, lambda: render_signoff(view)),
+        (html_path, lambda: render_signoff(view, frame=frame_beside(html_path or Path(), language))),
         (form_path, lambda: view.waiver_form),
     )
     print_signoff(Console(highlight=False), view)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.comparison import Family
 from evalkit.reports.verdict import verdict_of_conclusion
-from evalkit.visuals.page import render_page
+from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
 
 if TYPE_CHECKING:
     from evalkit.views.comparison import ComparisonView, MetricComparisonView
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 _WIDTH, _HEIGHT = 180, 22
 
 
-def render_comparison(view: ComparisonView) -> str:
+def render_comparison(view: ComparisonView, *, frame: PageFrame = PLAIN_FRAME) -> str:
     """Return a self-contained HTML page."""
     return render_page(
         __package__,
         "comparison.html.j2",
+        frame=frame,
         title="Comparison of A and B",
         view=view,
         asked=view.of(Family.PRIMARY),

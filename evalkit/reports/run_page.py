@@ -23,7 +23,7 @@ from evalkit.reports.verdict import (
     verdict_of_gate,
     verdict_of_trial,
 )
-from evalkit.visuals.page import render_page
+from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
 from pipeline.options import json_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,11 @@ _N_STAGED = 2
 
 
 def render_run(
-    run: RunView, timelines: Timelines = NO_TIMELINES, moment_tracks: Mapping[str, str] | None = None
+    run: RunView,
+    timelines: Timelines = NO_TIMELINES,
+    moment_tracks: Mapping[str, str] | None = None,
+    *,
+    frame: PageFrame = PLAIN_FRAME,
 ) -> str:
     """Return the page of a run; it shows the videos and pictures that lie in the run's folder.
 
@@ -47,11 +51,13 @@ def render_run(
     timelines : Timelines
     moment_tracks : mapping of str to str, optional
         See `evalkit.reports.moment_tracks.write_moment_tracks`.
+    frame : PageFrame
     """
     stage = _stage(run)
     return render_page(
         __package__,
         "run.html.j2",
+        frame=frame,
         script=(resources.files(__package__) / "templates" / "run.js").read_text("utf-8"),
         title=f"{'Sweep' if run.search is None else 'Search'} of {run.generator.get('name', 'a generator')}: {run.name}",
         run=run,

@@ -14,6 +14,7 @@ from evalkit.runs import Run, record_look
 from evalkit.runs.files import write_atomically
 from evalkit.runs.ratings.schema import database_of
 from evalkit.views.run import run_view
+from evalkit.visuals.page import PLAIN_FRAME, PageFrame
 
 if TYPE_CHECKING:
     from evalkit.views.run import RunView
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 HTML_NAME, MARKDOWN_NAME = "report.html", "report.md"
 
 
-def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
+def write_report(run_folder: Path, *, all_timelines: bool = False, frame: PageFrame = PLAIN_FRAME) -> RunView:
     """Write ``report.html`` and ``report.md`` of a run into its folder; older ones are replaced when whole.
 
     Tables of a run that was rated are written anew as well, where answers came or were deleted since.
@@ -33,6 +34,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
     all_timelines : bool
         Draw the timelines of memory of every trial, however many there are; see
         `evalkit.reports.timelines.draw_timelines`.
+    frame : PageFrame
 
     Returns
     -------
@@ -55,6 +57,6 @@ def write_report(run_folder: Path, *, all_timelines: bool = False) -> RunView:
     view = run_view(analysis, policy, note=note)
     timelines = draw_timelines(run, analysis.trials, everything=all_timelines)
     tracks = write_moment_tracks(run.folder, view.trials)
-    write_atomically(run.folder / HTML_NAME, render_run(view, timelines, tracks))
+    write_atomically(run.folder / HTML_NAME, render_run(view, timelines, tracks, frame=frame))
     write_atomically(run.folder / MARKDOWN_NAME, render_markdown(view))
     return view

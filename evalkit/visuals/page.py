@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from evalkit.formatting import count, three_digits
 from evalkit.visuals.numbers import ARROW_WORDS, ARROWS, bracket, percent, signed, unit_suffix
+from evalkit.words.language import LANGUAGES, read_words
+from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -29,13 +35,54 @@ _FILTERS = {
 }
 
 
+def link_from(folder: Path) -> Callable[[str], str]:
+    """Return what links from a page in `folder` to files: relative, so that both can be moved together.
+
+    >>> link_from(Path("/runs/a"))("/runs/b/videos/1/video.mp4")
+    '../b/videos/1/video.mp4'
+    """
+    here = folder.resolve()
+    return lambda path: quote(Path(os.path.relpath(Path(path).resolve(), here)).as_posix())
+
+
+@dataclass(frozen=True)
+class PageFrame:
+    """What a page has around it.
+
+    Parameters
+    ----------
+    language : str
+        One of `evalkit.words.language.LANGUAGES`.
+    bar : str
+        Markup above the page: of the application that serves it. Nothing in it is escaped.
+    link : callable
+        Gives the address of a file by its path; None where the page must not lead to it.
+    """
+
+    language: str = LANGUAGES[0]
+    bar: str = ""
+    link: Callable[[str], str | None] = quote
+
+
+PLAIN_FRAME = PageFrame()
+"""Of an English page that nobody serves."""
+
+
 @cache
 def style_sheet() -> str:
     """Return the style sheet of every page."""
     return (files(__package__) / "templates" / "page.css").read_text("utf-8")
 
 
-def render_page(package: str, template: str, *, script: str = "", **context: Any) -> str:
+def render_page(
+    package: str,
+    template: str,
+    *,
+    script: str = "",
+    frame: PageFrame = PLAIN_FRAME,
+    topics: tuple[str, ...] = (),
+    **context: Any,
+) -> str:
     """Return a whole HTML page.
 
     A page forbids itself every script but its own and every request but to the files beside it.
@@ -48,6 +95,10 @@ def render_page(package: str, template: str, *, script: str = "", **context: Any
         Name of the file.
     script : str
         The page's own JavaScript.
+    frame : PageFrame
+        Templates have its language as ``say`` and ``metrics``, its links as ``link_to``.
+    topics : tuple of str
+        Of the sentences that the template says, beside ``pages``; see `evalkit.words.language.read_words`.
     **context
         What the template asks for; a name that it asks for in vain is an error.
     """
@@ -57,6 +108,10 @@ def render_page(package: str, template: str, *, script: str = "", **context: Any
         "css": Markup(style_sheet()),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - the caller's own code
         "content_security_policy": _content_security_policy(script),
+        "say": read_words(frame.language, "pages", *topics),
+        "metrics": metric_words(frame.language),
+        "link_to": frame.link,
+        "bar": Markup(frame.bar),  # noqa: S704 - the application's own
     }
     return render(package, template, **context, **own)
 

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from evalkit.app import pages
-from evalkit.app.words import LANGUAGES, read_words
 from evalkit.runs.ratings.records import QUESTIONS, StudyKind
+from evalkit.words.language import LANGUAGES, read_words
 
 STUDIES = [
     pages.Asked(StudyKind.ACR, QUESTIONS, in_step=False, n_total=20, n_training=2, minutes=9),
@@ -46,7 +46,7 @@ def test_text_stands_out_as_wcag_aa_asks(scheme: str, text: str, ground: str) ->
 @pytest.mark.parametrize("tag", LANGUAGES)
 @pytest.mark.parametrize("asked", STUDIES, ids=["acr", "one", "step"])
 def test_pages_are_whole_in_every_language(tag: str, asked: pages.Asked) -> None:
-    say = read_words(tag)
+    say = read_words(tag, "rating")
     clips = [pages.ShownClip("/clip/x", 25.0)] * (2 if asked.kind is StudyKind.PAIRS else 1)
     texts = [
         pages.start_page(say, asked),
@@ -63,12 +63,17 @@ def test_pages_are_whole_in_every_language(tag: str, asked: pages.Asked) -> None
 def test_what_is_asked_is_what_the_study_asks() -> None:
     asked = pages.Asked(StudyKind.ACR, ("motion",), in_step=False, n_total=1, n_training=0, minutes=1)
     text = pages.item_page(
-        read_words("en"), asked, [pages.ShownClip("/clip/x", 25.0)], nonce="n", position=1, is_training=False
+        read_words("en", "rating"),
+        asked,
+        [pages.ShownClip("/clip/x", 25.0)],
+        nonce="n",
+        position=1,
+        is_training=False,
     )
     assert set(re.findall('type="radio" name="([^"]+)"', text)) == {"motion"}
     assert re.findall('name="motion" value="([^"]+)"', text) == list("12345")
 
 
 def test_what_is_inserted_is_escaped() -> None:
-    text = pages.message_page(read_words("en"), "<script>", "&", again_at='"><script>')
+    text = pages.message_page(read_words("en", "rating"), "<script>", "&", again_at='"><script>')
     assert "<script>" not in text

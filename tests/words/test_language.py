@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evalkit.app.words import LANGUAGES, choose_language, read_words
 from evalkit.runs.ratings.records import QUESTIONS
+from evalkit.words.language import LANGUAGES, choose_language, read_words
 
 
 def places(sentence: str | Mapping[str, str]) -> set[str]:
@@ -20,7 +20,7 @@ def places(sentence: str | Mapping[str, str]) -> set[str]:
 
 @pytest.mark.parametrize("tag", LANGUAGES)
 def test_every_language_has_the_same_sentences_with_the_same_places(tag: str) -> None:
-    first, other = read_words(LANGUAGES[0]).sentences, read_words(tag).sentences
+    first, other = read_words(LANGUAGES[0], "rating").sentences, read_words(tag, "rating").sentences
     assert other.keys() == first.keys()
     for key in first:
         if key not in {"clips", "pairs", "minutes", "n_answered"}:  # "1" may be written out
@@ -34,19 +34,19 @@ def test_every_language_has_the_same_sentences_with_the_same_places(tag: str) ->
 
 @pytest.mark.parametrize("tag", LANGUAGES)
 def test_every_question_can_be_asked(tag: str) -> None:
-    say = read_words(tag)
+    say = read_words(tag, "rating")
     assert all(say(f"ask_{question}") for question in QUESTIONS)
     assert len({say(f"score_{score}") for score in range(1, 6)}) == 5
 
 
 def test_the_scale_is_that_of_the_recommendation() -> None:
     """ITU-T P.910, absolute category rating, 5 to 1; in Chinese the words of GB/T and of P.910's translation."""
-    words = [[read_words(tag)(f"score_{score}") for score in (5, 4, 3, 2, 1)] for tag in LANGUAGES]
+    words = [[read_words(tag, "rating")(f"score_{score}") for score in (5, 4, 3, 2, 1)] for tag in LANGUAGES]
     assert words == [["Excellent", "Good", "Fair", "Poor", "Bad"], ["优", "良", "中", "差", "劣"]]
 
 
 def test_numbers_have_their_words() -> None:
-    say = read_words("en")
+    say = read_words("en", "rating")
     assert [say("minutes", n=n) for n in (1, 2)] == ["1 minute", "2 minutes"]
     with pytest.raises(KeyError):
         say("minutes")

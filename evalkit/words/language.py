@@ -1,4 +1,4 @@
-"""What raters read, in every language that there is: ``words/<language>.yaml``."""
+"""Sentences of pages, in every language that there is: ``sentences/<topic>.<language>.yaml``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from importlib.resources import files
 from evalkit.options import parse_yaml
 
 LANGUAGES = ("en", "zh-CN")
-"""The first is for those who ask for none of them."""
+"""As BCP 47 has them. The first is for those who ask for none of them."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """The sentences of one language.
+    """Sentences of one language.
 
     Parameters
     ----------
@@ -43,10 +43,28 @@ class Words:
 
 
 @cache
-def read_words(tag: str) -> Words:
-    """Return the sentences of one of `LANGUAGES`."""
-    name = f"{tag}.yaml"
-    return Words(tag, parse_yaml((files(__package__) / "words" / name).read_text("utf-8"), name))
+def read_words(tag: str, *topics: str) -> Words:
+    """Return the sentences of some topics in one of `LANGUAGES`.
+
+    Parameters
+    ----------
+    tag : str
+    *topics : str
+        Such as ``pages`` and ``rating``: files of ``sentences/``.
+
+    Raises
+    ------
+    ValueError
+        If two topics have a key in common: which of them is meant could not be told.
+    """
+    sentences: dict[str, str | Mapping[str, str]] = {}
+    for topic in topics:
+        name = f"{topic}.{tag}.yaml"
+        own = parse_yaml((files(__package__) / "sentences" / name).read_text("utf-8"), name)
+        if twice := sentences.keys() & own.keys():
+            raise ValueError(f"{', '.join(topics)} share the keys {', '.join(sorted(twice))}")
+        sentences |= own
+    return Words(tag, sentences)
 
 
 def choose_language(accepted: str) -> str:

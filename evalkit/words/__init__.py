@@ -1,0 +1,1 @@
+"""What people read on pages, in every language that there is."""
