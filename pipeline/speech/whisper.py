@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any
@@ -210,7 +211,11 @@ class FasterWhisper(Recogniser):
         if self._model is not None:
             return
         from faster_whisper import WhisperModel
+        from tqdm import tqdm
 
+        tqdm.set_lock(
+            threading.RLock()
+        )  # its own is a semaphore of the system, which a worker that is ended leaves behind
         name, files = self._found.read()
         try:
             self._model = WhisperModel(
