@@ -73,7 +73,9 @@ class ClipLimit:
     value : float or None
         In the metric's unit; None where it was not measured.
     reason : str
-        Why it was not measured, or cannot be relied on, in words; empty where it was.
+        Code of why it was not measured, or a text; empty where it was.
+    coverage : float or None
+        Share of the clip that was measured, where that is too little to rely on the value.
     overshoot : float
         How far beyond the limit, as a part of the limit's size; 0 within it.
     """
@@ -82,17 +84,24 @@ class ClipLimit:
     grade: ClipGrade
     value: float | None
     reason: str = ""
+    coverage: float | None = None
     overshoot: float = 0.0
+
+    def why_absent(self, tag: str = LANGUAGES[0]) -> str:
+        """Say why it was not measured, or cannot be relied on; empty where it was and can."""
+        if self.coverage is not None:
+            return read_words(tag, "clips")("fragment", percent=f"{100 * self.coverage:.0f}")
+        return reason_text(self.reason, tag)
 
     def text(self, tag: str = LANGUAGES[0]) -> str:
         """Say in words how it lies: name, value, what was asked; or why it was not measured."""
         say, words, metric = read_words(tag, "clips"), metric_words(tag), self.rule.metric
         name = words.name(metric.name)
         if self.value is None:
-            return say("limit_absent", name=name, reason=self.reason)
+            return say("limit_absent", name=name, reason=self.why_absent(tag))
         value = words.value(metric.name, self.value, metric.unit)
         if self.grade is ClipGrade.NOT_MEASURED:
-            return say("limit_doubtful", name=name, value=value, reason=self.reason)
+            return say("limit_doubtful", name=name, value=value, reason=self.why_absent(tag))
         return say("limit", name=name, value=value, asked=describe_limit(self.rule, tag))
 
 
@@ -215,7 +224,7 @@ def judge_clip(
     values : mapping of str to float
         By full name of the metric, in its unit.
     absent : mapping of str to str
-        Why others have no value, in words.
+        Codes of why others have no value.
     coverages : mapping of str to float or None
         Share of the clip that a value speaks of, 0 to 1, where known.
     error : str
@@ -233,7 +242,7 @@ def judge_clip(
         elif metric.name in values:
             found.append(_grade(rule, values[metric.name], (coverages or {}).get(metric.name), policy))
         else:
-            reason = absent.get(metric.name, Reason.NOT_MEASURED.text)
+            reason = absent.get(metric.name, Reason.NOT_MEASURED.code)
             found.append(ClipLimit(rule, ClipGrade.NOT_MEASURED, None, error or reason))
     order = [ClipGrade.BEYOND, ClipGrade.NOT_MEASURED, ClipGrade.WITHIN]
     found.sort(key=lambda one: (one.rule.kind != "hard", order.index(one.grade), -one.overshoot))
@@ -247,11 +256,7 @@ def judge_result(policy: Policy, result: ClipResult) -> ClipVerdict:
         policy,
         result.clip,
         {name: m.value for name, m in measured.items() if m.value is not None},
-        {
-            name: reason_text(m.reason.code)
-            for name, m in measured.items()
-            if m.value is None and m.reason is not None
-        },
+        {name: m.reason.code for name, m in measured.items() if m.value is None and m.reason is not None},
         coverages={name: m.coverage for name, m in measured.items()},
         error="" if result.error is None else result.error.text,
     )
@@ -268,8 +273,7 @@ def _grade(rule: Rule, value: float, coverage: float | None, policy: Policy) -> 
     if beyond > 0:
         return ClipLimit(rule, ClipGrade.BEYOND, value, overshoot=beyond / _size_of(rule))
     if coverage is not None and coverage < least:
-        reason = f"only {100 * coverage:.0f} % of the clip could be measured, and {100 * least:g} % are asked"
-        return ClipLimit(rule, ClipGrade.NOT_MEASURED, value, reason)
+        return ClipLimit(rule, ClipGrade.NOT_MEASURED, value, coverage=coverage)
     return ClipLimit(rule, ClipGrade.WITHIN, value)
 
 

@@ -77,7 +77,7 @@ def test_every_rule_applies_or_is_said_not_to() -> None:
 )
 def test_the_worst_of_the_rules_decides(changed: dict[str, float | None], decision: ClipDecision) -> None:
     values = {name: value for name, value in (GOOD | changed).items() if value is not None}
-    verdict = judge_clip(BUNDLED, "a.mp4", values, {"brand.fidelity": "no brand was given"})
+    verdict = judge_clip(BUNDLED, "a.mp4", values, {"brand.fidelity": "no_brand"})
     assert verdict.decision is decision
     assert verdict.is_passed == (decision in {ClipDecision.PASSES, ClipDecision.WARNS})
 
@@ -89,9 +89,10 @@ def test_the_sentence_names_the_worst_in_plain_words() -> None:
         "不通过。口型与台词相符：62 % 更像别的台词；要求不超过 30 %；另有 1 项。",
     ]
     absent = {name: value for name, value in GOOD.items() if name != "brand.fidelity"}
-    unknown = judge_clip(BUNDLED, "a.mp4", absent, {"brand.fidelity": "no brand was given"})
+    unknown = judge_clip(BUNDLED, "a.mp4", absent, {"brand.fidelity": "no_brand"})
     assert (
-        unknown.sentence() == "Cannot be told. The brand mark looks right: not measured, no brand was given."
+        unknown.sentence()
+        == "Cannot be told. The brand mark looks right: not measured, no brand was given; see --brand."
     )
     assert judge_clip(BUNDLED, "a.mp4", GOOD, {}).sentence() == (
         "Passes: all 7 gates that speak of a single clip are met."
@@ -144,7 +145,7 @@ def test_what_was_measured_on_a_clip() -> None:
     metric = next(rule.metric for rule in BUNDLED.rules if rule.metric.name == "lip_sync.error")
     verdict = judge_result(BUNDLED, ClipResult("a.mp4", (Measurement(metric, None, reason=Reason.NO_FACE),)))
     assert verdict.decision is ClipDecision.NOT_KNOWN
-    assert verdict.limits[0].reason == Reason.NO_FACE.text
+    assert verdict.limits[0].why_absent() == Reason.NO_FACE.text
     broken = judge_result(
         BUNDLED, ClipResult("b.mp4", error=ClipError("no_video", "b.mp4", "it holds no picture"))
     )
