@@ -26,7 +26,7 @@ ROWS = (
     {"execution", "analysis"},
     {"decisions", "forecast", "rating", "validation"},
     {"sweeps"},
-    {"views"},
+    {"samples", "views"},
     {"reports"},
     {"api", "app"},
     {"cli"},

@@ -176,9 +176,10 @@ class FasterWhisper(Recogniser):
 
     name = "faster_whisper"
     extra = "faster-whisper"
+    Settings = WhisperSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = WhisperSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         try:
             library = version_of("faster-whisper")
         except PackageNotFoundError:
