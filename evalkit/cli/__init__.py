@@ -28,6 +28,11 @@ _COMMANDS = {
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
     "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),
     "validate": ("evalkit.cli.validate:validate", "Plant faults in your clips; see what the metrics see."),
+    "import": (
+        "evalkit.cli.import_scores:import_scores",
+        "Bring in other tools' scores, and outcomes of live trials.",
+    ),
+    "export": ("evalkit.cli.export:export", "Put a run where you track experiments: MLflow or W&B."),
     "policy": ("evalkit.cli.policy:policy", "What a release has to pass: show, write or check a policy."),
     "ledger": ("evalkit.cli.ledger:ledger", "Show the verdicts ever given, and check that none was changed."),
     "prompts": ("evalkit.cli.prompts:prompts", "Templates for prompts, and what a prompt leaves out."),
