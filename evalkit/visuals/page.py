@@ -81,6 +81,7 @@ def render_page(
     script: str = "",
     frame: PageFrame = PLAIN_FRAME,
     topics: tuple[str, ...] = (),
+    has_forms: bool = False,
     **context: Any,
 ) -> str:
     """Return a whole HTML page.
@@ -99,6 +100,8 @@ def render_page(
         Templates have its language as ``say`` and ``metrics``, its links as ``link_to``.
     topics : tuple of str
         Of the sentences that the template says, beside ``pages``; see `evalkit.words.language.read_words`.
+    has_forms : bool
+        Whether it sends forms to where it came from: a page of an application does.
     **context
         What the template asks for; a name that it asks for in vain is an error.
     """
@@ -107,7 +110,7 @@ def render_page(
     own = {
         "css": Markup(style_sheet()),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - the caller's own code
-        "content_security_policy": _content_security_policy(script),
+        "content_security_policy": _content_security_policy(script, has_forms=has_forms),
         "say": read_words(frame.language, "pages", *topics),
         "metrics": metric_words(frame.language),
         "link_to": frame.link,
@@ -138,12 +141,13 @@ def load_macros(package: str, template: str) -> Any:
     return _environment(package).get_template(template).module
 
 
-def _content_security_policy(script: str) -> str:
+def _content_security_policy(script: str, *, has_forms: bool) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     scripts = f"'sha256-{digest}'" if script else "'none'"
+    forms = "'self'" if has_forms else "'none'"
     return (
         f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src 'self' file: data:; "
-        f"media-src 'self' file:; base-uri 'none'; form-action 'none'"
+        f"media-src 'self' file:; base-uri 'none'; form-action {forms}"
     )
 
 
