@@ -107,8 +107,9 @@ class Listing:
     version: str = ""
 
     def find(self, address: str) -> ListedRun | None:
-        """Return the run at an address."""
-        return next((run for run in self.runs if run.address == address), None)
+        """Return the run at an address, quoted or as people write it."""
+        names = {address, write_address(Path(address))}
+        return next((run for run in self.runs if run.address in names), None)
 
 
 class Catalogue:
@@ -158,6 +159,12 @@ class Catalogue:
             return self._listing
         finally:
             self._looking.release()
+
+    def look_at(self, run: ListedRun) -> ListedRun | None:
+        """Return a run as it is at this moment; None where it is gone."""
+        if not (run.folder / RUN_FILE).exists():
+            return None
+        return self._describe(run.folder)
 
     def may_judge(self, policy: str) -> bool:
         """Say whether a policy that a run names may be read: nothing outside the folder is, unless it was allowed."""

@@ -470,8 +470,9 @@ class _Server:
             there = {run.address: run for run in (listing or self._catalogue.look(anew=True)).runs}
             for n in range(1, min(len(address.parts), 4) + 1):
                 run = there.get("/".join(_quote(part) for part in address.parts[:n]))
-                if run is not None and not run.is_outside:
-                    return run, address.parts[n:], address.is_folder
+                now = None if run is None else self._catalogue.look_at(run)
+                if now is not None and not now.is_outside:
+                    return now, address.parts[n:], address.is_folder
         raise Problem(404, "no_page")
 
     def _drawn(
