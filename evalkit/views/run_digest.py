@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.table import rows_of_run
 from evalkit.decisions.gates import judge_configuration
-from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.recommendation import Outcome
 from evalkit.decisions.releases import last_verdict
 from evalkit.errors import UsageError
 from evalkit.views.figure import FigureView
-from evalkit.views.gate import gate_view
+from evalkit.views.gate import GateView, gate_view
 from evalkit.views.view import Plain, View, plain_param
 
 if TYPE_CHECKING:
@@ -35,27 +33,27 @@ class GateDigest(View):
 
     Parameters
     ----------
-    metric : str
-        Name of the rule.
-    limit : str
-        In words.
-    at_least, at_most : float or None
-        The limits themselves; None where open.
-    grade : Grade
-    figure : FigureView
-        What was judged.
+    gate : GateView
     version : str
         Of the evaluator that measured it, with the identity of its settings; empty for a cost. Values of different
         versions are not to be compared.
     """
 
-    metric: str
-    limit: str
-    at_least: float | None
-    at_most: float | None
-    grade: Grade
-    figure: FigureView
+    gate: GateView
     version: str
+
+    @property
+    def figure(self) -> FigureView:
+        """What was judged.
+
+        Raises
+        ------
+        ValueError
+            Of a line about the run, which is no gate.
+        """
+        if self.gate.figure is None:
+            raise ValueError(f"{self.gate.metric} is a line about the run")
+        return self.gate.figure
 
 
 @dataclass(frozen=True)
@@ -188,25 +186,11 @@ def _gates(
 
 
 def _gate(run: Run, line: RuleResult) -> GateDigest:
-    view = gate_view(line)
-    rule, figure = line.rule, view.figure
-    if rule is None or figure is None:
-        raise ValueError(f"{line.metric} is a line about the run and no gate")
-    info = run.manifest.metrics.get(rule.metric.name)
+    name = "" if line.rule is None else line.rule.metric.name
+    info = run.manifest.metrics.get(name)
     evaluator = None if info is None else info.evaluator
-    return GateDigest(
-        metric=rule.name,
-        limit=rule.text(),
-        at_least=_finite(rule.at_least),
-        at_most=_finite(rule.at_most),
-        grade=line.grade,
-        figure=figure,
-        version="" if evaluator is None else run.manifest.evaluators.get(evaluator, ""),
-    )
-
-
-def _finite(limit: float | None) -> float | None:
-    return limit if limit is not None and math.isfinite(limit) else None
+    version = "" if evaluator is None else run.manifest.evaluators.get(evaluator, "")
+    return GateDigest(gate_view(line), version)
 
 
 def _verdict(signed: LastVerdict) -> VerdictDigest:

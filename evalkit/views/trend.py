@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from evalkit.decisions.judge import Grade
 from evalkit.types import Better
 from evalkit.views.figure import FigureView
+from evalkit.views.gate import GateView
 from evalkit.views.run_digest import GateDigest, RunDigest
 from evalkit.views.view import View
 
@@ -57,9 +57,8 @@ class TrendPoint(View):
     ----------
     place : int
         Of the run in `TrendView.runs`.
-    figure : FigureView or None
+    gate : GateView or None
         None where the run's policy has no such gate.
-    grade : Grade or None
     version : str
         Of the evaluator.
     joins : bool
@@ -67,10 +66,14 @@ class TrendPoint(View):
     """
 
     place: int
-    figure: FigureView | None
-    grade: Grade | None
+    gate: GateView | None
     version: str
     joins: bool
+
+    @property
+    def figure(self) -> FigureView | None:
+        """What was judged."""
+        return None if self.gate is None else self.gate.figure
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,8 @@ class TrendLine(View):
     ----------
     metric, unit : str
     better : {"lower", "higher", "zero", "band"}
-    limit : str
-        In words, of the newest run.
-    at_least, at_most : float or None
+    latest : GateView
+        Of the newest run that has it: with the limits that are drawn.
     points : tuple of TrendPoint
         One a run.
     change : Change
@@ -97,9 +99,7 @@ class TrendLine(View):
     metric: str
     unit: str
     better: Better
-    limit: str
-    at_least: float | None
-    at_most: float | None
+    latest: GateView
     points: tuple[TrendPoint, ...]
     change: Change
     difference: float | None
@@ -159,9 +159,9 @@ def trend_view(found: Sequence[tuple[TrendRun, RunDigest]], *, releases_only: bo
     if not runs:
         return TrendView((), None, ())
     baseline = max((place for place, run in enumerate(runs[:-1]) if run.is_release), default=None)
-    names = dict.fromkeys(gate.metric for _, digest in reversed(judged) for gate in digest.gates)
+    names = dict.fromkeys(one.gate.metric for _, digest in reversed(judged) for one in digest.gates)
     gates = {
-        name: [next((gate for gate in digest.gates if gate.metric == name), None) for _, digest in judged]
+        name: [next((one for one in digest.gates if one.gate.metric == name), None) for _, digest in judged]
         for name in names
     }
     return TrendView(runs, baseline, tuple(_line(own, baseline) for own in gates.values()))
@@ -174,28 +174,28 @@ def _line(gates: Sequence[GateDigest | None], baseline: int | None) -> TrendLine
     before: GateDigest | None = None
     for place, gate in enumerate(gates):
         if gate is None:
-            points.append(TrendPoint(place, None, None, "", False))
+            points.append(TrendPoint(place, None, "", False))
             before = None
             continue
         joins = before is not None and _are_comparable(before, gate)
-        points.append(TrendPoint(place, gate.figure, gate.grade, gate.version, joins))
+        points.append(TrendPoint(place, gate.gate, gate.version, joins))
         before = gate
     then = None if baseline is None else gates[baseline]
     change, difference = _change(then, gates[-1], has_baseline=baseline is not None)
     return TrendLine(
-        metric=latest.metric,
+        metric=latest.gate.metric,
         unit=latest.figure.unit,
         better=latest.figure.better,
-        limit=latest.limit,
-        at_least=latest.at_least,
-        at_most=latest.at_most,
+        latest=latest.gate,
         points=tuple(points),
         change=change,
         difference=difference,
-        has_other_limits=any(
-            (one.at_least, one.at_most) != (latest.at_least, latest.at_most) for one in there
-        ),
+        has_other_limits=any(_limits(one) != _limits(latest) for one in there),
     )
+
+
+def _limits(one: GateDigest) -> tuple[float | None, float | None]:
+    return one.gate.at_least, one.gate.at_most
 
 
 def _are_comparable(a: GateDigest, b: GateDigest) -> bool:
@@ -217,30 +217,33 @@ def _change(
     """
     if not has_baseline:
         return Change.NO_BASELINE, None
-    if then is None or now is None or then.figure.value is None or now.figure.value is None:
+    values = [None if gate is None else gate.figure.value for gate in (then, now)]
+    if then is None or now is None or values[0] is None or values[1] is None:
         return Change.NOT_MEASURED, None
     if not _are_comparable(then, now):
         return Change.OTHER_VERSION, None
-    difference = now.figure.value - then.figure.value
+    return _rank(then, now), values[1] - values[0]
+
+
+def _rank(then: GateDigest, now: GateDigest) -> Change:
     if then.figure.interval is None or now.figure.interval is None:
-        return Change.OPEN, difference
-    (low, high), (low_now, high_now) = (
-        _badness(gate.figure.interval, gate) for gate in (then, now) if gate.figure.interval is not None
-    )
+        return Change.OPEN
+    if now.figure.better == "band" and _limits(now) == (None, None):
+        return Change.NO_DIRECTION
+    low, high = _badness(then.figure.interval, now)
+    low_now, high_now = _badness(now.figure.interval, now)
     if low <= high_now and low_now <= high:
-        return Change.OPEN, difference
-    if now.figure.better == "band" and now.at_least is None and now.at_most is None:
-        return Change.NO_DIRECTION, difference
-    return (Change.BETTER if high_now < low else Change.WORSE), difference
+        return Change.OPEN
+    return Change.BETTER if high_now < low else Change.WORSE
 
 
 def _badness(interval: tuple[float, float], gate: GateDigest) -> tuple[float, float]:
     """Return an interval of how bad a value is: lower is better, 0 the best there can be where the best is in a band.
 
-    >>> from evalkit.views.figure import FigureView
+    >>> from evalkit.decisions.judge import Grade
     >>> def gate(better, low=None, high=None):
     ...     figure = FigureView("m", "1", better, 0.0, None, 9, 9, "clips")
-    ...     return GateDigest("m", "", low, high, Grade.PASSES, figure, "1")
+    ...     return GateDigest(GateView("m", "", "hard", Grade.PASSES, "pass", figure, 9, 9, "", "", at_least=low, at_most=high), "1")
     >>> _badness((1.0, 2.0), gate("higher")), _badness((-2.0, 1.0), gate("zero")), _badness((1.0, 6.0), gate("band", 2.0, 5.0))
     ((-2.0, -1.0), (0.0, 2.0), (0.0, 1.0))
     """
@@ -259,14 +262,16 @@ def _badness(interval: tuple[float, float], gate: GateDigest) -> tuple[float, fl
 
 
 def _beyond(value: float, gate: GateDigest) -> float:
-    under = 0.0 if gate.at_least is None else gate.at_least - value
-    over = 0.0 if gate.at_most is None else value - gate.at_most
+    under = 0.0 if gate.gate.at_least is None else gate.gate.at_least - value
+    over = 0.0 if gate.gate.at_most is None else value - gate.gate.at_most
     return max(0.0, under, over)
 
 
 def _reaches_into(interval: tuple[float, float], gate: GateDigest) -> bool:
     low, high = interval
-    return (gate.at_most is None or low <= gate.at_most) and (gate.at_least is None or high >= gate.at_least)
+    return (gate.gate.at_most is None or low <= gate.gate.at_most) and (
+        gate.gate.at_least is None or high >= gate.gate.at_least
+    )
 
 
 def _moment(at: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,25 +19,27 @@ from evalkit.app.live.trend_plot import draw_trend
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import three_digits
-from evalkit.reports.verdict import Verdict
+from evalkit.reports.gate_lines import gate_lines, name_gate, say_limit
+from evalkit.reports.verdict import Tone, Verdict
 from evalkit.runs.notes import Note
 from evalkit.sweeps.progress import RunProgress
+from evalkit.views.gate import GateView
 from evalkit.views.run_digest import RunDigest
 from evalkit.views.trend import Change, TrendLine, TrendView
-from evalkit.visuals.numbers import signed
 from evalkit.visuals.page import PageFrame, render, render_page
 from evalkit.words.language import LANGUAGES, Words, read_words
-from evalkit.words.metrics import MetricWords, metric_words
+from evalkit.words.metrics import BAD, MetricWords, metric_words
 
 _TOPIC = "serve"
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
-_OUTCOMES: Mapping[Outcome, tuple[str, str]] = {
+_OUTCOMES: Mapping[Outcome, tuple[str, Tone]] = {
     Outcome.RECOMMENDED: ("✓", "pass"),
     Outcome.TIED: ("=", "neutral"),
     Outcome.NONE: ("✗", "fail"),
     Outcome.TOO_FEW_CLIPS: ("!", "warn"),
     Outcome.NOT_MEASURED: ("!", "warn"),
 }
+NEUTRAL: Tone = "neutral"
 NOT_JUDGED, WORKING, RUNNING, UNREADABLE, RELEASED = (
     "not_judged",
     "working",
@@ -169,7 +172,7 @@ def make_row(say: Words, run: ListedRun, digest: RunDigest | None, *, has_pictur
     mark, kinds = _mark(say, run, digest)
     shown = digest.configuration if digest is not None and digest.n_configurations > 1 else ""
     gates = [] if digest is None else digest.gates
-    passed = sum(gate.grade is Grade.PASSES for gate in gates)
+    passed = sum(one.gate.grade is Grade.PASSES for one in gates)
     texts = (
         run.name,
         run.generator,
@@ -202,13 +205,13 @@ def _mark(say: Words, run: ListedRun, digest: RunDigest | None) -> tuple[Verdict
         return Verdict("…", say("verdict_working"), "neutral"), frozenset({WORKING})
     released = {RELEASED} if digest.is_release else set()
     if digest.outcome is None:
-        kind, (symbol, tone) = NOT_JUDGED, ("·", "neutral")
+        kind, (symbol, tone) = NOT_JUDGED, ("·", NEUTRAL)
     else:
         kind, (symbol, tone) = digest.outcome.value.replace(" ", "_"), _OUTCOMES[digest.outcome]
     word = say(f"verdict_{kind}")
     if released:
         word = f"{say('verdict_released')} · {word}"
-    return Verdict(symbol, word, tone), frozenset({kind, *released})  # type: ignore[arg-type]
+    return Verdict(symbol, word, tone), frozenset({kind, *released})
 
 
 def _signed(say: Words, digest: RunDigest) -> str:
@@ -227,6 +230,7 @@ def bar(
     here: str,
     address: str,
     query: Sequence[tuple[str, str]],
+    *,
     run: ListedRun | None = None,
     notes: Sequence[str] = (),
 ) -> str:
@@ -397,6 +401,7 @@ def trend_page(
     policy: str,
     n_waiting: int,
     has_no_release: bool,
+    refresh_s: int,
 ) -> str:
     """Return the course of each gate.
 
@@ -411,6 +416,8 @@ def trend_page(
     n_waiting : int
         Runs that are not known yet.
     has_no_release : bool
+    refresh_s : int
+        As of `runs_page`.
     """
     say, metrics = words_of(language), metric_words(language)
     notes = [say("trend_waiting", n=n_waiting)] if n_waiting else []
@@ -429,6 +436,7 @@ def trend_page(
         title=say("trend_title"),
         subtitle=say("trend_sub", n=len(view.runs), released=n_released, policy=policy) if view.runs else "",
         options=options,
+        refresh_s=refresh_s,
         sentence=sentence,
         mark=mark,
         notes=notes,
@@ -446,7 +454,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
         return (say("trend_sentence_first", name=newest.name), None) if newest.is_release else ("", None)
     base = view.runs[view.baseline].name
     named = {
-        change: [metrics.name(line.metric) for line in view.lines if line.change is change]
+        change: [_name(say, metrics, line) for line in view.lines if line.change is change]
         for change in Change
     }
     joint = "、" if say.tag.startswith("zh") else "; "
@@ -460,13 +468,13 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
             "trend_sentence_better", name=newest.name, base=base, better=joint.join(named[Change.BETTER])
         )
         return words, Verdict("▲", say("mark_better"), "pass")
-    n_open = len(view.lines)
+    n_open = len(named[Change.OPEN])
     words = say("trend_sentence_same", name=newest.name, base=base, n_open=n_open, n=len(view.lines))
     return words, Verdict("=", say("mark_same"), "neutral")
 
 
 def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine) -> dict[str, object]:
-    name = metrics.name(line.metric)
+    name = _name(say, metrics, line)
     notes = []
     if len(line.versions) > 1:
         notes.append(say("trend_versions", n=len(line.versions)))
@@ -478,18 +486,23 @@ def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine
         cell, run = cells[place], view.runs[place]
         return " ".join(filter(None, (f"{run.name}, {run.at[:10]}:", cell["value"], cell["interval"])))
 
-    mark, change = _describe_change(say, line)
+    then = "" if view.baseline is None else cells[view.baseline]["value"]
+    mark, change = _describe_change(say, line, then)
     drawing = draw_trend(line, view.runs, view.baseline, f"{name}: {change}", tell)
     return {
         "metric": line.metric,
         "name": name,
-        "now": _describe_now(say, metrics, line),
+        "now": _describe_now(say, line),
         "mark": mark,
         "change": change,
         "notes": notes,
         "cells": cells,
         "drawing": drawing if drawing.dots else None,
     }
+
+
+def _name(say: Words, metrics: MetricWords, line: TrendLine) -> str:
+    return name_gate(line.metric, read_words(say.tag, "pages"), metrics)
 
 
 def _cell(say: Words, metrics: MetricWords, line: TrendLine, place: int) -> dict[str, str]:
@@ -502,21 +515,28 @@ def _cell(say: Words, metrics: MetricWords, line: TrendLine, place: int) -> dict
     return {"value": metrics.value(line.metric, figure.value, figure.unit), "interval": interval}
 
 
-def _describe_now(say: Words, metrics: MetricWords, line: TrendLine) -> str:
-    point = line.newest
-    figure = point.figure
-    if figure is None or figure.value is None:
-        why = "" if figure is None else figure.why_absent
-        return say("trend_now_none", why=why or say("no_value"), limit=line.limit)
-    tone = {Grade.PASSES: "good", Grade.FAILS: "bad"}.get(point.grade) if point.grade else None
-    value = metrics.value(line.metric, figure.value, figure.unit, tone)  # type: ignore[arg-type]
-    return say("trend_now", value=value, limit=line.limit)
+def _describe_now(say: Words, line: TrendLine) -> str:
+    """Say what the newest run has, in the words of its report."""
+    gate = line.newest.gate
+    if gate is None:
+        return say("trend_now_no_gate")
+    (now,) = gate_lines([gate], say.tag)
+    return say("trend_now", told=now.told, limit=_limit(say, gate))
 
 
-def _describe_change(say: Words, line: TrendLine) -> tuple[Verdict, str]:
-    unit = "" if line.unit in {"", "1"} else f" {line.unit}"
-    difference = "" if line.difference is None else f"{signed(line.difference)}{unit}"
-    words = say(f"trend_change_{line.change.value.replace(' ', '_')}", difference=difference)
+def _limit(say: Words, gate: GateView) -> str:
+    """Say what a gate asks for, in the words that its values have."""
+    if gate.figure is None or gate.metric.endswith(BAD):
+        return say_limit(gate, read_words(say.tag, "pages"))
+    low, high = (
+        open_end if end is None else end
+        for end, open_end in ((gate.at_least, -math.inf), (gate.at_most, math.inf))
+    )
+    return metric_words(say.tag).limit(gate.metric, low, high, gate.figure.unit)
+
+
+def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, str]:
+    words = say(f"trend_change_{line.change.value.replace(' ', '_')}", then=then)
     match line.change:
         case Change.BETTER:
             return Verdict("▲", say("mark_better"), "pass"), words

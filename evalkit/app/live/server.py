@@ -383,6 +383,7 @@ class _Server:
             policy=titles.get(policy, policy),
             n_waiting=sum(one is None for _, one in known),
             has_no_release=not has_release,
+            refresh_s=_RUNNING_REFRESH_S if any(one is None for _, one in known) else 0,
         )
 
     # --- notes
@@ -539,7 +540,7 @@ class _Server:
     ) -> Response:
         language = self._language(request)
         query = request.query_params.multi_items()
-        above = pages.bar(language, here, request.url.path, query, run, notes)
+        above = pages.bar(language, here, request.url.path, query, run=run, notes=notes)
         response = HTMLResponse(
             pages.with_bar(text, BAR, above).encode("utf-8", "backslashreplace"),
             status,

@@ -139,7 +139,15 @@ def draw_trend(
         ends = (None, None) if figure.interval is None else tuple(map(down, figure.interval))
         run = runs[point.place]
         dots.append(
-            Dot(x, y, ends[0], ends[1], run.is_release, point.grade is Grade.FAILS, tell(point.place))
+            Dot(
+                x,
+                y,
+                ends[0],
+                ends[1],
+                run.is_release,
+                point.gate is not None and point.gate.grade is Grade.FAILS,
+                tell(point.place),
+            )
         )
     paths.append(current)
     return Drawing(
@@ -148,7 +156,7 @@ def draw_trend(
         paths=tuple(" ".join(path) for path in paths if len(path) > 1),
         limits=tuple(
             Mark(_RIGHT, down(limit), f"{sign} {three_digits(limit)}")
-            for sign, limit in (("≤", line.at_most), ("≥", line.at_least))
+            for sign, limit in (("≤", line.latest.at_most), ("≥", line.latest.at_least))
             if limit is not None and low <= limit <= high
         ),
         ticks=tuple(Mark(_LEFT, down(value), three_digits(value)) for value in _ticks(low, high)),
@@ -164,7 +172,7 @@ def _range(line: TrendLine) -> tuple[float, float]:
     figures = [point.figure for point in line.points if point.figure is not None]
     values = [figure.value for figure in figures if figure.value is not None]
     ends = [end for figure in figures if figure.interval is not None for end in figure.interval]
-    limits = [limit for limit in (line.at_least, line.at_most) if limit is not None]
+    limits = [limit for limit in (line.latest.at_least, line.latest.at_most) if limit is not None]
     shown = [*values, *ends, *limits]
     if line.better in {"lower", "zero"}:
         shown.append(0.0)
