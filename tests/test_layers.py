@@ -26,7 +26,7 @@ ROWS = (
     {"execution", "analysis"},
     {"decisions", "forecast", "rating", "scores", "validation"},
     {"sweeps"},
-    {"views"},
+    {"samples", "views"},
     {"reports"},
     {"exporters"},
     {"api", "app"},

@@ -17,7 +17,7 @@ _COMMANDS = {
     "generate": ("evalkit.cli.generate:generate", "Make one talking video with a generator."),
     "doctor": ("evalkit.cli.doctor:doctor", "Say what would stop a generator, here or on a cluster."),
     "profile": ("evalkit.cli.profile:profile", "Run a program and measure its time, memory and GPUs."),
-    "init": ("evalkit.cli.init:init", "Write a sweep's YAML file to start from, or its schema."),
+    "init": ("evalkit.cli.init:init", "Write a sweep, policy, brand or conversation to start from."),
     "sweep": ("evalkit.cli.sweep:sweep", "Find the best configuration: a grid on the same inputs."),
     "search": ("evalkit.cli.search:search", "Find the best configuration without making the whole grid."),
     "measure": ("evalkit.cli.measure:measure", "Measure what the videos of a run lack; make none."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from evalkit.decisions.usual import describe_clip
+from evalkit.decisions.usual import standing_of
 from evalkit.formatting import label, three_digits
 from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import ARROWS
@@ -17,6 +17,7 @@ from evalkit.visuals.numbers import ARROWS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from evalkit.decisions.usual import Standing
     from evalkit.measuring.results import ClipResult
     from evalkit.measuring.webvtt import NamedMoment
     from evalkit.types import Measurement, Metric
@@ -35,7 +36,7 @@ def show(results: Sequence[ClipResult]) -> None:
     if len(measured) <= _FEW:
         for result in measured:
             show_measurements(label(result.clip), result.measurements, result.notes)
-            for line in describe_clip(result.measurements):
+            for line in _tell_standing(standing_of(result.measurements)):
                 console.print(f"  {escape(line)}", soft_wrap=True)
             if result.moments:
                 console.print(f"  {escape(worst_line(result.moments))}", soft_wrap=True)
@@ -198,13 +199,20 @@ def _show_absent(console: Console, results: Sequence[ClipResult]) -> None:
 
 
 def _show_what_stands_out(console: Console, results: Sequence[ClipResult]) -> None:
-    """Name the clips with values outside of what is usual, each on a line."""
-    found = [describe_clip(result.measurements) for result in results]
-    standing_out = [
-        (clip, lines) for clip, lines in zip(_name_clips(results), found, strict=True) if len(lines) > 1
-    ]
+    """Name the clips with values outside of what is usual, each on a line, the worst first."""
+    named = zip(_name_clips(results), results, strict=True)
+    found = [(clip, standing_of(result.measurements)) for clip, result in named]
+    standing_out = sorted((one for one in found if one[1].outliers), key=lambda one: one[1].severity)
     if not standing_out:
         console.print("nothing stands out: all values with a usual range lie in it, or may")
-    for clip, (_, *lines) in standing_out:
-        said = "; ".join(line.strip() for line in lines)
+    for clip, standing in standing_out:
+        said = "; ".join((*(one.text() for one in standing.outliers), *standing.remarks()))
         console.print(f"[yellow]stands out:[/] {escape(clip)}: {escape(said)}", soft_wrap=True)
+
+
+def _tell_standing(standing: Standing) -> list[str]:
+    """Say how the values of one clip lie to what is usual: a sentence, then what it does not name."""
+    if not standing.n_known:
+        return []
+    others = [f"  {one.text()}" for one in standing.outliers]
+    return [standing.sentence(), *(others if len(others) > 1 else []), *standing.remarks()]

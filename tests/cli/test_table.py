@@ -53,7 +53,9 @@ def test_a_clip_that_stands_out_of_many_is_named(capsys: pytest.CaptureFixture[s
     error = Metric("lip_sync.error", "1", "lower", "…", is_headline=True)
     show([ClipResult(f"{n}.mp4", (Measurement(error, 0.1 if n else 0.8),)) for n in range(5)])
     out = capsys.readouterr().out
-    assert "stands out: 0.mp4: lip_sync.error: 0.8, usual at most 0.3" in out
+    assert (
+        "stands out: 0.mp4: Lips fit the words: other words fit better in 80 %; usual is at most 30 %" in out
+    )
     assert out.count("stands out") == 1
 
 
