@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,6 +9,7 @@ from rich.table import Table
 
 from evalkit.decisions.usual import standing_of
 from evalkit.formatting import label, three_digits
+from evalkit.views.clips import name_clips
 from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import ARROWS
 
@@ -118,7 +117,7 @@ def _absences(measurements: Sequence[Measurement]) -> list[str]:
 def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
     """Give one row a clip, and as many tables as it takes for every head and cell to be read whole."""
     metrics = [metric for metric in _headlines(results) if _why_nowhere(results, metric.name) is None]
-    names = [_shorten(name) for name in _name_clips(results)]
+    names = [_shorten(name) for name in _names(results)]
     name_width = max(map(len, names))
     block: list[tuple[str, list[str]]] = []
     used = name_width
@@ -134,16 +133,8 @@ def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
     yield _table_of(names, name_width, block)
 
 
-def _name_clips(results: Sequence[ClipResult]) -> list[str]:
-    """Call each clip by the name of its file, with as many folders before it as tell it from the others."""
-    parts = [Path(result.clip).parts for result in results]
-    n_named = [1] * len(parts)
-    while True:
-        n_alike = Counter(own[-n:] for own, n in zip(parts, n_named, strict=True))
-        more = [n + (n_alike[own[-n:]] > 1 and n < len(own)) for own, n in zip(parts, n_named, strict=True)]
-        if more == n_named:
-            return [label(str(Path(*own[-n:]))) for own, n in zip(parts, n_named, strict=True)]
-        n_named = more
+def _names(results: Sequence[ClipResult]) -> list[str]:
+    return name_clips([result.clip for result in results])
 
 
 def _headlines(results: Sequence[ClipResult]) -> list[Metric]:
@@ -200,7 +191,7 @@ def _show_absent(console: Console, results: Sequence[ClipResult]) -> None:
 
 def _show_what_stands_out(console: Console, results: Sequence[ClipResult]) -> None:
     """Name the clips with values outside of what is usual, each on a line, the worst first."""
-    named = zip(_name_clips(results), results, strict=True)
+    named = zip(_names(results), results, strict=True)
     found = [(clip, standing_of(result.measurements)) for clip, result in named]
     standing_out = sorted((one for one in found if one[1].outliers), key=lambda one: one[1].severity)
     if not standing_out:
