@@ -95,6 +95,16 @@ class PlainData(BaseModel):
         return cls.model_validate_json(json.dumps(data))
 
 
+def also_text(schema: dict[str, Any]) -> None:
+    """Say in a field's JSON schema that a text alone may stand for a group, or for each group of a list.
+
+    Given as ``json_schema_extra`` of the field whose validator reads such texts.
+    """
+    place = schema["items"] if schema.get("type") == "array" else schema
+    options = place.pop("anyOf", None) or [{"$ref": place.pop("$ref")}]
+    place["anyOf"] = [{"type": "string"}, *options]
+
+
 def canonical_json(value: Any) -> str:
     """Write plain data in the one way that counts for hashes.
 

@@ -58,7 +58,7 @@ def render_run(
         __package__,
         "run.html.j2",
         frame=frame,
-        script=(resources.files(__package__) / "templates" / "run.js").read_text("utf-8"),
+        script=_script("player.js") + _script("run.js"),
         title=f"{'Sweep' if run.search is None else 'Search'} of {run.generator.get('name', 'a generator')}: {run.name}",
         run=run,
         answer_verdict=verdict_of_answer(run),
@@ -84,6 +84,10 @@ def render_run(
         verdict_of_gate=verdict_of_gate,
         verdict_of_trial=partial(verdict_of_trial, has_policy=run.policy is not None),
     )
+
+
+def _script(name: str) -> str:
+    return (resources.files(__package__) / "templates" / name).read_text("utf-8")
 
 
 def _by_parameter(run: RunView) -> dict[str, list[EffectView]]:

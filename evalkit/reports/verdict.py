@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from evalkit.decisions.comparison import Conclusion
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from evalkit.views.gate import GateView
     from evalkit.views.run import RunView
     from evalkit.views.trial import ClipLimitView, TrialView
+    from evalkit.words.language import Words
 
 Tone = Literal["pass", "warn", "fail", "neutral"]
 
@@ -37,6 +38,11 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.word}"
+
+    def said_in(self, say: Words) -> Verdict:
+        """Return it with its word in the language of `say`; a word that its pages do not know stays."""
+        key = f"verdict {self.word}"
+        return replace(self, word=say(key)) if key in say.sentences else self
 
 
 NO_POLICY = Verdict("·", "no policy", "neutral")

@@ -21,7 +21,7 @@ from evalkit.formatting import label
 from evalkit.measuring import STALL_LIMIT_S
 from evalkit.options import ConfigError, read_group, read_yaml
 from evalkit.runs.identity import FILE_PARAMETERS
-from pipeline.options import PlainData, canonical_json
+from pipeline.options import PlainData, also_text, canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,8 +97,12 @@ class Speech(PlainData):
 class Inputs(PlainData):
     """What is put in front of every configuration."""
 
-    portraits: list[Portrait] = Field(default_factory=list, description="a list of pictures")
-    speech: list[Speech] = Field(default_factory=list, description="a list of sound files or texts")
+    portraits: list[Portrait] = Field(
+        default_factory=list, description="a list of pictures", json_schema_extra=also_text
+    )
+    speech: list[Speech] = Field(
+        default_factory=list, description="a list of sound files or texts", json_schema_extra=also_text
+    )
 
     @field_validator("portraits", "speech", mode="before")
     @classmethod
@@ -155,7 +159,9 @@ class Execution(PlainData):
     """How the work is done. Nothing of it decides an outcome."""
 
     executor: ExecutorOptions = Field(
-        default_factory=ExecutorOptions, description="name of an executor, or its name and settings"
+        default_factory=ExecutorOptions,
+        description="name of an executor, or its name and settings",
+        json_schema_extra=also_text,
     )
     workers: int | None = Field(
         default=None,
@@ -337,8 +343,6 @@ def read_sweep(path: str | Path) -> SweepConfig:
 
 QUICKSTART = Path(__file__).parent / "quickstart.yaml"
 """The sweep that is done where none is given."""
-SAMPLE = QUICKSTART.with_name("sample.yaml")
-"""The sweep that ``evalkit init`` writes, to start from."""
 
 
 def resolve_sweep(

@@ -60,6 +60,8 @@ class GateView(View):
     why : str
         Where the limit comes from.
     waiver : WaiverView or None
+    at_least, at_most : float or None
+        The limits themselves, in the unit of the figure; None where open, and of a line about the run.
     """
 
     metric: str
@@ -73,6 +75,8 @@ class GateView(View):
     evidence: str
     why: str
     waiver: WaiverView | None = None
+    at_least: float | None = None
+    at_most: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ def gate_view(result: RuleResult) -> GateView:
         evidence=result.evidence,
         why=result.why,
         waiver=None if result.waiver is None else waiver_view(result.waiver),
+        at_least=None if result.rule is None else result.rule.at_least,
+        at_most=None if result.rule is None else result.rule.at_most,
     )
 
 

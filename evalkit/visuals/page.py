@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,10 @@ _FILTERS = {
     "arrow": lambda better: ARROWS[better],
     "arrow_words": lambda better: ARROW_WORDS[better],
 }
+
+_HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+_ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+_CELL = re.compile(r"<t[dh]\b")
 
 
 def link_from(folder: Path) -> Callable[[str], str]:
@@ -74,6 +79,12 @@ def style_sheet() -> str:
     return (files(__package__) / "templates" / "page.css").read_text("utf-8")
 
 
+@cache
+def theme_script() -> str:
+    """Return what every page runs first: it takes over light or dark as chosen before, and lets that be changed."""
+    return (files(__package__) / "templates" / "theme.js").read_text("utf-8")
+
+
 def render_page(
     package: str,
     template: str,
@@ -107,7 +118,8 @@ def render_page(
     own = {
         "css": Markup(style_sheet()),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - the caller's own code
-        "content_security_policy": _content_security_policy(script),
+        "theme_script": Markup(theme_script()),  # noqa: S704 - a file of this package
+        "content_security_policy": content_security_policy(theme_script(), *([script] if script else ())),
         "say": read_words(frame.language, "pages", *topics),
         "metrics": metric_words(frame.language),
         "link_to": frame.link,
@@ -127,24 +139,61 @@ def render(package: str, template: str, **context: Any) -> str:
     return _environment(package).get_template(template).render(**context) + "\n"
 
 
-def load_macros(package: str, template: str) -> Any:
+def load_macros(package: str, template: str, **context: Any) -> Any:
     """Return the macros of a template, to be called with what they ask for; each gives markup.
 
     Parameters
     ----------
     package, template : str
         As of `render_page`.
+    **context
+        What the macros find beside what they are called with.
     """
-    return _environment(package).get_template(template).module
+    return _environment(package).get_template(template).make_module(context)
 
 
-def _content_security_policy(script: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    scripts = f"'sha256-{digest}'" if script else "'none'"
+def content_security_policy(*scripts: str) -> str:
+    """Return what a page forbids itself: every script but these, and every request but to the files beside it.
+
+    Parameters
+    ----------
+    *scripts : str
+        Their text.
+    """
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
     return (
-        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src 'self' file: data:; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src 'self' file: data:; "
         f"media-src 'self' file:; base-uri 'none'; form-action 'none'"
     )
+
+
+def label_cells(table: str) -> Markup:
+    """Name each cell of a table's body by the head of its column, so that a row can be shown as a card.
+
+    Parameters
+    ----------
+    table : str
+        Markup: a head of one row without spans, and a body.
+
+    >>> label_cells("<thead><tr><th>size</th></tr></thead><tbody><tr><td>4</td></tr></tbody>")
+    Markup('<thead><tr><th>size</th></tr></thead><tbody><tr><td data-label="size">4</td></tr></tbody>')
+    """
+    from markupsafe import Markup, escape
+
+    head, body, rows = str(table).partition("<tbody>")
+    names = [escape(Markup(cell).striptags()) for cell in _HEAD.findall(head)]  # noqa: S704 - markup already
+
+    def name_row(row: re.Match[str]) -> str:
+        columns = iter(names)
+
+        def name_cell(cell: re.Match[str]) -> str:
+            name = next(columns, "")
+            return f'{cell[0]} data-label="{name}"' if name else cell[0]
+
+        return _CELL.sub(name_cell, row[0])
+
+    return Markup(head + body + _ROW.sub(name_row, rows))  # noqa: S704 - markup already, names escaped
 
 
 @cache
@@ -158,7 +207,7 @@ def _environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(_FILTERS, breakable=_breakable)
+    environment.filters.update(_FILTERS, breakable=_breakable, labelled=label_cells)
     return environment
 
 

@@ -66,6 +66,7 @@ class Conversation(DelegatingGenerator):
 
     name = NAME
     extra = "conversation"
+    Settings = ConversationSettings
 
     def __init__(self, /, **settings: Any) -> None:
         require_extra(type(self), f"the generator {NAME!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,15 @@ def places(sentence: str | Mapping[str, str]) -> set[str]:
     return {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
+TOPICS = sorted(
+    {path.name.partition(".")[0] for path in files("evalkit.words").joinpath("sentences").iterdir()}
+)
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic != "metrics"])
 @pytest.mark.parametrize("tag", LANGUAGES)
-def test_every_language_has_the_same_sentences_with_the_same_places(tag: str) -> None:
-    first, other = read_words(LANGUAGES[0], "rating").sentences, read_words(tag, "rating").sentences
+def test_every_language_has_the_same_sentences_with_the_same_places(tag: str, topic: str) -> None:
+    first, other = read_words(LANGUAGES[0], topic).sentences, read_words(tag, topic).sentences
     assert other.keys() == first.keys()
     for key in first:
         if key not in {"clips", "pairs", "minutes", "n_answered"}:  # "1" may be written out
