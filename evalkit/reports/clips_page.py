@@ -67,7 +67,7 @@ def render_clips(view: ClipsView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         script=script,
         frame=frame,
         topics=("clips",),
-        title=view.clips[0].name if len(view.clips) == 1 else say("title"),
+        title=view.clips[0].name if len(view.clips) == 1 else say("clip_title"),
         view=view,
         worst=None if worst is None else mark_of(worst),
         mark_of=mark_of,
@@ -87,10 +87,14 @@ def mark_of_rule(rule: ClipRuleView, language: str) -> Verdict:
     """Return how one value lies to its limit, in words of a language."""
     say = read_words(language, "clips")
     if rule.grade is ClipGrade.WITHIN:
-        return Verdict("✓", say("within"), "pass")
+        return Verdict("✓", say("clip_within"), "pass")
     if rule.grade is ClipGrade.NOT_MEASURED:
-        return Verdict("!", say("unmeasured"), "warn")
-    return Verdict("✗", say("beyond"), "fail") if rule.kind == "hard" else Verdict("!", say("beyond"), "warn")
+        return Verdict("!", say("clip_unmeasured"), "warn")
+    return (
+        Verdict("✗", say("clip_beyond"), "fail")
+        if rule.kind == "hard"
+        else Verdict("!", say("clip_beyond"), "warn")
+    )
 
 
 def range_bar(value: ClipValueView) -> RangeBar | None:
@@ -105,7 +109,8 @@ def range_bar(value: ClipValueView) -> RangeBar | None:
     first, last = least - spare, most + spare
 
     def place(at: float | None, otherwise: float) -> float:
-        return round(100 * ((otherwise if at is None else at) - first) / (last - first), 1)
+        share = ((otherwise if at is None else at) - first) / (last - first)
+        return float(round(100 * share, 1))
 
     def span(low: float | None, high: float | None) -> tuple[float, float]:
         start, end = place(low, first), place(high, last)
@@ -123,4 +128,7 @@ def _short_outcomes(view: ClipsView) -> dict[str, str]:
     """Return the outcomes that there are, each with its count in words: what the page can be narrowed to."""
     say = read_words(view.language, "clips")
     found = {clip.outcome: str(clip.outcome) for clip in view.clips}
-    return {name: say(f"count_{outcome.name.lower()}", n=view.counts[name]) for outcome, name in found.items()}
+    return {
+        name: say(f"clip_count_{outcome.name.lower()}", n=view.counts[name])
+        for outcome, name in found.items()
+    }

@@ -261,7 +261,7 @@ class _Judged:
         if self.verdict is not None:
             return self.verdict.sentence(tag)
         if self.result.error is not None:
-            return read_words(tag, "clips")("not_opened", error=self.result.error.text)
+            return read_words(tag, "clips")("clip_not_opened", error=self.result.error.text)
         return self.standing.sentence(tag)
 
 
@@ -315,9 +315,11 @@ def clips_view(
 def _headline(counts: Mapping[str, int], outcomes: Iterable[Outcome], tag: str) -> str:
     say = read_words(tag, "clips")
     parts = [
-        say(f"count_{outcome.name.lower()}", n=counts[outcome]) for outcome in outcomes if outcome in counts
+        say(f"clip_count_{outcome.name.lower()}", n=counts[outcome])
+        for outcome in outcomes
+        if outcome in counts
     ]
-    return say("headline", n=sum(counts.values()), parts=say("between").join(parts))
+    return say("clip_headline", n=sum(counts.values()), parts=say("clip_between").join(parts))
 
 
 def _not_of_a_clip(judged: Iterable[_Judged], tag: str) -> dict[str, str]:
@@ -326,7 +328,7 @@ def _not_of_a_clip(judged: Iterable[_Judged], tag: str) -> dict[str, str]:
     for one in judged:
         if one.verdict is not None and not one.verdict.error:
             found |= one.verdict.not_of_a_clip
-    return {words.name(name): say(f"not_of_a_clip_{why}") for name, why in found.items()}
+    return {words.name(name): say(f"clip_not_of_a_clip_{why}") for name, why in found.items()}
 
 
 def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | None) -> ClipView:
@@ -337,9 +339,7 @@ def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | N
     pictures, damage = _evidence(result, evidence)
     outliers = [outlier.metric.name for outlier in one.standing.outliers]
     values = [_value_view(m, m.value, m.metric.name in outliers, tag) for m in result if m.value is not None]
-    values.sort(
-        key=lambda value: outliers.index(value.metric) if value.metric in outliers else len(outliers)
-    )
+    values.sort(key=lambda value: outliers.index(value.metric) if value.metric in outliers else len(outliers))
     return ClipView(
         id=place,
         path=result.clip,
@@ -363,7 +363,7 @@ def _rule_view(limit: ClipLimit, tag: str) -> ClipRuleView:
     told = "" if limit.value is None else words.value(metric.name, limit.value, metric.unit)
     if limit.grade is ClipGrade.NOT_MEASURED:
         reason = limit.why_absent(tag)
-        told = say("doubtful", value=told, reason=reason) if told else say("absent", reason=reason)
+        told = say("clip_doubtful", value=told, reason=reason) if told else say("clip_absent", reason=reason)
     return ClipRuleView(
         metric=limit.rule.name,
         name=words.name(metric.name),
@@ -375,7 +375,7 @@ def _rule_view(limit: ClipLimit, tag: str) -> ClipRuleView:
     )
 
 
-def _value_view(measurement: Measurement, value: float, stands_out: bool, tag: str) -> ClipValueView:  # noqa: FBT001 - private
+def _value_view(measurement: Measurement, value: float, stands_out: bool, tag: str) -> ClipValueView:
     metric, words = measurement.metric, metric_words(tag)
     usual = USUAL.get(metric.name)
     tone = "bad" if stands_out else tone_of(metric.name, value)
@@ -401,7 +401,7 @@ def _usual_view(measurement: Measurement, usual: UsualRange, tag: str) -> UsualV
     real_text = ""
     if usual.real is not None:
         shown = words.limit(metric.name, *usual.real, metric.unit)
-        real_text = read_words(tag, "clips")("real", n=N_REAL, shown=shown)
+        real_text = read_words(tag, "clips")("clip_real", n=N_REAL, shown=shown)
     return UsualView(
         low=usual.low if math.isfinite(usual.low) else None,
         high=usual.high if math.isfinite(usual.high) else None,
@@ -424,7 +424,7 @@ def _absent(result: ClipResult, tag: str) -> tuple[AbsentView, ...]:
 def _tell_moment(moment: MomentView, tag: str) -> str:
     words = metric_words(tag)
     return read_words(tag, "clips")(
-        "moment",
+        "clip_moment",
         name=words.name(moment.metric),
         value=words.value(moment.metric, moment.value, moment.unit),
         start=f"{moment.start_s:.1f}",
