@@ -222,7 +222,8 @@ def overshoot_of_clip(rule: Rule, value: float) -> float:
 def describe_limit(rule: Rule, tag: str = LANGUAGES[0]) -> str:
     """Write what a rule asks of a single clip, in a language."""
     low, high = rule.clip_limits
-    return metric_words(tag).limit(rule.metric.name, low, high, rule.metric.unit)
+    told = metric_words(tag).limit(rule.metric.name, low, high, rule.metric.unit)
+    return told if rule.bad_beyond is None else read_words(tag, "clips")("clip_is_bad", limit=told)
 
 
 def judge_clip(

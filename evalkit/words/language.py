@@ -76,7 +76,8 @@ def translated_reasons(tag: str) -> Mapping[str, str]:
     if tag == LANGUAGES[0]:
         return {}
     name = f"{tag}.yaml"
-    return parse_yaml((files(__package__) / "reasons" / name).read_text("utf-8"), name)
+    told: dict[str, str] = parse_yaml((files(__package__) / "reasons" / name).read_text("utf-8"), name)
+    return told
 
 
 def choose_language(accepted: str) -> str:

@@ -14,6 +14,7 @@
       for (const other of document.querySelectorAll("video")) if (other !== video) other.pause();
     });
     const trouble = clip.querySelector(".trouble");
+    video.addEventListener("loadedmetadata", () => { if (video.currentTime === 0) video.currentTime = 1e-4; }); // paints the first frame
     video.addEventListener("error", () => { trouble.hidden = false; });
     player.markMoments(clip, video, (time_s) => {
       video.pause();
