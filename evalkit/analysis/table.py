@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from evalkit.runs import Run, SearchRecord, Trial
     from evalkit.runs.looks import Looks
     from evalkit.runs.ratings.opinions import Rater
-    from evalkit.runs.schema import Searched
+    from evalkit.runs.schema import MomentValue, Searched
     from evalkit.types import Moment
 
 _ID_DIGITS = 12
@@ -81,7 +81,7 @@ class ClipRecord:
         Who preferred it to another clip, by the other's trial: 1, or 0; a half for no difference.
     video : Path or None
         The file to look at, where there is one.
-    moments : mapping of str to tuple of Moment
+    moments : mapping of str to tuple of Moment or MomentValue
         The worst moments of each value, where they were recorded.
     """
 
@@ -104,7 +104,7 @@ class ClipRecord:
     scores: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
     choices: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
     video: Path | None = field(default=None, repr=False, compare=False)
-    moments: Mapping[str, tuple[Moment, ...]] = field(default_factory=dict, repr=False, compare=False)
+    moments: Mapping[str, tuple[Moment | MomentValue, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_attempts(self) -> int:
