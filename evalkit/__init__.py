@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.api.clips import evaluate
+    from evalkit.api.exports import export_run
     from evalkit.api.ratings import rate_agreement, rate_plan, rate_results
     from evalkit.api.runs import measure, plan, search, sweep
+    from evalkit.api.scores import import_scores
     from evalkit.api.validate import validate
     from evalkit.api.verdicts import compare, recommend, signoff
     from evalkit.decisions.comparison import Comparison
@@ -55,6 +57,8 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluator",
+    "export_run",
+    "import_scores",
     "measure",
     "plan",
     "profile",
@@ -71,8 +75,10 @@ __all__ = [
 
 _HOMES = {
     "evalkit.api.clips": "evaluate",
+    "evalkit.api.exports": "export_run",
     "evalkit.api.ratings": "rate_agreement rate_plan rate_results",
     "evalkit.api.runs": "measure plan search sweep",
+    "evalkit.api.scores": "import_scores",
     "evalkit.api.validate": "validate",
     "evalkit.api.verdicts": "compare recommend signoff",
     "evalkit.decisions.comparison": "Comparison",

@@ -71,6 +71,7 @@ class Reason:
     NO_LANGUAGE: ClassVar[Reason]
     EVALUATOR_FAILED: ClassVar[Reason]
     NOT_MEASURED: ClassVar[Reason]
+    NOT_SCORED: ClassVar[Reason]
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.code):
@@ -96,6 +97,7 @@ Reason.EVALUATOR_FAILED = Reason("evaluator_failed", "the evaluator failed; see 
 Reason.NOT_MEASURED = Reason(
     "not_measured", "the evaluator has not measured this video yet; see evalkit measure"
 )
+Reason.NOT_SCORED = Reason("not_scored", "the tool whose scores were imported gave this video none")
 
 GENERAL_REASONS = (
     Reason.NO_VIDEO,
@@ -110,6 +112,7 @@ GENERAL_REASONS = (
     Reason.NO_LANGUAGE,
     Reason.EVALUATOR_FAILED,
     Reason.NOT_MEASURED,
+    Reason.NOT_SCORED,
 )
 """Those that several evaluators share."""
 

@@ -17,19 +17,20 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up: a package imports those of lower rows, none of its own row.
 ROWS = (
     {"types", "errors", "formatting", "frames", "plot_style"},
-    {"arguments", "stats", "registry", "options", "isolation"},
+    {"arguments", "delimited", "stats", "registry", "options", "isolation"},
     {"words"},
     {"brands", "media", "metrics", "models", "prompts", "visuals"},
     {"tracks"},
     {"evaluators", "profiling", "runs"},
     {"measuring"},
     {"execution", "analysis"},
-    {"decisions", "forecast", "rating", "validation"},
+    {"decisions", "forecast", "rating", "scores", "validation"},
     {"sweeps"},
-    {"views"},
+    {"samples", "views"},
     {"reports"},
+    {"exporters"},
     {"api", "app"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 

@@ -11,6 +11,7 @@ from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.profiling.reasons import REASONS as PROFILE_REASONS
 from evalkit.runs.ratings.records import HIGHEST, LOWEST, PREFERENCE, QUESTIONS, metric_of
 from evalkit.types import GENERAL_REASONS, Metric, Reason
+from evalkit.words.language import LANGUAGES, translated_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,13 +60,15 @@ def known_metrics(more: Iterable[Metric] = ()) -> dict[str, Metric]:
     return metrics | {metric.name: metric for metric in more}
 
 
-def reason_text(code: str) -> str:
+def reason_text(code: str, language: str = LANGUAGES[0]) -> str:
     """Return in words what a stored reason code means; a code that nothing installed knows stays as it is.
 
-    >>> reason_text("no_face"), reason_text("generate failed: out_of_memory")
-    ('no face was found in enough frames', 'generate failed: out_of_memory')
+    Reasons of plug-ins are told as those declare them, in any language.
+
+    >>> reason_text("no_face"), reason_text("generate failed: out_of_memory"), reason_text("no_face", "zh-CN")
+    ('no face was found in enough frames', 'generate failed: out_of_memory', '在足够多的帧里找不到面部')
     """
-    return _reason_texts().get(code, code)
+    return translated_reasons(language).get(code) or _reason_texts().get(code, code)
 
 
 def is_rating(metric: str) -> bool:

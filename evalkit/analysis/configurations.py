@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.factors import shared_factors
+from evalkit.analysis.outcomes import NO_SESSIONS, Sessions
 from evalkit.analysis.preferences import summarise_preference
 from evalkit.analysis.reducers import MEAN, ReductionContext, load_reducer
 from evalkit.analysis.scores import fit_scores
@@ -47,6 +48,8 @@ class Configuration:
         Kind of machine that times are of.
     preferences : Preferences or None
         How it and the run's other configurations fare in blind pairs.
+    sessions : Sessions
+        What came of live trials of it.
     """
 
     params: dict[str, Hashable]
@@ -56,6 +59,7 @@ class Configuration:
     earlier: tuple[ClipRecord, ...] = ()
     kind: str | None = None
     preferences: Preferences | None = None
+    sessions: Sessions = NO_SESSIONS
     _computed: dict[tuple[str, str, tuple[float, float] | None], Summary] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -88,10 +92,21 @@ class Configuration:
                 summarise_preference(self.preferences, self.rows, self.given)
                 if metric.name == PREFERENCE
                 else summarise(
-                    metric, self.rows, reducer=reducer, limits=limits, given=self.given, earlier=self.earlier
+                    metric,
+                    self.rows_of(metric.name),
+                    reducer=reducer,
+                    limits=limits,
+                    given=self.given,
+                    earlier=self.earlier,
                 )
             )
+            if metric.name in self.sessions.metrics:
+                self._computed[key] = replace(self._computed[key], counted="session")
         return self._computed[key]
+
+    def rows_of(self, metric: str) -> tuple[ClipRecord, ...]:
+        """Return what a metric is a value of: the clips, or the sessions of live trials."""
+        return self.sessions.by_metric.get(metric, self.rows)
 
     @cached_property
     def summaries(self) -> dict[str, Summary]:
@@ -115,7 +130,7 @@ class Configuration:
         if metric.name == ERROR_RATE.name and summary.value is not None:
             return share_bounds(round(summary.value * summary.n), summary.n, alpha)
         if metric.name != PREFERENCE and summary.n:
-            values, rows = score(metric.name, self.rows)
+            values, rows = score(metric.name, self.rows_of(metric.name))
             if not summary.counts_clips:
                 return fit_scores(metric.name, rows, self.given).bounds(alpha, metric.bounds)
             if reducer == MEAN:
@@ -126,7 +141,7 @@ class Configuration:
 
     def count_distinct(self, metric: str) -> int:
         """Count the clips with a value, those once that are draws of one input."""
-        rows = score(metric, self.rows)[1]
+        rows = score(metric, self.rows_of(metric))[1]
         codes = independent_factors(shared_factors(rows))
         if not codes:  # one portrait, one speech, one seed
             return min(1, len(rows))

@@ -88,6 +88,7 @@ class RunAnalysis:
     def metrics(self) -> dict[str, Metric]:
         """Every metric that any trial has or misses, in order."""
         found = {name for row in self.table.rows for name in (*row.values, *row.absent)}
+        found |= self.table.sessions.metrics.keys()
         return {name: metric for name, metric in self.table.metrics.items() if name in found}
 
     @cached_property
@@ -96,7 +97,11 @@ class RunAnalysis:
         return [
             name
             for name in self.metrics
-            if name == PREFERENCE or any(row.value(name) is not None for row in self.table.rows)
+            if name == PREFERENCE
+            or any(
+                row.value(name) is not None
+                for row in self.table.sessions.by_metric.get(name, self.table.rows)
+            )
         ]
 
     @cached_property

@@ -12,6 +12,7 @@ from evalkit.analysis.catalogue import known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.analysis.machines import count_kinds, set_apart
 from evalkit.analysis.opinions import metrics_of_opinions, with_opinions
+from evalkit.analysis.outcomes import NO_SESSIONS, Sessions, sessions_of
 from evalkit.analysis.preferences import Preferences
 from evalkit.analysis.spending import list_makings, share_loads
 from evalkit.errors import UsageError
@@ -171,6 +172,8 @@ class ResultTable:
         What raters said of the whole run; a part of the table keeps it.
     preferences : Preferences or None
         How the configurations of the whole run fare in blind pairs; a part of the table keeps them.
+    sessions : Sessions
+        What came of live trials of these configurations.
     """
 
     title: str
@@ -191,6 +194,7 @@ class ResultTable:
     search: SearchRecord | None = None
     opinions: Opinions = field(default_factory=Opinions)
     preferences: Preferences | None = None
+    sessions: Sessions = NO_SESSIONS
 
     def __repr__(self) -> str:
         return f"<ResultTable {self.title}: {len(self.rows)} clips, {len(self.metrics)} metrics>"
@@ -206,6 +210,17 @@ class ResultTable:
         names = dict.fromkeys(name for row in self.rows for name in row.params)
         levels = {name: list(dict.fromkeys(row.params.get(name) for row in self.rows)) for name in names}
         return {name: values for name, values in levels.items() if len(values) > 1}
+
+    def read_levels(self, wanted: Mapping[str, Hashable]) -> dict[str, Hashable]:
+        """Return wanted parameters for `where`: a text stands for the value of the table that is written so."""
+        known = {
+            name: {str(row.params[name]): row.params[name] for row in self.rows if name in row.params}
+            for name in wanted
+        }
+        return {
+            name: known[name].get(value, value) if isinstance(value, str) else value
+            for name, value in wanted.items()
+        }
 
     def where(self, wanted: Mapping[str, Hashable]) -> ResultTable:
         """Return the rows with these parameters.
@@ -232,7 +247,7 @@ class ResultTable:
             raise UsageError(f"{self.title} has no clip with {describe(wanted)} together")
         earlier = tuple(row for row in self.earlier if agree(row.params, wanted))
         title = f"{self.title}, {describe(wanted)}"
-        return replace(self, title=title, rows=rows, earlier=earlier)
+        return replace(self, title=title, rows=rows, earlier=earlier, sessions=self.sessions.where(wanted))
 
     @property
     def main_kind(self) -> str | None:
@@ -256,6 +271,7 @@ class ResultTable:
                 tuple(row for row in self.earlier if agree(row.params, rows[0].params)),
                 self.main_kind,
                 self.preferences,
+                self.sessions.where(dict(zip(swept, setting, strict=True))),
             )
             for setting, rows in grouped.items()
         ]
@@ -289,7 +305,14 @@ class ResultTable:
             own = {id(row) for configuration in found for row in configuration.earlier}
             earlier = tuple(row for row in self.earlier if id(row) in own)
             self._pooled[key] = Configuration(
-                wanted, rows, self.metrics, self.given, earlier, self.main_kind, self.preferences
+                wanted,
+                rows,
+                self.metrics,
+                self.given,
+                earlier,
+                self.main_kind,
+                self.preferences,
+                self.sessions.where(wanted),
             )
         return self._pooled[key]
 
@@ -306,10 +329,15 @@ def level_text(value: Hashable) -> str:
 def metrics_of_run(run: Run) -> dict[str, Metric]:
     """Return the metrics that a run folder describes, whether their evaluators are installed or not."""
     known = known_metrics()
-    return {
-        name: Metric(name, info.unit, info.better, info.meaning, known[name].bounds)
-        if name in known
-        else Metric(name, info.unit, info.better, info.meaning)
+    outcomes = {
+        name: Metric(name, info.unit, info.better, info.meaning, info.bounds)
+        for record in run.outcomes().records
+        for name, info in record.metrics.items()
+    }
+    return outcomes | {
+        name: Metric(
+            name, info.unit, info.better, info.meaning, known[name].bounds if name in known else info.bounds
+        )
         for name, info in run.manifest.metrics.items()
     }
 
@@ -324,6 +352,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
             f"trial {trial_id} was skipped: {skipped.reason}" for trial_id, skipped in run.skipped().items()
         ]
     missing += [damage.text for damage in run.damage()]
+    missing += run.outcomes().damage
     looks = read_looks(run.folder)
     missing += [
         f"{damage.text} (of an earlier grid: its attempts cannot be counted)"
@@ -347,6 +376,12 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     found, kinds = share_loads(found), count_kinds(found)
     rows, copies = _split_copies(set_apart(found, next(iter(kinds), None)))
     inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
+    sessions = sessions_of(
+        run.outcomes(),
+        lambda name, params: ClipRecord(
+            name, params={key: _hashable(value) for key, value in params.items()}
+        ),
+    )
     provenance = {
         "run": run.id,
         "created_at": run.manifest.created_at,
@@ -361,7 +396,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         label(title or str(run.folder)),
         rows,
         metrics_of_run(run) | metrics_of_opinions(opinions),
-        run.manifest.evaluators,
+        {**run.manifest.evaluators, **sessions.versions},
         tuple(missing),
         provenance,
         tuple(run.manifest.swept),
@@ -375,6 +410,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         search=search,
         opinions=opinions,
         preferences=Preferences.of(rows),
+        sessions=sessions,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -57,6 +57,8 @@ class Summary:
         Of a rating: whose opinion it is.
     n_clips : int or None
         Clips behind it, where `n` counts something else: raters.
+    counted : {"clip", "session"}
+        What the values are of: a session is one of a live trial.
     """
 
     metric: str
@@ -66,6 +68,7 @@ class Summary:
     absences: Mapping[str, int]
     panel: Panel | None = None
     n_clips: int | None = None
+    counted: Literal["clip", "session"] = "clip"
 
     @property
     def counts_clips(self) -> bool:

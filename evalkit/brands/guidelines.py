@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from evalkit.brands.logo import LogoError, load_logo
 from evalkit.options import ConfigError, read_group, read_yaml
-from pipeline.options import PlainData, hash_of
+from pipeline.options import PlainData, also_text, hash_of
 
 USUAL_TOLERANCE = 5.0
 """ΔE00 that is seen at a glance."""
@@ -77,13 +77,16 @@ class Box(PlainData):
         return self
 
 
-class _BrandFile(PlainData):
+class BrandFile(PlainData):
     """What stands in the YAML file."""
 
     name: str = Field(min_length=1, description="the brand's name")
     logos: list[str] = Field(min_length=1, max_length=16, description="a list of 1 to 16 picture files")
     colors: list[BrandColor] = Field(
-        default_factory=list, max_length=16, description="a list of up to 16 colours"
+        default_factory=list,
+        max_length=16,
+        description="a list of up to 16 colours",
+        json_schema_extra=also_text,
     )
     text: str | None = Field(
         default=None, min_length=1, description="words that describe a picture with the mark"
@@ -93,7 +96,7 @@ class _BrandFile(PlainData):
         max_length=8,
         description="a list of up to 8 words or lines that are written in the mark",
     )
-    place: Box | None = Field(default=None, description=_PLACES)
+    place: Box | None = Field(default=None, description=_PLACES, json_schema_extra=also_text)
     worn: bool = Field(
         default=False, description="true or false: whether a mark on the person's clothes counts"
     )
@@ -160,7 +163,7 @@ class BrandGuidelines:
     """
 
     def __init__(
-        self, given: _BrandFile, files: list[Path], logos: list[NDArray[Any]], contents: list[str]
+        self, given: BrandFile, files: list[Path], logos: list[NDArray[Any]], contents: list[str]
     ) -> None:
         self.name = given.name
         self.logos = logos
@@ -188,7 +191,7 @@ def read_brand(path: str | Path) -> BrandGuidelines:
         If it cannot be read, a value or a drawing cannot be used; a line a mistake.
     """
     path = Path(path)
-    given = read_group(_BrandFile, read_yaml(path), str(path))
+    given = read_group(BrandFile, read_yaml(path), str(path))
     files = [path.parent / name for name in given.logos]
     loaded, mistakes = [], []
     for index, file in enumerate(files):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,24 +13,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from evalkit.decisions.policy import Policy
-
-_GUIDE = """\
-# A release policy. Check it with: evalkit policy check FILE; judge by it with: evalkit signoff RUN --policy FILE
-#
-# quality, costs   what configurations are weighed by; primary: what is asked first when two are compared (quality)
-# given            factors whose levels are all that matter: [portrait] where the avatars tried are the ones shipped
-# reach            on how many different portraits, pieces of speech and seeds a release must have been tried
-# min_coverage     share of the clips that must have a value; min_clip_coverage: share of a clip behind it
-# max_waiver_days  how far ahead a waiver may expire; max_age_days: after how long results are too old
-# rules            each with metric, at_most or at_least or both, and why. And where needed:
-#   kind           hard (the usual) fails a release, soft only warns
-#   bad_beyond     judges the share of clips that are worse than this; at_most is then a share, 0.10 for one in ten
-#   per: clip      every clip must pass; reducer: p90 and others judge a percentile
-#   judged_by      interval (the usual): the bound of the true value must pass too; value: what was seen alone
-#   margin         the smallest difference that matters; dead_band: the spread of measuring again
-#   min_n          fewest clips, where more are wanted than the rule itself needs
-
-"""
 
 
 @click.group()
@@ -64,14 +45,12 @@ def new(file: Path, source: str) -> None:
 
     Exit code: 0 when written, 2 for wrong use.
     """
-    from evalkit.decisions.policy import policy_text
+    from evalkit.decisions.policy import new_policy_text
 
     _load(source)
-    text, name = policy_text(source).removeprefix(_GUIDE), re.sub(r"\W+", "_", file.stem)
-    text = re.sub(r"^name:.*$", f"name: {name}", text, count=1, flags=re.MULTILINE)
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(_GUIDE + text)
+            stream.write(new_policy_text(source, file.stem))
     except FileExistsError:
         raise click.UsageError(f"{file} is there already; name another file") from None
     except OSError as error:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from evalkit.analysis.catalogue import is_rating
 from evalkit.analysis.pairs import count_distinct, describe_reach, pair_clips
-from evalkit.analysis.values import describe_absences
+from evalkit.analysis.values import count_absences, describe_absences, score
 from evalkit.decisions.budget import MIN_PAIRS, MIN_PAIRS_ALIKE, ErrorBudget
 from evalkit.decisions.comparison import (
     Comparison,
@@ -28,7 +28,7 @@ from evalkit.errors import UsageError
 from evalkit.formatting import count
 from evalkit.profiling.costs import ERROR_RATE, MACHINE_METRICS
 from evalkit.runs.ratings.records import PREFERENCE
-from evalkit.stats.means import Estimate, MeanFit, estimate_of, fit_mean
+from evalkit.stats.means import Estimate, MeanFit, estimate_of, fit_difference, fit_mean
 from evalkit.stats.power import effect_size, minimum_detectable_effect
 from evalkit.stats.randomisation import holm
 from evalkit.stats.shares import ShareChange, compare_shares
@@ -118,6 +118,8 @@ class _Evidence:
         Pairs.
     is_inside : bool
         Whether a band leaves nothing to judge: all values of both sides are within.
+    counted : {"pair", "session a side"}
+        What its numbers count: sessions of live trials are no pairs, but where each saw both sides.
     """
 
     scale: _Scale
@@ -134,6 +136,7 @@ class _Evidence:
     n_better: int = 0
     n_worse: int = 0
     is_inside: bool = False
+    counted: Literal["pair", "session a side"] = "pair"
 
     @property
     def metric(self) -> Metric:
@@ -242,6 +245,8 @@ def compare_tables(
             change = PairedChange(None, None, nothing, nothing, {})
             missing = MissingValues(len(pairing.pairs))
             evidence.append(_Evidence(scale, family, change, missing, refused[metric.name]))
+        elif metric.name in a.sessions.metrics or metric.name in b.sessions.metrics:
+            evidence.append(_weigh_sessions(scale, family, a, b))
         else:
             evidence.append(_weigh(scale, family, pairing, given))
     compared = []
@@ -402,6 +407,50 @@ def _weigh(scale: _Scale, family: Family, pairing: Pairing, given: Sequence[str]
         n_better=int((scale.sign * change > 0).sum()),
         n_worse=int((scale.sign * change < 0).sum()),
         is_inside=scale.kind == "distance" and not judged_a[has_both].any() and not judged_b[has_both].any(),
+    )
+
+
+def _weigh_sessions(scale: _Scale, family: Family, a: ResultTable, b: ResultTable) -> _Evidence:
+    """Compute what the sessions of live trials show of one metric.
+
+    Sessions that each saw both sides are pairs; else the two sides are samples of different people (Welch).
+    """
+    name = scale.metric.name
+    rows = [table.sessions.by_metric.get(name, ()) for table in (a, b)]
+    who = [{row.name for row in side} for side in rows]
+    if (
+        who[0]
+        and who[0] == who[1]
+        and all(len(names) == len(side) for names, side in zip(who, rows, strict=True))
+    ):
+        return _weigh(scale, family, pair_clips(*rows), ())
+    (values_a, scored_a), (values_b, scored_b) = (score(name, side) for side in rows)
+    absences = count_absences(name, [row for side in rows for row in side])
+    n_a, n_b = len(rows[0]) - len(scored_a), len(rows[1]) - len(scored_b)
+    missing = MissingValues(min(map(len, rows)), min(n_a, len(rows[0])), min(n_b, len(rows[1])))
+    means = [float(values.mean()) if values.size else None for values in (values_a, values_b)]
+    if not scored_a or not scored_b:
+        nothing = Estimate(None, None, 0, "one side has no session with a value")
+        change = PairedChange(means[0], means[1], nothing, nothing, absences)
+        return _Evidence(scale, family, change, missing, nothing.reason or "")
+    moved = estimate_of(fit_difference(values_a, values_b), _bounds_of_move(scale.metric))
+    if scale.kind is None:
+        change = PairedChange(means[0], means[1], moved, moved, absences)
+        return _Evidence(scale, family, change, missing, counted="session a side")
+    fit = fit_difference(scale.judged(values_a), scale.judged(values_b))
+    judged = estimate_of(fit, _bounds_of_change(scale))
+    return _Evidence(
+        scale,
+        family,
+        PairedChange(means[0], means[1], moved, judged, absences),
+        missing,
+        fits=(fit,),
+        n_distinct=fit.n,
+        p_plain=fit.p_value(),
+        p_mean=fit.p_value() if fit.n >= MIN_PAIRS else None,
+        n_better=int(scale.sign * fit.mean > 0),
+        n_worse=int(scale.sign * fit.mean < 0),
+        counted="session a side",
     )
 
 
@@ -591,7 +640,7 @@ def _describe(one: _Evidence, *, with_limits: bool = True) -> str:
     if one.metric.name == ERROR_RATE.name:
         return _describe_failures(one)
     is_equal = moved.value == 0 and not one.n_better and not one.n_worse
-    words = f"equal in all {n} pairs" if is_equal and n > 1 else describe_change(moved, one.metric)
+    words = f"equal in all {n} {_several(one)}" if is_equal and n > 1 else describe_change(moved, one.metric)
     if one.is_inside:
         words += f", both within {one.scale.words}"
     elif one.scale.kind != "value" and not is_equal:
@@ -622,8 +671,11 @@ def _why_open(one: _Evidence, asks: _Asks) -> tuple[str, int | None]:
     if one.n_distinct < (MIN_PAIRS_ALIKE if is_equal else MIN_PAIRS):
         fewest = MIN_PAIRS_ALIKE if is_equal else MIN_PAIRS
         unseen = "that 10 % are ruined" if is_equal else "rare ruined clips"
-        signs = "" if is_equal else f"; {_count_signs(one)}"
-        return f"{signs}{missing}; fewer than {fewest} pairs cannot exclude {unseen}{distinct}", None
+        signs = "" if is_equal or one.counted != "pair" else f"; {_count_signs(one)}"
+        return (
+            f"{signs}{missing}; fewer than {fewest} {_several(one)} cannot exclude {unseen}{distinct}",
+            None,
+        )
     reason = next((each.reason for each in one.fits if each.reason), None)
     if reason is not None:
         return f"{missing}; {reason}", None
@@ -634,8 +686,16 @@ def _why_open(one: _Evidence, asks: _Asks) -> tuple[str, int | None]:
     if asks.margin is None:
         return "; that can be chance", None
     n_more = _pairs_missing(one, asks)
-    more = "" if n_more is None else f"; about {n_more} more pairs settle whether that is beyond the margin"
+    more = (
+        ""
+        if n_more is None
+        else f"; about {n_more} more {_several(one)} settle whether that is beyond the margin"
+    )
     return f"; neither beyond nor within the margin of {asks.margin:g}{more}", n_more
+
+
+def _several(one: _Evidence) -> str:
+    return {"pair": "pairs", "session a side": "sessions a side"}[one.counted]
 
 
 def _count_signs(one: _Evidence) -> str:

@@ -215,8 +215,10 @@ class MetricComparison:
         n_pairs = self.change.judged.n
         if self.a.n == self.b.n == n_pairs and self.a.counts_clips:
             return ""
-        what = "clip" if self.a.counts_clips else "rater"
+        what = self.a.counted if self.a.counts_clips else "rater"
         sides = f"A over {count(self.a.n, what)}, B over {count(self.b.n, what)}"
+        if what == "session":
+            return sides
         return f"{sides}, the difference over {count(n_pairs, 'pair')}"
 
 
@@ -323,7 +325,15 @@ class Comparison:
 
     def _pairs_of(self, found: list[MetricComparison]) -> str:
         """Write over how many pairs these metrics are compared."""
-        numbers = sorted({compared.difference.n for compared in found})
+        by_sessions = [compared for compared in found if compared.a.counted == "session"]
+        sessions = " and ".join(
+            dict.fromkeys(f"{one.a.n} and {count(one.b.n, 'session')}" for one in by_sessions)
+        )
+        numbers = sorted({compared.difference.n for compared in found if compared not in by_sessions})
+        if not numbers:
+            return sessions
+        if by_sessions:
+            return f"{self._pairs_of([one for one in found if one not in by_sessions])}, and {sessions}"
         if numbers == [self.n_pairs]:
             return count(self.n_pairs, "pair")
         return f"{' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} of {count(self.n_pairs, 'pair')}"

@@ -219,12 +219,14 @@ def _find_faults(
         return
     yield from _find_too_few(rule, configuration, summary)
     if rule.reduction == WORST and summary.counts_clips:
-        yield from _find_clip_faults(rule, configuration.rows)
+        yield from _find_clip_faults(rule, configuration.rows_of(rule.metric.name), summary)
     else:
         yield from _find_value_faults(rule, configuration, summary, summary.value, budget)
     coverage = rule.min_coverage if rule.min_coverage is not None else policy.min_coverage
     if summary.counts_clips and summary.n < coverage * summary.n_attempted:
-        words = f"only {summary.n} of {summary.n_attempted} clips have a value: {summary.why_absent}"
+        words = (
+            f"only {summary.n} of {summary.n_attempted} {summary.counted}s have a value: {summary.why_absent}"
+        )
         yield Fault(FaultKind.COVERAGE, words)
 
 
@@ -243,9 +245,11 @@ def _find_too_few(rule: Rule, configuration: Configuration, summary: Summary) ->
         return
     words = f"{n} of the {fewest} needed"
     if counts_inputs:
-        alike = "" if n == summary.n else f", as {summary.n} clips are draws of {count(n, 'input')}"
+        alike = (
+            "" if n == summary.n else f", as {summary.n} {summary.counted}s are draws of {count(n, 'input')}"
+        )
         ruined = share(1.0 - ALPHA ** (1.0 / n))
-        words = f"{n} of the {fewest} clips needed{alike}: {n} cannot exclude that {ruined} are ruined"
+        words = f"{n} of the {fewest} {summary.counted}s needed{alike}: {n} cannot exclude that {ruined} are ruined"
     yield Fault(FaultKind.TOO_FEW, words)
 
 
@@ -264,13 +268,13 @@ def _find_too_few_raters(rule: Rule, summary: Summary) -> Iterator[Fault]:
         )
 
 
-def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord]) -> list[Fault]:
+def _find_clip_faults(rule: Rule, rows: Sequence[ClipRecord], summary: Summary) -> list[Fault]:
     scored = [(row, value) for row in rows if (value := row.value(rule.metric.name)) is not None]
     missed = [row for row, value in scored if rule.overshoot(value) > 0]
     if not missed:
         return []
     names = ", ".join(row.name for row in missed[:3]) + (" …" if len(missed) > 3 else "")
-    return [Fault(FaultKind.BEYOND, f"missed by {len(missed)} of {len(scored)} clips: {names}")]
+    return [Fault(FaultKind.BEYOND, f"missed by {len(missed)} of {len(scored)} {summary.counted}s: {names}")]
 
 
 def _find_value_faults(
@@ -301,14 +305,14 @@ def _find_value_faults(
 def _describe_bound(rule: Rule, summary: Summary, end: str, bound: float, alpha: float) -> str:
     if not rule.is_share:
         unit = "" if rule.metric.unit == "1" else f" {rule.metric.unit}"
-        seen = count(summary.n, "clip")
+        seen = count(summary.n, summary.counted)
         if summary.panel is not None and summary.n_clips is not None:
             seen = f"{summary.panel.text} of {count(summary.n_clips, 'clip')}"
         return (
             f"{seen} cannot exclude that it is as {end} as {three_digits(bound)}{unit} "
             f"({share(1 - 2 * alpha)} interval)"
         )
-    what, is_bad = ("attempt", "failed") if rule.bad_beyond is None else ("clip", "bad")
+    what, is_bad = ("attempt", "failed") if rule.bad_beyond is None else (summary.counted, "bad")
     most = rule.inner_limits[1]
     if summary.value == 0 and 0 < most < 1:
         needed = attempts_to_show(most, alpha=alpha)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import math
+import re
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -51,7 +52,7 @@ def _bind(value: Any, info: ValidationInfo) -> Metric:
     known: Mapping[str, Metric] = (info.context or {}).get("metrics") or known_metrics()
     if not isinstance(value, str) or value not in known:
         raise ValueError(
-            f"unknown metric {value!r}{name_nearest(str(value), known)} (evalkit list names them)"
+            f"unknown metric {value!r}{name_nearest(str(value), known)} (evalkit list metrics names them)"
         )
     return known[value]
 
@@ -359,6 +360,22 @@ def policy_text(name_or_path: str) -> str:
     """Return a policy as it is written, with its comments; raise as `load_policy` where there is none."""
     with _found(name_or_path) as path:
         return path.read_text("utf-8")
+
+
+def new_policy_text(source: str, stem: str) -> str:
+    """Return a policy to be changed: what each key means, then another policy under a name of its own.
+
+    Parameters
+    ----------
+    source : str
+        The policy to begin with, as in `load_policy`.
+    stem : str
+        The name of its file without the ending, of which its own is made.
+    """
+    guide = (resources.files("evalkit.decisions") / "policies" / "guide.txt").read_text("utf-8")
+    name = re.sub(r"\W+", "_", stem)
+    text = re.sub(r"\A# yaml-language-server:.*\n", "", policy_text(source)).removeprefix(guide)
+    return guide + re.sub(r"^name:.*$", f"name: {name}", text, count=1, flags=re.MULTILINE)
 
 
 def load_policy(name_or_path: str, metrics: Iterable[Metric] = ()) -> Policy:

@@ -9,6 +9,7 @@
       measurements/<id>/<evaluator>@<identity>.json    what one version of one evaluator measured on that video
       measurements/<id>/<evaluator>@<identity>.samples.json, .evidence/
       ratings/ratings.sqlite, clips/               what people said of the videos; blind copies that they were shown
+      outcomes/<source>.json                       what came of live trials, session by session
       decisions/                                   what was decided
       search.json                                  how configurations fared, where a search made the run
       results.csv, results.parquet                 one row per trial; derived, can be rebuilt
@@ -16,7 +17,8 @@
 Files are written under another name and renamed when whole, so a reader needs no lock and never sees half of one.
 Modules: `schema` (what the files hold), `identity` (what names them), `layout` (where they are), `records` (one file),
 `store` (videos and measurements put together as trials), `legacy` (schema 1 and 2), `run` (reading), `looks` (how often
-decisions were shown), `search` (how a search went), `ratings` (what people said), `writer` (writing).
+decisions were shown), `search` (how a search went), `ratings` (what people said), `outcomes` (of live trials), `clip_names` (videos as other tools
+name them), `writer` (writing).
 """
 
 from evalkit.runs.looks import record_look

@@ -17,6 +17,8 @@ MEASUREMENTS_FOLDER = "measurements"
 TABLE_FILES = ("results.csv", "results.parquet")
 RATINGS_FOLDER = "ratings"
 DECISIONS_FOLDER = "decisions"
+OUTCOMES_FOLDER = "outcomes"
+"""What came of live trials, a file for each source."""
 LEGACY_TRIALS_FOLDER = "trials"
 """Of schema 1 and 2."""
 

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.runs.files import write_atomically
-from evalkit.runs.schema import SCHEMA, MeasurementRecord, RunManifest, Trial, VideoProfile, VideoRecord
+from evalkit.runs.schema import (
+    SCHEMA,
+    MeasurementRecord,
+    OutcomeRecord,
+    RunManifest,
+    Trial,
+    VideoProfile,
+    VideoRecord,
+)
 from pipeline.options import json_text
 
 if TYPE_CHECKING:
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-Record = TypeVar("Record", RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
+Record = TypeVar("Record", RunManifest, VideoRecord, VideoProfile, MeasurementRecord, OutcomeRecord, Trial)
 
 _SORTED = json.JSONEncoder(sort_keys=True)
 _N_TRIES = 5
@@ -123,7 +131,9 @@ def read_files_of(folder: Path, *names: str) -> list[bytes] | None:
     raise DamagedFileError(f"{folder} cannot be read: it is replaced again and again")
 
 
-def record_text(record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord) -> str:
+def record_text(
+    record: RunManifest | VideoRecord | VideoProfile | MeasurementRecord | OutcomeRecord,
+) -> str:
     """Return what a file of a run folder holds; what was made or measured has a digest, by which an edit is found."""
     plain = _forms()[type(record)].adapter.dump_python(record, mode="json")
     return to_text(plain if isinstance(record, RunManifest) else {"digest": _digest(plain), **plain})
@@ -200,7 +210,14 @@ def _forms() -> dict[type[Any], _Form]:
         str | None,
         field(kw_only=True, default=None),
     )  # records of earlier versions have none
-    kinds: tuple[type[Any], ...] = (RunManifest, VideoRecord, VideoProfile, MeasurementRecord, Trial)
+    kinds: tuple[type[Any], ...] = (
+        RunManifest,
+        VideoRecord,
+        VideoProfile,
+        MeasurementRecord,
+        OutcomeRecord,
+        Trial,
+    )
     return {
         kind: _Form(
             TypeAdapter(kind),

@@ -29,6 +29,7 @@ from evalkit.runs.layout import (
 from evalkit.runs.legacy import list_legacy_trials, manifest_of, read_legacy_samples, read_legacy_trial
 from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.machines import kind_of
+from evalkit.runs.outcomes import Outcomes, list_outcome_files, read_outcomes
 from evalkit.runs.ratings.opinions import Opinions, count_answers
 from evalkit.runs.ratings.records import Ratings
 from evalkit.runs.ratings.schema import database_of
@@ -176,7 +177,7 @@ class Run:
 
     def load(self) -> Self:
         """Read all records now, and return this run."""
-        _ = self._contents, self._earlier, self._search, self._ratings
+        _ = self._contents, self._earlier, self._search, self._ratings, self._outcomes
         return self
 
     def trials(self) -> list[Trial]:
@@ -214,6 +215,10 @@ class Run:
     def opinions(self) -> Opinions:
         """Return the answers that count, with what they say of each trial; see `evalkit.runs.ratings.opinions`."""
         return self._opinions
+
+    def outcomes(self) -> Outcomes:
+        """Return what came of live trials, session by session; empty where none were imported."""
+        return self._outcomes
 
     @property
     def id(self) -> str:
@@ -253,6 +258,10 @@ class Run:
     def earlier_damage(self) -> list[Damage]:
         """List the trials of earlier grids whose attempts cannot be counted, as a file cannot be read."""
         return list(self._earlier.damage)
+
+    @cached_property
+    def _outcomes(self) -> Outcomes:
+        return read_outcomes(self.folder)
 
     @cached_property
     def _ratings(self) -> Ratings:
@@ -368,7 +377,7 @@ class Run:
         return [
             evidence
             for evaluator, folder in [*folders, *([(None, own)] if own.is_dir() else [])]
-            for evidence in _list_folder(evaluator, folder)
+            for evidence in list_exhibits(evaluator, folder)
         ]
 
     def frame(self) -> pd.DataFrame:
@@ -424,10 +433,11 @@ class Run:
         """Return whether a file of the folder that is made from its records is there and not older than these.
 
         Whoever adds to a run writes ``run.json`` before and after, so an older table or report lacks something; so does one
-        that is older than the last answer of a rater.
+        that is older than the last answer of a rater, or the last outcome of a live trial.
         """
         path, ratings = self.folder / name, database_of(self.folder)
-        sources = (self.folder / RUN_FILE, ratings, ratings.with_name(f"{ratings.name}-wal"))
+        database = (ratings, ratings.with_name(f"{ratings.name}-wal"))
+        sources = (self.folder / RUN_FILE, *database, *list_outcome_files(self.folder))
         changed = max(source.stat().st_mtime_ns for source in sources if source.exists())
         return path.is_file() and path.stat().st_mtime_ns >= changed
 
@@ -523,8 +533,14 @@ def _error_rates(
     return [rates[key] for key in keys]
 
 
-def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:
-    """List the files of a folder: those of its index in that order, then others by name."""
+def list_exhibits(evaluator: str | None, folder: Path) -> list[Evidence]:
+    """List the files of a folder of evidence: those of its index in that order, then others by name.
+
+    Raises
+    ------
+    DamagedFileError
+        If the index of captions cannot be read.
+    """
     index = folder / _INDEX_FILE
     captions: dict[str, str] = {}
     if index.is_file():

@@ -334,6 +334,51 @@ class MeasurementRecord(_Strict):
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeSession(_Strict):
+    """What came of one session of a live trial.
+
+    Parameters
+    ----------
+    session : str
+        What it is called; unique within its configuration.
+    params : dict
+        Those of the configuration that was shown.
+    values : dict of str to float
+        By full name of the metric.
+    """
+
+    session: str
+    params: dict[str, Json]
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRecord(_Strict):
+    """The outcomes of live trials that one source counted: ``outcomes/SOURCE.json``.
+
+    Parameters
+    ----------
+    source : str
+        Family of its metrics.
+    version : str
+    metrics : dict of str to MetricInfo
+    sessions : list of OutcomeSession
+    imported_at : str
+        ISO 8601, UTC.
+    file, sha256 : str
+        Name and content of the file that they were imported from.
+    """
+
+    source: str
+    version: str
+    metrics: dict[str, MetricInfo]
+    sessions: list[OutcomeSession]
+    imported_at: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trial(_Strict):
     """One configuration on one pair of inputs with one seed, and what came of it: a video and its measurements.
 
@@ -438,13 +483,17 @@ class MetricInfo(_Strict):
     unit, better, meaning
         As of `evalkit.types.Metric`.
     evaluator : str or None
-        Name of the evaluator that gives it; None for a cost, and where it was not recorded.
+        Name of the evaluator that gives it, or of the tool it was imported from; None for a cost, and where it was not
+        recorded.
+    bounds : tuple of float or None
+        Lowest and highest possible value, None where open; those of what is installed count where it knows the metric.
     """
 
     unit: str
     better: Better
     meaning: str
     evaluator: str | None = None
+    bounds: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)

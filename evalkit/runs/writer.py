@@ -23,6 +23,7 @@ from evalkit.runs.layout import (
     record_file,
     samples_file,
 )
+from evalkit.runs.outcomes import outcome_file
 from evalkit.runs.records import DamagedFileError, record_text, to_text, write_json
 from evalkit.runs.run import LEGACY_SCHEMA, read_manifest
 from evalkit.runs.schema import VideoProfile
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Json,
         MeasurementRecord,
         MetricResults,
+        OutcomeRecord,
         RunManifest,
         Samples,
         SpillAlarm,
@@ -169,6 +171,12 @@ class RunWriter:
         else:  # those of an earlier measurement are not of this one
             samples_file(measurements, name).unlink(missing_ok=True)
         write_atomically(record_file(measurements, name), record_text(record))
+
+    def put_outcomes(self, record: OutcomeRecord) -> None:
+        """Write what came of live trials, in place of what the same source said before."""
+        path = outcome_file(self.folder, record.source)
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, record_text(record))
 
     def clear_leftovers(self) -> None:
         """Remove what a killed process left half done; put back what it was about to replace."""

@@ -206,6 +206,37 @@ def estimate_of(fit: MeanFit, bounds: Bounds = (None, None)) -> Estimate:
     return Estimate(fit.mean, Interval(low, high), fit.n)
 
 
+def fit_difference(a: FloatArray, b: FloatArray) -> MeanFit:
+    """Return the mean of one sample less that of another, and what is known of its error; values are independent.
+
+    Parameters
+    ----------
+    a, b : FloatArray
+        Finite values, at least one each. The difference is that of `b` less that of `a`; its n is that of the smaller.
+
+    References
+    ----------
+    B. L. Welch, Biometrika 34, 1947 (unequal spreads; degrees of freedom).
+
+    >>> fit = fit_difference(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([2.0, 4.0, 6.0, 8.0, 10.0]))
+    >>> fit.mean, round(fit.standard_error, 4), round(fit.df, 3)
+    (3.0, 1.5811, 5.882)
+    """
+    n = min(a.size, b.size)
+    mean = float(b.mean() - a.mean())
+    nothing = np.empty(0, dtype=np.float64)
+    if n < MIN_UNITS:
+        few = f"this cannot be known from {n} values: {MIN_UNITS} or more are needed"
+        return MeanFit(mean, n, nothing, n, 0.0, 1.0, few)
+    parts = [float(side.var(ddof=1)) / side.size for side in (a, b)]
+    variance = sum(parts)
+    scale = max(float(np.abs(a).max()), float(np.abs(b).max()))
+    if sqrt(variance) <= _CONSTANT * scale:
+        return MeanFit(mean, n, nothing, n, 0.0, float(n - 1))
+    df = variance**2 / sum(part**2 / (side.size - 1) for part, side in zip(parts, (a, b), strict=True))
+    return MeanFit(mean, n, nothing, n, sqrt(variance), df)
+
+
 def fit_mean(
     values: FloatArray,
     factors: Mapping[str, Sequence[Hashable]] | None = None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evalkit.stats.means import Estimate
     from evalkit.types import Metric
 
-Counted = Literal["clips", "pairs", "samples", "raters"]
+Counted = Literal["clips", "pairs", "samples", "raters", "sessions"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class FigureView(View):
         Values behind it.
     n_attempted : int or None
         Values there could have been; None where that is not known.
-    counted : {"clips", "pairs", "samples", "raters"}
+    counted : {"clips", "pairs", "samples", "raters", "sessions"}
         What `n` counts.
     reducer : str
         How the values became one: ``mean``, ``worst``, ``p90`` …; ``difference`` of pairs; ``clip``, the value of
@@ -137,11 +137,12 @@ def metric_view(metric: Metric) -> MetricView:
 def figure_of_summary(metric: Metric, summary: Summary) -> FigureView:
     """Return a metric over the clips of one configuration."""
     counts_clips = summary.counts_clips
+    counted: Counted = "sessions" if summary.counted == "session" else "clips"
     figure = figure_of_estimate(
         metric,
         summary.estimate,
         summary.n_attempted if counts_clips else None,
-        counted="clips" if counts_clips else "raters",
+        counted=counted if counts_clips else "raters",
         reducer=summary.reducer,
         absences={reason_text(code): n for code, n in summary.absences.items()},
     )

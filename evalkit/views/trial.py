@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
 from evalkit.analysis.table import level_text
+from evalkit.decisions.clip_verdicts import why_not_of_a_clip
 from evalkit.profiling.costs import PEAK_VRAM_SHARE
 from evalkit.profiling.spill import ADVICE, Spill
 from evalkit.runs.layout import GENERATION_FILE, LOG_FILE, PROFILE_FILE, VIDEO_FILE
@@ -348,7 +349,7 @@ class _ClipLimit:
 
 
 def _clip_limits(policy: Policy) -> dict[str, _ClipLimit]:
-    """Return the limits that a single clip can be held against: not those that need many clips."""
+    """Return the limits that a single clip can be held against: not those that need many clips or people."""
     rules = {rule.name: policy.rule_for(rule.name) for rule in policy.rules}
     return {
         name: _ClipLimit(
@@ -357,7 +358,7 @@ def _clip_limits(policy: Policy) -> dict[str, _ClipLimit]:
             ClipLimitView(rule.text(), rule.kind, is_met=False),
         )
         for name, rule in rules.items()
-        if rule is not None and (rule.min_n or 1) <= 1
+        if rule is not None and why_not_of_a_clip(rule) is None
     }
 
 

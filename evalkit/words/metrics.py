@@ -36,7 +36,7 @@ class MetricWords:
         Of BCP 47.
     entries : mapping
         By dotted name: ``name``; ``value``, ``below``, ``above`` and ``zero`` with places to fill, all optional; ``good`` and
-        ``bad``, which follow a value that is as usual or is not, optional. Beside them `SHARED`: ``units`` says how a value of
+        ``bad``, which follow a value that is as usual or is not, and ``usual``, what that rests on, optional. Beside them `SHARED`: ``units`` says how a value of
         a unit is written, ``limits`` how limits are.
     """
 
@@ -93,6 +93,10 @@ class MetricWords:
         )
         meant = entry.get(tone, "") if tone else ""
         return f"{told}{'，' if self.tag.startswith('zh') else ', '}{meant}" if meant else told
+
+    def usual(self, metric: str) -> str:
+        """Return what the usual range of a metric rests on; empty where it has none."""
+        return self.entries.get(metric, {}).get("usual", "")
 
     def limit(self, metric: str, low: float, high: float, unit: str, bad_beyond: float | None = None) -> str:
         """Tell limits, or an interval.

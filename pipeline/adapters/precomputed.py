@@ -79,10 +79,11 @@ class Precomputed(Generator):
     """
 
     name = "precomputed"
+    Settings = PrecomputedSettings
     version = "1"
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = PrecomputedSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         if self._settings.table is not None:
             self._place = Path(self._settings.table)
             self._base = self._place.parent
@@ -106,7 +107,7 @@ class Precomputed(Generator):
             summary=f"{len(self._made)} finished videos of {self._place}; nothing is rendered or timed",
             parameters={name: "picks the video" for name in stated if not name.startswith(_OPTION_PREFIX)},
             options={"type": "object", "properties": options} if options else {},
-            settings=PrecomputedSettings.model_json_schema(),
+            settings=self.Settings.model_json_schema(),
         )
 
     def request(self, /, **parameters: Any) -> GenerationRequest:

@@ -84,7 +84,7 @@ class Preset(Command):
     Parameters
     ----------
     **settings
-        See the `kind` of the subclass.
+        See the `Settings` of the subclass.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class Preset(Command):
         If a setting cannot be used.
     """
 
-    kind: ClassVar[type[PresetSettings]]
+    Settings: ClassVar[type[PresetSettings]]
     """Its settings."""
     options: ClassVar[type[PlainData]]
     """Options of a request; each is left out where it is not given, so that the program's own default holds."""
@@ -119,7 +119,7 @@ class Preset(Command):
     takes_videos: ClassVar[bool] = False
 
     def __init__(self, /, **settings: Any) -> None:
-        self._own = self.kind.read(settings, "setting")
+        self._own = self.Settings.read(settings, "setting")
         super().__init__(
             time_limit_s=self._own.time_limit_s,
             environment={name: literal(text) for name, text in self._own.environment.items()},
@@ -138,7 +138,7 @@ class Preset(Command):
                 update={
                     "summary": self.summary,
                     "options": self.options.model_json_schema(),
-                    "settings": self.kind.model_json_schema(),
+                    "settings": self.Settings.model_json_schema(),
                 }
             )
         )

@@ -245,7 +245,7 @@ class SadTalker(Preset):
     """SadTalker: head motion and expression from sound, drawn at 25 frames a second whatever is asked."""
 
     name = "sadtalker"
-    kind = SadTalkerSettings
+    Settings = SadTalkerSettings
     options = SadTalkerOptions
     words: ClassVar[dict[str, tuple[str, ...]]] = {"size_of_image": ("--size", "{size_of_image}")}
     source = SOURCE

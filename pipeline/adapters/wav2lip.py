@@ -158,7 +158,7 @@ class Wav2Lip(Preset):
     """
 
     name = "wav2lip"
-    kind = Wav2LipSettings
+    Settings = Wav2LipSettings
     options = Wav2LipOptions
     summary = "runs inference.py of Wav2Lip"
     source = SOURCE

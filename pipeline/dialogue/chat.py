@@ -34,9 +34,10 @@ class Chat:
 
     name = "openai"
     extra = "conversation"
+    Settings = ChatSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = ChatSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         self._endpoint = Endpoint(self._settings)
         self.version = self._settings.model
 

@@ -12,8 +12,8 @@ from pipeline.dialogue.base import Answer, Answerer, Question
 from pipeline.dialogue.documents import read_documents
 from pipeline.dialogue.emotion import add_emotion, read_emotion
 from pipeline.dialogue.retrieval import Index
-from pipeline.dialogue.word_filter import FilterSettings, WordFilter
-from pipeline.errors import GenerationError, RequestError
+from pipeline.dialogue.word_filter import WordFilter
+from pipeline.errors import GenerationError, RequestError, placed_at
 from pipeline.events import ANSWERED, HEARD, SPOKEN, Event, Timeline
 from pipeline.fallback import Attempt, BackendSettings, FallbackChain
 from pipeline.formatting import count
@@ -71,13 +71,18 @@ class Dialogue:
 
     def __init__(self, settings: ConversationSettings) -> None:
         self._settings = settings
-        self._documents = None if settings.documents is None else read_documents(settings.documents)
         self._filter = None
+        with placed_at("recognisers"):
+            self._recognisers: FallbackChain[Recogniser] = FallbackChain(RECOGNISERS, settings.recognisers)
+        with placed_at("answerers"):
+            self._answerers: FallbackChain[Answerer] = FallbackChain(ANSWERERS, settings.answerers)
+        with placed_at("voices"):
+            self._voices: FallbackChain[SpeechEngine] = FallbackChain(SPEECH_ENGINES, settings.voices)
+        with placed_at("documents"):
+            self._documents = None if settings.documents is None else read_documents(settings.documents)
         if settings.words is not None:
-            self._filter = WordFilter(FilterSettings.read(settings.words, "setting of words"))
-        self._recognisers: FallbackChain[Recogniser] = FallbackChain(RECOGNISERS, _read(settings.recognisers))
-        self._answerers: FallbackChain[Answerer] = FallbackChain(ANSWERERS, _read(settings.answerers))
-        self._voices: FallbackChain[SpeechEngine] = FallbackChain(SPEECH_ENGINES, _read(settings.voices))
+            with placed_at("words"):
+                self._filter = WordFilter(settings.words)
         self._indices: dict[str, Index] = {}
 
     @property
@@ -90,7 +95,7 @@ class Dialogue:
         if self._documents is not None:
             found.append(f"documents {self._documents.content[:12]}")
         if self._settings.words is not None:
-            content = hashlib.sha256(Path(str(self._settings.words["path"])).read_bytes()).hexdigest()
+            content = hashlib.sha256(Path(self._settings.words.path).read_bytes()).hexdigest()
             found.append(f"words {content[:12]}")
         return found
 
@@ -153,7 +158,7 @@ class Dialogue:
             pieces = len(self._documents.pieces) if self._documents is not None else 0
             yield f"answer {asked} with {_order(settings.answerers)}; passages of documents: {pieces}"
         if request.asks or request.text is not None:
-            filtered = "" if settings.words is None else f"; words of {settings.words['path']} are left out"
+            filtered = "" if settings.words is None else f"; words of {settings.words.path} are left out"
             yield f"speak with {_order(settings.voices)}{filtered}"
             yield f"below, {_PLACEHOLDER!r} stands for what is spoken"
 
@@ -264,12 +269,8 @@ class Dialogue:
         return (text, 0) if self._filter is None else self._filter.clean(text)
 
 
-def _read(backends: Iterable[dict[str, JsonValue]]) -> list[BackendSettings]:
-    return [BackendSettings.read(backend, "setting of a backend") for backend in backends]
-
-
-def _order(backends: Iterable[dict[str, JsonValue]]) -> str:
-    return ", else ".join(backend.called for backend in _read(backends))
+def _order(backends: Iterable[BackendSettings]) -> str:
+    return ", else ".join(backend.called for backend in backends)
 
 
 def _plain(attempts: Iterable[Attempt]) -> list[JsonValue]:

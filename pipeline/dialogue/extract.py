@@ -47,10 +47,11 @@ class Extract:
 
     name = "documents"
     extra = "conversation"
+    Settings = ExtractSettings
     version = "1"
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = ExtractSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
 
     def check(self, language: str) -> None:
         """Check that it can say "I do not know" in a language."""

@@ -55,9 +55,10 @@ class LocalModel:
 
     name = "transformers"
     extra = "transformers"
+    Settings = LocalModelSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = LocalModelSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         try:
             library = version_of("transformers")
         except PackageNotFoundError:

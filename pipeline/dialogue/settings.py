@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, JsonValue
 
+from pipeline.dialogue.word_filter import FilterSettings
+from pipeline.fallback import BackendSettings
 from pipeline.options import PlainData
 
 
@@ -18,14 +20,14 @@ class ConversationSettings(PlainData):
         Its own settings.
     device : str or None
         Device of the generator behind, where it has a setting for one; goes before the one in `generator_settings`.
-    recognisers, answerers, voices : list of dict
-        Backends in the order in which they are asked, each as in `pipeline.fallback.BackendSettings`.
+    recognisers, answerers, voices : list of BackendSettings
+        Who hears, answers and speaks, in the order in which they are asked.
     documents : str or None
         Folder of the user's documents.
     n_passages : int
         Passages that an answerer is shown.
-    words : dict or None
-        Words that are never spoken, see `pipeline.dialogue.word_filter.FilterSettings`.
+    words : FilterSettings or None
+        Words that are never spoken.
     emotion : bool
         Whether the emotion of the answer becomes style words of the prompt.
     """
@@ -35,16 +37,22 @@ class ConversationSettings(PlainData):
         default_factory=dict, description="setting names to plain values"
     )
     device: str | None = Field(default=None, min_length=1, description="as torch names it: cpu, cuda:0")
-    recognisers: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "pocketsphinx"},), min_length=1, description="a list of at least one backend"
+    recognisers: tuple[BackendSettings, ...] = Field(
+        default=(BackendSettings(name="pocketsphinx"),),
+        min_length=1,
+        description="a list of at least one backend",
     )
-    answerers: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "documents"},), min_length=1, description="a list of at least one backend"
+    answerers: tuple[BackendSettings, ...] = Field(
+        default=(BackendSettings(name="documents"),),
+        min_length=1,
+        description="a list of at least one backend",
     )
-    voices: tuple[dict[str, JsonValue], ...] = Field(
-        default=({"name": "espeak-ng"},), min_length=1, description="a list of at least one backend"
+    voices: tuple[BackendSettings, ...] = Field(
+        default=(BackendSettings(name="espeak-ng"),),
+        min_length=1,
+        description="a list of at least one backend",
     )
     documents: str | None = Field(default=None, min_length=1, description="path of a folder")
     n_passages: int = Field(default=3, ge=1, le=20, description="a whole number from 1 to 20")
-    words: dict[str, JsonValue] | None = Field(default=None, description="path, action, replacement, instead")
+    words: FilterSettings | None = Field(default=None, description="path, action, replacement, instead")
     emotion: bool = Field(default=True, description="true or false")

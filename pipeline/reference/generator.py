@@ -97,10 +97,11 @@ class ReferenceGenerator(Generator):
 
     name = "reference"
     extra = "generate"
+    Settings = ReferenceSettings
     version = "2"
 
     def __init__(self, /, **settings: Any) -> None:
-        self._wanted_device = ReferenceSettings.read(settings, "setting").device
+        self._wanted_device = self.Settings.read(settings, "setting").device
         self._model: MotionModel | None = None
         self._face: FaceModel | None = None
         self._portrait: _Portrait | None = None
@@ -114,7 +115,7 @@ class ReferenceGenerator(Generator):
             version=self.version,
             summary="animates a portrait on any computer: motion by flow matching, drawn with the face mesh",
             parameters=_PARAMETERS,
-            settings=ReferenceSettings.model_json_schema(),
+            settings=self.Settings.model_json_schema(),
         )
 
     def check(self, request: GenerationRequest) -> None:

@@ -85,9 +85,10 @@ class Espeak:
 
     name = "espeak-ng"
     extra = "conversation"
+    Settings = _Settings
 
     def __init__(self, /, **settings: Any) -> None:
-        _Settings.read(settings, "setting")
+        self.Settings.read(settings, "setting")
 
     def languages(self) -> tuple[str, ...]:
         """Return the codes of all languages it speaks, sorted; some are names for the same one."""

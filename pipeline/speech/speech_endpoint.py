@@ -43,9 +43,10 @@ class SpeechEndpoint:
 
     name = "openai"
     extra = "conversation"
+    Settings = SpeechEndpointSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = SpeechEndpointSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         self._endpoint = Endpoint(self._settings)
 
     def languages(self) -> tuple[str, ...]:

@@ -51,9 +51,10 @@ class Pocketsphinx(Recogniser):
 
     name = "pocketsphinx"
     extra = "speech"
+    Settings = _Settings
 
     def __init__(self, /, **settings: Any) -> None:
-        _Settings.read(settings, "setting")
+        self.Settings.read(settings, "setting")
         self.version = f"{version_of('pocketsphinx')}, front end {_FRONT_END}"
         self._decoder: Any = None
         self._aligner: Any = None

@@ -33,9 +33,10 @@ class TranscriptionEndpoint(Recogniser):
 
     name = "openai"
     extra = "conversation"
+    Settings = TranscriptionSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = TranscriptionSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         self._endpoint = Endpoint(self._settings)
         self.version = self._settings.model
 

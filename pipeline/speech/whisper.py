@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Any
@@ -175,9 +176,10 @@ class FasterWhisper(Recogniser):
 
     name = "faster_whisper"
     extra = "faster-whisper"
+    Settings = WhisperSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = WhisperSettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         try:
             library = version_of("faster-whisper")
         except PackageNotFoundError:
@@ -210,7 +212,11 @@ class FasterWhisper(Recogniser):
         if self._model is not None:
             return
         from faster_whisper import WhisperModel
+        from tqdm import tqdm
 
+        tqdm.set_lock(
+            threading.RLock()
+        )  # its own is a semaphore of the system, which a worker that is ended leaves behind
         name, files = self._found.read()
         try:
             self._model = WhisperModel(

@@ -267,18 +267,6 @@ def test_a_sweep_can_be_begun_from_what_init_writes(tmp_path: Path, monkeypatch:
     assert (again.exit_code, "is there already" in again.stderr) == (2, True)
 
 
-def test_every_option_that_the_sample_leaves_out_by_a_comment_is_one() -> None:
-    """Without its #, each commented line of the sample is read."""
-    from evalkit.sweeps.config import SAMPLE, SweepConfig
-
-    lines = SAMPLE.read_text("utf-8").splitlines()[3:]
-    text = "\n".join(re.sub(r"^(\s*)# ?", r"\1", line) for line in lines)
-    data = yaml.safe_load(text)
-    data["inputs"]["speech"] = data["inputs"]["speech"][1:]
-    read = SweepConfig.read(data, "option")
-    assert read.model_fields_set == data.keys()
-
-
 def test_the_schema_is_that_of_the_sample() -> None:
     schema = json.loads(CliRunner().invoke(main, ["init", "--schema"]).stdout)
     assert {"generator", "inputs", "grid", "seeds", "execution"} <= schema["properties"].keys()

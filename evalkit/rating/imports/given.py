@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-ClipName: TypeAlias = str | Mapping[str, str]
-"""A video as a file names it: one name, or values of parameters, portrait, speech and seed."""
+from evalkit.runs.clip_names import ClipName
 
 
 @dataclass(frozen=True, slots=True)

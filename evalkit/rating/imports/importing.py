@@ -10,24 +10,25 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalkit.delimited import read_table
 from evalkit.errors import UsageError
 from evalkit.formatting import count, label
 from evalkit.rating.answers_file import import_answers, is_answers_file
 from evalkit.rating.database import Database
 from evalkit.rating.imported import store_imported
-from evalkit.rating.imports.clip_names import ClipNames
 from evalkit.rating.imports.label_studio import is_label_studio, read_tasks
 from evalkit.rating.imports.mapping import Mapping
-from evalkit.rating.imports.tables import complete, find_webmushra, read_rows, read_table
+from evalkit.rating.imports.tables import complete, find_webmushra, read_rows
 from evalkit.runs import Run
+from evalkit.runs.clip_names import ClipNames
 from evalkit.runs.ratings.records import Choice, Role, Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from evalkit.rating.imports.clip_names import Shown
     from evalkit.rating.imports.given import Given
+    from evalkit.runs.clip_names import Shown
     from evalkit.runs.ratings.records import Ratings
 
 ANSWERS = "answers"

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.adapters.command.listener import Listener, Output
 from pipeline.adapters.command.portrait import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from pipeline.diagnosis import Diagnosis
+    from pipeline.options import PlainData
 
 
 _CUT = "less its last row or column, so that both sides are even"
@@ -94,6 +95,7 @@ class Command(Generator):
     """
 
     name = "command"
+    Settings: ClassVar[type[PlainData]] = CommandSettings
 
     def __init__(self, /, **settings: Any) -> None:
         self._settings = CommandSettings.read(settings, "setting")

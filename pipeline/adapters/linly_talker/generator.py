@@ -107,9 +107,10 @@ class LinlyTalker(Generator):
 
     name = "linly_talker"
     extra = "generate"
+    Settings = LinlySettings
 
     def __init__(self, /, **settings: Any) -> None:
-        self._settings = LinlySettings.read(settings, "setting")
+        self._settings = self.Settings.read(settings, "setting")
         check_recording(self._settings)
         if self._settings.llm is not None and self._settings.llm_model is None:
             raise RequestError(
@@ -142,7 +143,7 @@ class LinlyTalker(Generator):
             summary=f"{self._settings.talker_method} of the Linly-Talker at {self._settings.talker}",
             parameters=parameters,
             options=self._method.options.model_json_schema(),
-            settings=LinlySettings.model_json_schema(),
+            settings=self.Settings.model_json_schema(),
         )
 
     def request(self, /, **parameters: Any) -> GenerationRequest:

@@ -72,9 +72,10 @@ class LiveAvatar(Generator):
 
     name = "live_avatar"
     extra = "generate"
+    Settings = LiveAvatarSettings
 
     def __init__(self, /, **settings: Any) -> None:
-        read = LiveAvatarSettings.read(settings, "setting")
+        read = self.Settings.read(settings, "setting")
         refuse_secrets(read.environment)
         self._settings = read.model_copy(update={"repository": str(Path(read.repository).absolute())})
         commit = read_commit(Path(self._settings.repository))
@@ -113,7 +114,7 @@ class LiveAvatar(Generator):
             summary=f"runs Live Avatar on {place}",
             parameters=parameters,
             options=LiveAvatarOptions.model_json_schema(),
-            settings=LiveAvatarSettings.model_json_schema(),
+            settings=self.Settings.model_json_schema(),
         )
 
     def diagnose(self) -> Sequence[Diagnosis]:

@@ -157,7 +157,7 @@ class MuseTalk(Preset):
     """
 
     name = "musetalk"
-    kind = MuseTalkSettings
+    Settings = MuseTalkSettings
     options = MuseTalkOptions
     source = SOURCE
     no_face = r"^Error occurred during processing: (?:division by zero|integer modulo by zero)$"

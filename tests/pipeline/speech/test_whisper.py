@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -183,6 +184,14 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("pipeline.speech.whisper.version_of", missing)
     with pytest.raises(RequestError, match=r"pip install 'evalkit\[faster-whisper\]'"):
         FasterWhisper(model=str(folder))
+
+
+@pytest.mark.usefixtures("library")
+def test_a_worker_that_is_ended_leaves_no_semaphore_behind(folder: Path, spoken: Path) -> None:
+    """The library draws its progress with tqdm, whose own lock is one of the whole system."""
+    tqdm = pytest.importorskip("tqdm").tqdm
+    FasterWhisper(model=str(folder)).recognise(spoken, "en")
+    assert isinstance(tqdm.get_lock(), type(threading.RLock()))
 
 
 @pytest.mark.usefixtures("library")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from evalkit.formatting import label
 from evalkit.runs.layout import VIDEO_FILE
 
 if TYPE_CHECKING:
-    from evalkit.rating.imports.given import ClipName
     from evalkit.runs.schema import Trial
+
+ClipName: TypeAlias = str | Mapping[str, str]
+"""A video as a file names it: one name, or values of parameters, portrait, speech and seed."""
 
 
 class Shown(NamedTuple):
