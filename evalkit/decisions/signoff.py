@@ -21,6 +21,8 @@ from evalkit.formatting import count
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evalkit.analysis.table import ClipRecord
 else:
     from evalkit.frames import pd
 
@@ -60,6 +62,8 @@ class Signoff:
         Which look at the run's results this was, from 1.
     notes : tuple of str
         Sentences: how strictly was judged and why, and what a reader should know of the run and of the policy.
+    rows : tuple of ClipRecord
+        The clips that were judged.
     """
 
     title: str
@@ -73,6 +77,7 @@ class Signoff:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     look: int = 1
     notes: tuple[str, ...] = ()
+    rows: tuple[ClipRecord, ...] = field(default=(), repr=False)
 
     @property
     def decision(self) -> Decision:
@@ -202,6 +207,7 @@ def sign_off(
             *table.notes,
             *(f"Of the policy: {warning}." for warning in policy.warnings),
         ),
+        rows=tuple(configuration.rows),
     )
 
 
