@@ -101,13 +101,17 @@ def test_serve(benchmark: Any, folder: Path, tmp_path: Path) -> None:
     with Server(folder, tmp_path) as server:
         figures["first list, nothing kept"] = server.get("/runs/")[0]
         figures["first trend, nothing kept"] = server.get("/trend")[0]
-        figures["all runs worked out"] = server.wait_for("/runs/", lambda _, body: b"being worked out" not in body)
+        figures["all runs worked out"] = server.wait_for(
+            "/runs/", lambda _, body: b"being worked out" not in body
+        )
         figures["list again"] = server.get("/runs/")[0]
     with Server(folder, tmp_path) as server:
         figures["first list after a restart"] = server.get("/runs/")[0]
         figures["first trend after a restart"], _, body = server.get("/trend?runs=all")
         assert b"<svg" in body
-        figures["page of a run, first time"] = server.wait_for("/runs/run-001/", lambda status, _: status == 200)
+        figures["page of a run, first time"] = server.wait_for(
+            "/runs/run-001/", lambda status, _: status == 200
+        )
         paths = ["/runs/", "/trend?runs=all", "/runs/?text=run-01", "/notes/run-001/"]
         paths += [f"/runs/run-{number:03d}/" for number in range(8)]
         for path in paths:

@@ -10,7 +10,8 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -90,10 +91,12 @@ class LiveApp:
     Parameters
     ----------
     settings : Settings
+    clock : callable
+        Gives seconds that only grow: a look at the folder holds for a while.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._server = _Server(settings)
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = _Server(settings, clock)
         handlers = {
             Problem: self._server.on_problem,
             HTTPException: self._server.on_http_exception,
@@ -135,10 +138,10 @@ class _Door:
 class _Server:
     """The endpoints; those that are no coroutines are called in threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         root = settings.root.resolve(strict=True)
         self._settings = settings
-        self._catalogue = Catalogue(root, settings.policies)
+        self._catalogue = Catalogue(root, settings.policies, clock)
         site = Site(root, self._catalogue.policies)
         self._digests = Digests(site)
         self._pages = Pages(site)
