@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,16 +18,15 @@ from evalkit.app.live.trend_plot import draw_trend
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import three_digits
-from evalkit.reports.gate_lines import gate_lines, name_gate, say_limit
+from evalkit.reports.gate_lines import gate_lines, say_limit
 from evalkit.reports.verdict import Tone, Verdict
 from evalkit.runs.notes import Note
 from evalkit.sweeps.progress import RunProgress
-from evalkit.views.gate import GateView
 from evalkit.views.run_digest import RunDigest
 from evalkit.views.trend import Change, TrendLine, TrendView
 from evalkit.visuals.page import PageFrame, render, render_page
 from evalkit.words.language import LANGUAGES, Words, read_words
-from evalkit.words.metrics import BAD, MetricWords, metric_words
+from evalkit.words.metrics import MetricWords, metric_words
 
 _TOPIC = "serve"
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
@@ -454,7 +452,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
         return (say("trend_sentence_first", name=newest.name), None) if newest.is_release else ("", None)
     base = view.runs[view.baseline].name
     named = {
-        change: [_name(say, metrics, line) for line in view.lines if line.change is change]
+        change: [metrics.name(line.metric) for line in view.lines if line.change is change]
         for change in Change
     }
     joint = "、" if say.tag.startswith("zh") else "; "
@@ -474,7 +472,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
 
 
 def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine) -> dict[str, object]:
-    name = _name(say, metrics, line)
+    name = metrics.name(line.metric)
     notes = []
     if len(line.versions) > 1:
         notes.append(say("trend_versions", n=len(line.versions)))
@@ -501,10 +499,6 @@ def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine
     }
 
 
-def _name(say: Words, metrics: MetricWords, line: TrendLine) -> str:
-    return name_gate(line.metric, read_words(say.tag, "pages"), metrics)
-
-
 def _cell(say: Words, metrics: MetricWords, line: TrendLine, place: int) -> dict[str, str]:
     figure = line.points[place].figure
     if figure is None or figure.value is None:
@@ -521,18 +515,7 @@ def _describe_now(say: Words, line: TrendLine) -> str:
     if gate is None:
         return say("trend_now_no_gate")
     (now,) = gate_lines([gate], say.tag)
-    return say("trend_now", told=now.told, limit=_limit(say, gate))
-
-
-def _limit(say: Words, gate: GateView) -> str:
-    """Say what a gate asks for, in the words that its values have."""
-    if gate.figure is None or gate.metric.endswith(BAD):
-        return say_limit(gate, read_words(say.tag, "pages"))
-    low, high = (
-        open_end if end is None else end
-        for end, open_end in ((gate.at_least, -math.inf), (gate.at_most, math.inf))
-    )
-    return metric_words(say.tag).limit(gate.metric, low, high, gate.figure.unit)
+    return say("trend_now", told=now.told, limit=say_limit(gate, metric_words(say.tag)))
 
 
 def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, str]:
