@@ -56,7 +56,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def get(self, path: str) -> tuple[float, int, bytes]:
         """Return how many seconds a page took, its status and itself."""

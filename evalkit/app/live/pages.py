@@ -22,13 +22,14 @@ from evalkit.reports.gate_lines import gate_lines, say_limit
 from evalkit.reports.verdict import Tone, Verdict
 from evalkit.runs.notes import Note
 from evalkit.sweeps.progress import RunProgress
-from evalkit.views.run_digest import RunDigest
+from evalkit.views.run_digest import GateDigest, RunDigest
 from evalkit.views.trend import Change, TrendLine, TrendView
 from evalkit.visuals.page import PageFrame, render, render_page
 from evalkit.words.language import LANGUAGES, Words, read_words
 from evalkit.words.metrics import MetricWords, metric_words
 
 _TOPIC = "serve"
+_MOST_UNMET = 3
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 _OUTCOMES: Mapping[Outcome, tuple[str, Tone]] = {
     Outcome.RECOMMENDED: ("✓", "pass"),
@@ -108,8 +109,8 @@ class Row:
         Of `VERDICTS`.
     picture : str
         Address of its thumbnail; empty without one.
-    date, progress, configuration, gates, signed : str
-        In words.
+    date, progress, configuration, gates, unmet, signed : str
+        In words; `unmet` names gates that do not pass.
     words : str
         What is searched, in small letters.
     """
@@ -123,6 +124,7 @@ class Row:
     progress: str
     configuration: str
     gates: str
+    unmet: str
     signed: str
     words: str
 
@@ -188,9 +190,19 @@ def make_row(say: Words, run: ListedRun, digest: RunDigest | None, *, has_pictur
         progress=describe_progress(say, run.progress),
         configuration=shown,
         gates=say("gates_passed", n=passed, of=len(gates)) if gates else "",
+        unmet=_name_unmet(say, gates),
         signed=signed,
         words=" ".join((*texts, mark.word)).lower(),
     )
+
+
+def _name_unmet(say: Words, gates: Sequence[GateDigest]) -> str:
+    """Name the gates that do not pass, those that fail first, and how many more there are."""
+    unmet = [one.gate for one in gates if one.gate.grade is not Grade.PASSES]
+    lines = gate_lines(sorted(unmet, key=lambda gate: gate.grade is not Grade.FAILS), say.tag)
+    joint = "；" if say.tag.startswith("zh") else "; "
+    words = joint.join(f"{line.verdict.symbol} {line.name}" for line in lines[:_MOST_UNMET])
+    return words + (say("and_more", n=len(lines) - _MOST_UNMET) if len(lines) > _MOST_UNMET else "")
 
 
 def _mark(say: Words, run: ListedRun, digest: RunDigest | None) -> tuple[Verdict, frozenset[str]]:
