@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import pickle
 import tempfile
@@ -18,7 +19,6 @@ from evalkit.decisions.clip_verdicts import (
     ClipGrade,
     ClipLimit,
     ClipVerdict,
-    describe_limit,
     judge_result,
     why_not_of_a_clip,
 )
@@ -269,7 +269,15 @@ def list_gates(clips: Iterable[str], policy: str) -> Iterator[Gate]:
         )
     for clip in clips:
         for rule in rules:
-            yield Gate(clip, policy, rule.name, rule.kind, describe_limit(rule))
+            yield Gate(clip, policy, rule.name, rule.kind, _limit_of_a_clip(rule))
+
+
+def _limit_of_a_clip(rule: Rule) -> str:
+    """Write what a rule asks of one clip in numbers, the same in every language and version: it names a test."""
+    low, high = rule.clip_limits
+    if math.isinf(low):
+        return f"at most {high:g}"
+    return f"at least {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
 def describe_miss(limit: ClipLimit, result: ClipResult, settings: Mapping[str, Any]) -> str:
