@@ -30,6 +30,7 @@ MODULES = {
     "rate": ("h11", "itsdangerous", "krippendorff", "starlette", "uvicorn"),
     "ray": ("ray",),
     "search": ("optuna",),
+    "serve": ("h11", "itsdangerous", "starlette", "uvicorn"),
     "speech": ("cn2an", "espeakng_loader", "jiwer", "opencc", "pocketsphinx", "whisper_normalizer"),
     "speech-quality": ("onnxruntime", "speechmos"),
     "transformers": ("torch", "transformers"),

@@ -264,7 +264,7 @@ def test_the_core_imports_only_what_it_declares() -> None:
 
 @pytest.mark.parametrize("point", plugins(), ids=lambda point: f"{point.group}-{point.name}")
 def test_a_plugin_names_the_extra_that_brings_what_it_imports(point: EntryPoint) -> None:
-    with_commands = {*MODULES["rate"], *MODULES["search"]}  # `evalkit rate` and `evalkit.search` ask for them
+    with_commands = {*MODULES["rate"], *MODULES["serve"], *MODULES["search"]}  # `evalkit rate` and `evalkit.search` ask for them
     needed = libraries_of(point.module) & EXTRA_MODULES - with_commands
     if point.name in WITHOUT_EXTRA:
         needed -= {"espeakng_loader"}
@@ -280,6 +280,7 @@ def test_a_plugin_names_the_extra_that_brings_what_it_imports(point: EntryPoint)
 USERS = {
     "clip": ["evalkit.tracks.clip"],
     "rate": ["evalkit.app.serve", "evalkit.stats.reliability"],
+    "serve": ["evalkit.app.live.server", "evalkit.app.serve"],
     "search": ["evalkit.sweeps.proposer"],
     "speech-quality": ["evalkit.tracks.speech_quality"],
 }

@@ -11,7 +11,7 @@ from evalkit.profiling.costs import METRICS as PROFILE_METRICS
 from evalkit.profiling.reasons import REASONS as PROFILE_REASONS
 from evalkit.runs.ratings.records import HIGHEST, LOWEST, PREFERENCE, QUESTIONS, metric_of
 from evalkit.types import GENERAL_REASONS, Metric, Reason
-from evalkit.words.language import LANGUAGES, read_words
+from evalkit.words.language import LANGUAGES, translated_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,11 +68,7 @@ def reason_text(code: str, language: str = LANGUAGES[0]) -> str:
     >>> reason_text("no_face"), reason_text("generate failed: out_of_memory"), reason_text("no_face", "zh-CN")
     ('no face was found in enough frames', 'generate failed: out_of_memory', '在足够多的帧里找不到面部')
     """
-    declared = _reason_texts().get(code, code)
-    if language == LANGUAGES[0]:
-        return declared
-    told = read_words(language, "reasons").sentences.get(code)
-    return told if isinstance(told, str) else declared
+    return translated_reasons(language).get(code) or _reason_texts().get(code, code)
 
 
 def is_rating(metric: str) -> bool:

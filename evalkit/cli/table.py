@@ -2,52 +2,64 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from evalkit.decisions.usual import standing_of
+from evalkit.decisions.clip_verdicts import ClipDecision
 from evalkit.formatting import label, three_digits
+from evalkit.views.clips import Standout, name_clips
 from evalkit.visuals.markup import escape
 from evalkit.visuals.numbers import ARROWS
+from evalkit.words.language import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from evalkit.decisions.usual import Standing
     from evalkit.measuring.results import ClipResult
     from evalkit.measuring.webvtt import NamedMoment
     from evalkit.types import Measurement, Metric
+    from evalkit.views.clips import ClipsView, Outcome
 
 _FEW = 3
 _LONGEST_NAME = 26
 _GAP = 2
+_AS_WISHED: tuple[Outcome, ...] = (ClipDecision.PASSES, Standout.AS_USUAL)
+_COLOURS: dict[Outcome, str] = {
+    ClipDecision.FAILS: "red",
+    ClipDecision.PASSES: "green",
+    Standout.AS_USUAL: "default",
+}
 _LONGEST_WORST = 67
 """Of 80 columns, less the indent and what says how many more there are."""
 
 
-def show(results: Sequence[ClipResult]) -> None:
-    """Print what was measured: every metric of a few clips, or one row a clip for many."""
+def show(results: Sequence[ClipResult], view: ClipsView) -> None:
+    """Print what was measured: every metric of a few clips, or one row a clip for many; then a sentence a clip, the worst first.
+
+    Parameters
+    ----------
+    results : sequence of ClipResult
+    view : ClipsView
+        Of the same clips.
+    """
     console = Console(highlight=False)
     measured = [result for result in results if result.error is None]
     if len(measured) <= _FEW:
         for result in measured:
             show_measurements(label(result.clip), result.measurements, result.notes)
-            for line in _tell_standing(standing_of(result.measurements)):
-                console.print(f"  {escape(line)}", soft_wrap=True)
             if result.moments:
                 console.print(f"  {escape(worst_line(result.moments))}", soft_wrap=True)
     else:
         for table in _overview(measured, console.width):
             console.print(table)
         _show_absent(console, measured)
-        _show_what_stands_out(console, measured)
     for result in results:
         if result.error is not None:
             console.print(f"[red]✗[/] {escape(str(result.error))}", soft_wrap=True)
+    if measured:
+        _show_sentences(console, view)
 
 
 def worst_line(moments: Sequence[NamedMoment]) -> str:
@@ -118,7 +130,7 @@ def _absences(measurements: Sequence[Measurement]) -> list[str]:
 def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
     """Give one row a clip, and as many tables as it takes for every head and cell to be read whole."""
     metrics = [metric for metric in _headlines(results) if _why_nowhere(results, metric.name) is None]
-    names = [_shorten(name) for name in _name_clips(results)]
+    names = [_shorten(name) for name in _names(results)]
     name_width = max(map(len, names))
     block: list[tuple[str, list[str]]] = []
     used = name_width
@@ -134,16 +146,8 @@ def _overview(results: Sequence[ClipResult], width: int) -> Iterator[Table]:
     yield _table_of(names, name_width, block)
 
 
-def _name_clips(results: Sequence[ClipResult]) -> list[str]:
-    """Call each clip by the name of its file, with as many folders before it as tell it from the others."""
-    parts = [Path(result.clip).parts for result in results]
-    n_named = [1] * len(parts)
-    while True:
-        n_alike = Counter(own[-n:] for own, n in zip(parts, n_named, strict=True))
-        more = [n + (n_alike[own[-n:]] > 1 and n < len(own)) for own, n in zip(parts, n_named, strict=True)]
-        if more == n_named:
-            return [label(str(Path(*own[-n:]))) for own, n in zip(parts, n_named, strict=True)]
-        n_named = more
+def _names(results: Sequence[ClipResult]) -> list[str]:
+    return name_clips([result.clip for result in results])
 
 
 def _headlines(results: Sequence[ClipResult]) -> list[Metric]:
@@ -198,21 +202,22 @@ def _show_absent(console: Console, results: Sequence[ClipResult]) -> None:
         console.print(f"[dim]not measured of any clip,[/] {escape(reason)}: {escape(', '.join(names))}")
 
 
-def _show_what_stands_out(console: Console, results: Sequence[ClipResult]) -> None:
-    """Name the clips with values outside of what is usual, each on a line, the worst first."""
-    named = zip(_name_clips(results), results, strict=True)
-    found = [(clip, standing_of(result.measurements)) for clip, result in named]
-    standing_out = sorted((one for one in found if one[1].outliers), key=lambda one: one[1].severity)
-    if not standing_out:
-        console.print("nothing stands out: all values with a usual range lie in it, or may")
-    for clip, standing in standing_out:
-        said = "; ".join((*(one.text() for one in standing.outliers), *standing.remarks()))
-        console.print(f"[yellow]stands out:[/] {escape(clip)}: {escape(said)}", soft_wrap=True)
-
-
-def _tell_standing(standing: Standing) -> list[str]:
-    """Say how the values of one clip lie to what is usual: a sentence, then what it does not name."""
-    if not standing.n_known:
-        return []
-    others = [f"  {one.text()}" for one in standing.outliers]
-    return [standing.sentence(), *(others if len(others) > 1 else []), *standing.remarks()]
+def _show_sentences(console: Console, view: ClipsView) -> None:
+    """Say one sentence a clip, the worst first; of clips with nothing to look at, only how many they are."""
+    say = read_words(view.language, "clips")
+    spoken = [clip for clip in view.clips if clip.has_video]
+    shown = [clip for clip in spoken if clip.outcome not in _AS_WISHED] if len(spoken) > _FEW else spoken
+    for clip in shown:
+        name = f"{escape(clip.name)}: " if len(view.clips) > 1 else ""
+        console.print(
+            f"[{_COLOURS.get(clip.outcome, 'yellow')}]{name}[/]{escape(clip.sentence)}", soft_wrap=True
+        )
+        others = [value for value in clip.values if value.stands_out]
+        for value in others if len(others) > 1 or view.policy is not None else ():
+            if value.usual is not None:
+                told = say("clip_outlier", name=value.name, value=value.told, usual=value.usual.text)
+                console.print(f"  {escape(told)}", soft_wrap=True)
+        for remark in clip.remarks:
+            console.print(f"  {escape(remark)}", soft_wrap=True)
+    if len(view.clips) > 1:
+        console.print(escape(view.headline), soft_wrap=True)

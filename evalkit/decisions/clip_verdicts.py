@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.catalogue import is_rating, reason_text
 from evalkit.analysis.reducers import BAD_SHARE, MEAN, WORST
@@ -90,7 +90,7 @@ class ClipLimit:
     def why_absent(self, tag: str = LANGUAGES[0]) -> str:
         """Say why it was not measured, or cannot be relied on; empty where it was and can."""
         if self.coverage is not None:
-            return read_words(tag, "clips")("fragment", percent=f"{100 * self.coverage:.0f}")
+            return read_words(tag, "clips")("clip_fragment", percent=f"{100 * self.coverage:.0f}")
         return reason_text(self.reason, tag)
 
     def text(self, tag: str = LANGUAGES[0]) -> str:
@@ -98,11 +98,11 @@ class ClipLimit:
         say, words, metric = read_words(tag, "clips"), metric_words(tag), self.rule.metric
         name = words.name(metric.name)
         if self.value is None:
-            return say("limit_absent", name=name, reason=self.why_absent(tag))
+            return say("clip_limit_absent", name=name, reason=self.why_absent(tag))
         value = words.value(metric.name, self.value, metric.unit)
         if self.grade is ClipGrade.NOT_MEASURED:
-            return say("limit_doubtful", name=name, value=value, reason=self.why_absent(tag))
-        return say("limit", name=name, value=value, asked=describe_limit(self.rule, tag))
+            return say("clip_limit_doubtful", name=name, value=value, reason=self.why_absent(tag))
+        return say("clip_limit", name=name, value=value, asked=describe_limit(self.rule, tag))
 
 
 @dataclass(frozen=True)
@@ -161,18 +161,37 @@ class ClipVerdict:
         """
         say, decision = read_words(tag, "clips"), self.decision
         if decision is ClipDecision.NOT_OPENED:
-            return say("not_opened", error=self.error)
+            return say("clip_not_opened", error=self.error)
         if decision is ClipDecision.PASSES:
-            return say("passes", n=len(self.limits))
+            return say("clip_passes", n=len(self.limits))
         key, culprits = {
-            ClipDecision.FAILS: ("fails", self._culprits("hard", ClipGrade.BEYOND)),
-            ClipDecision.NOT_KNOWN: ("not_known", self._culprits("hard", ClipGrade.NOT_MEASURED)),
-            ClipDecision.WARNS: ("warns", self._culprits("soft", ClipGrade.BEYOND)),
+            ClipDecision.FAILS: ("clip_fails", self._culprits("hard", ClipGrade.BEYOND)),
+            ClipDecision.NOT_KNOWN: ("clip_not_known", self._culprits("hard", ClipGrade.NOT_MEASURED)),
+            ClipDecision.WARNS: ("clip_warns", self._culprits("soft", ClipGrade.BEYOND)),
         }[decision]
         if not culprits:
-            return say("no_rule")
+            return say("clip_no_rule")
         more = len({one.rule.metric.name for one in culprits}) - 1
-        return say(key, what=culprits[0].text(tag), more=say("and_more", n=more) if more else "")
+        return say(key, what=culprits[0].text(tag), more=say("clip_and_more", n=more) if more else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: the decision, one sentence, each rule that applies, and the others with why they do not."""
+        return {
+            "decision": self.decision.value,
+            "sentence": self.sentence(),
+            "rules": [
+                {
+                    "metric": one.rule.name,
+                    "kind": one.rule.kind,
+                    "grade": one.grade.value,
+                    "value": one.value,
+                    "limit": one.rule.text(),
+                    "reason": one.reason or None,
+                }
+                for one in self.limits
+            ],
+            "not_of_a_clip": {name: why.value for name, why in self.not_of_a_clip.items()},
+        }
 
     def _culprits(self, kind: str, grade: ClipGrade) -> list[ClipLimit]:
         return [one for one in self.limits if one.rule.kind == kind and one.grade is grade]
@@ -203,7 +222,8 @@ def overshoot_of_clip(rule: Rule, value: float) -> float:
 def describe_limit(rule: Rule, tag: str = LANGUAGES[0]) -> str:
     """Write what a rule asks of a single clip, in a language."""
     low, high = rule.clip_limits
-    return metric_words(tag).limit(rule.metric.name, low, high, rule.metric.unit)
+    told = metric_words(tag).limit(rule.metric.name, low, high, rule.metric.unit)
+    return told if rule.bad_beyond is None else read_words(tag, "clips")("clip_is_bad", limit=told)
 
 
 def judge_clip(

@@ -144,7 +144,7 @@ class Outlier:
         """Say what stands out, and what is usual."""
         words = metric_words(tag)
         return read_words(tag, "clips")(
-            "outlier",
+            "clip_outlier",
             name=words.name(self.metric.name),
             value=words.value(self.metric.name, self.value, self.metric.unit),
             usual=USUAL[self.metric.name].text(self.metric, tag),
@@ -181,10 +181,12 @@ class Standing:
         """Say it in one sentence; without a value that has a usual range, say that."""
         say = read_words(tag, "clips")
         if not self.outliers:
-            return say("as_usual", n=self.n_known) if self.n_known else say("no_usual")
+            return say("clip_as_usual", n=self.n_known) if self.n_known else say("clip_no_usual")
         more = len(self.outliers) - 1
         return say(
-            "stands_out", what=self.outliers[0].text(tag), more=say("and_more", n=more) if more else ""
+            "clip_stands_out",
+            what=self.outliers[0].text(tag),
+            more=say("clip_and_more", n=more) if more else "",
         )
 
     def remarks(self, tag: str = LANGUAGES[0]) -> list[str]:
@@ -192,9 +194,9 @@ class Standing:
         say = read_words(tag, "clips")
         found = []
         if self.gap_ms is not None:
-            key = "picture_longer" if self.gap_ms > 0 else "sound_longer"
+            key = "clip_picture_longer" if self.gap_ms > 0 else "clip_sound_longer"
             found.append(say(key, seconds=f"{abs(self.gap_ms) / 1000:.1f}"))
-        return [*found, say("unheard")] if self.is_unheard else found
+        return [*found, say("clip_unheard")] if self.is_unheard else found
 
 
 def tone_of(metric: str, value: float) -> Tone | None:

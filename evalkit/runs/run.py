@@ -377,7 +377,7 @@ class Run:
         return [
             evidence
             for evaluator, folder in [*folders, *([(None, own)] if own.is_dir() else [])]
-            for evidence in _list_folder(evaluator, folder)
+            for evidence in list_exhibits(evaluator, folder)
         ]
 
     def frame(self) -> pd.DataFrame:
@@ -533,8 +533,14 @@ def _error_rates(
     return [rates[key] for key in keys]
 
 
-def _list_folder(evaluator: str | None, folder: Path) -> list[Evidence]:
-    """List the files of a folder: those of its index in that order, then others by name."""
+def list_exhibits(evaluator: str | None, folder: Path) -> list[Evidence]:
+    """List the files of a folder of evidence: those of its index in that order, then others by name.
+
+    Raises
+    ------
+    DamagedFileError
+        If the index of captions cannot be read.
+    """
     index = folder / _INDEX_FILE
     captions: dict[str, str] = {}
     if index.is_file():

@@ -67,6 +67,19 @@ def read_words(tag: str, *topics: str) -> Words:
     return Words(tag, sentences)
 
 
+@cache
+def translated_reasons(tag: str) -> Mapping[str, str]:
+    """Return why values are absent, by code, as ``reasons/<language>.yaml`` says it; empty for the first of `LANGUAGES`.
+
+    In that language each reason is told where it is declared.
+    """
+    if tag == LANGUAGES[0]:
+        return {}
+    name = f"{tag}.yaml"
+    told: dict[str, str] = parse_yaml((files(__package__) / "reasons" / name).read_text("utf-8"), name)
+    return told
+
+
 def choose_language(accepted: str) -> str:
     """Return the language of `LANGUAGES` that somebody likes best.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from evalkit.analysis.catalogue import _reason_texts, reason_text
-from evalkit.words.language import LANGUAGES, read_words
+from evalkit.words.language import LANGUAGES, translated_reasons
 
 
 @pytest.mark.parametrize("tag", LANGUAGES[1:])
 def test_every_reason_has_its_words_and_no_other(tag: str) -> None:
-    assert read_words(tag, "reasons").sentences.keys() == _reason_texts().keys()
+    assert translated_reasons(tag).keys() == _reason_texts().keys()
 
 
 def test_what_nothing_declares_stays_as_it_is() -> None:
