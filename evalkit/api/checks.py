@@ -28,6 +28,8 @@ from evalkit.evaluators.load import find_incomplete
 from evalkit.formatting import moment_text, three_digits
 from evalkit.measuring.pool import ClipPath, expand_paths
 from evalkit.measuring.results import ClipResult, Report
+from evalkit.reports.clips_page import render_clips
+from evalkit.views.clips import clips_view
 from evalkit.visuals.page import PageFrame, link_from
 from pipeline.options import json_text
 
@@ -169,9 +171,6 @@ class ClipChecks:
         OSError
             If it cannot be written.
         """
-        from evalkit.reports.clips_page import render_clips
-        from evalkit.views.clips import clips_view
-
         kept = sorted(self._folder.glob(f"*{_JUDGED}"))
         by_policy: dict[str, tuple[Policy | None, dict[str, ClipResult]]] = {}
         for file in kept:
