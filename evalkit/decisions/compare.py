@@ -229,9 +229,7 @@ def compare_tables(
     margins = _margins(metrics, policy, margins)
     keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in ignore_params]
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
-    refused = (
-        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
-    )
+    refused = why_not_compared(a, b, metrics)
     is_one_run = a.provenance is b.provenance
     look = a.look if is_one_run else a.look + b.look - 1
     alpha = ErrorBudget(look).claim_alpha
@@ -281,6 +279,13 @@ def compare_tables(
             *([f"look {look} at these results: a claim needs p {alpha:.2g} or less"] if look > 1 else []),
         ),
         alpha=alpha,
+    )
+
+
+def why_not_compared(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Say of each metric whose values of two tables must not be held against each other why not."""
+    return (
+        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evalkit.reports.baseline_section import render_baseline
 from evalkit.reports.verdict import verdict_of_decision, verdict_of_gate
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
 
@@ -21,4 +22,5 @@ def render_signoff(view: SignoffView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         view=view,
         decision=verdict_of_decision(view.decision),
         verdict_of_gate=verdict_of_gate,
+        baseline=render_baseline(view.baseline, frame.language),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
+from evalkit.views.baseline import BaselineView, baseline_view
 from evalkit.views.gate import GateView, PolicyView, WaiverView, gate_view, policy_view, waiver_view
 from evalkit.views.view import View
 
@@ -43,6 +44,8 @@ class SignoffView(View):
         How strictly was judged and why, and what a reader should know of the run and of the policy.
     waiver_form : str
         YAML: waivers for all gates that do not pass, to be signed.
+    baseline : BaselineView or None
+        The release beside the last one.
     """
 
     title: str
@@ -57,6 +60,7 @@ class SignoffView(View):
     provenance: Mapping[str, Any]
     notes: tuple[str, ...]
     waiver_form: str
+    baseline: BaselineView | None = None
 
 
 def signoff_view(signoff: Signoff) -> SignoffView:
@@ -74,4 +78,5 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         provenance=signoff.provenance,
         notes=signoff.notes,
         waiver_form=signoff.waiver_form(),
+        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
