@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evalkit.api.clips import evaluate
+    from evalkit.api.exports import export_run
     from evalkit.api.ratings import rate_agreement, rate_plan, rate_results
     from evalkit.api.runs import measure, plan, search, sweep
     from evalkit.api.scores import import_scores
@@ -56,6 +57,7 @@ __all__ = [
     "compare",
     "evaluate",
     "evaluator",
+    "export_run",
     "import_scores",
     "measure",
     "plan",
@@ -73,6 +75,7 @@ __all__ = [
 
 _HOMES = {
     "evalkit.api.clips": "evaluate",
+    "evalkit.api.exports": "export_run",
     "evalkit.api.ratings": "rate_agreement rate_plan rate_results",
     "evalkit.api.runs": "measure plan search sweep",
     "evalkit.api.scores": "import_scores",

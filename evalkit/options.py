@@ -6,15 +6,18 @@ The groups themselves, their errors and the hash of plain data are `pipeline.opt
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
 from evalkit.errors import UsageError
-from pipeline.options import PlainData
+from pipeline.errors import Mistake, RequestError
+from pipeline.options import PlainData, line_in_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
 Group = TypeVar("Group", bound=PlainData)
@@ -34,16 +37,124 @@ class ConfigError(UsageError):
     """A configuration that is not valid."""
 
 
+Place = tuple[int | str, ...]
+"""The keys and numbers of items that lead to a value."""
+
+
 class Document(dict[str, Any]):
     """What a YAML file says.
 
-    Attributes
+    Parameters
     ----------
-    lines : dict
-        The line of each key and item, from 1, by the keys and places that lead to it.
+    data : mapping
+    source : str
+        The file; empty where there is none.
+    lines : mapping
+        The line of each key and item, from 1, by its place.
+    changed : collection of tuple
+        Places whose values are not those of the file.
     """
 
-    lines: dict[tuple[int | str, ...], int]
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        source: str = "",
+        lines: Mapping[Place, int] | None = None,
+        changed: Collection[Place] = (),
+    ) -> None:
+        super().__init__(data or {})
+        self.source = source
+        self.lines = dict(lines or {})
+        self.changed = frozenset(changed)
+
+    def line_of(self, place: Place) -> str:
+        """Name the line of a place, as in `` (line 3)``; empty where its value is not from the file."""
+        if any(place[: len(one)] == one for one in self.changed):
+            return ""
+        return line_in_file(place, self.lines)
+
+    def changed_by(self, changes: Mapping[str, Any]) -> Document:
+        """Return it with other values, of which no line tells."""
+        return Document(
+            {**self, **changes}, self.source, self.lines, {*self.changed, *((n,) for n in changes)}
+        )
+
+    def below(self, name: str) -> Document:
+        """Return it as what stands below a name of something larger."""
+        lines = {(name, *place): line for place, line in self.lines.items()}
+        return Document({name: dict(self)}, self.source, lines, {(name, *place) for place in self.changed})
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Where a configuration was read: no part of what it says, so all are equal.
+
+    Parameters
+    ----------
+    document : Document
+        Empty where it was read from no file.
+    """
+
+    document: Document = field(default_factory=Document)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Origin)
+
+    def __hash__(self) -> int:
+        return 0
+
+    @contextmanager
+    def blaming(self, *place: int | str, where: str = "") -> Iterator[None]:
+        """Say of what is refused meanwhile in which file and line it stands, where it is read from one.
+
+        Parameters
+        ----------
+        *place : int or str
+            What is looked at.
+        where : str
+            What to call it before each line.
+
+        Raises
+        ------
+        ConfigError
+            In place of every `UsageError` and `RequestError`.
+        """
+        try:
+            yield
+        except (UsageError, RequestError) as error:
+            found = error.mistakes if isinstance(error, RequestError) else ()
+            mistakes = found or [Mistake((), said) for said in str(error).splitlines()]
+            raise ConfigError(
+                "\n".join(self._blame((*place, *mistake.place), mistake.text, where) for mistake in mistakes)
+            ) from None
+
+    def _blame(self, place: Place, text: str, where: str) -> str:
+        """Write a line for a mistake, with file and line where these are known."""
+        line = self.document.line_of(place)
+        source = self.document.source if line else ""
+        return "".join(f"{part}: " for part in (source, where) if part) + text + line
+
+
+def explain_mistakes(error: Exception, *documents: Document) -> str:
+    """Say what an error says, each mistake with the file and the line of the first document that has it.
+
+    Parameters
+    ----------
+    error : Exception
+        As a rule a `pipeline.errors.RequestError` that names places.
+    *documents : Document
+        What the settings were read from.
+    """
+    if not isinstance(error, RequestError) or not error.mistakes:
+        return str(error)
+    return "\n".join(dict.fromkeys(_explain_mistake(mistake, documents) for mistake in error.mistakes))
+
+
+def _explain_mistake(mistake: Mistake, documents: Iterable[Document]) -> str:
+    for document in documents:
+        if line := document.line_of(mistake.place):
+            return f"{document.source}: {mistake.text}{line}"
+    return mistake.text
 
 
 def read_group(
@@ -93,10 +204,9 @@ def read_yaml(path: Path, form: str = "a mapping of option names to values") -> 
     if data is None:
         raise ConfigError(f"{path} is empty; it must be {form}")
     if not isinstance(data, dict):
-        raise ConfigError(f"{path} must be {form}, not {type(data).__name__}")
-    document = Document(data)
-    document.lines = dict(_lines_of(root, ()))
-    return document
+        given = "a list" if isinstance(data, list) else f"{str(data)[:40]!r}"
+        raise ConfigError(f"{path} must be {form}, not {given}")
+    return Document(data, str(path), dict(_lines_of(root, ())))
 
 
 def parse_yaml(text: str, source: str) -> Any:
@@ -120,9 +230,7 @@ def parse_yaml(text: str, source: str) -> Any:
     return _parse(text, source)[0]
 
 
-def _lines_of(
-    node: yaml.Node | None, place: tuple[int | str, ...]
-) -> Iterator[tuple[tuple[int | str, ...], int]]:
+def _lines_of(node: yaml.Node | None, place: Place) -> Iterator[tuple[Place, int]]:
     """Give the line of each key and item below a node; what an alias repeats stands where it was first written."""
     if len(place) > _DEEPEST:  # an alias to what it is in
         return
@@ -147,7 +255,8 @@ def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{source} is not valid YAML{place}: {error.problem or error.context}") from None
+        said = error.problem or error.context
+        raise ConfigError(f"{source} is not valid YAML{place}: {said}{_hint_at(error)}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(
@@ -157,6 +266,21 @@ def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
         raise ConfigError(
             f"{source} is not valid YAML: its lists or mappings are nested too deeply"
         ) from None
+
+
+def _hint_at(error: yaml.MarkedYAMLError) -> str:
+    """Say what is the likely mistake, where the parser says only what it expected."""
+    context, problem = error.context or "", error.problem or ""
+    if "\\t" in problem:
+        return "; indent with spaces, not with tabs"
+    if "flow" in context and error.context_mark is not None:
+        line = error.context_mark.line + 1
+        return f"; the [ or {{ of line {line} is not closed, or a text with a : or , needs quotes"
+    if "mapping values" in problem:
+        return "; a text with a colon needs quotes, and a dash a space behind it"
+    if "block" in context:
+        return "; what belongs together begins in the same column"
+    return ""
 
 
 class _Strict(yaml.SafeLoader):

@@ -16,6 +16,7 @@ from pipeline.plugins import GENERATORS, RECOGNISERS
 __all__ = [
     "EVALUATORS",
     "EXECUTORS",
+    "EXPORTERS",
     "GENERATORS",
     "RECOGNISERS",
     "REDUCERS",
@@ -28,6 +29,7 @@ __all__ = [
 
 EVALUATORS = "evalkit.evaluators"
 EXECUTORS = "evalkit.executors"
+EXPORTERS = "evalkit.exporters"
 REDUCERS = "evalkit.reducers"
 
 _SESSION: dict[str, dict[str, Any]] = {}

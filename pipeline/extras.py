@@ -26,12 +26,15 @@ MODULES = {
     ),
     "faster-whisper": ("faster_whisper",),
     "generate": ("espeakng_loader", "httpx2", "skimage", "torch"),
+    "mlflow": ("mlflow",),
     "rate": ("h11", "itsdangerous", "krippendorff", "starlette", "uvicorn"),
     "ray": ("ray",),
     "search": ("optuna",),
+    "serve": ("h11", "itsdangerous", "starlette", "uvicorn"),
     "speech": ("cn2an", "espeakng_loader", "jiwer", "opencc", "pocketsphinx", "whisper_normalizer"),
     "speech-quality": ("onnxruntime", "speechmos"),
     "transformers": ("torch", "transformers"),
+    "wandb": ("wandb",),
 }
 """What is imported of each extra of ``pyproject.toml``. A test holds both to what the sources import."""
 

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 
 from pipeline.diagnosis import Diagnosis, fine, stop, warning
 from pipeline.endpoint import NO_KEY, ServiceError
-from pipeline.errors import GenerationError, RequestError
+from pipeline.errors import GenerationError, Mistake, RequestError, placed_at
 from pipeline.events import USED
 from pipeline.extras import find_obstacle
 from pipeline.options import PlainData
@@ -112,6 +112,16 @@ class _Refused(NamedTuple):
     reason: str
 
 
+def _as_of(called: str, place: tuple[int | str, ...], error: RequestError) -> RequestError:
+    """Return a backend's refusal of its settings with its name before each line."""
+    refusal = RequestError("\n".join(f"{called}: {line}" for line in str(error).splitlines()))
+    found = error.mistakes or (Mistake((), str(error)),)
+    refusal.mistakes = tuple(
+        Mistake((*place, *mistake.place), f"{called}: {mistake.text}") for mistake in found
+    )
+    return refusal
+
+
 class FallbackChain(Generic[Backend]):
     """Backends in the order in which they are called.
 
@@ -137,8 +147,9 @@ class FallbackChain(Generic[Backend]):
     ) -> None:
         self._members: list[_Member[Backend] | _Refused] = []
         self._wait = wait
-        for settings in chosen:
-            factory = load_plugin(group, settings.name)
+        for number, settings in enumerate(chosen):
+            with placed_at(number, "name"):
+                factory = load_plugin(group, settings.name)
             if obstacle := find_obstacle(factory):
                 self._members.append(_Refused(settings, obstacle))
                 continue
@@ -146,8 +157,7 @@ class FallbackChain(Generic[Backend]):
                 self._members.append(_Member(settings, factory(**settings.settings)))
             except RequestError as error:
                 if error.kind != NO_KEY:
-                    lines = str(error).splitlines()
-                    raise RequestError("\n".join(f"{settings.called}: {line}" for line in lines)) from None
+                    raise _as_of(settings.called, (number, "settings"), error) from None
                 self._members.append(_Refused(settings, str(error)))
         if self._members and not self.backends:
             self.check(lambda _: None)

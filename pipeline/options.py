@@ -10,13 +10,14 @@ import difflib
 import hashlib
 import json
 import os
+import re
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.errors import RequestError
+from pipeline.errors import Mistake, RequestError
 from pipeline.formatting import encodable
 
 if TYPE_CHECKING:
@@ -191,6 +192,10 @@ def hint(name: str, known: Iterable[str]) -> str:
 class _NotPlainError(ValueError):
     """A value that has no place in JSON."""
 
+    def __init__(self, message: str, place: tuple[int | str, ...]) -> None:
+        super().__init__(message)
+        self.place = place
+
 
 def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Refuse values that JSON cannot hold, by name."""
@@ -201,28 +206,31 @@ def _check_plain(values: Mapping[str, Any]) -> dict[str, Any]:
             start = error.object.rfind('"', 0, error.start) + 1
             shown = error.object[start:].partition('"')[0]
             raise _NotPlainError(
-                f"{name} names {_shorten(shown)}, which is not UTF-8; rename the file, or give another"
+                f"{name} names {_shorten(shown)}, which is not UTF-8; rename the file, or give another",
+                (name,),
             ) from None
         except TypeError as error:
-            raise _NotPlainError(f"{name} is not a plain value: {error}") from None
+            raise _NotPlainError(f"{name} is not a plain value: {error}", (name,)) from None
         except ValueError as error:
             if "ircular" in str(error):
-                raise _NotPlainError(f"{name} is {_shorten(value)}; it must not hold itself") from None
-            where, number = _find_endless(name, value)
-            raise _NotPlainError(f"{where} is {_shorten(number)}; numbers must be finite") from None
+                raise _NotPlainError(
+                    f"{name} is {_shorten(value)}; it must not hold itself", (name,)
+                ) from None
+            place, number = _find_endless((name,), value)
+            where = ".".join(map(str, place))
+            raise _NotPlainError(f"{where} is {_shorten(number)}; numbers must be finite", place) from None
     return dict(values)
 
 
-def _find_endless(name: str, value: Any) -> tuple[str, Any]:
-    """Return the name and the value of the first number that is not finite, as deep in mappings as it stands."""
-    if not isinstance(value, dict):
-        return name, value
-    for key, inner in value.items():
+def _find_endless(place: tuple[int | str, ...], value: Any) -> tuple[tuple[int | str, ...], Any]:
+    """Return the place and the value of the first number that is not finite, as deep as it stands."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in inside:
         try:
             json.dumps(inner, default=_as_json, allow_nan=False)
         except ValueError:
-            return _find_endless(f"{name}.{key}", inner)
-    return name, value
+            return _find_endless((*place, key), inner)
+    return place, value
 
 
 def _as_json(value: Any) -> str:
@@ -246,20 +254,26 @@ def _explaining(
     try:
         yield
     except ValidationError as error:
-        lines = [
-            _explain(kind, detail, noun) + _place_in_file(detail["loc"], lines_of)
-            for detail in _root_causes(error.errors())
+        mistakes = [
+            Mistake(detail["loc"], _explain(kind, detail, noun)) for detail in _root_causes(error.errors())
         ]
     except _NotPlainError as error:
-        lines = [str(error)]
+        mistakes = [Mistake(error.place, str(error))]
     else:
         return
     start = f"{source}: " if source else ""
-    raise raised("\n".join(dict.fromkeys(start + line for line in lines))) from None
+    lines = [start + mistake.text + line_in_file(mistake.place, lines_of) for mistake in mistakes]
+    found = raised("\n".join(dict.fromkeys(lines)))
+    if isinstance(found, RequestError):
+        found.mistakes = tuple(mistakes)
+    raise found from None
 
 
-def _place_in_file(location: Sequence[int | str], lines_of: Mapping[tuple[int | str, ...], int]) -> str:
-    """Name the line of the innermost part of a location that is written in the file; it also names validators."""
+def line_in_file(location: Sequence[int | str], lines_of: Mapping[tuple[int | str, ...], int]) -> str:
+    """Name the line of the innermost part of a location that is written in a file, as in `` (line 3)``.
+
+    A location of pydantic also names validators; empty where no part is written.
+    """
     place: tuple[int | str, ...] = ()
     for part in location:
         if (*place, part) in lines_of:
@@ -289,27 +303,69 @@ def _explain(kind: type[BaseModel], detail: ErrorDetails, noun: str) -> str:
     where = ".".join(map(str, place))
     if detail["loc"][-1:] == ("[key]",):
         where = f"a name in {where}"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _in_words(detail)
     if unknown:
         known = list(group.model_fields)
         return f"there is no {noun} {where!r}{hint(str(place[-1]), known)} (there are: {', '.join(known)})"
     described = field.description if field is not None else None
     if detail["type"] == "missing":
         return f"{where} is missing" + (f"; it is {described}" if described else "")
-    if detail["type"] == "too_short":
-        message = f"at least {detail['ctx']['min_length']} of them"
     is_no_group = detail["type"] in {"model_type", "model_attributes_type"}
-    if is_no_group and field is not None and described in {None, _A_GROUP}:
+    is_item = any(isinstance(part, int) for part in detail["loc"][-1:])
+    if is_no_group and field is not None and (is_item or described in {None, _A_GROUP}):
         names = list((_group_in(field.annotation) or group).model_fields)
         shown = detail["input"]
         is_name = names[0] == "name" and isinstance(shown, str) and len(shown) <= _MAX_EXAMPLE
-        example = f", as in {place[-1]}: {{name: {shown}}}" if is_name else ""
-        return f"{where} is {_shorten(shown)}; allowed: {_A_GROUP} of options ({', '.join(names)}){example}"
+        before = "" if is_item else f"{place[-1]}: "
+        example = f", as in {before}{{name: {shown}}}" if is_name else ""
+        return (
+            f"{where} is {_as_written(shown)}; allowed: {_A_GROUP} of options ({', '.join(names)}){example}"
+        )
     own = detail["type"] == "value_error"
     if own and (described is None or field is None or _group_in(field.annotation) is not None):
         return f"{where}: {message}" if where else message
     allowed = f"{described} ({message})" if described and own else described or message
-    return f"{where} is {_shorten(detail['input'])}; allowed: {allowed}"
+    return f"{where} is {_as_written(detail['input'])}; allowed: {allowed}"
+
+
+_TYPES = {
+    "tuple_type": "a list, as in [first, second]",
+    "list_type": "a list, as in [first, second]",
+    "dict_type": "a mapping of names to values",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "string_type": "text, in quotes where it looks like something else",
+    "bool_type": "true or false",
+    "date_from_datetime_parsing": "a date, as in 2026-11-30",
+    "date_type": "a date, as in 2026-11-30",
+}
+"""What is allowed, by the type of pydantic's error."""
+_LIMITS = {
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("below", "lt"),
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("above", "gt"),
+}
+_COMMA = re.compile(r"-?[0-9]+,[0-9]+")
+
+
+def _in_words(detail: ErrorDetails) -> str:
+    """Say what is allowed where the field itself does not."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "too_short":
+        return f"at least {context['min_length']} of them"
+    if kind == "literal_error":
+        return str(context["expected"]).replace("'", "")
+    if kind in _LIMITS:
+        words, bound = _LIMITS[kind]
+        return f"{words} {context[bound]:g}"
+    given = detail["input"]
+    if kind in {"float_type", "float_parsing"} and isinstance(given, str) and _COMMA.fullmatch(given):
+        return f"a number with a point: {given.replace(',', '.')}"
+    return _TYPES.get(kind, detail["msg"].removeprefix("Value error, "))
 
 
 def _find(
@@ -358,6 +414,11 @@ def _group_in(annotation: Any) -> type[BaseModel] | None:
         return annotation
     inner: Iterable[Any] = getattr(annotation, "__args__", ())
     return next((group for item in inner if (group := _group_in(item)) is not None), None)
+
+
+def _as_written(value: Any) -> str:
+    """Write a value as its file may have it: nothing after the colon is None in Python."""
+    return "empty" if value is None else _shorten(value)
 
 
 def _shorten(value: Any) -> str:

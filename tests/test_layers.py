@@ -30,7 +30,7 @@ ROWS = (
     {"reports"},
     {"exporters"},
     {"api", "app"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 )
 ROW_OF = {room: row for row, rooms in enumerate(ROWS) for room in rooms}
 

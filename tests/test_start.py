@@ -18,7 +18,7 @@ from evalkit.testing.talking_face import TalkingFace
 from pipeline.extras import MODULES
 
 ROOT = Path(__file__).parents[1]
-GROUPS = ("evaluators", "generators", "recognisers", "answerers", "speech_engines", "executors", "reducers")
+GROUPS = ("evaluators", "generators", "recognisers", "answerers", "speech_engines", "executors", "exporters", "reducers")
 EXTRA_MODULES = {module for modules in MODULES.values() for module in modules}
 WITHOUT_EXTRA = {"command", "musetalk", "sadtalker", "wav2lip"}
 """Drivers that are complete without an extra: espeak-ng is asked for where there is text to speak."""
@@ -238,6 +238,8 @@ DISTRIBUTIONS = {
     module: {canonicalize_name(name) for name in names} for module, names in packages_distributions().items()
 } | {
     "faster_whisper": {"faster-whisper"},  # not among what `make setup` installs
+    "mlflow": {"mlflow-skinny"},
+    "wandb": {"wandb"},
     "transformers": {"transformers"},
 }
 
@@ -262,7 +264,7 @@ def test_the_core_imports_only_what_it_declares() -> None:
 
 @pytest.mark.parametrize("point", plugins(), ids=lambda point: f"{point.group}-{point.name}")
 def test_a_plugin_names_the_extra_that_brings_what_it_imports(point: EntryPoint) -> None:
-    with_commands = {*MODULES["rate"], *MODULES["search"]}  # `evalkit rate` and `evalkit.search` ask for them
+    with_commands = {*MODULES["rate"], *MODULES["serve"], *MODULES["search"]}  # `evalkit rate` and `evalkit.search` ask for them
     needed = libraries_of(point.module) & EXTRA_MODULES - with_commands
     if point.name in WITHOUT_EXTRA:
         needed -= {"espeakng_loader"}
@@ -278,6 +280,7 @@ def test_a_plugin_names_the_extra_that_brings_what_it_imports(point: EntryPoint)
 USERS = {
     "clip": ["evalkit.tracks.clip"],
     "rate": ["evalkit.app.serve", "evalkit.stats.reliability"],
+    "serve": ["evalkit.app.live.server", "evalkit.app.serve"],
     "search": ["evalkit.sweeps.proposer"],
     "speech-quality": ["evalkit.tracks.speech_quality"],
 }
@@ -302,7 +305,7 @@ def test_an_extra_brings_what_its_plugins_import_and_no_more(extra: str) -> None
 
 
 def test_everything_is_what_needs_no_weights_of_ones_own() -> None:
-    extras = set(MODULES) - {"faster-whisper", "transformers"}
+    extras = set(MODULES) - {"faster-whisper", "mlflow", "transformers", "wandb"}
     assert declared("all") == {name for extra in extras for name in declared(extra)}
     assert declared("all") <= declared("dev")
 

@@ -211,6 +211,17 @@ class ResultTable:
         levels = {name: list(dict.fromkeys(row.params.get(name) for row in self.rows)) for name in names}
         return {name: values for name, values in levels.items() if len(values) > 1}
 
+    def read_levels(self, wanted: Mapping[str, Hashable]) -> dict[str, Hashable]:
+        """Return wanted parameters for `where`: a text stands for the value of the table that is written so."""
+        known = {
+            name: {str(row.params[name]): row.params[name] for row in self.rows if name in row.params}
+            for name in wanted
+        }
+        return {
+            name: known[name].get(value, value) if isinstance(value, str) else value
+            for name, value in wanted.items()
+        }
+
     def where(self, wanted: Mapping[str, Hashable]) -> ResultTable:
         """Return the rows with these parameters.
 

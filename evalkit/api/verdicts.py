@@ -382,14 +382,4 @@ def _common_folder(paths: Iterable[str]) -> str:
 
 
 def _where(table: ResultTable, wanted: Mapping[str, Hashable]) -> ResultTable:
-    """Return the rows with these parameters; a text stands for the value that is written so."""
-    known = {
-        name: {str(row.params[name]): row.params[name] for row in table.rows if name in row.params}
-        for name in wanted
-    }
-    return table.where(
-        {
-            name: known[name].get(value, value) if isinstance(value, str) else value
-            for name, value in wanted.items()
-        }
-    )
+    return table.where(table.read_levels(wanted))

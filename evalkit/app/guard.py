@@ -140,8 +140,13 @@ class Guard:
         return None
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, *, most_bytes: int = MOST_BYTES) -> dict[str, str]:
     """Return the fields of a form.
+
+    Parameters
+    ----------
+    request : Request
+    most_bytes : int
 
     Raises
     ------
@@ -153,7 +158,7 @@ async def read_form(request: Request) -> dict[str, str]:
         async with asyncio.timeout(LONGEST_ARRIVAL_S):
             async for part in request.stream():
                 body += part
-                if len(body) > MOST_BYTES:
+                if len(body) > most_bytes:
                     raise Problem(413, "too_large", go_on=True)
     except TimeoutError:
         raise Problem(408, "too_slow", go_on=True) from None

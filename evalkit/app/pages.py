@@ -88,13 +88,20 @@ def all_words() -> list[Words]:
     return [read_words(tag, "rating") for tag in LANGUAGES]
 
 
-def start_page(say: Words, asked: Asked) -> str:
+def start_page(say: Words, asked: Asked, *, base: str = "") -> str:
     """Return the page with the choice of a language, the instruction, and the button that begins."""
-    return _page("start.html.j2", say, study=asked, all_languages=all_words())
+    return _page("start.html.j2", say, base, study=asked, all_languages=all_words())
 
 
 def item_page(
-    say: Words, asked: Asked, clips: Sequence[ShownClip], *, nonce: str, position: int, is_training: bool
+    say: Words,
+    asked: Asked,
+    clips: Sequence[ShownClip],
+    *,
+    nonce: str,
+    position: int,
+    is_training: bool,
+    base: str = "",
 ) -> str:
     """Return the page of a presentation.
 
@@ -109,25 +116,30 @@ def item_page(
     position : int
         From 1.
     is_training : bool
+    base : str
+        What all addresses of the application begin with, without a slash at the end.
     """
     return _page(
         "item.html.j2",
         say,
+        base,
         study=asked,
         clips=clips,
         nonce=nonce,
         position=position,
         is_training=is_training,
-        script=_address("js"),
+        script=_address(base, "js"),
     )
 
 
-def thanks_page(say: Words) -> str:
+def thanks_page(say: Words, *, base: str = "") -> str:
     """Return the page after the last answer."""
-    return message_page(say, say("thanks_heading"), say("thanks"))
+    return message_page(say, say("thanks_heading"), say("thanks"), base=base)
 
 
-def message_page(say: Words, heading: str, text: str, *, go_on: bool = False, again_at: str = "") -> str:
+def message_page(
+    say: Words, heading: str, text: str, *, go_on: bool = False, again_at: str = "", base: str = ""
+) -> str:
     """Return a page with a sentence.
 
     Parameters
@@ -138,8 +150,10 @@ def message_page(say: Words, heading: str, text: str, *, go_on: bool = False, ag
         Whether a button leads to the present step.
     again_at : str
         Address that the page asks for at once, as itself; empty for none.
+    base : str
+        As of `item_page`.
     """
-    return _page("message.html.j2", say, heading=heading, text=text, go_on=go_on, again_at=again_at)
+    return _page("message.html.j2", say, base, heading=heading, text=text, go_on=go_on, again_at=again_at)
 
 
 def offline_page(asked: Asked, fps: float, data: Mapping[str, object]) -> str:
@@ -172,17 +186,17 @@ def offline_page(asked: Asked, fps: float, data: Mapping[str, object]) -> str:
     )
 
 
-def results_page(run: str, progress: Sequence[StudyProgress]) -> str:
+def results_page(run: str, progress: Sequence[StudyProgress], *, base: str = "") -> str:
     """Return the page of how far the raters are, in English."""
-    return _page("results.html.j2", read_words("en", "rating"), run=run, progress=progress)
+    return _page("results.html.j2", read_words("en", "rating"), base, run=run, progress=progress)
 
 
-def _page(template: str, say: Words, **context: object) -> str:
-    return render(__package__, template, say=say, style=_address("css"), **context)
+def _page(template: str, say: Words, base: str, **context: object) -> str:
+    return render(__package__, template, say=say, base=base, style=_address(base, "css"), **context)
 
 
-def _address(ending: str) -> str:
-    return next(f"/static/{name}" for name in static_files() if name.endswith(f".{ending}"))
+def _address(base: str, ending: str) -> str:
+    return next(f"{base}/static/{name}" for name in static_files() if name.endswith(f".{ending}"))
 
 
 def _read(name: str) -> str:

@@ -66,9 +66,9 @@ def progress_of(desk: Desk) -> list[StudyProgress]:
     return found
 
 
-def results_page(desk: Desk) -> str:
-    """Return the page of how far the raters are."""
-    return pages.results_page(desk.run_folder.name, progress_of(desk))
+def results_page(desk: Desk, *, base: str = "") -> str:
+    """Return the page of how far the raters are; `base` is what addresses of the application begin with."""
+    return pages.results_page(desk.run_folder.name, progress_of(desk), base=base)
 
 
 def opinions_page(desk: Desk) -> str:

@@ -130,7 +130,12 @@ def explain(request: Request, problem: Problem) -> Response:
         else ""
     )
     page = pages.message_page(
-        say, say("problem_heading"), say(problem.key), go_on=problem.go_on, again_at=again_at
+        say,
+        say("problem_heading"),
+        say(problem.key),
+        base=_base(request),
+        go_on=problem.go_on,
+        again_at=again_at,
     )
     return HTMLResponse(page, problem.status)
 
@@ -165,9 +170,9 @@ class _Server:
 
     # --- a rater's way
 
-    async def root(self, _request: Request) -> Response:
+    async def root(self, request: Request) -> Response:
         """Lead to the present step."""
-        return _see("/rate")
+        return _see(request, "/rate")
 
     def open_link(self, request: Request) -> Response:
         """Let a rater in who has a link, once; a browser that is in already goes on."""
@@ -176,9 +181,9 @@ class _Server:
             session = self._desk.redeem(request.path_params["token"])
         except RefusedError as error:
             if error.reason == "used" and self._state(request) is not None:
-                return _see("/rate")
+                return _see(request, "/rate")
             raise Problem(403 if error.reason == "used" else 404, error.reason) from None
-        return self._with_cookie(_see("/rate"), self._rater_cookie, session)
+        return self._with_cookie(request, _see(request, "/rate"), self._rater_cookie, session)
 
     def rate(self, request: Request) -> Response:
         """Show the present step: instruction, presentation or thanks."""
@@ -187,12 +192,12 @@ class _Server:
         if not state.is_started:
             wished = request.query_params.get("language", "")
             say = read_words(wished, "rating") if wished in LANGUAGES else _accepted_words(request)
-            return HTMLResponse(pages.start_page(say, asked))
+            return HTMLResponse(pages.start_page(say, asked, base=_base(request)))
         say = request.state.say
         shown = self._desk.current(state.id)
         if shown is None:
-            return HTMLResponse(pages.thanks_page(say))
-        return HTMLResponse(_item_page(say, asked, shown))
+            return HTMLResponse(pages.thanks_page(say, base=_base(request)))
+        return HTMLResponse(_item_page(say, asked, shown, _base(request)))
 
     async def start(self, request: Request) -> Response:
         """Begin, in a language."""
@@ -207,7 +212,7 @@ class _Server:
         if not state.is_started:
             self._desk.start(state.id, language)
             self._on_event(Event(state.id, 0, state.n_total))
-        return _see("/rate")
+        return _see(request, "/rate")
 
     async def answer(self, request: Request) -> Response:
         """Take an answer; it is stored when the browser is led on."""
@@ -230,7 +235,7 @@ class _Server:
                 raise Problem(409, "not_asked", go_on=True)
             case Outcome.STORED:
                 self._on_event(Event(state.id, state.n_done + 1, state.n_total))
-        return _see("/rate")
+        return _see(request, "/rate")
 
     def clip(self, request: Request) -> Response:
         """Send a clip that the rater is shown now, or was."""
@@ -247,12 +252,12 @@ class _Server:
         self._admit_stranger(request)
         if not secrets.compare_digest(request.path_params["token"].encode(), self._admin_token.encode()):
             raise Problem(404, "unknown")
-        return self._with_cookie(_see("/results"), self._admin_cookie, self._admin_session)
+        return self._with_cookie(request, _see(request, "/results"), self._admin_cookie, self._admin_session)
 
     def results(self, request: Request) -> Response:
         """Show how far the raters are."""
         self._admit_admin(request)
-        return HTMLResponse(results_page(self._desk))
+        return HTMLResponse(results_page(self._desk, base=_base(request)))
 
     def opinions(self, request: Request) -> Response:
         """Show what the raters said up to now; it is worked out once for the same answers."""
@@ -327,27 +332,39 @@ class _Server:
         if not secrets.compare_digest(given.encode(), self._admin_session.encode()):
             raise Problem(401, "no_session")
 
-    def _with_cookie(self, response: Response, name: str, value: str) -> Response:
+    def _with_cookie(self, request: Request, response: Response, name: str, value: str) -> Response:
         response.set_cookie(
-            name, value, max_age=_COOKIE_S, httponly=True, samesite="strict", secure=self._is_secure
+            name,
+            value,
+            max_age=_COOKIE_S,
+            path=_base(request) or "/",
+            httponly=True,
+            samesite="strict",
+            secure=self._is_secure,
         )
         return response
 
 
-def _see(place: str) -> Response:
-    return RedirectResponse(place, 303)
+def _base(request: Request) -> str:
+    """Return what all addresses begin with, where this application is a part of another one."""
+    return str(request.scope.get("root_path", ""))
+
+
+def _see(request: Request, place: str) -> Response:
+    return RedirectResponse(f"{_base(request)}{place}", 303)
 
 
 def _accepted_words(request: Request) -> Words:
     return read_words(choose_language(request.headers.get("accept-language", "")), "rating")
 
 
-def _item_page(say: Words, asked: pages.Asked, shown: Presentation) -> str:
-    clips = [pages.ShownClip(f"/clip/{clip.code}", clip.fps) for clip in shown.clips]
+def _item_page(say: Words, asked: pages.Asked, shown: Presentation, base: str) -> str:
+    clips = [pages.ShownClip(f"{base}/clip/{clip.code}", clip.fps) for clip in shown.clips]
     return pages.item_page(
         say,
         asked,
         clips,
+        base=base,
         nonce=shown.nonce,
         position=shown.position,
         is_training=shown.role is Role.TRAINING,

@@ -24,6 +24,7 @@ _COMMANDS = {
     "runs": ("evalkit.cli.runs:runs", "List runs: when, how far, and what was found."),
     "plan": ("evalkit.cli.plan:plan", "Say what memory and time a sweep will need, and what cannot fit."),
     "report": ("evalkit.cli.report:report", "Write the report of a sweep again."),
+    "serve": ("evalkit.cli.serve:serve", "Show a folder of runs as pages: the list, each run, the trend."),
     "rate": ("evalkit.cli.rate:rate", "Ask people, blind, and say what their answers mean."),
     "compare": ("evalkit.cli.compare:compare", "Say which of two is better, and how sure that is."),
     "signoff": ("evalkit.cli.signoff:signoff", "Judge by a policy whether a release is good enough."),

@@ -21,6 +21,7 @@ from pipeline.errors import RequestError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from evalkit.options import Document
     from pipeline.diagnosis import Diagnosis
 
 _FILE = click.Path(path_type=Path)
@@ -40,7 +41,7 @@ def doctor(
     context: click.Context,
     *,
     name: str | None,
-    settings: dict[str, Any],
+    settings: Document,
     changes: dict[str, Any],
     executor: str | None,
     ray_address: str | None,
@@ -58,7 +59,7 @@ def doctor(
     if name is None and executor is None:
         raise click.UsageError("give --generator NAME, --executor NAME or both")
     try:
-        findings = _look(name, {**settings, **changes}, executor, where)
+        findings = _look(name, settings.changed_by(changes), executor, where)
     except (RequestError, UsageError) as error:
         raise click.UsageError(str(error)) from None
     findings.sort(key=lambda finding: list(_LEVELS).index(finding.level))

@@ -24,6 +24,7 @@ from pipeline.options import json_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evalkit.options import Document
     from pipeline.events import Event, OnEvent
     from pipeline.result import GenerationResult
 
@@ -82,9 +83,9 @@ def generate(
     *,
     name: str,
     out_path: Path,
-    settings: dict[str, Any],
+    settings: Document,
     changes: dict[str, Any],
-    conversation: dict[str, Any],
+    conversation: Document,
     documents: Path | None,
     overwrite: bool,
     dry_run: bool,
@@ -96,14 +97,21 @@ def generate(
 
     Exit status: 0 made; 1 started and failed; 2 refused before it started.
     """
+    from evalkit.options import explain_mistakes
     from pipeline.extras import require_extra
     from pipeline.generator import load_generator
 
     given = {key: value for key, value in parameters.items() if value is not None}
-    settings = {**settings, **changes}
+    settings = settings.changed_by(changes)
     if documents is not None:
-        conversation = {**conversation, "documents": str(documents)}
+        conversation = conversation.changed_by({"documents": str(documents)})
+    read_from: tuple[Document, ...] = (settings,)
     if conversation or given.keys() & {"question", "question_audio"}:
+        read_from = (
+            (conversation, settings)
+            if name == _CONVERSATION
+            else (conversation.changed_by({"generator": name}), settings.below("generator_settings"))
+        )
         name, settings = _with_conversation(name, settings, conversation)
     try:
         generator = load_generator(name, settings)
@@ -120,7 +128,7 @@ def generate(
         with without_library_words(), _progress() as on_event, generator:
             result = generator.generate(request, out_path, on_event)
     except RequestError as error:
-        raise _Refused(str(error)) from error
+        raise _Refused(explain_mistakes(error, *read_from)) from error
     except GenerationError as error:
         raise click.ClickException(str(error)) from error
     Path(f"{out_path}.json").write_text(json_text(result.to_dict()), "utf-8")
@@ -133,13 +141,13 @@ def generate(
     say(str(out_path))
 
 
-def _with_conversation(
-    name: str, settings: dict[str, Any], conversation: dict[str, Any]
-) -> tuple[str, dict[str, Any]]:
+def _with_conversation(name: str, settings: Document, conversation: Document) -> tuple[str, Document]:
     """Return the generator that has a conversation first and then asks the one named."""
     if name == _CONVERSATION:
-        return name, {**settings, **conversation}
-    return _CONVERSATION, {**conversation, "generator": name, "generator_settings": settings}
+        return name, settings.changed_by(conversation)
+    own = conversation.get("generator_settings") if conversation.get("generator", name) == name else None
+    behind = {**(own if isinstance(own, dict) else {}), **settings}
+    return _CONVERSATION, conversation.changed_by({"generator": name, "generator_settings": behind})
 
 
 def _check_out(out_path: Path, *, overwrite: bool) -> None:

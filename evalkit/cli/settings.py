@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from click import Context, Parameter
 
+    from evalkit.options import Document
+
 Value = TypeVar("Value")
 
 
@@ -72,19 +74,21 @@ def take_pairs(_context: Context, _parameter: Parameter, texts: tuple[str, ...])
     return split_pairs(texts, read_value)
 
 
-def take_settings(_context: Context, _parameter: Parameter, path: Path | None) -> dict[str, Any]:
+def take_settings(_context: Context, _parameter: Parameter, path: Path | None) -> Document:
     """Read the YAML file of setting names and values that an option of click names."""
-    from evalkit.options import ConfigError, read_yaml
+    from evalkit.options import ConfigError, Document, read_yaml
 
     if path is None:
-        return {}
+        return Document()
     try:
         settings = read_yaml(path)
     except ConfigError as error:
         raise click.BadParameter(str(error)) from None
-    for name in settings:
+    for name in list[Any](settings):
         if not isinstance(name, str):
+            line = settings.lines.get((str(name),))
             raise click.BadParameter(
                 f"{path}: {name!r} is not a name; write it in quotes if it should be one"
+                + (f" (line {line})" if line else "")
             )
     return settings

@@ -366,7 +366,7 @@ def _find_metric(policy: Policy, name: str) -> Metric:
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UsageError(f"unknown metric {name!r}{hint} (evalkit list names them)")
+        raise UsageError(f"unknown metric {name!r}{hint} (evalkit list metrics names them)")
     return known[name]
 
 

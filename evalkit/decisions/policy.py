@@ -52,7 +52,7 @@ def _bind(value: Any, info: ValidationInfo) -> Metric:
     known: Mapping[str, Metric] = (info.context or {}).get("metrics") or known_metrics()
     if not isinstance(value, str) or value not in known:
         raise ValueError(
-            f"unknown metric {value!r}{name_nearest(str(value), known)} (evalkit list names them)"
+            f"unknown metric {value!r}{name_nearest(str(value), known)} (evalkit list metrics names them)"
         )
     return known[value]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,10 @@ from evalkit.runs.layout import RUN_FILE
 from pipeline.options import canonical_json
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Iterator
+
+DEEPEST = 3
+"""Levels below the folder that is named, at which runs are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +76,53 @@ class RunList:
         return {"runs": [asdict(run) for run in self.runs], "unreadable": dict(self.unreadable)}
 
 
-def list_runs(folder: str | os.PathLike[str]) -> RunList:
-    """List the runs in a folder, or the one that it is.
+def find_run_folders(folder: Path, depth: int = DEEPEST) -> list[Path]:
+    """Find the folders with a ``run.json`` in a folder, or the one that it is itself; in order of their names.
 
-    A folder without ``run.json`` is not a run and is passed over.
+    Parameters
+    ----------
+    folder : Path
+    depth : int
+        How many levels down; what lies in a run is not looked at, nor what is hidden, or a link to something above it.
 
     Raises
     ------
     UsageError
         If there is no such folder.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise UsageError(f"{place}: there is no such folder; name the one that holds the runs")
-    inside = [place] if (place / RUN_FILE).is_file() else sorted(place.iterdir())
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: there is no such folder; name the one that holds the runs")
+    if (folder / RUN_FILE).is_file():
+        return [folder]
+    return list(_find_below(folder, depth))
+
+
+def _find_below(folder: Path, depth: int) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            inside = sorted(
+                entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()
+            )
+    except OSError:  # it went, or may not be read
+        return
+    for name in inside:
+        path = folder / name
+        if (path / RUN_FILE).is_file():
+            yield path
+        elif depth > 1 and not path.is_symlink():
+            yield from _find_below(path, depth - 1)
+
+
+def list_runs(folder: str | os.PathLike[str]) -> RunList:
+    """List the runs in a folder, or the one that it is; see `find_run_folders`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder.
+    """
     runs, unreadable = [], {}
-    for path in inside:
-        if not (path / RUN_FILE).is_file():
-            continue
+    for path in find_run_folders(Path(folder)):
         try:
             runs.append(_describe(Run.open(path)))
         except EvalkitError as error:

@@ -55,7 +55,9 @@ class Waiver(PlainData):
 
     metric: Words
     run: Words
-    policy: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
+    policy: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")] = Field(
+        description="the first 8 digits or more of the hash that sign-off shows, in quotes"
+    )
     value: float | None
     name: Words
     reason: Words
@@ -138,8 +140,8 @@ def load_waivers(
     for waiver in waivers:
         if waiver.metric not in waivable:
             raise UsageError(
-                f"{path}: policy {policy.name!r} has no hard rule for {waiver.metric!r}"
-                f"{name_nearest(waiver.metric, waivable)}: nothing to waive"
+                f"{path}: nothing to waive: policy {policy.name!r} has no hard rule for {waiver.metric!r}"
+                f"{name_nearest(waiver.metric, waivable)}"
             )
         if waiver.metric in seen:
             raise UsageError(f"{path}: two waivers for {waiver.metric!r}; keep one")

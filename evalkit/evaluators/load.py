@@ -10,6 +10,7 @@ from evalkit import registry
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator
 from pipeline.extras import find_obstacle
+from pipeline.options import hint
 
 
 def load_evaluators(
@@ -83,12 +84,18 @@ def make_evaluator(kind: type[Evaluator], settings: Mapping[str, Any]) -> Evalua
     UsageError
         For a setting that it does not have, by name, or one that it refuses.
     """
+    check_setting_names(kind, settings)
+    return kind(**settings)
+
+
+def check_setting_names(kind: type[Evaluator], settings: Mapping[str, Any]) -> None:
+    """Refuse, with a `UsageError`, a setting that an evaluator does not have; none is made."""
     known = kind.setting_names()
     for given in settings.keys() - set(known):
         raise UsageError(
-            f"the evaluator {kind.name!r} has no setting {given!r} (its settings: {', '.join(known) or 'none'})"
+            f"the evaluator {kind.name!r} has no setting {given!r}{hint(given, known)} "
+            f"(its settings: {', '.join(known) or 'none'})"
         )
-    return kind(**settings)
 
 
 def anchor_settings(settings: Mapping[str, Mapping[str, Any]], base: Path) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit.execution.slots import count_gpus
+from evalkit.options import Document, explain_mistakes
 from pipeline.diagnosis import fine, stop, warning
 from pipeline.errors import RequestError
 
@@ -54,7 +55,12 @@ def diagnose_generator(
         yield stop("plug-in", str(error), "install a version of it that fits this evalkit")
         return
     except RequestError as error:
-        yield stop("settings", str(error), "give them with --settings FILE or --set NAME=VALUE")
+        read_from = (settings,) if isinstance(settings, Document) else ()
+        yield stop(
+            "settings",
+            explain_mistakes(error, *read_from),
+            "give them with --settings FILE or --set NAME=VALUE",
+        )
         return
     described = generator.describe()
     if obstacle := find_obstacle(generator):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from evalkit.formatting import count, three_digits
 from evalkit.reports.front_plot import Scale, Tick, widen
 from evalkit.reports.labels import head_of
+from evalkit.words.language import LANGUAGES
+from evalkit.words.metrics import metric_words
 from evalkit.visuals.numbers import unit_suffix
 
 if TYPE_CHECKING:
@@ -203,7 +205,7 @@ def _draw_scatter(
     return Scatter(
         finding,
         f"{one.metric.name} of {len(one.points)} clips against {rating.rating.name}: {finding}",
-        ("size of " if is_size else "") + head_of(one.metric),
+        ("size of " if is_size else "") + head_of(one.metric, metric_words(LANGUAGES[0])),
         rating.rating.name,
         x.ticks(4),
         y.ticks(4),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
@@ -9,12 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evalkit.reports.labels import head_of, shorten_level
+from evalkit.words.language import read_words
+from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.views.configuration import FrontView
     from evalkit.views.run import RunView
+    from evalkit.words.language import Words
+    from evalkit.words.metrics import MetricWords
 
 WIDTH_PX, HEIGHT_PX = 520, 385
 _ABOVE_PX, _BELOW_PX, _RIGHT_PX = 34, 48, 12
@@ -128,7 +133,24 @@ class Scale:
         return tuple(Tick(self.px(value), text) for value, text in round_values(self.low, self.high, most))
 
 
-def plot_front(run: RunView, front: FrontView) -> FrontPlot:
+def describe_alike(front: FrontView, tag: str) -> str | None:
+    """Say why a front would show nothing: there is one configuration, or all are alike in quality or cost; None of others."""
+    say, metrics = read_words(tag, "run"), metric_words(tag)
+    names = {"quality": metrics.name(front.quality), "cost": metrics.name(front.cost)}
+    if len(front.points) < 2:
+        return say("front_single", **names)
+    for metric, figures in (
+        (front.quality, [point.quality for point in front.points]),
+        (front.cost, [point.cost for point in front.points]),
+    ):
+        values = [figure.value or 0.0 for figure in figures]
+        if max(values) - min(values) <= _ROUNDING * max(map(abs, values)):
+            told = metrics.value(metric, values[0], figures[0].unit)
+            return say("front_alike", **names, alike=metrics.name(metric), value=told)
+    return None
+
+
+def plot_front(run: RunView, front: FrontView, tag: str) -> FrontPlot:
     """Place quality against a cost, and say what is found.
 
     Parameters
@@ -136,8 +158,11 @@ def plot_front(run: RunView, front: FrontView) -> FrontPlot:
     run : RunView
     front : FrontView
         Of this run.
+    tag : str
+        One of `evalkit.words.language.LANGUAGES`.
     """
-    limits = _limits(run, front.quality)
+    say, metrics = read_words(tag, "run"), metric_words(tag)
+    limits = _limits(run, front.quality, metrics)
     points = [(point, point.cost.value or 0.0, point.quality.value or 0.0) for point in front.points]
     costs = [value for point, cost, _ in points for value in (cost, *(point.cost.interval or ()))]
     qualities = [value for point, _, own in points for value in (own, *(point.quality.interval or ()))]
@@ -149,16 +174,21 @@ def plot_front(run: RunView, front: FrontView) -> FrontPlot:
     y = Scale(*y_span, bottom_px, _ABOVE_PX)
     names = {one.label: ", ".join(map(shorten_level, one.params.values())) for one in run.configurations}
     best = sorted((cost, own, names[point.configuration]) for point, cost, own in points if point.is_best)
-    finding = _describe_front(front, [name for _, _, name in best])
+    finding = _describe_front(front, [name for _, _, name in best], say)
     return FrontPlot(
         finding,
-        f"{front.quality} against {front.cost}: {finding}",
+        say(
+            "front_words",
+            quality=metrics.name(front.quality),
+            cost=metrics.name(front.cost),
+            finding=finding,
+        ),
         left_px,
         right_px,
         _ABOVE_PX,
         bottom_px,
-        head_of(run.metrics[front.cost]),
-        head_of(run.metrics[front.quality]),
+        head_of(run.metrics[front.cost], metrics),
+        head_of(run.metrics[front.quality], metrics),
         x.ticks(),
         y.ticks(),
         tuple(Tick(y.px(edge), text) for edge, text in limits),
@@ -219,14 +249,12 @@ def _steps(best: Sequence[tuple[float, float]]) -> str:
     return f"M{x} {y}" + "".join(f"H{x}V{y}" for x, y in others)
 
 
-def _describe_front(front: FrontView, best: Sequence[str]) -> str:
+def _describe_front(front: FrontView, best: Sequence[str], say: Words) -> str:
     """Say how many are beaten for sure, and which stands alone."""
     n, n_beaten = len(front.points), sum(point.is_beaten for point in front.points)
     if n - n_beaten == 1:
-        return f"{best[0] or 'The only configuration'} is beaten by no other"
-    if not n_beaten:
-        return f"none of {n} configurations is clearly beaten in both by another"
-    return f"{n - n_beaten} of {n} configurations are not clearly beaten in both by another"
+        return say("front_one", name=best[0]) if best[0] else say("front_only")
+    return say("front_some", k=n - n_beaten, n=n) if n_beaten else say("front_none", n=n)
 
 
 def _name_points(best: Sequence[tuple[float, float, str]]) -> tuple[PointName, ...]:
@@ -247,12 +275,17 @@ def _name_points(best: Sequence[tuple[float, float, str]]) -> tuple[PointName, .
     return tuple(names)
 
 
-def _limits(run: RunView, metric: str) -> list[tuple[float, str]]:
+def _limits(run: RunView, metric: str, metrics: MetricWords) -> list[tuple[float, str]]:
     """Return the limits of the policy on a metric, the hard ones where there are any."""
     rules = [rule for rule in run.policy.rules if rule.metric == metric] if run.policy else []
-    return [
-        (edge, rule.limit)
-        for rule in sorted(rules, key=lambda rule: rule.kind)[:1]
-        for edge in (rule.at_least, rule.at_most)
-        if edge is not None
-    ]
+    found = []
+    for rule in sorted(rules, key=lambda rule: rule.kind)[:1]:
+        low, high = rule.at_least, rule.at_most
+        text = metrics.limit(  # of no metric: the axis has plain numbers, no shares
+            "",
+            -math.inf if low is None else low,
+            math.inf if high is None else high,
+            run.metrics[metric].unit,
+        )
+        found += [(edge, text) for edge in (low, high) if edge is not None]
+    return found

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.reducers import WORST
 from evalkit.decisions.judge import Grade
+from evalkit.decisions.usual import USUAL
 from evalkit.formatting import three_digits
 from evalkit.reports.verdict import Verdict, verdict_of_gate
 from evalkit.visuals.numbers import unit_suffix
 from evalkit.words.language import read_words
-from evalkit.words.metrics import metric_words
+from evalkit.words.metrics import BAD, metric_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from evalkit.words.language import Words
     from evalkit.words.metrics import MetricWords, Tone
 
-_BAD = ".bad"
-_TONES: dict[Grade, Tone] = {Grade.PASSES: "good", Grade.FAILS: "bad"}
+_GRADES: dict[Tone, Grade] = {"good": Grade.PASSES, "bad": Grade.FAILS}
 
 
 @dataclass(frozen=True)
@@ -81,43 +82,22 @@ def gate_lines(gates: Iterable[GateView], tag: str, *, anchor: str = "") -> list
         GateLine(
             verdict=verdict_of_gate(gate).said_in(say),
             metric=gate.metric,
-            name=name_gate(gate.metric, say, metrics),
+            name=metrics.name(gate.metric),
             told=_tell(gate, say, metrics),
-            evidence=tuple(_list_evidence(gate, say)),
+            evidence=tuple(_list_evidence(gate, say, metrics)),
             anchor=anchor,
         )
         for gate in gates
     ]
 
 
-def name_gate(name: str, say: Words, metrics: MetricWords) -> str:
-    """Return what people call a gate: its metric, the share of clips that are bad in it, or a line about the run.
-
-    >>> name_gate("lip_sync.offset_ms", read_words("en", "pages"), metric_words("en"))
-    'Lips follow the sound'
-    >>> name_gate("run.complete", read_words("en", "pages"), metric_words("en"))
-    'Every planned clip is there'
-    """
-    if f"line {name}" in say.sentences:
-        return say(f"line {name}")
-    if name.endswith(_BAD) and name not in metrics.entries:
-        return say("bad_clips", name=metrics.name(name.removesuffix(_BAD)))
-    return metrics.name(name)
-
-
-def say_limit(gate: GateView, say: Words) -> str:
+def say_limit(gate: GateView, metrics: MetricWords) -> str:
     """Return what a gate asks for, in few words; empty for a line about the run."""
-    is_share = gate.metric.endswith(_BAD)
-    suffix = " %" if is_share else unit_suffix("" if gate.figure is None else gate.figure.unit)
-    low, high = (
-        None if end is None else f"{three_digits(100 * end if is_share else end)}"
-        for end in (gate.at_least, gate.at_most)
-    )
-    if low is not None and high is not None:
-        return say("between", low=low, high=f"{high}{suffix}")
-    if high is not None:
-        return say("at_most", limit=f"{high}{suffix}")
-    return "" if low is None else say("at_least", limit=f"{low}{suffix}")
+    low = -math.inf if gate.at_least is None else gate.at_least
+    high = math.inf if gate.at_most is None else gate.at_most
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    return metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
 
 
 def _tell(gate: GateView, say: Words, metrics: MetricWords) -> str:
@@ -136,17 +116,24 @@ def _tell_outcome(gate: GateView, say: Words, metrics: MetricWords) -> str:
         return say("gate_not_measured")
     told = _tell_value(gate, figure, figure.value, say, metrics)
     if grade is Grade.FAILS:
-        return say("gate_fails", told=told, limit=say_limit(gate, say))
+        return say("gate_fails", told=told, limit=say_limit(gate, metrics))
     if grade is Grade.PASSES:
         return say("gate_value_alone", told=told) if _reaches_beyond(gate, figure) else told
     return say("gate_too_few", told=told)
 
 
 def _tell_value(gate: GateView, figure: FigureView, value: float, say: Words, metrics: MetricWords) -> str:
-    if gate.metric.endswith(_BAD):
-        return say("of_clips", n=round(value * figure.n), attempted=figure.n)
-    told = metrics.value(figure.metric, value, figure.unit, _TONES.get(gate.grade))
+    told = metrics.value(figure.metric, value, figure.unit, _tone(gate, value))
     return say("worst_clip", told=told) if figure.reducer == WORST else told
+
+
+def _tone(gate: GateView, value: float) -> Tone | None:
+    """Say whether a value is as usual; nothing where the policy sees it otherwise."""
+    usual = USUAL.get(gate.metric)
+    if usual is None:
+        return None
+    tone: Tone = "good" if usual.low <= value <= usual.high else "bad"
+    return tone if gate.grade is _GRADES[tone] else None
 
 
 def _reaches_beyond(gate: GateView, figure: FigureView) -> bool:
@@ -159,8 +146,8 @@ def _reaches_beyond(gate: GateView, figure: FigureView) -> bool:
     )
 
 
-def _list_evidence(gate: GateView, say: Words) -> list[Evidence]:
-    figure, limit = gate.figure, say_limit(gate, say)
+def _list_evidence(gate: GateView, say: Words, metrics: MetricWords) -> list[Evidence]:
+    figure, limit = gate.figure, say_limit(gate, metrics)
     found = [Evidence(say("asked"), limit, say.tag) if limit else Evidence(say("asked"), gate.limit, "en")]
     if figure is not None and figure.value is not None:
         value = f"{three_digits(figure.value)}{unit_suffix(figure.unit)}"

@@ -10,12 +10,14 @@ import numpy as np
 from evalkit.formatting import three_digits
 from evalkit.reports.labels import shorten_level
 from evalkit.visuals.numbers import bracket, unit_suffix
+from evalkit.words.language import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from evalkit.views.configuration import MapView
     from evalkit.views.figure import FigureView, MetricView
+    from evalkit.words.language import Words
 
 _MOST_WITH_INTERVALS = 8
 """Columns; with more there is no room for intervals."""
@@ -72,7 +74,7 @@ class HeatMap:
     rows: tuple[tuple[str, tuple[HeatMapCell, ...]], ...]
 
 
-def heat_map(shown: MapView, metric: MetricView) -> HeatMap:
+def heat_map(shown: MapView, metric: MetricView, tag: str) -> HeatMap:
     """Colour the means of a metric: the better the stronger; where no direction is better, the higher.
 
     Parameters
@@ -80,7 +82,10 @@ def heat_map(shown: MapView, metric: MetricView) -> HeatMap:
     shown : MapView
     metric : MetricView
         The metric of the map.
+    tag : str
+        One of `evalkit.words.language.LANGUAGES`.
     """
+    say = read_words(tag, "run")
     means = np.array(
         [[np.nan if cell.value is None else cell.value for cell in line] for line in shown.cells]
     )
@@ -91,7 +96,7 @@ def heat_map(shown: MapView, metric: MetricView) -> HeatMap:
     with_interval = len(columns) <= _MOST_WITH_INTERVALS
     return HeatMap(
         metric,
-        _finding(metric, means, best, columns, levels),
+        _finding(metric, means, best, columns, levels, say=say),
         shown.across,
         shown.down or "",
         columns,
@@ -100,7 +105,11 @@ def heat_map(shown: MapView, metric: MetricView) -> HeatMap:
                 level,
                 tuple(
                     _cell(
-                        cell, shades[row, column], with_interval=with_interval, is_best=(row, column) in best
+                        cell,
+                        shades[row, column],
+                        with_interval=with_interval,
+                        is_best=(row, column) in best,
+                        say=say,
                     )
                     for column, cell in enumerate(shown.cells[row])
                 ),
@@ -110,9 +119,20 @@ def heat_map(shown: MapView, metric: MetricView) -> HeatMap:
     )
 
 
-def _cell(figure: FigureView, shade: float, *, with_interval: bool, is_best: bool) -> HeatMapCell:
+def find_alike(shown: MapView) -> FigureView | None:
+    """Return the figure of a map that shows nothing, as all its values are the same, or there is but one; None of others."""
+    known = [cell for line in shown.cells for cell in line if cell.value is not None]
+    return known[0] if known and len({cell.value for cell in known}) == 1 else None
+
+
+def has_values(shown: MapView) -> bool:
+    """Say whether a map has any value."""
+    return any(cell.value is not None for line in shown.cells for cell in line)
+
+
+def _cell(figure: FigureView, shade: float, *, with_interval: bool, is_best: bool, say: Words) -> HeatMapCell:
     if figure.value is None:
-        return HeatMapCell("no value", "", None, is_strong=False, is_best=False)
+        return HeatMapCell(say("no_value"), "", None, is_strong=False, is_best=False)
     more = f"{bracket(figure.interval)} {figure.basis}".strip() if with_interval else ""
     return HeatMapCell(three_digits(figure.value), more, round(100 * shade), shade > _STRONG, is_best)
 
@@ -140,16 +160,24 @@ def _finding(
     best: Sequence[tuple[int, int]],
     columns: Sequence[str],
     rows: Sequence[str],
+    *,
+    say: Words,
 ) -> str:
     known = means[np.isfinite(means)]
     if not known.size:
-        return "no value anywhere"
-    suffix = unit_suffix(metric.unit)
+        return say("map_no_value")
+
+    def told(value: float) -> str:
+        return f"{three_digits(float(value))}{unit_suffix(metric.unit)}"
+
     if best:
         row, column = best[0]
-        place = ", ".join(filter(None, (columns[column], rows[row])))
-        others = f" and {len(best) - 1} more" if len(best) > 1 else ""
-        return f"best mean {three_digits(float(means[row, column]))}{suffix} at {place}{others}"
+        filled = {
+            "place": ", ".join(filter(None, (columns[column], rows[row]))),
+            "value": told(means[row, column]),
+        }
+        n_more = len(best) - 1
+        return say("map_best_more", n=n_more, **filled) if n_more else say("map_best", **filled)
     if np.ptp(known) == 0:
-        return f"{three_digits(float(known[0]))}{suffix} everywhere"
-    return f"from {three_digits(float(known.min()))} to {three_digits(float(known.max()))}{suffix}"
+        return say("map_alike_text", value=told(known[0]))
+    return say("map_range", low=three_digits(float(known.min())), high=told(known.max()))

@@ -10,14 +10,15 @@ from evalkit.visuals.numbers import ARROWS
 if TYPE_CHECKING:
     from evalkit.views.figure import MetricView
     from evalkit.views.view import Plain
+    from evalkit.words.metrics import MetricWords
 
 _N_CHARACTERS = 18
 
 
-def head_of(metric: MetricView) -> str:
-    """Name a metric with its unit, and which way is better."""
+def head_of(metric: MetricView, metrics: MetricWords) -> str:
+    """Name a metric as people do, with its unit, and which way is better."""
     unit = "" if metric.unit == "1" else f" ({metric.unit})"
-    return f"{metric.name}{unit} {ARROWS[metric.better]}"
+    return f"{metrics.name(metric.name)}{unit} {ARROWS[metric.better]}"
 
 
 def shorten_level(level: Plain) -> str:

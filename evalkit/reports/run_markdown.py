@@ -6,13 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 from evalkit.formatting import count, in_one_line, three_digits
-from evalkit.reports.answer import describe_answer, note_of, title_configurations
+from evalkit.reports.answer import (
+    describe_answer,
+    describe_headline,
+    from_best,
+    note_of,
+    title_configurations,
+)
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.labels import head_of
 from evalkit.reports.search import describe_search
 from evalkit.reports.spending import describe_spending
 from evalkit.reports.verdict import verdict_of_answer, verdict_of_configuration, verdict_of_gate
 from evalkit.visuals.numbers import bracket, unit_suffix
+from evalkit.words.language import LANGUAGES
+from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,16 +29,17 @@ if TYPE_CHECKING:
     from evalkit.views.run import RunView
 
 _N_FAILURES = 20
+_TAG = LANGUAGES[0]
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&$@])")
 
 
 def render_markdown(run: RunView) -> str:
     """Return the report of a run as Markdown that GitHub and GitLab read."""
-    lines = [f"## {escape(f'{verdict_of_answer(run)}: {run.answer.headline}')}", ""]
+    lines = [f"## {escape(f'{verdict_of_answer(run)}: {describe_headline(run, _TAG)}')}", ""]
     lines += [line for sentence in describe_answer(run) for line in (escape(sentence), "")]
-    lines += [f"- {verdict.symbol} {escape(text)}" for verdict, text in describe_coverage(run.coverage)] + [
-        ""
-    ]
+    lines += [
+        f"- {verdict.symbol} {escape(text)}" for verdict, text in describe_coverage(run.coverage, _TAG)
+    ] + [""]
     if run.search is not None:
         lines += ["### The search", ""]
         lines += [line for sentence in describe_search(run.search) for line in (escape(sentence), "")]
@@ -60,7 +69,7 @@ def _evidence(run: RunView) -> list[str]:
     rows = [
         [
             str(verdict_of_gate(gate)),
-            gate.metric,
+            metric_words(_TAG).name(gate.metric),
             "–" if gate.figure is None else _cell(gate.figure, with_unit=True),
             gate.limit,
             gate.evidence,
@@ -76,15 +85,20 @@ def _configurations(run: RunView) -> list[str]:
         return []
     rows = [
         [
-            " – ".join(filter(None, (configuration.label, note_of(run, configuration)))),
+            " – ".join(filter(None, (configuration.label, note_of(run, configuration, _TAG)))),
             str(verdict_of_configuration(configuration)),
             f"{configuration.n_failed} / {configuration.n_attempted}",
             *(_cell(configuration.figures[name]) for name in run.main),
         ]
-        for configuration in run.configurations
+        for configuration in from_best(run)
     ]
-    heads = ["configuration", "gates", "failed", *(head_of(run.metrics[name]) for name in run.main)]
-    return [f"### {title_configurations(run)}", "", *_table(heads, rows)]
+    heads = [
+        "configuration",
+        "gates",
+        "failed",
+        *(head_of(run.metrics[name], metric_words(_TAG)) for name in run.main),
+    ]
+    return [f"### {title_configurations(run, _TAG)}", "", *_table(heads, rows)]
 
 
 def _people(run: RunView) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.analyse import analyse_run, policy_of_run
 from evalkit.reports.moment_tracks import write_moment_tracks
+from evalkit.reports.posters import write_posters
 from evalkit.reports.run_markdown import render_markdown
 from evalkit.reports.run_page import render_run
 from evalkit.reports.timelines import draw_timelines
@@ -54,6 +55,7 @@ def write_report(run_folder: Path, *, all_timelines: bool = False, frame: PageFr
         run.write_tables()
     policy, note = policy_of_run(run)
     analysis = analyse_run(run, policy)
+    write_posters(analysis)
     view = run_view(analysis, policy, note=note)
     timelines = draw_timelines(run, analysis.trials, everything=all_timelines)
     tracks = write_moment_tracks(run.folder, view.trials)

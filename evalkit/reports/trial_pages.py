@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup, escape
@@ -12,9 +13,12 @@ from markupsafe import Markup, escape
 from evalkit.analysis.table import level_text
 from evalkit.formatting import three_digits
 from evalkit.reports.verdict import verdict_of_clip_limit, verdict_of_trial
+from evalkit.views.figure import MomentView
 from evalkit.views.trial import EvidenceView
 from evalkit.visuals.numbers import bracket, unit_suffix
 from evalkit.visuals.page import load_macros
+from evalkit.words.language import read_words
+from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
 
 N_SHOWN = 100
 """Trials on a page of the table: so many are in the page itself, and read without JavaScript."""
-_TIMELINE = "memory and GPUs over time, with the generator's events"
 
 
 class DrawnTrial(NamedTuple):
@@ -66,7 +69,12 @@ class TrialPages(NamedTuple):
 
 
 def draw_trials(
-    run: RunView, timelines: Timelines, moment_tracks: Mapping[str, str], staged: Collection[str]
+    run: RunView,
+    timelines: Timelines,
+    moment_tracks: Mapping[str, str],
+    staged: Collection[str],
+    *,
+    language: str,
 ) -> TrialPages:
     """Draw every trial of a run.
 
@@ -78,8 +86,10 @@ def draw_trials(
         Worst moments as WebVTT files, by trial.
     staged : collection of str
         Ids of the trials that stand side by side at first.
+    language : str
+        One of `evalkit.words.language.LANGUAGES`.
     """
-    drawer = _Drawer(run, timelines, moment_tracks, staged)
+    drawer = _Drawer(run, timelines, moment_tracks, staged, language)
     drawn = [drawer.draw(trial) for trial in run.trials]
     more = drawn[N_SHOWN:]
     return TrialPages(drawer.given, drawn[:N_SHOWN], len(more), pack_trials(more) if more else "")
@@ -91,6 +101,21 @@ def pack_trials(trials: Sequence[DrawnTrial]) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
 
 
+def name_moment(moment: MomentView, tag: str) -> str:
+    """Say what is bad in a worst moment, and when.
+
+    >>> name_moment(MomentView("lip_sync.error", "1", 3.0, 6.0, 0.82), "en")
+    'Lips fit the words 0.82, 3.0 s to 6.0 s'
+    """
+    return read_words(tag, "run")(
+        "moment",
+        name=metric_words(tag).name(moment.metric),
+        value=f"{three_digits(moment.value)}{unit_suffix(moment.unit)}",
+        start=f"{moment.start_s:.1f}",
+        end=f"{moment.end_s:.1f}",
+    )
+
+
 class _Drawer:
     """Draws trials; what is the same in all of them is drawn once."""
 
@@ -100,6 +125,7 @@ class _Drawer:
         timelines: Timelines,
         moment_tracks: Mapping[str, str],
         staged: Collection[str],
+        language: str,
     ) -> None:
         self.given = tuple(
             name
@@ -110,14 +136,24 @@ class _Drawer:
         self._timelines = timelines
         self._moment_tracks = moment_tracks
         self._staged = staged
-        self._macros = load_macros(__package__, "trial.html.j2")
+        self._say = read_words(language, "pages", "run")
+        self._metrics = metric_words(language)
+        self._macros = load_macros(
+            __package__,
+            "trial.html.j2",
+            say=self._say,
+            metrics=self._metrics,
+            name_all=lambda names: self._say("list_comma").join(map(self._metrics.name, names)),
+            name_moment=partial(name_moment, tag=language),
+        )
         self._heads = {name: self._macros.name_metric(metric) for name, metric in run.metrics.items()}
         self._units = {name: escape(unit_suffix(metric.unit)) for name, metric in run.metrics.items()}
         self._marks: dict[Verdict, Markup] = {}
         self._limits: dict[ClipLimitView, Markup] = {}
 
     def draw(self, trial: TrialView) -> DrawnTrial:
-        mark = self._mark(verdict_of_trial(trial, has_policy=self._run.policy is not None))
+        verdict = verdict_of_trial(trial, has_policy=self._run.policy is not None)
+        mark = self._mark(verdict)
         is_staged = trial.id in self._staged
         given = [getattr(trial, name) for name in self.given]
         texts = [level_text(trial.params.get(name)) for name in self._run.levels]
@@ -134,12 +170,12 @@ class _Drawer:
 
     def _mark(self, verdict: Verdict) -> Markup:
         if verdict not in self._marks:
-            self._marks[verdict] = self._macros.mark(verdict)
+            self._marks[verdict] = self._macros.mark(verdict.said_in(self._say))
         return self._marks[verdict]
 
     def _alarm(self, trial: TrialView, metric: str) -> Verdict | None:
         limit = trial.limits.get(metric)
-        return None if limit is None or limit.is_met else verdict_of_clip_limit(limit)
+        return None if limit is None or limit.is_met else verdict_of_clip_limit(limit).said_in(self._say)
 
     def _figure(self, trial: TrialView, figure: FigureView) -> str:
         """Write a figure as a row: metric, value, interval, n, seen, and verdict with limit.
@@ -150,7 +186,7 @@ class _Drawer:
         seen = "" if figure.coverage is None else f"{100 * figure.coverage:.0f} %"
         limit = trial.limits.get(figure.metric)
         return (
-            f"<tr><td>{self._heads[figure.metric]}<td>{value}{self._units[figure.metric]}"
+            f"<tr>{self._heads[figure.metric]}<td>{value}{self._units[figure.metric]}"
             f"<td>{bracket(figure.interval)}<td>{figure.n or ''}<td>{seen}"
             f"<td>{'' if limit is None else self._limit(limit)}\n"
         )
@@ -163,4 +199,7 @@ class _Drawer:
     def _pictures(self, trial: TrialView) -> list[EvidenceView]:
         pictures = [picture for picture in trial.evidence if picture.is_picture]
         path = self._timelines.paths.get(trial.id)
-        return [*pictures, *([] if path is None else [EvidenceView(path, _TIMELINE, is_picture=True)])]
+        return [
+            *pictures,
+            *([] if path is None else [EvidenceView(path, self._say("memory_picture"), is_picture=True)]),
+        ]

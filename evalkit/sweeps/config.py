@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import (
     Field,
     JsonValue,
+    PrivateAttr,
     field_validator,
     model_validator,
 )
@@ -19,7 +20,7 @@ from evalkit.arguments import read_mapping, wrong_argument
 from evalkit.evaluators.load import anchor_settings, evaluator_class
 from evalkit.formatting import label
 from evalkit.measuring import STALL_LIMIT_S
-from evalkit.options import ConfigError, read_group, read_yaml
+from evalkit.options import ConfigError, Document, Origin, read_group, read_yaml
 from evalkit.runs.identity import FILE_PARAMETERS
 from pipeline.options import PlainData, also_text, canonical_json
 
@@ -286,6 +287,7 @@ class SweepConfig(PlainData):
     policy: str | None = Field(default=None, min_length=1, description="name or path of a policy")
     execution: Execution = Field(default_factory=Execution, description="a group")
     search: SearchOptions = Field(default_factory=SearchOptions, description="a group")
+    _origin: Origin = PrivateAttr(default_factory=Origin)
 
     @field_validator("parameters", "grid")
     @classmethod
@@ -307,6 +309,17 @@ class SweepConfig(PlainData):
             if twice:
                 raise ValueError(f"{name} has the value {twice[0]} twice")
         return self
+
+    @property
+    def origin(self) -> Origin:
+        """Where it was read."""
+        return self._origin
+
+    def read_from(self, document: Document) -> SweepConfig:
+        """Return it with the place where it was read."""
+        config = self.model_copy()
+        config._origin = Origin(document)  # noqa: SLF001 - its own
+        return config
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, nothing left out."""
@@ -366,8 +379,10 @@ def resolve_sweep(
         If it cannot be read or is not valid; one line for each mistake.
     """
     overrides = read_mapping(overrides, "overrides")
+    data: dict[str, Any]
     if isinstance(config, str | Path):
-        where, data = str(config), read_sweep(config).to_dict()
+        read = read_sweep(config)
+        where, data = str(config), Document(read.to_dict(), str(config), read.origin.document.lines)
     elif config is not None and not isinstance(config, Mapping):
         raise wrong_argument(
             "config", config, "the path of a sweep's YAML file, or a mapping that says the same,"
@@ -382,7 +397,10 @@ def resolve_sweep(
             data["grid"] = {}
     if not overrides:
         return build_sweep(data, where)
-    return build_sweep(override_sweep(data, overrides), f"{where} and overrides")
+    changed = override_sweep(data, overrides)
+    lines = data.lines if isinstance(data, Document) else {}
+    given = Document(changed, where, lines, {tuple(_split(dotted)) for dotted in overrides})
+    return build_sweep(changed, f"{where} and overrides").read_from(given)
 
 
 def override_sweep(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -452,28 +470,40 @@ def build_sweep(data: Mapping[str, Any], where: str, *, base: Path | None = None
         A line a mistake.
     """
     config = read_group(SweepConfig, data, where)
+    if isinstance(data, Document):
+        config = config.read_from(data)
     config = _anchored(config, base) if base is not None else config
-    measuring = anchor_settings(config.measuring, base or Path.cwd())
+    measuring: dict[str, dict[str, Any]] = {}
+    for name, settings in config.measuring.items():
+        with config.origin.blaming("measuring", name):
+            measuring |= anchor_settings({name: settings}, base or Path.cwd())
     config = config.model_copy(update={"measuring": measuring})
-    missing = [(name, path) for name, path in _files(config) if not Path(path).is_file()]
+    missing = [
+        f"{where}: {'.'.join(map(str, place))}: there is no file {path}{config.origin.document.line_of(place)}"
+        for place, path in _files(config)
+        if not Path(path).is_file()
+    ]
     if missing:
-        raise ConfigError("\n".join(f"{where}: {name}: there is no file {path}" for name, path in missing))
+        raise ConfigError("\n".join(missing))
     return config
 
 
-def _files(config: SweepConfig) -> Iterator[tuple[str, str]]:
-    """Name every file that the sweep needs."""
-    for portrait in config.inputs.portraits:
-        yield "inputs.portraits", portrait.path
-    for speech in config.inputs.speech:
+def _files(config: SweepConfig) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Give the place and the path of every file that the sweep needs."""
+    for number, portrait in enumerate(config.inputs.portraits):
+        yield ("inputs", "portraits", number), portrait.path
+    for number, speech in enumerate(config.inputs.speech):
         if speech.file is not None:
-            yield "inputs.speech", speech.file
+            yield ("inputs", "speech", number), speech.file
     for name in FILE_PARAMETERS:
-        values = config.grid.get(name, [config.parameters.get(name)])
-        yield from ((name, value) for value in values if isinstance(value, str))
+        for number, value in enumerate(config.grid.get(name, [])):
+            if isinstance(value, str):
+                yield ("grid", name, number), value
+        if isinstance(given := config.parameters.get(name), str):
+            yield ("parameters", name), given
     for evaluator, settings in config.measuring.items():
         for name, path in evaluator_class(evaluator).files_of(settings).items():
-            yield f"measuring.{evaluator}.{name}", path
+            yield ("measuring", evaluator, name), path
 
 
 def _anchored(config: SweepConfig, base: Path) -> SweepConfig:

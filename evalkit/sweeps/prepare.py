@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
 from evalkit.decisions.policy import load_policy
-from evalkit.evaluators.load import find_incomplete, load_evaluators, version_of
+from evalkit.errors import UsageError
+from evalkit.evaluators.load import (
+    check_setting_names,
+    evaluator_class,
+    find_incomplete,
+    load_evaluators,
+    version_of,
+)
 from evalkit.execution.executors import load_executor
 from evalkit.execution.inputs import list_settings_files
 from evalkit.execution.jobs import GeneratorSpec, InputFile, Slot
@@ -24,7 +31,7 @@ from evalkit.runs.identity import FILE_PARAMETERS, plan_hash
 from evalkit.sweeps.config import SlotOptions, name_of
 from evalkit.sweeps.plan import PlannedInput, PlannedTrial, expand_grid, make_request, plan_trials
 from evalkit.tracks.cache import content_hash
-from pipeline.errors import RequestError
+from pipeline.errors import Mistake, RequestError
 from pipeline.extras import find_obstacle
 from pipeline.generator import Generator, build_generator
 from pipeline.options import hash_of
@@ -32,6 +39,7 @@ from pipeline.options import hash_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from evalkit.decisions.policy import Policy
     from evalkit.evaluators.base import Evaluator
     from evalkit.execution.executors import ExecutorChoice
     from evalkit.sweeps.config import Portrait, Speech, SweepConfig
@@ -113,13 +121,22 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
     UsageError
         If a generator, an evaluator or an executor is unknown, or the policy cannot be used.
     """
-    executor = find_executor(config)
-    factory = registry.load(registry.GENERATORS, config.generator.name)
-    with _refusing(f"generator {config.generator.name!r}"):
+    blaming = config.origin.blaming
+    with blaming("execution", "executor"):
+        executor = find_executor(config)
+    with blaming("generator", "name"):
+        factory = registry.load(registry.GENERATORS, config.generator.name)
+    with blaming("generator", "settings", where=f"generator {config.generator.name!r}"):
         generator = build_generator(factory, config.generator.name, config.generator.settings)
     described = generator.describe()
+    for name, settings in config.measuring.items():
+        with blaming("measuring", name):
+            check_setting_names(evaluator_class(name), settings)
+    for number, name in enumerate(config.evaluators or ()):
+        with blaming("evaluators", number):
+            evaluator_class(name)
     evaluators = load_evaluators(config.evaluators, config.measuring)
-    policy = None if config.policy is None else load_policy(config.policy)
+    policy = _find_policy(config)
     settings = config.generator.settings
     slots = plan_slots(config, generator, executor)
     identity = {
@@ -151,6 +168,14 @@ def plan_sweep(config: SweepConfig) -> SweepPlan:
         policy_hash=None if policy is None else policy.content_hash,
         batches=batches,
     )
+
+
+def _find_policy(config: SweepConfig) -> Policy | None:
+    """Read its policy; what is wrong in the policy's own file is told of that file."""
+    if config.policy is None or Path(config.policy).is_file():
+        return None if config.policy is None else load_policy(config.policy)
+    with config.origin.blaming("policy"):
+        return load_policy(config.policy)
 
 
 def _list_left_out() -> list[str]:
@@ -263,13 +288,13 @@ def _plan_trials(
     _check_options([*config.parameters, *config.grid], description)
     portrait, said = (items[0] if items else None for items in (portraits, speech))
     params = [
-        _as_understood(generator, given, make_request(given, portrait, said, seeds[0]))
+        _as_understood(config, generator, given, make_request(given, portrait, said, seeds[0]))
         for given in ({**config.parameters, **values} for values in expand_grid(config.grid))
     ]
     contents = {path: content_hash(path) for path in _parameter_files(config)}
     trials = plan_trials(params, portraits, speech, seeds, generator=identity, contents=contents)
     for trial in trials[: len(trials) // len(params)]:
-        _as_understood(generator, {}, trial.request)
+        _as_understood(config, generator, {}, trial.request)
     if len({trial.id for trial in trials}) < len(trials):
         raise ConfigError(
             "two trials would be the same: two inputs have the same content, or two values mean one"
@@ -293,21 +318,29 @@ def _describe_metrics(evaluators: list[Evaluator]) -> dict[str, MetricInfo]:
     }
 
 
-@contextmanager
-def _refusing(where: str) -> Iterator[None]:
-    """Turn a generator's refusal into a `ConfigError`."""
-    try:
-        yield
-    except RequestError as error:
-        lines = "\n".join(f"{where}: {line}" for line in str(error).splitlines())
-        raise ConfigError(lines) from None
-
-
-def _as_understood(generator: Generator, params: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+def _as_understood(
+    config: SweepConfig, generator: Generator, params: dict[str, Any], request: dict[str, Any]
+) -> dict[str, Any]:
     """Return parameters as the generator reads them: 25 and 25.0 are one value."""
-    with _refusing("parameters"):
+    try:
         read = generator.request(**request).to_dict()
+    except RequestError as error:
+        for mistake in error.mistakes or (Mistake((), str(error)),):
+            place = _place_of(config, params, mistake)
+            with config.origin.blaming(*place, where="grid" if place[:1] == ("grid",) else "parameters"):
+                raise UsageError(mistake.text) from None
+        raise
     return {name: read.get(name, value) for name, value in params.items()}
+
+
+def _place_of(config: SweepConfig, params: dict[str, Any], mistake: Mistake) -> tuple[int | str, ...]:
+    """Say where in a sweep a parameter stands that is refused."""
+    name = mistake.place[0] if mistake.place else ""
+    if name in config.grid:
+        values = config.grid[str(name)]
+        given = params.get(str(name))
+        return ("grid", name, values.index(given)) if given in values else ("grid", name)
+    return ("parameters", name) if name in config.parameters else ()
 
 
 def _plan_portrait(item: Portrait) -> PlannedInput:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -41,6 +41,8 @@ class ConfigurationView(View):
         The least good of the gates.
     spending : SpendingView
         What making its videos took of the kind of machine that times are of.
+    soft : tuple of GateView
+        The soft rules, judged alike: one that is missed warns.
     """
 
     label: str
@@ -51,6 +53,7 @@ class ConfigurationView(View):
     gates: tuple[GateView, ...]
     grade: Grade | None
     spending: SpendingView
+    soft: tuple[GateView, ...] = ()
 
     def gates_with(self, grade: Grade) -> list[GateView]:
         """Return the gates with this grade."""
@@ -130,8 +133,7 @@ def configuration_views(analysis: RunAnalysis, policy: Policy | None) -> tuple[C
     views = []
     for configuration in analysis.configurations:
         lines = () if policy is None else judge_configuration(analysis.table, configuration, policy)
-        gates = tuple(gate_view(line) for line in lines if line.kind == "hard")
-        views.append(_configuration(analysis, configuration, gates))
+        views.append(_configuration(analysis, configuration, [gate_view(line) for line in lines]))
     return tuple(views)
 
 
@@ -195,8 +197,9 @@ def map_view(analysis: RunAnalysis, metric: str, across: str, down: str | None) 
 
 
 def _configuration(
-    analysis: RunAnalysis, configuration: Configuration, gates: tuple[GateView, ...]
+    analysis: RunAnalysis, configuration: Configuration, judged: Sequence[GateView]
 ) -> ConfigurationView:
+    gates = tuple(gate for gate in judged if gate.kind == "hard")
     return ConfigurationView(
         label=configuration.label,
         params={name: plain_param(value) for name, value in configuration.params.items()},
@@ -206,6 +209,7 @@ def _configuration(
         gates=gates,
         grade=worst_grade(gates),
         spending=spending_view(configuration.spending),
+        soft=tuple(gate for gate in judged if gate.kind == "soft"),
     )
 
 

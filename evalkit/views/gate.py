@@ -62,6 +62,10 @@ class GateView(View):
     waiver : WaiverView or None
     at_least, at_most : float or None
         The limits themselves, in the unit of the figure; None where open, and of a line about the run.
+    bad_beyond : float or None
+        Where the figure is a share of bad clips: the value of the metric from which on a clip is bad.
+    unit : str
+        Of the metric.
     """
 
     metric: str
@@ -77,6 +81,8 @@ class GateView(View):
     waiver: WaiverView | None = None
     at_least: float | None = None
     at_most: float | None = None
+    bad_beyond: float | None = None
+    unit: str = "1"
 
 
 @dataclass(frozen=True)
@@ -127,22 +133,23 @@ def policy_view(policy: Policy) -> PolicyView:
 
 def gate_view(result: RuleResult) -> GateView:
     """Return a judged rule."""
+    rule = result.rule
     return GateView(
         metric=result.metric,
         limit=result.limit,
         kind="hard" if result.kind == "hard" else "soft",
         grade=result.grade,
         status=result.status.value,
-        figure=None
-        if result.rule is None
-        else figure_of_summary(_judged_metric(result.rule), result.summary),
+        figure=None if rule is None else figure_of_summary(_judged_metric(rule), result.summary),
         n=result.n,
         n_attempted=result.n_attempted,
         evidence=result.evidence,
         why=result.why,
         waiver=None if result.waiver is None else waiver_view(result.waiver),
-        at_least=None if result.rule is None else result.rule.at_least,
-        at_most=None if result.rule is None else result.rule.at_most,
+        at_least=None if rule is None else rule.at_least,
+        at_most=None if rule is None else rule.at_most,
+        bad_beyond=None if rule is None else rule.bad_beyond,
+        unit="1" if rule is None else rule.metric.unit,
     )
 
 

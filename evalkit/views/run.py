@@ -10,6 +10,7 @@ from evalkit.analysis.catalogue import reason_text
 from evalkit.analysis.configurations import describe
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget
+from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommend import recommend
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import count
@@ -58,6 +59,18 @@ class AnswerView(View):
         Label of the one it was weighed against.
     tied : tuple of str
         Labels of those that pass and cannot be told apart.
+    n_weighed, n_passing : int
+        Configurations that were weighed, less those that a search dropped; those of them that pass every hard rule.
+    decided_by : str or None
+        The metric that decided between those that pass.
+    by_cost : bool
+        Whether that is a cost.
+    n_clips : int
+        Attempts of `configuration`.
+    unmeasured : tuple of str
+        Rules and lines about the run by which `configuration` cannot be judged, as nothing was measured.
+    n_lacking : int
+        Inputs that others have and `configuration` has not.
     """
 
     outcome: Outcome | None
@@ -66,6 +79,13 @@ class AnswerView(View):
     configuration: str | None = None
     other: str | None = None
     tied: tuple[str, ...] = ()
+    n_weighed: int = 0
+    n_passing: int = 0
+    decided_by: str | None = None
+    by_cost: bool = False
+    n_clips: int = 0
+    unmeasured: tuple[str, ...] = ()
+    n_lacking: int = 0
 
 
 BEATEN = "the search found them clearly beaten by another"
@@ -297,6 +317,7 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
         words = f"Nothing is recommended: there is no policy to judge {count(n, 'configuration')} by."
         return AnswerView(None, words, notes)
     other = found.other or next(iter(found.tied[1:]), None)
+    decider = None if found.decided_by is None else found.decided_by.metric
     return AnswerView(
         found.outcome,
         found.headline,
@@ -304,6 +325,13 @@ def _answer(analysis: RunAnalysis, found: Recommendation | None, note: str) -> A
         found.subject.name,
         None if other is None else other.name,
         tuple(one.name for one in found.tied),
+        n_weighed=len(found.kept),
+        n_passing=len(found.passing),
+        decided_by=None if decider is None else decider.name,
+        by_cost=decider in found.policy.costs,
+        n_clips=found.subject.n_clips,
+        unmeasured=tuple(line.metric for line in found.subject.lines_with(Grade.NOT_MEASURED)),
+        n_lacking=found.subject.n_lacking,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,6 +30,8 @@ _PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
 _PAGES = {".html"}
 _FILES = (GENERATION_FILE, PROFILE_FILE, TRIAL_FILE, LOG_FILE)
 _DRAWN_BY_OLDER_REPORTS = "timeline.svg"
+POSTERS_FOLDER = "report/posters"
+"""In the run's folder: a still of some of its videos each, ``<trial>.jpg``, which can be made again at any time."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class TrialView(View):
     is_elsewhere : bool
         Whether that is another kind than times and memory of the run are of: its own are in no other figure.
     spill : SpillView or None
+    poster : str or None
+        A still of the video, relative to the run folder; None where none was made.
     """
 
     id: str
@@ -167,6 +171,7 @@ class TrialView(View):
     machine: str | None
     is_elsewhere: bool
     spill: SpillView | None
+    poster: str | None = None
 
     @property
     def measured(self) -> list[FigureView]:
@@ -192,8 +197,9 @@ def trial_views(analysis: RunAnalysis, policy: Policy | None) -> tuple[TrialView
     """Return the trials of a run beside the limits of a policy."""
     limits = {} if policy is None else _clip_limits(policy)
     unmeasured: dict[tuple[str, str], FigureView] = {}
+    posters = {path.stem for path in (analysis.run.folder / POSTERS_FOLDER).glob("*.jpg")}
     return tuple(
-        _trial(analysis, row, row.trial, limits, unmeasured)
+        _trial(analysis, row, row.trial, limits, unmeasured, posters=posters)
         for row in analysis.table.rows
         if row.trial is not None
     )
@@ -205,6 +211,8 @@ def _trial(
     trial: Trial,
     limits: Mapping[str, _ClipLimit],
     unmeasured: dict[tuple[str, str], FigureView],
+    *,
+    posters: Collection[str],
 ) -> TrialView:
     run = analysis.run
     swept = {name: plain_param(trial.params.get(name)) for name in analysis.levels}
@@ -244,6 +252,7 @@ def _trial(
         machine=_name_machine(row, run.manifest.machines.get(trial.machine, {})),
         is_elsewhere=row.is_elsewhere,
         spill=spill,
+        poster=f"{POSTERS_FOLDER}/{trial.id}.jpg" if has_video and trial.id in posters else None,
     )
 
 

@@ -35,7 +35,7 @@ _FILTERS = {
     "arrow_words": lambda better: ARROW_WORDS[better],
 }
 
-_HEAD = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+_HEAD = re.compile(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", re.DOTALL)
 _ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<t[dh]\b")
 
@@ -92,6 +92,7 @@ def render_page(
     script: str = "",
     frame: PageFrame = PLAIN_FRAME,
     topics: tuple[str, ...] = (),
+    has_forms: bool = False,
     **context: Any,
 ) -> str:
     """Return a whole HTML page.
@@ -110,6 +111,8 @@ def render_page(
         Templates have its language as ``say`` and ``metrics``, its links as ``link_to``.
     topics : tuple of str
         Of the sentences that the template says, beside ``pages``; see `evalkit.words.language.read_words`.
+    has_forms : bool
+        Whether it sends forms to where it came from: a page of an application does.
     **context
         What the template asks for; a name that it asks for in vain is an error.
     """
@@ -119,7 +122,9 @@ def render_page(
         "css": Markup(style_sheet()),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - the caller's own code
         "theme_script": Markup(theme_script()),  # noqa: S704 - a file of this package
-        "content_security_policy": content_security_policy(theme_script(), *([script] if script else ())),
+        "content_security_policy": content_security_policy(
+            theme_script(), *([script] if script else ()), has_forms=has_forms
+        ),
         "say": read_words(frame.language, "pages", *topics),
         "metrics": metric_words(frame.language),
         "link_to": frame.link,
@@ -152,19 +157,22 @@ def load_macros(package: str, template: str, **context: Any) -> Any:
     return _environment(package).get_template(template).make_module(context)
 
 
-def content_security_policy(*scripts: str) -> str:
+def content_security_policy(*scripts: str, has_forms: bool = False) -> str:
     """Return what a page forbids itself: every script but these, and every request but to the files beside it.
 
     Parameters
     ----------
     *scripts : str
         Their text.
+    has_forms : bool
+        Whether it sends forms to where it came from.
     """
+    forms = "'self'" if has_forms else "'none'"
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src 'self' file: data:; "
-        f"media-src 'self' file:; base-uri 'none'; form-action 'none'"
+        f"media-src 'self' file:; base-uri 'none'; form-action {forms}"
     )
 
 

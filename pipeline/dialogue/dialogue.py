@@ -13,7 +13,7 @@ from pipeline.dialogue.documents import read_documents
 from pipeline.dialogue.emotion import add_emotion, read_emotion
 from pipeline.dialogue.retrieval import Index
 from pipeline.dialogue.word_filter import WordFilter
-from pipeline.errors import GenerationError, RequestError
+from pipeline.errors import GenerationError, RequestError, placed_at
 from pipeline.events import ANSWERED, HEARD, SPOKEN, Event, Timeline
 from pipeline.fallback import Attempt, BackendSettings, FallbackChain
 from pipeline.formatting import count
@@ -71,13 +71,18 @@ class Dialogue:
 
     def __init__(self, settings: ConversationSettings) -> None:
         self._settings = settings
-        self._documents = None if settings.documents is None else read_documents(settings.documents)
         self._filter = None
+        with placed_at("recognisers"):
+            self._recognisers: FallbackChain[Recogniser] = FallbackChain(RECOGNISERS, settings.recognisers)
+        with placed_at("answerers"):
+            self._answerers: FallbackChain[Answerer] = FallbackChain(ANSWERERS, settings.answerers)
+        with placed_at("voices"):
+            self._voices: FallbackChain[SpeechEngine] = FallbackChain(SPEECH_ENGINES, settings.voices)
+        with placed_at("documents"):
+            self._documents = None if settings.documents is None else read_documents(settings.documents)
         if settings.words is not None:
-            self._filter = WordFilter(settings.words)
-        self._recognisers: FallbackChain[Recogniser] = FallbackChain(RECOGNISERS, settings.recognisers)
-        self._answerers: FallbackChain[Answerer] = FallbackChain(ANSWERERS, settings.answerers)
-        self._voices: FallbackChain[SpeechEngine] = FallbackChain(SPEECH_ENGINES, settings.voices)
+            with placed_at("words"):
+                self._filter = WordFilter(settings.words)
         self._indices: dict[str, Index] = {}
 
     @property

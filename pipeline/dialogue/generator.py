@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.dialogue.dialogue import Dialogue, Turn, placeholder_request
 from pipeline.dialogue.settings import ConversationSettings
-from pipeline.errors import GenerationError, RequestError
+from pipeline.errors import GenerationError, RequestError, placed_at
 from pipeline.events import BEGAN, Event, Timeline
 from pipeline.extras import require_extra
-from pipeline.generator import DelegatingGenerator, Description, load_generator
+from pipeline.generator import DelegatingGenerator, Description, build_generator
+from pipeline.plugins import GENERATORS, load_plugin
 from pipeline.request import GenerationRequest, build_request
 
 if TYPE_CHECKING:
@@ -77,7 +78,10 @@ class Conversation(DelegatingGenerator):
             )
         device = {} if given.device is None else {"device": given.device}
         self._inner_settings = {**given.generator_settings, **device}
-        super().__init__(load_generator(given.generator, self._inner_settings))
+        with placed_at("generator"):
+            factory = load_plugin(GENERATORS, given.generator)
+        with placed_at("generator_settings"):
+            super().__init__(build_generator(factory, given.generator, self._inner_settings))
         self._dialogue = Dialogue(given)
         self._prepared: list[_Prepared] = []
         self.name = NAME

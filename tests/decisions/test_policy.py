@@ -85,12 +85,12 @@ def test_the_hash_of_a_policy_is_that_of_what_it_says(tmp_path: Path) -> None:
         (
             "at_most: 0.3",
             "at_most: low",
-            r"rules\.0\.at_most is 'low'; .* valid number",
+            r"rules\.0\.at_most is 'low'; allowed: a number",
         ),
         ("at_most: 0.3", "at_most: .nan", "numbers must be finite"),
         ("    at_most: 0.3\n", "", "a rule needs at_most, at_least or both"),
         ("at_least: -24", "at_least: -20", "nothing lies between at_least and at_most"),
-        ("kind: soft", "kind: weak", r"rules\.1\.kind is 'weak'; .*'hard' or 'soft'"),
+        ("kind: soft", "kind: weak", r"rules\.1\.kind is 'weak'; allowed: hard or soft"),
         ("why: a gate", "why: ' '", r"rules\.0\.why: must not be blank"),
         ("    why: a gate\n", "", r"rules\.0\.why is missing"),
         (
@@ -102,12 +102,12 @@ def test_the_hash_of_a_policy_is_that_of_what_it_says(tmp_path: Path) -> None:
         (
             "metric: technical.loudness_lufs",
             "metric: lip_sync.error\n    dead_band: -1",
-            "dead_band is -1; .* greater than or equal to 0",
+            "dead_band is -1; allowed: at least 0",
         ),
         (
             "technical.loudness_lufs",
             "lip_sync.error\n    min_n: 0",
-            "min_n is 0; .* greater than or equal to 1",
+            "min_n is 0; allowed: at least 1",
         ),
         ("kind: soft", "kind: hard\n    dead_band: 2", "nothing lies between"),
         (

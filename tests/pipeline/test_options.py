@@ -70,7 +70,7 @@ class Car(PlainData):
         ({"spare": {"size": 13}}, "spare: 13 brings no luck"),
         ({"spare": {"size": "2"}}, "spare.size is '2'; allowed: a whole number from 1"),
         ({"speeds": [1.0, "2"]}, "speeds.1 is '2'; allowed: a list of numbers"),
-        ({"speeds": [float("inf")]}, "speeds is [inf]; numbers must be finite"),
+        ({"speeds": [float("inf")]}, "speeds.0 is inf; numbers must be finite"),
         (
             {"spare": {"size": 1, "note": float("nan")}},
             "spare.note is nan; numbers must be finite",

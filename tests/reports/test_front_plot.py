@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.policy import load_policy
-from evalkit.reports.front_plot import FrontPlot, plot_front, round_values
+from evalkit.reports.front_plot import FrontPlot, describe_alike, plot_front, round_values
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
 from evalkit.views.configuration import FrontPointView, FrontView
@@ -72,7 +72,7 @@ def texts(plot: FrontPlot) -> list[str]:
 
 
 def test_a_front_names_and_counts_those_that_nothing_beats(view: RunView) -> None:
-    plot = plot_front(view, front(view, POINTS))
+    plot = plot_front(view, front(view, POINTS), "en")
     assert plot.finding == "2 of 3 configurations are not clearly beaten in both by another"
     written = texts(plot)
     assert plot.finding in written
@@ -82,7 +82,7 @@ def test_a_front_names_and_counts_those_that_nothing_beats(view: RunView) -> Non
 
 
 def test_dots_stand_where_their_values_are(view: RunView) -> None:
-    plot = plot_front(view, front(view, POINTS))
+    plot = plot_front(view, front(view, POINTS), "en")
     first, second, third = plot.dots
     # 9, 3 and 4 s: a sixth of the way from the second to the first is the third; 0.1 of error is everywhere as high.
     assert third.x - second.x == pytest.approx((first.x - second.x) / 6, abs=0.2)
@@ -103,7 +103,7 @@ def test_dots_stand_where_their_values_are(view: RunView) -> None:
 
 
 def test_ticks_and_limits_agree_with_the_dots(view: RunView) -> None:
-    plot = plot_front(view, front(view, POINTS))
+    plot = plot_front(view, front(view, POINTS), "en")
     of_value = {float(tick.text): tick.px for tick in plot.y_ticks}
     (limit,) = plot.limits
     assert limit.text == "at most 0.3"
@@ -111,16 +111,29 @@ def test_ticks_and_limits_agree_with_the_dots(view: RunView) -> None:
 
 
 def test_a_single_configuration_has_a_picture(view: RunView) -> None:
-    plot = plot_front(view, front(view, [(0.2, 3.0, True, False)]))
+    plot = plot_front(view, front(view, [(0.2, 3.0, True, False)]), "en")
     assert plot.finding == "384*256, 2 is beaten by no other"
     assert plot.steps == ""
     assert len(plot.dots) == 1
     drawn(plot)
 
 
+def test_a_front_that_would_show_nothing_is_a_sentence(view: RunView) -> None:
+    assert describe_alike(front(view, POINTS), "en") is None
+    alone = describe_alike(front(view, POINTS[:1]), "en")
+    assert alone is not None
+    assert "there is one configuration" in alone
+    zeros = describe_alike(front(view, [(0.0, cost, *rest) for _, cost, *rest in POINTS]), "en")
+    assert zeros is not None
+    assert "all configurations are alike in “Lips fit the words”" in zeros
+    as_cheap = describe_alike(front(view, [(error, 3.0, *rest) for error, _, *rest in POINTS]), "zh-CN")
+    assert as_cheap is not None
+    assert "都一样" in as_cheap
+
+
 def test_any_text_is_safe(view: RunView) -> None:
     text = '"><script>hit()</script> & $x$'
-    plot = replace(plot_front(view, view.fronts[0]), finding=text, words=text, x_label=text)
+    plot = replace(plot_front(view, view.fronts[0], "en"), finding=text, words=text, x_label=text)
     assert texts(plot).count(text) == 2
     assert drawn(plot).get("aria-label") == text
     assert "<script" not in str(load_macros("evalkit.reports", "figures.html.j2").front_plot(plot))

@@ -24,7 +24,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> RunAnalysis:
 
 
 def draw(tables: RunAnalysis, metric: str, across: str, down: str | None) -> HeatMap:
-    return heat_map(map_view(tables, metric, across, down), metric_view(tables.metrics[metric]))
+    return heat_map(map_view(tables, metric, across, down), metric_view(tables.metrics[metric]), "en")
 
 
 def cells(drawn: HeatMap) -> list[HeatMapCell]:
@@ -83,7 +83,7 @@ def test_what_was_never_measured_says_so(tables: RunAnalysis) -> None:
 def test_the_better_the_stronger(better: str, values: tuple[float, ...], strengths: list[int]) -> None:
     metric = MetricView("a.b", "1", better, "")  # type: ignore[arg-type]
     line = tuple(FigureView("a.b", "1", metric.better, value, None, 4, 4, "clips") for value in values)
-    drawn = heat_map(MapView("a.b", "steps", None, (1, 2, 3), (None,), (line,)), metric)
+    drawn = heat_map(MapView("a.b", "steps", None, (1, 2, 3), (None,), (line,)), metric, "en")
     assert [cell.strength for cell in cells(drawn)] == strengths
     assert [cell.is_strong for cell in cells(drawn)] == [strength > 80 for strength in strengths]
 

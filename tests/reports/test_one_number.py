@@ -70,8 +70,12 @@ def expected(summary: Summary) -> tuple[str, ...]:
     return (three_digits(summary.value), *ends, f"n = {summary.n}")
 
 
-def table_of(analysis: RunAnalysis) -> list[list[tuple[str, ...]]]:
-    return [[expected(one.summaries[name]) for name in analysis.main] for one in analysis.configurations]
+def table_of(analysis: RunAnalysis) -> dict[str, list[tuple[str, ...]]]:
+    """Return the figures of each configuration by its label: which is shown first is not asked here."""
+    return {
+        one.label: [expected(one.summaries[name]) for name in analysis.main]
+        for one in analysis.configurations
+    }
 
 
 def analyse(made: RandomRun, folder: str, policy_file: Path, policy: Policy) -> RunAnalysis:
@@ -82,7 +86,7 @@ def words(cell: str) -> tuple[str, ...]:
     """Take a cell apart; nothing where it says that there is no value."""
     if cell.startswith("–"):
         return ()
-    parts = re.fullmatch(r"(\S+) ?(\[[^\]]+\])? ?(n = \d+)(?: of \d+)?", cell)
+    parts = re.fullmatch(r"(\S+) ?(\[[^\]]+\])? ?(n = \d+)(?: / \d+)?", cell)
     assert parts is not None, cell
     return tuple(part for part in parts.groups() if part)
 
@@ -96,10 +100,10 @@ def test_markdown_writes_the_figures_of_the_analysis(
         analysis = analyse(made, folder, policy_file, policy)
         lines = render_markdown(run_view(analysis, policy)).splitlines()
     start = next(place for place, line in enumerate(lines) if line.startswith("| configuration")) + 2
-    rows = [
-        [words(re.sub(r"\\(.)", r"\1", cell).strip()) for cell in re.split(r"(?<!\\)\|", line)[4:-1]]
-        for line in lines[start : start + len(analysis.configurations)]
-    ]
+    rows = {}
+    for line in lines[start : start + len(analysis.configurations)]:
+        cells = [re.sub(r"\\(.)", r"\1", cell).strip() for cell in re.split(r"(?<!\\)\|", line)]
+        rows[cells[1].partition(" – ")[0]] = [words(cell) for cell in cells[4:-1]]
     assert rows == table_of(analysis)
 
 
@@ -114,9 +118,9 @@ def test_the_page_writes_the_figures_of_the_analysis(
     section = html[html.index('<section id="configurations">') : html.index('<section id="side-by-side">')]
     body = section[section.index("<tbody>") : section.index("</tbody>")]
     n_main = len(analysis.main)
-    rows = []
-    for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL):
+    rows = {}
+    for label, row in re.findall(r'<tr[^>]*data-configuration="([^"]*)"[^>]*>(.*?)</tr>', body, re.DOTALL):
         cells = re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL)
         texts = [" ".join(unescape(re.sub(r"<[^>]+>", " ", cell)).split()) for cell in cells]
-        rows.append([words(text) for text in texts[len(texts) - n_main :]])
+        rows[unescape(label)] = [words(text) for text in texts[len(texts) - n_main :]]
     assert rows == table_of(analysis)

@@ -119,35 +119,35 @@ def test_the_answer_ends_with_how_the_gates_came_out() -> None:
 
 def test_configurations_are_counted_by_how_they_came_out() -> None:
     view = run(configuration(Grade.FAILS), configuration(Grade.NOT_MEASURED), configuration(Grade.PASSES))
-    assert title_configurations(view) == "1 of 3 configurations passes, 1 fails, 1 is not measured"
-    assert title_configurations(dataclasses.replace(view, policy=None)) == "3 configurations"
+    assert title_configurations(view, "en") == "1 of 3 configurations passes, 1 fails, 1 cannot be told yet"
+    assert title_configurations(dataclasses.replace(view, policy=None), "en") == "3 configurations"
 
 
 @pytest.mark.parametrize(
     ("outcome", "note"),
     [
-        (Outcome.NONE, "nearest; a.0"),
-        (Outcome.RECOMMENDED, "recommended; a.0"),
-        (Outcome.NOT_MEASURED, "a.0"),
-        (Outcome.TOO_FEW_CLIPS, "a.0"),
+        (Outcome.NONE, "nearest; 0 (a)"),
+        (Outcome.RECOMMENDED, "recommended; 0 (a)"),
+        (Outcome.NOT_MEASURED, "0 (a)"),
+        (Outcome.TOO_FEW_CLIPS, "0 (a)"),
     ],
 )
 def test_a_note_names_what_fails_and_what_the_answer_says_of_it(outcome: Outcome, note: str) -> None:
     view = run(configuration(Grade.PASSES), outcome=outcome)
-    assert note_of(view, configuration(Grade.FAILS, Grade.PASSES)) == note
-    assert note_of(view, configuration(Grade.FAILS, Grade.FAILS, label="steps 2")) == "a.0, a.1"
+    assert note_of(view, configuration(Grade.FAILS, Grade.PASSES), "en") == note
+    assert note_of(view, configuration(Grade.FAILS, Grade.FAILS, label="steps 2"), "en") == "0 (a), 1 (a)"
 
 
 def test_a_note_names_all_that_cannot_be_told_apart() -> None:
     view = run(configuration(Grade.PASSES), outcome=Outcome.TIED)
     tied = dataclasses.replace(view.answer, tied=("steps 4", "steps 2"))
     view = dataclasses.replace(view, answer=tied)
-    notes = [note_of(view, configuration(Grade.PASSES, label=f"steps {n}")) for n in (4, 2, 3)]
+    notes = [note_of(view, configuration(Grade.PASSES, label=f"steps {n}"), "en") for n in (4, 2, 3)]
     assert notes == ["cannot be told apart", "cannot be told apart", ""]
 
 
 def test_a_complete_run_says_only_that() -> None:
-    ((verdict, text),) = describe_coverage(COMPLETE)
+    ((verdict, text),) = describe_coverage(COMPLETE, "en")
     assert str(verdict) == "✓ complete"
     assert text == "4 of 4 planned trials gave a video that was measured."
 
@@ -155,7 +155,7 @@ def test_a_complete_run_says_only_that() -> None:
 def test_everything_that_is_not_there_is_named() -> None:
     skipped = SkippedView("needs 40 GiB, and there are 24", 2, ("steps 8",))
     coverage = CoverageView(12, 6, 4, {"out_of_memory": 2}, 1, 3, 5, (skipped,), ("x.json cannot be read",))
-    assert [f"{verdict} | {text}" for verdict, text in describe_coverage(coverage)] == [
+    assert [f"{verdict} | {text}" for verdict, text in describe_coverage(coverage, "en")] == [
         "! incomplete | 4 of 12 planned trials gave a video that was measured.",
         "✗ failed | 2 of 6 attempted failed (out of memory: 2).",
         "! retried | 1 trial needed more than one attempt.",
@@ -180,21 +180,21 @@ def test_a_step_says_what_is_better_what_is_worse_and_what_is_not_clear() -> Non
         effect("profile.total_s", 2.0, (1.0, 3.0), "worse"),
         effect("lip_sync.offset_ms", 1.0, (-4.0, 6.0), "worse"),
     ]
-    (sentence,) = describe_steps(effects)
+    (sentence,) = describe_steps(effects, "en")
     assert sentence == (
-        "2 → 4: better: lip_sync.error -0.1 [-0.2, -0.05]; worse: profile.total_s +2 s [1, 3] (+25 %); "
-        "no clear change in lip_sync.offset_ms."
+        "2 → 4: better: Lips fit the words -0.1 [-0.2, -0.05]; worse: Wait for the whole video +2 s [1, 3] (+25 %); "
+        "no clear change in Lips follow the sound."
     )
 
 
 def test_a_change_of_what_is_best_at_zero_is_one_of_its_size() -> None:
-    (sentence,) = describe_steps([effect("lip_sync.offset_ms", -20.0, (-30.0, -10.0), "better")])
-    assert sentence == "2 → 4: better: size of lip_sync.offset_ms -20 ms [-30, -10] (+25 %)."
+    (sentence,) = describe_steps([effect("lip_sync.offset_ms", -20.0, (-30.0, -10.0), "better")], "en")
+    assert sentence == "2 → 4: better: size of “Lips follow the sound” -20 ms [-30, -10] (+25 %)."
 
 
 def test_a_step_without_intervals_says_why() -> None:
     plain = effect("lip_sync.error", -0.1, None, "better")
     reason = dataclasses.replace(plain.change, reason="4 of the 5 values an interval needs")
-    assert describe_steps([dataclasses.replace(plain, change=reason)]) == [
+    assert describe_steps([dataclasses.replace(plain, change=reason)], "en") == [
         "2 → 4: no clear change (4 of the 5 values an interval needs)."
     ]

@@ -19,6 +19,7 @@ from evalkit.reports.trial_pages import N_SHOWN
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
 from evalkit.views.run import RunView, run_view
+from evalkit.words.metrics import metric_words
 
 NAME = "<script>hit()</script></table>"
 
@@ -56,7 +57,7 @@ def test_every_trial_is_there_once_and_in_order(view: RunView, page: str) -> Non
 
 def test_what_is_packed_says_every_figure_of_its_trial(view: RunView, page: str) -> None:
     for trial, (row, details) in zip(view.trials[N_SHOWN:], unpack(page), strict=True):
-        lines = re.findall(r"<tr><td>([^<\s]+) [^<\s]+<td>([\d.-]+)(.*)", details)
+        lines = re.findall(r'<tr><td title="([^"]+)">[^<]+<td>([\d.-]+)(.*)', details)
         found = {name: (value, rest) for name, value, rest in lines}
         assert list(found) == [figure.metric for figure in trial.measured]
         for figure in trial.measured:
@@ -65,7 +66,9 @@ def test_what_is_packed_says_every_figure_of_its_trial(view: RunView, page: str)
             if figure.interval is not None:
                 assert f"[{three_digits(figure.interval[0])}, {three_digits(figure.interval[1])}]" in rest
         for reason, names in trial.absent.items():
-            assert f"Not measured, {reason}: {', '.join(names)}" in words(details)
+            assert f"Not measured, {reason}: {', '.join(map(metric_words('en').name, names))}" in words(
+                details
+            )
         for name in view.main:
             value = trial.figures[name].value
             assert value is None or f'data-v="{value}"' in row

@@ -23,7 +23,10 @@
   const readTrials = async () => {
     const first = [...trialTable.tBodies[0].rows];
     const more = await inflate(document.getElementById("more-trials").textContent);
-    ordered = [...first, ...parse("tr", `<table><tbody>${more.map(([row]) => row).join("")}</table>`)];
+    const others = parse("tr", `<table><tbody>${more.map(([row]) => row).join("")}</table>`);
+    const names = [...trialTable.tHead.rows[0].cells].map((head) => head.textContent); // what a card names its cells by
+    for (const row of others) [...row.cells].forEach((cell, column) => { cell.dataset.label = names[column]; });
+    ordered = [...first, ...others];
     const details = [...folds.children, ...more.map(([, text]) => text)];
     ordered.forEach((row, place) => detailsOf.set(row, details[place]));
   };
@@ -40,9 +43,10 @@
     const shown = rows.slice(from, from + nOnPage);
     trialTable.tBodies[0].replaceChildren(...shown);
     folds.replaceChildren(...shown.map(unfold));
-    const staged = new Set($$(".stage figure").map((figure) => figure.dataset.trial));
+    const staged = new Set($$("#side-by-side .stage figure").map((figure) => figure.dataset.trial));
     $$(".pick", trialTable.closest("section")).forEach((box) => { box.checked = staged.has(box.value); });
-    pager.querySelector("output").value = `${Math.min(from + 1, rows.length)} to ${from + shown.length} of ${rows.length}`;
+    const numbers = { from: Math.min(from + 1, rows.length), to: from + shown.length, n: rows.length };
+    pager.querySelector("output").value = pager.dataset.range.replace(/\{(\w+)\}/g, (_, name) => numbers[name]);
     pager.querySelector(".earlier").disabled = from === 0;
     pager.querySelector(".later").disabled = from + nOnPage >= rows.length;
   };
@@ -57,30 +61,44 @@
     });
   }
 
-  // Tables: a head becomes a button; rows without a value stay at the end.
+  // Tables: a head becomes a button. First what is best comes first, then what is worst; rows without a value stay at the end.
   const keyOf = (row, column) => {
     const cell = row.cells[column];
     const text = cell.dataset.v ?? cell.textContent.trim();
-    if (text === "" || cell.classList.contains("absent")) return null;
+    if (text === "" || text === "–" || cell.classList.contains("absent")) return null;
     const number = Number(text);
     return Number.isNaN(number) ? text : number;
   };
   const { compare: compareTexts } = new Intl.Collator(undefined, { numeric: true });
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : compareTexts(String(a), String(b)));
+  const limit = (text, open) => (text === undefined ? open : Number(text));
+  const badnessOf = ({ better, low, high }) => ({
+    higher: (value) => -value,
+    zero: Math.abs,
+    band: low === undefined && high === undefined ? undefined : (value) => Math.max(limit(low, -Infinity) - value, value - limit(high, Infinity), 0),
+  })[better] ?? ((value) => value);
   const sortBy = async (table, head, column) => {
-    const falling = head.getAttribute("aria-sort") === "ascending";
-    $$("th", table).forEach((other) => other.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", falling ? "descending" : "ascending");
+    const toWorst = head.dataset.sorted === "best";
+    $$("th", table).forEach((other) => { other.removeAttribute("aria-sort"); delete other.dataset.sorted; });
+    const { better } = head.dataset;
+    head.dataset.sorted = toWorst ? "worst" : "best";
+    head.setAttribute("aria-sort", better === "zero" || better === "band" ? "other" : toWorst === (better === "higher") ? "ascending" : "descending");
+    if (better) head.querySelector("button").title = document.body.dataset[toWorst ? "worstFirst" : "bestFirst"];
     const isPaged = pager !== null && table === trialTable;
     if (isPaged) await readOnce();
-    const rows = (isPaged ? ordered : [...table.tBodies[0].rows]).map((row) => [keyOf(row, column), row]);
-    rows.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : falling ? compare(b, a) : compare(a, b)));
+    const badness = badnessOf(head.dataset);
+    const keyed = (row) => {
+      const key = keyOf(row, column);
+      return typeof key === "number" ? badness(key) : key;
+    };
+    const rows = (isPaged ? ordered : [...table.tBodies[0].rows]).map((row) => [keyed(row), row]);
+    rows.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : toWorst ? compare(b, a) : compare(a, b)));
     const sorted = rows.map(([, row]) => row);
     if (isPaged) { ordered = sorted; turnTo(0); } else table.tBodies[0].append(...sorted);
   };
   for (const table of $$("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
-      if (head.classList.contains("script")) return;
+      if (head.classList.contains("script") || head.textContent.trim() === "") return;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);

@@ -1,0 +1,279 @@
+"""What takes longer than a reader waits for: done by processes beside the server, which read and write nothing of a run.
+
+Functions of this module are called in other processes, so they take and give plain data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+from evalkit.app.live.catalogue import may_judge, records_key
+from evalkit.app.live.places import find_leading_out, write_address
+from evalkit.errors import EvalkitError, UsageError
+from evalkit.views.run_digest import RunDigest, run_digest
+
+if TYPE_CHECKING:
+    from evalkit.decisions.policy import Policy
+    from evalkit.runs import Run
+    from evalkit.visuals.page import PageFrame
+
+BAR = "<!-- here is the bar of the application -->"
+"""Stands in a page where each reader's own bar comes; nothing that is escaped can hold it."""
+THUMBNAIL_PX = 160
+"""Width of a thumbnail."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is served, as other processes need to know it.
+
+    Parameters
+    ----------
+    root : Path
+        With all links followed.
+    policies : tuple of Path
+        That may judge beside those in the folder, links followed.
+    """
+
+    root: Path
+    policies: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Digested:
+    """A run in a few lines.
+
+    Parameters
+    ----------
+    digest : RunDigest
+    thumbnail : bytes
+        JPEG; empty without a video that can be read.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"ser_json_bytes": "base64", "val_json_bytes": "base64"}
+
+    digest: RunDigest
+    thumbnail: bytes = b""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that was drawn.
+
+    Parameters
+    ----------
+    text : str
+        HTML, with `BAR` in it.
+    problem : str
+        Why there is none; empty where there is one.
+    """
+
+    text: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which page is asked for.
+
+    Parameters
+    ----------
+    kind : {"run", "signoff", "compare"}
+    folders : tuple of Path
+        Of one run, or of two that are compared.
+    language : str
+    policy : str
+        Named by the reader; empty for the run's own.
+    where : mapping
+        Parameters of the configuration.
+    split : tuple of str
+        Name, and two values, of a parameter by which one run is compared with itself.
+    """
+
+    kind: str
+    folders: tuple[Path, ...]
+    language: str
+    policy: str = ""
+    where: Mapping[str, str] = field(default_factory=dict)
+    split: tuple[str, str, str] | None = None
+
+
+def key_of(wish: Wish) -> str:
+    """Return what changes with the records that a page shows."""
+    return ":".join(map(records_key, wish.folders))
+
+
+def digest(site: Site, folder: Path) -> Digested:
+    """Work out how a run came out."""
+    try:
+        run = _open(site, folder)
+        policy, note = choose_policy(site, run)
+        found = run_digest(run, policy, note)
+    except EvalkitError as error:
+        return Digested(RunDigest(None, note=_plain(site, error)))
+    video = None if found.thumbnail_trial is None else run.video_of(found.thumbnail_trial)
+    return Digested(found, b"" if video is None else _thumbnail(video))
+
+
+def draw(site: Site, wish: Wish) -> Page:
+    """Draw a page; nothing is written, and no look is put on record."""
+    try:
+        text = {"run": _draw_run, "signoff": _draw_signoff, "compare": _draw_comparison}[wish.kind](
+            site, wish
+        )
+    except (EvalkitError, OSError) as error:
+        return Page(problem=_plain(site, error))
+    return Page(text)
+
+
+def choose_policy(site: Site, run: Run, named: str = "") -> tuple[Policy | None, str]:
+    """Return the policy that judges a run, and what a reader should know of that choice.
+
+    Raises
+    ------
+    UsageError
+        If the named one cannot be read.
+    """
+    from evalkit.analysis.table import metrics_of_run
+    from evalkit.decisions.analyse import policy_of_run
+    from evalkit.decisions.policy import load_policy
+
+    wanted = named or run.manifest.policy or ""
+    if not may_judge(wanted, site.root, site.policies):
+        words = (
+            f"the policy {wanted} is not in the folder that is served, so it is not read: "
+            f"evalkit serve --policy {wanted} lets it judge"
+        )
+        if named:
+            raise UsageError(words)
+        return None, words
+    if named:
+        return load_policy(named, metrics_of_run(run).values()), ""
+    return policy_of_run(run)
+
+
+def _draw_run(site: Site, wish: Wish) -> str:
+    from evalkit.decisions.analyse import analyse_run
+    from evalkit.reports.moment_tracks import FOLDER as MOMENTS
+    from evalkit.reports.run_page import render_run
+    from evalkit.reports.timelines import FOLDER as TIMELINES
+    from evalkit.reports.timelines import Timelines
+    from evalkit.views.run import run_view
+
+    run = _open(site, wish.folders[0])
+    policy, note = choose_policy(site, run, wish.policy)
+    view = run_view(analyse_run(run, policy), policy, note=note)
+    ids = {trial.id for trial in view.trials}
+    drawn = _there(run.folder, TIMELINES, ".svg", ids)
+    moments = _there(run.folder, MOMENTS, ".vtt", ids)
+    return render_run(view, Timelines(drawn, 0), moments, frame=_frame(site, wish, own=run.folder))
+
+
+def _draw_signoff(site: Site, wish: Wish) -> str:
+    from evalkit.analysis.table import rows_of_run
+    from evalkit.decisions.signoff import sign_off
+    from evalkit.reports.signoff_page import render_signoff
+    from evalkit.views.signoff import signoff_view
+
+    run = _open(site, wish.folders[0])
+    policy, note = choose_policy(site, run, wish.policy)
+    if policy is None:
+        raise UsageError(note)
+    table = rows_of_run(run)
+    where = wish.where or {name: str(value) for name, value in (run_digest(run, policy).params or {}).items()}
+    table = table.where(table.read_levels(where))
+    return render_signoff(signoff_view(sign_off(table, policy)), frame=_frame(site, wish))
+
+
+def _draw_comparison(site: Site, wish: Wish) -> str:
+    from evalkit.analysis.table import rows_of_run
+    from evalkit.decisions import DEFAULT_POLICY
+    from evalkit.decisions.compare import compare_tables
+    from evalkit.decisions.policy import load_policy
+    from evalkit.reports.compare_page import render_comparison
+    from evalkit.views.comparison import comparison_view
+
+    runs = [_open(site, folder) for folder in wish.folders]
+    tables = [rows_of_run(run) for run in runs]
+    named = {run.manifest.policy for run in runs}
+    metrics = [metric for table in tables for metric in table.metrics.values()]
+    policy = None
+    if wish.policy or len(named) == 1:
+        policy, _ = choose_policy(site, runs[0], wish.policy)
+    policy = policy or load_policy(DEFAULT_POLICY, metrics)
+    tables = [table.where(table.read_levels(wish.where)) for table in tables]
+    ignored: tuple[str, ...] = ()
+    if wish.split is not None:
+        name, *levels = wish.split
+        tables = [tables[0].where(tables[0].read_levels({name: level})) for level in levels]
+        ignored = (name,)
+    found = compare_tables(tables[0], tables[1], policy=policy, ignore_params=ignored)
+    return render_comparison(comparison_view(found), frame=_frame(site, wish))
+
+
+def _open(site: Site, folder: Path) -> Run:
+    """Open a run that reads nothing outside the folder; an error names no place outside it."""
+    from evalkit.runs import Run
+
+    if (link := find_leading_out(folder, site.root)) is not None:
+        raise UsageError(f"{link} leads out of the folder that is served, so nothing of this run is read")
+    return Run.open(folder).load()
+
+
+def _frame(site: Site, wish: Wish, own: Path | None = None) -> PageFrame:
+    from evalkit.visuals.page import PageFrame
+
+    return PageFrame(wish.language, BAR, quote if own is not None else _link_to(site, wish.folders))
+
+
+def _link_to(site: Site, folders: Sequence[Path]) -> Callable[[str], str | None]:
+    """Return what gives the address of a file of these runs."""
+
+    def link(path: str) -> str | None:
+        for folder in folders:
+            try:
+                inside = Path(path).resolve().relative_to(folder.resolve())
+            except ValueError:
+                continue
+            place = Path(folder.name) if folder == site.root else folder.relative_to(site.root)
+            return f"/runs/{write_address(place)}/{write_address(inside)}"
+        return None
+
+    return link
+
+
+def _there(run: Path, folder: str, suffix: str, ids: set[str]) -> dict[str, str]:
+    """Return what an earlier report left, relative to the run, by trial: nothing is drawn into a run."""
+    place = run / folder
+    names = {path.name for path in place.iterdir()} if place.is_dir() else set()
+    return {trial: f"{folder}/{trial}{suffix}" for trial in ids if f"{trial}{suffix}" in names}
+
+
+def _plain(site: Site, error: Exception) -> str:
+    """Say what went wrong without the place of the folder on this machine."""
+    return str(error).replace(f"{site.root}/", "")
+
+
+def _thumbnail(video: Path) -> bytes:
+    """Return a picture of the middle of a video; empty where it cannot be read."""
+    import cv2
+
+    from evalkit.media.probe import probe
+    from evalkit.media.reader import Reader
+    from evalkit.types import FrameChunk
+
+    try:
+        for chunk in Reader(probe(str(video))):
+            if isinstance(chunk, FrameChunk) and len(chunk.frames):
+                frame = chunk.frames[len(chunk.frames) // 2]
+                height = max(1, round(frame.shape[0] * THUMBNAIL_PX / frame.shape[1]))
+                small = cv2.resize(frame, (THUMBNAIL_PX, height), interpolation=cv2.INTER_AREA)
+                done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+                return data.tobytes() if done else b""
+    except (EvalkitError, OSError, ValueError):
+        return b""
+    return b""

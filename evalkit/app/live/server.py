@@ -1,0 +1,596 @@
+"""The application over a folder of runs: it reads them, and writes notes, tags and ratings.
+
+Whoever holds the token sees everything in the folder and nothing outside it. Raters come by links of their own to `/rate/…`
+and see their study alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from evalkit.app.guard import Guard, Problem, read_form
+from evalkit.app.live import pages
+from evalkit.app.live.catalogue import Catalogue, ListedRun
+from evalkit.app.live.jobs import BAR, Page, Site, Wish
+from evalkit.app.live.pages import Asked, Row
+from evalkit.app.live.places import find_file, read_address
+from evalkit.app.live.studies import Studies
+from evalkit.app.live.work import Digests, Pages, Shelf
+from evalkit.app.server import LOOPBACK
+from evalkit.decisions import DEFAULT_POLICY
+from evalkit.errors import EvalkitError
+from evalkit.runs.notes import add_note, remove_note, set_tags
+from evalkit.views.trend import TrendRun, trend_view
+from evalkit.words.language import LANGUAGES, choose_language
+
+_COOKIE_S = 30 * 24 * 3600
+_WAIT_S = 0.25
+"""For so long a reader waits for a page that is being drawn; then a page says that it is."""
+_REFRESH_S = 1
+_RUNNING_REFRESH_S = 5
+_MOST_LISTS = 16 * 1024 * 1024
+_LANGUAGE_COOKIE = "evalkit_language"
+_OF_FILES = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src 'self'; frame-ancestors 'none'"
+"""Content security policy of files of a run, of which some are pages or drawings: no script of theirs ever runs."""
+_WORDS = {
+    "wrong_host": ("host_title", "host"),
+    "no_method": ("wrong_title", "method"),
+    "not_asked": ("forbidden_title", "forbidden"),
+    "too_large": ("wrong_title", "large"),
+    "too_slow": ("wrong_title", "wrong"),
+    "invalid": ("wrong_title", "wrong"),
+    "no_page": ("gone_title", "gone"),
+    "no_session": ("login_title", "login"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a folder is served.
+
+    Parameters
+    ----------
+    root : Path
+        The folder.
+    token : str
+        Opens the pages; empty where none is asked for, which is for a server that this machine alone can reach.
+    hosts : collection of str
+        Names and addresses by which it may be asked for, without ports.
+    url : str
+        What links for raters begin with, without a slash at the end.
+    policies : tuple of Path
+        That may judge beside the bundled ones and those in the folder.
+    """
+
+    root: Path
+    token: str
+    hosts: Collection[str] = LOOPBACK
+    url: str = "http://127.0.0.1:8765"
+    policies: tuple[Path, ...] = ()
+
+
+class LiveApp:
+    """The application; an ASGI application that is to be closed.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._server = _Server(settings)
+        handlers = {
+            Problem: self._server.on_problem,
+            HTTPException: self._server.on_http_exception,
+            Exception: self._server.on_exception,
+        }
+        inner = Starlette(routes=self._server.routes(), exception_handlers=handlers)
+        self._guarded: ASGIApp = Guard(_Door(inner, self._server), settings.hosts, self._server.explain)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._guarded(scope, receive, send)
+
+    def close(self) -> None:
+        """End the work beside, and give studies back."""
+        self._server.close()
+
+
+class _Door:
+    """Lets raters to their study, and everybody else in by the token alone."""
+
+    def __init__(self, inner: ASGIApp, server: _Server) -> None:
+        self._inner = inner
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        if scope["path"].startswith("/rate/"):
+            study = await run_in_threadpool(self._server.study_at, scope)
+            app = self._server.explain(Request(scope), Problem(404, "no_page")) if study is None else study[0]
+            inside = scope if study is None else {**scope, **study[1]}
+            await app(inside, receive, send)
+            return
+        app = self._server.admit(Request(scope)) or self._inner
+        await app(scope, receive, send)
+
+
+class _Server:
+    """The endpoints; those that are no coroutines are called in threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        root = settings.root.resolve(strict=True)
+        self._settings = settings
+        self._catalogue = Catalogue(root, settings.policies)
+        site = Site(root, self._catalogue.policies)
+        self._digests = Digests(site)
+        self._pages = Pages(site)
+        self._studies = Studies()
+        self._lists: Shelf[bytes] = Shelf(_MOST_LISTS, len)
+        self._drawing = threading.Lock()
+        mark = hashlib.sha256(f"{root}{settings.url}".encode("utf-8", "surrogateescape")).hexdigest()[:8]
+        self._cookie = f"evalkit_serve_{mark}"
+        self._session = secrets.token_urlsafe(24)
+
+    def routes(self) -> list[Route]:
+        """Return where what is."""
+        return [
+            Route("/", self.root),
+            Route("/runs/", self.runs),
+            Route("/runs/{rest:path}", self.run_or_file),
+            Route("/thumb/{rest:path}", self.thumbnail),
+            Route("/signoff/{rest:path}", self.signoff),
+            Route("/compare", self.compare),
+            Route("/trend", self.trend),
+            Route("/notes/{rest:path}", self.notes, methods=["GET"]),
+            Route("/notes/{rest:path}", self.write, methods=["POST"]),
+        ]
+
+    def close(self) -> None:
+        self._digests.close()
+        self._pages.close()
+        self._studies.close()
+
+    # --- who it is
+
+    def admit(self, request: Request) -> Response | None:
+        """Return what stands in the way of a request that is no rater's; None where nothing does."""
+        if request.method == "POST" and not _is_from_here(request):
+            return self.explain(request, Problem(403, "not_asked"))
+        token = self._settings.token
+        if not token:
+            return None
+        given = request.query_params.get("token")
+        if given is not None and request.method == "GET":
+            if not secrets.compare_digest(given.encode(), token.encode()):
+                return self.explain(request, Problem(401, "no_session"))
+            rest = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
+            response = RedirectResponse(_with_query(request.url.path, rest), 303)
+            response.set_cookie(self._cookie, self._session, max_age=_COOKIE_S, httponly=True, samesite="lax")
+            return response
+        if secrets.compare_digest(request.cookies.get(self._cookie, "").encode(), self._session.encode()):
+            return None
+        return self.explain(request, Problem(401, "no_session"))
+
+    def study_at(self, scope: Scope) -> tuple[ASGIApp, Mapping[str, str | bytes]] | None:
+        """Return the raters' application that a request is for, and what of the request it is told otherwise."""
+        name, _, _ = scope["path"].removeprefix("/rate/").partition("/")
+        for run in self._catalogue.look().runs:
+            if run.has_study and not run.problem and self._studies.name_of(run) == name:
+                app = self._studies.app_of(run, hosts=self._settings.hosts)
+                return (
+                    None if app is None else (app, {"root_path": f"{scope.get('root_path', '')}/rate/{name}"})
+                )
+        return None
+
+    # --- pages
+
+    async def root(self, _request: Request) -> Response:
+        """Lead to the list."""
+        return RedirectResponse("/runs/", 303)
+
+    def runs(self, request: Request) -> Response:
+        """Show the runs; the same list is drawn once for all readers."""
+        language = self._language(request)
+        asked = Asked(
+            **{name: request.query_params.get(name, "")[:200] for name in Asked.__dataclass_fields__}
+        )
+        listing = self._catalogue.look()
+        name = repr((language, asked))
+        digests = {run.address: self._digests.get(run) for run in listing.runs}
+        key = f"{listing.version} {self._digests.version}"
+        body = self._lists.get(name, key)
+        if body is None:
+            with self._drawing:
+                if (body := self._lists.get(name, key)) is None:
+                    rows = self._rows(language, listing.runs)
+                    n_waiting = sum(
+                        digest is None
+                        and not listing.runs[place].problem
+                        and not listing.runs[place].is_running
+                        for place, digest in enumerate(digests.values())
+                    )
+                    is_running = any(run.is_running for run in listing.runs)
+                    text = pages.runs_page(
+                        language,
+                        BAR,
+                        rows,
+                        asked,
+                        problem=listing.problem,
+                        n_waiting=n_waiting,
+                        refresh_s=_RUNNING_REFRESH_S if is_running or n_waiting else 0,
+                    )
+                    body = text.encode("utf-8", "backslashreplace")
+                    self._lists.put(name, key, body)
+        return self._html(request, body.decode(), "runs")
+
+    def _rows(self, language: str, runs: Collection[ListedRun]) -> list[Row]:
+        say = pages.words_of(language)
+        found = []
+        for run in runs:
+            known = self._digests.get(run)
+            has_picture = bool(self._digests.thumbnail(run))
+            found.append(
+                pages.make_row(say, run, None if known is None else known.digest, has_picture=has_picture)
+            )
+        return found
+
+    def run_or_file(self, request: Request) -> Response:
+        """Show a run, or send one of its files."""
+        run, parts, is_folder = self._find(request, "/runs/")
+        if parts:
+            found = find_file(run.folder, parts, self._catalogue.root)
+            if found is None or is_folder:
+                raise Problem(404, "no_page")
+            path, kind = found
+            headers = {"content-security-policy": _OF_FILES, "cache-control": "private, no-cache"}
+            return FileResponse(path, media_type=kind, headers=headers, content_disposition_type="inline")
+        if not is_folder:
+            return RedirectResponse(
+                _with_query(f"/runs/{run.address}/", request.query_params.multi_items()), 303
+            )
+        wish = Wish("run", (run.folder,), self._language(request))
+        return self._drawn(request, wish, "run", run)
+
+    def thumbnail(self, request: Request) -> Response:
+        """Send the picture of a run."""
+        run, parts, _ = self._find(request, "/thumb/")
+        picture = self._digests.thumbnail(run)
+        if parts or not picture:
+            raise Problem(404, "no_page")
+        return Response(picture, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+
+    def signoff(self, request: Request) -> Response:
+        """Show how a sign-off would come out; nothing is written to the ledger."""
+        run, parts, is_folder = self._find(request, "/signoff/")
+        if parts or not is_folder:
+            raise Problem(404, "no_page")
+        where = _read_pairs(request.query_params.getlist("where"))
+        policy = request.query_params.get("policy", "")[:500]
+        wish = Wish("signoff", (run.folder,), self._language(request), policy, where)
+        say = pages.words_of(wish.language)
+        return self._drawn(request, wish, "signoff", run, (say("signoff_note"),))
+
+    def compare(self, request: Request) -> Response:
+        """Show two runs against each other, or let them be chosen."""
+        query = request.query_params
+        listing = self._catalogue.look()
+        chosen = query.getlist("run")
+        language = self._language(request)
+        if chosen:
+            found = [run for address in chosen if (run := listing.find(address)) is not None]
+            if len(found) == 2:
+                a, b = sorted(found, key=lambda run: run.created_at)
+                return RedirectResponse(_with_query("/compare", [("a", a.address), ("b", b.address)]), 303)
+        a, b = (listing.find(query.get(name, "")) for name in ("a", "b"))
+        split = _read_split(query.get("split", ""))
+        if a is None or (split is None and (b is None or a == b)):
+            given = {name: query.get(name, "") for name in ("a", "b")}
+            is_wrong = bool(chosen) or any(given.values())
+            text = pages.choose_page(language, BAR, listing.runs, given, wrong=is_wrong)
+            return self._html(request, text, "compare", status=422 if is_wrong else 200)
+        folders = (a.folder,) if split is not None or b is None else (a.folder, b.folder)
+        where = _read_pairs(text for text in query.getlist("where") if text)
+        wish = Wish("compare", folders, language, query.get("policy", "")[:500], where, split)
+        return self._drawn(request, wish, "compare")
+
+    def trend(self, request: Request) -> Response:
+        """Show the course of each gate."""
+        query, language = request.query_params, self._language(request)
+        listing = self._catalogue.look()
+        known = [
+            (run, self._digests.get(run)) for run in listing.runs if not run.problem and not run.is_running
+        ]
+        key = f"{listing.version} {self._digests.version}"
+        name = repr((language, "trend", sorted(query.multi_items())))
+        body = self._lists.get(name, key)
+        if body is None:
+            with self._drawing:
+                body = self._draw_trend(language, dict(query), known).encode("utf-8", "backslashreplace")
+                self._lists.put(name, key, body)
+        return self._html(request, body.decode(), "trend")
+
+    def _draw_trend(
+        self, language: str, asked: Mapping[str, str], known: list[tuple[ListedRun, object]]
+    ) -> str:
+        say = pages.words_of(language)
+        judged = [(run, found.digest) for run, found in known if found is not None and found.digest.gates]  # type: ignore[attr-defined]
+        policies = dict.fromkeys(digest.policy for _, digest in judged)
+        titles = {digest.policy: digest.policy_title for _, digest in judged}
+        policy = asked.get("policy", "")
+        if policy not in policies:
+            policy = next(iter(policies), DEFAULT_POLICY)
+        tag, generator = asked.get("tag", ""), asked.get("generator", "")
+        of_policy = [(run, digest) for run, digest in judged if digest.policy == policy]
+        fits = [
+            (run, digest)
+            for run, digest in of_policy
+            if (not tag or tag in run.notes.tags) and (not generator or generator == run.generator)
+        ]
+        has_release = any(digest.is_release for _, digest in fits)
+        runs_wanted = "all" if asked.get("runs") == "all" or not has_release else "releases"
+        found = [
+            (
+                TrendRun(
+                    address=run.address,
+                    name=run.name,
+                    at=digest.verdict.judged_at
+                    if digest.is_release and digest.verdict is not None
+                    else run.created_at,
+                    generator=run.generator,
+                    configuration=digest.configuration,
+                    is_release=digest.is_release,
+                ),
+                digest,
+            )
+            for run, digest in fits
+        ]
+        tags = sorted({one for run, _ in of_policy for one in run.notes.tags})
+        generators = sorted({run.generator for run, _ in of_policy if run.generator})
+        options = [
+            ("policy", say("trend_policy"), [(name, titles[name]) for name in policies], policy),
+            (
+                "runs",
+                say("trend_runs"),
+                [("releases", say("trend_releases")), ("all", say("trend_all"))],
+                runs_wanted,
+            ),
+            ("tag", say("filter_tag"), [(one, one) for one in tags], tag),
+            ("generator", say("filter_generator"), [(one, one) for one in generators], generator),
+        ]
+        return pages.trend_page(
+            language,
+            BAR,
+            trend_view(found, releases_only=runs_wanted == "releases"),
+            options,
+            policy=titles.get(policy, policy),
+            n_waiting=sum(one is None for _, one in known),
+            has_no_release=not has_release,
+            refresh_s=_RUNNING_REFRESH_S if any(one is None for _, one in known) else 0,
+        )
+
+    # --- notes
+
+    def notes(self, request: Request) -> Response:
+        """Show what is written on a run."""
+        run, parts, is_folder = self._find(request, "/notes/")
+        if parts or not is_folder:
+            raise Problem(404, "no_page")
+        return self._notes_page(request, run)
+
+    def _notes_page(
+        self, request: Request, run: ListedRun, links: list[tuple[str, str]] | None = None
+    ) -> Response:
+        rating = self._studies.results_of(run) if run.has_study else ""
+        text = pages.notes_page(self._language(request), BAR, run, rating=rating, links=links or ())
+        return self._html(request, text, "notes", run)
+
+    async def write(self, request: Request) -> Response:
+        """Write a note or tags, or invite raters."""
+        form = await read_form(request, most_bytes=_MOST_NOTE_BYTES)
+        return await run_in_threadpool(self._write, request, form)
+
+    def _write(self, request: Request, form: Mapping[str, str]) -> Response:
+        run, parts, _ = self._find(request, "/notes/")
+        what = parts[0] if len(parts) == 1 else b""
+        back = f"/notes/{run.address}/"
+        try:
+            if what == b"add":
+                add_note(run.folder, form.get("text", ""), form.get("author", ""))
+            elif what == b"tags":
+                set_tags(run.folder, form.get("tags", "").replace("，", ",").split(","))
+            elif what == b"remove":
+                for note in run.notes.notes:
+                    if pages.id_of(note) == form.get("note"):
+                        remove_note(run.folder, note)
+            elif what == b"invite" and run.has_study:
+                n = int(form.get("n", "1")) if form.get("n", "1").isdigit() else 0
+                links = self._studies.invite(run, n, self._settings.url)
+                return self._notes_page(request, run, links)
+            else:
+                raise Problem(404, "no_page")
+        except (EvalkitError, OSError) as error:
+            return self._tell(
+                request, 422, "wrong_title", "wrong", detail=_message(error, self._catalogue.root)
+            )
+        self._catalogue.look(anew=True)
+        return RedirectResponse(back, 303)
+
+    # --- problems
+
+    def explain(self, request: Request, problem: Problem) -> Response:
+        """Return the page that says what went wrong; it shows nothing of the folder."""
+        title, text = _WORDS.get(problem.key, ("broken_title", "broken"))
+        return self._tell(
+            request, problem.status, title, text, is_in=problem.key not in {"no_session", "wrong_host"}
+        )
+
+    async def on_problem(self, request: Request, problem: Exception) -> Response:
+        """Say what went wrong."""
+        if not isinstance(problem, Problem):
+            raise problem
+        return self.explain(request, problem)
+
+    async def on_http_exception(self, request: Request, error: Exception) -> Response:
+        """Say that there is no such page, or not in this way."""
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return self.explain(
+            request, Problem(status, {404: "no_page", 405: "no_method"}.get(status, "broken"))
+        )
+
+    async def on_exception(self, request: Request, _error: Exception) -> Response:
+        """Say that something is broken here; the server's log says what."""
+        return self.explain(request, Problem(500, "broken"))
+
+    # --- parts
+
+    def _find(self, request: Request, prefix: str) -> tuple[ListedRun, tuple[bytes, ...], bool]:
+        """Return the run that an address names, what follows it, and whether it ends in a slash."""
+        raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+        address = read_address(raw.partition(b"?")[0].removeprefix(prefix.encode()))
+        if address is None or not address.parts:
+            raise Problem(404, "no_page")
+        for listing in (self._catalogue.look(), None):
+            there = {run.address: run for run in (listing or self._catalogue.look(anew=True)).runs}
+            for n in range(1, min(len(address.parts), 4) + 1):
+                run = there.get("/".join(_quote(part) for part in address.parts[:n]))
+                now = None if run is None else self._catalogue.look_at(run)
+                if now is not None and not now.is_outside:
+                    return now, address.parts[n:], address.is_folder
+        raise Problem(404, "no_page")
+
+    def _drawn(
+        self,
+        request: Request,
+        wish: Wish,
+        here: str,
+        run: ListedRun | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Response:
+        """Return a page that is drawn beside the server, or say that it is being drawn."""
+        say = pages.words_of(wish.language)
+        page: Page | None = None
+        if run is not None and run.problem:
+            page = Page(problem=run.problem)
+        else:
+            page = self._pages.get(wish, _WAIT_S)
+        if page is None:
+            name = run.name if run is not None else say("compare_title")
+            text = pages.message_page(
+                wish.language, BAR, say("working_title"), say("working", name=name), refresh_s=_REFRESH_S
+            )
+            response = self._html(request, text, here, run, status=202)
+            response.headers["retry-after"] = str(_REFRESH_S)
+            return response
+        if page.problem:
+            is_gone = any(not folder.exists() for folder in wish.folders)
+            if is_gone:
+                self._catalogue.look(anew=True)
+                raise Problem(404, "no_page")
+            return self._tell(
+                request, 422, "not_drawn_title", "not_drawn", detail=page.problem, here=here, run=run
+            )
+        return self._html(request, page.text, here, run, notes=notes)
+
+    def _tell(
+        self,
+        request: Request,
+        status: int,
+        title: str,
+        text: str,
+        *,
+        detail: str = "",
+        here: str = "",
+        run: ListedRun | None = None,
+        is_in: bool = True,
+    ) -> Response:
+        language = self._language(request)
+        say = pages.words_of(language)
+        page = pages.message_page(
+            language, BAR if is_in else "", say(title), say(text), detail=detail, has_way_back=is_in
+        )
+        return self._html(request, page, here, run, status=status)
+
+    def _html(
+        self,
+        request: Request,
+        text: str,
+        here: str,
+        run: ListedRun | None = None,
+        *,
+        status: int = 200,
+        notes: tuple[str, ...] = (),
+    ) -> Response:
+        language = self._language(request)
+        query = request.query_params.multi_items()
+        above = pages.bar(language, here, request.url.path, query, run=run, notes=notes)
+        response = HTMLResponse(
+            pages.with_bar(text, BAR, above).encode("utf-8", "backslashreplace"),
+            status,
+            headers={"content-security-policy": pages.content_security_policy(text)},
+        )
+        if request.query_params.get("language") in LANGUAGES:
+            response.set_cookie(_LANGUAGE_COOKIE, language, max_age=_COOKIE_S, httponly=True, samesite="lax")
+        return response
+
+    def _language(self, request: Request) -> str:
+        for wished in (request.query_params.get("language"), request.cookies.get(_LANGUAGE_COOKIE)):
+            if wished in LANGUAGES:
+                return str(wished)
+        return choose_language(request.headers.get("accept-language", ""))
+
+
+_MOST_NOTE_BYTES = 64 * 1024
+
+
+def _is_from_here(request: Request) -> bool:
+    """Say whether a form came from these pages, as far as a browser tells: its origin is this very site."""
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+
+
+def _read_pairs(texts: Collection[str] | object) -> dict[str, str]:
+    """Read ``NAME=VALUE`` texts; others name nothing."""
+    pairs = (str(text)[:500].partition("=") for text in texts)  # type: ignore[attr-defined]
+    return {name.strip(): value.strip() for name, equals, value in pairs if equals and name.strip()}
+
+
+def _read_split(text: str) -> tuple[str, str, str] | None:
+    """Read ``NAME=VALUE,VALUE``; None for anything else."""
+    name, _, rest = text[:500].partition("=")
+    values = [value.strip() for value in rest.split(",")]
+    if not name.strip() or len(values) != 2 or not all(values) or values[0] == values[1]:
+        return None
+    return name.strip(), values[0], values[1]
+
+
+def _with_query(path: str, query: Collection[tuple[str, str]]) -> str:
+    return f"{path}?{urlencode(list(query))}" if query else path
+
+
+def _quote(part: bytes) -> str:
+    from urllib.parse import quote_from_bytes
+
+    return quote_from_bytes(part, safe="")
+
+
+def _message(error: Exception, root: Path) -> str:
+    said = str(error) if isinstance(error, EvalkitError) else str(getattr(error, "strerror", error))
+    return said.replace(f"{root}{os.sep}", "")

@@ -1,0 +1,540 @@
+"""The live pages: who gets in, what is shown of a folder, what never leaves it, and what is written."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from starlette.testclient import TestClient
+
+from evalkit.app.live.server import LiveApp, Settings
+from evalkit.runs.notes import add_note, read_notes, set_tags
+from evalkit.testing.media import moving_pattern, tone, write_clip
+from evalkit.testing.runs import write_grid
+
+TOKEN = "the-token"
+SITE = "http://localhost:8764"
+SCRIPT = "<script>window.hit = 1</script>"
+HTML = "<b>&\"'x"
+SECRET = "nothing of this may ever be seen"
+PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that holds the served one and, beside it, a file that is nobody's business."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "secret.json").write_text(json.dumps({"schema": 3, "text": SECRET}), "utf-8")
+    clip = write_clip(home / "clip.mp4", moving_pattern(0.4, width=96, height=64), sound=tone(0.4))
+    served = home / "runs"
+    write_grid(served / "first", sizes=("384*256",), video=clip)
+    write_grid(served / "week 1" / "second", sizes=("384*256",), steps=(2, 4), unfinished=(7,))
+    write_grid(served / HTML, sizes=("384*256",), steps=(2,))
+    return home
+
+
+@pytest.fixture
+def folder(home: Path, tmp_path: Path) -> Path:
+    """Return a copy of the served folder that a test may change."""
+    return shutil.copytree(home / "runs", tmp_path / "runs", symlinks=True)
+
+
+class Reader:
+    """A browser that was given the link.
+
+    Parameters
+    ----------
+    folder : Path
+        What is served.
+    """
+
+    def __init__(self, folder: Path, *, is_in: bool = True, token: str = TOKEN) -> None:
+        self.app = LiveApp(Settings(folder, token))
+        self.client = TestClient(self.app, base_url=SITE)
+        if is_in and token:
+            self.client.get(f"/?token={token}")
+
+    def page(self, path: str) -> str:
+        """Return a page, however long it takes to be worked out."""
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            found = self.client.get(path)
+            if found.status_code != 202 and ">Being worked out<" not in found.text.replace("… ", ""):
+                assert found.status_code == 200, found.text
+                return found.text
+            time.sleep(0.2)
+        raise AssertionError(f"{path} is still being worked out")
+
+    def ask(self, raw_path: bytes) -> tuple[int, bytes]:
+        """Ask for a path exactly as it is written; return status and body."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
+        return asyncio.run(_ask(self.app, raw_path, cookies))
+
+
+async def _ask(app: LiveApp, raw_path: bytes, cookies: str) -> tuple[int, bytes]:
+    from urllib.parse import unquote
+
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": unquote(raw_path.decode("latin-1")),
+        "raw_path": raw_path,
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"localhost:8764"), (b"cookie", cookies.encode())],
+        "client": ("127.0.0.1", 5),
+        "server": ("localhost", 8764),
+    }
+    await app(scope, receive, send)
+    body = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+    return sent[0]["status"], body
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Let results be kept in a folder of the tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = tmp_path_factory.mktemp("cache")
+        patch.setenv("EVALKIT_CACHE_DIR", str(place))
+        yield place
+
+
+@pytest.fixture(scope="module")
+def shared(home: Path, cache: Path) -> Iterator[Reader]:  # noqa: ARG001 - the cache is set before
+    """Return a reader of runs that nobody changes."""
+    reader = Reader(home / "runs")
+    yield reader
+    reader.app.close()
+
+
+@pytest.fixture
+def reader(folder: Path, cache: Path) -> Iterator[Reader]:  # noqa: ARG001 - as above
+    """Return a reader of runs that the test changes."""
+    reader = Reader(folder)
+    yield reader
+    reader.app.close()
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Return the hash of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+# --- who gets in
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/", "/trend", "/compare", "/runs/first/", "/runs/first/run.json", "/x"])
+def test_without_the_token_nothing_is_seen(shared: Reader, path: str) -> None:
+    stranger = TestClient(shared.app, base_url=SITE)
+    for asked in (path, f"{path}?token=", f"{path}?token=wrong"):
+        found = stranger.get(asked)
+        assert found.status_code == 401
+        assert "first" not in found.text
+
+
+def test_the_link_lets_in_and_the_token_leaves_the_address(shared: Reader) -> None:
+    browser = TestClient(shared.app, base_url=SITE)
+    led = browser.get(f"/trend?token={TOKEN}&language=en", follow_redirects=False)
+    assert (led.status_code, led.headers["location"]) == (303, "/trend?language=en")
+    cookie = led.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert TOKEN not in cookie
+    assert browser.get("/runs/").status_code == 200
+
+
+def test_a_session_ends_with_the_server(shared: Reader, home: Path) -> None:
+    after = Reader(home / "runs", is_in=False)
+    after.client.cookies.update(shared.client.cookies)
+    assert after.client.get("/runs/").status_code == 401
+    after.app.close()
+
+
+def test_without_a_token_all_may_read(home: Path, cache: Path) -> None:  # noqa: ARG001 - as above
+    reader = Reader(home / "runs", token="")
+    assert reader.client.get("/runs/").status_code == 200
+    reader.app.close()
+
+
+def test_another_name_of_the_server_is_refused(shared: Reader) -> None:
+    assert shared.client.get("/runs/", headers={"host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:9999"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_a_form_from_elsewhere_writes_nothing(reader: Reader, folder: Path, headers: dict[str, str]) -> None:
+    found = reader.client.post("/notes/first/add", data={"text": "hello"}, headers=headers)
+    assert found.status_code == 403
+    assert read_notes(folder / "first").notes == ()
+
+
+# --- what is shown
+
+
+def test_the_list_says_what_there_is(shared: Reader) -> None:
+    page = shared.page("/runs/")
+    for words in ("first", "week 1/second", "8 of 8 clips", "4 configurations"):
+        assert words in page or words in {"8 of 8 clips", "4 configurations"}
+    assert "7 of 8 clips are there" in page
+    assert "&lt;b&gt;&amp;" in page
+    assert HTML not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("text=second", {"week%201/second"}),
+        ("text=no+such+run", set()),
+        ("generator=made+up", {"first", "week%201/second", "%3Cb%3E%26%22%27x"}),
+        ("generator=other", set()),
+        ("since=2100-01-01", set()),
+        ("until=2100-01-01&text=first", {"first"}),
+        ("verdict=unreadable", set()),
+        ("tag=none", set()),
+    ],
+)
+def test_the_list_is_filtered_without_a_script(shared: Reader, query: str, shown: set[str]) -> None:
+    page = shared.page(f"/runs/?{query}")
+    assert set(re.findall(r'<h2><a href="/runs/([^"]+)/">', page)) == shown
+
+
+def test_the_page_of_a_run_is_its_report(shared: Reader) -> None:
+    page = shared.page("/runs/week%201/second/")
+    assert "Sweep of made up: second" in page
+    assert 'href="/notes/week%201/second/"' in page
+    assert shared.client.get("/runs/week%201/second", follow_redirects=False).headers["location"].endswith("/second/")
+
+
+def test_headers_allow_exactly_the_script_of_the_page(shared: Reader) -> None:
+    shared.page("/runs/first/")
+    found = shared.client.get("/runs/first/")
+    script = re.search(r"<script>(.*?)</script>", found.text, re.DOTALL)
+    assert script is not None
+    import base64
+
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    policy = found.headers["content-security-policy"]
+    assert f"'sha256-{digest}'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+
+
+def test_videos_are_sent_in_parts(shared: Reader, home: Path) -> None:
+    video = next((home / "runs" / "first" / "videos").glob("*/video.mp4"))
+    path = f"/runs/first/{video.relative_to(home / 'runs' / 'first').as_posix()}"
+    found = shared.client.get(path, headers={"range": "bytes=10-19"})
+    assert found.status_code == 206
+    assert found.content == video.read_bytes()[10:20]
+    assert found.headers["content-type"] == "video/mp4"
+    assert "sandbox" in found.headers["content-security-policy"]
+
+
+def test_two_runs_are_compared(shared: Reader) -> None:
+    chosen = shared.client.get("/compare?run=first&run=week%201%2Fsecond", follow_redirects=False)
+    assert chosen.status_code == 303
+    page = shared.page(chosen.headers["location"])
+    assert "Comparison" in page
+    for wrong in ("a=first&b=first", "a=first&b=gone", "run=first", "a=first&split=x"):
+        found = shared.client.get(f"/compare?{wrong}")
+        assert found.status_code == 422
+        assert "<select" in found.text
+
+
+def test_a_run_is_compared_with_itself_by_a_parameter(shared: Reader) -> None:
+    assert "Comparison" in shared.page("/compare?a=first&split=sample_steps%3D2%2C4")
+
+
+def test_a_sign_off_is_tried_and_nothing_is_written(reader: Reader, folder: Path) -> None:
+    before = snapshot(folder)
+    page = reader.page("/signoff/first/?where=sample_steps%3D4")
+    assert "Nothing is written to the ledger" in page
+    assert "FAIL" in page
+    assert snapshot(folder) == before
+
+
+def test_every_language(shared: Reader) -> None:
+    for path in ("/runs/", "/trend", "/compare", "/notes/first/"):
+        assert '<html lang="zh-CN">' in shared.page(f"{path}?language=zh-CN")
+        assert '<html lang="en">' in shared.page(f"{path}?language=en")
+    kept = TestClient(shared.app, base_url=SITE, cookies=shared.client.cookies)
+    kept.get("/runs/?language=zh-CN")
+    assert '<html lang="zh-CN">' in kept.get("/trend").text
+
+
+# --- what never leaves the folder
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/runs/../secret.json",
+        b"/runs/first/../../../secret.json",
+        b"/runs/%2e%2e/secret.json",
+        b"/runs/first/%2e%2e/%2e%2e/secret.json",
+        b"/runs/first/..%2f..%2fsecret.json",
+        b"/runs/first/%2e%2e%2f%2e%2e%2fsecret.json",
+        b"/runs/first/..%5c..%5csecret.json",
+        b"/runs/first/..\\..\\secret.json",
+        b"/runs/first//secret.json",
+        b"/runs//etc/passwd",
+        b"/runs/%2fetc%2fpasswd",
+        b"/runs/first/%00.json",
+        b"/runs/first/run.json%00.txt",
+        b"/runs/first/" + b"a/" * 500 + b"x.json",
+        b"/runs/first/" + b"a" * 5000,
+        b"/runs/first/%c0%ae%c0%ae/secret.json",
+        b"/runs/first/%252e%252e/secret.json",
+        b"/runs/first/.lock",
+        b"/thumb/../secret.json",
+        b"/notes/../first/",
+        b"/signoff/..%2f",
+        b"/runs/first/run.json/",
+        b"/runs/first/videos/",
+    ],
+)
+def test_no_path_leads_out(shared: Reader, path: bytes) -> None:
+    status, body = shared.ask(path)
+    assert status == 404
+    assert SECRET.encode() not in body
+    assert b"root:" not in body
+
+
+def test_no_link_leads_out(reader: Reader, folder: Path, home: Path) -> None:
+    (folder / "first" / "out.json").symlink_to(home / "secret.json")
+    (folder / "first" / "in.json").symlink_to(folder / "first" / "run.json")
+    (folder / "first" / "up").symlink_to(home)
+    (folder / "away").symlink_to(home / "runs" / "first")
+    (folder / "shell").mkdir()
+    (folder / "shell" / "run.json").symlink_to(home / "secret.json")
+    assert reader.client.get("/runs/first/in.json").status_code == 200
+    for path in ("first/out.json", "first/up/secret.json", "away/", "away/run.json", "shell/", "shell/run.json"):
+        found = reader.client.get(f"/runs/{path}")
+        assert found.status_code == 404, path
+        assert SECRET not in found.text
+    listed = reader.page("/runs/")
+    assert listed.count("Leads outside") == 2
+    assert SECRET not in listed
+
+
+def test_a_run_whose_records_lead_out_is_not_read(reader: Reader, folder: Path, home: Path) -> None:
+    video = next((folder / "first" / "videos").iterdir())
+    shutil.rmtree(video)
+    video.symlink_to(home / "runs" / "first" / "videos" / video.name)
+    end = time.monotonic() + PATIENCE_S
+    found = reader.client.get("/runs/first/")
+    while found.status_code == 202 and time.monotonic() < end:
+        time.sleep(0.2)
+        found = reader.client.get("/runs/first/")
+    assert found.status_code == 422
+    assert "leads out of the folder" in found.text
+
+
+def test_a_policy_outside_is_not_read(home: Path, folder: Path, cache: Path) -> None:  # noqa: ARG001 - as above
+    policy = home / "own.yaml"
+    policy.write_text(f"# {SECRET}\nname: x\n", "utf-8")
+    manifest = json.loads((folder / "first" / "run.json").read_text("utf-8"))
+    manifest["policy"] = str(policy)
+    (folder / "first" / "run.json").write_text(json.dumps(manifest), "utf-8")
+    reader = Reader(folder)
+    page = reader.page("/runs/first/")
+    assert "is not in the folder that is served" in page
+    assert SECRET not in page
+    reader.app.close()
+
+
+def test_what_raters_must_not_know_is_not_sent(reader: Reader, folder: Path) -> None:
+    place = folder / "first" / "ratings" / "clips"
+    place.mkdir(parents=True)
+    (place / "copy.mp4").write_bytes(b"x")
+    (folder / "first" / "way.mp4").symlink_to(place / "copy.mp4")
+    for path in ("ratings/clips/copy.mp4", "way.mp4", "ratings/ratings.sqlite", "decisions/ledger.jsonl"):
+        assert reader.client.get(f"/runs/first/{path}").status_code == 404
+
+
+def test_a_page_among_the_files_runs_no_script(reader: Reader, folder: Path) -> None:
+    (folder / "first" / "evil.html").write_text(SCRIPT, "utf-8")
+    (folder / "first" / "evil.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'>{SCRIPT}</svg>", "utf-8")
+    for name in ("evil.html", "evil.svg"):
+        found = reader.client.get(f"/runs/first/{name}")
+        assert found.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+        assert found.headers["x-content-type-options"] == "nosniff"
+
+
+# --- runs as they are
+
+
+def test_a_run_that_vanishes_is_told(reader: Reader, folder: Path) -> None:
+    reader.page("/runs/first/")
+    reader.page("/runs/")
+    shutil.rmtree(folder / "first")
+    for path in ("/runs/first/", "/signoff/first/", "/notes/first/", "/runs/first/run.json", "/thumb/first"):
+        found = reader.client.get(path)
+        assert found.status_code == 404, path
+    found = reader.client.post("/notes/first/add", data={"text": "x"})
+    assert found.status_code == 404
+
+
+@pytest.mark.parametrize("content", ['{"schema": 3', "", "[]", '{"schema": 99}', '{"schema": 3, "created_at": 5}', "\x00"])
+def test_a_damaged_run_is_shown_as_damaged(reader: Reader, folder: Path, content: str) -> None:
+    (folder / "first" / "run.json").write_text(content, "utf-8")
+    listed = reader.page("/runs/")
+    assert "Cannot be read" in listed
+    assert str(folder) not in listed
+    found = reader.client.get("/runs/first/")
+    assert found.status_code == 422
+    assert "run.json" in found.text
+
+
+def test_a_run_that_is_being_made_is_shown_as_that(reader: Reader, folder: Path) -> None:
+    place = folder / "week 1" / "second"
+    (place / ".lock").write_text(str(os.getpid()), "ascii")
+    since = psutil.Process().create_time() + 1
+    os.utime(place / ".lock", (since, since))
+    for video in (place / "videos").iterdir():
+        os.utime(video)
+    page = reader.page("/runs/?text=second")
+    assert "Being made" in page
+    assert "7 of 8 clips are there" in page
+    assert "left at the pace" in page
+    assert 'http-equiv="refresh"' in page
+    assert "This run is being made" in reader.page("/runs/week%201/second/")
+    (place / ".lock").write_text("99999999", "ascii")  # whoever held it was killed
+    (place / "run.json").touch()
+    reader.client.post("/notes/first/tags", data={"tags": "looked"})
+    assert "Being made" not in reader.client.get("/runs/?text=second").text
+
+
+def test_a_folder_without_a_run(tmp_path: Path, cache: Path) -> None:  # noqa: ARG001 - as above
+    reader = Reader(tmp_path)
+    assert "There is no run here yet" in reader.page("/runs/")
+    assert "nothing to draw" in reader.page("/trend")
+    reader.app.close()
+
+
+def test_a_folder_that_is_a_run_itself(home: Path, cache: Path) -> None:  # noqa: ARG001 - as above
+    reader = Reader(home / "runs" / "first")
+    assert 'href="/runs/first/"' in reader.page("/runs/")
+    assert "made up: first" in reader.page("/runs/first/")
+    reader.app.close()
+
+
+# --- what is written
+
+
+def test_notes_and_tags(reader: Reader, folder: Path) -> None:
+    long_ago = snapshot(folder)
+    reader.client.post("/notes/first/add", data={"text": SCRIPT, "author": HTML})
+    reader.client.post("/notes/first/add", data={"text": "second\nline", "author": ""})
+    reader.client.post("/notes/first/tags", data={"tags": f"a, {HTML}, a,, ünï 中文"})
+    written = read_notes(folder / "first")
+    assert [note.text for note in written.notes] == [SCRIPT, "second\nline"]
+    assert written.tags == ("a", HTML, "ünï 中文")
+    for path in ("/notes/first/", "/runs/", "/runs/first/", f"/runs/?tag=a"):
+        page = reader.page(path)
+        assert SCRIPT not in page
+        assert HTML not in page
+    assert "ünï 中文" in reader.page("/runs/first/")
+    assert set(re.findall(r'<h2><a href="/runs/([^"]+)/">', reader.page("/runs/?tag=a"))) == {"first"}
+    page = reader.page("/notes/first/")
+    name = re.findall(r'name="note" value="([^"]+)"', page)[-1]
+    reader.client.post("/notes/first/remove", data={"note": name})
+    assert [note.text for note in read_notes(folder / "first").notes] == ["second\nline"]
+    changed = {path for path in {**snapshot(folder), **long_ago} if snapshot(folder).get(path) != long_ago.get(path)}
+    assert changed == {"first/notes.json"}
+
+
+@pytest.mark.parametrize(
+    ("what", "form"),
+    [
+        ("add", {"text": ""}),
+        ("add", {"text": " \n "}),
+        ("add", {"text": "x" * 4001}),
+        ("add", {"text": "x", "author": "y" * 81}),
+        ("tags", {"tags": "x" * 41}),
+        ("tags", {"tags": ",".join(f"t{i}" for i in range(21))}),
+    ],
+)
+def test_what_is_no_note_is_refused(reader: Reader, folder: Path, what: str, form: dict[str, str]) -> None:
+    before = snapshot(folder)
+    assert reader.client.post(f"/notes/first/{what}", data=form).status_code == 422
+    assert snapshot(folder) == before
+
+
+def test_a_form_that_is_too_large_is_refused(reader: Reader) -> None:
+    assert reader.client.post("/notes/first/add", data={"text": "x" * 100_000}).status_code == 413
+
+
+def test_notes_that_cannot_be_read_are_kept(reader: Reader, folder: Path) -> None:
+    (folder / "first" / "notes.json").write_text("{", "utf-8")
+    assert "left as it is" in reader.page("/notes/first/")
+    assert reader.client.post("/notes/first/add", data={"text": "x"}).status_code == 422
+    assert (folder / "first" / "notes.json").read_text("utf-8") == "{"
+
+
+def test_reading_writes_nothing(reader: Reader, folder: Path) -> None:
+    before = snapshot(folder)
+    for path in (
+        "/runs/",
+        "/runs/first/",
+        "/runs/week%201/second/",
+        "/trend",
+        "/trend?runs=all",
+        "/compare?a=first&b=week%201%2Fsecond",
+        "/signoff/first/?where=sample_steps%3D2",
+        "/notes/first/",
+    ):
+        reader.page(path)
+    assert snapshot(folder) == before
+
+
+def test_what_was_worked_out_is_kept_for_the_next_server(folder: Path, cache: Path) -> None:
+    first = Reader(folder)
+    first.page("/runs/")
+    first.app.close()
+    assert list((cache / "serve").glob("*.json"))
+    second = Reader(folder)
+    assert "Being worked out" not in second.client.get("/runs/").text
+    second.app.close()
+
+
+def test_notes_survive_two_writers(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: add_note(tmp_path, f"note {number}"), range(24)))
+    assert sorted(note.text for note in read_notes(tmp_path).notes) == sorted(f"note {number}" for number in range(24))
+    assert set_tags(tmp_path, ["a"]).tags == ("a",)
+    assert len(read_notes(tmp_path).notes) == 24
