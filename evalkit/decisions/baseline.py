@@ -183,7 +183,7 @@ def compare_with_baseline(
             f"the baseline {baseline.title} holds {len(baseline.configurations)} configurations ({examples} …), and a "
             f"release is one of them: --where names it for both"
         )
-    if baseline.run_id == table.run_id:
+    if baseline.run_id == table.run_id and _values(baseline) == _values(table):
         raise UsageError(
             f"{baseline.title} is what is judged; name the run of the last release as its baseline"
         )
@@ -213,6 +213,10 @@ def compare_with_baseline(
         fails=fails,
         notes=found.notes,
     )
+
+
+def _values(table: ResultTable) -> list[tuple[str, dict[str, float]]]:
+    return [(row.name, dict(row.values)) for row in table.rows]
 
 
 _ORDER = (
