@@ -235,9 +235,7 @@ def compare_tables(
     margins = _margins(metrics, policy, margins)
     keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in ignore_params]
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
-    refused = (
-        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
-    )
+    refused = why_not_compared(a, b, metrics)
     is_one_run = a.provenance is b.provenance
     look = a.look if is_one_run else a.look + b.look - 1
     alpha = ErrorBudget(look).claim_alpha
@@ -303,6 +301,13 @@ def _describe_pairs(
                 judged = scale.judged(np.array([first, second], dtype=np.float64))
                 gains[scale.metric.name] = scale.sign * float(_subtract(judged[:1], judged[1:])[0])
         yield ComparedPair(_name(a, keys), a, b, gains)
+
+
+def why_not_compared(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Say of each metric whose values of two tables must not be held against each other why not."""
+    return (
+        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
+    )
 
 
 def _refuse_versions(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
