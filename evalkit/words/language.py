@@ -8,7 +8,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-
 LANGUAGES = ("en", "zh-CN")
 """As BCP 47 has them. The first is for those who ask for none of them."""
 
