@@ -22,7 +22,7 @@ from evalkit.runs.attempts import agree
 from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.machines import kind_of
 from evalkit.runs.ratings.opinions import Opinions
-from evalkit.types import Metric
+from evalkit.types import Metric, Moment
 from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from evalkit.runs import Run, SearchRecord, Trial
     from evalkit.runs.looks import Looks
     from evalkit.runs.ratings.opinions import Rater
-    from evalkit.runs.schema import MomentValue, Searched
-    from evalkit.types import Moment
+    from evalkit.runs.schema import Searched
 
 _ID_DIGITS = 12
 
@@ -81,7 +80,7 @@ class ClipRecord:
         Who preferred it to another clip, by the other's trial: 1, or 0; a half for no difference.
     video : Path or None
         The file to look at, where there is one.
-    moments : mapping of str to tuple of Moment or MomentValue
+    moments : mapping of str to tuple of Moment
         The worst moments of each value, where they were recorded.
     """
 
@@ -104,7 +103,7 @@ class ClipRecord:
     scores: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
     choices: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
     video: Path | None = field(default=None, repr=False, compare=False)
-    moments: Mapping[str, tuple[Moment | MomentValue, ...]] = field(default_factory=dict, repr=False, compare=False)
+    moments: Mapping[str, tuple[Moment, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_attempts(self) -> int:
@@ -469,7 +468,11 @@ def _row_of_trial(trial: Trial) -> ClipRecord:
         },
         units={name: value.unit for name, value in trial.metrics.items()},
         video_s=(trial.generation or {}).get("duration_s"),
-        moments={name: tuple(value.moments) for name, value in trial.metrics.items() if value.moments},
+        moments={
+            name: tuple(Moment(one.start_s, one.end_s, one.value) for one in value.moments)
+            for name, value in trial.metrics.items()
+            if value.moments
+        },
     )
 
 

@@ -235,9 +235,7 @@ def compare_tables(
     margins = _margins(metrics, policy, margins)
     keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in ignore_params]
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
-    refused = (
-        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
-    )
+    refused = why_not_compared(a, b, metrics)
     is_one_run = a.provenance is b.provenance
     look = a.look if is_one_run else a.look + b.look - 1
     alpha = ErrorBudget(look).claim_alpha
@@ -303,6 +301,13 @@ def _describe_pairs(
                 judged = scale.judged(np.array([first, second], dtype=np.float64))
                 gains[scale.metric.name] = scale.sign * float(_subtract(judged[:1], judged[1:])[0])
         yield ComparedPair(_name(a, keys), a, b, gains)
+
+
+def why_not_compared(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Say of each metric whose values of two tables must not be held against each other why not."""
+    return (
+        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
+    )
 
 
 def _refuse_versions(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
@@ -444,7 +449,7 @@ def _weigh_sessions(scale: _Scale, family: Family, a: ResultTable, b: ResultTabl
         and who[0] == who[1]
         and all(len(names) == len(side) for names, side in zip(who, rows, strict=True))
     ):
-        return _weigh(scale, family, pair_clips(*rows), ())
+        return _weigh(scale, family, pair_clips(rows[0], rows[1]), ())
     (values_a, scored_a), (values_b, scored_b) = (score(name, side) for side in rows)
     absences = count_absences(name, [row for side in rows for row in side])
     n_a, n_b = len(rows[0]) - len(scored_a), len(rows[1]) - len(scored_b)

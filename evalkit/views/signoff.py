@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
+from evalkit.views.baseline import BaselineView, baseline_view
 from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.gate import GateView, PolicyView, WaiverView, gate_view, policy_view, waiver_view
 from evalkit.views.view import View
@@ -67,6 +68,8 @@ class SignoffView(View):
     failing : tuple of FailingClipView
         For every gate that fails on its value, the clip that is worst in it. Where none does, that of the first gate which too
         few clips hold up.
+    baseline : BaselineView or None
+        The release beside the last one.
     """
 
     title: str
@@ -82,6 +85,7 @@ class SignoffView(View):
     notes: tuple[str, ...]
     waiver_form: str
     failing: tuple[FailingClipView, ...]
+    baseline: BaselineView | None = None
 
 
 def signoff_view(signoff: Signoff) -> SignoffView:
@@ -100,6 +104,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         notes=signoff.notes,
         waiver_form=signoff.waiver_form(),
         failing=_failing_clips(signoff),
+        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
 
 
