@@ -9,7 +9,7 @@ import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
-from evalkit.cli.page_options import frame_beside, language_option
+from evalkit.cli.page_options import language_option, page_with_videos, single_file_option
 from evalkit.cli.settings import read_where
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -47,6 +47,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--json", "json_path", type=_FILE, help="Write the verdict as JSON.")
 @click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
 @click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
+@single_file_option
 @language_option
 @click.option(
     "--ledger",
@@ -79,6 +80,7 @@ def signoff(
     json_path: Path | None,
     junit_path: Path | None,
     html_path: Path | None,
+    single_file: bool,
     language: str,
     ledger_path: Path | None,
     anchor_path: Path | None,
@@ -147,7 +149,15 @@ def signoff(
     written = write_outputs(
         (json_path, view.to_json),
         (junit_path, lambda: junit_xml(view)),
-        (html_path, lambda: render_signoff(view, frame=frame_beside(html_path or Path(), language))),
+        (
+            html_path,
+            lambda: page_with_videos(
+                lambda frame: render_signoff(view, frame=frame),
+                html_path or Path(),
+                language,
+                [one.clip.video for one in view.failing] if single_file else None,
+            ),
+        ),
         (form_path, lambda: view.waiver_form),
     )
     print_signoff(Console(highlight=False), view)

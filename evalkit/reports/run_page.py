@@ -26,6 +26,7 @@ from evalkit.reports.gate_lines import gate_lines
 from evalkit.reports.heat_map import HeatMap, find_alike, has_values, heat_map
 from evalkit.reports.search import describe_search, plot_search
 from evalkit.reports.spending import describe_spending
+from evalkit.reports.stage import player_style
 from evalkit.reports.timelines import NO_TIMELINES, Timelines
 from evalkit.reports.trial_pages import draw_trials, name_moment
 from evalkit.reports.verdict import (
@@ -81,6 +82,7 @@ def render_run(
         frame=frame,
         topics=("run",),
         script=_script(),
+        style=player_style(),
         title=_title(run, say),
         run=run,
         headline=describe_headline(run, tag),
