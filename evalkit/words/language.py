@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from evalkit.options import parse_yaml
-
 LANGUAGES = ("en", "zh-CN")
 """As BCP 47 has them. The first is for those who ask for none of them."""
 
@@ -57,6 +55,10 @@ def read_words(tag: str, *topics: str) -> Words:
     ValueError
         If two topics have a key in common: which of them is meant could not be told.
     """
+    from evalkit.options import (
+        parse_yaml,
+    )  # the names of the languages are asked for by `--help`, which needs no YAML
+
     sentences: dict[str, str | Mapping[str, str]] = {}
     for topic in topics:
         name = f"{topic}.{tag}.yaml"
@@ -75,6 +77,8 @@ def translated_reasons(tag: str) -> Mapping[str, str]:
     """
     if tag == LANGUAGES[0]:
         return {}
+    from evalkit.options import parse_yaml
+
     name = f"{tag}.yaml"
     told: dict[str, str] = parse_yaml((files(__package__) / "reasons" / name).read_text("utf-8"), name)
     return told
