@@ -22,6 +22,8 @@ from evalkit.formatting import count
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evalkit.analysis.table import ClipRecord
 else:
     from evalkit.frames import pd
 
@@ -61,6 +63,8 @@ class Signoff:
         Which look at the run's results this was, from 1.
     notes : tuple of str
         Sentences: how strictly was judged and why, and what a reader should know of the run and of the policy.
+    rows : tuple of ClipRecord
+        The clips that were judged.
     baseline : Baseline or None
         The release beside the last one; what became worse is among the lines.
     """
@@ -76,6 +80,7 @@ class Signoff:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     look: int = 1
     notes: tuple[str, ...] = ()
+    rows: tuple[ClipRecord, ...] = field(default=(), repr=False)
     baseline: Baseline | None = None
 
     @property
@@ -216,6 +221,7 @@ def sign_off(
             *(f"Of the policy: {warning}." for warning in policy.warnings),
             *(() if baseline is None else (baseline.headline, baseline.spent)),
         ),
+        rows=tuple(configuration.rows),
         baseline=baseline,
     )
 
