@@ -17,6 +17,7 @@ from evalkit.decisions.clip_verdicts import (
     NotOfAClip,
     describe_limit,
     judge_result,
+    tell_error,
 )
 from evalkit.decisions.usual import N_REAL, USUAL, Standing, standing_of, tone_of
 from evalkit.formatting import label
@@ -261,7 +262,7 @@ class _Judged:
         if self.verdict is not None:
             return self.verdict.sentence(tag)
         if self.result.error is not None:
-            return read_words(tag, "clips")("clip_not_opened", error=self.result.error.text)
+            return read_words(tag, "clips")("clip_not_opened", error=tell_error(self.result.error, tag))
         return self.standing.sentence(tag)
 
 
@@ -347,7 +348,7 @@ def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | N
         outcome=one.outcome,
         sentence=one.sentence(tag),
         remarks=tuple(one.standing.remarks(tag)),
-        notes=(*result.notes, *damage),
+        notes=(*([] if result.error is None else [result.error.text]), *result.notes, *damage),
         rules=() if one.verdict is None else tuple(_rule_view(limit, tag) for limit in one.verdict.limits),
         values=tuple(values),
         absent=_absent(result, tag),
@@ -363,7 +364,7 @@ def _rule_view(limit: ClipLimit, tag: str) -> ClipRuleView:
     told = "" if limit.value is None else words.value(metric.name, limit.value, metric.unit)
     if limit.grade is ClipGrade.NOT_MEASURED:
         reason = limit.why_absent(tag)
-        told = say("clip_doubtful", value=told, reason=reason) if told else say("clip_absent", reason=reason)
+        told = say("clip_doubtful", value=told, reason=reason) if told else reason
     return ClipRuleView(
         metric=limit.rule.name,
         name=words.name(metric.name),
