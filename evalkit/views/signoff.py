@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
-from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.baseline import BaselineView, baseline_view
+from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.gate import GateView, PolicyView, WaiverView, gate_view, policy_view, waiver_view
 from evalkit.views.view import View
 
@@ -104,6 +104,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         notes=signoff.notes,
         waiver_form=signoff.waiver_form(),
         failing=_failing_clips(signoff),
+        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
 
 
@@ -135,5 +136,4 @@ def _failing_clips(signoff: Signoff) -> tuple[FailingClipView, ...]:
     return tuple(
         FailingClipView(tuple(metrics), clip_view(row, tuple(dict.fromkeys(metrics.values()))))
         for row, metrics in found.values()
-        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
