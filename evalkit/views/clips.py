@@ -162,7 +162,7 @@ class AbsentView(View):
 
 
 @dataclass(frozen=True)
-class ClipView(View):
+class JudgedClipView(View):
     """One clip.
 
     Parameters
@@ -222,7 +222,7 @@ class ClipsView(View):
     headline : str
         One sentence.
     policy : PolicyView or None
-    clips : tuple of ClipView
+    clips : tuple of JudgedClipView
     counts : mapping of str to int
         Clips by outcome, the worst first.
     not_of_a_clip : mapping of str to str
@@ -232,7 +232,7 @@ class ClipsView(View):
     language: str
     headline: str
     policy: PolicyView | None
-    clips: tuple[ClipView, ...]
+    clips: tuple[JudgedClipView, ...]
     counts: Mapping[str, int]
     not_of_a_clip: Mapping[str, str]
 
@@ -332,7 +332,7 @@ def _not_of_a_clip(judged: Iterable[_Judged], tag: str) -> dict[str, str]:
     return {words.name(name): say(f"clip_not_of_a_clip_{why}") for name, why in found.items()}
 
 
-def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | None) -> ClipView:
+def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | None) -> JudgedClipView:
     result = one.result
     moments = sorted(
         (MomentView(*moment) for moment in result.moments), key=lambda at: (at.start_s, at.end_s, at.metric)
@@ -341,7 +341,7 @@ def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | N
     outliers = [outlier.metric.name for outlier in one.standing.outliers]
     values = [_value_view(m, m.value, m.metric.name in outliers, tag) for m in result if m.value is not None]
     values.sort(key=lambda value: outliers.index(value.metric) if value.metric in outliers else len(outliers))
-    return ClipView(
+    return JudgedClipView(
         id=place,
         path=result.clip,
         name=name,
