@@ -156,6 +156,7 @@ class _Server:
         """Return where what is."""
         return [
             Route("/", self.root),
+            Route("/favicon.ico", self.icon),
             Route("/runs/", self.runs),
             Route("/runs/{rest:path}", self.run_or_file),
             Route("/thumb/{rest:path}", self.thumbnail),
@@ -208,6 +209,10 @@ class _Server:
     async def root(self, _request: Request) -> Response:
         """Lead to the list."""
         return RedirectResponse("/runs/", 303)
+
+    async def icon(self, _request: Request) -> Response:
+        """Answer browsers that ask for a picture of the site: there is none."""
+        return Response(status_code=204)
 
     def runs(self, request: Request) -> Response:
         """Show the runs; the same list is drawn once for all readers."""
@@ -564,7 +569,13 @@ _MOST_NOTE_BYTES = 64 * 1024
 
 
 def _is_from_here(request: Request) -> bool:
-    """Say whether a form came from these pages, as far as a browser tells: its origin is this very site."""
+    """Say whether a form came from these pages.
+
+    Browsers that say from which site (``Sec-Fetch-Site``) are believed, and were judged by the guard: as pages here tell no
+    referrer, their forms have the origin ``null``. Of older ones the origin has to be this very site.
+    """
+    if "sec-fetch-site" in request.headers:
+        return True
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
 
