@@ -107,6 +107,13 @@ def key_of(wish: Wish) -> str:
     return ":".join(map(records_key, wish.folders))
 
 
+def warm() -> None:
+    """Import what drawing needs."""
+    import evalkit.decisions.analyse
+    import evalkit.reports.run_page
+    import evalkit.views.run  # noqa: F401 - that they are imported is all
+
+
 def digest(site: Site, folder: Path) -> Digested:
     """Work out how a run came out."""
     try:

@@ -109,6 +109,10 @@ class LiveApp:
         """Answer a request."""
         await self._guarded(scope, receive, send)
 
+    def warm(self) -> None:
+        """Look at the folder and get ready to draw, so that the first reader does not wait for it."""
+        self._server.warm()
+
     def close(self) -> None:
         """End the work beside, and give studies back."""
         self._server.close()
@@ -166,6 +170,11 @@ class _Server:
             Route("/notes/{rest:path}", self.notes, methods=["GET"]),
             Route("/notes/{rest:path}", self.write, methods=["POST"]),
         ]
+
+    def warm(self) -> None:
+        listing = self._catalogue.look()
+        self._rows(LANGUAGES[0], listing.runs)
+        self._pages.warm()
 
     def close(self) -> None:
         self._digests.close()
