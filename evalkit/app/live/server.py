@@ -321,12 +321,22 @@ class _Server:
         if a is None or (split is None and (b is None or a == b)):
             given = {name: query.get(name, "") for name in ("a", "b")}
             is_wrong = bool(chosen) or any(given.values())
+            given = given if is_wrong else self._pair_to_compare(listing.runs)
             text = pages.choose_page(language, BAR, listing.runs, given, wrong=is_wrong)
             return self._html(request, text, "compare", status=422 if is_wrong else 200)
         folders = (a.folder,) if split is not None or b is None else (a.folder, b.folder)
         where = _read_pairs(text for text in query.getlist("where") if text)
         wish = Wish("compare", folders, language, query.get("policy", "")[:500], where, split)
         return self._drawn(request, wish, "compare")
+
+    def _pair_to_compare(self, runs: Sequence[ListedRun]) -> dict[str, str]:
+        """Return what is asked most often: the newest run against the last release, or else the run before it."""
+        readable = [run for run in runs if not run.problem]
+        others = readable[1:]
+        known = [(run, self._digests.get(run)) for run in others]
+        released = [run for run, found in known if found is not None and found.digest.is_release]
+        pair = {"b": readable[:1], "a": (released or others)[:1]}
+        return {name: run.address for name, found in pair.items() for run in found}
 
     def trend(self, request: Request) -> Response:
         """Show the course of each gate."""
