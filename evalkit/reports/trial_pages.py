@@ -101,6 +101,11 @@ def pack_trials(trials: Sequence[DrawnTrial]) -> str:
     return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
 
 
+def unpack_trials(text: str) -> list[DrawnTrial]:
+    """Return what `pack_trials` was given."""
+    return [DrawnTrial(*one) for one in json.loads(zlib.decompress(base64.b64decode(text)))]
+
+
 def name_moment(moment: MomentView, tag: str) -> str:
     """Say what is bad in a worst moment, and when.
 
