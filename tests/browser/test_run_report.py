@@ -217,7 +217,7 @@ def test_all_go_to_a_worst_moment(opened: Opened) -> None:
     page = opened.page
     wait_until_loaded(page)
     button = page.locator("#side-by-side .stage figure").first.get_by_role(
-        "button", name="Lips fit the words 0.82, 1.5 s to 3.0 s", exact=True
+        "button", name="Lips fit the words: other words fit better in 82 %, from 1.5 s to 3.0 s", exact=True
     )
     button.focus()
     page.keyboard.press("Enter")
@@ -251,7 +251,10 @@ def test_a_chosen_trial_brings_its_moments(opened: Opened) -> None:
     page.locator("#trials table .pick:not(:checked)").first.check()
     joined = page.locator("#side-by-side .stage figure").nth(2)
     assert joined.locator(".bar span").count() == 3
-    assert joined.locator(".moments button").all_inner_texts()[1] == "Lips fit the words 0.82, 1.5 s to 3.0 s"
+    assert (
+        joined.locator(".moments button").all_inner_texts()[1]
+        == "Lips fit the words: other words fit better in 82 %, from 1.5 s to 3.0 s"
+    )
 
 
 def test_chromium_reads_the_text_track(chromium: Any, run_folder: Path) -> None:
@@ -311,7 +314,10 @@ def test_it_reads_without_javascript(chromium: Any, run_folder: Path) -> None:
     assert page.locator(".controls").all() != []
     assert not any(one.is_visible() for one in page.locator(".controls, button").all())
     listed = page.locator("#side-by-side .stage figure").first.locator(".moments li")
-    assert listed.nth(1).inner_text() == "Lips fit the words 0.82, 1.5 s to 3.0 s"
+    assert (
+        listed.nth(1).inner_text()
+        == "Lips fit the words: other words fit better in 82 %, from 1.5 s to 3.0 s"
+    )
     assert page.locator(".moments button").count() == 0
     assert page.get_by_text("1 of 35 attempted failed").is_visible()
     context.close()
