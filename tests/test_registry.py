@@ -81,7 +81,7 @@ def _run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 def test_an_evaluator_of_another_distribution_measures_beside_ours(tmp_path: Path) -> None:
     _install(tmp_path, "evalkit-counting", "counting", _PLUGIN, "counting = counting:Counting")
     clip = write_clip(tmp_path / "clip.mp4", [np.full((32, 32, 3), 5 * k, dtype=np.uint8) for k in range(12)])
-    assert "counting (version 7)" in _run(tmp_path, "list").stdout
+    assert "(version 7)" in _run(tmp_path, "list", "evaluators").stdout
     done = _run(tmp_path, "evaluate", clip, "--only", "counting,technical", "--json", tmp_path / "r.json")
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "r.json").read_text())

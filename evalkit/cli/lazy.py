@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evalkit.cli.completion import offer_names
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,6 +36,7 @@ class LazyGroup(click.Group):
             return None
         module, attribute = self.commands_at[cmd_name][0].split(":")
         command: click.Command = getattr(import_module(module), attribute)
+        offer_names(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above

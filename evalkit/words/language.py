@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-
-from evalkit.options import parse_yaml
+from typing import Any
 
 LANGUAGES = ("en", "zh-CN")
 """As BCP 47 has them. The first is for those who ask for none of them."""
@@ -60,7 +59,7 @@ def read_words(tag: str, *topics: str) -> Words:
     sentences: dict[str, str | Mapping[str, str]] = {}
     for topic in topics:
         name = f"{topic}.{tag}.yaml"
-        own = parse_yaml((files(__package__) / "sentences" / name).read_text("utf-8"), name)
+        own = _read((files(__package__) / "sentences" / name).read_text("utf-8"), name)
         if twice := sentences.keys() & own.keys():
             raise ValueError(f"{', '.join(topics)} share the keys {', '.join(sorted(twice))}")
         sentences |= own
@@ -76,7 +75,7 @@ def translated_reasons(tag: str) -> Mapping[str, str]:
     if tag == LANGUAGES[0]:
         return {}
     name = f"{tag}.yaml"
-    told: dict[str, str] = parse_yaml((files(__package__) / "reasons" / name).read_text("utf-8"), name)
+    told: dict[str, str] = _read((files(__package__) / "reasons" / name).read_text("utf-8"), name)
     return told
 
 
@@ -102,3 +101,10 @@ def choose_language(accepted: str) -> str:
         if known is not None and value > 0:
             liked[known] = max(value, liked.get(known, 0.0))
     return max(liked, key=liked.__getitem__, default=LANGUAGES[0])
+
+
+def _read(text: str, source: str) -> Any:
+    """Read YAML, by a library that a command's help does not need."""
+    from evalkit.options import parse_yaml
+
+    return parse_yaml(text, source)

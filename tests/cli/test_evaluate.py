@@ -133,24 +133,6 @@ def test_a_folder_is_its_videos(tmp_path: Path, grey: Path) -> None:
     assert [Path(e["clip"]).name for e in json.loads((tmp_path / "r.json").read_text())] == ["a.mp4", "b.mp4"]
 
 
-def test_list_names_every_metric_with_its_unit() -> None:
-    done = _run("list")
-    assert done.returncode == 0
-    assert "lip_sync.offset_ms [ms]: positive: the audio leads;" in done.stdout
-
-
-def test_list_names_every_kind_of_plug_in_and_the_policies() -> None:
-    lines = _run("list").stdout.splitlines()
-    listed = dict(line.split(": ", 1) for line in lines[:7])
-    assert {"reference", "live_avatar", "command"} <= set(listed["generators"].split(", "))
-    assert "pocketsphinx" in listed["recognisers"]
-    assert "documents" in listed["answerers"]
-    assert "espeak-ng" in listed["speech engines"]
-    assert "processes" in listed["executors"]
-    assert "p90" in listed["reducers"]
-    assert "customer_service" in listed["policies"]
-
-
 def test_help_imports_nothing_heavy() -> None:
     program = (
         "import sys\n"

@@ -391,17 +391,6 @@ def test_text_is_spoken_from_the_command_line(tmp_path: Path) -> None:
         assert file.getnframes() > 5000
 
 
-def test_list_names_every_installed_generator() -> None:
-    from importlib.metadata import entry_points
-
-    result = CliRunner().invoke(main, ["list"])
-    assert result.exit_code == 0, result.output
-    line = next(line for line in result.stdout.splitlines() if line.startswith("generators: "))
-    assert (
-        set(line.removeprefix("generators: ").split(", ")) == entry_points(group="evalkit.generators").names
-    )
-
-
 def test_one_clip_is_told_in_the_singular(run: Run) -> None:
     settings = yaml.safe_load(Path("settings.yaml").read_text("utf-8"))
     Path("settings.yaml").write_text(yaml.safe_dump({**settings, "events": {"clip": "^clip 0"}}))
