@@ -449,7 +449,7 @@ def _weigh_sessions(scale: _Scale, family: Family, a: ResultTable, b: ResultTabl
         and who[0] == who[1]
         and all(len(names) == len(side) for names, side in zip(who, rows, strict=True))
     ):
-        return _weigh(scale, family, pair_clips(*rows), ())
+        return _weigh(scale, family, pair_clips(rows[0], rows[1]), ())
     (values_a, scored_a), (values_b, scored_b) = (score(name, side) for side in rows)
     absences = count_absences(name, [row for side in rows for row in side])
     n_a, n_b = len(rows[0]) - len(scored_a), len(rows[1]) - len(scored_b)

@@ -103,6 +103,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         provenance=signoff.provenance,
         notes=signoff.notes,
         waiver_form=signoff.waiver_form(),
+        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
         failing=_failing_clips(signoff),
     )
 
@@ -135,5 +136,4 @@ def _failing_clips(signoff: Signoff) -> tuple[FailingClipView, ...]:
     return tuple(
         FailingClipView(tuple(metrics), clip_view(row, tuple(dict.fromkeys(metrics.values()))))
         for row, metrics in found.values()
-        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
