@@ -22,7 +22,7 @@ from evalkit.runs.attempts import agree
 from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.machines import kind_of
 from evalkit.runs.ratings.opinions import Opinions
-from evalkit.types import Metric
+from evalkit.types import Metric, Moment
 from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from evalkit.runs.looks import Looks
     from evalkit.runs.ratings.opinions import Rater
     from evalkit.runs.schema import Searched
-    from evalkit.types import Moment
 
 _ID_DIGITS = 12
 
@@ -469,7 +468,11 @@ def _row_of_trial(trial: Trial) -> ClipRecord:
         },
         units={name: value.unit for name, value in trial.metrics.items()},
         video_s=(trial.generation or {}).get("duration_s"),
-        moments={name: tuple(value.moments) for name, value in trial.metrics.items() if value.moments},
+        moments={
+            name: tuple(Moment(one.start_s, one.end_s, one.value) for one in value.moments)
+            for name, value in trial.metrics.items()
+            if value.moments
+        },
     )
 
 

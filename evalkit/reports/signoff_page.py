@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.signoff import Decision
+from evalkit.reports.baseline_section import render_baseline
 from evalkit.reports.gate_lines import gate_lines
 from evalkit.reports.stage import player_script, player_style, stage_clip
-from evalkit.reports.baseline_section import render_baseline
 from evalkit.reports.verdict import verdict_of_decision, verdict_of_gate
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
 from evalkit.words.language import read_words

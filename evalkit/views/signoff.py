@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
-from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.baseline import BaselineView, baseline_view
+from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.gate import GateView, PolicyView, WaiverView, gate_view, policy_view, waiver_view
 from evalkit.views.view import View
 
@@ -105,6 +105,7 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         waiver_form=signoff.waiver_form(),
         baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
         failing=_failing_clips(signoff),
+        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
 
 
