@@ -103,7 +103,6 @@ def signoff_view(signoff: Signoff) -> SignoffView:
         provenance=signoff.provenance,
         notes=signoff.notes,
         waiver_form=signoff.waiver_form(),
-        baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
         failing=_failing_clips(signoff),
         baseline=None if signoff.baseline is None else baseline_view(signoff.baseline),
     )
