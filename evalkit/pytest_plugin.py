@@ -235,7 +235,7 @@ def _gates(clips: list[str], policy: str) -> list[Gate]:
     try:
         return list(list_gates(clips, policy))
     except EvalkitError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.Collector.CollectError(f"evalkit: {error}") from None
 
 
 def _policy(config: pytest.Config) -> str:
@@ -262,7 +262,7 @@ def _matching(pattern: str, config: pytest.Config) -> list[str]:
         if file.suffix.lower() in _VIDEOS
     ]
     if not files:
-        raise pytest.UsageError(f"evalkit: no video is at {pattern!r}, in {config.rootpath}")
+        raise pytest.Collector.CollectError(f"evalkit: no video is at {pattern!r}, in {config.rootpath}")
     return files
 
 

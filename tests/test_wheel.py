@@ -68,7 +68,9 @@ def test_it_is_the_wheel_that_is_used(python: Path, tmp_path: Path) -> None:
 
 def test_the_command_line_lists_what_is_installed(python: Path, tmp_path: Path) -> None:
     program = python.with_name("evalkit")
-    listed = subprocess.run([program, "list", "metrics"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [program, "list", "metrics"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert "lip_sync.error" in listed.stdout
 
 

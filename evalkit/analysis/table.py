@@ -22,7 +22,7 @@ from evalkit.runs.attempts import agree
 from evalkit.runs.looks import read_looks, state_of
 from evalkit.runs.machines import kind_of
 from evalkit.runs.ratings.opinions import Opinions
-from evalkit.types import Metric
+from evalkit.types import Metric, Moment
 from pipeline.options import canonical_json, hash_of
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ class ClipRecord:
         What raters gave it, by metric: the value is their mean.
     choices : mapping of str to mapping of Rater to float
         Who preferred it to another clip, by the other's trial: 1, or 0; a half for no difference.
+    video : Path or None
+        The file to look at, where there is one.
+    moments : mapping of str to tuple of Moment
+        The worst moments of each value, where they were recorded.
     """
 
     name: str
@@ -98,6 +102,8 @@ class ClipRecord:
     video_s: float | None = None
     scores: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
     choices: Mapping[str, Mapping[Rater, float]] = field(default_factory=dict)
+    video: Path | None = field(default=None, repr=False, compare=False)
+    moments: Mapping[str, tuple[Moment, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n_attempts(self) -> int:
@@ -367,6 +373,7 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
         replace(
             _row_of_trial(trial),
             kind=kind_of(trial.machine, machines),
+            video=run.video_of(trial.id),
             makings=list_makings(trial, machines, prices),
         )
         for trial in trials
@@ -461,6 +468,11 @@ def _row_of_trial(trial: Trial) -> ClipRecord:
         },
         units={name: value.unit for name, value in trial.metrics.items()},
         video_s=(trial.generation or {}).get("duration_s"),
+        moments={
+            name: tuple(Moment(one.start_s, one.end_s, one.value) for one in value.moments)
+            for name, value in trial.metrics.items()
+            if value.moments
+        },
     )
 
 
@@ -490,6 +502,8 @@ def rows_of_clips(folder: str | Path, clips: Iterable[ClipResult]) -> ResultTabl
                 absent=absent,
                 failure=failure,
                 coverages=coverages,
+                video=None if clip.error else path.absolute(),
+                moments={one.metric.name: one.moments for one in clip.measurements if one.moments},
             )
         )
         versions |= clip.versions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import math
 import os
 import pickle
 import tempfile
@@ -18,7 +19,6 @@ from evalkit.decisions.clip_verdicts import (
     ClipGrade,
     ClipLimit,
     ClipVerdict,
-    describe_limit,
     judge_result,
     why_not_of_a_clip,
 )
@@ -28,6 +28,8 @@ from evalkit.evaluators.load import find_incomplete
 from evalkit.formatting import moment_text, three_digits
 from evalkit.measuring.pool import ClipPath, expand_paths
 from evalkit.measuring.results import ClipResult, Report
+from evalkit.reports.clips_page import render_clips
+from evalkit.views.clips import clips_view
 from evalkit.visuals.page import PageFrame, link_from
 from pipeline.options import json_text
 
@@ -169,9 +171,6 @@ class ClipChecks:
         OSError
             If it cannot be written.
         """
-        from evalkit.reports.clips_page import render_clips
-        from evalkit.views.clips import clips_view
-
         kept = sorted(self._folder.glob(f"*{_JUDGED}"))
         by_policy: dict[str, tuple[Policy | None, dict[str, ClipResult]]] = {}
         for file in kept:
@@ -269,7 +268,15 @@ def list_gates(clips: Iterable[str], policy: str) -> Iterator[Gate]:
         )
     for clip in clips:
         for rule in rules:
-            yield Gate(clip, policy, rule.name, rule.kind, describe_limit(rule))
+            yield Gate(clip, policy, rule.name, rule.kind, _limit_of_a_clip(rule))
+
+
+def _limit_of_a_clip(rule: Rule) -> str:
+    """Write what a rule asks of one clip in numbers, the same in every language and version: it names a test."""
+    low, high = rule.clip_limits
+    if math.isinf(low):
+        return f"at most {high:g}"
+    return f"at least {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
 def describe_miss(limit: ClipLimit, result: ClipResult, settings: Mapping[str, Any]) -> str:

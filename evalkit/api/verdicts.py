@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from evalkit.api.clips import Evaluators, Settings, evaluate
 from evalkit.arguments import read_mapping, read_path, read_paths
 from evalkit.decisions import DEFAULT_POLICY
 from evalkit.decisions.analyse import policy_of_run
+from evalkit.decisions.baseline import compare_with_baseline
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
 from evalkit.decisions.policy import Policy, load_policy
@@ -127,6 +129,8 @@ def signoff(
     *,
     where: Mapping[str, Hashable] | None = None,
     waivers: str | Path | None = None,
+    baseline: Source | None = None,
+    baseline_fails: bool = False,
     evaluators: Evaluators | None = None,
     settings: Settings | None = None,
     brand: ClipPath | None = None,
@@ -147,20 +151,28 @@ def signoff(
         Parameters of the configuration to release, where the run has several.
     waivers : path, optional
         YAML file.
+    baseline : Run, Report, path or iterable of paths, optional
+        The last release: what became worse since is a finding, even where its gate passes. Of a run with several
+        configurations, that which `where` names.
+    baseline_fails : bool
+        What became worse fails the release; it only warns otherwise.
     evaluators, settings, brand, jobs, isolate, on_progress, on_message
         Of the videos that are measured, as for `evaluate`.
 
     Raises
     ------
     UsageError
-        As `evalkit.decisions.signoff.sign_off`.
+        As `evalkit.decisions.signoff.sign_off` and `evalkit.decisions.baseline.compare_with_baseline`; and if
+        `baseline_fails` is given without a baseline.
     """
     where = read_mapping(where, "where")
+    if baseline_fails and baseline is None:
+        raise UsageError("baseline_fails says what follows from a baseline, and none is given")
     evaluators = None if evaluators is None else list_evaluators(evaluators)
     source = _read_source(run, "run")
     rules = load_policy(read_path(policy, "policy", _A_POLICY), _described_metrics(source, evaluators))
-    table = read_results(
-        source,
+    read = partial(
+        read_results,
         evaluators=evaluators,
         settings=settings,
         brand=brand,
@@ -169,13 +181,18 @@ def signoff(
         on_progress=on_progress,
         on_message=on_message,
     )
-    table = _where(table, where)
-    verdict = sign_off(table, rules)
+    table = _where(read(source), where)
+    beside = None
+    if baseline is not None:
+        last = read(_read_source(baseline, "baseline"))
+        last = _where(last, {name: value for name, value in where.items() if name in last.swept})
+        beside = compare_with_baseline(table, last, rules, fails=baseline_fails)
+    verdict = sign_off(table, rules, baseline=beside)
     if waivers is None:
         return verdict
     values = {line.metric: line.value for line in verdict.lines if line.kind == "hard"}
     granted = load_waivers(read_path(waivers, "waivers"), rules, table.run_id, values)
-    return sign_off(table, rules, granted, now=verdict.judged_at)
+    return sign_off(table, rules, granted, now=verdict.judged_at, baseline=beside)
 
 
 def recommend(run: Run | str | Path, policy: str | Path | None = None) -> Recommendation:

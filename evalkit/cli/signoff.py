@@ -33,6 +33,14 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     type=_FILE,
     help="Write waivers of all gates that do not pass, to be signed: name, reason and expires are left open.",
 )
+@click.option(
+    "--baseline",
+    type=click.Path(),
+    help="The last release, a run folder or a folder of videos: what became worse is a warning, even where the gate passes.",
+)
+@click.option(
+    "--baseline-fails", is_flag=True, help="What became worse than the --baseline fails the release."
+)
 @click.option("--only", help="Evaluators to run on a folder of videos, separated by commas.")
 @brand_options
 @click.option("--jobs", type=click.IntRange(min=1), help="Processor cores that measure (default: all).")
@@ -61,6 +69,8 @@ def signoff(
     where: tuple[str, ...],
     waivers_path: Path | None,
     form_path: Path | None,
+    baseline: str | None,
+    baseline_fails: bool,
     only: str | None,
     brand: str | None,
     clip_model: str | None,
@@ -77,6 +87,10 @@ def signoff(
 
     The ledger is checked before anything is judged, and nothing is written where it is broken. Its head proves all its
     lines to whoever keeps it elsewhere (`evalkit ledger verify`).
+
+    With --baseline all metrics of the policy are compared with the last release: over the clips of the same inputs, as
+    `evalkit compare` does, or else by intervals that do not overlap. What became worse is a warning; with --baseline-fails it
+    fails, and no waiver lifts it. Values of different versions of an evaluator are not compared. The gates are judged as without it.
 
     Exit code: 0 pass, with or without waivers; 1 fail; 2 wrong use, nothing to judge, or a broken ledger.
     """
@@ -97,6 +111,8 @@ def signoff(
     from evalkit.reports.terminal import print_signoff
     from evalkit.views.signoff import signoff_view
 
+    if baseline_fails and baseline is None:
+        raise click.UsageError("--baseline-fails belongs to --baseline, the last release")
     if ledger_path is None and api.is_run_folder(run):
         ledger_path = ledger_of_run(Path(run))
         if (note := note_on_place(Path(run))) is not None:
@@ -115,6 +131,8 @@ def signoff(
                 policy_name,
                 where=read_where(where),
                 waivers=waivers_path,
+                baseline=baseline,
+                baseline_fails=baseline_fails,
                 evaluators=split_names(only),
                 settings=brand_settings(brand, clip_model, clip_weights),
                 jobs=jobs,

@@ -14,6 +14,7 @@ from evalkit.analysis.pairs import count_distinct, describe_reach, pair_clips
 from evalkit.analysis.values import count_absences, describe_absences, score
 from evalkit.decisions.budget import MIN_PAIRS, MIN_PAIRS_ALIKE, ErrorBudget
 from evalkit.decisions.comparison import (
+    ComparedPair,
     Comparison,
     Conclusion,
     DifferenceTest,
@@ -35,7 +36,7 @@ from evalkit.stats.shares import ShareChange, compare_shares
 from evalkit.visuals.numbers import signed, unit_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from evalkit.analysis.pairs import PairedValues, Pairing
     from evalkit.analysis.table import ClipRecord, ResultTable
@@ -143,6 +144,11 @@ class _Evidence:
         return self.scale.metric
 
     @property
+    def gives_gains(self) -> bool:
+        """Whether it can be compared, and something says what is better."""
+        return not self.refusal and self.scale.kind is not None
+
+    @property
     def weighed_mean(self) -> float:
         """The p of the mean, of its part of the metric's chance."""
         if self.p_mean is None:
@@ -229,9 +235,7 @@ def compare_tables(
     margins = _margins(metrics, policy, margins)
     keys = [name for name in dict.fromkeys((*a.swept, *b.swept)) if name not in ignore_params]
     pairing = pair_clips(a.rows, b.rows, keys, (a.title, b.title))
-    refused = (
-        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
-    )
+    refused = why_not_compared(a, b, metrics)
     is_one_run = a.provenance is b.provenance
     look = a.look if is_one_run else a.look + b.look - 1
     alpha = ErrorBudget(look).claim_alpha
@@ -281,6 +285,28 @@ def compare_tables(
             *([f"look {look} at these results: a claim needs p {alpha:.2g} or less"] if look > 1 else []),
         ),
         alpha=alpha,
+        pairs=tuple(_describe_pairs(pairing, keys, [one.scale for one in evidence if one.gives_gains])),
+    )
+
+
+def _describe_pairs(
+    pairing: Pairing, keys: Sequence[str], scales: Sequence[_Scale]
+) -> Iterator[ComparedPair]:
+    """Give every pair, with by how much B is better in each metric."""
+    for a, b in pairing.pairs:
+        gains = {}
+        for scale in scales:
+            first, second = a.value(scale.metric.name), b.value(scale.metric.name)
+            if first is not None and second is not None:
+                judged = scale.judged(np.array([first, second], dtype=np.float64))
+                gains[scale.metric.name] = scale.sign * float(_subtract(judged[:1], judged[1:])[0])
+        yield ComparedPair(_name(a, keys), a, b, gains)
+
+
+def why_not_compared(a: ResultTable, b: ResultTable, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """Say of each metric whose values of two tables must not be held against each other why not."""
+    return (
+        _refuse_versions(a, b, metrics) | _refuse_machines(a, b, metrics) | _refuse_preferences(a, b, metrics)
     )
 
 
@@ -423,7 +449,7 @@ def _weigh_sessions(scale: _Scale, family: Family, a: ResultTable, b: ResultTabl
         and who[0] == who[1]
         and all(len(names) == len(side) for names, side in zip(who, rows, strict=True))
     ):
-        return _weigh(scale, family, pair_clips(*rows), ())
+        return _weigh(scale, family, pair_clips(rows[0], rows[1]), ())
     (values_a, scored_a), (values_b, scored_b) = (score(name, side) for side in rows)
     absences = count_absences(name, [row for side in rows for row in side])
     n_a, n_b = len(rows[0]) - len(scored_a), len(rows[1]) - len(scored_b)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from evalkit.analysis.table import ClipRecord
     from evalkit.analysis.values import Summary
     from evalkit.stats.means import Estimate
     from evalkit.types import Metric
@@ -222,6 +223,31 @@ class MetricComparison:
         return f"{sides}, the difference over {count(n_pairs, 'pair')}"
 
 
+@dataclass(frozen=True)
+class ComparedPair:
+    """Two clips that share input, seed and parameters.
+
+    Parameters
+    ----------
+    name : str
+        Of what they share.
+    a, b : ClipRecord
+    gains : mapping of str to float
+        By how much B is better than A, by metric: negative where it is worse. Of the metrics that are judged, and have a value
+        on both sides.
+    """
+
+    name: str
+    a: ClipRecord
+    b: ClipRecord
+    gains: Mapping[str, float]
+
+    def differs(self, metric: str) -> bool:
+        """Say whether both sides have a value of a metric, and not the same."""
+        a, b = self.a.value(metric), self.b.value(metric)
+        return a is not None and b is not None and a != b
+
+
 @dataclass(frozen=True, repr=False)
 class Comparison:
     """B against A.
@@ -243,6 +269,8 @@ class Comparison:
         What limits the answer.
     alpha : float
         Chance of a false claim in each family, two-sided.
+    pairs : tuple of ComparedPair
+        All `n_pairs`.
     """
 
     a: str
@@ -257,6 +285,7 @@ class Comparison:
     absent_b: tuple[str, ...]
     notes: tuple[str, ...]
     alpha: float
+    pairs: tuple[ComparedPair, ...] = ()
 
     def __getitem__(self, metric: str) -> MetricComparison:
         """Return the comparison of a metric by its full name."""

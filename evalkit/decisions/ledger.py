@@ -143,6 +143,11 @@ def ledger_entry(signoff: Signoff) -> dict[str, Any]:
         "run": {name: provenance.get(name) for name in ("run", "created_at", "results")},
         "configuration": dict(signoff.configuration),
         "look": signoff.look,
+        **(
+            {}
+            if signoff.baseline is None
+            else {"baseline": {"judged": signoff.baseline.title, "run": signoff.baseline.run_id}}
+        ),
         "decision": signoff.decision.value,
         "policy": {"name": signoff.policy.name, "sha256": signoff.policy.content_hash},
         "attempted": signoff.n_attempted,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.pairs import describe_reach
 from evalkit.analysis.table import ResultTable
+from evalkit.decisions.baseline import Baseline, is_of_baseline
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
 from evalkit.decisions.judge import Grade, RuleResult, Status
@@ -21,6 +22,8 @@ from evalkit.formatting import count
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from evalkit.analysis.table import ClipRecord
 else:
     from evalkit.frames import pd
 
@@ -60,6 +63,10 @@ class Signoff:
         Which look at the run's results this was, from 1.
     notes : tuple of str
         Sentences: how strictly was judged and why, and what a reader should know of the run and of the policy.
+    rows : tuple of ClipRecord
+        The clips that were judged.
+    baseline : Baseline or None
+        The release beside the last one; what became worse is among the lines.
     """
 
     title: str
@@ -73,6 +80,8 @@ class Signoff:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     look: int = 1
     notes: tuple[str, ...] = ()
+    rows: tuple[ClipRecord, ...] = field(default=(), repr=False)
+    baseline: Baseline | None = None
 
     @property
     def decision(self) -> Decision:
@@ -112,7 +121,7 @@ class Signoff:
 
     def waiver_form(self) -> str:
         """Return a file of waivers for all gates that do not pass, to be signed: name, reason and date are left open."""
-        unmet = [line for line in self.gates if line.status is Status.FAIL]
+        unmet = [line for line in self.gates if line.status is Status.FAIL and not is_of_baseline(line)]
         entries = [
             f"  - metric: {line.metric}\n{waiver_lines(self.policy, self.run_id, line.value)}\n"
             f"    name:\n    reason:\n    expires:\n"
@@ -141,7 +150,12 @@ class Signoff:
 
 
 def sign_off(
-    table: ResultTable, policy: Policy, waivers: Sequence[Waiver] = (), *, now: dt.datetime | None = None
+    table: ResultTable,
+    policy: Policy,
+    waivers: Sequence[Waiver] = (),
+    *,
+    now: dt.datetime | None = None,
+    baseline: Baseline | None = None,
 ) -> Signoff:
     """Judge one configuration by a policy.
 
@@ -154,6 +168,8 @@ def sign_off(
         One that has expired, or is about another run, policy or value, waives nothing.
     now : datetime, optional
         With a time zone; the present moment unless given.
+    baseline : Baseline, optional
+        The same table beside the last release: what became worse is a line, a warning unless the baseline fails it.
 
     Raises
     ------
@@ -181,6 +197,8 @@ def sign_off(
             lines.append(_waive(line, waiver, why_not))
         else:
             lines.append(line)
+    if baseline is not None:
+        lines += baseline.lines()
     order = list(reversed(Status))
     used = {line.metric for line in lines if line.waiver is not None}
     return Signoff(
@@ -201,7 +219,10 @@ def sign_off(
             *describe_budget(ErrorBudget.of(table)),
             *table.notes,
             *(f"Of the policy: {warning}." for warning in policy.warnings),
+            *(() if baseline is None else (baseline.headline, baseline.spent)),
         ),
+        rows=tuple(configuration.rows),
+        baseline=baseline,
     )
 
 

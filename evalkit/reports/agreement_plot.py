@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from evalkit.formatting import count, three_digits
 from evalkit.reports.front_plot import Scale, Tick, widen
 from evalkit.reports.labels import head_of
+from evalkit.visuals.numbers import unit_suffix
 from evalkit.words.language import LANGUAGES
 from evalkit.words.metrics import metric_words
-from evalkit.visuals.numbers import unit_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

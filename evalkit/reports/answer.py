@@ -55,7 +55,10 @@ def _say_recommended(run: RunView, tag: str) -> str:
 
 def _say_tied(run: RunView, tag: str) -> str:
     answer, say = run.answer, read_words(tag, "run")
-    return say("say_tied", k=answer.n_passing, n=answer.n_weighed, names=_name_some(answer.tied, say))
+    counts = {"k": answer.n_passing, "n": answer.n_weighed}
+    if len(answer.tied) == answer.n_passing:
+        return say("say_tied_all", **counts)
+    return say("say_tied", **counts, names=_name_some(answer.tied, say))
 
 
 def _say_none(run: RunView, tag: str) -> str:
@@ -89,7 +92,7 @@ _SAYING: dict[Outcome, Callable[[RunView, str], str]] = {
 
 def _name_some(names: Sequence[str], say: Words) -> str:
     """List a few names, and how many more there are."""
-    listed = say("list_comma").join(names[:_N_NAMED])
+    listed = "; ".join(names[:_N_NAMED])
     n_more = len(names) - _N_NAMED
     return say("say_and_more", names=listed, n=n_more) if n_more > 0 else listed
 

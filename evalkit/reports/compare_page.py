@@ -1,35 +1,140 @@
-"""A comparison as a page: which is better, then every metric with its interval drawn."""
+"""A comparison as a page: which is better and the pair that shows it, then what was found, then all the rest."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.comparison import Family
+from evalkit.decisions.comparison import Conclusion, Family
+from evalkit.formatting import three_digits
+from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_conclusion
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
+from evalkit.words.language import read_words
+from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
-    from evalkit.views.comparison import ComparisonView, MetricComparisonView
+    from collections.abc import Sequence
 
+    from evalkit.reports.stage import StagedClip
+    from evalkit.views.comparison import ComparisonView, MetricComparisonView, PairView
+    from evalkit.words.language import Words
+    from evalkit.words.metrics import MetricWords
+
+MINUS = "\u2212"
 _WIDTH, _HEIGHT = 180, 22
+_N_NAMES = 3
+_FOUND = (Conclusion.BETTER, Conclusion.WORSE)
+_SAID = (
+    Conclusion.NOT_COMPARED,
+    Conclusion.NO_DIFFERENCE,
+    Conclusion.NOT_WORSE,
+    Conclusion.NOT_ENOUGH,
+    Conclusion.NOT_JUDGED,
+)
+_FOLDED = {Conclusion.NO_DIFFERENCE, Conclusion.NOT_COMPARED}
+_N_TOLD = 3
+"""Metrics whose values stand below each clip of a pair."""
+
+
+@dataclass(frozen=True)
+class ShownPair:
+    """Two clips beside each other.
+
+    Parameters
+    ----------
+    name, gain : str
+        What they share, and which is better in what, in words.
+    clips : tuple of StagedClip
+    """
+
+    name: str
+    gain: str
+    clips: tuple[StagedClip, ...]
 
 
 def render_comparison(view: ComparisonView, *, frame: PageFrame = PLAIN_FRAME) -> str:
-    """Return a self-contained HTML page."""
+    """Return a self-contained HTML page; it shows the videos to which the frame leads."""
+    say, metrics = read_words(frame.language, "pages", "player", "compare"), metric_words(frame.language)
+    asked, seen = view.of(Family.PRIMARY), view.of(Family.EXPLORATORY)
+    pairs = [_show_pair(view, pair, frame, say, metrics) for pair in view.pairs]
     return render_page(
         __package__,
         "comparison.html.j2",
         frame=frame,
-        title="Comparison of A and B",
+        topics=("player", "compare"),
+        script=player_script(),
+        style=player_style(),
+        title=say("compare_title"),
         view=view,
-        asked=view.of(Family.PRIMARY),
-        seen=view.of(Family.EXPLORATORY),
-        verdict_of_conclusion=verdict_of_conclusion,
+        headline=write_headline(view, say, metrics),
+        pairs=pairs,
+        n_more=max(0, view.n_pairs - len(pairs)),
+        found=[one for one in asked if one.conclusion not in _FOLDED],
+        folded=[one for one in asked if one.conclusion in _FOLDED],
+        seen=seen,
+        tell=lambda one: tell_difference(one, say, metrics),
+        tell_side=lambda figure: _tell(figure.metric, figure.value, figure.unit, metrics),
+        verdict_of=lambda one: verdict_of_conclusion(one.conclusion).said_in(say),
         place_interval=place_interval,
         write_p=write_p,
         height=_HEIGHT,
         width=_WIDTH,
     )
+
+
+def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> str:
+    """Say what is known of what was asked beforehand, in sentences that a manager can repeat; then what was lost."""
+    if not view.n_pairs:
+        return say("nothing_paired")
+    asked: dict[Conclusion, list[MetricComparisonView]] = {}
+    for one in view.of(Family.PRIMARY):
+        if one.conclusion in _FOUND or not _says_nothing(one):
+            asked.setdefault(one.conclusion, []).append(one)
+    said = []
+    better, worse = (_join([metrics.name(one.metric) for one in asked.get(kind, ())], say) for kind in _FOUND)
+    if better or worse:
+        key = "b_both" if better and worse else "b_better" if better else "b_worse"
+        said.append(say(key, better=better, worse=worse, pairs=say("over_pairs", n=view.n_pairs)))
+    for kind in _SAID:
+        found = asked.get(kind, [])
+        if not found or (kind is Conclusion.NOT_JUDGED and said):
+            continue
+        names = _join([metrics.name(one.metric) for one in found], say)
+        sentence = say(f"b_{kind.name.lower()}", names=names, pairs=say("over_pairs", n=view.n_pairs))
+        told = tell_difference(found[0], say, metrics) if len(found) == 1 else ""
+        said.append(
+            say("with_difference", sentence=sentence, told=told) if told else say("alone", sentence=sentence)
+        )
+    for one in view.of(Family.PRIMARY):
+        if one.difference.n and (one.missing.n_a or one.missing.n_b):
+            values = {"name": metrics.name(one.metric), "a": one.missing.n_a, "b": one.missing.n_b}
+            said.append(say("missing_values", **values, pairs=one.missing.n_pairs))
+    lost = (
+        ("lost_partner", view.unpaired_a, view.unpaired_b),
+        ("lost_failed", view.failed_a, view.failed_b),
+        ("lost_absent", view.absent_a, view.absent_b),
+    )
+    said += [say(key, a=len(in_a), b=len(in_b)) for key, in_a, in_b in lost if in_a or in_b]
+    return say("between_sentences").join(said or [say("nothing_compared")])
+
+
+def tell_difference(one: MetricComparisonView, say: Words, metrics: MetricWords) -> str:
+    """Tell the difference of the plain values over the pairs, with its interval; empty where there is none.
+
+    What is judged may be something else, such as the distance to a band: the table says that.
+    """
+    moved = one.moved
+    if moved.value is None:
+        return ""
+    if one.is_equal:
+        return say("equal_pairs", n=moved.n)
+    size = _amount(one.metric, abs(moved.value), one.unit, say, metrics)
+    key = "even" if moved.value == 0 else "higher" if moved.value > 0 else "lower"
+    if moved.interval is None:
+        return say(f"{key}_alone", size=size)
+    low, high = (_signed(one.metric, end, one.unit, say, metrics) for end in moved.interval)
+    return say(key, size=size, low=low, high=high)
 
 
 def place_interval(compared: MetricComparisonView) -> dict[str, float] | None:
@@ -62,3 +167,59 @@ def write_p(p: float | None) -> str:
     if p is None:
         return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _show_pair(
+    view: ComparisonView, pair: PairView, frame: PageFrame, say: Words, metrics: MetricWords
+) -> ShownPair:
+    units = _units_of(view, pair)
+    gain = ""
+    if pair.gain is not None:
+        key = "pair_equal" if pair.gain == 0 else "pair_better" if pair.gain > 0 else "pair_worse"
+        size = _amount(pair.metric, abs(pair.gain), units[pair.metric], say, metrics)
+        gain = say(key, name=metrics.name(pair.metric), size=size)
+    sides = zip(("A", "B"), (pair.a, pair.b), strict=True)
+    return ShownPair(
+        pair.name,
+        gain,
+        tuple(stage_clip(clip, title, frame, metrics, units, is_beside=True) for title, clip in sides),
+    )
+
+
+def _units_of(view: ComparisonView, pair: PairView) -> dict[str, str]:
+    """Return the metrics that are told of a pair, with their units: the one by which it was chosen first."""
+    units = {one.metric: one.unit for one in view.metrics}
+    asked = (one.metric for one in view.of(Family.PRIMARY))
+    told = [name for name in asked if name in pair.a.values or name in pair.b.values]
+    return {name: units[name] for name in dict.fromkeys((pair.metric, *told[:_N_TOLD]))}
+
+
+def _says_nothing(one: MetricComparisonView) -> bool:
+    """Say whether it is an error rate without any error, which is in every table and answers no question."""
+    return one.metric == "profile.error_rate" and one.a.value == one.b.value
+
+
+def _join(names: Sequence[str], say: Words) -> str:
+    """List names, the first few in full."""
+    quoted = [say("quoted", name=name) for name in names]
+    if len(quoted) > _N_NAMES:
+        return say("and_more", names=say("comma").join(quoted[:_N_NAMES]), n=len(quoted) - _N_NAMES)
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return say("and", first=say("comma").join(quoted[:-1]), last=quoted[-1])
+
+
+def _tell(metric: str, value: float | None, unit: str, metrics: MetricWords) -> str:
+    return "" if value is None else metrics.value(metric, value, unit)
+
+
+def _amount(metric: str, size: float, unit: str, say: Words, metrics: MetricWords) -> str:
+    """Tell the size of a difference: 12 ms, and not 12 ms late as a value would be told."""
+    if "{percent}" in metrics.entries.get(metric, {}).get("value", ""):
+        return say("points", n=three_digits(100 * size))
+    return metrics.value("", size, unit)
+
+
+def _signed(metric: str, value: float, unit: str, say: Words, metrics: MetricWords) -> str:
+    told = _amount(metric, abs(value), unit, say, metrics)
+    return told if value == 0 else f"{'+' if value > 0 else MINUS}{told}"

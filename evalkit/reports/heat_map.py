@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _MOST_WITH_INTERVALS = 8
 """Columns; with more there is no room for intervals."""
-_STRONG = 0.8
-"""From here on text on a cell is white."""
+_STRONG = 0.925
+"""From here on text on a cell is white: black and white alike then stand out from their ground by 4.5 at least."""
 
 
 @dataclass(frozen=True, slots=True)

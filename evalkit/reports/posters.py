@@ -49,10 +49,10 @@ def write_posters(analysis: RunAnalysis) -> None:
         video, still = analysis.run.folder_of(row.trial.id) / VIDEO_FILE, folder / f"{row.trial.id}.jpg"
         if still.is_file() and still.stat().st_mtime >= video.stat().st_mtime:
             continue
-        picture = _read_frame(video)
+        picture = read_still(video)
         if picture is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(still, _jpeg(picture))
+            write_atomically(still, as_jpeg(picture))
 
 
 def _choose(analysis: RunAnalysis) -> list[ClipRecord]:
@@ -75,7 +75,7 @@ def _has_video(analysis: RunAnalysis, row: ClipRecord) -> bool:
     return row.trial is not None and VIDEO_FILE in analysis.run.files_of(row.trial.id)
 
 
-def _read_frame(video: Path) -> NDArray[np.uint8] | None:
+def read_still(video: Path) -> NDArray[np.uint8] | None:
     """Return a frame from near the start; None where the video cannot be read."""
     from evalkit.media.probe import probe
     from evalkit.media.reader import Reader
@@ -92,11 +92,12 @@ def _read_frame(video: Path) -> NDArray[np.uint8] | None:
     return found
 
 
-def _jpeg(picture: NDArray[np.uint8]) -> bytes:
+def as_jpeg(picture: NDArray[np.uint8], longer_side_px: int = _LONGER_SIDE_PX) -> bytes:
+    """Return a picture as JPEG, made smaller where it is larger."""
     from PIL import Image
 
     still = Image.fromarray(picture)
-    still.thumbnail((_LONGER_SIDE_PX, _LONGER_SIDE_PX))
+    still.thumbnail((longer_side_px, longer_side_px))
     held = io.BytesIO()
     still.save(held, "JPEG", quality=_QUALITY)
     return held.getvalue()

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evalkit.analysis.catalogue import reason_text
 from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.types import Better
+from evalkit.views.clip import ClipView, clip_view
 from evalkit.views.figure import FigureView, figure_of_estimate, figure_of_summary
 from evalkit.views.view import View
 
 if TYPE_CHECKING:
-    from evalkit.decisions.comparison import Comparison, LimitChange, MetricComparison, MissingValues
+    from evalkit.decisions.comparison import (
+        ComparedPair,
+        Comparison,
+        LimitChange,
+        MetricComparison,
+        MissingValues,
+    )
     from evalkit.stats.means import Estimate
+
+
+N_PAIRS = 12
+"""Of which both clips are shown."""
+_NOT_SEEN = {"profile"}
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,8 @@ class MetricComparisonView(View):
         None where the policy has no limits for it.
     absences : mapping of str to int
         Why clips of the pairs have no value, in words, and how often.
+    is_equal : bool
+        Whether it is the same on both sides of every pair that has it.
     """
 
     metric: str
@@ -127,6 +141,29 @@ class MetricComparisonView(View):
     missing: MissingView
     limits: LimitChangeView | None
     absences: Mapping[str, int]
+    is_equal: bool
+
+
+@dataclass(frozen=True)
+class PairView(View):
+    """Two clips that share input, seed and parameters.
+
+    Parameters
+    ----------
+    name : str
+        Of what they share.
+    metric : str
+        By which it was chosen.
+    gain : float or None
+        By how much B is better in it, in the metric's unit: negative where it is worse. None where a side has no value.
+    a, b : ClipView
+    """
+
+    name: str
+    metric: str
+    gain: float | None
+    a: ClipView
+    b: ClipView
 
 
 @dataclass(frozen=True)
@@ -152,6 +189,8 @@ class ComparisonView(View):
         What limits the answer.
     alpha : float
         Chance of a false claim in each family, two-sided.
+    pairs : tuple of PairView
+        Those that differ most, `N_PAIRS` at most, in the metric that is shown first of those that differ in any pair.
     """
 
     a: str
@@ -167,6 +206,7 @@ class ComparisonView(View):
     absent_b: tuple[str, ...]
     notes: tuple[str, ...]
     alpha: float
+    pairs: tuple[PairView, ...]
 
     def of(self, family: Family) -> list[MetricComparisonView]:
         """Return the metrics of a family."""
@@ -184,7 +224,7 @@ def comparison_view(comparison: Comparison) -> ComparisonView:
         b=comparison.b,
         headline=comparison.answer,
         n_pairs=comparison.n_pairs,
-        metrics=tuple(_metric(compared) for compared in ordered),
+        metrics=tuple(_metric(compared, comparison.pairs) for compared in ordered),
         unpaired_a=comparison.unpaired_a,
         unpaired_b=comparison.unpaired_b,
         failed_a=comparison.failed_a,
@@ -193,10 +233,44 @@ def comparison_view(comparison: Comparison) -> ComparisonView:
         absent_b=comparison.absent_b,
         notes=comparison.notes,
         alpha=comparison.alpha,
+        pairs=_pairs_that_differ(comparison, ordered),
     )
 
 
-def _metric(compared: MetricComparison) -> MetricComparisonView:
+def _pairs_that_differ(comparison: Comparison, ordered: Sequence[MetricComparison]) -> tuple[PairView, ...]:
+    """Return the pairs that differ most in what was found first; what can be seen goes before what it costs."""
+    in_order = sorted(
+        ordered, key=lambda one: (one.family is not Family.PRIMARY, one.metric.family in _NOT_SEEN)
+    )
+    asked = [one.metric for one in in_order if one.family is Family.PRIMARY]
+    differing = (
+        one.metric for one in in_order if any(pair.gains.get(one.metric.name) for pair in comparison.pairs)
+    )
+    chosen = next(differing, None) or next(iter(asked), None)
+    if chosen is None:
+        return ()
+    name = chosen.name
+    ranked = sorted(comparison.pairs, key=lambda pair: -abs(pair.gains.get(name, 0.0)))
+    varying = {
+        key
+        for pair in comparison.pairs
+        for key in {**pair.a.params, **pair.b.params}
+        if pair.a.params.get(key) != pair.b.params.get(key)
+    }
+    metrics = [chosen, *(one for one in asked if one is not chosen)]
+    return tuple(
+        PairView(
+            pair.name,
+            name,
+            pair.gains.get(name),
+            clip_view(pair.a, metrics, sorted(varying)),
+            clip_view(pair.b, metrics, sorted(varying)),
+        )
+        for pair in ranked[:N_PAIRS]
+    )
+
+
+def _metric(compared: MetricComparison, pairs: Sequence[ComparedPair]) -> MetricComparisonView:
     def change(estimate: Estimate) -> FigureView:
         return figure_of_estimate(compared.metric, estimate, None, counted="pairs", reducer="difference")
 
@@ -221,6 +295,7 @@ def _metric(compared: MetricComparison) -> MetricComparisonView:
         missing=_missing(compared.missing),
         limits=_limits(compared.limits),
         absences={reason_text(code): n for code, n in compared.change.absences.items()},
+        is_equal=compared.difference.n > 0 and not any(pair.differs(compared.metric.name) for pair in pairs),
     )
 
 

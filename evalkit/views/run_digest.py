@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GateDigest(View):
-    """One hard rule, judged.
+    """One hard rule, judged, or something that does not hold of the run itself.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class RunDigest(View):
     policy, policy_title, policy_sha256 : str
         What was judged by; empty where nothing was.
     gates : tuple of GateDigest
-        Of `configuration`.
+        Of `configuration`: lines about the run first, as far as they do not hold.
     verdict : VerdictDigest or None
         None where it was never signed off.
     note : str
@@ -182,7 +182,7 @@ def _gates(
     run: Run, table: ResultTable, configuration: Configuration, policy: Policy
 ) -> tuple[GateDigest, ...]:
     lines = judge_configuration(table, configuration, policy)
-    return tuple(_gate(run, line) for line in lines if line.rule is not None and line.kind == "hard")
+    return tuple(_gate(run, line) for line in lines if line.kind == "hard")
 
 
 def _gate(run: Run, line: RuleResult) -> GateDigest:

@@ -159,12 +159,19 @@ def trend_view(found: Sequence[tuple[TrendRun, RunDigest]], *, releases_only: bo
     if not runs:
         return TrendView((), None, ())
     baseline = max((place for place, run in enumerate(runs[:-1]) if run.is_release), default=None)
-    names = dict.fromkeys(one.gate.metric for _, digest in reversed(judged) for one in digest.gates)
+    names = dict.fromkeys(one.gate.metric for _, digest in reversed(judged) for one in _of_metrics(digest))
     gates = {
-        name: [next((one for one in digest.gates if one.gate.metric == name), None) for _, digest in judged]
+        name: [
+            next((one for one in _of_metrics(digest) if one.gate.metric == name), None)
+            for _, digest in judged
+        ]
         for name in names
     }
     return TrendView(runs, baseline, tuple(_line(own, baseline) for own in gates.values()))
+
+
+def _of_metrics(digest: RunDigest) -> list[GateDigest]:
+    return [one for one in digest.gates if one.gate.figure is not None]
 
 
 def _line(gates: Sequence[GateDigest | None], baseline: int | None) -> TrendLine:

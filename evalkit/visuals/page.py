@@ -90,6 +90,7 @@ def render_page(
     template: str,
     *,
     script: str = "",
+    style: str = "",
     frame: PageFrame = PLAIN_FRAME,
     topics: tuple[str, ...] = (),
     has_forms: bool = False,
@@ -107,6 +108,8 @@ def render_page(
         Name of the file.
     script : str
         The page's own JavaScript.
+    style : str
+        The page's own rules, after those of every page.
     frame : PageFrame
         Templates have its language as ``say`` and ``metrics``, its links as ``link_to``.
     topics : tuple of str
@@ -119,7 +122,7 @@ def render_page(
     from markupsafe import Markup
 
     own = {
-        "css": Markup(style_sheet()),  # noqa: S704 - a file of this package
+        "css": Markup(style_sheet() + style),  # noqa: S704 - a file of this package
         "script": Markup(script),  # noqa: S704 - the caller's own code
         "theme_script": Markup(theme_script()),  # noqa: S704 - a file of this package
         "content_security_policy": content_security_policy(

@@ -20,7 +20,9 @@ from evalkit.words.language import LANGUAGES
 Tone = Literal["good", "bad"]
 BAD = ".bad"
 """After the name of a metric: the share of clips that are bad in it."""
-SHARED = ("share_of_bad_clips", "limits", "units")
+AGAINST_BASELINE = ".baseline"
+"""After the name of a metric: that it is not worse than in the last release."""
+SHARED = ("share_of_bad_clips", "against_baseline", "limits", "units")
 """Entries of the files that are no metric's."""
 _UNITS = ("ms", "s", "px", "hz", "db", "deg", "mib", "dbtp", "lufs")
 _BYTES_OF_MIB, _BYTES_OF_MB = 2**20, 10**6
@@ -54,6 +56,9 @@ class MetricWords:
             return self.entries[metric]["name"]
         if metric.endswith(BAD):
             return self.entries["share_of_bad_clips"]["name"].format(name=self.name(metric.removesuffix(BAD)))
+        if metric.endswith(AGAINST_BASELINE):
+            own = self.name(metric.removesuffix(AGAINST_BASELINE))
+            return self.entries["against_baseline"]["name"].format(name=own)
         family, _, quantity = metric.partition(".")
         words = quantity.split("_")
         if words[-1] in _UNITS and len(words) > 1:

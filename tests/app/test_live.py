@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -22,11 +24,11 @@ from evalkit.runs.notes import add_note, read_notes, set_tags
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import write_grid
 
-TOKEN = "the-token"
+TOKEN = "the-token"  # noqa: S105 - of a server of the tests
 SITE = "http://localhost:8764"
 SCRIPT = "<script>window.hit = 1</script>"
 HTML = "<b>&\"'x"
-SECRET = "nothing of this may ever be seen"
+SECRET = "nothing of this may ever be seen"  # noqa: S105 - it is none
 PATIENCE_S = 120.0
 
 
@@ -59,7 +61,7 @@ class Reader:
     """
 
     def __init__(self, folder: Path, *, is_in: bool = True, token: str = TOKEN) -> None:
-        self.app = LiveApp(Settings(folder, token))
+        self.app = LiveApp(Settings(folder, token), clock=lambda: math.inf)  # no look holds
         self.client = TestClient(self.app, base_url=SITE)
         if is_in and token:
             self.client.get(f"/?token={token}")
@@ -69,7 +71,7 @@ class Reader:
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             found = self.client.get(path)
-            if found.status_code != 202 and ">Being worked out<" not in found.text.replace("… ", ""):
+            if found.status_code != 202 and "eing worked out" not in found.text:
                 assert found.status_code == 200, found.text
                 return found.text
             time.sleep(0.2)
@@ -148,13 +150,16 @@ def snapshot(folder: Path) -> dict[str, str]:
 # --- who gets in
 
 
-@pytest.mark.parametrize("path", ["/", "/runs/", "/trend", "/compare", "/runs/first/", "/runs/first/run.json", "/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/runs/", "/trend", "/compare", "/runs/first/", "/runs/first/run.json", "/x"]
+)
 def test_without_the_token_nothing_is_seen(shared: Reader, path: str) -> None:
     stranger = TestClient(shared.app, base_url=SITE)
     for asked in (path, f"{path}?token=", f"{path}?token=wrong"):
         found = stranger.get(asked)
         assert found.status_code == 401
-        assert "first" not in found.text
+        assert "made up" not in found.text
+        assert "/first" not in found.text
 
 
 def test_the_link_lets_in_and_the_token_leaves_the_address(shared: Reader) -> None:
@@ -206,8 +211,8 @@ def test_a_form_from_elsewhere_writes_nothing(reader: Reader, folder: Path, head
 
 def test_the_list_says_what_there_is(shared: Reader) -> None:
     page = shared.page("/runs/")
-    for words in ("first", "week 1/second", "8 of 8 clips", "4 configurations"):
-        assert words in page or words in {"8 of 8 clips", "4 configurations"}
+    for words in ("all 12 clips are there", "week 1/second", "3 configurations", "2 configurations"):
+        assert words in page
     assert "7 of 8 clips are there" in page
     assert "&lt;b&gt;&amp;" in page
     assert HTML not in page
@@ -235,7 +240,11 @@ def test_the_page_of_a_run_is_its_report(shared: Reader) -> None:
     page = shared.page("/runs/week%201/second/")
     assert "Sweep of made up: second" in page
     assert 'href="/notes/week%201/second/"' in page
-    assert shared.client.get("/runs/week%201/second", follow_redirects=False).headers["location"].endswith("/second/")
+    assert (
+        shared.client.get("/runs/week%201/second", follow_redirects=False)
+        .headers["location"]
+        .endswith("/second/")
+    )
 
 
 def test_headers_allow_exactly_the_script_of_the_page(shared: Reader) -> None:
@@ -243,8 +252,6 @@ def test_headers_allow_exactly_the_script_of_the_page(shared: Reader) -> None:
     found = shared.client.get("/runs/first/")
     script = re.search(r"<script>(.*?)</script>", found.text, re.DOTALL)
     assert script is not None
-    import base64
-
     digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
     policy = found.headers["content-security-policy"]
     assert f"'sha256-{digest}'" in policy
@@ -340,7 +347,14 @@ def test_no_link_leads_out(reader: Reader, folder: Path, home: Path) -> None:
     (folder / "shell").mkdir()
     (folder / "shell" / "run.json").symlink_to(home / "secret.json")
     assert reader.client.get("/runs/first/in.json").status_code == 200
-    for path in ("first/out.json", "first/up/secret.json", "away/", "away/run.json", "shell/", "shell/run.json"):
+    for path in (
+        "first/out.json",
+        "first/up/secret.json",
+        "away/",
+        "away/run.json",
+        "shell/",
+        "shell/run.json",
+    ):
         found = reader.client.get(f"/runs/{path}")
         assert found.status_code == 404, path
         assert SECRET not in found.text
@@ -386,7 +400,9 @@ def test_what_raters_must_not_know_is_not_sent(reader: Reader, folder: Path) -> 
 
 def test_a_page_among_the_files_runs_no_script(reader: Reader, folder: Path) -> None:
     (folder / "first" / "evil.html").write_text(SCRIPT, "utf-8")
-    (folder / "first" / "evil.svg").write_text(f"<svg xmlns='http://www.w3.org/2000/svg'>{SCRIPT}</svg>", "utf-8")
+    (folder / "first" / "evil.svg").write_text(
+        f"<svg xmlns='http://www.w3.org/2000/svg'>{SCRIPT}</svg>", "utf-8"
+    )
     for name in ("evil.html", "evil.svg"):
         found = reader.client.get(f"/runs/first/{name}")
         assert found.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
@@ -407,7 +423,9 @@ def test_a_run_that_vanishes_is_told(reader: Reader, folder: Path) -> None:
     assert found.status_code == 404
 
 
-@pytest.mark.parametrize("content", ['{"schema": 3', "", "[]", '{"schema": 99}', '{"schema": 3, "created_at": 5}', "\x00"])
+@pytest.mark.parametrize(
+    "content", ['{"schema": 3', "", "[]", '{"schema": 99}', '{"schema": 3, "created_at": 5}', "\x00"]
+)
 def test_a_damaged_run_is_shown_as_damaged(reader: Reader, folder: Path, content: str) -> None:
     (folder / "first" / "run.json").write_text(content, "utf-8")
     listed = reader.page("/runs/")
@@ -462,7 +480,7 @@ def test_notes_and_tags(reader: Reader, folder: Path) -> None:
     written = read_notes(folder / "first")
     assert [note.text for note in written.notes] == [SCRIPT, "second\nline"]
     assert written.tags == ("a", HTML, "ünï 中文")
-    for path in ("/notes/first/", "/runs/", "/runs/first/", f"/runs/?tag=a"):
+    for path in ("/notes/first/", "/runs/", "/runs/first/", "/runs/?tag=a"):
         page = reader.page(path)
         assert SCRIPT not in page
         assert HTML not in page
@@ -472,7 +490,9 @@ def test_notes_and_tags(reader: Reader, folder: Path) -> None:
     name = re.findall(r'name="note" value="([^"]+)"', page)[-1]
     reader.client.post("/notes/first/remove", data={"note": name})
     assert [note.text for note in read_notes(folder / "first").notes] == ["second\nline"]
-    changed = {path for path in {**snapshot(folder), **long_ago} if snapshot(folder).get(path) != long_ago.get(path)}
+    changed = {
+        path for path in {**snapshot(folder), **long_ago} if snapshot(folder).get(path) != long_ago.get(path)
+    }
     assert changed == {"first/notes.json"}
 
 
@@ -535,6 +555,8 @@ def test_notes_survive_two_writers(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: add_note(tmp_path, f"note {number}"), range(24)))
-    assert sorted(note.text for note in read_notes(tmp_path).notes) == sorted(f"note {number}" for number in range(24))
+    assert sorted(note.text for note in read_notes(tmp_path).notes) == sorted(
+        f"note {number}" for number in range(24)
+    )
     assert set_tags(tmp_path, ["a"]).tags == ("a",)
     assert len(read_notes(tmp_path).notes) == 24

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -51,17 +51,19 @@ class Server:
         assert found is not None
         self.url = found[1]
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(60)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     def get(self, path: str) -> tuple[float, int, bytes]:
         """Return how many seconds a page took, its status and itself."""
         begin = time.perf_counter()
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as response:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as response:  # noqa: S310 - our own server
             body = response.read()
             return time.perf_counter() - begin, response.status, body
 
@@ -101,13 +103,17 @@ def test_serve(benchmark: Any, folder: Path, tmp_path: Path) -> None:
     with Server(folder, tmp_path) as server:
         figures["first list, nothing kept"] = server.get("/runs/")[0]
         figures["first trend, nothing kept"] = server.get("/trend")[0]
-        figures["all runs worked out"] = server.wait_for("/runs/", lambda _, body: b"being worked out" not in body)
+        figures["all runs worked out"] = server.wait_for(
+            "/runs/", lambda _, body: b"being worked out" not in body
+        )
         figures["list again"] = server.get("/runs/")[0]
     with Server(folder, tmp_path) as server:
         figures["first list after a restart"] = server.get("/runs/")[0]
         figures["first trend after a restart"], _, body = server.get("/trend?runs=all")
         assert b"<svg" in body
-        figures["page of a run, first time"] = server.wait_for("/runs/run-001/", lambda status, _: status == 200)
+        figures["page of a run, first time"] = server.wait_for(
+            "/runs/run-001/", lambda status, _: status == 200
+        )
         paths = ["/runs/", "/trend?runs=all", "/runs/?text=run-01", "/notes/run-001/"]
         paths += [f"/runs/run-{number:03d}/" for number in range(8)]
         for path in paths:

@@ -50,7 +50,9 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["signoff", *map(str, arguments)])
 
 
-def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 24, **more: Any) -> Path:
+def write(
+    folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 24, worse: float = 0.0, **more: Any
+) -> Path:
     trials = [
         make_trial(
             params={"sample_steps": level},
@@ -58,7 +60,7 @@ def write(folder: Path, *, steps: tuple[int, ...] = (4,), n: int = 24, **more: A
             speech="<script>",
             seed=7,
             values={
-                "lip_sync.error": 0.2 + 0.001 * index,
+                "lip_sync.error": 0.2 + 0.001 * index + worse * (1 + index % 3),
                 "technical.sharpness": 0.8 + 0.001 * index,
                 "profile.total_s": 5.0,
             },
@@ -234,3 +236,47 @@ def test_a_ledger_of_an_earlier_version_goes_on_where_it_is(tmp_path: Path) -> N
     result = run(folder, "--policy", policy(tmp_path))
     assert f"appended line 2 to {old}" in result.output
     assert "the ledger goes on in" in result.output
+
+
+def test_worse_than_the_last_release_is_a_finding_though_the_gate_passes(tmp_path: Path) -> None:
+    mine = policy(tmp_path, 0.6)
+    last, now = write(tmp_path / "v1"), write(tmp_path / "v2", worse=0.05)
+    page, form, plain = tmp_path / "page.html", tmp_path / "form.yaml", tmp_path / "out.json"
+    warned = run(now, "--policy", mine, "--baseline", last, "--html", page, "--json", plain)
+    assert warned.exit_code == 0, warned.output
+    said = " ".join(warned.output.split())
+    assert said.startswith("PASS: 2 of 2 gates pass; 2 warnings.")
+    assert "lip_sync.error.baseline (soft)" in said
+    assert "Against" in said
+    assert "worse in lip_sync.error." in said
+    assert "One thing became worse." in page.read_text("utf-8")
+    assert json.loads(plain.read_text("utf-8"))["baseline"]["n_pairs"] == 24
+    failed = run(
+        now, "--policy", mine, "--baseline", last, "--baseline-fails", "--waiver-form", form, "--html", page
+    )
+    assert failed.exit_code == 1
+    assert form.read_text("utf-8") == "waivers: []\n"
+    assert "It fails the release, as was asked." in page.read_text("utf-8")
+    better = run(last, "--policy", mine, "--baseline", now)
+    assert better.exit_code == 0
+    assert ".baseline" not in better.output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--baseline-fails",), "--baseline-fails belongs to --baseline"),
+        (("--baseline", "v1"), "is what is judged"),
+        (("--baseline", "two"), "holds 2 configurations"),
+        (("--baseline", "nowhere"), "nowhere is not there"),
+    ],
+)
+def test_what_is_no_last_release_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], said: str
+) -> None:
+    write(tmp_path / "v1")
+    write(tmp_path / "two", steps=(3, 4))
+    monkeypatch.chdir(tmp_path)
+    result = run("v1", "--policy", policy(tmp_path), *options)
+    assert result.exit_code == 2
+    assert said in result.output

@@ -85,7 +85,7 @@ def test_the_better_the_stronger(better: str, values: tuple[float, ...], strengt
     line = tuple(FigureView("a.b", "1", metric.better, value, None, 4, 4, "clips") for value in values)
     drawn = heat_map(MapView("a.b", "steps", None, (1, 2, 3), (None,), (line,)), metric, "en")
     assert [cell.strength for cell in cells(drawn)] == strengths
-    assert [cell.is_strong for cell in cells(drawn)] == [strength > 80 for strength in strengths]
+    assert [cell.is_strong for cell in cells(drawn)] == [strength > 92 for strength in strengths]
 
 
 def test_many_levels_leave_no_room_for_intervals(tmp_path: Path) -> None:

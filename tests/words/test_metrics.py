@@ -9,12 +9,13 @@ from collections import Counter
 import pytest
 
 from evalkit.analysis.catalogue import known_metrics
+from evalkit.decisions.baseline import RUN_BASELINE
 from evalkit.decisions.waivers import RUN_DUPLICATES, RUN_LINES, RUN_MACHINE
 from evalkit.words.language import LANGUAGES
 from evalkit.words.metrics import SHARED, metric_words
 
 MOST_LETTERS = {"en": 34, "zh-CN": 17}
-RUN = (*RUN_LINES, RUN_DUPLICATES, RUN_MACHINE)
+RUN = (*RUN_LINES, RUN_DUPLICATES, RUN_MACHINE, RUN_BASELINE)
 TOLD = ("value", "below", "above", "zero")
 
 

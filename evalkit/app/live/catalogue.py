@@ -34,7 +34,7 @@ from evalkit.sweeps.progress import RunProgress, read_progress
 Stamp = tuple[int, int, int]
 """Time of change in ns, size, inode; all 0 of what is not there."""
 _NOT_THERE: Stamp = (0, 0, 0)
-_DIGEST_FORMAT = 1
+_DIGEST_FORMAT = 2
 _FRESH_S = 1.0
 """For so long at least a look at the folder holds."""
 _SHARE = 10
@@ -176,9 +176,10 @@ class Catalogue:
         except UsageError as error:
             return Listing((), str(error), hashlib.sha256(str(error).encode()).hexdigest())
         found = [self._describe(folder) for folder in folders]
-        for known in (self._manifests, self._notes):
-            for folder in known.keys() - set(folders):
-                known.pop(folder)  # type: ignore[attr-defined]
+        for folder in self._manifests.keys() - set(folders):
+            self._manifests.pop(folder)
+        for folder in self._notes.keys() - set(folders):
+            self._notes.pop(folder)
         found.sort(key=lambda run: (not run.problem, run.created_at, run.address), reverse=True)
         shown = [
             (run.address, run.key, run.problem, str(run.progress), str(run.notes), run.notes_problem)

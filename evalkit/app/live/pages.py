@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import html
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +18,18 @@ from evalkit.app.live.trend_plot import draw_trend
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import three_digits
-from evalkit.reports.gate_lines import gate_lines, name_gate, say_limit
+from evalkit.reports.gate_lines import gate_lines, say_limit
 from evalkit.reports.verdict import Tone, Verdict
 from evalkit.runs.notes import Note
 from evalkit.sweeps.progress import RunProgress
-from evalkit.views.gate import GateView
-from evalkit.views.run_digest import RunDigest
+from evalkit.views.run_digest import GateDigest, RunDigest
 from evalkit.views.trend import Change, TrendLine, TrendView
 from evalkit.visuals.page import PageFrame, render, render_page
 from evalkit.words.language import LANGUAGES, Words, read_words
-from evalkit.words.metrics import BAD, MetricWords, metric_words
+from evalkit.words.metrics import MetricWords, metric_words
 
 _TOPIC = "serve"
+_MOST_UNMET = 3
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 _OUTCOMES: Mapping[Outcome, tuple[str, Tone]] = {
     Outcome.RECOMMENDED: ("✓", "pass"),
@@ -110,8 +109,8 @@ class Row:
         Of `VERDICTS`.
     picture : str
         Address of its thumbnail; empty without one.
-    date, progress, configuration, gates, signed : str
-        In words.
+    date, progress, configuration, gates, unmet, signed : str
+        In words; `unmet` names gates that do not pass.
     words : str
         What is searched, in small letters.
     """
@@ -125,6 +124,7 @@ class Row:
     progress: str
     configuration: str
     gates: str
+    unmet: str
     signed: str
     words: str
 
@@ -190,9 +190,19 @@ def make_row(say: Words, run: ListedRun, digest: RunDigest | None, *, has_pictur
         progress=describe_progress(say, run.progress),
         configuration=shown,
         gates=say("gates_passed", n=passed, of=len(gates)) if gates else "",
+        unmet=_name_unmet(say, gates),
         signed=signed,
         words=" ".join((*texts, mark.word)).lower(),
     )
+
+
+def _name_unmet(say: Words, gates: Sequence[GateDigest]) -> str:
+    """Name the gates that do not pass, those that fail first, and how many more there are."""
+    unmet = [one.gate for one in gates if one.gate.grade is not Grade.PASSES]
+    lines = gate_lines(sorted(unmet, key=lambda gate: gate.grade is not Grade.FAILS), say.tag)
+    joint = "；" if say.tag.startswith("zh") else "; "
+    words = joint.join(f"{line.verdict.symbol} {line.name}" for line in lines[:_MOST_UNMET])
+    return words + (say("and_more", n=len(lines) - _MOST_UNMET) if len(lines) > _MOST_UNMET else "")
 
 
 def _mark(say: Words, run: ListedRun, digest: RunDigest | None) -> tuple[Verdict, frozenset[str]]:
@@ -454,7 +464,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
         return (say("trend_sentence_first", name=newest.name), None) if newest.is_release else ("", None)
     base = view.runs[view.baseline].name
     named = {
-        change: [_name(say, metrics, line) for line in view.lines if line.change is change]
+        change: [metrics.name(line.metric) for line in view.lines if line.change is change]
         for change in Change
     }
     joint = "、" if say.tag.startswith("zh") else "; "
@@ -474,7 +484,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
 
 
 def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine) -> dict[str, object]:
-    name = _name(say, metrics, line)
+    name = metrics.name(line.metric)
     notes = []
     if len(line.versions) > 1:
         notes.append(say("trend_versions", n=len(line.versions)))
@@ -501,10 +511,6 @@ def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine
     }
 
 
-def _name(say: Words, metrics: MetricWords, line: TrendLine) -> str:
-    return name_gate(line.metric, read_words(say.tag, "pages"), metrics)
-
-
 def _cell(say: Words, metrics: MetricWords, line: TrendLine, place: int) -> dict[str, str]:
     figure = line.points[place].figure
     if figure is None or figure.value is None:
@@ -521,18 +527,7 @@ def _describe_now(say: Words, line: TrendLine) -> str:
     if gate is None:
         return say("trend_now_no_gate")
     (now,) = gate_lines([gate], say.tag)
-    return say("trend_now", told=now.told, limit=_limit(say, gate))
-
-
-def _limit(say: Words, gate: GateView) -> str:
-    """Say what a gate asks for, in the words that its values have."""
-    if gate.figure is None or gate.metric.endswith(BAD):
-        return say_limit(gate, read_words(say.tag, "pages"))
-    low, high = (
-        open_end if end is None else end
-        for end, open_end in ((gate.at_least, -math.inf), (gate.at_most, math.inf))
-    )
-    return metric_words(say.tag).limit(gate.metric, low, high, gate.figure.unit)
+    return say("trend_now", told=now.told, limit=say_limit(gate, metric_words(say.tag)))
 
 
 def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, str]:

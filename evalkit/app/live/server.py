@@ -10,10 +10,11 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_from_bytes, urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from evalkit.app.guard import Guard, Problem, read_form
 from evalkit.app.live import pages
 from evalkit.app.live.catalogue import Catalogue, ListedRun
-from evalkit.app.live.jobs import BAR, Page, Site, Wish
+from evalkit.app.live.jobs import BAR, Digested, Page, Site, Wish
 from evalkit.app.live.pages import Asked, Row
 from evalkit.app.live.places import find_file, read_address
 from evalkit.app.live.studies import Studies
@@ -90,10 +91,12 @@ class LiveApp:
     Parameters
     ----------
     settings : Settings
+    clock : callable
+        Gives seconds that only grow: a look at the folder holds for a while.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._server = _Server(settings)
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._server = _Server(settings, clock)
         handlers = {
             Problem: self._server.on_problem,
             HTTPException: self._server.on_http_exception,
@@ -135,10 +138,10 @@ class _Door:
 class _Server:
     """The endpoints; those that are no coroutines are called in threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float]) -> None:
         root = settings.root.resolve(strict=True)
         self._settings = settings
-        self._catalogue = Catalogue(root, settings.policies)
+        self._catalogue = Catalogue(root, settings.policies, clock)
         site = Site(root, self._catalogue.policies)
         self._digests = Digests(site)
         self._pages = Pages(site)
@@ -294,11 +297,11 @@ class _Server:
         listing = self._catalogue.look()
         chosen = query.getlist("run")
         language = self._language(request)
-        if chosen:
-            found = [run for address in chosen if (run := listing.find(address)) is not None]
-            if len(found) == 2:
-                a, b = sorted(found, key=lambda run: run.created_at)
-                return RedirectResponse(_with_query("/compare", [("a", a.address), ("b", b.address)]), 303)
+        found = [run for address in chosen if (run := listing.find(address)) is not None]
+        if len(found) == 2:
+            older, newer = sorted(found, key=lambda run: run.created_at)
+            pair = [("a", older.address), ("b", newer.address)]
+            return RedirectResponse(_with_query("/compare", pair), 303)
         a, b = (listing.find(query.get(name, "")) for name in ("a", "b"))
         split = _read_split(query.get("split", ""))
         if a is None or (split is None and (b is None or a == b)):
@@ -328,10 +331,10 @@ class _Server:
         return self._html(request, body.decode(), "trend")
 
     def _draw_trend(
-        self, language: str, asked: Mapping[str, str], known: list[tuple[ListedRun, object]]
+        self, language: str, asked: Mapping[str, str], known: Sequence[tuple[ListedRun, Digested | None]]
     ) -> str:
         say = pages.words_of(language)
-        judged = [(run, found.digest) for run, found in known if found is not None and found.digest.gates]  # type: ignore[attr-defined]
+        judged = [(run, found.digest) for run, found in known if found is not None and found.digest.gates]
         policies = dict.fromkeys(digest.policy for _, digest in judged)
         titles = {digest.policy: digest.policy_title for _, digest in judged}
         policy = asked.get("policy", "")
@@ -467,10 +470,10 @@ class _Server:
         address = read_address(raw.partition(b"?")[0].removeprefix(prefix.encode()))
         if address is None or not address.parts:
             raise Problem(404, "no_page")
-        for listing in (self._catalogue.look(), None):
-            there = {run.address: run for run in (listing or self._catalogue.look(anew=True)).runs}
+        for anew in (False, True):
+            there = {run.address: run for run in self._catalogue.look(anew=anew).runs}
             for n in range(1, min(len(address.parts), 4) + 1):
-                run = there.get("/".join(_quote(part) for part in address.parts[:n]))
+                run = there.get("/".join(quote_from_bytes(part, safe="") for part in address.parts[:n]))
                 now = None if run is None else self._catalogue.look_at(run)
                 if now is not None and not now.is_outside:
                     return now, address.parts[n:], address.is_folder
@@ -566,9 +569,9 @@ def _is_from_here(request: Request) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
 
 
-def _read_pairs(texts: Collection[str] | object) -> dict[str, str]:
+def _read_pairs(texts: Iterable[str]) -> dict[str, str]:
     """Read ``NAME=VALUE`` texts; others name nothing."""
-    pairs = (str(text)[:500].partition("=") for text in texts)  # type: ignore[attr-defined]
+    pairs = (text[:500].partition("=") for text in texts)
     return {name.strip(): value.strip() for name, equals, value in pairs if equals and name.strip()}
 
 
@@ -583,12 +586,6 @@ def _read_split(text: str) -> tuple[str, str, str] | None:
 
 def _with_query(path: str, query: Collection[tuple[str, str]]) -> str:
     return f"{path}?{urlencode(list(query))}" if query else path
-
-
-def _quote(part: bytes) -> str:
-    from urllib.parse import quote_from_bytes
-
-    return quote_from_bytes(part, safe="")
 
 
 def _message(error: Exception, root: Path) -> str:

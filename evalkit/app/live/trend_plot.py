@@ -12,7 +12,7 @@ from evalkit.views.trend import TrendLine, TrendRun
 
 WIDTH, HEIGHT = 460, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 380, 22, 160
-_MOST_DATES = 4
+_DATE_WIDTH = 70
 
 
 @dataclass(frozen=True)
@@ -198,11 +198,20 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _dates(runs: Sequence[TrendRun], xs: Sequence[float]) -> tuple[Mark, ...]:
-    """Return the dates of a few runs, the first and the last among them."""
-    n = len(runs)
-    wanted = sorted({round(place * (n - 1) / (_MOST_DATES - 1)) for place in range(_MOST_DATES)}) if n else []
-    found = []
-    for place in wanted:
-        anchor = "start" if place == 0 and n > 1 else "end" if place == n - 1 and n > 1 else "middle"
-        found.append(Mark(xs[place], _BOTTOM, runs[place].at[:10], anchor))
+    """Return the dates of the last run, the first, and those between that have room."""
+    if not runs:
+        return ()
+    if len(runs) == 1:
+        return (Mark(xs[0], _BOTTOM, runs[0].at[:10]),)
+    last = len(runs) - 1
+    found = [Mark(xs[last], _BOTTOM, runs[last].at[:10], "end")]
+    free_from = xs[0]
+    if xs[last] - xs[0] > 2 * _DATE_WIDTH:
+        found.append(Mark(xs[0], _BOTTOM, runs[0].at[:10], "start"))
+        free_from += _DATE_WIDTH
+    for place in range(1, last):
+        x = xs[place]
+        if x - _DATE_WIDTH / 2 >= free_from and x + _DATE_WIDTH / 2 <= xs[last] - _DATE_WIDTH:
+            found.append(Mark(x, _BOTTOM, runs[place].at[:10]))
+            free_from = x + _DATE_WIDTH / 2
     return tuple(found)

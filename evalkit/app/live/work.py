@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import signal
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -65,10 +67,23 @@ class Bench:
         return ProcessPoolExecutor(
             1,
             get_context("spawn"),
-            initializer=os.nice,
-            initargs=(_NICE,),
+            initializer=_begin,
             max_tasks_per_child=_JOBS_A_PROCESS,
         )
+
+
+def _begin() -> None:
+    """Yield to readers, leave Ctrl-C to the server, and end with it, whatever it dies of."""
+    os.nice(_NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 class Shelf(Generic[Given]):

@@ -77,8 +77,7 @@
     zero: Math.abs,
     band: low === undefined && high === undefined ? undefined : (value) => Math.max(limit(low, -Infinity) - value, value - limit(high, Infinity), 0),
   })[better] ?? ((value) => value);
-  const sortBy = async (table, head, column) => {
-    const toWorst = head.dataset.sorted === "best";
+  const sortBy = async (table, head, column, toWorst = head.dataset.sorted === "best") => {
     $$("th", table).forEach((other) => { other.removeAttribute("aria-sort"); delete other.dataset.sorted; });
     const { better } = head.dataset;
     head.dataset.sorted = toWorst ? "worst" : "best";
@@ -97,14 +96,22 @@
     if (isPaged) { ordered = sorted; turnTo(0); } else table.tBodies[0].append(...sorted);
   };
   for (const table of $$("table.sortable")) {
+    const choice = document.createElement("select"); // on a phone, where heads have no place
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       if (head.classList.contains("script") || head.textContent.trim() === "") return;
+      choice.add(new Option(head.textContent.trim(), column));
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => sortBy(table, head, column));
     });
+    choice.selectedIndex = -1;
+    choice.addEventListener("change", () => sortBy(table, table.tHead.rows[0].cells[choice.value], choice.value, false));
+    const label = document.createElement("label");
+    label.className = "sort-by small";
+    label.append(`${document.body.dataset.bestFirst}:`, choice);
+    table.closest(".wide").before(label);
   }
 
   // What is opened shows its first frame.
