@@ -456,6 +456,8 @@ def trend_page(
         subtitle=say("trend_sub", n=len(view.runs), released=n_released, policy=policy) if view.runs else "",
         options=options,
         refresh_s=refresh_s,
+        base=None if view.baseline is None else view.runs[view.baseline],
+        newest=view.runs[-1] if view.runs else None,
         sentence=sentence,
         mark=mark,
         notes=notes,
@@ -507,7 +509,7 @@ def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine
 
     then = "" if view.baseline is None else cells[view.baseline]["value"]
     mark, change = _describe_change(say, line, then)
-    drawing = draw_trend(line, view.runs, view.baseline, f"{name}: {change}", tell)
+    drawing = draw_trend(line, view.runs, view.baseline, f"{name}: {mark.word} {change}", tell)
     return {
         "metric": line.metric,
         "name": name,
