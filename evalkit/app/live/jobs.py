@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 BAR = "<!-- here is the bar of the application -->"
 """Stands in a page where each reader's own bar comes; nothing that is escaped can hold it."""
-THUMBNAIL_PX = 160
-"""Width of a thumbnail."""
+THUMBNAIL_PX = 320
+"""Longer side of a thumbnail: twice of what is shown, for dense screens."""
 
 
 @dataclass(frozen=True)
@@ -298,21 +298,8 @@ def _plain(site: Site, error: Exception) -> str:
 
 
 def _thumbnail(video: Path) -> bytes:
-    """Return a picture of the middle of a video; empty where it cannot be read."""
-    import cv2
+    """Return a still of a video; empty where it cannot be read."""
+    from evalkit.reports.posters import as_jpeg, read_still
 
-    from evalkit.media.probe import probe
-    from evalkit.media.reader import Reader
-    from evalkit.types import FrameChunk
-
-    try:
-        for chunk in Reader(probe(str(video))):
-            if isinstance(chunk, FrameChunk) and len(chunk.frames):
-                frame = chunk.frames[len(chunk.frames) // 2]
-                height = max(1, round(frame.shape[0] * THUMBNAIL_PX / frame.shape[1]))
-                small = cv2.resize(frame, (THUMBNAIL_PX, height), interpolation=cv2.INTER_AREA)
-                done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-                return data.tobytes() if done else b""
-    except (EvalkitError, OSError, ValueError):
-        return b""
-    return b""
+    picture = read_still(video)
+    return b"" if picture is None else as_jpeg(picture, THUMBNAIL_PX)
