@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -554,15 +555,15 @@ def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, s
             return Verdict("–", say("mark_none"), "neutral"), words
 
 
-def _page(template: str, language: str, bar_above: str, *, script: str = "", **context: object) -> str:
+def _page(template: str, language: str, bar_above: str, *, script: str = "", **context: Any) -> str:
     return render_page(
         __package__,
         template,
         script=script,
+        style=_read("live.css"),
         frame=PageFrame(language, bar_above),
         topics=(_TOPIC,),
         has_forms=True,
-        live_css=Markup(_read("live.css")),  # noqa: S704 - a file of this package
         **context,
     )
 
