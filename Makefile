@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup exporters sweep test check core lint types coverage bench clean
+.PHONY: setup exporters sweep test check core lint types coverage bench docs clean
 
 setup: $(STAMP)  ## make .venv with everything pinned in constraints.txt
 
@@ -50,5 +50,8 @@ coverage: setup
 bench: setup  ## timings and memory, never part of the tests
 	$(BIN)/python -m pytest tests/benchmarks -q -p no:xdist --benchmark-only --benchmark-disable-gc
 
+docs: setup  ## the documentation as a site in site/
+	$(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .venv-3.12 .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-3.12 .pytest_cache .mypy_cache .ruff_cache .coverage site

@@ -10,7 +10,7 @@ import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import name_outputs, refuse_unwritten, say, write_outputs
-from evalkit.cli.page_options import frame_beside, language_option
+from evalkit.cli.page_options import language_option, page_with_videos, single_file_option
 from evalkit.cli.settings import read_where, split_pairs
 from evalkit.decisions import DEFAULT_POLICY
 
@@ -38,6 +38,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processor cores that measure (default: all).")
 @click.option("--json", "json_path", type=_FILE, help="Write the comparison as JSON.")
 @click.option("--html", "html_path", type=_FILE, help="Write the comparison as a page.")
+@single_file_option
 @language_option
 @click.pass_context
 def compare(
@@ -56,6 +57,7 @@ def compare(
     jobs: int | None,
     json_path: Path | None,
     html_path: Path | None,
+    single_file: bool,
     language: str,
 ) -> None:
     """Compare B with A: two runs, two folders of videos, or one run with --split.
@@ -94,9 +96,18 @@ def compare(
     except EvalkitError as error:
         raise click.UsageError(str(error)) from None
     view = comparison_view(comparison)
+    videos = [clip.video for pair in view.pairs for clip in (pair.a, pair.b)]
     written = write_outputs(
         (json_path, view.to_json),
-        (html_path, lambda: render_comparison(view, frame=frame_beside(html_path or Path(), language))),
+        (
+            html_path,
+            lambda: page_with_videos(
+                lambda frame: render_comparison(view, frame=frame),
+                html_path or Path(),
+                language,
+                videos if single_file else None,
+            ),
+        ),
     )
     print_comparison(Console(highlight=False), view)
     name_outputs(written.paths)

@@ -10,7 +10,7 @@ import click
 
 from evalkit.cli.measuring_options import brand_options, brand_settings, split_names
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
-from evalkit.cli.page_options import frame_beside, language_option
+from evalkit.cli.page_options import language_option, page_with_videos, single_file_option
 from evalkit.cli.settings import read_where
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help='Append the verdict as Markdown, for the summary of a job: --summary "$GITHUB_STEP_SUMMARY".',
 )
 @click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
+@single_file_option
 @language_option
 @click.option(
     "--ledger",
@@ -94,6 +95,7 @@ def signoff(
     sarif_path: Path | None,
     summary_path: Path | None,
     html_path: Path | None,
+    single_file: bool,
     language: str,
     ledger_path: Path | None,
     anchor_path: Path | None,
@@ -167,9 +169,17 @@ def signoff(
     written = write_outputs(
         (json_path, view.to_json),
         (junit_path, lambda: junit_xml(view)),
+        (
+            html_path,
+            lambda: page_with_videos(
+                lambda frame: render_signoff(view, frame=frame),
+                html_path or Path(),
+                language,
+                [one.clip.video for one in view.failing] if single_file else None,
+            ),
+        ),
         (sarif_path, lambda: _sarif(view, policy_name, run)),
         (summary_path, lambda: _so_far(summary_path) + job_summary(view)),
-        (html_path, lambda: render_signoff(view, frame=frame_beside(html_path or Path(), language))),
         (form_path, lambda: view.waiver_form),
     )
     print_signoff(Console(highlight=False), view)

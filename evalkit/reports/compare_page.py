@@ -63,7 +63,7 @@ def render_comparison(view: ComparisonView, *, frame: PageFrame = PLAIN_FRAME) -
         "comparison.html.j2",
         frame=frame,
         topics=("player", "compare"),
-        script=player_script(),
+        script=player_script() if any(clip.address for pair in pairs for clip in pair.clips) else "",
         style=player_style(),
         title=say("compare_title"),
         view=view,

@@ -104,6 +104,11 @@ def wait_for(page: Any, condition: str, *, n: int = 2400) -> None:
 
 
 VIDEOS = "[...document.querySelectorAll('#side-by-side .stage video')]"
+MOST_DROPPED = 0.02
+DROPPED = (
+    f"Math.max(...{VIDEOS}.map((v) => v.getVideoPlaybackQuality())"
+    ".map((q) => q.droppedVideoFrames / Math.max(1, q.totalVideoFrames)))"
+)
 STATES = f"JSON.stringify({VIDEOS}.map((v) => [v.currentTime, v.readyState, v.paused, v.seeking, v.ended]))"
 
 
@@ -129,9 +134,17 @@ def share_within_a_frame(seen: Any, of: int) -> float:
     return float(np.mean(np.ptp(seen[:, :, of], axis=1) <= 1 / min(FPS)))
 
 
+def assert_in_step(page: Any, seen: Any) -> None:
+    """Hold what was seen to a frame of the slowest: half of it anyhow, nearly all where the machine shows the frames in time."""
+    assert np.median(np.ptp(seen[:, :, BY_CLOCK], axis=1)) <= 0.5 / min(FPS)
+    assert np.median(np.ptp(seen[:, :, BY_FRAMES], axis=1)) <= 1 / min(FPS)
+    if page.evaluate(DROPPED) <= MOST_DROPPED:
+        assert share_within_a_frame(seen, BY_FRAMES) >= 0.9
+        assert share_within_a_frame(seen, BY_CLOCK) >= 0.95
+
+
 @pytest.mark.parametrize("n", [2, 4])
 def test_videos_stay_within_a_frame_of_each_other(page: Any, n: int, record_property: Any) -> None:
-    """A machine with ten times too much to do drops frames of one video and not of another: so not every refresh is asked for."""
     add(page, n - 2)
     page.evaluate(WATCH)
     play(page)
@@ -140,9 +153,7 @@ def test_videos_stay_within_a_frame_of_each_other(page: Any, n: int, record_prop
         apart_ms = 1000 * np.ptp(seen[:, :, of], axis=1)
         record_property(f"{name}_apart_ms", np.percentile(apart_ms, [50, 95, 99, 100]).round(1).tolist())
     assert np.ptp(seen[:, 0, 0]) > WATCHED_S - 2
-    assert np.median(np.ptp(seen[:, :, BY_FRAMES], axis=1)) <= 0.75 / min(FPS)
-    assert share_within_a_frame(seen, BY_FRAMES) >= 0.85
-    assert share_within_a_frame(seen, BY_CLOCK) >= 0.95
+    assert_in_step(page, seen)
 
 
 def test_a_video_added_while_paused_stands_where_the_others_stand(page: Any) -> None:
@@ -165,8 +176,7 @@ def test_a_video_added_while_playing_joins_in_step(page: Any) -> None:
     seen = watch(page, 8)
     assert seen.shape[1] == 3
     assert seen[0, :, 0].min() > 2
-    assert share_within_a_frame(seen, BY_FRAMES) >= 0.85
-    assert share_within_a_frame(seen, BY_CLOCK) >= 0.9
+    assert_in_step(page, seen)
 
 
 def test_a_pause_leaves_all_on_one_moment(page: Any) -> None:
@@ -182,7 +192,7 @@ def test_shorter_ones_end_and_the_others_go_on(page: Any) -> None:
     page.locator("#side-by-side .controls input[type=range]").fill("31.5")
     play_button = page.locator("#side-by-side .controls .play")
     play_button.click()
-    wait_for(page, f"{VIDEOS}.every((v) => v.ended)")
+    wait_for(page, f"{VIDEOS}.every((v) => v.paused && v.currentTime > v.duration - 0.01)")
     lengths = page.evaluate(f"{VIDEOS}.map((v) => v.currentTime)")
     assert max(lengths) - min(lengths) > 0.5
     wait_for(page, "document.querySelector('#side-by-side .play').getAttribute('aria-pressed') === 'false'")

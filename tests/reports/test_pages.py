@@ -11,6 +11,7 @@ import pytest
 from evalkit.api.verdicts import compare, signoff
 from evalkit.reports.compare_page import render_comparison
 from evalkit.reports.signoff_page import render_signoff
+from evalkit.reports.stage import player_style
 from evalkit.testing.runs import write_grid
 from evalkit.views.comparison import comparison_view
 from evalkit.views.signoff import signoff_view
@@ -31,7 +32,7 @@ class Outline(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Remember it."""
         assert not {"src", "onclick"} & dict(attrs).keys()
-        assert (dict(attrs).get("href") or "#").startswith("#")
+        assert (dict(attrs).get("href") or "#").startswith(("#", "data:"))
         assert tag != "script"
         if tag not in VOID:
             self.open.append(tag)
@@ -59,7 +60,7 @@ def decision(run: Path) -> str:
 def test_a_page_has_the_one_look_and_is_well_formed(make: Callable[[Path], str], run: Path) -> None:
     page = make(run)
     Outline(page.replace(f"<script>{theme_script()}</script>", ""))
-    assert f"<style>{style_sheet()}</style>" in page
+    assert f"<style>{style_sheet()}{player_style()}</style>" in page
     assert page.count("<style") == 1
     assert "style=" not in page
     assert '<section class="answer' in page
