@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup sweep test check core lint types coverage bench clean
+.PHONY: setup exporters sweep test check core lint types coverage bench docs clean
 
 setup: $(STAMP)  ## make .venv with everything pinned in constraints.txt
 
@@ -17,6 +17,15 @@ $(STAMP): pyproject.toml constraints.txt
 
 sweep: setup  ## the main job on this machine
 	$(BIN)/evalkit sweep --out runs/quickstart
+
+# MLflow and W&B bring libraries that nothing else here should see: their tests have an environment of their own, which finds
+# all the rest in that of the tests.
+exporters: setup  ## MLflow and W&B, for the tests of exporters
+	$(PYTHON) -m venv .venv-exporters
+	.venv-exporters/bin/python -m pip install --quiet --disable-pip-version-check \
+	  "mlflow==3.17.2" "wandb==0.31.0" "numpy<2" "pandas>=3" "pyarrow<24"
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
+	  "$$(.venv-exporters/bin/python -c "import site; print(site.getsitepackages()[0])")/zz_tests.pth"
 
 test: setup  ## lint, types and all tests that this machine can run
 	$(MAKE) --no-print-directory check
@@ -41,5 +50,8 @@ coverage: setup
 bench: setup  ## timings and memory, never part of the tests
 	$(BIN)/python -m pytest tests/benchmarks -q -p no:xdist --benchmark-only --benchmark-disable-gc
 
+docs: setup  ## the documentation as a site in site/
+	$(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .venv-3.12 .pytest_cache .mypy_cache .ruff_cache .coverage
+	rm -rf $(VENV) .venv-3.12 .pytest_cache .mypy_cache .ruff_cache .coverage site

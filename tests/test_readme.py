@@ -26,6 +26,7 @@ GUIDES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "tutorials").glob("*.md")),
     *sorted((ROOT / "notebooks").glob("*/README.md")),
 ]
 _ASK_PIP = f"{shlex.quote(sys.executable)} -m pip install --dry-run --no-deps --no-build-isolation"
@@ -64,6 +65,20 @@ SMALLER = {
             "while kill -INT $! 2> /dev/null; do sleep 1; done; wait $!"  # it may not listen to signals yet
         ),
         "it serves until Ctrl-C; tests/road has raters",
+    ),
+    "evalkit sweep first/sweep.yaml --out runs/first": (
+        "evalkit sweep first/sweep.yaml --out runs/first --dry-run",
+        "four videos",
+    ),
+    "evalkit report runs/first": ("evalkit report runs/quickstart", "the sweep above was not done"),
+    "evalkit compare runs/quickstart --split sample_steps=1,4 --html compare.html": (
+        "evalkit compare release-1.4 release-1.5 --html compare.html",
+        "our quickstart has one value",
+    ),
+    'evalkit signoff runs/quickstart --where "size=384*256" --where sample_steps=4 --policy release.yaml '
+    "--html signoff.html --junit signoff.xml": (
+        "evalkit signoff runs/quickstart --policy release.yaml --html signoff.html --junit signoff.xml",
+        "our quickstart has one value",
     ),
     "evalkit sweep notebooks/norrvik/sweep.yaml --out runs/norrvik": (
         "evalkit sweep notebooks/norrvik/sweep.yaml --out runs/norrvik-new --dry-run",

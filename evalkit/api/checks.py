@@ -29,7 +29,7 @@ from evalkit.formatting import moment_text, three_digits
 from evalkit.measuring.pool import ClipPath, expand_paths
 from evalkit.measuring.results import ClipResult, Report
 from evalkit.reports.clips_page import render_clips
-from evalkit.views.clips import clips_view
+from evalkit.views.clips import ClipsView, clips_view
 from evalkit.visuals.page import PageFrame, link_from
 from pipeline.options import json_text
 
@@ -178,23 +178,17 @@ class ClipChecks:
             by_policy.setdefault(name, (policy, {}))[1][result.clip] = result
         if any(name for name in by_policy):
             by_policy.pop("", None)
-        suffix = path.suffix.lower()
-        is_folder = suffix not in {".html", ".json"}
-        html = path / "clips.html" if is_folder else path if suffix == ".html" else None
-        json = path / "clips.json" if is_folder else path if suffix == ".json" else None
+        is_folder = path.suffix.lower() not in {".html", ".json"}
+        views = [clips_view(results.values(), policy) for policy, results in by_policy.values()]
         written = []
-        views = [
-            (name, clips_view(results.values(), policy)) for name, (policy, results) in by_policy.items()
-        ]
-        for number, (_, view) in enumerate(views) if html is not None else ():
-            page = html if number == 0 else html.with_stem(f"{html.stem}_{number + 1}")
-            page.parent.mkdir(parents=True, exist_ok=True)
-            page.write_text(render_clips(view, frame=PageFrame(link=link_from(page.parent))), "utf-8")
-            written.append(page)
-        if json is not None:
-            json.parent.mkdir(parents=True, exist_ok=True)
-            json.write_text(json_text({"policies": [view.to_dict() for _, view in views]}), "utf-8")
-            written.append(json)
+        if is_folder or path.suffix.lower() == ".html":
+            page = path / "clips.html" if is_folder else path
+            written += [_write_page(view, page, number) for number, view in enumerate(views, start=1)]
+        if is_folder or path.suffix.lower() == ".json":
+            file = path / "clips.json" if is_folder else path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json_text({"policies": [view.to_dict() for view in views]}), "utf-8")
+            written.append(file)
         return written
 
     def _judge(
@@ -315,6 +309,14 @@ def _why_unmeasured(family: str, settings: Mapping[str, Any]) -> str:
         if chosen
         else "nobody measured it"
     )
+
+
+def _write_page(view: ClipsView, page: Path, number: int) -> Path:
+    """Write the page of a policy; the first has the name that was asked for."""
+    own = page if number == 1 else page.with_stem(f"{page.stem}_{number}")
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(render_clips(view, frame=PageFrame(link=link_from(own.parent))), "utf-8")
+    return own
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 _FILE = click.Path(path_type=Path)
 
 
-class _Bounds(click.ParamType):
-    """``LOW:HIGH``, either of them empty where it is open."""
+Bounds = tuple[float | None, float | None]
 
-    name = "low:high"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float | None, float | None]:
-        """Read two numbers."""
-        low, colon, high = str(value).partition(":")
-        try:
-            ends = tuple(float(end) if end.strip() else None for end in (low, high))
-        except ValueError:
-            ends = ()
-        if not colon or len(ends) != 2:
-            self.fail(f"{value!r} is not LOW:HIGH, as in 0:1, or 0: where it is open", param, ctx)
-        return ends[0], ends[1]
+def _read_bounds(context: click.Context, param: click.Parameter, value: str | None) -> Bounds | None:
+    """Read ``LOW:HIGH``, either of them empty where it is open."""
+    if value is None:
+        return None
+    low, colon, high = value.partition(":")
+    try:
+        ends = [float(end) if end.strip() else None for end in (low, high)]
+    except ValueError:
+        ends = []
+    if not colon or not ends:
+        raise click.BadParameter(
+            f"{value!r} is not LOW:HIGH, as in 0:1, or 0: where it is open", context, param
+        )
+    return ends[0], ends[1]
 
 
 @click.command("import")
@@ -50,7 +50,10 @@ class _Bounds(click.ParamType):
 @click.option("--unit", default="1", show_default=True, help="Of --metric; 1 for a pure number.")
 @click.option("--meaning", help="Of --metric, in a line.")
 @click.option(
-    "--bounds", type=_Bounds(), help="Of --metric: what it can be, as in 0:1, or 0: where it is open."
+    "--bounds",
+    callback=_read_bounds,
+    metavar="LOW:HIGH",
+    help="Of --metric: what it can be, as in 0:1, or 0: where it is open.",
 )
 @click.option("--column", help="Of --metric, where it is not called so in the table.")
 @click.option("--metrics", "definitions_file", type=_FILE, help="YAML: what several metrics mean, see below.")
@@ -73,7 +76,7 @@ def import_scores(  # noqa: PLR0917 - click passes them by name
     better: str | None,
     unit: str,
     meaning: str | None,
-    bounds: tuple[float | None, float | None] | None,
+    bounds: Bounds | None,
     column: str | None,
     definitions_file: Path | None,
     clip: str | None,
@@ -110,7 +113,13 @@ def import_scores(  # noqa: PLR0917 - click passes them by name
         definitions = _definitions(
             definitions_file,
             name,
-            {"better": better, "unit": unit, "meaning": meaning, "bounds": bounds, "column": column},
+            {
+                "better": better,
+                "unit": unit,
+                "meaning": meaning,
+                "bounds": None if bounds is None else list(bounds),
+                "column": column,
+            },
             {"version": version, "clip": clip, "session": session},
         )
         clips = None if clips_file is None else clips_file.read_text("utf-8").splitlines()
@@ -144,7 +153,6 @@ def _definitions(
             if of_metric[needed] is None:
                 raise click.UsageError(f"--metric needs --{needed}: nobody else says what {name} is")
         own = {key: value for key, value in of_metric.items() if value is not None}
-        own |= {"bounds": list(own["bounds"])} if isinstance(own.get("bounds"), tuple) else {}
         said["metrics"] = {**said.get("metrics", {}), name: own}
     elif any(of_metric[key] is not None for key in ("better", "meaning", "bounds", "column")):
         raise click.UsageError("--better, --meaning, --bounds and --column are of a --metric")

@@ -49,16 +49,21 @@ def show(named: Path, as_json: bool) -> None:
     path = _place(named)
     found = _read(path, ())
     if ProblemKind.GONE in {problem.kind for problem in found.problems}:
+        if named.is_dir():
+            raise click.UsageError(
+                f"{named} has no verdict on record: evalkit signoff {named} --policy NAME gives the first. If there was "
+                f"one, its ledger {path} was taken away"
+            )
         raise click.UsageError(f"{path}: {found.problems[0].text}")
     if as_json:
         click.echo(json.dumps(_as_plain(path, found), allow_nan=False))  # ASCII: nothing in it moves a cursor
         return
+    for problem in found.problems:
+        say(f"broken: {problem.text}", err=True)
     if found.lines:
         from rich.console import Console
 
         Console(highlight=False).print(_table_of(found))
-    for problem in found.problems:
-        say(f"broken: {problem.text}", err=True)
 
 
 @ledger.command()

@@ -73,10 +73,12 @@ def serve(folder: Path, host: str, port: int, *, no_token: bool, policies: tuple
 
 def _serve(app: LiveApp, folder: Path, listening: socket, place: Place, token: str) -> None:
     import signal
+    import threading
 
     from evalkit.app.serve import serve as serve_app
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended so, it cleans up as after Ctrl-C
+    threading.Thread(target=app.warm, daemon=True).start()
     try:
         say(f"your link: {place.url}/{f'?token={token}' if token else ''}")
         say(f"serving {folder} at {place.url}; Ctrl-C ends it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from evalkit.cli.measuring_options import brand_options, brand_settings, split_n
 from evalkit.cli.outputs import check_folders, name_outputs, refuse_unwritten, say, write_outputs
 from evalkit.cli.page_options import language_option, page_with_videos, single_file_option
 from evalkit.cli.settings import read_where
+
+if TYPE_CHECKING:
+    from evalkit.views.signoff import SignoffView
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -46,6 +50,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--jobs", type=click.IntRange(min=1), help="Processor cores that measure (default: all).")
 @click.option("--json", "json_path", type=_FILE, help="Write the verdict as JSON.")
 @click.option("--junit", "junit_path", type=_FILE, help="Write the verdict as JUnit XML.")
+@click.option(
+    "--sarif", "sarif_path", type=_FILE, help="Write the verdict as SARIF, for the code host's annotations."
+)
+@click.option(
+    "--summary",
+    "summary_path",
+    type=_FILE,
+    help='Append the verdict as Markdown, for the summary of a job: --summary "$GITHUB_STEP_SUMMARY".',
+)
 @click.option("--html", "html_path", type=_FILE, help="Write the verdict as a page.")
 @single_file_option
 @language_option
@@ -79,6 +92,8 @@ def signoff(
     jobs: int | None,
     json_path: Path | None,
     junit_path: Path | None,
+    sarif_path: Path | None,
+    summary_path: Path | None,
     html_path: Path | None,
     single_file: bool,
     language: str,
@@ -108,6 +123,7 @@ def signoff(
     )
     from evalkit.decisions.signoff import Decision
     from evalkit.errors import EvalkitError
+    from evalkit.reports.job_summary import job_summary
     from evalkit.reports.junit import junit_xml
     from evalkit.reports.signoff_page import render_signoff
     from evalkit.reports.terminal import print_signoff
@@ -123,7 +139,11 @@ def signoff(
         raise click.UsageError(
             "--anchor is of a ledger, and a folder of videos has none: name it with --ledger"
         )
-    check_folders(path.parent for path in (json_path, junit_path, html_path) if path is not None)
+    check_folders(
+        path.parent
+        for path in (json_path, junit_path, sarif_path, summary_path, html_path)
+        if path is not None
+    )
     try:
         if ledger_path is not None:
             check_before_appending(ledger_path, anchor_path)
@@ -158,6 +178,8 @@ def signoff(
                 [one.clip.video for one in view.failing] if single_file else None,
             ),
         ),
+        (sarif_path, lambda: _sarif(view, policy_name, run)),
+        (summary_path, lambda: _so_far(summary_path) + job_summary(view)),
         (form_path, lambda: view.waiver_form),
     )
     print_signoff(Console(highlight=False), view)
@@ -167,3 +189,18 @@ def signoff(
     name_outputs(written.paths)
     refuse_unwritten(written)
     context.exit(1 if verdict.decision is Decision.FAIL else 0)
+
+
+def _sarif(view: SignoffView, policy: str, run: str) -> str:
+    from evalkit import __version__
+    from evalkit.reports.sarif import place_of, sarif_text
+
+    where, lines = place_of(policy, run)
+    return sarif_text(view, where=where, version=__version__, lines=lines)
+
+
+def _so_far(path: Path | None) -> str:
+    """Return what earlier steps of a job wrote into its summary."""
+    if path is None or not path.is_file():
+        return ""
+    return path.read_text("utf-8", errors="replace")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.catalogue import is_rating, reason_text
 from evalkit.analysis.reducers import BAD_SHARE, MEAN, WORST
+from evalkit.errors import ClipError
 from evalkit.profiling.costs import ERROR_RATE
-from evalkit.types import Reason
 from evalkit.words.language import LANGUAGES, read_words
 from evalkit.words.metrics import metric_words
 
@@ -73,7 +73,7 @@ class ClipLimit:
     value : float or None
         In the metric's unit; None where it was not measured.
     reason : str
-        Code of why it was not measured, or a text; empty where it was.
+        Code of why it was not measured; empty where it was, and where nobody asked.
     coverage : float or None
         Share of the clip that was measured, where that is too little to rely on the value.
     overshoot : float
@@ -91,6 +91,8 @@ class ClipLimit:
         """Say why it was not measured, or cannot be relied on; empty where it was and can."""
         if self.coverage is not None:
             return read_words(tag, "clips")("clip_fragment", percent=f"{100 * self.coverage:.0f}")
+        if self.grade is ClipGrade.NOT_MEASURED and not self.reason:
+            return read_words(tag, "clips")("clip_not_asked")
         return reason_text(self.reason, tag)
 
     def text(self, tag: str = LANGUAGES[0]) -> str:
@@ -117,19 +119,19 @@ class ClipVerdict:
         The rules that apply, the worst first.
     not_of_a_clip : mapping of str to NotOfAClip
         The other rules, by name, and why they do not apply.
-    error : str
-        Why the clip could not be opened; empty where it could.
+    error : ClipError or None
+        Why the clip could not be measured at all.
     """
 
     clip: str
     limits: tuple[ClipLimit, ...]
     not_of_a_clip: Mapping[str, NotOfAClip] = field(default_factory=dict)
-    error: str = ""
+    error: ClipError | None = None
 
     @property
     def decision(self) -> ClipDecision:
         """The worst that follows from any rule; what is not known does not pass."""
-        if self.error:
+        if self.error is not None:
             return ClipDecision.NOT_OPENED
         hard = {limit.grade for limit in self.limits if limit.rule.kind == "hard"}
         if ClipGrade.BEYOND in hard:
@@ -160,8 +162,8 @@ class ClipVerdict:
             One of `evalkit.words.language.LANGUAGES`.
         """
         say, decision = read_words(tag, "clips"), self.decision
-        if decision is ClipDecision.NOT_OPENED:
-            return say("clip_not_opened", error=self.error)
+        if self.error is not None:
+            return say("clip_not_opened", error=tell_error(self.error, tag))
         if decision is ClipDecision.PASSES:
             return say("clip_passes", n=len(self.limits))
         key, culprits = {
@@ -195,6 +197,12 @@ class ClipVerdict:
 
     def _culprits(self, kind: str, grade: ClipGrade) -> list[ClipLimit]:
         return [one for one in self.limits if one.rule.kind == kind and one.grade is grade]
+
+
+def tell_error(error: ClipError, tag: str = LANGUAGES[0]) -> str:
+    """Say why a clip could not be measured at all: in words for its code where there are any, else as the error has it."""
+    told = read_words(tag, "clips").sentences.get(f"clip_error_{error.code}")
+    return told if isinstance(told, str) else error.text
 
 
 def why_not_of_a_clip(rule: Rule) -> NotOfAClip | None:
@@ -233,7 +241,7 @@ def judge_clip(
     absent: Mapping[str, str],
     *,
     coverages: Mapping[str, float | None] | None = None,
-    error: str = "",
+    error: ClipError | None = None,
 ) -> ClipVerdict:
     """Hold one clip against a policy.
 
@@ -247,8 +255,8 @@ def judge_clip(
         Codes of why others have no value.
     coverages : mapping of str to float or None
         Share of the clip that a value speaks of, 0 to 1, where known.
-    error : str
-        Why the clip could not be opened.
+    error : ClipError, optional
+        Why the clip could not be measured at all.
     """
     found: list[ClipLimit] = []
     others: dict[str, NotOfAClip] = {}
@@ -262,8 +270,7 @@ def judge_clip(
         elif metric.name in values:
             found.append(_grade(rule, values[metric.name], (coverages or {}).get(metric.name), policy))
         else:
-            reason = absent.get(metric.name, Reason.NOT_MEASURED.code)
-            found.append(ClipLimit(rule, ClipGrade.NOT_MEASURED, None, error or reason))
+            found.append(ClipLimit(rule, ClipGrade.NOT_MEASURED, None, absent.get(metric.name, "")))
     order = [ClipGrade.BEYOND, ClipGrade.NOT_MEASURED, ClipGrade.WITHIN]
     found.sort(key=lambda one: (one.rule.kind != "hard", order.index(one.grade), -one.overshoot))
     return ClipVerdict(clip, tuple(found), others, error)
@@ -278,7 +285,7 @@ def judge_result(policy: Policy, result: ClipResult) -> ClipVerdict:
         {name: m.value for name, m in measured.items() if m.value is not None},
         {name: m.reason.code for name, m in measured.items() if m.value is None and m.reason is not None},
         coverages={name: m.coverage for name, m in measured.items()},
-        error="" if result.error is None else result.error.text,
+        error=result.error,
     )
 
 

@@ -35,3 +35,19 @@ def render_baseline(view: BaselineView | None, language: str) -> Markup:
         verdict_of_conclusion=verdict_of_conclusion,
     )
     return Markup(text)  # noqa: S704 - a template, which escapes
+
+
+def tell_worse(view: BaselineView | None, language: str) -> str:
+    """Say for the first screen that something became worse, and what follows; empty where nothing did.
+
+    Parameters
+    ----------
+    view : BaselineView or None
+    language : str
+        As above.
+    """
+    if view is None or not view.worse:
+        return ""
+    say, words = read_words(language, "pages", "baseline"), metric_words(language)
+    names = say("baseline_and").join(words.name(one.metric) for one in view.worse)
+    return say("baseline_fails_in" if view.fails else "baseline_warns_in", names=names)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from evalkit.reports.verdict import Tone
     from evalkit.views.clips import ClipRuleView, ClipsView, ClipValueView, Outcome
 
+N_LISTED = 6
+"""Clips that are listed above the first of them; the others are folded."""
 _SPARE = 0.08
 """Of the width of a bar, on either side of what it shows."""
 _MARKS: dict[Outcome, tuple[str, Tone]] = {
@@ -73,6 +75,7 @@ def render_clips(view: ClipsView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         mark_of=mark_of,
         mark_of_rule=mark_of_rule,
         range_bar=range_bar,
+        n_listed=N_LISTED,
         short_outcomes=_short_outcomes(view),
     )
 

@@ -26,9 +26,9 @@ from evalkit.reports.gate_lines import gate_lines
 from evalkit.reports.heat_map import HeatMap, find_alike, has_values, heat_map
 from evalkit.reports.search import describe_search, plot_search
 from evalkit.reports.spending import describe_spending
-from evalkit.reports.stage import player_style
+from evalkit.reports.stage import name_moment, player_script, player_style
 from evalkit.reports.timelines import NO_TIMELINES, Timelines
-from evalkit.reports.trial_pages import draw_trials, name_moment
+from evalkit.reports.trial_pages import draw_trials
 from evalkit.reports.verdict import (
     verdict_of_answer,
     verdict_of_configuration,
@@ -80,8 +80,8 @@ def render_run(
         __package__,
         "run.html.j2",
         frame=frame,
-        topics=("run",),
-        script=_script(),
+        topics=("run", "player"),
+        script=player_script() + _own_script(),
         style=player_style(),
         title=_title(run, say),
         run=run,
@@ -120,10 +120,9 @@ def render_run(
     )
 
 
-def _script() -> str:
-    """Return the page's JavaScript: the player of every page with videos, then its own."""
-    folder = resources.files(__package__) / "templates"
-    return "\n".join((folder / name).read_text("utf-8") for name in ("player.js", "run.js"))
+def _own_script() -> str:
+    """Return the page's own JavaScript; the player comes before it."""
+    return (resources.files(__package__) / "templates" / "run.js").read_text("utf-8")
 
 
 def _title(run: RunView, say: Words) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.signoff import Decision
-from evalkit.reports.baseline_section import render_baseline
+from evalkit.reports.baseline_section import render_baseline, tell_worse
 from evalkit.reports.gate_lines import gate_lines
 from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_decision, verdict_of_gate
@@ -74,6 +74,7 @@ def render_signoff(view: SignoffView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         to_do=list(say_what_to_do(view, say, metrics)),
         verdict_of_gate=lambda gate: verdict_of_gate(gate).said_in(say),
         baseline=render_baseline(view.baseline, frame.language),
+        worse=tell_worse(view.baseline, frame.language),
     )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalkit.reports.posters import as_jpeg, read_still
+from evalkit.views.figure import MomentView
 from evalkit.words.language import read_words
+from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,20 +140,25 @@ def stage_clip(
             if name in clip.values
         ),
         moments=tuple(
-            StagedMoment(
-                one.start_s,
-                one.end_s,
-                say(
-                    "moment",
-                    name=metrics.name(one.metric),
-                    value=metrics.value(one.metric, one.value, one.unit),
-                    start=f"{one.start_s:.1f}",
-                    end=f"{one.end_s:.1f}",
-                ),
-            )
-            for one in clip.moments
+            StagedMoment(one.start_s, one.end_s, name_moment(one, frame.language)) for one in clip.moments
         ),
         has_choice_of_sound=is_beside,
+    )
+
+
+def name_moment(moment: MomentView, tag: str) -> str:
+    """Say what is bad in a worst moment, and when.
+
+    >>> name_moment(MomentView("lip_sync.error", "1", 3.0, 6.0, 0.82), "en")
+    'Lips fit the words: other words fit better in 82 %, from 3.0 s to 6.0 s'
+    """
+    metrics = metric_words(tag)
+    return read_words(tag, "player")(
+        "moment",
+        name=metrics.name(moment.metric),
+        value=metrics.value(moment.metric, moment.value, moment.unit),
+        start=f"{moment.start_s:.1f}",
+        end=f"{moment.end_s:.1f}",
     )
 
 

@@ -12,8 +12,8 @@ from markupsafe import Markup, escape
 
 from evalkit.analysis.table import level_text
 from evalkit.formatting import three_digits
+from evalkit.reports.stage import name_moment
 from evalkit.reports.verdict import verdict_of_clip_limit, verdict_of_trial
-from evalkit.views.figure import MomentView
 from evalkit.views.trial import EvidenceView
 from evalkit.visuals.numbers import bracket, unit_suffix
 from evalkit.visuals.page import load_macros
@@ -106,21 +106,6 @@ def unpack_trials(text: str) -> list[DrawnTrial]:
     return [DrawnTrial(*one) for one in json.loads(zlib.decompress(base64.b64decode(text)))]
 
 
-def name_moment(moment: MomentView, tag: str) -> str:
-    """Say what is bad in a worst moment, and when.
-
-    >>> name_moment(MomentView("lip_sync.error", "1", 3.0, 6.0, 0.82), "en")
-    'Lips fit the words 0.82, 3.0 s to 6.0 s'
-    """
-    return read_words(tag, "run")(
-        "moment",
-        name=metric_words(tag).name(moment.metric),
-        value=f"{three_digits(moment.value)}{unit_suffix(moment.unit)}",
-        start=f"{moment.start_s:.1f}",
-        end=f"{moment.end_s:.1f}",
-    )
-
-
 class _Drawer:
     """Draws trials; what is the same in all of them is drawn once."""
 
@@ -141,7 +126,7 @@ class _Drawer:
         self._timelines = timelines
         self._moment_tracks = moment_tracks
         self._staged = staged
-        self._say = read_words(language, "pages", "run")
+        self._say = read_words(language, "pages", "run", "player")
         self._metrics = metric_words(language)
         self._macros = load_macros(
             __package__,

@@ -17,6 +17,7 @@ from evalkit.decisions.clip_verdicts import (
     NotOfAClip,
     describe_limit,
     judge_result,
+    tell_error,
 )
 from evalkit.decisions.usual import N_REAL, USUAL, Standing, standing_of, tone_of
 from evalkit.formatting import label
@@ -161,7 +162,7 @@ class AbsentView(View):
 
 
 @dataclass(frozen=True)
-class ClipView(View):
+class JudgedClipView(View):
     """One clip.
 
     Parameters
@@ -221,7 +222,7 @@ class ClipsView(View):
     headline : str
         One sentence.
     policy : PolicyView or None
-    clips : tuple of ClipView
+    clips : tuple of JudgedClipView
     counts : mapping of str to int
         Clips by outcome, the worst first.
     not_of_a_clip : mapping of str to str
@@ -231,7 +232,7 @@ class ClipsView(View):
     language: str
     headline: str
     policy: PolicyView | None
-    clips: tuple[ClipView, ...]
+    clips: tuple[JudgedClipView, ...]
     counts: Mapping[str, int]
     not_of_a_clip: Mapping[str, str]
 
@@ -261,7 +262,7 @@ class _Judged:
         if self.verdict is not None:
             return self.verdict.sentence(tag)
         if self.result.error is not None:
-            return read_words(tag, "clips")("clip_not_opened", error=self.result.error.text)
+            return read_words(tag, "clips")("clip_not_opened", error=tell_error(self.result.error, tag))
         return self.standing.sentence(tag)
 
 
@@ -331,7 +332,7 @@ def _not_of_a_clip(judged: Iterable[_Judged], tag: str) -> dict[str, str]:
     return {words.name(name): say(f"clip_not_of_a_clip_{why}") for name, why in found.items()}
 
 
-def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | None) -> ClipView:
+def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | None) -> JudgedClipView:
     result = one.result
     moments = sorted(
         (MomentView(*moment) for moment in result.moments), key=lambda at: (at.start_s, at.end_s, at.metric)
@@ -340,14 +341,14 @@ def _clip_view(one: _Judged, place: str, name: str, tag: str, evidence: Path | N
     outliers = [outlier.metric.name for outlier in one.standing.outliers]
     values = [_value_view(m, m.value, m.metric.name in outliers, tag) for m in result if m.value is not None]
     values.sort(key=lambda value: outliers.index(value.metric) if value.metric in outliers else len(outliers))
-    return ClipView(
+    return JudgedClipView(
         id=place,
         path=result.clip,
         name=name,
         outcome=one.outcome,
         sentence=one.sentence(tag),
         remarks=tuple(one.standing.remarks(tag)),
-        notes=(*result.notes, *damage),
+        notes=(*([] if result.error is None else [result.error.text]), *result.notes, *damage),
         rules=() if one.verdict is None else tuple(_rule_view(limit, tag) for limit in one.verdict.limits),
         values=tuple(values),
         absent=_absent(result, tag),
@@ -363,7 +364,7 @@ def _rule_view(limit: ClipLimit, tag: str) -> ClipRuleView:
     told = "" if limit.value is None else words.value(metric.name, limit.value, metric.unit)
     if limit.grade is ClipGrade.NOT_MEASURED:
         reason = limit.why_absent(tag)
-        told = say("clip_doubtful", value=told, reason=reason) if told else say("clip_absent", reason=reason)
+        told = say("clip_doubtful", value=told, reason=reason) if told else reason
     return ClipRuleView(
         metric=limit.rule.name,
         name=words.name(metric.name),

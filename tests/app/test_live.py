@@ -20,7 +20,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from evalkit.app.live.server import LiveApp, Settings
-from evalkit.runs.notes import add_note, read_notes, set_tags
+from evalkit.runs.notes import read_notes
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import write_grid
 
@@ -548,15 +548,3 @@ def test_what_was_worked_out_is_kept_for_the_next_server(folder: Path, cache: Pa
     second = Reader(folder)
     assert "Being worked out" not in second.client.get("/runs/").text
     second.app.close()
-
-
-def test_notes_survive_two_writers(tmp_path: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda number: add_note(tmp_path, f"note {number}"), range(24)))
-    assert sorted(note.text for note in read_notes(tmp_path).notes) == sorted(
-        f"note {number}" for number in range(24)
-    )
-    assert set_tags(tmp_path, ["a"]).tags == ("a",)
-    assert len(read_notes(tmp_path).notes) == 24

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
 
+from evalkit.testing.live_server import LiveServer
 from evalkit.testing.runs import write_grid
 
 N_RUNS = 200
@@ -26,56 +23,6 @@ N_PAGES = 12
 """Of each reader."""
 THINK_S = 1.0
 """Between two pages, about."""
-PATIENCE_S = 900.0
-
-
-class Server:
-    """`evalkit serve` as a process of its own.
-
-    Parameters
-    ----------
-    folder : Path
-    cache : Path
-        Where results are kept.
-    """
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "evalkit", "serve", str(folder), "--port", "0", "--no-token"],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "EVALKIT_CACHE_DIR": str(cache), "PYTHONUNBUFFERED": "1"},
-        )
-        assert self._process.stdout is not None
-        found = re.search(r"your link: (\S+?)/?\n", self._process.stdout.readline())
-        assert found is not None
-        self.url = found[1]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(60)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-    def get(self, path: str) -> tuple[float, int, bytes]:
-        """Return how many seconds a page took, its status and itself."""
-        begin = time.perf_counter()
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as response:  # noqa: S310 - our own server
-            body = response.read()
-            return time.perf_counter() - begin, response.status, body
-
-    def wait_for(self, path: str, done: Any) -> float:
-        """Return how long it takes until a page is as it shall be."""
-        begin = time.perf_counter()
-        while time.perf_counter() - begin < PATIENCE_S:
-            _, status, body = self.get(path)
-            if done(status, body):
-                return time.perf_counter() - begin
-            time.sleep(0.5)
-        raise AssertionError(f"{path} never came")
 
 
 @pytest.fixture(scope="module")
@@ -100,14 +47,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_serve(benchmark: Any, folder: Path, tmp_path: Path) -> None:
     """Print the figures; wanted: list and trend within 1 s, 95 % of pages within 300 ms for 50 readers."""
     figures: dict[str, float] = {}
-    with Server(folder, tmp_path) as server:
+    with LiveServer(folder, tmp_path, "--no-token") as server:
         figures["first list, nothing kept"] = server.get("/runs/")[0]
         figures["first trend, nothing kept"] = server.get("/trend")[0]
         figures["all runs worked out"] = server.wait_for(
             "/runs/", lambda _, body: b"being worked out" not in body
         )
         figures["list again"] = server.get("/runs/")[0]
-    with Server(folder, tmp_path) as server:
+    with LiveServer(folder, tmp_path, "--no-token") as server:
         figures["first list after a restart"] = server.get("/runs/")[0]
         figures["first trend after a restart"], _, body = server.get("/trend?runs=all")
         assert b"<svg" in body

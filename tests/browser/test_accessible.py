@@ -8,20 +8,27 @@ from typing import Any
 
 import pytest
 
+from evalkit.analysis.catalogue import known_metrics
 from evalkit.api.verdicts import compare, signoff
+from evalkit.decisions.policy import load_policy
+from evalkit.errors import ClipError
+from evalkit.measuring.results import ClipResult
+from evalkit.reports.clips_page import render_clips
 from evalkit.reports.compare_page import render_comparison
 from evalkit.reports.run_report import write_report
 from evalkit.reports.signoff_page import render_signoff
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
+from evalkit.types import Measurement, Moment, Reason
+from evalkit.views.clips import clips_view
 from evalkit.views.comparison import comparison_view
 from evalkit.views.signoff import signoff_view
-from evalkit.visuals.page import PageFrame
+from evalkit.visuals.page import PageFrame, link_from
 
 pytestmark = pytest.mark.browser
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-NAMES = ("report", "report.zh", "compare", "signoff")
+NAMES = ("report", "report.zh", "compare", "signoff", "clips")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +60,30 @@ def pages(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     decision = signoff_view(signoff(run, "customer_service", where={"sample_steps": 4, "size": "384*256"}))
     (run / "compare.html").write_text(render_comparison(comparison), "utf-8")
     (run / "signoff.html").write_text(render_signoff(decision), "utf-8")
+    judged = clips_view(clip_results(next(run.glob("videos/*/video.mp4"))), load_policy("customer_service"))
+    (run / "clips.html").write_text(render_clips(judged, frame=PageFrame(link=link_from(run))), "utf-8")
     return {name: run / f"{name}.html" for name in NAMES}
+
+
+def clip_results(video: Path) -> list[ClipResult]:
+    """Return what was measured of a clip that can be played, of one with a name that is a script, and of one that is none."""
+    metrics = known_metrics()
+
+    def measured(name: str, offset_ms: float) -> ClipResult:
+        values = {"lip_sync.offset_ms": offset_ms, "lip_sync.error": 0.1, "expression.blink_per_min": None}
+        found = [
+            Measurement(
+                metrics[metric],
+                value,
+                reason=Reason.NO_FACE if value is None else None,
+                moments=(Moment(1.0, 2.5, value),) if metric == "lip_sync.offset_ms" and value else (),
+            )
+            for metric, value in values.items()
+        ]
+        return ClipResult(name, tuple(found))
+
+    broken = ClipResult("broken.mp4", error=ClipError("not_media", "broken.mp4", "it is <b>no</b> video"))
+    return [measured(str(video), -12.0), measured("<script>window.hit = 1</script>.mp4", 240.0), broken]
 
 
 def violations(page: Any, axe: str) -> list[str]:

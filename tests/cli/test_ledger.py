@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evalkit.cli import main
+from evalkit.testing.runs import write_run
 
 
 def run(*arguments: object) -> Result:
@@ -211,3 +212,10 @@ def test_wrong_use_is_exit_code_2(
     result = run(*(one.format(ledger=ledger) for one in arguments))
     assert result.exit_code == 2, result.output
     assert message.format() in " ".join(result.output.split())
+
+
+def test_a_run_without_a_verdict_is_told_how_it_gets_one(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", [])
+    result = CliRunner().invoke(main, ["ledger", "show", str(tmp_path / "run")])
+    assert result.exit_code == 2
+    assert "has no verdict on record: evalkit signoff" in result.output

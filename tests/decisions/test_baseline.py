@@ -171,6 +171,11 @@ def test_the_page_says_it_in_words(language: str) -> None:
     _, verdict = beside(table("now", worse=0.1, seed=2), table("<b>before</b>"))
     page = render_signoff(signoff_view(verdict), frame=PageFrame(language))
     assert {"en": "One thing became worse.", "zh-CN": "有 1 项变差。"}[language] in page
+    first = page.partition('class="baseline"')[0]
+    assert {
+        "en": "Worse than the last release: Lips fit the words.",
+        "zh-CN": "比上次发布差：口型与台词相符。",
+    }[language] in first
     assert "<b>before</b>" not in page
     assert "&lt;b&gt;before" in page
     assert 'class="baseline"' not in render_signoff(signoff_view(sign_off(table("now"), POLICY, now=NOW)))

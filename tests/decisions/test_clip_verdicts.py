@@ -129,7 +129,7 @@ def test_the_worst_is_shown_first() -> None:
         "unknown": {name: value for name, value in GOOD.items() if name != "motion.sparc"},
     }
     verdicts = [judge_clip(BUNDLED, name, values, {}) for name, values in clips.items()]
-    verdicts.append(judge_clip(BUNDLED, "broken", {}, {}, error="it cannot be opened"))
+    verdicts.append(judge_clip(BUNDLED, "broken", {}, {}, error=ClipError("not_media", "broken", "…")))
     assert [verdict.clip for verdict in worst_first(verdicts)] == [
         "broken",
         "far beyond",
@@ -147,7 +147,9 @@ def test_what_was_measured_on_a_clip() -> None:
     assert verdict.decision is ClipDecision.NOT_KNOWN
     assert verdict.limits[0].why_absent() == Reason.NO_FACE.text
     broken = judge_result(
-        BUNDLED, ClipResult("b.mp4", error=ClipError("no_video", "b.mp4", "it holds no picture"))
+        BUNDLED, ClipResult("b.mp4", error=ClipError("mine", "b.mp4", "it holds no picture"))
     )
     assert broken.decision is ClipDecision.NOT_OPENED
     assert broken.sentence() == "Could not be measured: it holds no picture"
+    known = judge_result(BUNDLED, ClipResult("b.mp4", error=ClipError("empty_file", "b.mp4", "is empty")))
+    assert known.sentence("zh-CN") == "无法测量：文件是空的"

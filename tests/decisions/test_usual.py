@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,12 @@ def test_the_tone_of_a_value_is_what_is_usual_of_it() -> None:
         "bad",
     ]
     assert tone_of("mine.own", 1.0) is None
+
+
+def test_the_documentation_names_every_range() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "clips.md").read_text("utf-8")
+    for name, usual in USUAL.items():
+        (row,) = [line for line in text.splitlines() if f"| `{name}` |" in line]
+        ends = [f"{end:.3g}" for end in (usual.low, usual.high) if math.isfinite(end)]
+        assert all(end in row for end in ends), row
+        assert metric_words("en").usual(name) in row

@@ -13,27 +13,19 @@ from jinja2 import UndefinedError
 
 from evalkit.visuals.page import label_cells, render_page, theme_script
 
-SIGNOFF: dict[str, Any] = {
+TRANSCRIPT: dict[str, Any] = {
     "title": "<script>alert(1)</script>",
-    "view": {
-        "headline": "1 of 1 gates is met & more",
-        "policy": {"title": "P", "sha256": "0" * 64},
-        "n_attempted": 2,
-        "judged_at": "2026-01-02T03:04:05+00:00",
-        "gates": [],
-        "notes": [],
-        "decision": "PASS",
-        "waiver_form": "",
-        "unused_waivers": [],
-        "hashes": {"config": None},
-    },
-    "decision": {"symbol": "✓", "word": "PASS", "tone": "pass"},
-    "verdict_of_gate": None,
+    "headline": "1 of 1 words is heard & more",
+    "recogniser": "a recogniser",
+    "language": "en",
+    "pieces": [],
+    "between": " ",
+    "heard": [],
 }
 
 
 def render(**context: Any) -> str:
-    return render_page("evalkit.reports", "signoff.html.j2", **{**SIGNOFF, **context})
+    return render_page("evalkit.evaluators.pictures", "transcript.html.j2", **{**TRANSCRIPT, **context})
 
 
 def security_policy(html: str) -> str:
@@ -46,13 +38,13 @@ def test_texts_are_text() -> None:
     html = render().replace(f"<script>{theme_script()}</script>", "")
     assert "<script" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2  # title and heading
-    assert "1 of 1 gates is met &amp; more" in html
+    assert "1 of 1 words is heard &amp; more" in html
 
 
 def test_a_name_that_is_not_given_is_an_error() -> None:
-    context = {name: value for name, value in SIGNOFF.items() if name != "decision"}
-    with pytest.raises(UndefinedError, match="decision"):
-        render_page("evalkit.reports", "signoff.html.j2", **context)
+    context = {name: value for name, value in TRANSCRIPT.items() if name != "recogniser"}
+    with pytest.raises(UndefinedError, match="recogniser"):
+        render_page("evalkit.evaluators.pictures", "transcript.html.j2", **context)
 
 
 def digest(script: str) -> str:

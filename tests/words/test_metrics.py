@@ -84,7 +84,7 @@ def test_no_unit_of_the_files_is_shown_to_people(tag: str) -> None:
         ("lip_sync.offset_ms", -12, "ms", "good", ("12 ms early, not noticeable", "早 12 毫秒，察觉不到")),
         ("lip_sync.offset_ms", 0, "ms", None, ("exactly in time", "完全同步")),
         ("lip_sync.error", 0.1234, "1", None, ("other words fit better in 12.3 %", "12.3 % 更像别的台词")),
-        ("lip_sync.error.bad", 0.05, "1", None, ("5 % of clips", "5 % 的视频")),
+        ("lip_sync.error.bad", 0.05, "1", None, ("5 % of clips", "5 % 的片段")),
         (
             "expression.blink_per_min",
             14,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import evalkit
@@ -277,10 +278,15 @@ class _Manifest:
 
 def may_judge(policy: str, root: Path, allowed: Collection[Path]) -> bool:
     """Say whether a policy may be read: a bundled one, one in the folder that is served, or one that was allowed."""
-    if not policy or policy in bundled_policies():
+    if not policy or policy in _bundled():
         return True
     path = Path(policy)
     return is_inside(path, root) or path.resolve() in allowed
+
+
+@cache
+def _bundled() -> frozenset[str]:
+    return frozenset(bundled_policies())
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -107,6 +107,13 @@ def key_of(wish: Wish) -> str:
     return ":".join(map(records_key, wish.folders))
 
 
+def warm() -> None:
+    """Import what drawing needs."""
+    import evalkit.decisions.analyse
+    import evalkit.reports.run_page
+    import evalkit.views.run  # noqa: F401 - that they are imported is all
+
+
 def digest(site: Site, folder: Path) -> Digested:
     """Work out how a run came out."""
     try:
@@ -183,7 +190,7 @@ def _draw_signoff(site: Site, wish: Wish) -> str:
     policy, note = choose_policy(site, run, wish.policy)
     if policy is None:
         raise UsageError(note)
-    table = rows_of_run(run)
+    table = rows_of_run(run, _name(site, run))
     where = wish.where or {name: str(value) for name, value in (run_digest(run, policy).params or {}).items()}
     table = table.where(table.read_levels(where))
     return render_signoff(signoff_view(sign_off(table, policy)), frame=_frame(site, wish))
@@ -198,7 +205,7 @@ def _draw_comparison(site: Site, wish: Wish) -> str:
     from evalkit.views.comparison import comparison_view
 
     runs = [_open(site, folder) for folder in wish.folders]
-    tables = [rows_of_run(run) for run in runs]
+    tables = [rows_of_run(run, _name(site, run)) for run in runs]
     named = {run.manifest.policy for run in runs}
     metrics = [metric for table in tables for metric in table.metrics.values()]
     policy = None
@@ -213,6 +220,11 @@ def _draw_comparison(site: Site, wish: Wish) -> str:
         ignored = (name,)
     found = compare_tables(tables[0], tables[1], policy=policy, ignore_params=ignored)
     return render_comparison(comparison_view(found), frame=_frame(site, wish))
+
+
+def _name(site: Site, run: Run) -> str:
+    """Return what a run is called here: its place in the folder."""
+    return run.folder.name if run.folder == site.root else str(run.folder.relative_to(site.root))
 
 
 def _open(site: Site, folder: Path) -> Run:

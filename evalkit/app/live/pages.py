@@ -30,6 +30,7 @@ from evalkit.words.metrics import MetricWords, metric_words
 
 _TOPIC = "serve"
 _MOST_UNMET = 3
+_GOOD = {"recommended", "no_clear_winner"}
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 _OUTCOMES: Mapping[Outcome, tuple[str, Tone]] = {
     Outcome.RECOMMENDED: ("✓", "pass"),
@@ -38,7 +39,6 @@ _OUTCOMES: Mapping[Outcome, tuple[str, Tone]] = {
     Outcome.TOO_FEW_CLIPS: ("!", "warn"),
     Outcome.NOT_MEASURED: ("!", "warn"),
 }
-NEUTRAL: Tone = "neutral"
 NOT_JUDGED, WORKING, RUNNING, UNREADABLE, RELEASED = (
     "not_judged",
     "working",
@@ -213,15 +213,19 @@ def _mark(say: Words, run: ListedRun, digest: RunDigest | None) -> tuple[Verdict
         return Verdict("…", say("verdict_running"), "neutral"), frozenset({RUNNING})
     if digest is None:
         return Verdict("…", say("verdict_working"), "neutral"), frozenset({WORKING})
-    released = {RELEASED} if digest.is_release else set()
+    kind, judged = _judged(say, digest)
+    if not digest.is_release:
+        return judged, frozenset({kind})
+    return Verdict("✓", say("verdict_released"), "pass"), frozenset({kind, RELEASED})
+
+
+def _judged(say: Words, digest: RunDigest) -> tuple[str, Verdict]:
+    """Return how a run comes out as it is judged today, one of `VERDICTS` and in words."""
     if digest.outcome is None:
-        kind, (symbol, tone) = NOT_JUDGED, ("·", NEUTRAL)
-    else:
-        kind, (symbol, tone) = digest.outcome.value.replace(" ", "_"), _OUTCOMES[digest.outcome]
-    word = say(f"verdict_{kind}")
-    if released:
-        word = f"{say('verdict_released')} · {word}"
-    return Verdict(symbol, word, tone), frozenset({kind, *released})
+        return NOT_JUDGED, Verdict("·", say("verdict_not_judged"), "neutral")
+    kind, (symbol, tone) = digest.outcome.value.replace(" ", "_"), _OUTCOMES[digest.outcome]
+    is_one = digest.n_configurations == 1 and digest.outcome in {Outcome.RECOMMENDED, Outcome.NONE}
+    return kind, Verdict(symbol, say(f"verdict_{kind}_alone" if is_one else f"verdict_{kind}"), tone)
 
 
 def _signed(say: Words, digest: RunDigest) -> str:
@@ -229,7 +233,12 @@ def _signed(say: Words, digest: RunDigest) -> str:
     if verdict is None:
         return ""
     key = "signed_broken" if verdict.problems else "signed"
-    return say(key, date=verdict.judged_at[:10], decision=verdict.decision)
+    decision = read_words(say.tag, "pages").sentences.get(f"verdict {verdict.decision}", verdict.decision)
+    words = say(key, date=verdict.judged_at[:10], decision=decision)
+    kind, judged = _judged(say, digest)
+    if not digest.is_release or kind in _GOOD:
+        return words
+    return f"{words} {say('judged_today', verdict=judged)}"
 
 
 # --- pages

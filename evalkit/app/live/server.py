@@ -109,6 +109,10 @@ class LiveApp:
         """Answer a request."""
         await self._guarded(scope, receive, send)
 
+    def warm(self) -> None:
+        """Look at the folder and get ready to draw, so that the first reader does not wait for it."""
+        self._server.warm()
+
     def close(self) -> None:
         """End the work beside, and give studies back."""
         self._server.close()
@@ -156,6 +160,7 @@ class _Server:
         """Return where what is."""
         return [
             Route("/", self.root),
+            Route("/favicon.ico", self.icon),
             Route("/runs/", self.runs),
             Route("/runs/{rest:path}", self.run_or_file),
             Route("/thumb/{rest:path}", self.thumbnail),
@@ -165,6 +170,11 @@ class _Server:
             Route("/notes/{rest:path}", self.notes, methods=["GET"]),
             Route("/notes/{rest:path}", self.write, methods=["POST"]),
         ]
+
+    def warm(self) -> None:
+        listing = self._catalogue.look()
+        self._rows(LANGUAGES[0], listing.runs)
+        self._pages.warm()
 
     def close(self) -> None:
         self._digests.close()
@@ -208,6 +218,10 @@ class _Server:
     async def root(self, _request: Request) -> Response:
         """Lead to the list."""
         return RedirectResponse("/runs/", 303)
+
+    async def icon(self, _request: Request) -> Response:
+        """Answer browsers that ask for a picture of the site: there is none."""
+        return Response(status_code=204)
 
     def runs(self, request: Request) -> Response:
         """Show the runs; the same list is drawn once for all readers."""
@@ -307,12 +321,22 @@ class _Server:
         if a is None or (split is None and (b is None or a == b)):
             given = {name: query.get(name, "") for name in ("a", "b")}
             is_wrong = bool(chosen) or any(given.values())
+            given = given if is_wrong else self._pair_to_compare(listing.runs)
             text = pages.choose_page(language, BAR, listing.runs, given, wrong=is_wrong)
             return self._html(request, text, "compare", status=422 if is_wrong else 200)
         folders = (a.folder,) if split is not None or b is None else (a.folder, b.folder)
         where = _read_pairs(text for text in query.getlist("where") if text)
         wish = Wish("compare", folders, language, query.get("policy", "")[:500], where, split)
         return self._drawn(request, wish, "compare")
+
+    def _pair_to_compare(self, runs: Sequence[ListedRun]) -> dict[str, str]:
+        """Return what is asked most often: the newest run against the last release, or else the run before it."""
+        readable = [run for run in runs if not run.problem]
+        others = readable[1:]
+        known = [(run, self._digests.get(run)) for run in others]
+        released = [run for run, found in known if found is not None and found.digest.is_release]
+        pair = {"b": readable[:1], "a": (released or others)[:1]}
+        return {name: run.address for name, found in pair.items() for run in found}
 
     def trend(self, request: Request) -> Response:
         """Show the course of each gate."""
@@ -564,7 +588,13 @@ _MOST_NOTE_BYTES = 64 * 1024
 
 
 def _is_from_here(request: Request) -> bool:
-    """Say whether a form came from these pages, as far as a browser tells: its origin is this very site."""
+    """Say whether a form came from these pages.
+
+    Browsers that say from which site (``Sec-Fetch-Site``) are believed, and were judged by the guard: as pages here tell no
+    referrer, their forms have the origin ``null``. Of older ones the origin has to be this very site.
+    """
+    if "sec-fetch-site" in request.headers:
+        return True
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
 

@@ -154,6 +154,10 @@ class Pages:
             return _result_of(future, wait_s)
         return None
 
+    def warm(self) -> None:
+        """Start the process that draws."""
+        self._bench.submit(jobs.warm)
+
     def close(self) -> None:
         """End the work."""
         self._bench.close()

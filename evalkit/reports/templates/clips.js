@@ -25,6 +25,7 @@
   }
   const choice = document.getElementById("outcome");
   choice?.addEventListener("change", () => {
+    for (const more of document.querySelectorAll(".clips-more")) more.open = Boolean(choice.value);
     for (const shown of document.querySelectorAll("[data-outcome]")) shown.hidden = Boolean(choice.value) && shown.dataset.outcome !== choice.value;
   });
 })();
