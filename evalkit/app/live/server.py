@@ -318,7 +318,7 @@ class _Server:
             wish = replace(wish, baseline=last[0].folder, baseline_where=where_last)
             shown.append(last[0])
             notes.append(say("signoff_baseline", name=last[0].name))
-        return self._drawn(request, wish, "signoff", shown, run, notes)
+        return self._drawn(request, wish, "signoff", shown, run, notes=notes)
 
     def _last_release(self, run: ListedRun) -> tuple[ListedRun, RunDigest] | None:
         """Return the release before a run, as far as runs are worked out; None without any."""
@@ -544,6 +544,7 @@ class _Server:
         here: str,
         shown: Sequence[ListedRun],
         run: ListedRun | None = None,
+        *,
         notes: Sequence[str] = (),
     ) -> Response:
         """Return a page of the runs `shown` that is drawn beside the server, or say that it is being drawn."""
