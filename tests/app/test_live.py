@@ -19,6 +19,7 @@ import psutil
 import pytest
 from starlette.testclient import TestClient
 
+from evalkit.app.live.jobs import Site, Wish, draw
 from evalkit.app.live.server import LiveApp, Settings
 from evalkit.runs.notes import read_notes
 from evalkit.scores import Definitions, MetricDefinition, import_scores
@@ -339,7 +340,7 @@ def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, 
     release(folder, "week 1/second", "2026-11-01T00:00:00+00:00", decision="FAIL")
     listed = reader.page("/runs/?verdict=released")
     assert set(re.findall(r'<h2><a href="/runs/([^"]+)/">', listed)) == {"first"}
-    assert "Signed off 2026-10-01: PASS" in listed
+    assert "Signed off 2026-10-01 (sample_steps 4): PASS" in listed
     trend = reader.page("/trend")
     assert "the last release, first" in trend
     assert 'href="/compare?a=first&amp;b=' in trend
@@ -349,18 +350,24 @@ def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, 
     assert "Held beside" not in reader.page("/signoff/first/?where=sample_steps%3D4")
 
 
-def test_a_last_release_that_cannot_be_compared_is_told(reader: Reader, folder: Path) -> None:
+def test_a_configuration_that_is_gone_is_no_release(reader: Reader, folder: Path) -> None:
     release(folder, "first", "2026-10-01T00:00:00+00:00")
-    release(folder, "week 1/second", "2026-11-01T00:00:00+00:00", decision="FAIL")
     ledger = folder / "first" / "decisions" / "ledger.jsonl"
     entry = json.loads(ledger.read_text("utf-8"))
     ledger.write_text(json.dumps({**entry, "configuration": {"sample_steps": 9}}) + "\n", "utf-8")
-    for record in (folder / "first" / "videos").glob("*/generation.json"):
-        record.write_text("damaged", "utf-8")
-    reader.page("/runs/")
-    shown = reader.page("/signoff/week%201/second/?where=sample_steps%3D4")
-    assert "Held beside" not in shown
-    assert "Not held beside the last release, first: " in shown
+    listed = reader.page("/runs/")
+    assert "of a configuration that is not found in this run any more" in listed
+    assert "Released" not in listed
+    assert "No run here was released yet" in reader.page("/trend")
+
+
+def test_a_last_release_that_cannot_be_compared_is_told(folder: Path) -> None:
+    site = Site(folder.resolve())
+    levels = {"sample_steps": "4"}
+    first = folder.resolve() / "first"
+    page = draw(site, Wish("signoff", (first,), "en", where=levels, baseline=first, baseline_where=levels))
+    assert "is what is judged" in page.not_beside
+    assert "last release" not in page.text
 
 
 def test_a_page_follows_what_stands_beside_the_records(reader: Reader, folder: Path) -> None:

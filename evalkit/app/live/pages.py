@@ -240,9 +240,15 @@ def _signed(say: Words, digest: RunDigest) -> str:
     verdict = digest.verdict
     if verdict is None:
         return ""
-    key = "signed_broken" if verdict.problems else "signed"
     decision = read_words(say.tag, "pages").sentences.get(f"verdict {verdict.decision}", verdict.decision)
-    words = say(key, date=verdict.judged_at[:10], decision=decision)
+    told = {"date": verdict.judged_at[:10], "decision": decision}
+    if verdict.problems:
+        return say("signed_broken", **told)
+    if verdict.configuration is None:
+        return say("signed_gone", **told)
+    is_one = digest.n_configurations == 1
+    what = "" if is_one else say("signed_what", configuration=verdict.configuration)
+    words = say("signed", what=what, **told)
     kind, judged = _judged(say, digest)
     if not digest.is_release or kind in _GOOD:
         return words
