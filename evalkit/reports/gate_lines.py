@@ -122,7 +122,7 @@ def _tell_outcome(gate: GateView, say: Words, metrics: MetricWords) -> str:
         return say("gate_fails", told=told, limit=say_limit(gate, metrics))
     if grade is Grade.PASSES:
         return say("gate_value_alone", told=told) if _reaches_beyond(gate, figure) else told
-    return say("gate_too_few", told=told)
+    return say("gate_too_few_sessions" if figure.counted == "sessions" else "gate_too_few", told=told)
 
 
 def _tell_value(gate: GateView, figure: FigureView, value: float, say: Words, metrics: MetricWords) -> str:
