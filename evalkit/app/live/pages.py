@@ -552,7 +552,7 @@ def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, s
             return Verdict("–", say("mark_none"), "neutral"), words
 
 
-def _page(template: str, language: str, bar_above: str, *, script: str = "", **context: object) -> str:
+def _page(template: str, language: str, bar_above: str, *, script: str = "", **context: Any) -> str:
     return render_page(
         __package__,
         template,
