@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from evalkit.decisions.judge import Grade
@@ -72,7 +73,7 @@ def render_signoff(view: SignoffView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         ),
         failing=failing,
         to_do=list(say_what_to_do(view, say, metrics)),
-        say_limit=say_limit,
+        limit_of=partial(say_limit, plain=True),
         verdict_of_gate=lambda gate: verdict_of_gate(gate).said_in(say),
         baseline=render_baseline(view.baseline, frame.language),
         worse=tell_worse(view.baseline, frame.language),
