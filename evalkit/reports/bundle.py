@@ -10,6 +10,7 @@ import json
 import logging
 import tempfile
 import zipfile
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from html.parser import HTMLParser
@@ -83,24 +84,26 @@ def bundle_page(page: str, folder: Path, roots: Sequence[Path], *, first: Iterab
     UsageError
         If the page alone is too large.
     """
-    if len(page.encode()) > _AIMED_BYTES:
+    places = _Places(folder, roots)
+    links = list(_links_of(page))
+    language = LANGUAGES[1] if f'lang="{LANGUAGES[1]}"' in page[:200] else LANGUAGES[0]
+    elsewhere = read_words(language, "player")("in_the_run")
+    bare = _Editor(places, {}, {}, elsewhere)
+    page = _edit_more(page, replace_in=bare)
+    room = _AIMED_BYTES - len(bare.edit(page).encode())
+    if room < 0:
         raise UsageError(
-            f"the page alone takes {len(page.encode()) / 1e6:.0f} MB, and a single file takes {LARGEST_MB} MB at most: "
+            f"the page alone takes {(_AIMED_BYTES - room) / 1e6:.0f} MB, and a single file {LARGEST_MB} MB at most: "
             f"write it with --zip"
         )
-    places = _Places(folder, roots)
-    budget = (_AIMED_BYTES - len(page.encode())) * _OF_BASE64
-    links = list(_links_of(page))
-    pictures = _make_pictures(places, (link for kind, link in links if kind == "picture"), budget)
-    budget -= sum(len(data) for data in pictures.values()) * _OF_BASE64
+    pictures = _make_pictures(places, [link for kind, link in links if kind == "picture"], room)
+    room = _AIMED_BYTES - len(_Editor(places, {}, pictures, elsewhere).edit(page).encode())
     ahead = {path.resolve(): place for place, path in enumerate(first)}
     wanted = dict.fromkeys(path for kind, link in links if kind == "video" and (path := places.find(link)))
     ordered = sorted(wanted, key=lambda path: ahead.get(path, len(ahead)))
-    clips = _make_previews(ordered, budget)
+    clips = _make_previews(ordered, room * _OF_BASE64)
     numbers = {path: number for number, path in enumerate(clips)}
-    language = LANGUAGES[1] if f'lang="{LANGUAGES[1]}"' in page[:200] else LANGUAGES[0]
-    editor = _Editor(places, numbers, pictures, read_words(language, "player")("in_the_run"))
-    edited = editor.edit(_edit_more(page, replace_in=editor.without_clips()))
+    edited = _Editor(places, numbers, pictures, elsewhere).edit(page)
     data = json.dumps([base64.b64encode(content).decode() for content in clips.values()])
     scripts = (
         f'<script type="application/json" id="{_CLIPS_ID}">{data}</script>\n<script>{_script()}</script>\n'
@@ -187,18 +190,16 @@ class _Places:
 # -- previews
 
 
-def _make_pictures(places: _Places, links: Iterable[str], budget: float) -> dict[Path, str]:
-    """Return pictures as addresses of data, as many as have room."""
+def _make_pictures(places: _Places, links: Sequence[str], room: float) -> dict[Path, str]:
+    """Return pictures as addresses of data, as many as have room wherever the page shows them."""
+    shown = Counter(path for link in links if (path := places.find(link)) is not None)
     found: dict[Path, str] = {}
-    left = budget * _PART_OF_PICTURES / _OF_BASE64
-    for link in links:
-        path = places.find(link)
-        if path is None or path in found:
-            continue
+    left = room * _PART_OF_PICTURES
+    for path, n in shown.items():
         data = _picture_data(path)
-        if data is not None and len(data) <= left:
+        if data is not None and n * len(data) <= left:
             found[path] = data
-            left -= len(data)
+            left -= n * len(data)
     return found
 
 
@@ -364,10 +365,6 @@ class _Editor:
         self._clips = clips
         self._pictures = pictures
         self._elsewhere = elsewhere
-
-    def without_clips(self) -> _Editor:
-        """Return an editor of what the page takes in later, when its clips have their addresses."""
-        return _Editor(self._places, {}, {}, self._elsewhere)
 
     def edit(self, page: str) -> str:
         """Return a page without links to files."""
