@@ -51,7 +51,7 @@ bench: setup  ## timings and memory, never part of the tests
 	$(BIN)/python -m pytest tests/benchmarks -q -p no:xdist --benchmark-only --benchmark-disable-gc
 
 docs: setup  ## the documentation as a site in site/
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) .venv-3.12 .pytest_cache .mypy_cache .ruff_cache .coverage site

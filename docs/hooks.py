@@ -16,6 +16,8 @@ from evalkit.visuals.numbers import ARROW_WORDS
 from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
@@ -50,7 +52,7 @@ def by_family() -> dict[str, list[Metric]]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put a page for each metric into the navigation."""
+    """Put a page for each metric into the navigation, and every guide that it does not name among the how-tos."""
     words = metric_words("en")
     pages: list[Any] = [f"{FOLDER}/index.md"]
     pages += [
@@ -58,8 +60,22 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         for family, metrics in by_family().items()
     ]
     nav: list[Any] = config.nav or []
-    config.nav = [{"Metrics": pages} if "Metrics" in part else part for part in nav]
+    named = set(_pages_in(nav))
+    guides = [path.name for path in sorted(Path(config.docs_dir).glob("*.md")) if path.name not in named]
+    config.nav = [
+        {"Metrics": pages} if "Metrics" in part else
+        {"How-tos": [*part["How-tos"], *guides]} if "How-tos" in part else part
+        for part in nav
+    ]  # fmt: skip
     return config
+
+
+def _pages_in(nav: Any) -> Iterator[str]:
+    """Give the pages that a part of the navigation names."""
+    if isinstance(nav, str):
+        yield nav
+    for part in nav.values() if isinstance(nav, dict) else nav if isinstance(nav, list) else ():
+        yield from _pages_in(part)
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evalkit.analysis.catalogue import known_metrics
+from evalkit.analysis.catalogue import OF_A_CONFIGURATION, known_metrics
 from evalkit.analysis.configurations import Configuration, describe
 from evalkit.analysis.machines import count_kinds, set_apart
 from evalkit.analysis.opinions import metrics_of_opinions, with_opinions
@@ -380,15 +380,17 @@ def rows_of_run(run: Run, title: str | None = None) -> ResultTable:
     ]
     opinions = run.opinions()
     found = with_opinions(found, opinions)
-    found, kinds = share_loads(found), count_kinds(found)
-    rows, copies = _split_copies(set_apart(found, next(iter(kinds), None)))
-    inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     sessions = sessions_of(
         run.outcomes(),
         lambda name, params: ClipRecord(
             name, params={key: _hashable(value) for key, value in params.items()}
         ),
     )
+    of_sessions = dict.fromkeys(sessions.metrics, OF_A_CONFIGURATION.code)
+    found = [replace(row, absent={**row.absent, **of_sessions}) for row in found] if of_sessions else found
+    found, kinds = share_loads(found), count_kinds(found)
+    rows, copies = _split_copies(set_apart(found, next(iter(kinds), None)))
+    inputs = {part.name: part.content for trial in trials for part in (trial.portrait, trial.speech) if part}
     provenance = {
         "run": run.id,
         "created_at": run.manifest.created_at,

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from evalkit.analysis.pairs import describe_reach
-from evalkit.analysis.table import ResultTable
+from evalkit.analysis.table import ClipRecord, ResultTable
 from evalkit.decisions.baseline import Baseline, is_of_baseline
 from evalkit.decisions.budget import ErrorBudget
 from evalkit.decisions.gates import describe_budget, describe_grades, judge_configuration
@@ -22,8 +22,6 @@ from evalkit.formatting import count
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from evalkit.analysis.table import ClipRecord
 else:
     from evalkit.frames import pd
 

@@ -110,7 +110,7 @@ USUAL = {
     "technical.flicker": _as_real(0.018, 0.134, better="lower"),
     "technical.sharpness": _as_real(0.27, 0.57, better="higher"),
     "technical.face_coverage": _at_least(0.95, 0.9, 1.0),
-    "technical.clipping_ratio": _at_most(0.001, 0.0, 0.00001),
+    "technical.clipping_ratio": _at_most(0.001, 0.0, 0.000013),
     "technical.loudness_lufs": UsualRange(-30, -13, Real(-36.4, -10.9)),
     "technical.true_peak_dbtp": _at_most(1, -19.1, -0.37),
     _WORDS: _at_most(0.5),

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evalkit.brands import BrandGuidelines, read_brand
+from evalkit.brands.guidelines import BrandGuidelines, read_brand
 from evalkit.errors import UsageError
 from evalkit.evaluators.base import Evaluator, Exhibit, MakeTracker, Measured
 from evalkit.formatting import count

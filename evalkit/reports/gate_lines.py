@@ -97,7 +97,10 @@ def say_limit(gate: GateView, metrics: MetricWords) -> str:
     high = math.inf if gate.at_most is None else gate.at_most
     if math.isinf(low) and math.isinf(high):
         return ""
-    return metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
+    limit = metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
+    if gate.figure is not None and gate.figure.reducer == WORST:
+        return read_words(metrics.tag, "pages")("in_every_clip", limit=limit)
+    return limit
 
 
 def _tell(gate: GateView, say: Words, metrics: MetricWords) -> str:

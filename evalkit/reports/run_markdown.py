@@ -108,7 +108,7 @@ def _people(run: RunView) -> list[str]:
 
 
 def _spending(run: RunView) -> list[str]:
-    found = describe_spending(run)
+    found = describe_spending(run, _TAG)
     if found is None:
         return []
     rows = [[one.label, *cells] for one, cells in found.configurations]

@@ -22,7 +22,7 @@ from evalkit.reports.answer import (
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.effects import describe_steps, name_changed, name_step
 from evalkit.reports.front_plot import describe_alike, plot_front
-from evalkit.reports.gate_lines import gate_lines
+from evalkit.reports.gate_lines import gate_lines, say_limit
 from evalkit.reports.heat_map import HeatMap, find_alike, has_values, heat_map
 from evalkit.reports.search import describe_search, plot_search
 from evalkit.reports.spending import describe_spending
@@ -96,7 +96,7 @@ def render_run(
         posters=_posters(run),
         bands=_bands(run),
         note_of=partial(note_of, run, tag=tag),
-        spending=describe_spending(run),
+        spending=describe_spending(run, tag),
         fronts=drawn,
         fronts_alike=alike,
         effects=_by_parameter(run),
@@ -114,6 +114,7 @@ def render_run(
         level_text=level_text,
         name_moment=partial(name_moment, tag=tag),
         rank_of=_rank_of,
+        say_limit=say_limit,
         verdict_of_configuration=lambda one: verdict_of_configuration(one).said_in(say),
         verdict_of_gate=lambda gate: verdict_of_gate(gate).said_in(say),
         verdict_of_trial=lambda one: verdict_of_trial(one, has_policy=run.policy is not None).said_in(say),

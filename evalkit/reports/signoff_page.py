@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.signoff import Decision
 from evalkit.reports.baseline_section import render_baseline, tell_worse
-from evalkit.reports.gate_lines import gate_lines
+from evalkit.reports.gate_lines import gate_lines, say_limit
 from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_decision, verdict_of_gate
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
@@ -72,6 +72,7 @@ def render_signoff(view: SignoffView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         ),
         failing=failing,
         to_do=list(say_what_to_do(view, say, metrics)),
+        say_limit=say_limit,
         verdict_of_gate=lambda gate: verdict_of_gate(gate).said_in(say),
         baseline=render_baseline(view.baseline, frame.language),
         worse=tell_worse(view.baseline, frame.language),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from evalkit.formatting import count, three_digits
+from evalkit.formatting import three_digits
+from evalkit.words.language import read_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,17 +13,18 @@ if TYPE_CHECKING:
     from evalkit.views.configuration import ConfigurationView
     from evalkit.views.run import RunView
     from evalkit.views.spending import KindView, SpendingView
+    from evalkit.words.language import Words
 
 _COLUMNS: tuple[tuple[str, Callable[[SpendingView], float | None]], ...] = (
-    ("finished, min", lambda one: one.minutes),
-    ("hours of making", lambda one: one.hours),
-    ("GPU-hours", lambda one: one.gpu_hours or None),
-    ("GPU-hours a minute", lambda one: one.gpu_hours_per_minute),
-    ("energy a minute, Wh", lambda one: one.energy_wh_per_minute),
-    ("price", lambda one: one.price),
-    ("price a minute", lambda one: one.price_per_minute),
+    ("spent_finished", lambda one: one.minutes),
+    ("spent_hours", lambda one: one.hours),
+    ("spent_gpu_hours", lambda one: one.gpu_hours or None),
+    ("spent_gpu_hours_a_minute", lambda one: one.gpu_hours_per_minute),
+    ("spent_energy_a_minute", lambda one: one.energy_wh_per_minute),
+    ("spent_price", lambda one: one.price),
+    ("spent_price_a_minute", lambda one: one.price_per_minute),
 )
-"""Heads with what stands below them; those without any value are left out."""
+"""Sentences of the heads with what stands below them; those without any value are left out."""
 
 
 class SpendingTables(NamedTuple):
@@ -45,8 +47,16 @@ class SpendingTables(NamedTuple):
     kinds: list[tuple[KindView, tuple[str, ...]]]
 
 
-def describe_spending(run: RunView) -> SpendingTables | None:
-    """Return what making took of machines; None where nothing of it was recorded."""
+def describe_spending(run: RunView, tag: str) -> SpendingTables | None:
+    """Return what making took of machines; None where nothing of it was recorded.
+
+    Parameters
+    ----------
+    run : RunView
+    tag : str
+        One of `evalkit.words.language.LANGUAGES`.
+    """
+    say = read_words(tag, "run")
     all_spent = [*(one.spending for one in run.configurations), *(one.spending for one in run.kinds)]
     if not any(spent.hours for spent in all_spent):
         return None
@@ -57,26 +67,24 @@ def describe_spending(run: RunView) -> SpendingTables | None:
         return tuple("–" if value is None else three_digits(value) for value in found)
 
     return SpendingTables(
-        title="What a finished minute of video takes",
-        note=_note(run),
-        heads=tuple(head for head, _ in columns),
+        title=say("spent_title"),
+        note=_note(run, say),
+        heads=tuple(say(head) for head, _ in columns),
         configurations=[(one, cells(one.spending)) for one in run.configurations],
         kinds=[(one, cells(one.spending)) for one in run.kinds],
     )
 
 
-def _note(run: RunView) -> str:
+def _note(run: RunView, say: Words) -> str:
     """Say what is in the figures, and why a price is not."""
-    words = "Making is everything from taking a job to its end, failed attempts too; measuring does not count. Loading and warming up are shared out evenly."
+    words = [say("spent_note")]
     if len(run.kinds) > 1:
-        words += f" Configurations: on {run.kinds[0].kind} alone."
+        words.append(say("spent_on", kind=run.kinds[0].kind))
     spent = [one.spending for one in run.configurations]
     n_unknown = sum(one.n_unknown for one in spent)
     if n_unknown:
-        words += (
-            f" How long {count(n_unknown, 'attempt')} took was not recorded: the real figures are higher."
-        )
-    reasons = dict.fromkeys(one.reason for one in spent if one.reason is not None)
+        words.append(say("spent_unknown", n=n_unknown))
     if any(one.price is not None for one in spent):
-        words += " Prices are in the currency of execution.price_per_hour."
-    return " ".join((words, *(f"Without a price: {reason}." for reason in reasons)))
+        words.append(say("spent_currency"))
+    reasons = dict.fromkeys(one.reason for one in spent if one.reason is not None)
+    return " ".join((*words, *(say("spent_without_price", reason=reason) for reason in reasons)))

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from evalkit import registry
 from evalkit.analysis.catalogue import known_metrics
-from evalkit.brands.guidelines import BrandFile
+from evalkit.brands.written import BrandFile
 from evalkit.decisions.policy import Policy, bundled_policies
 from evalkit.evaluators.load import evaluator_class
 from evalkit.sweeps.config import SweepConfig

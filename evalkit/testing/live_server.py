@@ -53,10 +53,21 @@ class LiveServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(_PATIENCE_S)
+        self.end(signal.SIGINT)
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    def end(self, how: signal.Signals) -> int:
+        """End it, and return its exit code; a second call does nothing."""
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        code = self._process.wait(_PATIENCE_S)
         if self._process.stdout is not None:
             self._process.stdout.close()
+        return code
 
     def get(self, path: str) -> tuple[float, int, bytes]:
         """Return how many seconds a page took, its status and itself; of a server that asks for no token."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evalkit.brands import BrandGuidelines
+from evalkit.brands.guidelines import BrandGuidelines
 from evalkit.metrics.color import estimate_light, lab_of, nearest_color, take_out_light
 from evalkit.metrics.color_difference import delta_e
 from evalkit.tracks import mark

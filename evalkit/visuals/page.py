@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+
+def quote_path(path: str) -> str:
+    r"""Return a path as the address of a link, also where its bytes are no UTF-8.
+
+    >>> quote_path("a b/é.mp4"), quote_path("caf\udce9.mp4")
+    ('a%20b/%C3%A9.mp4', 'caf%E9.mp4')
+    """
+    return quote(os.fsencode(path))
+
+
 _FILTERS = {
     "number": three_digits,
     "signed": signed,
@@ -30,7 +40,7 @@ _FILTERS = {
     "bracket": bracket,
     "unit_suffix": unit_suffix,
     "count": count,
-    "link": quote,
+    "link": quote_path,
     "arrow": lambda better: ARROWS[better],
     "arrow_words": lambda better: ARROW_WORDS[better],
 }
@@ -47,7 +57,7 @@ def link_from(folder: Path) -> Callable[[str], str]:
     '../b/videos/1/video.mp4'
     """
     here = folder.resolve()
-    return lambda path: quote(Path(os.path.relpath(Path(path).resolve(), here)).as_posix())
+    return lambda path: quote_path(Path(os.path.relpath(Path(path).resolve(), here)).as_posix())
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class PageFrame:
 
     language: str = LANGUAGES[0]
     bar: str = ""
-    link: Callable[[str], str | None] = quote
+    link: Callable[[str], str | None] = quote_path
 
 
 PLAIN_FRAME = PageFrame()

@@ -301,6 +301,36 @@ def test_every_language(shared: Reader) -> None:
     assert '<html lang="zh-CN">' in kept.get("/trend").text
 
 
+def release(folder: Path, name: str, created_at: str, decision: str = "PASS") -> None:
+    """Let a run be of a day, with a ledger that lets its configuration of four steps out."""
+    manifest = json.loads((folder / name / "run.json").read_text("utf-8"))
+    (folder / name / "run.json").write_text(json.dumps({**manifest, "created_at": created_at}), "utf-8")
+    entry = {
+        "decision": decision,
+        "judged_at": created_at,
+        "policy": {"name": "customer_service", "sha256": "0"},
+        "configuration": {"sample_steps": 4},
+        "previous": None,
+    }
+    (folder / name / "decisions").mkdir(exist_ok=True)
+    (folder / name / "decisions" / "ledger.jsonl").write_text(json.dumps(entry) + "\n", "utf-8")
+
+
+def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, folder: Path) -> None:
+    release(folder, "first", "2026-10-01T00:00:00+00:00")
+    release(folder, "week 1/second", "2026-11-01T00:00:00+00:00", decision="FAIL")
+    listed = reader.page("/runs/?verdict=released")
+    assert set(re.findall(r'<h2><a href="/runs/([^"]+)/">', listed)) == {"first"}
+    assert "Signed off 2026-10-01: PASS" in listed
+    trend = reader.page("/trend")
+    assert "against the last release, first" in trend
+    assert 'href="/compare?a=first&amp;b=' in trend
+    assert "Held beside the last release, first" in reader.page(
+        "/signoff/week%201/second/?where=sample_steps%3D4"
+    )
+    assert "Held beside" not in reader.page("/signoff/first/?where=sample_steps%3D4")
+
+
 # --- what never leaves the folder
 
 

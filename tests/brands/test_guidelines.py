@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evalkit.brands import read_brand
+from evalkit.brands.guidelines import read_brand
 from evalkit.options import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from evalkit.brands import read_brand
+from evalkit.brands.guidelines import read_brand
 from evalkit.runs import Run
 from evalkit.testing.media import write_clip
 

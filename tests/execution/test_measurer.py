@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import evalkit
-from evalkit.brands import read_brand
+from evalkit.brands.guidelines import read_brand
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.evaluators.load import anchor_settings
 from evalkit.execution.executors import (

@@ -17,7 +17,7 @@ from evalkit.measuring.results import ClipResult
 from evalkit.reports.clips_page import range_bar, render_clips
 from evalkit.types import Interval, Measurement, Moment, Reason
 from evalkit.views.clips import ClipsView, Standout, clips_view
-from evalkit.visuals.page import PageFrame
+from evalkit.visuals.page import PageFrame, link_from
 from evalkit.words.language import LANGUAGES
 
 METRICS = known_metrics()
@@ -169,3 +169,9 @@ def test_a_page_of_hundreds_of_clips_stays_small(policy: Policy) -> None:
     assert len(page) < 10e6
     assert page.count('preload="none"') == 300
     assert page.count("autoplay") == 0
+
+
+def test_a_name_that_is_no_text_leads_to_its_file(tmp_path: Path) -> None:
+    view = clips_view([measured(str(tmp_path / "caf\udce9 #1.mp4"), lip_sync__error=0.1)])
+    page = render_clips(view, frame=PageFrame(link=link_from(tmp_path)))
+    assert '<video src="caf%E9%20%231.mp4"' in page

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from evalkit.brands import read_brand
+from evalkit.brands.guidelines import read_brand
 from evalkit.cli import main
 from evalkit.cli.init import _NAMES
 from evalkit.decisions.policy import Policy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from evalkit.brands import read_brand
+from evalkit.brands.guidelines import read_brand
 from evalkit.media import Reader, probe
 from evalkit.metrics.color import lab_of, linear_of, rgb_of
 from evalkit.metrics.color_difference import delta_e

@@ -35,7 +35,7 @@ from evalkit.sweeps.progress import RunProgress, read_progress
 Stamp = tuple[int, int, int]
 """Time of change in ns, size, inode; all 0 of what is not there."""
 _NOT_THERE: Stamp = (0, 0, 0)
-_DIGEST_FORMAT = 2
+_DIGEST_FORMAT = 1
 _FRESH_S = 1.0
 """For so long at least a look at the folder holds."""
 _SHARE = 10

@@ -17,14 +17,16 @@ from evalkit.errors import EvalkitError, UsageError
 from evalkit.views.run_digest import RunDigest, run_digest
 
 if TYPE_CHECKING:
+    from evalkit.analysis.table import ResultTable
+    from evalkit.decisions.baseline import Baseline
     from evalkit.decisions.policy import Policy
     from evalkit.runs import Run
     from evalkit.visuals.page import PageFrame
 
 BAR = "<!-- here is the bar of the application -->"
 """Stands in a page where each reader's own bar comes; nothing that is escaped can hold it."""
-THUMBNAIL_PX = 160
-"""Width of a thumbnail."""
+THUMBNAIL_PX = 320
+"""Longer side of a thumbnail: twice of what is shown, for dense screens."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ class Wish:
         Parameters of the configuration.
     split : tuple of str
         Name, and two values, of a parameter by which one run is compared with itself.
+    baseline : Path, optional
+        Run of the last release, beside which a sign-off stands.
+    baseline_where : mapping
+        Parameters of its configuration.
     """
 
     kind: str
@@ -100,11 +106,14 @@ class Wish:
     policy: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
     split: tuple[str, str, str] | None = None
+    baseline: Path | None = None
+    baseline_where: Mapping[str, str] = field(default_factory=dict)
 
 
 def key_of(wish: Wish) -> str:
     """Return what changes with the records that a page shows."""
-    return ":".join(map(records_key, wish.folders))
+    folders = (*wish.folders, *(() if wish.baseline is None else (wish.baseline,)))
+    return ":".join(map(records_key, folders))
 
 
 def warm() -> None:
@@ -193,7 +202,24 @@ def _draw_signoff(site: Site, wish: Wish) -> str:
     table = rows_of_run(run, _name(site, run))
     where = wish.where or {name: str(value) for name, value in (run_digest(run, policy).params or {}).items()}
     table = table.where(table.read_levels(where))
-    return render_signoff(signoff_view(sign_off(table, policy)), frame=_frame(site, wish))
+    verdict = sign_off(table, policy, baseline=_beside(site, wish, table, policy))
+    return render_signoff(signoff_view(verdict), frame=_frame(site, wish))
+
+
+def _beside(site: Site, wish: Wish, table: ResultTable, policy: Policy) -> Baseline | None:
+    """Hold a release beside the last one; None where there is none, or it cannot be read, which its own page says."""
+    from evalkit.analysis.table import rows_of_run
+    from evalkit.decisions.baseline import compare_with_baseline
+
+    if wish.baseline is None:
+        return None
+    try:
+        last = _open(site, wish.baseline)
+        released = rows_of_run(last, _name(site, last))
+        released = released.where(released.read_levels(wish.baseline_where))
+        return compare_with_baseline(table, released, policy)
+    except EvalkitError:
+        return None
 
 
 def _draw_comparison(site: Site, wish: Wish) -> str:
@@ -239,7 +265,8 @@ def _open(site: Site, folder: Path) -> Run:
 def _frame(site: Site, wish: Wish, own: Path | None = None) -> PageFrame:
     from evalkit.visuals.page import PageFrame
 
-    return PageFrame(wish.language, BAR, quote if own is not None else _link_to(site, wish.folders))
+    shown = (*wish.folders, *(() if wish.baseline is None else (wish.baseline,)))
+    return PageFrame(wish.language, BAR, quote if own is not None else _link_to(site, shown))
 
 
 def _link_to(site: Site, folders: Sequence[Path]) -> Callable[[str], str | None]:
@@ -271,21 +298,8 @@ def _plain(site: Site, error: Exception) -> str:
 
 
 def _thumbnail(video: Path) -> bytes:
-    """Return a picture of the middle of a video; empty where it cannot be read."""
-    import cv2
+    """Return a still of a video; empty where it cannot be read."""
+    from evalkit.reports.posters import as_jpeg, read_still
 
-    from evalkit.media.probe import probe
-    from evalkit.media.reader import Reader
-    from evalkit.types import FrameChunk
-
-    try:
-        for chunk in Reader(probe(str(video))):
-            if isinstance(chunk, FrameChunk) and len(chunk.frames):
-                frame = chunk.frames[len(chunk.frames) // 2]
-                height = max(1, round(frame.shape[0] * THUMBNAIL_PX / frame.shape[1]))
-                small = cv2.resize(frame, (THUMBNAIL_PX, height), interpolation=cv2.INTER_AREA)
-                done, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
-                return data.tobytes() if done else b""
-    except (EvalkitError, OSError, ValueError):
-        return b""
-    return b""
+    picture = read_still(video)
+    return b"" if picture is None else as_jpeg(picture, THUMBNAIL_PX)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -456,6 +457,8 @@ def trend_page(
         subtitle=say("trend_sub", n=len(view.runs), released=n_released, policy=policy) if view.runs else "",
         options=options,
         refresh_s=refresh_s,
+        base=None if view.baseline is None else view.runs[view.baseline],
+        newest=view.runs[-1] if view.runs else None,
         sentence=sentence,
         mark=mark,
         notes=notes,
@@ -507,7 +510,7 @@ def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine
 
     then = "" if view.baseline is None else cells[view.baseline]["value"]
     mark, change = _describe_change(say, line, then)
-    drawing = draw_trend(line, view.runs, view.baseline, f"{name}: {change}", tell)
+    drawing = draw_trend(line, view.runs, view.baseline, f"{name}: {mark.word} {change}", tell)
     return {
         "metric": line.metric,
         "name": name,
@@ -552,15 +555,15 @@ def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, s
             return Verdict("–", say("mark_none"), "neutral"), words
 
 
-def _page(template: str, language: str, bar_above: str, *, script: str = "", **context: object) -> str:
+def _page(template: str, language: str, bar_above: str, *, script: str = "", **context: Any) -> str:
     return render_page(
         __package__,
         template,
         script=script,
+        style=_read("live.css"),
         frame=PageFrame(language, bar_above),
         topics=(_TOPIC,),
         has_forms=True,
-        live_css=Markup(_read("live.css")),  # noqa: S704 - a file of this package
         **context,
     )
 

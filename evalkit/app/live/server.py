@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote_from_bytes, urlencode, urlsplit
 
@@ -36,6 +36,7 @@ from evalkit.app.server import LOOPBACK
 from evalkit.decisions import DEFAULT_POLICY
 from evalkit.errors import EvalkitError
 from evalkit.runs.notes import add_note, remove_note, set_tags
+from evalkit.views.run_digest import RunDigest
 from evalkit.views.trend import TrendRun, trend_view
 from evalkit.words.language import LANGUAGES, choose_language
 
@@ -303,7 +304,28 @@ class _Server:
         policy = request.query_params.get("policy", "")[:500]
         wish = Wish("signoff", (run.folder,), self._language(request), policy, where)
         say = pages.words_of(wish.language)
-        return self._drawn(request, wish, "signoff", run, (say("signoff_note"),))
+        notes = [say("signoff_note")]
+        last = self._last_release(run)
+        if last is not None:
+            params = last[1].params or {}
+            where_last = {name: str(value) for name, value in params.items()}
+            wish = replace(wish, baseline=last[0].folder, baseline_where=where_last)
+            notes.append(say("signoff_baseline", name=last[0].name))
+        return self._drawn(request, wish, "signoff", run, tuple(notes))
+
+    def _last_release(self, run: ListedRun) -> tuple[ListedRun, RunDigest] | None:
+        """Return the release before a run, as far as runs are worked out; None without any."""
+        releases = [
+            (found.digest.verdict.judged_at, one, found.digest)
+            for one in self._catalogue.look().runs
+            if one.address != run.address
+            and not one.problem
+            and one.created_at < run.created_at
+            and (found := self._digests.get(one)) is not None
+            and found.digest.is_release
+            and found.digest.verdict is not None
+        ]
+        return max(releases, key=lambda found: found[0])[1:] if releases else None
 
     def compare(self, request: Request) -> Response:
         """Show two runs against each other, or let them be chosen."""

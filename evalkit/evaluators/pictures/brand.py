@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from numpy.typing import NDArray
 
-from evalkit.brands import BrandGuidelines
+from evalkit.brands.guidelines import BrandGuidelines
 from evalkit.evaluators.brand import KeyFrame, Sighting
 from evalkit.formatting import three_digits
 from evalkit.media import read_frames_at
