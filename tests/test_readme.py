@@ -66,6 +66,10 @@ SMALLER = {
         ),
         "it serves until Ctrl-C; tests/road has raters",
     ),
+    "evalkit evaluate videos/ --policy mine.yaml --html clips.html": (
+        "evalkit evaluate avatar.mp4 --only technical --policy mine.yaml --html clips.html",
+        "the reader has a folder of videos",
+    ),
     "evalkit sweep first/sweep.yaml --out runs/first": (
         "evalkit sweep first/sweep.yaml --out runs/first --dry-run",
         "four videos",
@@ -86,8 +90,8 @@ SMALLER = {
     ),
 }
 """Command to what is run in its place, and why."""
-VERDICTS = ("evalkit signoff", ".venv/bin/evalkit signoff")
-"""What ends with 1 where a release is not good enough, as ours are."""
+VERDICTS = ("evalkit signoff", ".venv/bin/evalkit signoff", ".venv/bin/evalkit evaluate avatar.mp4 --policy")
+"""What ends with 1 where a release or a clip is not good enough, as ours are."""
 
 
 class Block(NamedTuple):

@@ -147,7 +147,8 @@ const player = (() => {
       const at = target ?? timeNow();
       seek((Math.max(0, Math.floor(at * fps() + 0.02)) + n_frames) / fps() + 5e-4); // just within the frame
     };
-    const listen = (chosen) => $$("figure", stage).forEach((figure) => {
+    const playable = () => $$("figure", stage).filter((figure) => figure.querySelector("video")); // an attempt that failed has none
+    const listen = (chosen) => playable().forEach((figure) => {
       const sounds = figure === chosen;
       figure.querySelector("video").muted = !sounds;
       const radio = figure.querySelector("input[type=radio]");
@@ -201,8 +202,8 @@ const player = (() => {
       mark();
       show();
     };
-    $$("figure", stage).forEach(dress);
-    const first = stage.querySelector("figure");
+    playable().forEach(dress);
+    const [first] = playable();
     if (first) listen(first);
     mark();
     play.addEventListener("click", toggle);
@@ -225,7 +226,7 @@ const player = (() => {
     for (const video of $$("video")) if (!video.closest(".stage")) video.pause();
   };
   document.addEventListener("play", ({ target }) => { if (!target.closest(".stage")) stages.forEach((one) => one.pause()); }, true);
-  stages.push(...$$(".stage").map(makeStage));
+  stages.push(...$$(".stage").filter((stage) => stage.querySelector("video")).map(makeStage));
   const chosen = stages.find(({ stage }) => stage.closest("#side-by-side")) ?? stages[0];
   addEventListener("change", ({ target }) => {
     if (chosen && target.matches(".pick")) chosen.choose(target.value, target.checked);
