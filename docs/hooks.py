@@ -130,18 +130,12 @@ def _gates(name: str) -> list[tuple[str, str]]:
 def _list_metrics() -> list[str]:
     words, lines = metric_words("en"), []
     for family, metrics in by_family().items():
-        lines += [
-            "",
-            f"## {family}: {FAMILIES.get(family, '')}",
-            "",
-            "| | unit | better | says |",
-            "|---|---|---|---|",
-        ]
+        lines += ["", f"## {family}: {FAMILIES.get(family, '')}", "", "| | says |", "|---|---|"]
         for metric in metrics:
-            unit = "–" if metric.unit == "1" else metric.unit
+            unit = "" if metric.unit == "1" else f" [{metric.unit}]"
             lines.append(
-                f"| [{words.name(metric.name)}]({metric.name}.md)<br>`{metric.name}` | {unit} | "
-                f"{ARROW_WORDS[metric.better]} | {metric.meaning} |"
+                f"| [{words.name(metric.name)}]({metric.name}.md)<br>`{metric.name}`{unit} | "
+                f"{metric.meaning}; {ARROW_WORDS[metric.better]} |"
             )
     return lines
 

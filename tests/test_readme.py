@@ -86,8 +86,8 @@ SMALLER = {
     ),
 }
 """Command to what is run in its place, and why."""
-VERDICTS = ("evalkit signoff", ".venv/bin/evalkit signoff")
-"""What ends with 1 where a release is not good enough, as ours are."""
+VERDICTS = ("evalkit signoff", ".venv/bin/evalkit signoff", ".venv/bin/evalkit evaluate avatar.mp4 --policy")
+"""What ends with 1 where a release or a clip is not good enough, as ours are."""
 
 
 class Block(NamedTuple):

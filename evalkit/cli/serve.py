@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from evalkit.app.live.server import LiveApp
     from evalkit.app.serve import Place
 
+_READY_S = 2.0
+"""So long the link waits for the list to be ready; of a folder of thousands of runs it is shown before."""
+
 
 @click.command()
 @click.argument(
@@ -78,7 +81,9 @@ def _serve(app: LiveApp, folder: Path, listening: socket, place: Place, token: s
     from evalkit.app.serve import serve as serve_app
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended so, it cleans up as after Ctrl-C
-    threading.Thread(target=app.warm, daemon=True).start()
+    warming = threading.Thread(target=app.warm, daemon=True)
+    warming.start()
+    warming.join(_READY_S)
     try:
         say(f"your link: {place.url}/{f'?token={token}' if token else ''}")
         say(f"serving {folder} at {place.url}; Ctrl-C ends it")

@@ -10,7 +10,7 @@ from evalkit.formatting import three_digits
 from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_conclusion
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
-from evalkit.words.language import read_words
+from evalkit.words.language import LANGUAGES, read_words
 from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def render_comparison(view: ComparisonView, *, frame: PageFrame = PLAIN_FRAME) -
 
 def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> str:
     """Say what is known of what was asked beforehand, in sentences that a manager can repeat; then what was lost."""
-    if not view.n_pairs:
+    if not view.n_pairs and not any(_is_of_sessions(one) for one in view.metrics):
         return say("nothing_paired")
     asked: dict[Conclusion, list[MetricComparisonView]] = {}
     for one in view.of(Family.PRIMARY):
@@ -95,14 +95,18 @@ def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> st
     better, worse = (_join([metrics.name(one.metric) for one in asked.get(kind, ())], say) for kind in _FOUND)
     if better or worse:
         key = "b_both" if better and worse else "b_better" if better else "b_worse"
-        said.append(say(key, better=better, worse=worse, pairs=say("over_pairs", n=view.n_pairs)))
+        over = _say_over([one for kind in _FOUND for one in asked.get(kind, ())], view, say)
+        said.append(say(key, better=better, worse=worse, pairs=over))
     for kind in _SAID:
         found = asked.get(kind, [])
         if not found or (kind is Conclusion.NOT_JUDGED and said):
             continue
         names = _join([metrics.name(one.metric) for one in found], say)
-        sentence = say(f"b_{kind.name.lower()}", names=names, pairs=say("over_pairs", n=view.n_pairs))
+        sentence = say(f"b_{kind.name.lower()}", names=names, pairs=_say_over(found, view, say))
         told = tell_difference(found[0], say, metrics) if len(found) == 1 else ""
+        reason = found[0].difference.reason
+        if told and reason and say.tag == LANGUAGES[0]:  # reasons are English; other languages unfold them
+            told += f"; {reason}"
         said.append(
             say("with_difference", sentence=sentence, told=told) if told else say("alone", sentence=sentence)
         )
@@ -117,6 +121,22 @@ def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> st
     )
     said += [say(key, a=len(in_a), b=len(in_b)) for key, in_a, in_b in lost if in_a or in_b]
     return say("between_sentences").join(said or [say("nothing_compared")])
+
+
+def _is_of_sessions(one: MetricComparisonView) -> bool:
+    """Say whether a metric is an outcome of live trials."""
+    return "sessions" in {one.a.counted, one.b.counted}
+
+
+def _say_over(found: Sequence[MetricComparisonView], view: ComparisonView, say: Words) -> str:
+    """Say what metrics are compared over: pairs of clips, or the sessions of each side."""
+    sessions = [one for one in found if _is_of_sessions(one)]
+    if not sessions:
+        return say("over_pairs", n=view.n_pairs)
+    over = say("over_sessions", a=sessions[0].a.n, b=sessions[0].b.n)
+    if len(sessions) == len(found):
+        return over
+    return say("and", first=say("over_pairs", n=view.n_pairs), last=over)
 
 
 def tell_difference(one: MetricComparisonView, say: Words, metrics: MetricWords) -> str:

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from evalkit.analysis.reducers import WORST
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.usual import USUAL
-from evalkit.formatting import three_digits
 from evalkit.reports.verdict import Verdict, verdict_of_gate
-from evalkit.visuals.numbers import unit_suffix
 from evalkit.words.language import read_words
 from evalkit.words.metrics import BAD, metric_words
 
@@ -91,13 +89,26 @@ def gate_lines(gates: Iterable[GateView], tag: str, *, anchor: str = "") -> list
     ]
 
 
-def say_limit(gate: GateView, metrics: MetricWords) -> str:
-    """Return what a gate asks for, in few words; empty for a line about the run."""
+def say_limit(gate: GateView, metrics: MetricWords, *, plain: bool = False) -> str:
+    """Return what a gate asks for, in few words; empty for a line about the run.
+
+    Parameters
+    ----------
+    gate : GateView
+    metrics : MetricWords
+        Of the language.
+    plain : bool
+        As bare numbers, to stand beside bare numbers, instead of as people say values of the metric.
+    """
     low = -math.inf if gate.at_least is None else gate.at_least
     high = math.inf if gate.at_most is None else gate.at_most
     if math.isinf(low) and math.isinf(high):
         return ""
-    limit = metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
+    if plain:
+        unit = "1" if gate.figure is None else gate.figure.unit
+        limit = metrics.limit("", low, high, unit)
+    else:
+        limit = metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
     if gate.figure is not None and gate.figure.reducer == WORST:
         return read_words(metrics.tag, "pages")("in_every_clip", limit=limit)
     return limit
@@ -122,7 +133,7 @@ def _tell_outcome(gate: GateView, say: Words, metrics: MetricWords) -> str:
         return say("gate_fails", told=told, limit=say_limit(gate, metrics))
     if grade is Grade.PASSES:
         return say("gate_value_alone", told=told) if _reaches_beyond(gate, figure) else told
-    return say("gate_too_few", told=told)
+    return say("gate_too_few_sessions" if figure.counted == "sessions" else "gate_too_few", told=told)
 
 
 def _tell_value(gate: GateView, figure: FigureView, value: float, say: Words, metrics: MetricWords) -> str:
@@ -153,10 +164,10 @@ def _list_evidence(gate: GateView, say: Words, metrics: MetricWords) -> list[Evi
     figure, limit = gate.figure, say_limit(gate, metrics)
     found = [Evidence(say("asked"), limit, say.tag) if limit else Evidence(say("asked"), gate.limit, "en")]
     if figure is not None and figure.value is not None:
-        value = f"{three_digits(figure.value)}{unit_suffix(figure.unit)}"
+        value = metrics.value(figure.metric, figure.value, figure.unit)
         if figure.interval is not None:
-            low, high = map(three_digits, figure.interval)
-            value = say("found_interval", value=value, low=low, high=high)
+            interval = metrics.limit(figure.metric, *figure.interval, figure.unit)
+            value = say("found_interval", value=value, interval=interval)
         found.append(Evidence(say("found"), value, say.tag))
     found.append(Evidence(say("rests_on"), say("of_clips", n=gate.n, attempted=gate.n_attempted), say.tag))
     if gate.grade is not Grade.PASSES:

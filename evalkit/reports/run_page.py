@@ -114,7 +114,7 @@ def render_run(
         level_text=level_text,
         name_moment=partial(name_moment, tag=tag),
         rank_of=_rank_of,
-        say_limit=say_limit,
+        limit_of=partial(say_limit, plain=True),
         verdict_of_configuration=lambda one: verdict_of_configuration(one).said_in(say),
         verdict_of_gate=lambda gate: verdict_of_gate(gate).said_in(say),
         verdict_of_trial=lambda one: verdict_of_trial(one, has_policy=run.policy is not None).said_in(say),

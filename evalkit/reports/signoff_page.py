@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from evalkit.decisions.judge import Grade
@@ -72,7 +73,7 @@ def render_signoff(view: SignoffView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         ),
         failing=failing,
         to_do=list(say_what_to_do(view, say, metrics)),
-        say_limit=say_limit,
+        limit_of=partial(say_limit, plain=True),
         verdict_of_gate=lambda gate: verdict_of_gate(gate).said_in(say),
         baseline=render_baseline(view.baseline, frame.language),
         worse=tell_worse(view.baseline, frame.language),
@@ -93,8 +94,11 @@ def write_headline(view: SignoffView, say: Words, metrics: MetricWords) -> str:
     said = [say("not_released", n=len(open_gates), all=len(hard))]
     for grade in (Grade.FAILS, Grade.NOT_MEASURED, Grade.TOO_FEW_CLIPS):
         if grades[grade]:
-            names = [metrics.name(gate.metric) for gate in open_gates if gate.grade is grade]
-            said.append(say(f"why_{grade.name.lower()}", names=_join(names, say), n=len(names)))
+            found = [gate for gate in open_gates if gate.grade is grade]
+            names = [metrics.name(gate.metric) for gate in found]
+            of_sessions = grade is Grade.TOO_FEW_CLIPS and all(_is_of_sessions(gate) for gate in found)
+            key = "why_too_few_sessions" if of_sessions else f"why_{grade.name.lower()}"
+            said.append(say(key, names=_join(names, say), n=len(names)))
     return say("between_sentences").join(said)
 
 
@@ -103,6 +107,7 @@ def say_what_to_do(view: SignoffView, say: Words, metrics: MetricWords) -> Itera
     if view.decision is not Decision.FAIL:
         return
     open_gates = [gate for gate in view.gates if gate.kind == "hard" and gate.status == "fail"]
+    few = [one for one in open_gates if one.grade is Grade.TOO_FEW_CLIPS and not _is_of_run(one)]
     for key, found in (
         ("do_run", [gate for gate in open_gates if gate.metric.startswith(_LINE_OF_RUN)]),
         ("do_fails", [one for one in open_gates if one.grade is Grade.FAILS and not _is_of_run(one)]),
@@ -110,11 +115,16 @@ def say_what_to_do(view: SignoffView, say: Words, metrics: MetricWords) -> Itera
             "do_measure",
             [one for one in open_gates if one.grade is Grade.NOT_MEASURED and not _is_of_run(one)],
         ),
-        ("do_more", [one for one in open_gates if one.grade is Grade.TOO_FEW_CLIPS and not _is_of_run(one)]),
+        ("do_more", [one for one in few if not _is_of_sessions(one)]),
+        ("do_more_sessions", [one for one in few if _is_of_sessions(one)]),
     ):
         if found:
             yield say(key, names=_join([metrics.name(gate.metric) for gate in found], say))
     yield say("do_waive")
+
+
+def _is_of_sessions(gate: GateView) -> bool:
+    return gate.figure is not None and gate.figure.counted == "sessions"
 
 
 def _is_of_run(gate: GateView) -> bool:

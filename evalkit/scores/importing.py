@@ -135,7 +135,7 @@ def import_scores(
         version = _version_of(given, said)
     except UsageError as error:
         raise UsageError(f"{label(str(file))}: {error}") from None
-    import_ = _Import(run, file.name, hashlib.sha256(content).hexdigest(), source, version, given)
+    import_ = _Import(run, label(file.name), hashlib.sha256(content).hexdigest(), source, version, given)
     is_outcome = any(score.session is not None for score in given.scores)
     by_key = import_.sessions() if is_outcome else import_.by_trial(ClipNames(run.trials(), {}, said.clips))
     if not is_outcome and outcome_file(run.folder, source).exists():
@@ -293,7 +293,7 @@ class _Import:
         kept: Mapping[str, MetricInfo],
     ) -> None:
         """Write a measurement of every video, then let manifest and tables show it."""
-        manifest = self.run.manifest
+        manifest = Run.open(self.run.folder).manifest  # somebody may have measured since it was read
         writer.write_manifest(manifest)  # makes the tables older than it, should this be killed
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for trial in self.videos:

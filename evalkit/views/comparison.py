@@ -295,7 +295,9 @@ def _metric(compared: MetricComparison, pairs: Sequence[ComparedPair]) -> Metric
         missing=_missing(compared.missing),
         limits=_limits(compared.limits),
         absences={reason_text(code): n for code, n in compared.change.absences.items()},
-        is_equal=compared.difference.n > 0 and not any(pair.differs(compared.metric.name) for pair in pairs),
+        is_equal=compared.a.counted == "clip"
+        and compared.difference.n > 0
+        and not any(pair.differs(compared.metric.name) for pair in pairs),
     )
 
 

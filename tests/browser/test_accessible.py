@@ -105,10 +105,13 @@ def test_a_page_has_no_fault_that_axe_finds(
     size = {"width": width_px, "height": 900 if width_px > 1000 else 844}
     context = chromium.new_context(viewport=size, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(pages[name].as_uri())
     page.evaluate("document.querySelectorAll('details:not(.trial)').forEach((one) => { one.open = true; })")
     page.evaluate("document.querySelectorAll('details.trial').forEach((one, n) => { one.open = n === 0; })")
     assert violations(page, axe) == []
+    assert errors == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width_px
     context.close()
 

@@ -6,11 +6,13 @@ import contextlib
 import csv
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -321,3 +323,50 @@ def test_an_interruption_while_pictures_are_put_away_leaves_no_part(
     words = ["--only", "technical", "--evidence", str(tmp_path / "e"), "--executor", "in_process"]
     assert CliRunner().invoke(main, ["evaluate", str(grey), *words]).exit_code == 130
     assert not list((tmp_path / "e").iterdir())
+
+
+def _policy(folder: Path, least_fps: float) -> Path:
+    path = folder / f"fps_{least_fps}.yaml"
+    path.write_text(
+        f"name: own\ntitle: Own\nquality: technical.sharpness\ncosts: [profile.total_s]\nrules:\n"
+        f"  - {{metric: technical.fps, at_least: {least_fps}, judged_by: value, why: smooth}}\n"
+        f"  - {{metric: profile.error_rate, at_most: 0.01, why: few}}\n",
+        "utf-8",
+    )
+    return path
+
+
+def test_a_policy_gives_each_clip_a_verdict_and_a_page(tmp_path: Path, grey: Path) -> None:
+    page, results = tmp_path / "page.html", tmp_path / "results.json"
+    wanted = ("--only", "technical", "--html", page, "--json", results)
+    done = _run("evaluate", grey, *wanted, "--policy", _policy(tmp_path, 10))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Passes: the gate that speaks of a single clip is met." in done.stdout
+    (entry,) = json.loads(results.read_text("utf-8"))
+    assert entry["verdict"]["decision"] == "passes"
+    assert entry["verdict"]["not_of_a_clip"] == {"profile.error_rate": "attempts"}
+    assert (tmp_path / "page_evidence").is_dir()
+    text = page.read_text("utf-8")
+    assert f'src="{quote(os.path.relpath(grey, tmp_path))}"' in text
+    assert "a share of many attempts" in text
+    broken = tmp_path / "broken.mp4"
+    broken.touch()
+    failed = _run(
+        "evaluate", grey, broken, *wanted, "--policy", _policy(tmp_path, 1000), "--page-language", "zh-CN"
+    )
+    assert failed.returncode == 1
+    assert "共 2 个片段：1 个无法测量，1 个不通过。" in failed.stdout
+    assert '<html lang="zh-CN">' in page.read_text("utf-8")
+    assert [one["verdict"]["decision"] for one in json.loads(results.read_text("utf-8"))] == [
+        "does not pass",
+        "could not be measured",
+    ]
+
+
+def test_a_policy_that_is_none_is_said_before_the_work(tmp_path: Path, grey: Path) -> None:
+    result = CliRunner().invoke(
+        main, ["evaluate", str(grey), "--policy", "nowhere", "--html", str(tmp_path / "a.html")]
+    )
+    assert result.exit_code == 2
+    assert "no policy 'nowhere'" in result.output
+    assert not (tmp_path / "a.html").exists()

@@ -13,7 +13,7 @@ from evalkit.decisions.judge import Grade
 from evalkit.decisions.policy import load_policy
 from evalkit.decisions.recommendation import Outcome
 from evalkit.reports.answer import describe_headline, from_best
-from evalkit.reports.gate_lines import GateLine, gate_lines
+from evalkit.reports.gate_lines import GateLine, gate_lines, say_limit
 from evalkit.reports.run_page import render_run
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
@@ -21,6 +21,7 @@ from evalkit.views.figure import FigureView
 from evalkit.views.gate import GateView, WaiverView
 from evalkit.views.run import AnswerView, RunView, run_view
 from evalkit.words.language import LANGUAGES
+from evalkit.words.metrics import metric_words
 
 OFFSET = FigureView("lip_sync.offset_ms", "ms", "zero", -12.0, (-20.0, -4.0), 5, 5, "clips")
 GATE = GateView(
@@ -98,12 +99,30 @@ def test_the_evidence_names_limit_value_clips_and_file_name() -> None:
     assert isinstance(line, GateLine)
     assert [(one.name, one.text) for one in line.evidence] == [
         ("Asked", "125 ms early to 45 ms late"),
-        ("Found", "-12 ms, with 95 % between -20 and -4"),
+        ("Found", "12 ms early; with 95 % 20 ms early to 4 ms early"),
         ("Rests on", "5 of 5 clips"),
         ("Where the limit comes from", "ITU-R BT.1359"),
         ("Name in files", "lip_sync.offset_ms"),
     ]
     assert line.anchor == "evidence"
+
+
+def test_limits_stand_as_bare_numbers_beside_bare_numbers() -> None:
+    worst = replace(GATE, figure=replace(OFFSET, reducer="worst"))
+    assert say_limit(worst, metric_words("en"), plain=True) == "-125 ms to 45 ms in every clip"
+    assert say_limit(worst, metric_words("en")) == "125 ms early to 45 ms late in every clip"
+    assert say_limit(replace(GATE, at_least=None, at_most=None), metric_words("en")) == ""
+    share = replace(
+        GATE,
+        metric="lip_sync.error.bad",
+        figure=FigureView("lip_sync.error.bad", "1", "lower", 0.0, None, 5, 5, "clips"),
+        at_least=None,
+        at_most=0.1,
+        bad_beyond=0.5,
+        unit="1",
+    )
+    assert say_limit(share, metric_words("en"), plain=True) == "at most 0.1"
+    assert "10 %" in say_limit(share, metric_words("en"))
 
 
 def test_chinese_words_are_chinese_and_english_ones_are_marked() -> None:

@@ -326,6 +326,30 @@ def test_outcomes_of_different_people_are_compared_as_two_samples(folder: Path, 
     assert compared.finding is Conclusion.BETTER
 
 
+def test_pages_speak_of_sessions_where_they_are_counted(folder: Path, tmp_path: Path) -> None:
+    import_scores(folder, live(tmp_path / "live.csv", 40), definitions=LIVE)
+    rules = policy(tmp_path / "p.yaml", "metric: live.completed, at_least: 0.7")
+    rules.write_text(
+        rules.read_text("utf-8").replace("quality: other.score", "quality: live.minutes_watched")
+    )
+    pages = [tmp_path / "compare.html", tmp_path / "signoff.html"]
+    for language, said in (
+        ("en", ("40 sessions of A and 40 of B", "needs more sessions", "too few sessions to tell")),
+        ("zh-CN", ("A 的 40 场和 B 的 40 场", "需要更多场次", "场次太少")),
+    ):
+        options = ["--policy", str(rules), "--language", language, "--html"]
+        split = ["--split", "sample_steps=2,4"]
+        done = CliRunner().invoke(main, ["compare", str(folder), *split, *options, str(pages[0])])
+        assert done.exit_code == 0, done.output
+        where = ["--where", "sample_steps=4"]
+        assert (
+            CliRunner().invoke(main, ["signoff", str(folder), *where, *options, str(pages[1])]).exit_code == 1
+        )
+        shown = "".join(page.read_text("utf-8") for page in pages)
+        assert [words for words in said if words not in shown] == []
+        assert "equal in all 40 pairs" not in shown
+
+
 def test_people_who_saw_both_are_pairs(folder: Path, tmp_path: Path) -> None:
     import_scores(folder, live(tmp_path / "live.csv", 30, who="{place}"), definitions=LIVE)
     compared = compare(folder, split={"sample_steps": (2, 4)})["live.minutes_watched"]

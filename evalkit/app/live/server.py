@@ -174,8 +174,7 @@ class _Server:
         ]
 
     def warm(self) -> None:
-        listing = self._catalogue.look()
-        self._rows(LANGUAGES[0], listing.runs)
+        self._list(LANGUAGES[0], Asked())
         self._pages.warm()
 
     def close(self) -> None:
@@ -227,49 +226,46 @@ class _Server:
 
     def runs(self, request: Request) -> Response:
         """Show the runs; the same list is drawn once for all readers."""
-        language = self._language(request)
-        asked = Asked(
-            **{name: request.query_params.get(name, "")[:200] for name in Asked.__dataclass_fields__}
-        )
-        listing = self._catalogue.look()
-        name = repr((language, asked))
-        digests = {run.address: self._digests.get(run) for run in listing.runs}
-        key = f"{listing.version} {self._digests.version}"
-        body = self._lists.get(name, key)
-        if body is None:
-            with self._drawing:
-                if (body := self._lists.get(name, key)) is None:
-                    rows = self._rows(language, listing.runs)
-                    n_waiting = sum(
-                        digest is None
-                        and not listing.runs[place].problem
-                        and not listing.runs[place].is_running
-                        for place, digest in enumerate(digests.values())
-                    )
-                    is_running = any(run.is_running for run in listing.runs)
-                    text = pages.runs_page(
-                        language,
-                        BAR,
-                        rows,
-                        asked,
-                        problem=listing.problem,
-                        n_waiting=n_waiting,
-                        refresh_s=_RUNNING_REFRESH_S if is_running or n_waiting else 0,
-                    )
-                    body = text.encode("utf-8", "backslashreplace")
-                    self._lists.put(name, key, body)
-        return self._html(request, body.decode(), "runs")
+        names = Asked.__dataclass_fields__
+        asked = Asked(**{name: request.query_params.get(name, "")[:200] for name in names})
+        return self._html(request, self._list(self._language(request), asked).decode(), "runs")
 
-    def _rows(self, language: str, runs: Collection[ListedRun]) -> list[Row]:
-        say = pages.words_of(language)
-        found = []
-        for run in runs:
-            known = self._digests.get(run)
-            has_picture = bool(self._digests.thumbnail(run))
-            found.append(
-                pages.make_row(say, run, None if known is None else known.digest, has_picture=has_picture)
+    def _list(self, language: str, asked: Asked) -> bytes:
+        """Return the list without a bar: drawn once for all readers while nothing in it changes."""
+        listing = self._catalogue.look()
+        known = [(run, self._digests.get(run)) for run in listing.runs]
+        name, key = repr((language, asked)), f"{listing.version} {self._digests.version}"
+        if (body := self._lists.get(name, key)) is not None:
+            return body
+        with self._drawing:
+            if (body := self._lists.get(name, key)) is not None:
+                return body
+            n_waiting = sum(found is None and not run.problem and not run.is_running for run, found in known)
+            is_changing = bool(n_waiting) or any(run.is_running for run in listing.runs)
+            text = pages.runs_page(
+                language,
+                BAR,
+                self._rows(language, known),
+                asked,
+                problem=listing.problem,
+                n_waiting=n_waiting,
+                refresh_s=_RUNNING_REFRESH_S if is_changing else 0,
             )
-        return found
+            body = text.encode("utf-8", "backslashreplace")
+            self._lists.put(name, key, body)
+        return body
+
+    def _rows(self, language: str, known: Iterable[tuple[ListedRun, Digested | None]]) -> list[Row]:
+        say = pages.words_of(language)
+        return [
+            pages.make_row(
+                say,
+                run,
+                None if found is None else found.digest,
+                has_picture=bool(self._digests.thumbnail(run)),
+            )
+            for run, found in known
+        ]
 
     def run_or_file(self, request: Request) -> Response:
         """Show a run, or send one of its files."""

@@ -218,6 +218,7 @@ class Digests:
         self._site = site
         self._bench = Bench()
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._waiting: dict[str, str] = {}
         self._counter = itertools.count(1)
@@ -234,8 +235,7 @@ class Digests:
         known = self._known.get(run.address)
         if known is not None and known.key == run.key:
             return known.found
-        if known is None and (stored := _read(self._path(run), run.key)) is not None:
-            self._known[run.address] = _Known(run.key, stored)
+        if known is None and (stored := self._read(run)) is not None:
             return stored
         self._request(run)
         return None
@@ -253,6 +253,17 @@ class Digests:
     def close(self) -> None:
         """End the work."""
         self._bench.close()
+
+    def _read(self, run: ListedRun) -> Digested | None:
+        """Take what is kept of a run; of two threads one reads, and the other finds what it read."""
+        with self._reading:
+            known = self._known.get(run.address)
+            if known is None:
+                stored = _read(self._path(run), run.key)
+                if stored is None:
+                    return None
+                known = self._known[run.address] = _Known(run.key, stored)
+        return known.found if known.key == run.key else None
 
     def _request(self, run: ListedRun) -> None:
         with self._lock:

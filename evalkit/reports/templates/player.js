@@ -43,8 +43,8 @@ const player = (() => {
 
   const MOST_S = 0.25; // apart: all stop and set off anew together
   const LEAST_S = 0.003; // apart: nothing is done
-  const MOST_NUDGE = 0.1; // of the rate
-  const GAIN = 2; // of the rate, for each second apart
+  const MOST_NUDGE = 0.3; // of the rate: who is nudged is not heard
+  const GAIN = 4; // of the rate, for each second apart
   const PATIENCE_MS = 5000; // with a video that does not get ready
   const setRate = (video, rate) => { if (video.playbackRate !== rate) video.playbackRate = rate; };
   const nudge = (apart_s) => 1 + (Math.abs(apart_s) < LEAST_S ? 0 : Math.max(-MOST_NUDGE, Math.min(MOST_NUDGE, Math.round(200 * GAIN * apart_s) / 200)));
@@ -147,7 +147,8 @@ const player = (() => {
       const at = target ?? timeNow();
       seek((Math.max(0, Math.floor(at * fps() + 0.02)) + n_frames) / fps() + 5e-4); // just within the frame
     };
-    const listen = (chosen) => $$("figure", stage).forEach((figure) => {
+    const playable = () => $$("figure", stage).filter((figure) => figure.querySelector("video")); // an attempt that failed has none
+    const listen = (chosen) => playable().forEach((figure) => {
       const sounds = figure === chosen;
       figure.querySelector("video").muted = !sounds;
       const radio = figure.querySelector("input[type=radio]");
@@ -201,8 +202,8 @@ const player = (() => {
       mark();
       show();
     };
-    $$("figure", stage).forEach(dress);
-    const first = stage.querySelector("figure");
+    playable().forEach(dress);
+    const [first] = playable();
     if (first) listen(first);
     mark();
     play.addEventListener("click", toggle);
@@ -225,7 +226,7 @@ const player = (() => {
     for (const video of $$("video")) if (!video.closest(".stage")) video.pause();
   };
   document.addEventListener("play", ({ target }) => { if (!target.closest(".stage")) stages.forEach((one) => one.pause()); }, true);
-  stages.push(...$$(".stage").map(makeStage));
+  stages.push(...$$(".stage").filter((stage) => stage.querySelector("video")).map(makeStage));
   const chosen = stages.find(({ stage }) => stage.closest("#side-by-side")) ?? stages[0];
   addEventListener("change", ({ target }) => {
     if (chosen && target.matches(".pick")) chosen.choose(target.value, target.checked);
