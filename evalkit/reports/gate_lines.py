@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.analysis.reducers import WORST
 from evalkit.decisions.judge import Grade
-from evalkit.decisions.usual import USUAL
+from evalkit.decisions.usual import tone_of
 from evalkit.reports.verdict import Verdict, verdict_of_gate
 from evalkit.words.language import read_words
 from evalkit.words.metrics import BAD, metric_words
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evalkit.words.language import Words
     from evalkit.words.metrics import MetricWords, Tone
 
+_N_NAMES = 3
 _GRADES: dict[Tone, Grade] = {"good": Grade.PASSES, "bad": Grade.FAILS}
 
 
@@ -89,6 +90,20 @@ def gate_lines(gates: Iterable[GateView], tag: str, *, anchor: str = "") -> list
     ]
 
 
+def join_names(names: Iterable[str], say: Words) -> str:
+    """List what people call things, each once and in quotes; of many the first few.
+
+    >>> join_names(["a", "b", "a"], read_words("en", "pages"))
+    '“a” and “b”'
+    """
+    quoted = [say("quoted", name=name) for name in dict.fromkeys(names)]
+    if len(quoted) > _N_NAMES:
+        return say("and_n_more", names=say("comma").join(quoted[:_N_NAMES]), n=len(quoted) - _N_NAMES)
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return say("and", first=say("comma").join(quoted[:-1]), last=quoted[-1])
+
+
 def say_limit(gate: GateView, metrics: MetricWords, *, plain: bool = False) -> str:
     """Return what a gate asks for, in few words; empty for a line about the run.
 
@@ -143,11 +158,8 @@ def _tell_value(gate: GateView, figure: FigureView, value: float, say: Words, me
 
 def _tone(gate: GateView, value: float) -> Tone | None:
     """Say whether a value is as usual; nothing where the policy sees it otherwise."""
-    usual = USUAL.get(gate.metric)
-    if usual is None:
-        return None
-    tone: Tone = "good" if usual.low <= value <= usual.high else "bad"
-    return tone if gate.grade is _GRADES[tone] else None
+    tone = tone_of(gate.metric, value)
+    return tone if tone is not None and gate.grade is _GRADES[tone] else None
 
 
 def _reaches_beyond(gate: GateView, figure: FigureView) -> bool:

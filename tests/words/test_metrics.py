@@ -112,6 +112,6 @@ def test_limits_for_people() -> None:
         "at most 10 % of clips worse than 50 %"
     )
     assert words.limit("lip_sync.error", -math.inf, 0.3, "1") == "at most 30 %"
-    assert words.limit("motion.amount_deg_s", 2, 30, "deg/s") == "2° a second to 30° a second"
+    assert words.limit("motion.amount_deg_s", 2, 30, "deg/s") == "2 to 30° a second"
     assert words.limit("brand.fidelity", 0.85, math.inf, "1") == "at least 85 %"
     assert metric_words("zh-CN").limit("profile.ttff_s", -math.inf, 3, "s") == "不超过 3 秒"
