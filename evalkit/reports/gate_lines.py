@@ -10,7 +10,7 @@ from evalkit.analysis.reducers import WORST
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.usual import tone_of
 from evalkit.reports.verdict import Verdict, verdict_of_gate
-from evalkit.words.language import read_words
+from evalkit.words.language import read_words, space_out
 from evalkit.words.metrics import BAD, metric_words
 
 if TYPE_CHECKING:
@@ -125,13 +125,13 @@ def say_limit(gate: GateView, metrics: MetricWords, *, plain: bool = False) -> s
     else:
         limit = metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
     if gate.figure is not None and gate.figure.reducer == WORST:
-        return read_words(metrics.tag, "pages")("in_every_clip", limit=limit)
+        return space_out(read_words(metrics.tag, "pages")("in_every_clip", limit=limit), metrics.tag)
     return limit
 
 
 def _tell(gate: GateView, say: Words, metrics: MetricWords) -> str:
     """Say what was found, and whether that is enough to judge."""
-    told = _tell_outcome(gate, say, metrics)
+    told = space_out(_tell_outcome(gate, say, metrics), say.tag)
     if gate.waiver is not None and gate.status == "waived":
         return say("gate_waived", told=told, name=gate.waiver.name, date=gate.waiver.expires)
     return told
@@ -181,7 +181,9 @@ def _list_evidence(gate: GateView, say: Words, metrics: MetricWords) -> list[Evi
             interval = metrics.limit(figure.metric, *figure.interval, figure.unit)
             value = say("found_interval", value=value, interval=interval)
         found.append(Evidence(say("found"), value, say.tag))
-    found.append(Evidence(say("rests_on"), say("of_clips", n=gate.n, attempted=gate.n_attempted), say.tag))
+    if gate.n_attempted:
+        counted = say("of_clips", n=gate.n_attempted, with_value=gate.n)
+        found.append(Evidence(say("rests_on"), counted, say.tag))
     if gate.grade is not Grade.PASSES:
         found.append(Evidence(say("why_so"), gate.evidence, "en"))
     if gate.why:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from evalkit.formatting import three_digits
 from evalkit.options import parse_yaml
-from evalkit.words.language import LANGUAGES
+from evalkit.words.language import LANGUAGES, space_out
 
 Tone = Literal["good", "bad"]
 BAD = ".bad"
@@ -99,6 +99,7 @@ class MetricWords:
             percent_size=f"{percent.removeprefix('-')} %",
         )
         meant = entry.get(tone, "") if tone else ""
+        told = space_out(told, self.tag)
         return f"{told}{'，' if self.tag.startswith('zh') else ', '}{meant}" if meant else told
 
     def usual(self, metric: str) -> str:
@@ -126,7 +127,8 @@ class MetricWords:
         patterns = self.entries["limits"]
         if bad_beyond is not None:
             share = self.value(BAD, high, "1")
-            return patterns["bad_clips"].format(high=share, limit=self._amount(metric, bad_beyond, unit))
+            told_bad = patterns["bad_clips"].format(high=share, limit=self._amount(metric, bad_beyond, unit))
+            return space_out(told_bad, self.tag)
         told = {
             name: self._amount(metric, end, unit)
             for name, end in (("low", low), ("high", high))
@@ -134,9 +136,8 @@ class MetricWords:
         }
         if len(told) == 2:
             told = _say_once(**told)
-        return patterns["between" if len(told) == 2 else "at_most" if "high" in told else "at_least"].format(
-            **told
-        )
+        key = "between" if len(told) == 2 else "at_most" if "high" in told else "at_least"
+        return space_out(patterns[key].format(**told), self.tag)
 
     def _amount(self, metric: str, value: float, unit: str) -> str:
         """Tell a value without the sentence around it: of a share the percent alone."""
