@@ -66,10 +66,6 @@ SMALLER = {
         ),
         "it serves until Ctrl-C; tests/road has raters",
     ),
-    "evalkit evaluate videos/ --policy mine.yaml --html clips.html": (
-        "evalkit evaluate avatar.mp4 --only technical --policy mine.yaml --html clips.html",
-        "the reader has a folder of videos",
-    ),
     "evalkit sweep first/sweep.yaml --out runs/first": (
         "evalkit sweep first/sweep.yaml --out runs/first --dry-run",
         "four videos",

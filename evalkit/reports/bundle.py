@@ -88,6 +88,11 @@ def bundle_page(page: str, folder: Path, roots: Sequence[Path], *, first: Iterab
     """
     places = _Places(folder, roots)
     links = list(_links_of(page))
+    everything = {
+        path
+        for kind, link in _links_of(page, with_more=True)
+        if kind == "video" and (path := places.find(link))
+    }
     language = LANGUAGES[1] if f'lang="{LANGUAGES[1]}"' in page[:200] else LANGUAGES[0]
     elsewhere = read_words(language, "player")("in_the_run")
     bare = _Editor(places, {}, {}, elsewhere)
@@ -114,7 +119,7 @@ def bundle_page(page: str, folder: Path, roots: Sequence[Path], *, first: Iterab
     made = f"{head}{mark}\n{scripts}{rest}"
     if len(made.encode()) > LARGEST_MB * 1e6:
         raise UsageError(f"the page became larger than {LARGEST_MB} MB: write it with --zip")
-    return Bundle(made, len(clips), len(wanted) - len(clips))
+    return Bundle(made, len(clips), len(everything) - len(clips))
 
 
 def write_archive(page: Path, folder: Path, archive: Path) -> int:

@@ -11,7 +11,7 @@ from evalkit.reports.gate_lines import join_names
 from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_conclusion
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
-from evalkit.words.language import read_words
+from evalkit.words.language import LANGUAGES, read_words
 from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> st
         names = join_names([metrics.name(one.metric) for one in found], say)
         sentence = say(f"b_{kind.name.lower()}", names=names, pairs=_say_over(found, view, say))
         told = tell_difference(found[0], say, metrics) if len(found) == 1 else ""
+        reason = found[0].difference.reason
+        if told and reason and say.tag == LANGUAGES[0]:  # reasons are English; other languages unfold them
+            told += f"; {reason}"
         said.append(
             say("with_difference", sentence=sentence, told=told) if told else say("alone", sentence=sentence)
         )

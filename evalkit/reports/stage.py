@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,6 +164,15 @@ def name_moment(moment: MomentView, tag: str) -> str:
 
 def still_of(video: Path) -> str | None:
     """Return a small picture from near the start of a video as an address of data; None where it cannot be read."""
+    try:
+        return _still_of(video, video.stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _still_of(video: Path, _changed_ns: int) -> str | None:
+    """Return the still of a video as it is now: pages that are served show it again and again."""
     picture = read_still(video)
     if picture is None:
         return None

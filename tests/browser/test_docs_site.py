@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -32,6 +35,13 @@ needs_mkdocs = pytest.mark.skipif(
     find_spec("material") is None or find_spec("mkdocstrings") is None,
     reason="the extra docs is not installed",
 )
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 class Sources(HTMLParser):
@@ -109,6 +119,27 @@ def test_a_page_opened_from_a_folder_asks_for_nothing(site: Path, chromium: Any)
     page.get_by_role("heading", name="How it was proven").wait_for()
     assert asked
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+@needs_mkdocs
+@pytest.mark.browser
+def test_the_search_finds_a_metric_and_asks_this_machine_alone(site: Path, chromium: Any) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    home = f"http://127.0.0.1:{server.server_port}"
+    page = chromium.new_page(viewport={"width": 1280, "height": 800})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(f"{home}/index.html")
+        page.locator(".md-search__input").click()
+        page.keyboard.type("drift")
+        page.locator(".md-search-result__item").filter(has_text="drift").first.wait_for()
+        assert [url for url in asked if not url.startswith((home, "data:", "blob:"))] == []
+    finally:
+        page.close()
+        server.shutdown()
+        server.server_close()
 
 
 def test_there_is_a_page_for_each_metric_and_none_for_another() -> None:

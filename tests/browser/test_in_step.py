@@ -198,3 +198,22 @@ def test_shorter_ones_end_and_the_others_go_on(page: Any) -> None:
     wait_for(page, "document.querySelector('#side-by-side .play').getAttribute('aria-pressed') === 'false'")
     play_button.click()
     wait_for(page, f"{VIDEOS}.every((v) => !v.paused && v.currentTime < 20)")
+
+
+def test_a_step_shows_the_next_frame(chromium: Any, run_folder: Path) -> None:
+    """At 25 frames a second: each step shows one more of them, or one less."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto((run_folder / "report.html").as_uri())
+    page.evaluate("""() => {
+      const video = document.querySelector('#side-by-side .stage video');
+      const onFrame = (_now, { mediaTime }) => { window.shown = mediaTime; video.requestVideoFrameCallback(onFrame); };
+      video.requestVideoFrameCallback(onFrame);
+    }""")
+    wait_for(page, f"{VIDEOS}.every((v) => v.readyState > 0)")
+    page.locator("#side-by-side .controls input[type=range]").fill("2.0")
+    on, back = page.locator("#side-by-side .controls .on"), page.locator("#side-by-side .controls .back")
+    for number, button in ((51, on), (52, on), (53, on), (52, back), (51, back), (50, back)):
+        button.click()
+        wait_for(page, f"Math.round(25 * window.shown) === {number} && !{VIDEOS}[0].seeking")
+    context.close()

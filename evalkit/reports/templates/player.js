@@ -43,8 +43,8 @@ const player = (() => {
 
   const MOST_S = 0.25; // apart: all stop and set off anew together
   const LEAST_S = 0.003; // apart: nothing is done
-  const MOST_NUDGE = 0.1; // of the rate
-  const GAIN = 2; // of the rate, for each second apart
+  const MOST_NUDGE = 0.3; // of the rate: who is nudged is not heard
+  const GAIN = 4; // of the rate, for each second apart
   const PATIENCE_MS = 5000; // with a video that does not get ready
   const setRate = (video, rate) => { if (video.playbackRate !== rate) video.playbackRate = rate; };
   const nudge = (apart_s) => 1 + (Math.abs(apart_s) < LEAST_S ? 0 : Math.max(-MOST_NUDGE, Math.min(MOST_NUDGE, Math.round(200 * GAIN * apart_s) / 200)));
