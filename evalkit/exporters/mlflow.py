@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalkit.errors import UsageError
-from evalkit.exporters.base import Exporter, ExportOutcome, content_of, without_credentials
+from evalkit.exporters.base import (
+    Exporter,
+    ExportOutcome,
+    content_of,
+    preset_environment,
+    without_credentials,
+)
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
@@ -27,6 +33,14 @@ _MOST_METRICS, _MOST_OTHERS = 1000, 100
 """What MLflow takes in a call."""
 _LONGEST_PARAM = 6000
 _N_RETRIES = "1"
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _N_RETRIES,
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""Keeps MLflow from reporting its use, and from waiting for minutes where nobody answers."""
 _PER_TRIAL = "trial"
 """Before the name of a metric of single trials: its history has a step a trial."""
 _NONE = "none"
@@ -56,7 +70,7 @@ class Mlflow(Exporter):
             raise UsageError(
                 "no tracking URI is known: name it with --to (http://host:5000, sqlite:///mlflow.db) or as MLFLOW_TRACKING_URI"
             )
-        with _quiet(), _refusals(to):
+        with preset_environment(_QUIET), _refusals(to):
             from mlflow.tracking import MlflowClient
 
             return _Export(MlflowClient(tracking_uri=to), self, run, without_credentials(to)).all(on_message)
@@ -242,26 +256,6 @@ def _plain(name: str) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MLflow from reporting its use, and from waiting for minutes where nobody answers."""
-    wanted = {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": _N_RETRIES,
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update({name: value for name, value in wanted.items() if before[name] is None})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
 
 
 @contextmanager

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalkit.errors import UsageError
-from evalkit.exporters.base import Exporter, ExportOutcome, content_of
+from evalkit.exporters.base import Exporter, ExportOutcome, content_of, preset_environment
 from evalkit.runs.files import write_atomically
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from evalkit.exporters.base import ExportedConfiguration, ExportedRun
 
 _STATE = "evalkit-exported.json"
 """In the folder of offline runs: what was put there of each configuration of each project, and where."""
 ONLINE = "online"
+_QUIET = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true", "DO_NOT_TRACK": "true"}
+"""Keeps W&B from reporting its errors and its use to anybody."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Wandb(Exporter):
         UsageError
             If W&B refuses, or the folder cannot be written.
         """
-        with _quiet():
+        with preset_environment(_QUIET):
             return _Export(self, run).all(on_message)
 
 
@@ -169,17 +169,3 @@ class _Export:
 
     def _write_state(self, state: dict[str, dict[str, str]]) -> None:
         write_atomically(self._state_file, json.dumps(state, indent=2) + "\n")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep W&B from reporting its errors and its use to anybody."""
-    wanted = {"WANDB_ERROR_REPORTING": "false", "WANDB_SILENT": "true", "DO_NOT_TRACK": "true"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update({name: value for name, value in wanted.items() if before[name] is None})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)

@@ -121,6 +121,11 @@ def verdict_of_answer(view: RunView) -> Verdict:
     outcome = view.answer.outcome
     if outcome is None:
         return NO_POLICY if view.trials else Verdict("✗", "nothing to judge", "fail")
+    return verdict_of_outcome(outcome)
+
+
+def verdict_of_outcome(outcome: Outcome) -> Verdict:
+    """Say how a run came out."""
     symbol, tone = _OUTCOMES[outcome]
     return Verdict(symbol, str(outcome), tone)
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from evalkit import registry
-from evalkit.delimited import read_table
+from evalkit.delimited import decode, read_bytes, read_table
 from evalkit.errors import UsageError
 from evalkit.formatting import count, label
 from evalkit.runs import MeasurementRecord, MetricInfo, MetricResults, MetricValue, Run, RunWriter
@@ -47,7 +47,6 @@ CSV = "csv"
 FORMATS = (CSV, VBENCH, FASTVIDEO, SYNCNET)
 UNVERSIONED = "imported"
 """Version of a tool that nobody told."""
-LARGEST_BYTES = 64 * 2**20
 N_SHOWN = 20
 """Problems, as far as they are named one by one."""
 _TAKEN = {"profile": "what videos cost", "rating": "what people say (evalkit rate import)"}
@@ -128,7 +127,7 @@ def import_scores(
     said = definitions or Definitions()
     run = Run.open(run_folder)
     refuse_legacy(run.folder)
-    content = _read(file)
+    content = read_bytes(file, "is it a file of scores?")
     try:
         found, given = _parse(content, format, said, run, clips)
         source = _source_of(given)
@@ -392,32 +391,11 @@ class _Import:
             return None
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{label(str(file))} cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_BYTES:
-        raise UsageError(
-            f"{label(str(file))}: is larger than {LARGEST_BYTES // 2**20} MiB; is it a file of scores?"
-        )
-    if not content.strip():
-        raise UsageError(f"{label(str(file))}: is empty")
-    return content
-
-
 def _parse(
     content: bytes, format_: str, said: Definitions, run: Run, clips: Sequence[str] | None
 ) -> tuple[str, Given]:
     """Return the format of a file, and what it says."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"line {line} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
-        ) from None
+    text = decode(content)
     if format_ in {VBENCH, FASTVIDEO} or (format_ == "auto" and text.lstrip()[:1] in {"[", "{"}):
         data = _json(text)
         if format_ in {VBENCH, "auto"} and is_vbench(data):

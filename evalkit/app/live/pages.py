@@ -6,7 +6,7 @@ import hashlib
 import html
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,7 +20,7 @@ from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import Outcome
 from evalkit.formatting import three_digits
 from evalkit.reports.gate_lines import gate_lines, say_limit
-from evalkit.reports.verdict import Tone, Verdict
+from evalkit.reports.verdict import Verdict, verdict_of_outcome
 from evalkit.runs.notes import Note
 from evalkit.sweeps.progress import RunProgress
 from evalkit.views.run_digest import GateDigest, RunDigest
@@ -33,13 +33,6 @@ _TOPIC = "serve"
 _MOST_UNMET = 3
 _GOOD = {"recommended", "no_clear_winner"}
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
-_OUTCOMES: Mapping[Outcome, tuple[str, Tone]] = {
-    Outcome.RECOMMENDED: ("✓", "pass"),
-    Outcome.TIED: ("=", "neutral"),
-    Outcome.NONE: ("✗", "fail"),
-    Outcome.TOO_FEW_CLIPS: ("!", "warn"),
-    Outcome.NOT_MEASURED: ("!", "warn"),
-}
 NOT_JUDGED, WORKING, RUNNING, UNREADABLE, RELEASED = (
     "not_judged",
     "working",
@@ -231,9 +224,11 @@ def _judged(say: Words, digest: RunDigest) -> tuple[str, Verdict]:
     """Return how a run comes out as it is judged today, one of `VERDICTS` and in words."""
     if digest.outcome is None:
         return NOT_JUDGED, Verdict("·", say("verdict_not_judged"), "neutral")
-    kind, (symbol, tone) = digest.outcome.value.replace(" ", "_"), _OUTCOMES[digest.outcome]
+    kind = digest.outcome.value.replace(" ", "_")
     is_one = digest.n_configurations == 1 and digest.outcome in {Outcome.RECOMMENDED, Outcome.NONE}
-    return kind, Verdict(symbol, say(f"verdict_{kind}_alone" if is_one else f"verdict_{kind}"), tone)
+    return kind, replace(
+        verdict_of_outcome(digest.outcome), word=say(f"verdict_{kind}_alone" if is_one else f"verdict_{kind}")
+    )
 
 
 def _signed(say: Words, digest: RunDigest) -> str:

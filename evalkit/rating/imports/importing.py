@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evalkit.delimited import read_table
+from evalkit.delimited import decode, read_bytes, read_table
 from evalkit.errors import UsageError
 from evalkit.formatting import count, label
 from evalkit.rating.answers_file import import_answers, is_answers_file
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 ANSWERS = "answers"
 FORMATS = (ANSWERS, "csv", "label-studio", "webmushra")
 _TOOLS = {"csv": "a table", "label-studio": "Label Studio", "webmushra": "webMUSHRA"}
-LARGEST_BYTES = 64 * 2**20
-"""A larger file is refused: ten thousand raters of a hundred videos need a tenth of it."""
 _TELLING, _SAME_FOR_SURE = 8, 20
 """Answers of a rater, and of all raters together, that are not the same by chance."""
 N_SHOWN = 20
@@ -108,7 +106,7 @@ def import_ratings(
         If the file cannot be read as ratings of this run: with its name, and each place that is wrong.
     """
     run = Run.open(run_folder)
-    content = _read(file)
+    content = read_bytes(file, "is it a file of ratings? Cut it into several")
     if format == ANSWERS or (format == "auto" and is_answers_file(content)):
         return _from_own_page(run_folder, file, clock, dry_run=dry_run)
     mapping = mapping or Mapping()
@@ -222,30 +220,9 @@ def _differs(said: Counter[tuple[object, ...]]) -> bool:
     return len({answer for *_, answer in said}) > 1
 
 
-def _read(file: Path) -> bytes:
-    try:
-        with file.open("rb") as stream:  # what is no plain file does not say how much it holds
-            content = stream.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{label(str(file))} cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST_BYTES:
-        raise UsageError(
-            f"{label(str(file))}: is larger than {LARGEST_BYTES // 2**20} MiB; is it a file of ratings? Cut it into several"
-        )
-    if not content.strip():
-        raise UsageError(f"{label(str(file))}: is empty")
-    return content
-
-
 def _parse(content: bytes, format_: str, mapping: Mapping, names: ClipNames) -> tuple[str, Given]:
     """Return the format of a file, and what it says."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UsageError(
-            f"line {line} is not UTF-8; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
-        ) from None
+    text = decode(content)
     is_json = text.lstrip()[:1] in {"[", "{"}
     if format_ == "label-studio" or (format_ == "auto" and is_json):
         data = _json(text)
