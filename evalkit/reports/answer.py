@@ -35,6 +35,8 @@ def describe_headline(run: RunView, tag: str) -> str:
     say = read_words(tag, "run")
     if not run.configurations:
         return say("say_nothing")
+    if not run.coverage.n_ok:
+        return say("say_all_failed", n=run.coverage.n_attempted)
     if run.answer.outcome is None:
         return say("say_no_policy", n=len(run.configurations))
     return _SAYING[run.answer.outcome](run, tag)
@@ -129,7 +131,7 @@ def note_of(run: RunView, configuration: ConfigurationView, tag: str) -> str:
     words = []
     if configuration.label in run.answer.tied:
         words.append(say("cannot_be_told_apart"))
-    elif configuration.label == run.answer.configuration:
+    elif configuration.label == run.answer.configuration and run.coverage.n_ok:
         notes = {Outcome.NONE: "nearest", Outcome.RECOMMENDED: "recommended"}
         words += [say(notes[run.answer.outcome])] if run.answer.outcome in notes else []
     failed = [metric_words(tag).name(gate.metric) for gate in configuration.gates_with(Grade.FAILS)]

@@ -12,7 +12,7 @@ from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.policy import load_policy
 from evalkit.decisions.recommendation import Outcome
-from evalkit.reports.answer import describe_headline, from_best
+from evalkit.reports.answer import describe_headline, from_best, note_of
 from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.gate_lines import GateLine, gate_lines, say_limit
 from evalkit.reports.run_page import render_run
@@ -225,6 +225,16 @@ def test_configurations_come_the_best_first(view: RunView) -> None:
     fewest = [one for one in alike if len(one.gates_with(Grade.FAILS)) == 0]
     errors = [one.figures["lip_sync.error"].value or 0.0 for one in fewest]
     assert errors == sorted(errors)
+
+
+def test_where_every_attempt_failed_nothing_comes_nearest(tmp_path: Path) -> None:
+    policy = load_policy("customer_service")
+    run = run_view(analyse_run(Run.open(write_grid(tmp_path / "run", failing=range(36))), policy), policy)
+    assert [describe_headline(run, tag) for tag in LANGUAGES] == [
+        "All 36 trials failed: there is nothing to judge.",
+        "36 个试验全部失败：没有可判断的内容。",
+    ]
+    assert all("nearest" not in note_of(run, one, "en") for one in run.configurations)
 
 
 def test_what_the_headline_calls_nearest_comes_first(view: RunView) -> None:
