@@ -159,7 +159,7 @@ class ClipChecks:
         return limit, "" if limit.grade is ClipGrade.WITHIN else describe_miss(limit, result, settings)
 
     def write_report(self, path: Path) -> list[Path]:
-        """Write what this session's processes measured and judged; return what was written.
+        """Write what this session's processes measured and judged; return what was written, nothing where nothing was.
 
         Parameters
         ----------
@@ -172,6 +172,8 @@ class ClipChecks:
             If it cannot be written.
         """
         kept = sorted(self._folder.glob(f"*{_JUDGED}"))
+        if not kept:
+            return []
         by_policy: dict[str, tuple[Policy | None, dict[str, ClipResult]]] = {}
         for file in kept:
             name, policy, result = pickle.loads(file.read_bytes())  # noqa: S301 - this session's own, in a folder of its own
@@ -206,7 +208,10 @@ class ClipChecks:
 
     def _measure(self, path: str, settings: Mapping[str, Any]) -> ClipResult:
         """Return what is measured on a clip; by this call, or by an earlier one of any process."""
-        stat = Path(path).stat()
+        try:
+            stat = Path(path).stat()
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}; a video is needed") from None
         told = [str(Path(path).absolute()), stat.st_size, stat.st_mtime_ns, sorted(settings.items())]
         key = hashlib.sha256(repr(told).encode()).hexdigest()[:24]
         if key in self._measured:

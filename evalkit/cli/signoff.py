@@ -200,7 +200,8 @@ def _sarif(view: SignoffView, policy: str, run: str) -> str:
 
 
 def _so_far(path: Path | None) -> str:
-    """Return what earlier steps of a job wrote into its summary."""
+    """Return what earlier steps of a job wrote into its summary, such that what follows begins a line, and no list or table goes on."""
     if path is None or not path.is_file():
         return ""
-    return path.read_text("utf-8", errors="replace")
+    before = path.read_text("utf-8", errors="replace").rstrip("\n")
+    return f"{before}\n\n" if before else ""

@@ -113,7 +113,9 @@ class Baseline:
             if found
         ]
         said = " and ".join(parts) or "nothing was shown to be worse or better"
-        return f"Against {self.title}, {basis}: {said}."
+        n_open = len(self.found(Conclusion.NOT_COMPARED))
+        left = f"; {n_open} of {count(len(self.findings), 'metric')} could not be compared" if n_open else ""
+        return f"Against {self.title}, {basis}: {said}{left}."
 
     @property
     def spent(self) -> str:

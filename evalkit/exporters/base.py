@@ -10,6 +10,7 @@ from typing import ClassVar
 from urllib.parse import urlsplit, urlunsplit
 
 from evalkit.types import Interval
+from pipeline.options import hash_of
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,21 @@ class Exporter(ABC):
         UsageError
             If it cannot be reached, or refuses.
         """
+
+
+def content_of(exporter: Exporter, run: ExportedRun, configuration: ExportedConfiguration) -> str:
+    """Return the hash of all that is put there of a configuration: what is the same is left as it is."""
+    means = {
+        name: [one.value, one.n, None if one.interval is None else list(one.interval)]
+        for name, one in configuration.metrics.items()
+    }
+    trials = [
+        [trial.id, trial.status, dict(trial.metrics), exporter.with_videos and trial.video is not None]
+        for trial in configuration.trials
+    ]
+    tags = {**run.tags, **exporter.tags}
+    is_recommended = configuration.label == run.recommended
+    return hash_of([dict(configuration.params), means, configuration.grade, is_recommended, tags, trials])
 
 
 def without_credentials(address: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalkit.errors import UsageError
-from evalkit.exporters.base import Exporter, ExportOutcome, without_credentials
+from evalkit.exporters.base import Exporter, ExportOutcome, content_of, without_credentials
 from pipeline.options import hash_of
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _LONGEST_PARAM = 6000
 _N_RETRIES = "1"
 _PER_TRIAL = "trial"
 """Before the name of a metric of single trials: its history has a step a trial."""
+_NONE = "none"
+"""In place of what there is not: a tag is written over and never taken away."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class _Export:
         n_new = n_updated = n_unchanged = 0
         for place, configuration in enumerate(self._run.configurations, start=1):
             on_message(f"{place} of {len(self._run.configurations)}: {configuration.label}")
-            content = _content_of(configuration, with_videos=self._exporter.with_videos)
+            content = content_of(self._exporter, self._run, configuration)
             there = known.get(configuration.key)
             if there is not None and there.data.tags.get(_CONTENT) == content:
                 n_unchanged += 1
@@ -126,11 +128,13 @@ class _Export:
         return self._client.create_run(self._experiment, tags=own, run_name=name)
 
     def _put(self, configuration: ExportedConfiguration, there: Any, parent_id: str, content: str) -> None:
-        tags = {_CONFIGURATION: configuration.key, _PARENT: parent_id, "evalkit.label": configuration.label}
-        if configuration.grade:
-            tags["evalkit.grade"] = configuration.grade
-        if configuration.label == self._run.recommended:
-            tags["evalkit.recommended"] = "yes"
+        tags = {
+            _CONFIGURATION: configuration.key,
+            _PARENT: parent_id,
+            "evalkit.label": configuration.label,
+            "evalkit.grade": configuration.grade or _NONE,
+            "evalkit.recommended": "yes" if configuration.label == self._run.recommended else "no",
+        }
         one = there or self._create(configuration.label, tags)
         run_id = one.info.run_id
         self._log(run_id, params=_params_of(configuration, one.data.params))
@@ -185,15 +189,18 @@ class _Export:
 
     def _put_parent(self, parent: Any) -> None:
         run_id = parent.info.run_id
-        content = hash_of([self._run.headline, *(_digest(path) for path in self._run.reports)])
+        own = {
+            **self._run.tags,
+            **self._exporter.tags,
+            _NOTE: self._run.headline,
+            "evalkit.recommended": self._run.recommended or _NONE,
+        }
+        content = hash_of([own, *(_digest(path) for path in self._run.reports)])
         if parent.data.tags.get(_CONTENT) == content:
             return
         for report in self._run.reports:
             self._client.log_artifact(run_id, str(report))
-        tags = {**self._run.tags, **self._exporter.tags, _NOTE: self._run.headline, _CONTENT: content}
-        if self._run.recommended:
-            tags["evalkit.recommended"] = self._run.recommended
-        self._log(run_id, tags=tags)
+        self._log(run_id, tags={**own, _CONTENT: content})
         self._client.set_terminated(run_id)
 
     def _log(
@@ -215,19 +222,6 @@ class _Export:
         for start in range(0, max(len(pairs), len(labels)), _MOST_OTHERS):
             end = start + _MOST_OTHERS
             self._client.log_batch(run_id, params=pairs[start:end], tags=labels[start:end])
-
-
-def _content_of(configuration: ExportedConfiguration, *, with_videos: bool) -> str:
-    """Return the hash of all that is put there of a configuration."""
-    means = {
-        name: [one.value, one.n, None if one.interval is None else list(one.interval)]
-        for name, one in configuration.metrics.items()
-    }
-    trials = [
-        [trial.id, trial.status, dict(trial.metrics), with_videos and trial.video is not None]
-        for trial in configuration.trials
-    ]
-    return hash_of([dict(configuration.params), means, configuration.grade, trials])
 
 
 def _params_of(configuration: ExportedConfiguration, there: Mapping[str, str]) -> dict[str, str]:

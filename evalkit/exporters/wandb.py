@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from evalkit.errors import UsageError
-from evalkit.exporters.base import Exporter, ExportOutcome
+from evalkit.exporters.base import Exporter, ExportOutcome, content_of
 from evalkit.runs.files import write_atomically
 from pipeline.options import hash_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evalkit.exporters.base import ExportedConfiguration, ExportedRun
 
 _STATE = "evalkit-exported.json"
-"""In the folder of offline runs: what was put there of each configuration, and where."""
+"""In the folder of offline runs: what was put there of each configuration of each project, and where."""
 ONLINE = "online"
 
 
@@ -64,8 +64,9 @@ class _Export:
         state = self._read_state()
         for place, configuration in enumerate(self._run.configurations, start=1):
             on_message(f"{place} of {len(self._run.configurations)}: {configuration.label}")
-            content = _content_of(self._run, configuration, with_videos=self._exporter.with_videos)
-            old = state.get(configuration.key)
+            content = hash_of([self._run.headline, content_of(self._exporter, self._run, configuration)])
+            key = f"{ONLINE if self._is_online else 'offline'}/{self._exporter.project}/{configuration.key}"
+            old = state.get(key)
             if (
                 old is not None
                 and old["content"] == content
@@ -80,11 +81,11 @@ class _Export:
                 raise UsageError(
                     f"W&B took nothing more: {str(error).splitlines()[0]}; export again to go on"
                 ) from None
-            if old is not None and not self._is_online and Path(old["place"]) != written:
+            if old is not None and not self._is_online and self._is_own(Path(old["place"]), written):
                 shutil.rmtree(old["place"], ignore_errors=True)
             n_new += old is None
             n_updated += old is not None
-            state[configuration.key] = {"content": content, "place": str(written)}
+            state[key] = {"content": content, "place": str(written)}
             self._write_state(state)
         notes = () if self._is_online else ("these are offline runs: wandb sync sends them to your server",)
         where = f"W&B, project {self._exporter.project}" if self._is_online else str(self._folder / "wandb")
@@ -146,6 +147,14 @@ class _Export:
         tags = [f"evalkit {self._run.id}", *self._exporter.tags.values()]
         return [*tags, "recommended"] if configuration.label == self._run.recommended else tags
 
+    def _is_own(self, place: Path, written: Path) -> bool:
+        """Say whether a folder that the file of what was put there names is an earlier offline run, and may be replaced."""
+        return (
+            place.name.startswith("offline-run-")
+            and place.resolve() != written.resolve()
+            and place.resolve().parent == written.resolve().parent
+        )
+
     @property
     def _state_file(self) -> Path:
         return self._folder / _STATE
@@ -160,19 +169,6 @@ class _Export:
 
     def _write_state(self, state: dict[str, dict[str, str]]) -> None:
         write_atomically(self._state_file, json.dumps(state, indent=2) + "\n")
-
-
-def _content_of(run: ExportedRun, configuration: ExportedConfiguration, *, with_videos: bool) -> str:
-    """Return the hash of all that is put there of a configuration."""
-    means = {
-        name: [one.value, one.n, None if one.interval is None else list(one.interval)]
-        for name, one in configuration.metrics.items()
-    }
-    trials = [
-        [trial.id, trial.status, dict(trial.metrics), with_videos and trial.video is not None]
-        for trial in configuration.trials
-    ]
-    return hash_of([run.headline, dict(configuration.params), means, configuration.grade, trials])
 
 
 @contextmanager

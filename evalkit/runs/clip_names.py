@@ -50,6 +50,7 @@ class ClipNames:
         self, trials: list[Trial], copies: Mapping[str, tuple[str, bool]], given: Mapping[str, str]
     ) -> None:
         self._trials = {trial.id: trial for trial in trials if trial.status == "ok"}
+        self._failed = {trial.id for trial in trials} - self._trials.keys()
         self._given = dict(given)
         by_content = {trial.content: trial.id for trial in self._trials.values() if trial.content}
         self._copies = {
@@ -85,6 +86,8 @@ class ClipNames:
                 return self._shown(stem)
             if stem in self._copies:
                 return self._copies[stem]
+        if failed := [part for part in [*wanted[:1], *map(_stem, parts)] if part in self._failed]:
+            raise ValueError(f"trial {failed[0]} failed, and has no video that anything could be said of")
         if wanted:
             raise ValueError(
                 f"`clips:` says that {label(name)!r} is {label(wanted[0])!r}, and the run has no such trial"

@@ -6,6 +6,7 @@ import datetime as dt
 import fcntl
 import json
 import os
+import stat
 import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -79,7 +80,10 @@ def read_notes(folder: Path) -> Notes:
     """
     path = folder / NOTES_FILE
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise DamagedFileError(f"{path} is damaged: it is no file")
+        if found.st_size > _MOST_BYTES:
             raise DamagedFileError(f"{path} is damaged: no notes are that long")
         content = path.read_bytes()
     except FileNotFoundError:
@@ -171,7 +175,6 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _parse(path: Path, content: bytes) -> Notes:
-
     try:
         data: Any = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -181,10 +184,11 @@ def _parse(path: Path, content: bytes) -> Notes:
     try:
         notes = tuple(Note(one["text"], one["author"], one["at"]) for one in data["notes"])
         tags = tuple(data["tags"])
+        is_listed = isinstance(data["notes"], list) and isinstance(data["tags"], list)
     except (KeyError, TypeError):
-        notes, tags = (), (None,)
+        notes, tags, is_listed = (), (), False
     texts = (*tags, *(text for note in notes for text in (note.text, note.author, note.at)))
-    if not all(isinstance(text, str) for text in texts):
+    if not (is_listed and all(isinstance(text, str) for text in texts)):
         raise DamagedFileError(f"{path} is damaged: it holds no notes as evalkit writes them")
     return Notes(tags, notes)
 

@@ -147,7 +147,7 @@ def import_scores(
     kept = {} if replace_all else import_.others(is_outcome=is_outcome)
     if given.problems:
         raise UsageError(_refusal(file, given.problems))
-    if not given.scores:
+    if all(score.value is None for score in given.scores):
         raise UsageError(f"{label(str(file))}: holds no score" + "".join(f"\n{note}" for note in given.notes))
     if not dry_run:
         with RunWriter(run.folder) as writer:

@@ -136,6 +136,11 @@ def _columns_of_metrics(table: Table, said: Definitions) -> dict[str, str] | Non
             found[name] = column
     if not found and len(said.metrics) == 1 and _VALUE in table.header:
         found = {next(iter(said.metrics)): _VALUE}
+    if not found and said.metrics:
+        raise UsageError(
+            f"no column has the scores of {', '.join(said.metrics)}: --column, or column: in the file of definitions, names "
+            f"it (there are the columns {', '.join(map(label, table.header))})"
+        )
     if not found:
         raise UsageError(
             f"nothing says what its numbers mean: name a metric with --metric, --better and --meaning, or several in a file "

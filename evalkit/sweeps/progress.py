@@ -25,7 +25,7 @@ class RunProgress:
     Parameters
     ----------
     n_planned, n_done : int
-        Trials of the plan, and how many of them have a result, ok or failed.
+        Trials of the plan that are to be made, and how many of them have a result, ok or failed.
     is_running : bool
         Whether a process of this machine writes into the folder now.
     n_lately : int
@@ -34,6 +34,8 @@ class RunProgress:
         How long ago that was; None where nobody writes.
     left_s : float or None
         What is left of making videos, at the pace of this process; None where nothing is known of it.
+    n_skipped : int
+        Further trials of the plan that will not be made.
     """
 
     n_planned: int
@@ -42,6 +44,7 @@ class RunProgress:
     n_lately: int = 0
     lately_s: float | None = None
     left_s: float | None = None
+    n_skipped: int = 0
 
 
 def read_progress(
@@ -65,18 +68,24 @@ def read_progress(
     """
     wanted = set(planned)
     since = writing_since(folder)
-    n_done = n_lately = 0
-    for entry in _results(folder):
-        if entry.name not in wanted:
-            continue
-        n_done += 1
-        n_lately += since is not None and entry.stat().st_mtime >= since
+    done = {entry.name: entry for entry in _results(folder) if entry.name in wanted}
+    n_skipped = len((set(skipped) & wanted) - done.keys())
+    n_planned = len(wanted) - n_skipped
     if since is None:
-        return RunProgress(len(wanted), n_done)
+        return RunProgress(n_planned, len(done), n_skipped=n_skipped)
+    n_lately = sum(_changed_at(entry) >= since for entry in done.values())
     lately_s = max(0.0, (time.time() if now is None else now) - since)
-    n_left = len(wanted) - n_done - len(set(skipped) & wanted)
+    n_left = n_planned - len(done)
     left_s = lately_s / n_lately * n_left if n_lately and n_left > 0 else None
-    return RunProgress(len(wanted), n_done, True, n_lately, lately_s, left_s)
+    return RunProgress(n_planned, len(done), True, n_lately, lately_s, left_s, n_skipped)
+
+
+def _changed_at(entry: os.DirEntry[str]) -> float:
+    """Return when a result was written, in seconds since 1970; -inf where it is being replaced at this moment."""
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return float("-inf")
 
 
 def writing_since(folder: Path) -> float | None:

@@ -65,6 +65,9 @@ class VerdictDigest(View):
     decision, judged_at, policy, problems : str
         As of `evalkit.decisions.releases.LastVerdict`.
     is_release : bool
+        Whether it lets out what the run still holds.
+    configuration : str or None
+        What was judged, in words; None where the run does not hold it any more.
     """
 
     decision: str
@@ -72,6 +75,7 @@ class VerdictDigest(View):
     policy: str
     is_release: bool
     problems: str
+    configuration: str | None
 
 
 @dataclass(frozen=True)
@@ -130,14 +134,15 @@ def run_digest(run: Run, policy: Policy | None, note: str = "") -> RunDigest:
     """
     try:
         signed = last_verdict(run.folder)
-        verdict = None if signed is None else _verdict(signed)
     except UsageError as error:
-        signed, verdict, note = None, None, " ".join(filter(None, (note, str(error))))
+        signed, note = None, " ".join(filter(None, (note, str(error))))
     if not run.trials():
-        return RunDigest(None, note=note, verdict=verdict)
+        return RunDigest(None, note=note, verdict=None if signed is None else _verdict(signed, None))
     table = rows_of_run(run)
     configurations = table.configurations
     n = len(configurations)
+    judged = None if signed is None else _find(configurations, signed)
+    verdict = None if signed is None else _verdict(signed, judged)
     shown, outcome = configurations[0], None
     if policy is not None:
         try:
@@ -145,8 +150,8 @@ def run_digest(run: Run, policy: Policy | None, note: str = "") -> RunDigest:
         except UsageError as error:
             return RunDigest(None, n_configurations=n, note=str(error), verdict=verdict)
         shown, outcome = found.subject.configuration, found.outcome
-    if signed is not None and signed.is_release:
-        shown = _find(configurations, signed) or shown
+    if judged is not None and verdict is not None and verdict.is_release:
+        shown = judged
     return RunDigest(
         outcome=outcome,
         configuration=shown.label,
@@ -170,12 +175,20 @@ def run_digest(run: Run, policy: Policy | None, note: str = "") -> RunDigest:
 
 
 def _find(configurations: Sequence[Configuration], signed: LastVerdict) -> Configuration | None:
-    """Find the configuration that was signed off; one that a ledger names and the run has not got is none."""
+    """Find the configuration that was signed off; None where the run has none with its parameters, or several.
+
+    A ledger names what was swept then; since then more may be swept, or less.
+    """
     wanted = {name: plain_param(value) for name, value in signed.configuration.items()}
-    for one in configurations:
-        if {name: plain_param(value) for name, value in one.params.items()} == wanted:
-            return one
-    return None
+    found = [
+        one
+        for one in configurations
+        if wanted.items()
+        <= {
+            name: plain_param(value) for trial in one.trials[:1] for name, value in trial.params.items()
+        }.items()
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _gates(
@@ -193,5 +206,12 @@ def _gate(run: Run, line: RuleResult) -> GateDigest:
     return GateDigest(gate_view(line), version)
 
 
-def _verdict(signed: LastVerdict) -> VerdictDigest:
-    return VerdictDigest(signed.decision, signed.judged_at, signed.policy, signed.is_release, signed.problems)
+def _verdict(signed: LastVerdict, judged: Configuration | None) -> VerdictDigest:
+    return VerdictDigest(
+        decision=signed.decision,
+        judged_at=signed.judged_at,
+        policy=signed.policy,
+        is_release=signed.is_release and judged is not None,
+        problems=signed.problems,
+        configuration=None if judged is None else judged.label,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -19,10 +18,13 @@ import psutil
 import pytest
 from starlette.testclient import TestClient
 
+from evalkit.app.live.jobs import Site, Wish, draw
 from evalkit.app.live.server import LiveApp, Settings
 from evalkit.runs.notes import read_notes
+from evalkit.scores import Definitions, MetricDefinition, import_scores
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import write_grid
+from tests.app.conftest import finish
 
 TOKEN = "the-token"  # noqa: S105 - of a server of the tests
 SITE = "http://localhost:8764"
@@ -80,7 +82,7 @@ class Reader:
     def ask(self, raw_path: bytes) -> tuple[int, bytes]:
         """Ask for a path exactly as it is written; return status and body."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
-        return asyncio.run(_ask(self.app, raw_path, cookies))
+        return finish(_ask(self.app, raw_path, cookies))
 
 
 async def _ask(app: LiveApp, raw_path: bytes, cookies: str) -> tuple[int, bytes]:
@@ -173,6 +175,23 @@ def test_the_link_lets_in_and_the_token_leaves_the_address(shared: Reader) -> No
     assert browser.get("/runs/").status_code == 200
 
 
+def test_no_link_leads_to_another_site(shared: Reader) -> None:
+    status, page = shared.ask(b"//elsewhere.example/x")
+    assert status == 404
+    assert b'"//elsewhere' not in page
+    found = TestClient(shared.app, base_url=SITE).get(
+        f"{SITE}//elsewhere.example/?token={TOKEN}", follow_redirects=False
+    )
+    assert found.headers["location"].startswith("/elsewhere")
+
+
+def test_who_asks_for_no_study_sees_nothing_of_these_pages(shared: Reader) -> None:
+    found = TestClient(shared.app, base_url=SITE).get("/rate/none/")
+    assert found.status_code == 404
+    assert "/runs/" not in found.text
+    assert "/trend" not in found.text
+
+
 def test_a_session_ends_with_the_server(shared: Reader, home: Path) -> None:
     after = Reader(home / "runs", is_in=False)
     after.client.cookies.update(shared.client.cookies)
@@ -211,9 +230,9 @@ def test_a_form_from_elsewhere_writes_nothing(reader: Reader, folder: Path, head
 
 def test_the_list_says_what_there_is(shared: Reader) -> None:
     page = shared.page("/runs/")
-    for words in ("all 12 clips are there", "week 1/second", "3 configurations", "2 configurations"):
+    for words in ("all 12 clips are done", "week 1/second", "3 configurations", "2 configurations"):
         assert words in page
-    assert "7 of 8 clips are there" in page
+    assert "7 of 8 clips are done" in page
     assert "&lt;b&gt;&amp;" in page
     assert HTML not in page
 
@@ -321,14 +340,70 @@ def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, 
     release(folder, "week 1/second", "2026-11-01T00:00:00+00:00", decision="FAIL")
     listed = reader.page("/runs/?verdict=released")
     assert set(re.findall(r'<h2><a href="/runs/([^"]+)/">', listed)) == {"first"}
-    assert "Signed off 2026-10-01: PASS" in listed
+    assert "Signed off 2026-10-01 (sample_steps 4): PASS" in listed
     trend = reader.page("/trend")
-    assert "against the last release, first" in trend
+    assert "the last release, first" in trend
     assert 'href="/compare?a=first&amp;b=' in trend
     assert "Held beside the last release, first" in reader.page(
         "/signoff/week%201/second/?where=sample_steps%3D4"
     )
     assert "Held beside" not in reader.page("/signoff/first/?where=sample_steps%3D4")
+
+
+def test_a_configuration_that_is_gone_is_no_release(reader: Reader, folder: Path) -> None:
+    release(folder, "first", "2026-10-01T00:00:00+00:00")
+    ledger = folder / "first" / "decisions" / "ledger.jsonl"
+    entry = json.loads(ledger.read_text("utf-8"))
+    ledger.write_text(json.dumps({**entry, "configuration": {"sample_steps": 9}}) + "\n", "utf-8")
+    listed = reader.page("/runs/")
+    assert "of a configuration that is not found in this run any more" in listed
+    assert "Released" not in listed
+    assert "No run here was released yet" in reader.page("/trend")
+
+
+def test_a_last_release_that_cannot_be_compared_is_told(folder: Path) -> None:
+    site = Site(folder.resolve())
+    levels = {"sample_steps": "4"}
+    first = folder.resolve() / "first"
+    page = draw(site, Wish("signoff", (first,), "en", where=levels, baseline=first, baseline_where=levels))
+    assert "is what is judged" in page.not_beside
+    assert "last release" not in page.text
+
+
+def test_a_page_follows_what_stands_beside_the_records(reader: Reader, folder: Path) -> None:
+    """Outcomes of a live trial, looks, ratings and policies change a page, and none of them is a record of a video."""
+    before = reader.page("/runs/first/")
+    scores = folder.parent / "live.csv"
+    scores.write_text("session,sample_steps,minutes\na,4,5\nb,4,6\n", "utf-8")
+    meaning = MetricDefinition(
+        better="higher", meaning="how long people stayed", unit="min", column="minutes"
+    )
+    import_scores(
+        folder / "first", scores, definitions=Definitions(metrics={"live.minutes": meaning}, version="1")
+    )
+    assert "live.minutes" not in before
+    assert "live.minutes" in reader.page("/runs/first/")
+
+
+@pytest.mark.parametrize(
+    "query", ["where=steps", "where=%3D4", "where=sample_steps%3D", "split=x%3D1", "split=x"]
+)
+def test_what_cannot_be_meant_is_not_left_out(shared: Reader, query: str) -> None:
+    """A condition that is dropped would show other clips than were asked for."""
+    found = shared.client.get(f"/compare?a=first&b=week%201%2Fsecond&{query}")
+    assert found.status_code == 422
+    assert "is not NAME=VALUE" in found.text
+    if query.startswith("where"):
+        found = shared.client.get(f"/signoff/first/?{query}")
+        assert found.status_code == 422
+        assert "is not NAME=VALUE" in found.text
+
+
+@pytest.mark.parametrize("n", ["²", "9" * 5000, "-1", "x"])
+def test_a_number_of_raters_that_is_none_is_refused(reader: Reader, folder: Path, n: str) -> None:
+    (folder / "first" / "ratings").mkdir()
+    (folder / "first" / "ratings" / "ratings.sqlite").touch()
+    assert reader.client.post("/notes/first/invite", data={"n": n}).status_code == 422
 
 
 # --- what never leaves the folder
@@ -475,7 +550,7 @@ def test_a_run_that_is_being_made_is_shown_as_that(reader: Reader, folder: Path)
         os.utime(video)
     page = reader.page("/runs/?text=second")
     assert "Being made" in page
-    assert "7 of 8 clips are there" in page
+    assert "7 of 8 clips are done" in page
     assert "left at the pace" in page
     assert 'http-equiv="refresh"' in page
     assert "This run is being made" in reader.page("/runs/week%201/second/")

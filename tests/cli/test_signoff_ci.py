@@ -164,13 +164,14 @@ def test_the_summary_says_first_what_does_not_pass(place: Path) -> None:
     assert "<b>" not in text
 
 
-def test_the_summary_is_added_to_what_earlier_steps_wrote(place: Path) -> None:
-    (place / "summary.md").write_text("earlier\n")
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n\n"])
+def test_the_summary_is_added_to_what_earlier_steps_wrote(place: Path, ending: str) -> None:
+    (place / "summary.md").write_text(f"- earlier{ending}")
     sign("--summary", "summary.md", code=1)
     sign("--summary", "summary.md", code=1)
     text = (place / "summary.md").read_text("utf-8")
-    assert text.startswith("earlier\n")
-    assert text.count("FAIL: run") == 2
+    assert text.startswith("- earlier\n\n## ")
+    assert len(re.findall("(?m)^## .* FAIL: run", text)) == 2
 
 
 @pytest.mark.parametrize(

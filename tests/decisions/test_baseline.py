@@ -145,6 +145,14 @@ def test_versions_that_differ_are_not_compared() -> None:
     assert beside(table("now"), table("before", evaluators=old), fails=True)[1].decision is Decision.FAIL
 
 
+def test_what_could_not_be_compared_is_in_the_sentence() -> None:
+    now = table("now")
+    found, _ = beside(now, table("before", evaluators={**now.evaluators, "lip_sync": "1"}))
+    n_open = len(found.found(Conclusion.NOT_COMPARED))
+    assert 0 < n_open < len(found.findings)
+    assert f"{n_open} of {len(found.findings)} metrics could not be compared." in found.headline
+
+
 def test_what_is_no_last_release_is_refused() -> None:
     with pytest.raises(UsageError, match="is what is judged"):
         compare_with_baseline(table("same"), table("same"), POLICY)

@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from click.testing import CliRunner
 
 from evalkit import registry
 from evalkit.cli import main
-from evalkit.exporters.base import Exporter, ExportOutcome
+from evalkit.exporters.base import ExportedRun, Exporter, ExportOutcome, content_of
 from evalkit.exporters.content import describe_run
 from evalkit.runs import Run
 from evalkit.scores import Definitions, MetricDefinition, import_scores
@@ -54,15 +55,18 @@ def run_there(*arguments: str, code: int = 0, cwd: Path, **environment: str) -> 
     return done.stdout
 
 
-EXPORT = "import sys; from evalkit.api.exports import export_run; o = export_run(sys.argv[1], sys.argv[2], to=sys.argv[3], project='talk', tags={'team': 'faces'}); print(); print(o.n_new, o.n_updated, o.n_unchanged, o.n_videos, o.where)"
+EXPORT = "import sys; from evalkit.api.exports import export_run; o = export_run(sys.argv[1], sys.argv[2], to=sys.argv[3], project=sys.argv[4], tags={'team': sys.argv[5]}); print(); print(o.n_new, o.n_updated, o.n_unchanged, o.n_videos, o.where)"
 """As `evalkit export`, without an entry point, which an environment of its own has none of."""
 LOAD = "from evalkit import registry; from evalkit.exporters.{name} import {kind}; registry.add(registry.EXPORTERS, '{name}', {kind}) if '{name}' not in registry.names(registry.EXPORTERS) else None; "
 
 
-def export(run: Path, name: str, to: str, cwd: Path) -> tuple[list[int], str]:
+def export(
+    run: Path, name: str, to: str, cwd: Path, *, project: str = "talk", team: str = "faces"
+) -> tuple[list[int], str]:
     """Export a run; return how many configurations are new, updated and as before, and videos; and where."""
     kind = {"mlflow": "Mlflow", "wandb": "Wandb"}[name]
-    said = run_there("-c", LOAD.format(name=name, kind=kind) + EXPORT, str(run), name, to, cwd=cwd)
+    program = LOAD.format(name=name, kind=kind) + EXPORT
+    said = run_there("-c", program, str(run), name, to, project, team, cwd=cwd)
     *numbers, where = said.splitlines()[-1].split(" ", 4)
     return [int(number) for number in numbers], where
 
@@ -236,7 +240,7 @@ def test_exporting_to_mlflow_again_updates_and_doubles_nothing(
     assert export(folder, "mlflow", server, tmp_path)[0] == [0, 0, 2, 0]
     assert read_mlflow(server, run_id, tmp_path) == before
     change_a_value(folder, tmp_path)
-    assert export(folder, "mlflow", server, tmp_path)[0] == [0, 1, 1, 0]
+    assert export(folder, "mlflow", server, tmp_path)[0] == [0, 2, 0, 0]  # both are told who measured
     after = {one["id"]: one for one in read_mlflow(server, run_id, tmp_path)}
     assert after.keys() == {one["id"] for one in before}
     (changed,) = [one for one in after.values() if "other.score" in one["metrics"]]
@@ -263,6 +267,28 @@ def test_nobody_at_the_address_is_told_without_credentials(folder: Path, tmp_pat
     assert f"MLflow at http://127.0.0.1:{port} took nothing more" in said
     assert "hidden" not in said
     assert "Traceback" not in said
+
+
+def test_what_is_told_of_a_configuration_is_its_content(folder: Path) -> None:
+    """Another tag, recommendation or value is put there; the same is left as it is."""
+    run = describe_run(Run.open(folder))
+    one = run.configurations[0]
+
+    def content(run: ExportedRun = run, **settings: Any) -> str:
+        return content_of(Noted(**settings), run, one)
+
+    class Noted(Exporter):
+        def export(self, run: Any, on_message: Any) -> ExportOutcome:
+            raise NotImplementedError
+
+    assert content() == content(project="another", to="elsewhere")
+    others = [
+        content(tags={"team": "faces"}),
+        content(with_videos=False),
+        content(replace(run, recommended=one.label if run.recommended != one.label else "")),
+        content(replace(run, tags={**run.tags, "evalkit.policy": "another"})),
+    ]
+    assert len({content(), *others}) == 1 + len(others)
 
 
 # --- Weights & Biases ----------------------------------------------------------------------------------------------------
@@ -342,3 +368,26 @@ def test_a_run_is_in_the_files_of_wandb_and_not_twice(folder: Path, tmp_path: Pa
     again = read_wandb(place, tmp_path)
     assert again.keys() == found.keys()
     assert sum("other.score" in one["summary"] for one in again.values()) == 1
+
+
+@needs_them
+def test_another_project_of_wandb_has_nothing_yet(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "there"
+    assert export(folder, "wandb", str(place), tmp_path)[0] == [2, 0, 0, 8]
+    assert export(folder, "wandb", str(place), tmp_path, project="another")[0] == [2, 0, 0, 8]
+    assert export(folder, "wandb", str(place), tmp_path)[0] == [0, 0, 2, 0]
+    assert export(folder, "wandb", str(place), tmp_path, team="voices")[0] == [0, 2, 0, 8]
+    assert len(list(place.glob("wandb/offline-run-*"))) == 4
+
+
+@needs_them
+def test_no_folder_but_an_offline_run_is_ever_removed(folder: Path, tmp_path: Path) -> None:
+    """The file of what was put there is a file like any other, and may name what it likes."""
+    place, bystander = tmp_path / "there", tmp_path / "offline-run-of-somebody"
+    export(folder, "wandb", str(place), tmp_path)
+    bystander.mkdir()
+    state = place / "evalkit-exported.json"
+    known = {key: {"content": "x", "place": str(bystander)} for key in json.loads(state.read_text())}
+    state.write_text(json.dumps(known))
+    assert export(folder, "wandb", str(place), tmp_path)[0] == [0, 2, 0, 8]
+    assert bystander.is_dir()

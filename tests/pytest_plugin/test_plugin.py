@@ -235,3 +235,15 @@ def test_the_report_has_what_was_judged(processes: tuple[str, ...], project: Pat
     page = (project / "out" / "clips.html").read_text("utf-8")
     assert "good.mp4" in page
     assert page.lower().startswith("<!doctype html>")
+
+
+def test_a_video_that_is_not_there_is_told_and_makes_no_report(project: Path) -> None:
+    (project / "test_gone.py").write_text(
+        "import pytest\nfrom evalkit.errors import UsageError\n\n"
+        "def test_gone(evalkit):\n"
+        "    with pytest.raises(UsageError, match='gone.mp4 cannot be read: No such file'):\n"
+        "        evalkit.assert_passes('gone.mp4', 'release.yaml')\n"
+    )
+    said = run_pytest(project, "-q", "test_gone.py", "--evalkit-report", "out", code=0)
+    assert "evalkit: nothing was measured" in said
+    assert not (project / "out").exists()

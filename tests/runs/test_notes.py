@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_nothing_turns_the_text_around_or_moves_a_cursor(tmp_path: Path) -> None
         ('{"format": 1, "tags": [5], "notes": []}', "damaged"),
         ('{"format": 1, "tags": [], "notes": [{"text": 1, "author": "", "at": ""}]}', "damaged"),
         ('{"format": 1, "tags": []}', "damaged"),
+        ('{"format": 1, "tags": "abc", "notes": []}', "damaged"),
+        ('{"format": 1, "tags": [], "notes": {}}', "damaged"),
     ],
 )
 def test_a_damaged_file_is_told_and_kept(tmp_path: Path, content: str, error: str) -> None:
@@ -68,6 +71,12 @@ def test_there_is_an_end_to_notes(tmp_path: Path) -> None:
     )
     with pytest.raises(UsageError, match="at most"):
         add_note(tmp_path, "one more")
+
+
+def test_a_pipe_is_no_file_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "notes.json")
+    with pytest.raises(DamagedFileError, match="no file"):
+        read_notes(tmp_path)
 
 
 @pytest.mark.parametrize("tags", [["x" * 41], [f"t{number}" for number in range(21)], ["a,b"]])

@@ -217,6 +217,25 @@ def test_what_is_no_file_of_scores_is_said(text: str, said: str, folder: Path, t
         import_scores(folder, write(tmp_path / "f", text))
 
 
+def test_a_table_without_the_scores_or_any_value_is_said(
+    folder: Path, ids: list[str], tmp_path: Path
+) -> None:
+    said = Definitions(metrics={"other.score": SCORE.model_copy(update={"column": None})})
+    with pytest.raises(UsageError, match=r"no column has the scores of other\.score: --column"):
+        import_scores(folder, write(tmp_path / "t.csv", f"trial,points\n{ids[0]},1\n"), definitions=said)
+    before = contents(folder)
+    with pytest.raises(UsageError, match="holds no score"):
+        import_scores(folder, table(tmp_path / "t.csv", ids, [""] * len(ids)), definitions=MINE)
+    assert contents(folder) == before
+
+
+def test_a_score_of_a_trial_that_failed_is_said(tmp_path: Path) -> None:
+    folder = write_grid(tmp_path / "run", sizes=("384*256",), failing=(1,))
+    (failed,) = [trial.id for trial in Run.open(folder).trials() if trial.status == "failed"]
+    with pytest.raises(UsageError, match=f"line 2: trial {failed} failed, and has no video"):
+        import_scores(folder, table(tmp_path / "t.csv", [f"/x/{failed}.mp4"], [0.5]), definitions=MINE)
+
+
 # --- what is stored ------------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ from evalkit.runs.layout import (
     DECISIONS_FOLDER,
     LEGACY_TRIALS_FOLDER,
     MEASUREMENTS_FOLDER,
+    OUTCOMES_FOLDER,
+    RATINGS_FOLDER,
     RUN_FILE,
     SEARCH_FILE,
     VIDEOS_FOLDER,
@@ -35,7 +37,7 @@ from evalkit.sweeps.progress import RunProgress, read_progress
 Stamp = tuple[int, int, int]
 """Time of change in ns, size, inode; all 0 of what is not there."""
 _NOT_THERE: Stamp = (0, 0, 0)
-_DIGEST_FORMAT = 1
+_DIGEST_FORMAT = 2
 _FRESH_S = 1.0
 """For so long at least a look at the folder holds."""
 _SHARE = 10
@@ -253,6 +255,7 @@ class Catalogue:
             folder / LEGACY_TRIALS_FOLDER,
             folder / MEASUREMENTS_FOLDER,
             folder / SEARCH_FILE,
+            folder / OUTCOMES_FOLDER,
             folder / DECISIONS_FOLDER,
             folder / DECISIONS_FOLDER / "ledger.jsonl",
             folder / "ledger.jsonl",
@@ -293,7 +296,7 @@ def stamp_of(path: Path) -> Stamp:
     """Return what changes with a file, or with the names in a folder."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # no path can be written so
         return _NOT_THERE
     return found.st_mtime_ns, found.st_size, found.st_ino
 
@@ -315,7 +318,8 @@ def _leads_inside(folder: Path, root: Path) -> bool:
         LEGACY_TRIALS_FOLDER,
         MEASUREMENTS_FOLDER,
         DECISIONS_FOLDER,
-        "ratings",
+        OUTCOMES_FOLDER,
+        RATINGS_FOLDER,
         NOTES_FILE,
     )
     paths = (folder, *(folder / name for name in names))

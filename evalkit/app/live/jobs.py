@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
-from evalkit.app.live.catalogue import may_judge, records_key
+from evalkit.app.live.catalogue import may_judge, records_key, stamp_of
 from evalkit.app.live.places import find_leading_out, write_address
 from evalkit.errors import EvalkitError, UsageError
 from evalkit.views.run_digest import RunDigest, run_digest
@@ -72,10 +72,13 @@ class Page:
         HTML, with `BAR` in it.
     problem : str
         Why there is none; empty where there is one.
+    not_beside : str
+        Why a sign-off could not be held beside the last release; empty where it was, or there is none. English.
     """
 
     text: str = ""
     problem: str = ""
+    not_beside: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,10 @@ class Wish:
 
 
 def key_of(wish: Wish) -> str:
-    """Return what changes with the records that a page shows."""
+    """Return what changes with the records that a page shows, and with the policy that its reader named."""
     folders = (*wish.folders, *(() if wish.baseline is None else (wish.baseline,)))
-    return ":".join(map(records_key, folders))
+    judge = repr(stamp_of(Path(wish.policy))) if wish.policy else ""
+    return ":".join((*map(records_key, folders), judge))
 
 
 def warm() -> None:
@@ -138,12 +142,11 @@ def digest(site: Site, folder: Path) -> Digested:
 def draw(site: Site, wish: Wish) -> Page:
     """Draw a page; nothing is written, and no look is put on record."""
     try:
-        text = {"run": _draw_run, "signoff": _draw_signoff, "compare": _draw_comparison}[wish.kind](
+        return {"run": _draw_run, "signoff": _draw_signoff, "compare": _draw_comparison}[wish.kind](
             site, wish
         )
     except (EvalkitError, OSError) as error:
         return Page(problem=_plain(site, error))
-    return Page(text)
 
 
 def choose_policy(site: Site, run: Run, named: str = "") -> tuple[Policy | None, str]:
@@ -172,7 +175,7 @@ def choose_policy(site: Site, run: Run, named: str = "") -> tuple[Policy | None,
     return policy_of_run(run)
 
 
-def _draw_run(site: Site, wish: Wish) -> str:
+def _draw_run(site: Site, wish: Wish) -> Page:
     from evalkit.decisions.analyse import analyse_run
     from evalkit.reports.moment_tracks import FOLDER as MOMENTS
     from evalkit.reports.run_page import render_run
@@ -186,10 +189,10 @@ def _draw_run(site: Site, wish: Wish) -> str:
     ids = {trial.id for trial in view.trials}
     drawn = _there(run.folder, TIMELINES, ".svg", ids)
     moments = _there(run.folder, MOMENTS, ".vtt", ids)
-    return render_run(view, Timelines(drawn, 0), moments, frame=_frame(site, wish, own=run.folder))
+    return Page(render_run(view, Timelines(drawn, 0), moments, frame=_frame(site, wish, own=run.folder)))
 
 
-def _draw_signoff(site: Site, wish: Wish) -> str:
+def _draw_signoff(site: Site, wish: Wish) -> Page:
     from evalkit.analysis.table import rows_of_run
     from evalkit.decisions.signoff import sign_off
     from evalkit.reports.signoff_page import render_signoff
@@ -202,27 +205,29 @@ def _draw_signoff(site: Site, wish: Wish) -> str:
     table = rows_of_run(run, _name(site, run))
     where = wish.where or {name: str(value) for name, value in (run_digest(run, policy).params or {}).items()}
     table = table.where(table.read_levels(where))
-    verdict = sign_off(table, policy, baseline=_beside(site, wish, table, policy))
-    return render_signoff(signoff_view(verdict), frame=_frame(site, wish))
+    baseline, why_not = _beside(site, wish, table, policy)
+    verdict = sign_off(table, policy, baseline=baseline)
+    text = render_signoff(signoff_view(verdict), frame=_frame(site, wish))
+    return Page(text, not_beside=why_not)
 
 
-def _beside(site: Site, wish: Wish, table: ResultTable, policy: Policy) -> Baseline | None:
-    """Hold a release beside the last one; None where there is none, or it cannot be read, which its own page says."""
+def _beside(site: Site, wish: Wish, table: ResultTable, policy: Policy) -> tuple[Baseline | None, str]:
+    """Hold a release beside the last one; None where there is none, or with the reason where it cannot be compared."""
     from evalkit.analysis.table import rows_of_run
     from evalkit.decisions.baseline import compare_with_baseline
 
     if wish.baseline is None:
-        return None
+        return None, ""
     try:
         last = _open(site, wish.baseline)
         released = rows_of_run(last, _name(site, last))
         released = released.where(released.read_levels(wish.baseline_where))
-        return compare_with_baseline(table, released, policy)
-    except EvalkitError:
-        return None
+        return compare_with_baseline(table, released, policy), ""
+    except EvalkitError as error:
+        return None, _plain(site, error)
 
 
-def _draw_comparison(site: Site, wish: Wish) -> str:
+def _draw_comparison(site: Site, wish: Wish) -> Page:
     from evalkit.analysis.table import rows_of_run
     from evalkit.decisions import DEFAULT_POLICY
     from evalkit.decisions.compare import compare_tables
@@ -245,7 +250,7 @@ def _draw_comparison(site: Site, wish: Wish) -> str:
         tables = [tables[0].where(tables[0].read_levels({name: level})) for level in levels]
         ignored = (name,)
     found = compare_tables(tables[0], tables[1], policy=policy, ignore_params=ignored)
-    return render_comparison(comparison_view(found), frame=_frame(site, wish))
+    return Page(render_comparison(comparison_view(found), frame=_frame(site, wish)))
 
 
 def _name(site: Site, run: Run) -> str:

@@ -147,8 +147,15 @@ def content_security_policy(page: str) -> str:
 
 
 def describe_progress(say: Words, progress: RunProgress) -> str:
-    """Say how far a run is."""
+    """Say how far a run is; a clip is done when it has a result, ok or failed."""
+    skipped = f" · {say('progress_skipped', n=progress.n_skipped)}" if progress.n_skipped else ""
+    return _describe_made(say, progress) + skipped
+
+
+def _describe_made(say: Words, progress: RunProgress) -> str:
     done, n = progress.n_done, progress.n_planned
+    if n == 0:
+        return say("progress_none")
     if not progress.is_running:
         return say("progress_all", n=n) if done >= n else say("progress_some", done=done, n=n)
     if done >= n:
@@ -233,9 +240,15 @@ def _signed(say: Words, digest: RunDigest) -> str:
     verdict = digest.verdict
     if verdict is None:
         return ""
-    key = "signed_broken" if verdict.problems else "signed"
     decision = read_words(say.tag, "pages").sentences.get(f"verdict {verdict.decision}", verdict.decision)
-    words = say(key, date=verdict.judged_at[:10], decision=decision)
+    told = {"date": verdict.judged_at[:10], "decision": decision}
+    if verdict.problems:
+        return say("signed_broken", **told)
+    if verdict.configuration is None:
+        return say("signed_gone", **told)
+    is_one = digest.n_configurations == 1
+    what = "" if is_one else say("signed_what", configuration=verdict.configuration)
+    words = say("signed", what=what, **told)
     kind, judged = _judged(say, digest)
     if not digest.is_release or kind in _GOOD:
         return words
@@ -355,9 +368,27 @@ def notes_page(
 
 
 def choose_page(
-    language: str, bar_above: str, runs: Sequence[ListedRun], chosen: Mapping[str, str], *, wrong: bool
+    language: str,
+    bar_above: str,
+    runs: Sequence[ListedRun],
+    chosen: Mapping[str, str],
+    *,
+    wrong: bool,
+    detail: str = "",
 ) -> str:
-    """Return the page on which two runs are chosen."""
+    """Return the page on which two runs are chosen.
+
+    Parameters
+    ----------
+    language, bar_above : str
+    runs : sequence of ListedRun
+    chosen : mapping of str to str
+        What its fields begin with: ``a`` and ``b`` are addresses of runs; ``split`` and ``where`` are as they were asked for.
+    wrong : bool
+        Whether what was asked for cannot be compared.
+    detail : str
+        Why, in English; empty where two runs are missing.
+    """
     say = words_of(language)
     return _page(
         "choose.html.j2",
@@ -365,8 +396,9 @@ def choose_page(
         bar_above,
         title=say("compare_title"),
         runs=[run for run in runs if not run.problem],
-        chosen={"a": "", "b": "", **chosen},
-        wrong=say("compare_need_two") if wrong else "",
+        chosen={"a": "", "b": "", "split": "", "where": "", **chosen},
+        wrong=say("compare_need_two") if wrong and not detail else "",
+        detail=detail,
     )
 
 
@@ -448,6 +480,8 @@ def trend_page(
     if len(view.runs) == 1:
         notes.append(say("trend_one"))
     sentence, mark = _sentence(say, metrics, view)
+    if sentence and view.baseline is not None and (n := _count_not_compared(view)) and n < len(view.lines):
+        notes.append(say("trend_not_compared", n=n, of=len(view.lines)))
     n_released = sum(run.is_release for run in view.runs)
     return _page(
         "trend.html.j2",
@@ -465,6 +499,10 @@ def trend_page(
         view=view,
         lines=[_describe(say, metrics, view, line) for line in view.lines],
     )
+
+
+def _count_not_compared(view: TrendView) -> int:
+    return sum(line.change in {Change.NOT_MEASURED, Change.OTHER_VERSION} for line in view.lines)
 
 
 def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, Verdict | None]:
@@ -490,8 +528,11 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
             "trend_sentence_better", name=newest.name, base=base, better=joint.join(named[Change.BETTER])
         )
         return words, Verdict("▲", say("mark_better"), "pass")
-    n_open = len(named[Change.OPEN])
-    words = say("trend_sentence_same", name=newest.name, base=base, n_open=n_open, n=len(view.lines))
+    n_open = len(named[Change.OPEN]) + len(named[Change.NO_DIRECTION])
+    if not n_open:
+        words = say("trend_sentence_not_compared", name=newest.name, base=base)
+        return words, Verdict("–", say("mark_none"), "neutral")
+    words = say("trend_sentence_same", name=newest.name, base=base)
     return words, Verdict("=", say("mark_same"), "neutral")
 
 

@@ -34,7 +34,8 @@ from evalkit.app.live.studies import Studies
 from evalkit.app.live.work import Digests, Pages, Shelf
 from evalkit.app.server import LOOPBACK
 from evalkit.decisions import DEFAULT_POLICY
-from evalkit.errors import EvalkitError
+from evalkit.errors import EvalkitError, UsageError
+from evalkit.formatting import label
 from evalkit.runs.notes import add_note, remove_note, set_tags
 from evalkit.views.run_digest import RunDigest
 from evalkit.views.trend import TrendRun, trend_view
@@ -130,7 +131,7 @@ class _Door:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        if scope["path"].startswith("/rate/"):
+        if _is_for_raters(scope["path"]):
             study = await run_in_threadpool(self._server.study_at, scope)
             app = self._server.explain(Request(scope), Problem(404, "no_page")) if study is None else study[0]
             inside = scope if study is None else {**scope, **study[1]}
@@ -281,7 +282,7 @@ class _Server:
                 _with_query(f"/runs/{run.address}/", request.query_params.multi_items()), 303
             )
         wish = Wish("run", (run.folder,), self._language(request))
-        return self._drawn(request, wish, "run", run)
+        return self._drawn(request, wish, "run", (run,), run)
 
     def thumbnail(self, request: Request) -> Response:
         """Send the picture of a run."""
@@ -296,18 +297,24 @@ class _Server:
         run, parts, is_folder = self._find(request, "/signoff/")
         if parts or not is_folder:
             raise Problem(404, "no_page")
-        where = _read_pairs(request.query_params.getlist("where"))
+        try:
+            where = _read_pairs(request.query_params.getlist("where"))
+        except UsageError as error:
+            return self._tell(
+                request, 422, "wrong_title", "wrong", detail=str(error), here="signoff", run=run
+            )
         policy = request.query_params.get("policy", "")[:500]
         wish = Wish("signoff", (run.folder,), self._language(request), policy, where)
         say = pages.words_of(wish.language)
-        notes = [say("signoff_note")]
+        shown, notes = [run], [say("signoff_note")]
         last = self._last_release(run)
         if last is not None:
             params = last[1].params or {}
             where_last = {name: str(value) for name, value in params.items()}
             wish = replace(wish, baseline=last[0].folder, baseline_where=where_last)
+            shown.append(last[0])
             notes.append(say("signoff_baseline", name=last[0].name))
-        return self._drawn(request, wish, "signoff", run, tuple(notes))
+        return self._drawn(request, wish, "signoff", shown, run, notes=notes)
 
     def _last_release(self, run: ListedRun) -> tuple[ListedRun, RunDigest] | None:
         """Return the release before a run, as far as runs are worked out; None without any."""
@@ -335,17 +342,22 @@ class _Server:
             pair = [("a", older.address), ("b", newer.address)]
             return RedirectResponse(_with_query("/compare", pair), 303)
         a, b = (listing.find(query.get(name, "")) for name in ("a", "b"))
-        split = _read_split(query.get("split", ""))
-        if a is None or (split is None and (b is None or a == b)):
-            given = {name: query.get(name, "") for name in ("a", "b")}
+        detail, split, where = "", None, {}
+        try:
+            split = _read_split(query.get("split", ""))
+            where = _read_pairs(text for text in query.getlist("where") if text)
+        except UsageError as error:
+            detail = str(error)
+        if detail or a is None or (split is None and (b is None or a == b)):
+            given = {name: query.get(name, "") for name in ("a", "b", "split", "where")}
             is_wrong = bool(chosen) or any(given.values())
             given = given if is_wrong else self._pair_to_compare(listing.runs)
-            text = pages.choose_page(language, BAR, listing.runs, given, wrong=is_wrong)
+            text = pages.choose_page(language, BAR, listing.runs, given, wrong=is_wrong, detail=detail)
             return self._html(request, text, "compare", status=422 if is_wrong else 200)
-        folders = (a.folder,) if split is not None or b is None else (a.folder, b.folder)
-        where = _read_pairs(text for text in query.getlist("where") if text)
+        shown = (a,) if split is not None or b is None else (a, b)
+        folders = tuple(run.folder for run in shown)
         wish = Wish("compare", folders, language, query.get("policy", "")[:500], where, split)
-        return self._drawn(request, wish, "compare")
+        return self._drawn(request, wish, "compare", shown)
 
     def _pair_to_compare(self, runs: Sequence[ListedRun]) -> dict[str, str]:
         """Return what is asked most often: the newest run against the last release, or else the run before it."""
@@ -466,7 +478,8 @@ class _Server:
                     if pages.id_of(note) == form.get("note"):
                         remove_note(run.folder, note)
             elif what == b"invite" and run.has_study:
-                n = int(form.get("n", "1")) if form.get("n", "1").isdigit() else 0
+                wanted = form.get("n", "1")
+                n = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else 0
                 links = self._studies.invite(run, n, self._settings.url)
                 return self._notes_page(request, run, links)
             else:
@@ -483,9 +496,8 @@ class _Server:
     def explain(self, request: Request, problem: Problem) -> Response:
         """Return the page that says what went wrong; it shows nothing of the folder."""
         title, text = _WORDS.get(problem.key, ("broken_title", "broken"))
-        return self._tell(
-            request, problem.status, title, text, is_in=problem.key not in {"no_session", "wrong_host"}
-        )
+        is_in = problem.key not in {"no_session", "wrong_host"} and not _is_for_raters(request.url.path)
+        return self._tell(request, problem.status, title, text, is_in=is_in)
 
     async def on_problem(self, request: Request, problem: Exception) -> Response:
         """Say what went wrong."""
@@ -526,16 +538,18 @@ class _Server:
         request: Request,
         wish: Wish,
         here: str,
+        shown: Sequence[ListedRun],
         run: ListedRun | None = None,
-        notes: tuple[str, ...] = (),
+        *,
+        notes: Sequence[str] = (),
     ) -> Response:
-        """Return a page that is drawn beside the server, or say that it is being drawn."""
+        """Return a page of the runs `shown` that is drawn beside the server, or say that it is being drawn."""
         say = pages.words_of(wish.language)
         page: Page | None = None
         if run is not None and run.problem:
             page = Page(problem=run.problem)
         else:
-            page = self._pages.get(wish, _WAIT_S)
+            page = self._pages.get(wish, " ".join(one.key for one in shown), _WAIT_S)
         if page is None:
             name = run.name if run is not None else say("compare_title")
             text = pages.message_page(
@@ -552,6 +566,8 @@ class _Server:
             return self._tell(
                 request, 422, "not_drawn_title", "not_drawn", detail=page.problem, here=here, run=run
             )
+        if page.not_beside:
+            notes = [*notes[:-1], say("signoff_no_baseline", name=shown[-1].name, why=page.not_beside)]
         return self._html(request, page.text, here, run, notes=notes)
 
     def _tell(
@@ -581,11 +597,12 @@ class _Server:
         run: ListedRun | None = None,
         *,
         status: int = 200,
-        notes: tuple[str, ...] = (),
+        notes: Sequence[str] = (),
     ) -> Response:
         language = self._language(request)
         query = request.query_params.multi_items()
-        above = pages.bar(language, here, request.url.path, query, run=run, notes=notes)
+        address = _with_query(request.url.path, [])
+        above = pages.bar(language, here, address, query, run=run, notes=notes)
         response = HTMLResponse(
             pages.with_bar(text, BAR, above).encode("utf-8", "backslashreplace"),
             status,
@@ -605,6 +622,10 @@ class _Server:
 _MOST_NOTE_BYTES = 64 * 1024
 
 
+def _is_for_raters(path: str) -> bool:
+    return path.startswith("/rate/")
+
+
 def _is_from_here(request: Request) -> bool:
     """Say whether a form came from these pages.
 
@@ -618,22 +639,33 @@ def _is_from_here(request: Request) -> bool:
 
 
 def _read_pairs(texts: Iterable[str]) -> dict[str, str]:
-    """Read ``NAME=VALUE`` texts; others name nothing."""
-    pairs = (text[:500].partition("=") for text in texts)
-    return {name.strip(): value.strip() for name, equals, value in pairs if equals and name.strip()}
+    """Read ``NAME=VALUE`` texts; raise UsageError for others, as what is left out would be other clips than were asked for."""
+    found = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text[:500].partition("="))
+        if not name or not value:
+            raise UsageError(f"where={label(text[:500])} is not NAME=VALUE, as in size=384*256")
+        found[name] = value
+    return found
 
 
 def _read_split(text: str) -> tuple[str, str, str] | None:
-    """Read ``NAME=VALUE,VALUE``; None for anything else."""
+    """Read ``NAME=VALUE,VALUE``; None for nothing, and raise UsageError for anything else."""
+    if not text.strip():
+        return None
     name, _, rest = text[:500].partition("=")
     values = [value.strip() for value in rest.split(",")]
     if not name.strip() or len(values) != 2 or not all(values) or values[0] == values[1]:
-        return None
+        raise UsageError(
+            f"split={label(text[:500])} is not NAME=VALUE,VALUE with two different values, as in sample_steps=2,4"
+        )
     return name.strip(), values[0], values[1]
 
 
 def _with_query(path: str, query: Collection[tuple[str, str]]) -> str:
-    return f"{path}?{urlencode(list(query))}" if query else path
+    """Return an address of this site: two slashes at its begin would lead to another one."""
+    here = f"/{path.lstrip('/')}"
+    return f"{here}?{urlencode(list(query))}" if query else here
 
 
 def _message(error: Exception, root: Path) -> str:

@@ -139,9 +139,18 @@ class Pages:
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, str], Future[Page]] = {}
 
-    def get(self, wish: Wish, wait_s: float) -> Page | None:
-        """Return a page; None where it is not ready after so long, and is being drawn."""
-        name, key = repr(wish), jobs.key_of(wish) + repr(self._site)
+    def get(self, wish: Wish, state: str, wait_s: float) -> Page | None:
+        """Return a page; None where it is not ready after so long, and is being drawn.
+
+        Parameters
+        ----------
+        wish : Wish
+        state : str
+            Changes with what is known of its runs beside their records: `ListedRun.key`.
+        wait_s : float
+            Seconds.
+        """
+        name, key = repr(wish), f"{jobs.key_of(wish)} {state}"
         if (page := self._shelf.get(name, key)) is not None:
             return page
         with self._lock:
