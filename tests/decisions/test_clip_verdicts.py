@@ -110,7 +110,7 @@ def test_what_only_warns_and_was_not_measured_is_not_said_to_be_met() -> None:
         ),
         (
             "通过：起决定作用的 6 道门槛全部通过。有只作提醒的规则无法判断。"
-            f"口型与声音同步：没有测量，{reason_text(Reason.NO_FACE.code, 'zh-CN')}。"
+            f"口型与声音同步：未测量，{reason_text(Reason.NO_FACE.code, 'zh-CN')}。"
         ),
     ]
 
