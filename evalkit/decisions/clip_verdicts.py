@@ -147,11 +147,12 @@ class ClipVerdict:
         return self.decision in {ClipDecision.PASSES, ClipDecision.WARNS}
 
     @property
-    def severity(self) -> tuple[int, int, float]:
-        """Sorts clips: the worst has the least."""
-        hard = [one for one in self.limits if one.rule.kind == "hard" and one.grade is ClipGrade.BEYOND]
+    def severity(self) -> tuple[int, int, float, int]:
+        """Sorts clips: the worst has the least; by the gates that are missed, by how far, and by those that cannot be told."""
+        n_missed = len(self._culprits("hard", ClipGrade.BEYOND))
+        n_open = len(self._culprits("hard", ClipGrade.NOT_MEASURED))
         beyond = [one.overshoot for one in self.limits if one.grade is ClipGrade.BEYOND]
-        return list(ClipDecision).index(self.decision), -len(hard), -max(beyond, default=0.0)
+        return list(ClipDecision).index(self.decision), -n_missed, -max(beyond, default=0.0), -n_open
 
     def sentence(self, tag: str = LANGUAGES[0]) -> str:
         """Say in one sentence how it came out, and at what.

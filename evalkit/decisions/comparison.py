@@ -411,7 +411,7 @@ def describe_change(estimate: Estimate, metric: Metric) -> str:
 
 def _says_nothing(compared: MetricComparison) -> bool:
     """Say whether it is an error rate without any error, which is in every table and answers no question."""
-    return compared.metric.name == ERROR_RATE.name and compared.a.value == compared.b.value
+    return compared.metric.name == ERROR_RATE.name and not compared.a.value and not compared.b.value
 
 
 def _verb(n: int, verb: str) -> str:

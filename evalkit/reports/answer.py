@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from evalkit.words.language import Words
 
 _N_NAMED = 3
+_NAMED = (Outcome.RECOMMENDED, Outcome.NONE)
+"""Outcomes whose sentence names one configuration as the best there is."""
 
 
 def describe_headline(run: RunView, tag: str) -> str:
@@ -33,6 +35,8 @@ def describe_headline(run: RunView, tag: str) -> str:
     say = read_words(tag, "run")
     if not run.configurations:
         return say("say_nothing")
+    if not run.coverage.n_ok:
+        return say("say_all_failed", n=run.coverage.n_attempted)
     if run.answer.outcome is None:
         return say("say_no_policy", n=len(run.configurations))
     return _SAYING[run.answer.outcome](run, tag)
@@ -127,7 +131,7 @@ def note_of(run: RunView, configuration: ConfigurationView, tag: str) -> str:
     words = []
     if configuration.label in run.answer.tied:
         words.append(say("cannot_be_told_apart"))
-    elif configuration.label == run.answer.configuration:
+    elif configuration.label == run.answer.configuration and run.coverage.n_ok:
         notes = {Outcome.NONE: "nearest", Outcome.RECOMMENDED: "recommended"}
         words += [say(notes[run.answer.outcome])] if run.answer.outcome in notes else []
     failed = [metric_words(tag).name(gate.metric) for gate in configuration.gates_with(Grade.FAILS)]
@@ -137,14 +141,14 @@ def note_of(run: RunView, configuration: ConfigurationView, tag: str) -> str:
 def from_best(run: RunView) -> list[ConfigurationView]:
     """Return the configurations, the best first.
 
-    What is recommended, what cannot be told apart from it, then by how the gates came out; within that by the metric that
+    What the headline names as recommended or nearest to passing, what cannot be told apart from it, then by how the gates came out; within that by the metric that
     decides, else by the first of those shown first, and then in the order of the plan.
     """
     deciding = run.answer.decided_by or next(iter(run.main), "")
 
     def rank(one: ConfigurationView) -> tuple[bool, bool, int, int, float]:
         passes_not = 0 if one.grade is None else rank_grade(one.grade)
-        is_chosen = one.label == run.answer.configuration and run.answer.outcome is Outcome.RECOMMENDED
+        is_chosen = one.label == run.answer.configuration and run.answer.outcome in _NAMED
         return (
             not is_chosen,
             one.label not in run.answer.tied,

@@ -218,7 +218,7 @@ def _units_of(view: ComparisonView, pair: PairView) -> dict[str, str]:
 
 def _says_nothing(one: MetricComparisonView) -> bool:
     """Say whether it is an error rate without any error, which is in every table and answers no question."""
-    return one.metric == "profile.error_rate" and one.a.value == one.b.value
+    return one.metric == "profile.error_rate" and not one.a.value and not one.b.value
 
 
 def _tell(metric: str, value: float | None, unit: str, metrics: MetricWords) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evalkit.profiling.spill import ADVICE
-from evalkit.reports.verdict import Verdict
+from evalkit.reports.verdict import Verdict, verdict_of_failure
 from evalkit.words.language import read_words
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def _describe(coverage: CoverageView, say: Words) -> list[tuple[Verdict, str]]:
         )
     ]
     if coverage.failures:
-        codes = ", ".join(f"{code.replace('_', ' ')}: {n}" for code, n in coverage.failures.items())
+        codes = say("list_comma").join(
+            f"{verdict_of_failure(code).said_in(say).word}{say('colon')}{n}"
+            for code, n in coverage.failures.items()
+        )
         n_failed = sum(coverage.failures.values())
         words = say("covered_failed", failed=n_failed, n=n_attempted, codes=codes)
         lines.append((Verdict("✗", "failed", "fail"), words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -183,7 +184,10 @@ class _Drawer:
 
     def _limit(self, limit: ClipLimitView) -> Markup:
         if limit not in self._limits:
-            self._limits[limit] = self._mark(verdict_of_clip_limit(limit)) + f" {limit.limit}"
+            low = -math.inf if limit.at_least is None else limit.at_least
+            high = math.inf if limit.at_most is None else limit.at_most
+            asked = self._metrics.limit("", low, high, limit.unit)
+            self._limits[limit] = self._mark(verdict_of_clip_limit(limit)) + f" {asked}"
         return self._limits[limit]
 
     def _pictures(self, trial: TrialView) -> list[EvidenceView]:

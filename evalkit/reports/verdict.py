@@ -130,10 +130,15 @@ def verdict_of_outcome(outcome: Outcome) -> Verdict:
     return Verdict(symbol, str(outcome), tone)
 
 
+def verdict_of_failure(code: str) -> Verdict:
+    """Say in what way an attempt failed."""
+    return Verdict("✗", code.replace("_", " "), "fail")
+
+
 def verdict_of_trial(trial: TrialView, *, has_policy: bool) -> Verdict:
     """Say how a single clip lies beside the limits."""
     if trial.failure is not None:
-        return Verdict("✗", trial.failure.code.replace("_", " "), "fail")
+        return verdict_of_failure(trial.failure.code)
     if not has_policy:
         return NO_POLICY
     return Verdict("✗", "beyond a limit", "fail") if trial.beyond else Verdict("✓", "within limits", "pass")

@@ -58,11 +58,18 @@ class ClipLimitView(View):
         In words.
     kind : {"hard", "soft"}
     is_met : bool
+    at_least, at_most : float or None
+        The limits themselves; None where open.
+    unit : str
+        Theirs.
     """
 
     limit: str
     kind: Literal["hard", "soft"]
     is_met: bool
+    at_least: float | None
+    at_most: float | None
+    unit: str
 
 
 @dataclass(frozen=True)
@@ -352,14 +359,14 @@ def _clip_limits(policy: Policy) -> dict[str, _ClipLimit]:
     """Return the limits that a single clip can be held against: not those that need many clips or people."""
     rules = {rule.name: policy.rule_for(rule.name) for rule in policy.rules}
     return {
-        name: _ClipLimit(
-            rule,
-            ClipLimitView(rule.text(), rule.kind, is_met=True),
-            ClipLimitView(rule.text(), rule.kind, is_met=False),
-        )
+        name: _ClipLimit(rule, _limit_view(rule, is_met=True), _limit_view(rule, is_met=False))
         for name, rule in rules.items()
         if rule is not None and why_not_of_a_clip(rule) is None
     }
+
+
+def _limit_view(rule: Rule, *, is_met: bool) -> ClipLimitView:
+    return ClipLimitView(rule.text(), rule.kind, is_met, rule.at_least, rule.at_most, rule.metric.unit)
 
 
 def _fps(trial: Trial) -> float:

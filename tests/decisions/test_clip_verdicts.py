@@ -110,7 +110,7 @@ def test_what_only_warns_and_was_not_measured_is_not_said_to_be_met() -> None:
         ),
         (
             "通过：起决定作用的 6 道门槛全部通过。有只作提醒的规则无法判断。"
-            f"口型与声音同步：没有测量，{reason_text(Reason.NO_FACE.code, 'zh-CN')}。"
+            f"口型与声音同步：未测量，{reason_text(Reason.NO_FACE.code, 'zh-CN')}。"
         ),
     ]
 
@@ -143,6 +143,9 @@ def test_the_worst_is_shown_first() -> None:
         "far beyond": GOOD | {"lip_sync.error": 0.9},
         "warned": GOOD | {"lip_sync.offset_ms": 90.0},
         "unknown": {name: value for name, value in GOOD.items() if name != "motion.sparc"},
+        "two unknown": {
+            name: value for name, value in GOOD.items() if name not in {"motion.sparc", "brand.fidelity"}
+        },
     }
     verdicts = [judge_clip(BUNDLED, name, values, {}) for name, values in clips.items()]
     verdicts.append(judge_clip(BUNDLED, "broken", {}, {}, error=ClipError("not_media", "broken", "…")))
@@ -151,6 +154,7 @@ def test_the_worst_is_shown_first() -> None:
         "far beyond",
         "two beyond",
         "a little beyond",
+        "two unknown",
         "unknown",
         "warned",
         "fine",

@@ -16,6 +16,7 @@ from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
+from evalkit.profiling.costs import ERROR_RATE
 from evalkit.testing.tables import METRICS, make_table
 
 if TYPE_CHECKING:
@@ -433,6 +434,17 @@ def test_an_error_rate_that_is_equal_answers_nothing() -> None:
     assert comparison.answer.startswith(
         "lip_sync.error was not compared: neither side has a value in any of 40 pairs"
     )
+
+
+def test_an_error_rate_that_is_equal_and_not_zero_is_an_answer() -> None:
+    table = make_apart({"lip_sync.error": [0.1] * 40})
+    table = replace(
+        table,
+        rows=tuple(replace(row, failure="generate failed: hang") for row in table.rows[:15])
+        + table.rows[15:],
+    )
+    policy = customer_service().model_copy(update={"primary": (ERROR_RATE,)})
+    assert "profile.error_rate" in compare_tables(table, table, policy=policy).answer
 
 
 def test_failures_are_compared_exactly() -> None:

@@ -12,15 +12,17 @@ from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.policy import load_policy
 from evalkit.decisions.recommendation import Outcome
-from evalkit.reports.answer import describe_headline, from_best
+from evalkit.reports.answer import describe_headline, from_best, note_of
+from evalkit.reports.coverage import describe_coverage
 from evalkit.reports.gate_lines import GateLine, gate_lines, say_limit
 from evalkit.reports.run_page import render_run
+from evalkit.reports.verdict import verdict_of_trial
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
 from evalkit.views.figure import FigureView
 from evalkit.views.gate import GateView, WaiverView
 from evalkit.views.run import AnswerView, RunView, run_view
-from evalkit.words.language import LANGUAGES
+from evalkit.words.language import LANGUAGES, read_words
 from evalkit.words.metrics import metric_words
 
 OFFSET = FigureView("lip_sync.offset_ms", "ms", "zero", -12.0, (-20.0, -4.0), 5, 5, "clips")
@@ -223,6 +225,36 @@ def test_configurations_come_the_best_first(view: RunView) -> None:
     fewest = [one for one in alike if len(one.gates_with(Grade.FAILS)) == 0]
     errors = [one.figures["lip_sync.error"].value or 0.0 for one in fewest]
     assert errors == sorted(errors)
+
+
+def test_where_every_attempt_failed_nothing_comes_nearest(tmp_path: Path) -> None:
+    policy = load_policy("customer_service")
+    run = run_view(analyse_run(Run.open(write_grid(tmp_path / "run", failing=range(36))), policy), policy)
+    assert [describe_headline(run, tag) for tag in LANGUAGES] == [
+        "All 36 trials failed: there is nothing to judge.",
+        "36 个试验全部失败：没有可判断的内容。",
+    ]
+    assert all("nearest" not in note_of(run, one, "en") for one in run.configurations)
+
+
+def test_what_the_headline_calls_nearest_comes_first(view: RunView) -> None:
+    nearest = view.configurations[7]
+    answer = AnswerView(Outcome.NONE, "", (), nearest.label, n_weighed=9, decided_by="lip_sync.error")
+    run = replace(view, answer=answer)
+    assert nearest.label in describe_headline(run, "en")
+    assert from_best(run)[0] is nearest
+
+
+@pytest.mark.parametrize(("tag", "words"), [("en", "out of memory: 4"), ("zh-CN", "内存或显存不足：4")])
+def test_how_attempts_failed_is_said_in_the_language_of_the_page(
+    tmp_path: Path, tag: str, words: str
+) -> None:
+    policy = load_policy("customer_service")
+    run = run_view(analyse_run(Run.open(write_grid(tmp_path / "run", failing=(0, 1, 5, 9))), policy), policy)
+    assert any(words in text for _, text in describe_coverage(run.coverage, tag))
+    failed = next(trial for trial in run.trials if trial.failure is not None)
+    verdict = verdict_of_trial(failed, has_policy=True).said_in(read_words(tag, "pages"))
+    assert words.startswith(verdict.word)
 
 
 def test_the_view_says_what_the_headline_needs(view: RunView) -> None:

@@ -15,7 +15,8 @@ from evalkit.decisions.analyse import analyse_run
 from evalkit.decisions.policy import load_policy
 from evalkit.formatting import three_digits
 from evalkit.reports.run_page import render_run
-from evalkit.reports.trial_pages import N_SHOWN
+from evalkit.reports.timelines import NO_TIMELINES
+from evalkit.reports.trial_pages import N_SHOWN, draw_trials
 from evalkit.runs import Run
 from evalkit.testing.runs import write_grid
 from evalkit.views.run import RunView, run_view
@@ -88,3 +89,15 @@ def test_a_run_of_one_page_packs_nothing(tmp_path: Path) -> None:
     page = render_run(run_view(analyse_run(Run.open(write_grid(tmp_path / "run")), None), None))
     assert 'id="more-trials"' not in page
     assert 'class="controls script pager"' not in page
+
+
+@pytest.mark.parametrize(
+    ("tag", "words"), [("en", "within</span> at most 0.3"), ("zh-CN", "在限值内</span> 不超过 0.3")]
+)
+def test_limits_beside_a_clip_are_said_in_the_language_of_the_page(
+    tmp_path: Path, tag: str, words: str
+) -> None:
+    policy = load_policy("customer_service")
+    run = run_view(analyse_run(Run.open(write_grid(tmp_path / "run")), policy), policy)
+    drawn = draw_trials(run, NO_TIMELINES, {}, (), language=tag)
+    assert words in drawn.shown[0].details
