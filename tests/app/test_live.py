@@ -350,6 +350,12 @@ def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, 
     assert "Held beside" not in reader.page("/signoff/first/?where=sample_steps%3D4")
 
 
+def test_a_filter_that_leaves_nothing_is_said(shared: Reader) -> None:
+    found = shared.page("/trend?tag=nobody+gave+it")
+    assert "No run fits the filter." in found
+    assert "nothing to draw" not in found
+
+
 def test_a_configuration_that_is_gone_is_no_release(reader: Reader, folder: Path) -> None:
     release(folder, "first", "2026-10-01T00:00:00+00:00")
     ledger = folder / "first" / "decisions" / "ledger.jsonl"

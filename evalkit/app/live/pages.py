@@ -476,7 +476,8 @@ def trend_page(
     if view.runs and has_no_release:
         notes.append(say("trend_no_release"))
     if not view.runs and not n_waiting:
-        notes.append(say("trend_none"))
+        is_filtered = any(chosen for name, _, _, chosen in options if name in {"tag", "generator"})
+        notes.append(say("none_fits" if is_filtered else "trend_none"))
     if len(view.runs) == 1:
         notes.append(say("trend_one"))
     sentence, mark = _sentence(say, metrics, view)
