@@ -246,8 +246,8 @@ def _signed(say: Words, digest: RunDigest) -> str:
         return say("signed_broken", **told)
     if verdict.configuration is None:
         return say("signed_gone", **told)
-    is_one = digest.n_configurations == 1
-    what = "" if is_one else say("signed_what", configuration=verdict.configuration)
+    is_shown = verdict.configuration == digest.configuration
+    what = "" if is_shown else say("signed_what", configuration=verdict.configuration)
     words = say("signed", what=what, **told)
     kind, judged = _judged(say, digest)
     if not digest.is_release or kind in _GOOD:
@@ -534,7 +534,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
         words = say("trend_sentence_not_compared", name=newest.name, base=base)
         return words, Verdict("–", say("mark_none"), "neutral")
     words = say("trend_sentence_same", name=newest.name, base=base)
-    return words, Verdict("=", say("mark_same"), "neutral")
+    return words, Verdict("?", say("mark_same"), "neutral")
 
 
 def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine) -> dict[str, object]:
@@ -592,7 +592,7 @@ def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, s
         case Change.WORSE:
             return Verdict("▼", say("mark_worse"), "fail"), words
         case Change.OPEN | Change.NO_DIRECTION:
-            return Verdict("=", say("mark_same"), "neutral"), words
+            return Verdict("?", say("mark_same"), "neutral"), words
         case _:
             return Verdict("–", say("mark_none"), "neutral"), words
 
