@@ -66,6 +66,8 @@ def report(
         try:
             zip_path.parent.mkdir(parents=True, exist_ok=True)
             n_files = write_archive(page, run, zip_path)
+        except EvalkitError as error:
+            raise click.UsageError(str(error)) from None
         except OSError as error:
             raise click.UsageError(f"{zip_path} cannot be written: {error.strerror}") from None
         say(f"wrote {zip_path} ({n_files} files)")

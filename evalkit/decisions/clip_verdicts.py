@@ -21,7 +21,7 @@ from evalkit.words.language import LANGUAGES, read_words
 from evalkit.words.metrics import metric_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from evalkit.decisions.policy import Policy, Rule
     from evalkit.measuring.results import ClipResult
@@ -165,7 +165,11 @@ class ClipVerdict:
         if self.error is not None:
             return say("clip_not_opened", error=tell_error(self.error, tag))
         if decision is ClipDecision.PASSES:
-            return say("clip_passes", n=len(self.limits))
+            open_ones = self._culprits("soft", ClipGrade.NOT_MEASURED)
+            if not open_ones:
+                return say("clip_passes", n=len(self.limits))
+            n_met = len(self._culprits("hard", ClipGrade.WITHIN))
+            return say("clip_passes_unsure", n=n_met, **_name_culprits(open_ones, tag))
         key, culprits = {
             ClipDecision.FAILS: ("clip_fails", self._culprits("hard", ClipGrade.BEYOND)),
             ClipDecision.NOT_KNOWN: ("clip_not_known", self._culprits("hard", ClipGrade.NOT_MEASURED)),
@@ -173,8 +177,7 @@ class ClipVerdict:
         }[decision]
         if not culprits:
             return say("clip_no_rule")
-        more = len({one.rule.metric.name for one in culprits}) - 1
-        return say(key, what=culprits[0].text(tag), more=say("clip_and_more", n=more) if more else "")
+        return say(key, **_name_culprits(culprits, tag))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: the decision, one sentence, each rule that applies, and the others with why they do not."""
@@ -189,6 +192,7 @@ class ClipVerdict:
                     "value": one.value,
                     "limit": one.rule.text(),
                     "reason": one.reason or None,
+                    "coverage": one.coverage,
                 }
                 for one in self.limits
             ],
@@ -197,6 +201,15 @@ class ClipVerdict:
 
     def _culprits(self, kind: str, grade: ClipGrade) -> list[ClipLimit]:
         return [one for one in self.limits if one.rule.kind == kind and one.grade is grade]
+
+
+def _name_culprits(culprits: Sequence[ClipLimit], tag: str) -> dict[str, str]:
+    """Return the first in words, and of how many other metrics there are more: what sentences have places for."""
+    more = len({one.rule.metric.name for one in culprits}) - 1
+    return {
+        "what": culprits[0].text(tag),
+        "more": read_words(tag, "clips")("clip_and_more", n=more) if more else "",
+    }
 
 
 def tell_error(error: ClipError, tag: str = LANGUAGES[0]) -> str:

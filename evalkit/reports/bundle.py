@@ -8,6 +8,7 @@ import html
 import io
 import json
 import logging
+import os
 import tempfile
 import zipfile
 from collections import Counter
@@ -17,9 +18,10 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from evalkit.errors import ClipError, UsageError
+from evalkit.formatting import label
 from evalkit.reports.trial_pages import DrawnTrial, pack_trials, unpack_trials
 from evalkit.types import FrameChunk
 from evalkit.words.language import LANGUAGES, read_words
@@ -141,6 +143,8 @@ def write_archive(page: Path, folder: Path, archive: Path) -> int:
     ------
     OSError
         If it cannot be written.
+    UsageError
+        If a ZIP file cannot hold a name.
     """
     text = page.read_text("utf-8")
     places = _Places(folder, [folder])
@@ -150,7 +154,11 @@ def write_archive(page: Path, folder: Path, archive: Path) -> int:
         path.relative_to(root): path for link in links if (path := places.find(link)) and path != archive
     }
     part = archive.with_name(f".{archive.name}.part")
-    top = Path(root.name)
+    top = Path(_in_unicode(root.name))
+    if foreign := [name for name in found if _in_unicode(str(name)) != str(name)]:
+        raise UsageError(
+            f"{label(str(foreign[0]))} has a name that is no UTF-8, and a ZIP file cannot hold it: rename it"
+        )
     try:
         with zipfile.ZipFile(part, "w") as target:
             for name, path in {page.resolve().relative_to(root): page, **dict(sorted(found.items()))}.items():
@@ -164,6 +172,11 @@ def write_archive(page: Path, folder: Path, archive: Path) -> int:
     finally:
         part.unlink(missing_ok=True)
     return 1 + len(found.keys() - {page.resolve().relative_to(root)})
+
+
+def _in_unicode(name: str) -> str:
+    """Return a name with a sign for every byte of it that is no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 @cache
@@ -184,7 +197,7 @@ class _Places:
         if parts.scheme or parts.netloc or not parts.path:
             return None
         try:
-            path = (self.folder / unquote(parts.path)).resolve()
+            path = (self.folder / os.fsdecode(unquote_to_bytes(parts.path))).resolve()
             is_file = path.is_file()
         except (OSError, ValueError):
             return None

@@ -6,30 +6,17 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from evalkit.decisions.clip_verdicts import ClipDecision, ClipGrade
-from evalkit.reports.verdict import Verdict
-from evalkit.views.clips import Standout
+from evalkit.reports.verdict import verdict_of_clip, verdict_of_clip_rule
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
 from evalkit.words.language import read_words
 
 if TYPE_CHECKING:
-    from evalkit.reports.verdict import Tone
-    from evalkit.views.clips import ClipRuleView, ClipsView, ClipValueView, Outcome
+    from evalkit.views.clips import ClipsView, ClipValueView
 
 N_LISTED = 6
 """Clips that are listed above the first of them; the others are folded."""
 _SPARE = 0.08
 """Of the width of a bar, on either side of what it shows."""
-_MARKS: dict[Outcome, tuple[str, Tone]] = {
-    ClipDecision.NOT_OPENED: ("✗", "fail"),
-    ClipDecision.FAILS: ("✗", "fail"),
-    ClipDecision.NOT_KNOWN: ("!", "warn"),
-    ClipDecision.WARNS: ("!", "warn"),
-    ClipDecision.PASSES: ("✓", "pass"),
-    Standout.NOT_OPENED: ("✗", "fail"),
-    Standout.STANDS_OUT: ("!", "warn"),
-    Standout.AS_USUAL: ("·", "neutral"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,8 +48,7 @@ def render_clips(view: ClipsView, *, frame: PageFrame = PLAIN_FRAME) -> str:
     """
     folder = resources.files(__package__) / "templates"
     script = "".join((folder / name).read_text("utf-8") for name in ("player.js", "clips.js"))
-    say = read_words(view.language, "clips")
-    worst = view.clips[0].outcome if view.clips else None
+    say, pages = read_words(view.language, "clips"), read_words(view.language, "pages")
     return render_page(
         __package__,
         "clips.html.j2",
@@ -71,32 +57,11 @@ def render_clips(view: ClipsView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         topics=("clips",),
         title=view.clips[0].name if len(view.clips) == 1 else say("clip_title"),
         view=view,
-        worst=None if worst is None else mark_of(worst),
-        mark_of=mark_of,
-        mark_of_rule=mark_of_rule,
+        verdict_of_clip=verdict_of_clip,
+        verdict_of_rule=lambda rule: verdict_of_clip_rule(rule).said_in(pages),
         range_bar=range_bar,
         n_listed=N_LISTED,
         short_outcomes=_short_outcomes(view),
-    )
-
-
-def mark_of(outcome: Outcome) -> Verdict:
-    """Return symbol and tone of how a clip came out; the word is the beginning of its sentence."""
-    symbol, tone = _MARKS[outcome]
-    return Verdict(symbol, "", tone)
-
-
-def mark_of_rule(rule: ClipRuleView, language: str) -> Verdict:
-    """Return how one value lies to its limit, in words of a language."""
-    say = read_words(language, "clips")
-    if rule.grade is ClipGrade.WITHIN:
-        return Verdict("✓", say("clip_within"), "pass")
-    if rule.grade is ClipGrade.NOT_MEASURED:
-        return Verdict("!", say("clip_unmeasured"), "warn")
-    return (
-        Verdict("✗", say("clip_beyond"), "fail")
-        if rule.kind == "hard"
-        else Verdict("!", say("clip_beyond"), "warn")
     )
 
 

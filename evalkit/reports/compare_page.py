@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.decisions.comparison import Conclusion, Family
 from evalkit.formatting import three_digits
+from evalkit.reports.gate_lines import join_names
 from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_conclusion
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 MINUS = "\u2212"
 _WIDTH, _HEIGHT = 180, 22
-_N_NAMES = 3
 _FOUND = (Conclusion.BETTER, Conclusion.WORSE)
 _SAID = (
     Conclusion.NOT_COMPARED,
@@ -92,7 +92,9 @@ def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> st
         if one.conclusion in _FOUND or not _says_nothing(one):
             asked.setdefault(one.conclusion, []).append(one)
     said = []
-    better, worse = (_join([metrics.name(one.metric) for one in asked.get(kind, ())], say) for kind in _FOUND)
+    better, worse = (
+        join_names([metrics.name(one.metric) for one in asked.get(kind, ())], say) for kind in _FOUND
+    )
     if better or worse:
         key = "b_both" if better and worse else "b_better" if better else "b_worse"
         over = _say_over([one for kind in _FOUND for one in asked.get(kind, ())], view, say)
@@ -101,7 +103,7 @@ def write_headline(view: ComparisonView, say: Words, metrics: MetricWords) -> st
         found = asked.get(kind, [])
         if not found or (kind is Conclusion.NOT_JUDGED and said):
             continue
-        names = _join([metrics.name(one.metric) for one in found], say)
+        names = join_names([metrics.name(one.metric) for one in found], say)
         sentence = say(f"b_{kind.name.lower()}", names=names, pairs=_say_over(found, view, say))
         told = tell_difference(found[0], say, metrics) if len(found) == 1 else ""
         reason = found[0].difference.reason
@@ -217,16 +219,6 @@ def _units_of(view: ComparisonView, pair: PairView) -> dict[str, str]:
 def _says_nothing(one: MetricComparisonView) -> bool:
     """Say whether it is an error rate without any error, which is in every table and answers no question."""
     return one.metric == "profile.error_rate" and one.a.value == one.b.value
-
-
-def _join(names: Sequence[str], say: Words) -> str:
-    """List names, the first few in full."""
-    quoted = [say("quoted", name=name) for name in names]
-    if len(quoted) > _N_NAMES:
-        return say("and_more", names=say("comma").join(quoted[:_N_NAMES]), n=len(quoted) - _N_NAMES)
-    if len(quoted) < 2:
-        return "".join(quoted)
-    return say("and", first=say("comma").join(quoted[:-1]), last=quoted[-1])
 
 
 def _tell(metric: str, value: float | None, unit: str, metrics: MetricWords) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from evalkit.analysis.reducers import WORST
 from evalkit.decisions.judge import Grade
-from evalkit.decisions.usual import USUAL
+from evalkit.decisions.usual import tone_of
 from evalkit.reports.verdict import Verdict, verdict_of_gate
-from evalkit.words.language import read_words
+from evalkit.words.language import read_words, space_out
 from evalkit.words.metrics import BAD, metric_words
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evalkit.words.language import Words
     from evalkit.words.metrics import MetricWords, Tone
 
+_N_NAMES = 3
 _GRADES: dict[Tone, Grade] = {"good": Grade.PASSES, "bad": Grade.FAILS}
 
 
@@ -89,6 +90,20 @@ def gate_lines(gates: Iterable[GateView], tag: str, *, anchor: str = "") -> list
     ]
 
 
+def join_names(names: Iterable[str], say: Words) -> str:
+    """List what people call things, each once and in quotes; of many the first few.
+
+    >>> join_names(["a", "b", "a"], read_words("en", "pages"))
+    '“a” and “b”'
+    """
+    quoted = [say("quoted", name=name) for name in dict.fromkeys(names)]
+    if len(quoted) > _N_NAMES:
+        return say("and_n_more", names=say("comma").join(quoted[:_N_NAMES]), n=len(quoted) - _N_NAMES)
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return say("and", first=say("comma").join(quoted[:-1]), last=quoted[-1])
+
+
 def say_limit(gate: GateView, metrics: MetricWords, *, plain: bool = False) -> str:
     """Return what a gate asks for, in few words; empty for a line about the run.
 
@@ -110,13 +125,13 @@ def say_limit(gate: GateView, metrics: MetricWords, *, plain: bool = False) -> s
     else:
         limit = metrics.limit(gate.metric.removesuffix(BAD), low, high, gate.unit, gate.bad_beyond)
     if gate.figure is not None and gate.figure.reducer == WORST:
-        return read_words(metrics.tag, "pages")("in_every_clip", limit=limit)
+        return space_out(read_words(metrics.tag, "pages")("in_every_clip", limit=limit), metrics.tag)
     return limit
 
 
 def _tell(gate: GateView, say: Words, metrics: MetricWords) -> str:
     """Say what was found, and whether that is enough to judge."""
-    told = _tell_outcome(gate, say, metrics)
+    told = space_out(_tell_outcome(gate, say, metrics), say.tag)
     if gate.waiver is not None and gate.status == "waived":
         return say("gate_waived", told=told, name=gate.waiver.name, date=gate.waiver.expires)
     return told
@@ -143,11 +158,8 @@ def _tell_value(gate: GateView, figure: FigureView, value: float, say: Words, me
 
 def _tone(gate: GateView, value: float) -> Tone | None:
     """Say whether a value is as usual; nothing where the policy sees it otherwise."""
-    usual = USUAL.get(gate.metric)
-    if usual is None:
-        return None
-    tone: Tone = "good" if usual.low <= value <= usual.high else "bad"
-    return tone if gate.grade is _GRADES[tone] else None
+    tone = tone_of(gate.metric, value)
+    return tone if tone is not None and gate.grade is _GRADES[tone] else None
 
 
 def _reaches_beyond(gate: GateView, figure: FigureView) -> bool:
@@ -169,7 +181,9 @@ def _list_evidence(gate: GateView, say: Words, metrics: MetricWords) -> list[Evi
             interval = metrics.limit(figure.metric, *figure.interval, figure.unit)
             value = say("found_interval", value=value, interval=interval)
         found.append(Evidence(say("found"), value, say.tag))
-    found.append(Evidence(say("rests_on"), say("of_clips", n=gate.n, attempted=gate.n_attempted), say.tag))
+    if gate.n_attempted:
+        counted = say("of_clips", n=gate.n_attempted, with_value=gate.n)
+        found.append(Evidence(say("rests_on"), counted, say.tag))
     if gate.grade is not Grade.PASSES:
         found.append(Evidence(say("why_so"), gate.evidence, "en"))
     if gate.why:

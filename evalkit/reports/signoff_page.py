@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.signoff import Decision
 from evalkit.reports.baseline_section import render_baseline, tell_worse
-from evalkit.reports.gate_lines import gate_lines, say_limit
+from evalkit.reports.gate_lines import gate_lines, join_names, say_limit
 from evalkit.reports.stage import player_script, player_style, stage_clip
 from evalkit.reports.verdict import verdict_of_decision, verdict_of_gate
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from evalkit.words.language import Words
     from evalkit.words.metrics import MetricWords
 
-_N_NAMES = 3
 _LINE_OF_RUN = "run."
 
 
@@ -50,7 +49,7 @@ def render_signoff(view: SignoffView, *, frame: PageFrame = PLAIN_FRAME) -> str:
     say, metrics = read_words(frame.language, "pages", "player", "signoff"), metric_words(frame.language)
     failing = [
         FailingClip(
-            _join([metrics.name(gate) for gate in one.gates], say),
+            join_names([metrics.name(gate) for gate in one.gates], say),
             stage_clip(one.clip, one.clip.name, frame, metrics, _units_of(view, one.gates), is_beside=False),
         )
         for one in view.failing
@@ -98,7 +97,7 @@ def write_headline(view: SignoffView, say: Words, metrics: MetricWords) -> str:
             names = [metrics.name(gate.metric) for gate in found]
             of_sessions = grade is Grade.TOO_FEW_CLIPS and all(_is_of_sessions(gate) for gate in found)
             key = "why_too_few_sessions" if of_sessions else f"why_{grade.name.lower()}"
-            said.append(say(key, names=_join(names, say), n=len(names)))
+            said.append(say(key, names=join_names(names, say), n=len(names)))
     return say("between_sentences").join(said)
 
 
@@ -119,7 +118,7 @@ def say_what_to_do(view: SignoffView, say: Words, metrics: MetricWords) -> Itera
         ("do_more_sessions", [one for one in few if _is_of_sessions(one)]),
     ):
         if found:
-            yield say(key, names=_join([metrics.name(gate.metric) for gate in found], say))
+            yield say(key, names=join_names([metrics.name(gate.metric) for gate in found], say))
     yield say("do_waive")
 
 
@@ -133,15 +132,5 @@ def _is_of_run(gate: GateView) -> bool:
 
 def _units_of(view: SignoffView, names: tuple[str, ...]) -> dict[str, str]:
     """Return the metrics that these gates are about, with their units."""
-    units = {gate.metric: gate.figure.unit for gate in view.gates if gate.figure is not None}
-    return {name.removesuffix(BAD): units.get(name.removesuffix(BAD), "1") for name in names}
-
-
-def _join(names: list[str], say: Words) -> str:
-    """List names, the first few in full."""
-    quoted = [say("quoted", name=name) for name in dict.fromkeys(names)]
-    if len(quoted) > _N_NAMES:
-        return say("and_more", names=say("comma").join(quoted[:_N_NAMES]), n=len(quoted) - _N_NAMES)
-    if len(quoted) < 2:
-        return "".join(quoted)
-    return say("and", first=say("comma").join(quoted[:-1]), last=quoted[-1])
+    units = {gate.metric: gate.unit for gate in view.gates}
+    return {name.removesuffix(BAD): units[name] for name in names}

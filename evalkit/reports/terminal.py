@@ -71,7 +71,9 @@ def _print_sides(console: Console, view: ComparisonView) -> None:
     ):
         names = list(dict.fromkeys((*alone, *failed)))
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-        console.print(f"{side} has: {escape('; '.join(names[:_MOST_NAMED]))}{more}", soft_wrap=True)
+        console.print(
+            f"{side} has: {escape('; '.join(names[:_MOST_NAMED])) or 'no clip'}{more}", soft_wrap=True
+        )
     for note in view.notes:
         console.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
 

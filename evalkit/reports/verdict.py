@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from evalkit.decisions.clip_verdicts import ClipDecision, ClipGrade
 from evalkit.decisions.comparison import Conclusion
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.recommendation import Outcome
 from evalkit.decisions.signoff import Decision
+from evalkit.views.clips import Standout
 
 if TYPE_CHECKING:
+    from evalkit.views.clips import ClipRuleView
+    from evalkit.views.clips import Outcome as ClipOutcome
     from evalkit.views.configuration import ConfigurationView
     from evalkit.views.gate import GateView
     from evalkit.views.run import RunView
@@ -74,6 +78,17 @@ _CONCLUSIONS: dict[Conclusion, tuple[str, Tone]] = {
     Conclusion.NOT_COMPARED: ("–", "neutral"),
 }
 
+_CLIPS: dict[ClipOutcome, tuple[str, Tone]] = {
+    ClipDecision.NOT_OPENED: ("✗", "fail"),
+    ClipDecision.FAILS: ("✗", "fail"),
+    ClipDecision.NOT_KNOWN: ("!", "warn"),
+    ClipDecision.WARNS: ("!", "warn"),
+    ClipDecision.PASSES: ("✓", "pass"),
+    Standout.NOT_OPENED: ("✗", "fail"),
+    Standout.STANDS_OUT: ("!", "warn"),
+    Standout.AS_USUAL: ("·", "neutral"),
+}
+
 
 def verdict_of_gate(gate: GateView) -> Verdict:
     """Say how one rule came out; a waiver is named beside what it waives."""
@@ -120,7 +135,24 @@ def verdict_of_trial(trial: TrialView, *, has_policy: bool) -> Verdict:
 
 
 def verdict_of_clip_limit(limit: ClipLimitView) -> Verdict:
-    """Say how one value of a single clip lies beside its limit."""
-    if limit.is_met:
+    """Say how one value of a single clip of a run lies beside its limit."""
+    return _beside_limit(is_met=limit.is_met, kind=limit.kind)
+
+
+def verdict_of_clip(outcome: ClipOutcome) -> Verdict:
+    """Say how a clip that was measured by itself came out; its word is the beginning of its sentence, and empty here."""
+    symbol, tone = _CLIPS[outcome]
+    return Verdict(symbol, "", tone)
+
+
+def verdict_of_clip_rule(rule: ClipRuleView) -> Verdict:
+    """Say how one value of a clip that was measured by itself lies beside its limit."""
+    if rule.grade is ClipGrade.NOT_MEASURED:
+        return _GRADES[Grade.NOT_MEASURED]
+    return _beside_limit(is_met=rule.grade is ClipGrade.WITHIN, kind=rule.kind)
+
+
+def _beside_limit(*, is_met: bool, kind: Literal["hard", "soft"]) -> Verdict:
+    if is_met:
         return Verdict("✓", "within", "pass")
-    return Verdict("✗", "beyond", "fail") if limit.kind == "hard" else Verdict("!", "beyond", "warn")
+    return Verdict("✗", "beyond", "fail") if kind == "hard" else Verdict("!", "beyond", "warn")

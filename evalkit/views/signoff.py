@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from evalkit.decisions.clip_verdicts import overshoot_of_clip
 from evalkit.decisions.judge import Grade
 from evalkit.decisions.ledger import ledger_entry
 from evalkit.decisions.signoff import Decision
@@ -123,9 +124,8 @@ def _failing_clips(signoff: Signoff) -> tuple[FailingClipView, ...]:
     for line in lines:
         assert line.rule is not None  # noqa: S101 - narrows the type
         metric = line.rule.metric
-        low, high = line.rule.clip_limits
         beyond = [
-            (max(low - value, value - high), place)
+            (overshoot_of_clip(line.rule, value), place)
             for place, row in enumerate(signoff.rows)
             if (value := row.value(metric.name)) is not None
         ]

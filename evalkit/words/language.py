@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+_CHINESE = "[\u4e00-\u9fff]"
 LANGUAGES = ("en", "zh-CN")
 """As BCP 47 has them. The first is for those who ask for none of them."""
 
@@ -77,6 +79,20 @@ def translated_reasons(tag: str) -> Mapping[str, str]:
     name = f"{tag}.yaml"
     told: dict[str, str] = _read((files(__package__) / "reasons" / name).read_text("utf-8"), name)
     return told
+
+
+def space_out(text: str, tag: str) -> str:
+    """Return a text that was put together with the spaces that its language has: in Chinese about numbers, and nowhere else.
+
+    It is for words of these files and numbers alone: what users name stays as it is.
+
+    >>> space_out("不超过 每分钟14 次", "zh-CN"), space_out("at most 14 a minute", "en")
+    ('不超过每分钟 14 次', 'at most 14 a minute')
+    """
+    if not tag.startswith("zh"):
+        return text
+    text = re.sub(rf"(?<={_CHINESE}) +(?={_CHINESE})", "", text)
+    return re.sub(rf"(?<={_CHINESE})(?=-?\d)|(?<=[\d%°])(?={_CHINESE})", " ", text)
 
 
 def choose_language(accepted: str) -> str:

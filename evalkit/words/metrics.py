@@ -7,6 +7,7 @@ such as a plug-in's, is called by its dotted name, made readable.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Literal
 
 from evalkit.formatting import three_digits
 from evalkit.options import parse_yaml
-from evalkit.words.language import LANGUAGES
+from evalkit.words.language import LANGUAGES, space_out
 
 Tone = Literal["good", "bad"]
 BAD = ".bad"
@@ -25,6 +26,7 @@ AGAINST_BASELINE = ".baseline"
 SHARED = ("share_of_bad_clips", "against_baseline", "limits", "units")
 """Entries of the files that are no metric's."""
 _UNITS = ("ms", "s", "px", "hz", "db", "deg", "mib", "dbtp", "lufs")
+_AROUND = re.compile(r"([^\d-]*)(-?[\d.]+(?:e[+-]?\d+)?)([^\d]*)")
 _BYTES_OF_MIB, _BYTES_OF_MB = 2**20, 10**6
 
 
@@ -97,6 +99,7 @@ class MetricWords:
             percent_size=f"{percent.removeprefix('-')} %",
         )
         meant = entry.get(tone, "") if tone else ""
+        told = space_out(told, self.tag)
         return f"{told}{'，' if self.tag.startswith('zh') else ', '}{meant}" if meant else told
 
     def usual(self, metric: str) -> str:
@@ -124,15 +127,17 @@ class MetricWords:
         patterns = self.entries["limits"]
         if bad_beyond is not None:
             share = self.value(BAD, high, "1")
-            return patterns["bad_clips"].format(high=share, limit=self._amount(metric, bad_beyond, unit))
+            told_bad = patterns["bad_clips"].format(high=share, limit=self._amount(metric, bad_beyond, unit))
+            return space_out(told_bad, self.tag)
         told = {
             name: self._amount(metric, end, unit)
             for name, end in (("low", low), ("high", high))
             if math.isfinite(end)
         }
-        return patterns["between" if len(told) == 2 else "at_most" if "high" in told else "at_least"].format(
-            **told
-        )
+        if len(told) == 2:
+            told = _say_once(**told)
+        key = "between" if len(told) == 2 else "at_most" if "high" in told else "at_least"
+        return space_out(patterns[key].format(**told), self.tag)
 
     def _amount(self, metric: str, value: float, unit: str) -> str:
         """Tell a value without the sentence around it: of a share the percent alone."""
@@ -150,6 +155,18 @@ class MetricWords:
         if pattern is None:
             return f"{number} {unit}"
         return pattern.format(number=number, memory=_memory(value), energy=_energy(value))
+
+
+def _say_once(low: str, high: str) -> dict[str, str]:
+    """Leave out of a range what both of its ends say around their number: before the second, after the first.
+
+    >>> _say_once("5 a minute", "30 a minute"), _say_once("12 ms early", "45 ms late")
+    ({'low': '5', 'high': '30 a minute'}, {'low': '12 ms early', 'high': '45 ms late'})
+    """
+    ends = _AROUND.fullmatch(low), _AROUND.fullmatch(high)
+    if ends[0] is None or ends[1] is None or ends[0].group(1, 3) != ends[1].group(1, 3):
+        return {"low": low, "high": high}
+    return {"low": low.removesuffix(ends[0][3]), "high": high.removeprefix(ends[1][1])}
 
 
 def _memory(mib: float) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -26,6 +29,12 @@ DESIGNS = {
     "step": Design(kind=StudyKind.PAIRS, clips_per_rater=3, n_repeats=1, in_step=True),
 }
 SCORES = {"overall": "4", "lip_sync": "3", "expression": "5", "motion": "1"}
+
+
+def finish(work: Coroutine[Any, Any, Any]) -> Any:
+    """Return what a coroutine gives, in a thread of its own: tests of pages leave a loop running in theirs."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from evalkit.app import guard
 from evalkit.app.guard import Allowance, Problem, read_form
-from tests.app.conftest import SCORES, Clock, Rater
+from tests.app.conftest import SCORES, Clock, Rater, finish
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8765", "127.0.0.1:1", "[::1]:8765", "LOCALHOST"])
@@ -76,7 +76,7 @@ def test_a_form_stops_being_read_where_it_is_too_large() -> None:
         return {"type": "http.request", "body": b"x" * 1024, "more_body": True}
 
     with pytest.raises(Problem, match="too_large"):
-        asyncio.run(read_form(Request({"type": "http", "method": "POST", "headers": []}, receive)))
+        finish(read_form(Request({"type": "http", "method": "POST", "headers": []}, receive)))
     assert n_read == guard.MOST_BYTES // 1024 + 1
 
 
@@ -88,7 +88,7 @@ def test_a_form_that_does_not_arrive_is_waited_for_no_longer(monkeypatch: pytest
         raise AssertionError
 
     with pytest.raises(Problem, match="too_slow"):
-        asyncio.run(read_form(Request({"type": "http", "method": "POST", "headers": []}, receive)))
+        finish(read_form(Request({"type": "http", "method": "POST", "headers": []}, receive)))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_any_bytes_are_a_form_or_a_problem(body: bytes) -> None:
     request = Request({"type": "http", "method": "POST", "headers": []}, receive)
     found: object
     try:
-        found = asyncio.run(read_form(request))
+        found = finish(read_form(request))
     except Problem as problem:
         found = problem.status
     assert found == 400 or isinstance(found, dict)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -25,6 +24,7 @@ from evalkit.runs.notes import read_notes
 from evalkit.scores import Definitions, MetricDefinition, import_scores
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import write_grid
+from tests.app.conftest import finish
 
 TOKEN = "the-token"  # noqa: S105 - of a server of the tests
 SITE = "http://localhost:8764"
@@ -82,7 +82,7 @@ class Reader:
     def ask(self, raw_path: bytes) -> tuple[int, bytes]:
         """Ask for a path exactly as it is written; return status and body."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.client.cookies.items())
-        return asyncio.run(_ask(self.app, raw_path, cookies))
+        return finish(_ask(self.app, raw_path, cookies))
 
 
 async def _ask(app: LiveApp, raw_path: bytes, cookies: str) -> tuple[int, bytes]:

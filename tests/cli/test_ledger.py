@@ -215,7 +215,7 @@ def test_wrong_use_is_exit_code_2(
 
 
 def test_a_run_without_a_verdict_is_told_how_it_gets_one(tmp_path: Path) -> None:
-    write_run(tmp_path / "run", [])
+    write_run(tmp_path / "run", [], [])
     result = CliRunner().invoke(main, ["ledger", "show", str(tmp_path / "run")])
     assert result.exit_code == 2
     assert "has no verdict on record: evalkit signoff" in result.output

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from evalkit.analysis.catalogue import reason_text
 from evalkit.decisions.clip_verdicts import (
     ClipDecision,
     ClipGrade,
@@ -97,6 +98,21 @@ def test_the_sentence_names_the_worst_in_plain_words() -> None:
     assert judge_clip(BUNDLED, "a.mp4", GOOD, {}).sentence() == (
         "Passes: all 7 gates that speak of a single clip are met."
     )
+
+
+def test_what_only_warns_and_was_not_measured_is_not_said_to_be_met() -> None:
+    absent = {name: value for name, value in GOOD.items() if name != "lip_sync.offset_ms"}
+    verdict = judge_clip(BUNDLED, "a.mp4", absent, {"lip_sync.offset_ms": Reason.NO_FACE.code})
+    assert [verdict.sentence(tag) for tag in LANGUAGES] == [
+        (
+            "Passes: all 6 gates that decide are met. A rule that only warns cannot be told. "
+            f"Lips follow the sound: not measured, {Reason.NO_FACE.text}."
+        ),
+        (
+            "通过：起决定作用的 6 道门槛全部通过。有只作提醒的规则无法判断。"
+            f"口型与声音同步：没有测量，{reason_text(Reason.NO_FACE.code, 'zh-CN')}。"
+        ),
+    ]
 
 
 def test_a_clip_is_bad_from_the_value_on_at_which_the_share_counts_it() -> None:

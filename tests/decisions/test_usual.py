@@ -64,9 +64,7 @@ def test_what_may_lie_inside_does_not_stand_out() -> None:
     few = Measurement(BLINKS, 0.0, n=1, interval=Interval(0.0, 12.0))
     none = Measurement(BLINKS, 0.0, n=1, interval=Interval(0.0, 2.0))
     assert standing_of([few]).outliers == ()
-    assert standing_of([none]).sentence() == (
-        "Stands out. Blinks: 0 a minute; usual is 5 a minute to 30 a minute."
-    )
+    assert standing_of([none]).sentence() == ("Stands out. Blinks: 0 a minute; usual is 5 to 30 a minute.")
 
 
 @pytest.mark.parametrize(("rate", "is_said"), [(0.95, True), (0.8, True), (0.7, False), (0.1, False)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from evalkit.reports.bundle import bundle_page, write_archive
 from evalkit.reports.run_report import write_report
 from evalkit.testing.media import moving_pattern, tone, write_clip
 from evalkit.testing.runs import write_grid
+from evalkit.visuals.page import quote_path
 
 NOT_HERE = ">This video is in the run&#x27;s folder, and not in this file.<"
 
@@ -126,3 +128,25 @@ def test_the_archive_holds_what_the_page_leads_to(run: Path, tmp_path: Path) -> 
     assert "run/report.html" in names
     assert not any("ledger" in name or "ratings" in name for name in names)
     assert not list(tmp_path.glob(".*part"))
+
+
+def test_a_name_that_is_no_utf_8_is_found_and_said_not_to_go_into_an_archive(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"run\xe9")
+    folder.mkdir()
+    video = write_clip(tmp_path / "clip.mp4", moving_pattern(0.4)).rename(
+        folder / os.fsdecode(b"caf\xe9.mp4")
+    )
+    page = folder / "report.html"
+    page.write_text(
+        f'<!DOCTYPE html><html lang="en"><body><main><video src="{quote_path(video.name)}"></video></main></body></html>'
+    )
+    assert bundle_page(page.read_text("utf-8"), folder, [folder]).n_clips == 1
+    with pytest.raises(UsageError, match=r"caf\\udce9\.mp4 has a name that is no UTF-8"):
+        write_archive(page, folder, tmp_path / "made.zip")
+    video.rename(folder / "clip.mp4")
+    page.write_text(
+        '<!DOCTYPE html><html lang="en"><body><main><video src="clip.mp4"></video></main></body></html>'
+    )
+    assert write_archive(page, folder, tmp_path / "made.zip") == 2
+    with zipfile.ZipFile(tmp_path / "made.zip") as archive:
+        assert archive.namelist() == ["run\ufffd/report.html", "run\ufffd/clip.mp4"]

@@ -99,7 +99,7 @@ def test_the_evidence_names_limit_value_clips_and_file_name() -> None:
     assert isinstance(line, GateLine)
     assert [(one.name, one.text) for one in line.evidence] == [
         ("Asked", "125 ms early to 45 ms late"),
-        ("Found", "12 ms early; with 95 % 20 ms early to 4 ms early"),
+        ("Found", "12 ms early; with 95 % 20 to 4 ms early"),
         ("Rests on", "5 of 5 clips"),
         ("Where the limit comes from", "ITU-R BT.1359"),
         ("Name in files", "lip_sync.offset_ms"),
@@ -109,7 +109,7 @@ def test_the_evidence_names_limit_value_clips_and_file_name() -> None:
 
 def test_limits_stand_as_bare_numbers_beside_bare_numbers() -> None:
     worst = replace(GATE, figure=replace(OFFSET, reducer="worst"))
-    assert say_limit(worst, metric_words("en"), plain=True) == "-125 ms to 45 ms in every clip"
+    assert say_limit(worst, metric_words("en"), plain=True) == "-125 to 45 ms in every clip"
     assert say_limit(worst, metric_words("en")) == "125 ms early to 45 ms late in every clip"
     assert say_limit(replace(GATE, at_least=None, at_most=None), metric_words("en")) == ""
     share = replace(

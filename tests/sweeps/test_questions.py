@@ -89,7 +89,7 @@ def test_a_spoken_question_is_found_beside_its_file(tmp_path: Path) -> None:
     (asked,) = read_sweep(tmp_path / "sweep.yaml").inputs.speech
     assert (asked.question_audio, name_of(asked)) == (str(tmp_path / "ask.wav"), "ask")
     (tmp_path / "ask.wav").unlink()
-    with pytest.raises(ConfigError, match=r"inputs\.speech: there is no file .*ask\.wav"):
+    with pytest.raises(ConfigError, match=r"inputs\.speech\.0: there is no file .*ask\.wav"):
         read_sweep(tmp_path / "sweep.yaml")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -37,6 +39,28 @@ def test_every_language_has_the_same_sentences_with_the_same_places(tag: str, to
         for key, sentence in other.items()
         if isinstance(sentence, Mapping) and sentence.keys() != {"one", "other"}
     ] == []
+
+
+_SAID = re.compile(r"""["']([\w :]+)["']""")
+_BUILT = re.compile(r"""f["']([\w ]*)\{[^{}\n]+\}([\w ]*)["']|["']([\w ]+?)(?:%[ds])?["'] [~+%]""")
+"""Keys that are put together: f"start{...}end" of Python, "start" ~ ..., "start" + ... and "start%d" % ... of templates."""
+
+
+def test_no_sentence_is_there_that_nobody_says() -> None:
+    kinds = {".py", ".j2", ".js"}
+    sources = [path for path in Path(str(files("evalkit"))).rglob("*") if path.suffix in kinds]
+    text = "\n".join(path.read_text("utf-8") for path in sources)
+    built = {(start or of_template, end) for start, end, of_template in _BUILT.findall(text)}
+    fixed = [(start, end) for start, end in built if len(start + end) >= 2]
+    said = set(_SAID.findall(text))
+    unsaid = [
+        f"{topic}: {key}"
+        for topic in TOPICS
+        if topic != "metrics"
+        for key in read_words(LANGUAGES[0], topic).sentences
+        if key not in said and not any(key.startswith(start) and key.endswith(end) for start, end in fixed)
+    ]
+    assert unsaid == []
 
 
 @pytest.mark.parametrize("tag", LANGUAGES)

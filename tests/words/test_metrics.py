@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import string
 from collections import Counter
 
@@ -112,6 +113,29 @@ def test_limits_for_people() -> None:
         "at most 10 % of clips worse than 50 %"
     )
     assert words.limit("lip_sync.error", -math.inf, 0.3, "1") == "at most 30 %"
-    assert words.limit("motion.amount_deg_s", 2, 30, "deg/s") == "2° a second to 30° a second"
+    assert words.limit("motion.amount_deg_s", 2, 30, "deg/s") == "2 to 30° a second"
     assert words.limit("brand.fidelity", 0.85, math.inf, "1") == "at least 85 %"
     assert metric_words("zh-CN").limit("profile.ttff_s", -math.inf, 3, "s") == "不超过 3 秒"
+
+
+def test_chinese_has_spaces_about_numbers_and_nowhere_else() -> None:
+    words = metric_words("zh-CN")
+    told = [
+        text
+        for name, metric in known_metrics().items()
+        for text in (
+            words.value(name, -1.5, metric.unit),
+            words.limit(name, -1.5, 2.5, metric.unit),
+            words.limit(name, -math.inf, 2.5, metric.unit, bad_beyond=0.5),
+            words.limit(name, -math.inf, 2.5, metric.unit),
+            words.limit(name, 2.5, math.inf, metric.unit),
+        )
+    ]
+    assert [
+        text
+        for text in told
+        if re.search("[\u4e00-\u9fff] +[\u4e00-\u9fff]|[\u4e00-\u9fff]-?\\d|\\d[\u4e00-\u9fff]", text)
+    ] == []
+    assert (
+        words.limit("lip_sync.error", -math.inf, 0.1, "1", bad_beyond=0.5) == "不超过 10 % 的片段比 50 % 更差"
+    )
