@@ -529,8 +529,7 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
             "trend_sentence_better", name=newest.name, base=base, better=joint.join(named[Change.BETTER])
         )
         return words, Verdict("▲", say("mark_better"), "pass")
-    n_open = len(named[Change.OPEN]) + len(named[Change.NO_DIRECTION])
-    if not n_open:
+    if not named[Change.OPEN] and not named[Change.BOTH_WITHIN]:
         words = say("trend_sentence_not_compared", name=newest.name, base=base)
         return words, Verdict("–", say("mark_none"), "neutral")
     words = say("trend_sentence_same", name=newest.name, base=base)
@@ -591,8 +590,10 @@ def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, s
             return Verdict("▲", say("mark_better"), "pass"), words
         case Change.WORSE:
             return Verdict("▼", say("mark_worse"), "fail"), words
-        case Change.OPEN | Change.NO_DIRECTION:
+        case Change.OPEN:
             return Verdict("?", say("mark_same"), "neutral"), words
+        case Change.BOTH_WITHIN:
+            return Verdict("=", say("mark_within"), "neutral"), words
         case _:
             return Verdict("–", say("mark_none"), "neutral"), words
 
