@@ -82,7 +82,7 @@ def test_ctrl_c_leaves_no_process_and_a_run_goes_on_without_the_executor(
     process = subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    results = {"evaluate": "evidence/*/result.json", "measure": "run/measurements/*/probe@*.json"}[command]
+    results = {"evaluate": "evidence/[!.]*/result.json", "measure": "run/measurements/*/probe@*.json"}[command]
     try:
         deadline_s = time.monotonic() + 120
         while not list(tmp_path.glob(results)):
