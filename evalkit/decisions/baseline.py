@@ -248,7 +248,7 @@ def _by_intervals(
 def _beside(
     rule: Rule, table: ResultTable, baseline: ResultTable, alpha: float, refusal: str
 ) -> BaselineFinding:
-    metric = _judged_metric(rule)
+    metric = rule.judged_metric
     sides = [side.pooled() for side in (baseline, table)]
     before, now = (side.summary(rule.metric, _reduction(rule), rule.clip_limits) for side in sides)
 
@@ -283,12 +283,6 @@ def _beside(
 def _reduction(rule: Rule) -> str:
     """Return how clips become a value: the worst of many and the worst of few say nothing of each other."""
     return BAD_SHARE if rule.bad_beyond is not None else MEAN
-
-
-def _judged_metric(rule: Rule) -> Metric:
-    if rule.bad_beyond is None:
-        return rule.metric
-    return Metric(rule.name, "1", "lower", f"share of clips with bad {rule.metric.name}", (0.0, 1.0))
 
 
 def _tell(summary: Summary, metric: Metric) -> str:

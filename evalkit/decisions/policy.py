@@ -158,6 +158,13 @@ class Rule(PlainData):
         return self.metric.name if self.bad_beyond is None else f"{self.metric.name}.bad"
 
     @property
+    def judged_metric(self) -> Metric:
+        """What the judged value is: the metric, or the share of clips that are bad in it."""
+        if self.bad_beyond is None:
+            return self.metric
+        return Metric(self.name, "1", "lower", f"share of clips with bad {self.metric.name}", (0.0, 1.0))
+
+    @property
     def is_share(self) -> bool:
         """Whether the judged value is a share of clips or attempts: of bad ones, or of those that failed."""
         return self.bad_beyond is not None or self.metric.name == ERROR_RATE.name

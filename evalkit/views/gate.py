@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from evalkit.decisions.gates import rank_grade
 from evalkit.decisions.judge import Grade
-from evalkit.types import Metric
 from evalkit.views.figure import FigureView, figure_of_summary
 from evalkit.views.view import View
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from evalkit.decisions.judge import RuleResult
-    from evalkit.decisions.policy import Policy, Rule
+    from evalkit.decisions.policy import Policy
     from evalkit.decisions.waivers import Waiver
 
 
@@ -140,7 +139,7 @@ def gate_view(result: RuleResult) -> GateView:
         kind="hard" if result.kind == "hard" else "soft",
         grade=result.grade,
         status=result.status.value,
-        figure=None if rule is None else figure_of_summary(_judged_metric(rule), result.summary),
+        figure=None if rule is None else figure_of_summary(rule.judged_metric, result.summary),
         n=result.n,
         n_attempted=result.n_attempted,
         evidence=result.evidence,
@@ -151,13 +150,6 @@ def gate_view(result: RuleResult) -> GateView:
         bad_beyond=None if rule is None else rule.bad_beyond,
         unit="1" if rule is None else rule.metric.unit,
     )
-
-
-def _judged_metric(rule: Rule) -> Metric:
-    """Return what a rule is about: its metric, or the share of clips that are bad in it."""
-    if rule.bad_beyond is None:
-        return rule.metric
-    return Metric(rule.name, "1", "lower", f"share of clips with bad {rule.metric.name}", (0.0, 1.0))
 
 
 def worst_grade(gates: Iterable[GateView]) -> Grade | None:

@@ -20,7 +20,8 @@ class Change(StrEnum):
     BETTER = "better"
     WORSE = "worse"
     OPEN = "not told apart"
-    NO_DIRECTION = "not ranked"
+    BOTH_WITHIN = "both within"
+    """Both lie in the band that is asked for, where neither is better, however far they are from each other."""
     OTHER_VERSION = "other version"
     NOT_MEASURED = "not measured"
     NO_BASELINE = "no baseline"
@@ -235,10 +236,10 @@ def _change(
 def _rank(then: GateDigest, now: GateDigest) -> Change:
     if then.figure.interval is None or now.figure.interval is None:
         return Change.OPEN
-    if now.figure.better == "band" and _limits(now) == (None, None):
-        return Change.NO_DIRECTION
     low, high = _badness(then.figure.interval, now)
     low_now, high_now = _badness(now.figure.interval, now)
+    if now.figure.better == "band" and high == high_now == 0:
+        return Change.BOTH_WITHIN
     if low <= high_now and low_now <= high:
         return Change.OPEN
     return Change.BETTER if high_now < low else Change.WORSE

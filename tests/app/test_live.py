@@ -11,6 +11,8 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from starlette.testclient import TestClient
 
 from evalkit.app.live.jobs import Site, Wish, draw
 from evalkit.app.live.server import LiveApp, Settings
+from evalkit.app.live.work import Bench
 from evalkit.runs.notes import read_notes
 from evalkit.scores import Definitions, MetricDefinition, import_scores
 from evalkit.testing.media import moving_pattern, tone, write_clip
@@ -340,7 +343,8 @@ def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, 
     release(folder, "week 1/second", "2026-11-01T00:00:00+00:00", decision="FAIL")
     listed = reader.page("/runs/?verdict=released")
     assert set(re.findall(r'<h2><a href="/runs/([^"]+)/">', listed)) == {"first"}
-    assert "Signed off 2026-10-01 (sample_steps 4): PASS" in listed
+    assert "Signed off 2026-10-01: PASS" in listed
+    assert re.search(r"Signed off 2026-11-01( \(sample_steps 4\))?: FAIL", reader.page("/runs/?text=second"))
     trend = reader.page("/trend")
     assert "the last release, first" in trend
     assert 'href="/compare?a=first&amp;b=' in trend
@@ -348,6 +352,12 @@ def test_the_last_release_is_the_baseline_of_trend_and_sign_off(reader: Reader, 
         "/signoff/week%201/second/?where=sample_steps%3D4"
     )
     assert "Held beside" not in reader.page("/signoff/first/?where=sample_steps%3D4")
+
+
+def test_a_filter_that_leaves_nothing_is_said(shared: Reader) -> None:
+    found = shared.page("/trend?tag=nobody+gave+it")
+    assert "No run fits the filter." in found
+    assert "nothing to draw" not in found
 
 
 def test_a_configuration_that_is_gone_is_no_release(reader: Reader, folder: Path) -> None:
@@ -643,6 +653,27 @@ def test_reading_writes_nothing(reader: Reader, folder: Path) -> None:
     ):
         reader.page(path)
     assert snapshot(folder) == before
+
+
+def test_a_process_that_was_ended_is_no_result_for_the_next_server(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object) -> Future[Any]:
+        lost: Future[Any] = Future()
+        lost.set_exception(BrokenProcessPool("killed"))
+        return lost
+
+    before = set((cache / "serve").glob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Bench, "submit", lose)
+        reader = Reader(folder)
+        reader.client.get("/runs/")
+        assert "perhaps for want of memory" in reader.page("/runs/")
+        reader.app.close()
+    assert set((cache / "serve").glob("*")) == before
+    again = Reader(folder)
+    assert "perhaps for want of memory" not in again.page("/runs/")
+    again.app.close()
 
 
 def test_what_was_worked_out_is_kept_for_the_next_server(folder: Path, cache: Path) -> None:

@@ -65,8 +65,8 @@ def change(then: GateDigest, now: GateDigest) -> tuple[Change, float | None]:
         (gate(-20, half=5, better="zero"), gate(20, half=5, better="zero"), Change.OPEN),  # as far on the other side
         (gate(1, half=0.5, better="band", limits=(2, 30)), gate(9, half=1, better="band", limits=(2, 30)), Change.BETTER),
         (gate(9, half=1, better="band", limits=(2, 30)), gate(40, half=1, better="band", limits=(2, 30)), Change.WORSE),
-        (gate(9, half=1, better="band", limits=(2, 30)), gate(20, half=1, better="band", limits=(2, 30)), Change.OPEN),
-        (gate(9, half=1, better="band", limits=(None, None)), gate(20, half=1, better="band", limits=(None, None)), Change.NO_DIRECTION),
+        (gate(9, half=1, better="band", limits=(2, 30)), gate(20, half=1, better="band", limits=(2, 30)), Change.BOTH_WITHIN),
+        (gate(9, half=1, better="band", limits=(2, 30)), gate(29.5, half=1, better="band", limits=(2, 30)), Change.OPEN),
         (gate(0.20), gate(0.10, version="2"), Change.OTHER_VERSION),
         (gate(None), gate(0.10), Change.NOT_MEASURED),
         (gate(0.20), gate(None), Change.NOT_MEASURED),

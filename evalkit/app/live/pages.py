@@ -241,8 +241,8 @@ def _signed(say: Words, digest: RunDigest) -> str:
         return say("signed_broken", **told)
     if verdict.configuration is None:
         return say("signed_gone", **told)
-    is_one = digest.n_configurations == 1
-    what = "" if is_one else say("signed_what", configuration=verdict.configuration)
+    is_shown = verdict.configuration == digest.configuration
+    what = "" if is_shown else say("signed_what", configuration=verdict.configuration)
     words = say("signed", what=what, **told)
     kind, judged = _judged(say, digest)
     if not digest.is_release or kind in _GOOD:
@@ -471,7 +471,8 @@ def trend_page(
     if view.runs and has_no_release:
         notes.append(say("trend_no_release"))
     if not view.runs and not n_waiting:
-        notes.append(say("trend_none"))
+        is_filtered = any(chosen for name, _, _, chosen in options if name in {"tag", "generator"})
+        notes.append(say("none_fits" if is_filtered else "trend_none"))
     if len(view.runs) == 1:
         notes.append(say("trend_one"))
     sentence, mark = _sentence(say, metrics, view)
@@ -523,12 +524,11 @@ def _sentence(say: Words, metrics: MetricWords, view: TrendView) -> tuple[str, V
             "trend_sentence_better", name=newest.name, base=base, better=joint.join(named[Change.BETTER])
         )
         return words, Verdict("▲", say("mark_better"), "pass")
-    n_open = len(named[Change.OPEN]) + len(named[Change.NO_DIRECTION])
-    if not n_open:
+    if not named[Change.OPEN] and not named[Change.BOTH_WITHIN]:
         words = say("trend_sentence_not_compared", name=newest.name, base=base)
         return words, Verdict("–", say("mark_none"), "neutral")
     words = say("trend_sentence_same", name=newest.name, base=base)
-    return words, Verdict("=", say("mark_same"), "neutral")
+    return words, Verdict("?", say("mark_same"), "neutral")
 
 
 def _describe(say: Words, metrics: MetricWords, view: TrendView, line: TrendLine) -> dict[str, object]:
@@ -585,8 +585,10 @@ def _describe_change(say: Words, line: TrendLine, then: str) -> tuple[Verdict, s
             return Verdict("▲", say("mark_better"), "pass"), words
         case Change.WORSE:
             return Verdict("▼", say("mark_worse"), "fail"), words
-        case Change.OPEN | Change.NO_DIRECTION:
-            return Verdict("=", say("mark_same"), "neutral"), words
+        case Change.OPEN:
+            return Verdict("?", say("mark_same"), "neutral"), words
+        case Change.BOTH_WITHIN:
+            return Verdict("=", say("mark_within"), "neutral"), words
         case _:
             return Verdict("–", say("mark_none"), "neutral"), words
 

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from evalkit.app.guard import Guard, Problem, read_form
 from evalkit.app.live import pages
-from evalkit.app.live.catalogue import Catalogue, ListedRun
+from evalkit.app.live.catalogue import Catalogue, ListedRun, Listing
 from evalkit.app.live.jobs import BAR, Digested, Page, Site, Wish
 from evalkit.app.live.pages import Asked, Row
 from evalkit.app.live.places import find_file, read_address
@@ -230,11 +230,15 @@ class _Server:
         asked = Asked(**{name: request.query_params.get(name, "")[:200] for name in names})
         return self._html(request, self._list(self._language(request), asked).decode(), "runs")
 
+    def _state_of(self, listing: Listing) -> str:
+        """Return what changes with all that lists show; asked for before they are made, as digests come at any time."""
+        return f"{listing.version} {self._digests.version}"
+
     def _list(self, language: str, asked: Asked) -> bytes:
         """Return the list without a bar: drawn once for all readers while nothing in it changes."""
         listing = self._catalogue.look()
+        name, key = repr((language, asked)), self._state_of(listing)
         known = [(run, self._digests.get(run)) for run in listing.runs]
-        name, key = repr((language, asked)), f"{listing.version} {self._digests.version}"
         if (body := self._lists.get(name, key)) is not None:
             return body
         with self._drawing:
@@ -372,10 +376,10 @@ class _Server:
         """Show the course of each gate."""
         query, language = request.query_params, self._language(request)
         listing = self._catalogue.look()
+        key = self._state_of(listing)
         known = [
             (run, self._digests.get(run)) for run in listing.runs if not run.problem and not run.is_running
         ]
-        key = f"{listing.version} {self._digests.version}"
         name = repr((language, "trend", sorted(query.multi_items())))
         body = self._lists.get(name, key)
         if body is None:

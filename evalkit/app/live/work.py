@@ -33,7 +33,10 @@ _JOBS_A_PROCESS = 200
 """Then another takes its place, so that no memory is held for ever."""
 _MOST_PAGE_BYTES = 128 * 1024 * 1024
 _FOLDER = "serve"
-_LOST = "the process that worked it out was ended, perhaps for want of memory; it is tried again when the run changes"
+_LOST = (
+    "the process that worked it out was ended, perhaps for want of memory; it is tried again when the run changes, and "
+    "when evalkit serve starts again"
+)
 
 Given = TypeVar("Given")
 
@@ -278,7 +281,8 @@ class Digests:
             if not done.cancelled():
                 found = _digest_of(done)
                 self._known[run.address] = _Known(run.key, found)
-                _store(self._path(run), run.key, found)
+                if done.exception() is None:
+                    _store(self._path(run), run.key, found)
         finally:
             with self._lock:
                 self._waiting.pop(run.address, None)
