@@ -95,8 +95,8 @@ def rank_first(
             else fit_mean(losses[place] - losses[best], factors, given=given)
         )
         if place != best:
-            reason = reason or fit.reason or ("all differences are equal" if fit.is_constant else None)
-        is_worse = fit.bounds(alpha / len(configurations))[0] > 0.0 and fit.mean >= margin
+            reason = reason or fit.reason
+        is_worse = fit.sign(alpha / len(configurations)) > 0 and fit.mean >= margin
         if place == best or not is_worse:
             first.append(place)
     are_equal = len(first) > 1 and bool((losses[first] == losses[best]).all())

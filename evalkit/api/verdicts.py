@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from glob import has_magic
@@ -14,12 +14,11 @@ from typing import Any
 from evalkit.analysis.table import ResultTable, metrics_of_run, rows_of_clips, rows_of_run
 from evalkit.api.clips import Evaluators, Settings, evaluate
 from evalkit.arguments import read_mapping, read_path, read_paths
-from evalkit.decisions import DEFAULT_POLICY
-from evalkit.decisions.analyse import policy_of_run
+from evalkit.decisions.analyse import policy_of_run, policy_of_sides
 from evalkit.decisions.baseline import compare_with_baseline
 from evalkit.decisions.compare import compare_tables
 from evalkit.decisions.comparison import Comparison
-from evalkit.decisions.policy import Policy, load_policy
+from evalkit.decisions.policy import load_policy
 from evalkit.decisions.recommend import recommend as recommend_configuration
 from evalkit.decisions.recommendation import Recommendation
 from evalkit.decisions.signoff import Signoff, sign_off
@@ -98,7 +97,7 @@ def compare(
         _refuse_twins(side)
     described = (metric for side in sides for metric in _described_metrics(side, evaluators))
     if policy is None:
-        rules, note = _policy_of_both(sides, described)
+        rules, note = policy_of_sides([_named_policy(side) for side in sides], described)
     else:
         rules, note = load_policy(read_path(policy, "policy", _A_POLICY), described), ""
 
@@ -300,23 +299,9 @@ def _read_source(given: Source, name: str) -> _ReadSource:
     return read_paths(given, name, _A_SOURCE)
 
 
-def _policy_of_both(sides: Sequence[_ReadSource], metrics: Iterable[Metric]) -> tuple[Policy, str]:
-    """Return the policy that all sides name, else the default, and what a reader should know of the choice."""
-    runs = [Run.open(side) if isinstance(side, str) and is_run_folder(side) else side for side in sides]
-    named = [run.manifest.policy if isinstance(run, Run) else None for run in runs]
-    first, *others = dict.fromkeys(named)
-    if first is not None and not others:
-        try:
-            return load_policy(first, metrics), ""
-        except UsageError as error:
-            raise UsageError(
-                f"the runs both name the policy {first!r}, which cannot be used: {error}; name another with --policy"
-            ) from None
-    known = [name for name in (first, *others) if name is not None]
-    why = {0: "no policy was named", 1: f"only one side names {''.join(known)}"}.get(
-        len(known), f"they name different ones: {' and '.join(known)}"
-    )
-    return load_policy(DEFAULT_POLICY, metrics), f"judged by the policy {DEFAULT_POLICY}: {why}"
+def _named_policy(side: _ReadSource) -> str | None:
+    run = Run.open(side) if isinstance(side, str) and is_run_folder(side) else side
+    return run.manifest.policy if isinstance(run, Run) else None
 
 
 def _refuse_twins(source: _ReadSource) -> None:

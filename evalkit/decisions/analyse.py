@@ -12,8 +12,11 @@ from evalkit.decisions.policy import load_policy
 from evalkit.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from evalkit.decisions.policy import Policy
     from evalkit.runs import Run
+    from evalkit.types import Metric
 
 
 def policy_of_run(run: Run) -> tuple[Policy | None, str]:
@@ -28,6 +31,29 @@ def policy_of_run(run: Run) -> tuple[Policy | None, str]:
     except UsageError as error:
         return None, f"The run was to be judged by policy {name!r}, which cannot be used: {error}"
     return policy, "" if name else f"No policy was named: judged by the bundled “{policy.title}”."
+
+
+def policy_of_sides(named: Sequence[str | None], metrics: Iterable[Metric]) -> tuple[Policy, str]:
+    """Return the policy that all sides of a comparison name, else the default, and what a reader should know of the choice.
+
+    Raises
+    ------
+    UsageError
+        If the one that all name cannot be used.
+    """
+    first, *others = dict.fromkeys(named)
+    if first is not None and not others:
+        try:
+            return load_policy(first, metrics), ""
+        except UsageError as error:
+            raise UsageError(
+                f"the runs both name the policy {first!r}, which cannot be used: {error}; name another with --policy"
+            ) from None
+    known = [name for name in (first, *others) if name is not None]
+    why = {0: "no policy was named", 1: f"only one side names {''.join(known)}"}.get(
+        len(known), f"they name different ones: {' and '.join(known)}"
+    )
+    return load_policy(DEFAULT_POLICY, metrics), f"judged by the policy {DEFAULT_POLICY}: {why}"
 
 
 def analyse_run(run: Run, policy: Policy | None) -> RunAnalysis:

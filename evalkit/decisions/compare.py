@@ -176,6 +176,11 @@ class _Evidence:
         share = self.shares[0]
         return LimitChange(self.scale.words, share.n, share.n_lost, share.n_gained, share.p)
 
+    def direction(self, alpha: float) -> int:
+        """Return 1 or -1 where more or less is shown of what is judged, in every case of what is missing, `alpha` one-sided."""
+        signs = {fit.sign(alpha) for fit in self.fits}
+        return signs.pop() if len(signs) == 1 else 0
+
     def bounds(self, alpha: float) -> tuple[float, float]:
         """Return bounds of the mean difference in every case of what is missing, `alpha` one-sided."""
         least, most = _bounds_of_change(self.scale)
@@ -488,9 +493,11 @@ def _subtract(a: FloatArray, b: FloatArray) -> FloatArray:
 
 
 def _estimate(change: FloatArray, pairs: PairedValues, given: Sequence[str], bounds: Bounds) -> Estimate:
+    """Estimate a mean difference; one that is the same in every pair has a sign, which an interval around 0 would deny."""
     if not change.size:
         return Estimate(None, None, 0, "nothing was measured")
-    return estimate_of(pairs.fit(change, given), bounds)
+    fit = pairs.fit(change, given)
+    return estimate_of(fit) if fit.is_constant and fit.mean else estimate_of(fit, bounds)
 
 
 def _bounds_of_change(scale: _Scale) -> Bounds:
@@ -629,8 +636,7 @@ def _claim(one: _Evidence, asks: _Asks) -> tuple[Conclusion, str] | None:
         correction = max(1.0, asks.p_holm / one.p) if one.p else 1.0
     by_limits = 0 if limits is None else limits.n_entering - limits.n_leaving
     has_moved = limits is not None and limits.p <= asks.alpha
-    low, high = one.bounds(asks.alpha / 2)
-    by_mean = one.scale.sign * ((low > 0) - (high < 0))
+    by_mean = one.scale.sign * one.direction(asks.alpha / 2)
     is_clear = one.weighed_mean * correction <= asks.alpha and by_mean != 0
     is_contrary = by_limits * one.scale.sign * one.fits[0].mean < 0
     if one.weighed_share * correction <= asks.alpha and limits is not None:
@@ -656,6 +662,9 @@ def _claim_alike(one: _Evidence, asks: _Asks, words: str) -> tuple[Conclusion, s
             return Conclusion.NO_DIFFERENCE, f"{words}: all within the margin of {asks.margin:g}"
         if worst >= -asks.margin:
             return Conclusion.NOT_WORSE, f"{words}: at worst within the margin of {asks.margin:g}"
+        is_within = all(fit.is_constant and abs(fit.mean) <= asks.margin for fit in one.fits)
+        if is_within and (one.n_better or one.n_worse):
+            return Conclusion.NO_DIFFERENCE, f"{words}: within the margin of {asks.margin:g}"
     is_equal = not one.n_better and not one.n_worse and len(one.fits) == 1
     return (Conclusion.NO_DIFFERENCE, words) if is_equal else None
 
@@ -667,7 +676,9 @@ def _describe(one: _Evidence, *, with_limits: bool = True) -> str:
         return _describe_failures(one)
     is_equal = moved.value == 0 and not one.n_better and not one.n_worse
     words = f"equal in all {n} {_several(one)}" if is_equal and n > 1 else describe_change(moved, one.metric)
-    if one.is_inside:
+    if not is_equal and _is_same_throughout(one):
+        words += f" in each of {count(n, 'pair')}"
+    elif one.is_inside:
         words += f", both within {one.scale.words}"
     elif one.scale.kind != "value" and not is_equal:
         away = "0" if one.scale.kind == "size" else one.scale.words
@@ -676,6 +687,13 @@ def _describe(one: _Evidence, *, with_limits: bool = True) -> str:
     if with_limits and limits is not None and (limits.n_leaving or limits.n_entering):
         words += f"; {limits.text}"
     return words
+
+
+def _is_same_throughout(one: _Evidence) -> bool:
+    """Say whether the plain difference is the same in every one of several pairs."""
+    fit = next(iter(one.fits), None)
+    is_plain = one.scale.kind == "value" and one.counted == "pair"
+    return fit is not None and is_plain and fit.reason is None and fit.is_constant
 
 
 def _describe_failures(one: _Evidence) -> str:
@@ -708,7 +726,10 @@ def _why_open(one: _Evidence, asks: _Asks) -> tuple[str, int | None]:
     if missing:
         return missing, None
     if fit.is_constant:
-        return "; no spread to judge by", None
+        return (
+            f"; {count(fit.n_units, 'independent input')} with the same difference are too few to judge by",
+            None,
+        )
     if asks.margin is None:
         return "; that can be chance", None
     n_more = _pairs_missing(one, asks)

@@ -135,12 +135,14 @@ class MeanFit:
     def p_value(self) -> float:
         """Return the two-sided p of a true mean of 0: the largest of Student's, Hall's and the sign-flip test's.
 
-        1 where nothing can be known, and where all units are equal.
+        1 where nothing can be known. Where all units are equal, that of so many having the same sign, as in `sign`.
         """
         from evalkit.stats.special import stdtr
 
-        if self.reason is not None or self.is_constant:
+        if self.reason is not None:
             return 1.0
+        if self.is_constant:
+            return min(1.0, 2.0 * self._chance_of_one_sign)
         t = self.mean / self.standard_error
         found = 2.0 * float(stdtr(self.df, -abs(t)))
         skewness = self._skewness
@@ -152,6 +154,22 @@ class MeanFit:
             found = max(found, hall)
         return max(found, sign_flip_p(self.units)) if self.units.size else found
 
+    def sign(self, alpha: float) -> int:
+        """Return 1 or -1 where the true mean is shown to be above or below 0, each wrong with a chance of at most `alpha`; else 0.
+
+        Units that are all equal have no spread to judge by, but a sign: were either as likely, n would have the same one with a
+        chance of 2^-n (the sign test).
+        """
+        if self.reason is None and self.is_constant:
+            return int(np.sign(self.mean)) if self._chance_of_one_sign <= alpha else 0
+        low, high = self.bounds(alpha)
+        return int(low > 0) - int(high < 0)
+
+    @property
+    def _chance_of_one_sign(self) -> float:
+        """The chance of so many equal units on the side of 0 where they are; 1 where they are 0."""
+        return float(0.5**self.n_units) if self.mean else 1.0
+
     @property
     def _skewness(self) -> float:
         """The sample skewness of the units, raised for its shortfall; 0 where they are too few or factors cross."""
@@ -159,8 +177,9 @@ class MeanFit:
         if n < 3:
             return 0.0
         centred = self.units - self.units.mean()
+        centred /= float(np.abs(centred).max()) or 1.0  # what is tiny has no square
         spread = sqrt(float((centred**2).sum()) / (n - 1))
-        skewness = float((centred**3).sum()) * n / ((n - 1) * (n - 2)) / spread**3
+        skewness = float(((centred / spread) ** 3).sum()) * n / ((n - 1) * (n - 2))
         return _SKEWNESS_FACTOR * skewness if abs(skewness) > 1e-8 else 0.0
 
 

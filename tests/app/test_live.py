@@ -23,6 +23,7 @@ from starlette.testclient import TestClient
 from evalkit.app.live.jobs import Site, Wish, draw
 from evalkit.app.live.server import LiveApp, Settings
 from evalkit.app.live.work import Bench
+from evalkit.decisions.policy import policy_text
 from evalkit.runs.notes import read_notes
 from evalkit.scores import Definitions, MetricDefinition, import_scores
 from evalkit.testing.media import moving_pattern, tone, write_clip
@@ -378,6 +379,28 @@ def test_a_last_release_that_cannot_be_compared_is_told(folder: Path) -> None:
     page = draw(site, Wish("signoff", (first,), "en", where=levels, baseline=first, baseline_where=levels))
     assert "is what is judged" in page.not_beside
     assert "last release" not in page.text
+
+
+def test_a_comparison_says_which_policy_judges_and_why(folder: Path, tmp_path: Path) -> None:
+    """The policies that the runs name decide, as in `evalkit compare`; what takes their place is no secret."""
+    site = Site(folder.resolve())
+    runs = (folder.resolve() / "first", folder.resolve() / "week 1" / "second")
+    inside, outside = str(folder.resolve() / "ours.yaml"), str(tmp_path / "ours.yaml")
+    Path(inside).write_text(policy_text("customer_service"), "utf-8")
+
+    def note(*names: str | None) -> str:
+        for run, name in zip(runs, names, strict=True):
+            manifest = json.loads((run / "run.json").read_text("utf-8"))
+            (run / "run.json").write_text(json.dumps({**manifest, "policy": name}), "utf-8")
+        return draw(site, Wish("compare", runs, "en")).text
+
+    assert "judged by the policy" not in note(inside, inside)
+    different = note(inside, "customer_service")
+    assert "judged by the policy customer_service: they name different ones" in different
+    assert "judged by the policy customer_service: no policy was named" in note(None, None)
+    hidden = note(outside, outside)
+    assert "judged by the policy customer_service: the policy" in hidden
+    assert "is not in the folder that is served, so it is not read" in hidden
 
 
 def test_a_page_follows_what_stands_beside_the_records(reader: Reader, folder: Path) -> None:

@@ -82,6 +82,14 @@ def test_worse_than_the_last_release_is_a_warning_though_the_gate_passes() -> No
     assert gate.grade is Grade.PASSES
 
 
+def test_what_is_worse_by_the_same_in_every_clip_is_worse() -> None:
+    """Equal differences have no spread; forty with one sign are no chance all the same."""
+    found, verdict = beside(table("now", worse=0.05), table("before"))
+    (line,) = [line for line in verdict.lines if line.metric == "lip_sync.error.baseline"]
+    assert (found.n_pairs, line.status) == (N, Status.WARN)
+    assert line.evidence.startswith("worse: +0.05 in each of 40 pairs")
+
+
 def test_it_fails_the_release_where_that_is_asked_and_no_waiver_is_offered() -> None:
     _, verdict = beside(table("now", worse=0.1, seed=2), table("before"), fails=True)
     assert verdict.decision is Decision.FAIL

@@ -170,6 +170,25 @@ def test_a_band_metric_without_a_band_is_not_judged_and_its_move_is_shown() -> N
     assert found.text.startswith("moved by -39 1/min")
 
 
+@pytest.mark.parametrize(
+    ("change", "n", "margin", "finding", "words"),
+    [
+        (0.05, N, None, Conclusion.WORSE, f"+0.05 in each of {N} pairs"),
+        (-0.05, N, None, Conclusion.BETTER, f"-0.05 in each of {N} pairs"),
+        (0.05, N, 0.1, Conclusion.NO_DIFFERENCE, f"+0.05 in each of {N} pairs: within the margin of 0.1"),
+        (0.05, N, 0.01, Conclusion.WORSE, f"+0.05 in each of {N} pairs"),
+        (0.05, 10, None, Conclusion.NOT_ENOUGH, "worse in 10 of 10 pairs; fewer than 20 pairs"),
+    ],
+)
+def test_the_same_difference_in_every_pair_is_one(
+    rng: np.random.Generator, change: float, n: int, margin: float | None, finding: Conclusion, words: str
+) -> None:
+    a = rng.uniform(0.1, 0.6, n)
+    margins = None if margin is None else {"lip_sync.error": margin}
+    found = compare_errors(a.tolist(), (a + change).tolist(), margins=margins)
+    assert (found.finding, words in found.text) == (finding, True), found.text
+
+
 def test_rounding_is_no_difference() -> None:
     found = compare_errors([0.1 + 0.2] * 8, [0.3] * 8)
     assert (found.difference.value, found.finding) == (0.0, Conclusion.NOT_ENOUGH)

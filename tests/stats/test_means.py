@@ -356,7 +356,27 @@ def test_equal_values_have_no_interval_where_nothing_bounds_the_unseen() -> None
     estimate = estimate_mean(np.full(7, 0.25))
     assert (estimate.value, estimate.interval) == (0.25, None)
     assert estimate.reason == "all 7 are equal, which leaves no spread to judge by"
-    assert fit_mean(np.full(7, 0.25)).p_value() == 1.0
+
+
+def test_equal_values_have_a_sign_that_the_sign_test_judges() -> None:
+    fit = fit_mean(np.full(7, -0.25))
+    assert fit.p_value() == pytest.approx(scipy.stats.binomtest(0, 7).pvalue)
+    assert [fit.sign(alpha) for alpha in (0.5**7, 0.4**7)] == [-1, 0]
+    assert fit_mean(np.full(7, 0.25)).sign(0.025) == 1
+    zero = fit_mean(np.zeros(50))
+    assert (zero.p_value(), zero.sign(0.4)) == (1.0, 0)
+    assert fit_mean(np.full(4, 0.25)).sign(0.4) == 0
+
+
+@given(
+    values=st.lists(st.floats(-1, 1), min_size=5, max_size=30),
+    alpha=st.sampled_from([0.001, 0.025, 0.2]),
+)
+def test_a_sign_is_what_the_bounds_leave(values: list[float], alpha: float) -> None:
+    fit = fit_mean(np.array(values))
+    assume(not fit.is_constant)
+    low, high = fit.bounds(alpha)
+    assert fit.sign(alpha) == (1 if low > 0 else -1 if high < 0 else 0)
 
 
 def test_equal_values_leave_room_for_a_share_of_others() -> None:
@@ -382,7 +402,7 @@ def test_rounding_is_no_spread() -> None:
     values = np.array([0.3, 0.1 + 0.2] * 10)
     assert np.ptp(values) > 0
     assert fit_mean(values).is_constant
-    assert fit_mean(values).p_value() == 1.0
+    assert fit_mean(values).p_value() == pytest.approx(0.5**19)
 
 
 @pytest.mark.parametrize("spread", [1e-6, 1e-4])

@@ -5,8 +5,8 @@ Functions of this module are called in other processes, so they take and give pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from evalkit.decisions.baseline import Baseline
     from evalkit.decisions.policy import Policy
     from evalkit.runs import Run
+    from evalkit.types import Metric
     from evalkit.visuals.page import PageFrame
 
 BAR = "<!-- here is the bar of the application -->"
@@ -159,20 +160,26 @@ def choose_policy(site: Site, run: Run, named: str = "") -> tuple[Policy | None,
     """
     from evalkit.analysis.table import metrics_of_run
     from evalkit.decisions.analyse import policy_of_run
+
+    if named:
+        return _named_policy(site, named, metrics_of_run(run).values()), ""
+    own = run.manifest.policy or ""
+    return policy_of_run(run) if may_judge(own, site.root, site.policies) else (None, _hidden(own))
+
+
+def _named_policy(site: Site, named: str, metrics: Iterable[Metric]) -> Policy:
     from evalkit.decisions.policy import load_policy
 
-    wanted = named or run.manifest.policy or ""
-    if not may_judge(wanted, site.root, site.policies):
-        words = (
-            f"the policy {wanted} is not in the folder that is served, so it is not read: "
-            f"evalkit serve --policy {wanted} lets it judge"
-        )
-        if named:
-            raise UsageError(words)
-        return None, words
-    if named:
-        return load_policy(named, metrics_of_run(run).values()), ""
-    return policy_of_run(run)
+    if not may_judge(named, site.root, site.policies):
+        raise UsageError(_hidden(named))
+    return load_policy(named, metrics)
+
+
+def _hidden(policy: str) -> str:
+    return (
+        f"the policy {policy} is not in the folder that is served, so it is not read: "
+        f"evalkit serve --policy {policy} lets it judge"
+    )
 
 
 def _draw_run(site: Site, wish: Wish) -> Page:
@@ -229,20 +236,14 @@ def _beside(site: Site, wish: Wish, table: ResultTable, policy: Policy) -> tuple
 
 def _draw_comparison(site: Site, wish: Wish) -> Page:
     from evalkit.analysis.table import rows_of_run
-    from evalkit.decisions import DEFAULT_POLICY
     from evalkit.decisions.compare import compare_tables
-    from evalkit.decisions.policy import load_policy
     from evalkit.reports.compare_page import render_comparison
     from evalkit.views.comparison import comparison_view
 
     runs = [_open(site, folder) for folder in wish.folders]
     tables = [rows_of_run(run, _name(site, run)) for run in runs]
-    named = {run.manifest.policy for run in runs}
     metrics = [metric for table in tables for metric in table.metrics.values()]
-    policy = None
-    if wish.policy or len(named) == 1:
-        policy, _ = choose_policy(site, runs[0], wish.policy)
-    policy = policy or load_policy(DEFAULT_POLICY, metrics)
+    policy, note = _policy_of_sides(site, runs, metrics, wish.policy)
     tables = [table.where(table.read_levels(wish.where)) for table in tables]
     ignored: tuple[str, ...] = ()
     if wish.split is not None:
@@ -250,7 +251,26 @@ def _draw_comparison(site: Site, wish: Wish) -> Page:
         tables = [tables[0].where(tables[0].read_levels({name: level})) for level in levels]
         ignored = (name,)
     found = compare_tables(tables[0], tables[1], policy=policy, ignore_params=ignored)
+    found = replace(found, notes=(*found.notes, note)) if note else found
     return Page(render_comparison(comparison_view(found), frame=_frame(site, wish)))
+
+
+def _policy_of_sides(
+    site: Site, runs: Sequence[Run], metrics: Iterable[Metric], named: str
+) -> tuple[Policy, str]:
+    """Return the policy of a comparison as `evalkit compare` does; one that may not be read is named in a note."""
+    from evalkit.decisions import DEFAULT_POLICY
+    from evalkit.decisions.analyse import policy_of_sides
+    from evalkit.decisions.policy import load_policy
+
+    if named:
+        return _named_policy(site, named, metrics), ""
+    wanted = dict.fromkeys(run.manifest.policy for run in runs)
+    if hidden := [name for name in wanted if name and not may_judge(name, site.root, site.policies)]:
+        return load_policy(
+            DEFAULT_POLICY, metrics
+        ), f"judged by the policy {DEFAULT_POLICY}: {_hidden(hidden[0])}"
+    return policy_of_sides([run.manifest.policy for run in runs], metrics)
 
 
 def _name(site: Site, run: Run) -> str:
