@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,17 @@ def init(what: str, file: Path | None, as_schema: bool) -> None:
         path = file or Path(KINDS[what].file)
         _write(path.parent, {KINDS[what]: path.name})
     else:
+        _refuse_misspelt(what, KINDS)
         _write(Path(what), {kind: kind.file for kind in KINDS.values()})
+
+
+def _refuse_misspelt(what: str, kinds: Iterable[str]) -> None:
+    """Make no folder of what reads like the name of a kind."""
+    near = get_close_matches(what, kinds, n=1)
+    if near and Path(what).name == what and not Path(what).is_dir():
+        raise click.UsageError(
+            f"{what} is no kind of file; did you mean {near[0]}? For a new folder of that name: evalkit init ./{what}"
+        )
 
 
 def _write(folder: Path, wanted: dict[Kind, str]) -> None:

@@ -137,19 +137,17 @@ def import_scores(
     import_ = _Import(run, label(file.name), hashlib.sha256(content).hexdigest(), source, version, given)
     is_outcome = any(score.session is not None for score in given.scores)
     by_key = import_.sessions() if is_outcome else import_.by_trial(ClipNames(run.trials(), {}, said.clips))
-    if not is_outcome and outcome_file(run.folder, source).exists():
-        given.problems.append(
-            f"{source} has outcomes of sessions in this run; scores of videos need another family"
-        )
-    if is_outcome and source in run.manifest.evaluators:
-        given.problems.append(f"{source} has scores of videos in this run; outcomes need another family")
-    kept = {} if replace_all else import_.others(is_outcome=is_outcome)
+    import_.kept(is_outcome=is_outcome, replace_all=replace_all)
     if given.problems:
         raise UsageError(_refusal(file, given.problems))
     if all(score.value is None for score in given.scores):
         raise UsageError(f"{label(str(file))}: holds no score" + "".join(f"\n{note}" for note in given.notes))
     if not dry_run:
         with RunWriter(run.folder) as writer:
+            import_.run = Run.open(run.folder)  # somebody may have measured or imported since it was read
+            kept = import_.kept(is_outcome=is_outcome, replace_all=replace_all)
+            if given.problems:
+                raise UsageError(_refusal(file, given.problems))
             if is_outcome:
                 import_.store_outcomes(writer, by_key, kept)
             else:
@@ -267,7 +265,19 @@ class _Import:
             )
         return found[0]
 
-    def others(self, *, is_outcome: bool) -> dict[str, MetricInfo]:
+    def kept(self, *, is_outcome: bool, replace_all: bool) -> dict[str, MetricInfo]:
+        """Return other metrics of the same tool that stay; what the run has and these cannot stand beside becomes a problem."""
+        if not is_outcome and outcome_file(self.run.folder, self.source).exists():
+            self.given.problems.append(
+                f"{self.source} has outcomes of sessions in this run; scores of videos need another family"
+            )
+        if is_outcome and self.source in self.run.manifest.evaluators:
+            self.given.problems.append(
+                f"{self.source} has scores of videos in this run; outcomes need another family"
+            )
+        return {} if replace_all else self._others(is_outcome=is_outcome)
+
+    def _others(self, *, is_outcome: bool) -> dict[str, MetricInfo]:
         """Return other metrics of the same tool that the run has; of another version they are a problem."""
         if is_outcome:
             record = self._stored_outcomes()
@@ -292,7 +302,7 @@ class _Import:
         kept: Mapping[str, MetricInfo],
     ) -> None:
         """Write a measurement of every video, then let manifest and tables show it."""
-        manifest = Run.open(self.run.folder).manifest  # somebody may have measured since it was read
+        manifest = self.run.manifest
         writer.write_manifest(manifest)  # makes the tables older than it, should this be killed
         now = datetime.now(UTC).isoformat(timespec="seconds")
         for trial in self.videos:

@@ -154,6 +154,7 @@ def test_a_schema_of_an_older_evalkit_is_written_again(folder: Path) -> None:
     ("words", "said"),
     [
         (("polcy", "x.yaml"), "is no kind of file"),
+        (("polcy",), "did you mean policy? For a new folder of that name: evalkit init ./polcy"),
         (("--schema", "polcy"), "has no schema"),
         (("sweep", "/proc/none/x.yaml"), "cannot be written"),
     ],

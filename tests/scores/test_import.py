@@ -15,8 +15,8 @@ from evalkit.cli import main
 from evalkit.decisions.comparison import Conclusion
 from evalkit.decisions.judge import Grade
 from evalkit.errors import UsageError
-from evalkit.runs import Run
-from evalkit.scores import Definitions, MetricDefinition, import_scores
+from evalkit.runs import Run, RunWriter
+from evalkit.scores import Definitions, MetricDefinition, import_scores, importing
 from evalkit.stats.means import fit_difference
 from evalkit.testing.runs import write_grid
 
@@ -259,6 +259,36 @@ def test_importing_again_changes_nothing_and_other_metrics_stay(
     assert len(files) == 1
     assert Run.open(folder).has_tables()
     assert "other.score" in Run.open(folder).frame()
+
+
+def test_what_somebody_imports_while_a_file_is_read_stays(
+    folder: Path, ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is looked at before it is locked, to refuse what is wrong, and again behind the lock, to keep what is there."""
+    file = table(tmp_path / "a.csv", ids, [0.25] * len(ids))
+    other = table(tmp_path / "b.csv", ids, [0.75] * len(ids))
+    more = Definitions(metrics={"other.more": SCORE}, version="3")
+    newer = Definitions(metrics={"other.more": SCORE}, version="4")
+
+    def meanwhile(definitions: Definitions) -> None:
+        def begin(at: Path) -> RunWriter:
+            monkeypatch.undo()
+            import_scores(folder, other, definitions=definitions, replace_all=True)
+            return RunWriter(at)
+
+        monkeypatch.setattr(importing, "RunWriter", begin)
+
+    meanwhile(more)
+    import_scores(folder, file, definitions=MINE)
+    for trial in Run.open(folder).trials():
+        assert {name: trial.metrics[name].value for name in ("other.score", "other.more")} == {
+            "other.score": 0.25,
+            "other.more": 0.75,
+        }
+    meanwhile(newer)
+    with pytest.raises(UsageError, match="two versions stand in no table"):
+        import_scores(folder, file, definitions=MINE)
+    assert "other.score" not in Run.open(folder).manifest.metrics
 
 
 def test_a_dry_run_stores_nothing(folder: Path, ids: list[str], tmp_path: Path) -> None:
