@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from evalkit.runs.ratings.records import StudyKind
-from evalkit.visuals.page import render, style_sheet
+from evalkit.visuals.page import playhead_script, render, style_sheet
 from evalkit.words.language import LANGUAGES, Words, read_words
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def style() -> str:
 @cache
 def script() -> str:
     """Return the script of a presentation."""
-    return _read("rate.js")
+    return playhead_script() + _read("rate.js")
 
 
 @cache

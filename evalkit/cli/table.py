@@ -94,10 +94,15 @@ def show_measurements(
 
 
 def _table(title: str, measurements: Sequence[Measurement]) -> Table:
-    table = Table(title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(
-        "metric (↓ ↑ →: better)", overflow="fold"
-    )  # a long name goes on below, a value is never cut
+    table = Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),  # 80 columns hold the longest name beside the widest interval
+    )
+    table.add_column("metric (↓ ↑ →: better)", overflow="fold")  # a value is never cut
     table.add_column("value", justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True)
     table.add_column("95 %", justify="right", no_wrap=True)

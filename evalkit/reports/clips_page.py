@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from evalkit.reports.stage import player_script
 from evalkit.reports.verdict import verdict_of_clip, verdict_of_clip_rule
 from evalkit.visuals.page import PLAIN_FRAME, PageFrame, render_page
 from evalkit.words.language import read_words
@@ -47,7 +48,7 @@ def render_clips(view: ClipsView, *, frame: PageFrame = PLAIN_FRAME) -> str:
         Of the view's own language.
     """
     folder = resources.files(__package__) / "templates"
-    script = "".join((folder / name).read_text("utf-8") for name in ("player.js", "clips.js"))
+    script = player_script() + (folder / "clips.js").read_text("utf-8")
     say, pages = read_words(view.language, "clips"), read_words(view.language, "pages")
     return render_page(
         __package__,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from evalkit.reports.posters import as_jpeg, read_still
 from evalkit.views.figure import MomentView
+from evalkit.visuals.page import playhead_script
 from evalkit.words.language import read_words
 from evalkit.words.metrics import metric_words
 
@@ -86,7 +87,7 @@ class StagedClip:
 
 def player_script() -> str:
     """Return the JavaScript of pages with videos that play in step."""
-    return _read("player.js")
+    return playhead_script() + _read("player.js")
 
 
 def player_style() -> str:

@@ -95,6 +95,12 @@ def theme_script() -> str:
     return (files(__package__) / "templates" / "theme.js").read_text("utf-8")
 
 
+@cache
+def playhead_script() -> str:
+    """Return what scripts that play videos in step need before them."""
+    return (files(__package__) / "templates" / "playhead.js").read_text("utf-8")
+
+
 def render_page(
     package: str,
     template: str,

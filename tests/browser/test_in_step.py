@@ -1,15 +1,21 @@
-"""Videos side by side show the same moment: measured by what they show, not by a clock of the test's own."""
+"""Videos side by side show the same moment: measured by the frames on the screen, and by their own clocks."""
 
 from __future__ import annotations
 
+import base64
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from evalkit.reports.run_report import write_report
 from evalkit.testing.media import tone, write_clip
@@ -22,42 +28,45 @@ WATCHED_S = 30.0
 FPS = (25.0, 24.0, 30.0, 30000 / 1001)
 """Of the videos of the runs below, in the order in which they are shown."""
 
-# At every refresh of the screen: the frame that each video shows, and where it is between this frame and the next by when the
-# frame was due. Two videos cannot show the same time more closely than their frames allow; the second figure knows no frames.
+# At every refresh of the screen: where each video says that it is.
 WATCH = """() => {
   window.seen = [];
-  const latest = new Map();
   const videos = [...document.querySelectorAll('#side-by-side .stage video')];
-  for (const video of videos) {
-    const onFrame = (_now, { mediaTime, expectedDisplayTime }) => {
-      latest.set(video, [mediaTime, expectedDisplayTime]);
-      video.requestVideoFrameCallback(onFrame);
-    };
-    video.requestVideoFrameCallback(onFrame);
-  }
-  const sample = (now) => { // comes after the callbacks of the frames of the same refresh
-    if (latest.size === videos.length && videos.every((one) => !one.paused && !one.seeking && !one.ended))
-      window.seen.push(videos.map((one) => {
-        const [shown_s, due_ms] = latest.get(one);
-        return [shown_s, shown_s + one.playbackRate * (now - due_ms) / 1000, one.currentTime];
-      }));
+  const sample = () => {
+    if (videos.every((one) => !one.paused && !one.seeking && !one.ended && one.currentTime > 0))
+      window.seen.push(videos.map((one) => one.currentTime));
     requestAnimationFrame(sample);
   };
   requestAnimationFrame(sample);
 }"""
-
-
-BY_FRAMES, BY_CLOCK = 1, 2
-"""Places in what is seen: by the frames that are shown and when they were due; by what a video says of itself."""
+N_BITS = 12
+"""Of the number that a frame shows of itself."""
+FIELD_PX = 8
+WIDTH_PX, HEIGHT_PX = 96, 72
 
 
 def counting(fps: float, length_s: float, seed: int) -> Iterator[Any]:
     """Draw the number of the frame as a row of black and white fields."""
     for number in range(round(length_s * fps)):
-        frame = np.full((72, 96, 3), 40 + 20 * seed, np.uint8)
-        for bit in range(12):
-            frame[8:24, 8 * bit : 8 * bit + 8] = 255 if number >> bit & 1 else 0
+        frame = np.full((HEIGHT_PX, WIDTH_PX, 3), 40 + 20 * seed, np.uint8)
+        for bit in range(N_BITS):
+            frame[8:24, FIELD_PX * bit : FIELD_PX * (bit + 1)] = 255 if number >> bit & 1 else 0
         yield frame
+
+
+def read_number(picture: Any, box: Sequence[float]) -> float:
+    """Read the number of the frame that a video shows in a picture of the screen; NaN where it cannot be read."""
+    left, top, width, height = box
+    scale = min(width / WIDTH_PX, height / HEIGHT_PX)
+    left, top = left + (width - WIDTH_PX * scale) / 2, top + (height - HEIGHT_PX * scale) / 2
+    number = 0
+    for bit in range(N_BITS):
+        x, y = round(left + FIELD_PX * (bit + 0.5) * scale), round(top + 16 * scale)
+        light = picture[y - 1 : y + 2, x - 1 : x + 2].mean()
+        if 90 < light < 165:  # between two frames
+            return np.nan
+        number |= int(light > 128) << bit
+    return float(number)
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +113,6 @@ def wait_for(page: Any, condition: str, *, n: int = 2400) -> None:
 
 
 VIDEOS = "[...document.querySelectorAll('#side-by-side .stage video')]"
-MOST_DROPPED = 0.02
-DROPPED = (
-    f"Math.max(...{VIDEOS}.map((v) => v.getVideoPlaybackQuality())"
-    ".map((q) => q.droppedVideoFrames / Math.max(1, q.totalVideoFrames)))"
-)
 STATES = f"JSON.stringify({VIDEOS}.map((v) => [v.currentTime, v.readyState, v.paused, v.seeking, v.ended]))"
 
 
@@ -123,37 +127,89 @@ def play(page: Any) -> None:
     wait_for(page, f"{VIDEOS}.every((v) => !v.paused && v.currentTime > 0.05)")
 
 
-def watch(page: Any, until_s: float) -> Any:
-    """Return what was seen until a moment: array (refreshes, videos, 3) of seconds, see `WATCH`."""
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of videos in seconds of them: where they said that they are, and the frames on the screen."""
+
+    said: Any  # array (refreshes, videos)
+    shown: Any  # array (pictures of the screen, videos)
+    refreshes_per_s: float
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whether the machine draws as often as it can where nothing else is at work."""
+        return self.refreshes_per_s >= 28
+
+
+def apart_s(places: Any) -> Any:
+    """Return how far the videos are from each other, at each moment."""
+    return np.ptp(places, axis=1)
+
+
+def share_within_a_frame(places: Any) -> float:
+    """Return at which share of the moments no two videos were further apart than a frame of the slowest."""
+    return float(np.mean(apart_s(places) <= 1 / min(FPS) + 1e-6))
+
+
+def watch(page: Any, until_s: float) -> Seen:
+    """Watch videos that play, until a moment: by their clocks, and by pictures of the screen that holds them."""
+    page.evaluate(f"{VIDEOS}.forEach((v) => {{ v.style.height = '240px'; }})")
+    page.evaluate("document.querySelector('#side-by-side .stage').scrollIntoView({ block: 'start' })")
+    session, pictures = page.context.new_cdp_session(page), []
+
+    def take(event: dict[str, Any]) -> None:
+        pictures.append(event["data"])
+        session.send("Page.screencastFrameAck", {"sessionId": event["sessionId"]})
+
+    boxes = page.evaluate(
+        f"{VIDEOS}.map((v) => v.getBoundingClientRect()).map((r) => [r.x, r.y, r.width, r.height])"
+    )
+    session.on("Page.screencastFrame", take)
+    session.send("Page.startScreencast", {"format": "jpeg", "quality": 80})
+    begin_ms = page.evaluate("performance.now()")
+    page.evaluate(WATCH)
     wait_for(page, f"{VIDEOS}.every((v) => v.currentTime >= {until_s} || v.ended)")
-    return np.array(page.evaluate("window.seen"))
+    said = np.array(page.evaluate("window.seen"))
+    per_s = 1000 * len(said) / (page.evaluate("performance.now()") - begin_ms)
+    session.remove_listener("Page.screencastFrame", take)
+    session.send("Page.stopScreencast")
+    images = [np.asarray(Image.open(BytesIO(base64.b64decode(one))).convert("L")) for one in pictures]
+    fps = [frame_rate(src) for src in page.evaluate(f"{VIDEOS}.map((v) => v.src)")]
+    shown = np.array(
+        [[read_number(image, box) / rate for box, rate in zip(boxes, fps, strict=True)] for image in images]
+    )
+    return Seen(said, shown[np.isfinite(shown).all(axis=1)], per_s)
 
 
-def share_within_a_frame(seen: Any, of: int) -> float:
-    """Return in which share of the refreshes no two videos were further apart than a frame of the slowest."""
-    return float(np.mean(np.ptp(seen[:, :, of], axis=1) <= 1 / min(FPS)))
+def frame_rate(address: str) -> float:
+    with av.open(unquote(urlsplit(address).path)) as container:
+        return float(container.streams.video[0].average_rate)
 
 
-def assert_in_step(page: Any, seen: Any) -> None:
-    """Hold what was seen to a frame of the slowest: half of it anyhow, nearly all where the machine shows the frames in time."""
-    assert np.median(np.ptp(seen[:, :, BY_CLOCK], axis=1)) <= 0.5 / min(FPS)
-    assert np.median(np.ptp(seen[:, :, BY_FRAMES], axis=1)) <= 1 / min(FPS)
-    if page.evaluate(DROPPED) <= MOST_DROPPED:
-        assert share_within_a_frame(seen, BY_FRAMES) >= 0.9
-        assert share_within_a_frame(seen, BY_CLOCK) >= 0.95
+def assert_in_step(seen: Seen) -> None:
+    """Hold what was seen to a frame of the slowest: half of the time anyhow, nearly always on a machine that draws in time."""
+    for places, share in (
+        (seen.said, 0.95),
+        (seen.shown, 0.85),
+    ):  # a screen of 30 Hz tells frames of 33 ms apart
+        assert len(places) > 20
+        assert np.median(apart_s(places)) <= 1 / min(FPS)
+        assert share_within_a_frame(places) >= (share if seen.is_in_time else 0.7)
 
 
 @pytest.mark.parametrize("n", [2, 4])
 def test_videos_stay_within_a_frame_of_each_other(page: Any, n: int, record_property: Any) -> None:
     add(page, n - 2)
-    page.evaluate(WATCH)
     play(page)
     seen = watch(page, WATCHED_S)
-    for name, of in (("frames", BY_FRAMES), ("clocks", BY_CLOCK)):
-        apart_ms = 1000 * np.ptp(seen[:, :, of], axis=1)
-        record_property(f"{name}_apart_ms", np.percentile(apart_ms, [50, 95, 99, 100]).round(1).tolist())
-    assert np.ptp(seen[:, 0, 0]) > WATCHED_S - 2
-    assert_in_step(page, seen)
+    record_property("refreshes_per_s", round(seen.refreshes_per_s, 1))
+    for name, places in (("shown", seen.shown), ("said", seen.said)):
+        apart_ms = np.percentile(1000 * apart_s(places), [50, 95, 99, 100]).round(1)
+        record_property(f"{name}_apart_ms", apart_ms.tolist())
+        record_property(f"{name}_within_a_frame", round(share_within_a_frame(places), 4))
+        assert places[0].max() < 2
+        assert places[-1].min() > WATCHED_S - 1
+    assert_in_step(seen)
 
 
 def test_a_video_added_while_paused_stands_where_the_others_stand(page: Any) -> None:
@@ -172,11 +228,10 @@ def test_a_video_added_while_playing_joins_in_step(page: Any) -> None:
     wait_for(page, f"{VIDEOS}.every((v) => v.currentTime > 2)")
     add(page, 1)
     wait_for(page, f"{VIDEOS}.length === 3 && {VIDEOS}.every((v) => !v.paused && v.currentTime > 2.5)")
-    page.evaluate(WATCH)
     seen = watch(page, 8)
-    assert seen.shape[1] == 3
-    assert seen[0, :, 0].min() > 2
-    assert_in_step(page, seen)
+    assert seen.shown.shape[1] == 3
+    assert seen.shown.min() > 2
+    assert_in_step(seen)
 
 
 def test_a_pause_leaves_all_on_one_moment(page: Any) -> None:

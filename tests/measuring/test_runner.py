@@ -278,7 +278,10 @@ def test_an_evaluator_takes_settings_and_brings_a_track(clip: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tuned": {"scael": 1}}, "'tuned' has no setting 'scael' .its settings: scale"),
+        (
+            {"tuned": {"scael": 1}},
+            "'tuned' has no setting 'scael'; did you mean 'scale'. .its settings: scale",
+        ),
         ({"brand": {"file": "a"}}, "settings for the evaluator 'brand', which is not among tuned"),
     ],
 )

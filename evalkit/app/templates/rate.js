@@ -72,7 +72,7 @@ const prepare = (item) => {
   const keepTogether = () => {
     if (!videos.some(isPlaying)) return;
     const [muted, heard] = videos[0].muted ? videos : [videos[1], videos[0]];
-    const ahead_s = muted.currentTime - heard.currentTime;
+    const ahead_s = playhead.of(muted) - playhead.of(heard);
     const running = videos.every((video) => isPlaying(video) && !video.seeking);
     if (running && Math.abs(ahead_s) > 0.25) (ahead_s > 0 ? muted : heard).currentTime -= Math.abs(ahead_s);
     muted.playbackRate = running && Math.abs(ahead_s) > 0.25 / fps ? 1 - Math.max(-0.1, Math.min(0.1, 2 * ahead_s)) : 1;
@@ -117,7 +117,7 @@ const prepare = (item) => {
     video.addEventListener("error", () => { video.pause(); fail(); }); // Play asks for it again
     video.addEventListener("click", () => (inStep ? toggleBoth() : toggle(video)));
     video.addEventListener("contextmenu", (event) => event.preventDefault());
-    if (inStep) follow(video);
+    if (inStep) { follow(video); playhead.follow(video); }
     else item.querySelectorAll(".play")[place].addEventListener("click", () => toggle(video));
     if (video.error) fail();
   });

@@ -135,7 +135,7 @@ const player = (() => {
       setRate(first, 1);
       const others = videos().filter((video) => video !== first && !isOver(video));
       for (const video of others) {
-        const apart_s = first.currentTime - video.currentTime;
+        const apart_s = playhead.of(first) - playhead.of(video);
         if (video.paused || Math.abs(apart_s) > MOST_S) return true;
         setRate(video, nudge(apart_s));
       }
@@ -162,6 +162,7 @@ const player = (() => {
       video.controls = false;
       video.preload = "metadata";
       video.preservesPitch = false; // who is nudged is not heard, and keeping the pitch makes the nudge inexact
+      playhead.follow(video);
       for (const event of ["loadedmetadata", "seeked", "ended", "pause", "play"]) video.addEventListener(event, show);
       video.addEventListener("loadeddata", () => { if (target === null && !wanted && video.currentTime === 0) video.currentTime = 1e-4; }); // paints the first frame
       video.addEventListener("error", () => {
