@@ -303,11 +303,28 @@ def stamp_of(path: Path) -> Stamp:
 
 def records_key(folder: Path) -> str:
     """Return what changes with any record of a run, also one that was written over by hand."""
-    found = []
+    found: list[tuple[str, int, int, int]] = []
     for name in (VIDEOS_FOLDER, LEGACY_TRIALS_FOLDER, MEASUREMENTS_FOLDER):
-        for path, _, files in os.walk(folder / name):
-            found += [(path, file, stamp_of(Path(path, file))) for file in sorted(files)]
+        _add_stamps(f"{folder}/{name}", found)
     return hashlib.sha256(repr(sorted(found)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _add_stamps(folder: str, found: list[tuple[str, int, int, int]]) -> None:
+    """Add the stamp of every file below a folder; it is asked for with each page, so no path becomes an object."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:  # it is not there, or is there no more
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            _add_stamps(entry.path, found)
+            continue
+        try:
+            stat = entry.stat()
+        except OSError:
+            found.append((entry.path, *_NOT_THERE))
+        else:
+            found.append((entry.path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
 
 def _leads_inside(folder: Path, root: Path) -> bool:

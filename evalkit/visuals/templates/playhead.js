@@ -10,5 +10,7 @@ const playhead = (() => {
     if (!video.paused && !video.seeking) lead_s.set(video, before_s + 0.1 * (mediaTime - says_s - before_s));
     follow(video);
   });
-  return { follow, of: (video) => video.currentTime + 0.75 * (lead_s.get(video) ?? 0) };
+  const most_s = 0.035; // a machine that is late shows all late, and clocks are all that is left to hold
+  const counted = (lead) => Math.max(-most_s, Math.min(most_s, 0.75 * lead));
+  return { follow, of: (video) => video.currentTime + counted(lead_s.get(video) ?? 0) };
 })();
