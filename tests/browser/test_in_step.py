@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -134,11 +135,12 @@ class Seen:
     said: Any  # array (refreshes, videos)
     shown: Any  # array (pictures of the screen, videos)
     refreshes_per_s: float
+    load: float  # processes at work, for each core
 
     @property
     def is_in_time(self) -> bool:
-        """Whether the machine draws as often as it can where nothing else is at work."""
-        return self.refreshes_per_s >= 28
+        """Whether the machine draws as often as it can, and nothing else is at work on it."""
+        return self.refreshes_per_s >= 28 and self.load <= 1.0
 
 
 def apart_s(places: Any) -> Any:
@@ -178,7 +180,9 @@ def watch(page: Any, until_s: float) -> Seen:
     shown = np.array(
         [[read_number(image, box) / rate for box, rate in zip(boxes, fps, strict=True)] for image in images]
     )
-    return Seen(said, shown[np.isfinite(shown).all(axis=1)], per_s)
+    return Seen(
+        said, shown[np.isfinite(shown).all(axis=1)], per_s, os.getloadavg()[0] / (os.cpu_count() or 1)
+    )
 
 
 def frame_rate(address: str) -> float:
@@ -187,14 +191,14 @@ def frame_rate(address: str) -> float:
 
 
 def assert_in_step(seen: Seen) -> None:
-    """Hold what was seen to a frame of the slowest, nearly always; half of the time to two where the machine draws late."""
+    """Hold what was seen to a frame of the slowest, nearly always; half of the time to three where the machine has other work."""
     frame_s = 1 / min(FPS)
     for places, share in (
         (seen.said, 0.95),
         (seen.shown, 0.75),
     ):  # a screen of 30 Hz tells frames of 33 ms apart
         assert len(places) > 20
-        assert np.median(apart_s(places)) <= (frame_s if seen.is_in_time else 2 * frame_s)
+        assert np.median(apart_s(places)) <= (frame_s if seen.is_in_time else 3 * frame_s)
         if seen.is_in_time:
             assert share_within_a_frame(places) >= share
 
